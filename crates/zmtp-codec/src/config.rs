@@ -1,0 +1,205 @@
+//! What a connection is told before it begins.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::{Mechanism, Metadata, SocketType, Version};
+
+/// How this side of a connection behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our socket type, announced in the handshake.
+    pub socket_type: SocketType,
+    /// The version we announce: 3.1 by default; 3.0 is the other choice.
+    pub version: Version,
+    /// The security mechanism; NULL by default.
+    pub mechanism: Mechanism,
+    /// Further properties to announce: `X-…` for the application, and Identity, which only REQ,
+    /// DEALER and ROUTER send. Socket-Type is always ours to say, and passed over here. Empty by
+    /// default.
+    pub metadata: Metadata,
+    /// What a peer may make us hold.
+    pub limits: Limits,
+    /// How long greeting and handshake may take together, a verdict on credentials included; 30
+    /// seconds by default.
+    pub handshake_timeout: Option<Duration>,
+    /// Whether to send heartbeats; `None` by default. A peer's PING is answered in any case.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+impl Config {
+    /// The defaults, for a socket of this type.
+    pub fn new(socket_type: SocketType) -> Self {
+        Self {
+            socket_type,
+            version: Version::V3_1,
+            mechanism: Mechanism::Null,
+            metadata: Metadata::new(),
+            limits: Limits::default(),
+            handshake_timeout: Some(Duration::from_secs(30)),
+            heartbeat: None,
+        }
+    }
+
+    /// Finds the mistakes that would keep every connection from being made; worth calling once,
+    /// before the first.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if ![Version::V3_0, Version::V3_1].contains(&self.version) {
+            return Err(ConfigError::Version { version: self.version });
+        }
+        if let Mechanism::PlainClient { username, password } = &self.mechanism {
+            let size = username.len().max(password.len());
+            if size > 255 {
+                return Err(ConfigError::Credentials { size });
+            }
+        }
+        // RFC 23: identities that begin with a zero belong to implementations.
+        if self.metadata.identity().is_some_and(|id| id.len() > 255 || id.first() == Some(&0)) {
+            return Err(ConfigError::Identity);
+        }
+        let size = "\x08INITIATE".len().saturating_add(self.ready_metadata().encoded_len());
+        let limit = self.limits.handshake_frame_size;
+        if size as u64 > limit {
+            return Err(ConfigError::Metadata { size, limit });
+        }
+        Ok(())
+    }
+
+    /// What READY or INITIATE says of us.
+    pub(crate) fn ready_metadata(&self) -> Metadata {
+        let socket_type = [("Socket-Type", self.socket_type.name().as_bytes())];
+        let others = self.metadata.iter().filter(|(name, _)| {
+            let identity = name.eq_ignore_ascii_case("Identity");
+            !name.eq_ignore_ascii_case("Socket-Type")
+                && (!identity || self.socket_type.has_identity())
+        });
+        let all = socket_type.into_iter().chain(others);
+        // Every name and value comes from a `Metadata`, or is our own: none is refused.
+        all.fold(Metadata::new(), |metadata, (name, value)| {
+            metadata.clone().with(name, value).unwrap_or(metadata)
+        })
+    }
+}
+
+/// What a peer may make us hold. A size is judged when it is announced, before any memory is
+/// reserved for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The bodies of all parts of a message together, in octets; 64 MiB by default.
+    pub message_size: u64,
+    /// The parts of a message; 1024 by default. One part is always allowed.
+    pub message_parts: usize,
+    /// The body of a command after the handshake, in octets; 1 MiB by default. A SUBSCRIBE has
+    /// the topic and 10 octets more.
+    pub command_size: u64,
+    /// The body of a frame during the handshake, in octets; 4 KiB by default.
+    pub handshake_frame_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_size: 64 << 20,
+            message_parts: 1024,
+            command_size: 1 << 20,
+            handshake_frame_size: 4 << 10,
+        }
+    }
+}
+
+/// How to find out that a peer is gone (RFC 37, Connection Heartbeating).
+///
+/// Heartbeats are sent to peers that announce ZMTP 3.1 or later; one that announces 3.0 need not
+/// know PING, and its silence would prove nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The time from one PING to the next; zero for none at all.
+    pub interval: Duration,
+    /// How long nothing at all may come after a PING before the peer is taken for dead.
+    pub timeout: Duration,
+    /// How long the peer shall bear our silence; zero for no limit. Sent in tenths of a second,
+    /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold.
+    pub ttl: Duration,
+}
+
+impl Heartbeat {
+    /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
+    pub fn every(interval: Duration) -> Self {
+        Self { interval, timeout: interval, ttl: Duration::ZERO }
+    }
+
+    /// The time to live as PING says it, in tenths of a second.
+    pub(crate) fn ttl_tenths(&self) -> u16 {
+        const MAX: u16 = 655;
+        u16::try_from(self.ttl.as_nanos().div_ceil(100_000_000)).map_or(MAX, |ttl| ttl.min(MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_says_our_type_first_and_an_identity_only_where_it_counts() {
+        let metadata = Metadata::new()
+            .with("identity", "me")
+            .and_then(|m| m.with("X-a", "1"))
+            .and_then(|m| m.with("socket-type", "PAIR"))
+            .unwrap();
+        type Row = (SocketType, &'static [(&'static str, &'static [u8])]);
+        let rows: [Row; 2] = [
+            (SocketType::Sub, &[("Socket-Type", b"SUB"), ("X-a", b"1")]),
+            (SocketType::Dealer, &[("Socket-Type", b"DEALER"), ("identity", b"me"), ("X-a", b"1")]),
+        ];
+        for (socket_type, properties) in rows {
+            let config = Config { metadata: metadata.clone(), ..Config::new(socket_type) };
+            assert_eq!(config.ready_metadata().iter().collect::<Vec<_>>(), properties);
+            assert_eq!(config.validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found() {
+        let good = Config::new(SocketType::Dealer);
+        let property = |name, value: Vec<u8>| Config {
+            metadata: Metadata::new().with(name, value).unwrap(),
+            ..good.clone()
+        };
+        let plain = |username: &str, password: &str| Config {
+            mechanism: Mechanism::PlainClient {
+                username: username.to_owned().into(),
+                password: password.to_owned().into(),
+            },
+            ..good.clone()
+        };
+        let version = Version { major: 3, minor: 2 };
+        let long = "x".repeat(256);
+        let rows = [
+            (Config { version, ..good.clone() }, ConfigError::Version { version }),
+            (plain(&long, ""), ConfigError::Credentials { size: 256 }),
+            (plain("", &long), ConfigError::Credentials { size: 256 }),
+            (property("Identity", vec![0]), ConfigError::Identity),
+            (property("Identity", vec![1; 256]), ConfigError::Identity),
+            (property("X-a", vec![0; 4096]), ConfigError::Metadata { size: 4135, limit: 4096 }),
+        ];
+        for (config, error) in rows {
+            assert_eq!(config.validate(), Err(error));
+        }
+        assert_eq!(plain(&long[1..], &long[1..]).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_time_to_live_is_rounded_up_and_bounded() {
+        let rows = [(0, 0), (1, 1), (100, 1), (101, 2), (65_500, 655), (65_501, 655)];
+        for (millis, tenths) in rows {
+            let ttl = Duration::from_millis(millis);
+            let heartbeat = Heartbeat { ttl, ..Heartbeat::every(Duration::from_secs(1)) };
+            assert_eq!(heartbeat.ttl_tenths(), tenths);
+        }
+        let heartbeat = Heartbeat { ttl: Duration::MAX, ..Heartbeat::every(Duration::ZERO) };
+        assert_eq!(heartbeat.ttl_tenths(), 655);
+    }
+}

@@ -1,0 +1,44 @@
+//! What a connection gives its caller.
+
+use bytes::Bytes;
+
+use crate::{Credentials, Message, Metadata, SocketType, Subscription, Version};
+
+/// Something that came from the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A PLAIN client claims to be someone: answer with [`Connection::authorize`](crate::Connection::authorize). Nothing more
+    /// is read before.
+    Credentials(Box<Credentials>),
+    /// The handshake is over, and messages may be sent.
+    Ready(Box<PeerInfo>),
+    /// A subscription, in either form; given only where we are PUB or XPUB.
+    Subscription(Subscription),
+    /// A whole message. (A PUB gets one when a subscriber sends anything but subscriptions.)
+    Message(Message),
+}
+
+/// What the handshake told of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// The version the peer announced.
+    pub version: Version,
+    /// The peer's socket type, if it named one; it may talk to ours.
+    pub socket_type: Option<SocketType>,
+    /// All properties the peer announced.
+    pub metadata: Metadata,
+    /// The user name that was accepted, where we are a PLAIN server.
+    pub username: Option<Bytes>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Message>() <= 32);
+        assert!(size_of::<Event>() <= 48, "{} octets", size_of::<Event>());
+        assert!(size_of::<Result<Option<Event>, crate::Error>>() <= 64);
+    }
+}

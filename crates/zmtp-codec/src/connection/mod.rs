@@ -1,0 +1,299 @@
+//! [`Connection`]: the protocol as a machine that is fed octets and the time.
+
+mod event;
+mod heartbeat;
+mod opening;
+mod traffic;
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+pub use self::event::{Event, PeerInfo};
+use self::heartbeat::Liveness;
+use self::traffic::Traffic;
+use crate::config::{Config, Heartbeat};
+use crate::error::{Error, Timeout};
+use crate::frame::FrameHeader;
+use crate::mechanism::Handshake;
+use crate::wire::read_ahead;
+use crate::{Command, Denial, Greeting, Message, Subscription, Version};
+
+/// One side of a connection, without I/O and without a clock.
+///
+/// The caller moves octets and says what time it is, as a [`Duration`] since the connection
+/// began. There are four kinds of methods:
+///
+/// - `handle_…` tell what happened: octets arrived, a deadline passed;
+/// - [`poll_event`](Self::poll_event) gives what came of it, until it gives nothing more;
+/// - commands such as [`send`](Self::send) and [`subscribe`](Self::subscribe) add to the output;
+/// - the rest look: [`output`](Self::output) at what is to be written, then
+///   [`deadline`](Self::deadline) at when to come back.
+///
+/// After an error the connection is closed: it gives no more events and takes no more octets. What
+/// is in the output then is still worth writing: it may tell the peer why.
+pub struct Connection {
+    config: Arc<Config>,
+    state: State,
+    liveness: Liveness,
+    input: BytesMut,
+    output: BytesMut,
+}
+
+/// ```text
+///              greeting            mechanism is done          error
+///   Greeting ───────────▶ Handshake ───────────▶ Traffic ───────────▶ Closed
+///       │                  │     │                                      ▲ ▲
+///       │                  │     └─ verdict: no ──▶ Denied ─ poll_event ┘ │
+///       └──────────────────┴── error ─────────────────────────────────────┘
+/// ```
+enum State {
+    Greeting,
+    /// The version is what the peer announced.
+    Handshake(Handshake, Version),
+    /// The caller has refused the peer, and is yet to be told that this was the end.
+    Denied(Denial),
+    Traffic(Traffic),
+    Closed,
+}
+
+impl Connection {
+    /// A connection that has just begun; its greeting is in the output.
+    ///
+    /// [`Config::validate`] tells beforehand whether the configuration can work.
+    pub fn new(config: Arc<Config>) -> Self {
+        let greeting = Greeting {
+            version: config.version,
+            mechanism: config.mechanism.name(),
+            as_server: config.mechanism.is_server(),
+        };
+        Self {
+            output: BytesMut::from(&greeting.encode()[..]),
+            input: BytesMut::new(),
+            state: State::Greeting,
+            liveness: Liveness::default(),
+            config,
+        }
+    }
+
+    /// What has arrived and is not decoded yet: append to it, then call
+    /// [`handle_input`](Self::handle_input). Nothing is ever reserved in it for an announced size.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// How many octets to make room for before the next read, in the middle of a frame of more
+    /// than 255 octets: what is missing of it, but not more than has arrived of it or 64 KiB,
+    /// whichever is more. So memory at most doubles what the peer has sent. Elsewhere 0: any
+    /// room will do.
+    pub fn read_hint(&self) -> usize {
+        if !self.is_traffic() {
+            return 0;
+        }
+        let Ok(Some((header, header_len))) = FrameHeader::decode(&self.input) else { return 0 };
+        let arrived = self.input.len().saturating_sub(header_len);
+        let size = usize::try_from(header.size).unwrap_or(usize::MAX);
+        if size <= 255 { 0 } else { read_ahead(size.saturating_sub(arrived), arrived) }
+    }
+
+    /// Takes note that `arrived` octets were appended to the input. They are a sign of life, also
+    /// in the middle of a frame.
+    pub fn handle_input(&mut self, now: Duration, arrived: usize) {
+        if self.is_closed() {
+            self.input.clear();
+        } else if arrived > 0 {
+            self.liveness.heard(now);
+        }
+    }
+
+    /// Appends `octets` to the input and calls [`handle_input`](Self::handle_input).
+    pub fn receive(&mut self, now: Duration, octets: &[u8]) {
+        if !self.is_closed() {
+            self.input.extend_from_slice(octets);
+            self.handle_input(now, octets.len());
+        }
+    }
+
+    /// Decodes the next event from the input. `Ok(None)` means that more octets must arrive, or
+    /// that a verdict is awaited.
+    ///
+    /// May add to the output: a step of the handshake, PONG, ERROR.
+    ///
+    /// # Errors
+    /// Why the connection has ended. It is then closed, and every later call gives `Ok(None)`.
+    #[inline]
+    pub fn poll_event(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+        let outcome = match &mut self.state {
+            State::Traffic(traffic) => {
+                traffic.next(&mut self.input, &mut self.output, &mut self.liveness, now)
+            }
+            _ => self.shake_hands(now),
+        };
+        if outcome.is_err() {
+            self.close();
+        }
+        outcome
+    }
+
+    /// What is to be written: take it from the front as it is written, or split it off.
+    pub fn output(&mut self) -> &mut BytesMut {
+        if let State::Traffic(traffic) = &mut self.state {
+            traffic.output_seen(&self.output);
+        }
+        &mut self.output
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` for never. It
+    /// changes with every other call.
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Greeting | State::Handshake(..) => self.config.handshake_timeout,
+            State::Traffic(_) => self.liveness.deadline(),
+            State::Denied(_) | State::Closed => None,
+        }
+    }
+
+    /// Does what is due: sends a PING, or ends the connection. Before the deadline, nothing.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], after which the connection is closed.
+    pub fn handle_timeout(&mut self, now: Duration) -> Result<(), Error> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        let due = match &self.state {
+            State::Traffic(_) => self.liveness.handle_timeout(now),
+            _ => Err(Timeout::Handshake),
+        };
+        match due {
+            Ok(Some(heartbeat)) => self.ping(heartbeat),
+            Ok(None) => {}
+            Err(timeout) => {
+                self.close();
+                return Err(timeout.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller stops reading, as when its queue is full. Silence then proves nothing: until
+    /// [`resume_reading`](Self::resume_reading) neither our heartbeat nor the peer's time to live
+    /// ends the connection. PINGs go on, as our own signs of life.
+    pub fn pause_reading(&mut self) {
+        self.liveness.pause();
+    }
+
+    /// The caller reads again; what the pause suspended starts anew.
+    pub fn resume_reading(&mut self, now: Duration) {
+        self.liveness.resume(now);
+    }
+
+    /// Answers [`Event::Credentials`]. A denial is told to the peer as ERROR, and the next
+    /// [`poll_event`](Self::poll_event) gives [`Error::Denied`].
+    ///
+    /// Nothing happens when no verdict is awaited, nor once the handshake's deadline has passed:
+    /// [`handle_timeout`](Self::handle_timeout) is then due.
+    pub fn authorize(&mut self, now: Duration, verdict: Result<(), Denial>) {
+        let late = self.deadline().is_some_and(|deadline| now >= deadline);
+        let awaited = matches!(&self.state, State::Handshake(state, _) if state.awaits_verdict());
+        if late || !awaited {
+            return;
+        }
+        if let State::Handshake(handshake, version) = mem::replace(&mut self.state, State::Closed) {
+            self.state = match handshake.authorize(verdict, &mut self.output) {
+                Ok(handshake) => State::Handshake(handshake, version),
+                Err(denial) => State::Denied(denial),
+            };
+        }
+    }
+
+    /// Adds a subscription to the output, in the form that this peer wants.
+    ///
+    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a
+    /// closed connection nothing happens.
+    pub fn subscribe(&mut self, subscription: &Subscription) {
+        debug_assert!(!self.is_early(), "subscriptions follow the handshake");
+        if let State::Traffic(traffic) = &self.state {
+            subscription.encode(traffic.version, &mut self.output);
+        }
+    }
+
+    /// Adds a message to the output.
+    ///
+    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a
+    /// closed connection nothing happens.
+    #[inline]
+    pub fn send(&mut self, message: &Message) {
+        debug_assert!(!self.is_early(), "messages follow the handshake");
+        if self.is_traffic() {
+            message.encode(&mut self.output);
+        }
+    }
+
+    /// What is known of the peer while the connection is in traffic.
+    pub fn peer(&self) -> Option<&PeerInfo> {
+        match &self.state {
+            State::Traffic(traffic) => Some(&traffic.peer),
+            _ => None,
+        }
+    }
+
+    /// Whether the handshake is over and nothing has ended the connection.
+    #[inline]
+    pub fn is_traffic(&self) -> bool {
+        matches!(self.state, State::Traffic(_))
+    }
+
+    /// Whether an error has ended the connection.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    fn is_early(&self) -> bool {
+        matches!(self.state, State::Greeting | State::Handshake(..))
+    }
+
+    /// A peer that takes nothing gets no further PING on top of what it has not taken.
+    fn ping(&mut self, heartbeat: Heartbeat) {
+        if self.output.len() < PING_BACKLOG {
+            let ttl = heartbeat.ttl_tenths();
+            Command::Ping { ttl, context: Bytes::new() }.encode(&mut self.output);
+        }
+    }
+
+    fn close(&mut self) {
+        self.state = State::Closed;
+        self.input = BytesMut::new();
+    }
+}
+
+/// With this much output waiting, a PING would add nothing.
+const PING_BACKLOG: usize = 64 * 1024;
+
+/// Shows no octets: they may hold a password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("socket_type", &self.config.socket_type)
+            .field("state", &self.state)
+            .field("input", &self.input.len())
+            .field("output", &self.output.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "Greeting",
+            Self::Handshake(..) => "Handshake",
+            Self::Denied(_) => "Denied",
+            Self::Traffic(_) => "Traffic",
+            Self::Closed => "Closed",
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! After the handshake: frames to messages, subscriptions and heartbeats.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::heartbeat::Liveness;
+use super::{Event, PeerInfo};
+use crate::command::Name;
+use crate::config::{Config, Limits};
+use crate::error::{Error, ProtocolError};
+use crate::frame::FrameHeader;
+use crate::wire::{take_body, take_copy};
+use crate::{Command, Message, Subscription, Version};
+
+/// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
+/// PINGs from a peer that reads nothing must not grow our memory.
+const PONG_BACKLOG: usize = 64 * 1024;
+
+/// A message has rarely more parts; the room for more is not kept after one that had.
+const PARTS_KEPT: usize = 16;
+
+/// The state of a connection whose handshake is over.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    pub(super) peer: Box<PeerInfo>,
+    /// The version that both sides speak.
+    pub(super) version: Version,
+    limits: Limits,
+    /// Whether subscriptions are for us.
+    publisher: bool,
+    /// The parts of a message that has not ended yet, and the octets in them.
+    parts: Vec<Bytes>,
+    parts_size: u64,
+    /// At least the octets of PONG in the output.
+    pongs: usize,
+}
+
+impl Traffic {
+    pub(super) fn new(config: &Config, peer: PeerInfo) -> Self {
+        Self {
+            version: config.version.min(peer.version),
+            peer: Box::new(peer),
+            limits: config.limits,
+            publisher: config.socket_type.publishes(),
+            parts: Vec::new(),
+            parts_size: 0,
+            pongs: 0,
+        }
+    }
+
+    /// Takes frames from `input` until one gives an event, or more octets are needed.
+    ///
+    /// A size is checked as soon as it is announced, before its octets are waited for.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+        liveness: &mut Liveness,
+        now: Duration,
+    ) -> Result<Option<Event>, Error> {
+        while let Some((header, header_len)) = FrameHeader::decode(input)? {
+            self.check(header)?;
+            let Ok(size) = usize::try_from(header.size) else { return Ok(None) };
+            if input.len().saturating_sub(header_len) < size {
+                return Ok(None);
+            }
+            if header.command {
+                input.advance(header_len);
+                if let Some(event) = self.command(size, input, output, liveness, now)? {
+                    return Ok(Some(event));
+                }
+            } else if let Some(message) = self.part(header, take_body(input, header_len, size)) {
+                return Ok(Some(self.whole(message)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The output was handed out to be taken, so PONGs in it may be gone.
+    pub(super) fn output_seen(&mut self, output: &BytesMut) {
+        self.pongs = self.pongs.min(output.len());
+    }
+
+    #[inline]
+    fn check(&self, header: FrameHeader) -> Result<(), ProtocolError> {
+        if header.command {
+            let limit = self.limits.command_size;
+            if header.size > limit {
+                return Err(ProtocolError::CommandTooLarge { size: header.size, limit });
+            }
+            return Ok(());
+        }
+        let size = self.parts_size.saturating_add(header.size);
+        if size > self.limits.message_size {
+            return Err(ProtocolError::MessageTooLarge { size, limit: self.limits.message_size });
+        }
+        if !self.parts.is_empty() && self.parts.len() >= self.limits.message_parts {
+            return Err(ProtocolError::TooManyParts { limit: self.limits.message_parts });
+        }
+        Ok(())
+    }
+
+    /// The message that this part ends, if it ends one.
+    #[inline]
+    fn part(&mut self, header: FrameHeader, body: Bytes) -> Option<Message> {
+        if !header.more && self.parts.is_empty() {
+            return Some(body.into());
+        }
+        self.parts.push(body);
+        if header.more {
+            self.parts_size = self.parts_size.saturating_add(header.size);
+            return None;
+        }
+        self.parts_size = 0;
+        let message = Message::multipart(self.parts.drain(..));
+        self.parts.shrink_to(PARTS_KEPT);
+        message
+    }
+
+    #[inline]
+    fn whole(&self, message: Message) -> Event {
+        // A proxy sends subscriptions as messages to peers of any version.
+        if self.publisher
+            && let Some(subscription) = Subscription::from_message(&message)
+        {
+            return Event::Subscription(subscription);
+        }
+        Event::Message(message)
+    }
+
+    /// Takes a command whose body of `size` octets is at the front of `input`.
+    fn command(
+        &mut self,
+        size: usize,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+        liveness: &mut Liveness,
+        now: Duration,
+    ) -> Result<Option<Event>, Error> {
+        let (name, data_at) = Name::decode(input.get(..size).unwrap_or_default())?;
+        if name == Name::Unknown || self.ignores(name) {
+            input.advance(size);
+            return Ok(None);
+        }
+        match name.with_data(take_copy(input, data_at, size.saturating_sub(data_at)))? {
+            Command::Subscribe(topic) => {
+                Ok(Some(Event::Subscription(Subscription::Subscribe(topic))))
+            }
+            Command::Cancel(topic) => Ok(Some(Event::Subscription(Subscription::Cancel(topic)))),
+            Command::Ping { ttl, context } => {
+                liveness.pinged(ttl, now);
+                self.pong(context, output);
+                Ok(None)
+            }
+            Command::Pong { .. } => Ok(None),
+            Command::Error(reason) => Err(Error::refused(&reason)),
+            other => Err(other.unexpected("traffic, for the handshake is over").into()),
+        }
+    }
+
+    /// Subscriptions to a socket that publishes nothing are passed over.
+    fn ignores(&self, name: Name) -> bool {
+        matches!(name, Name::Subscribe | Name::Cancel) && !self.publisher
+    }
+
+    fn pong(&mut self, context: Bytes, output: &mut BytesMut) {
+        self.output_seen(output);
+        if self.pongs < PONG_BACKLOG {
+            let before = output.len();
+            Command::Pong { context }.encode(output);
+            self.pongs = self.pongs.saturating_add(output.len().saturating_sub(before));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Errors, by who is to blame.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{MechanismName, SocketType};
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke a rule of the protocol.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// Both sides keep the rules, but do not fit together.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The peer refused us with ERROR. By RFC 23 it is not to be asked again with the same
+    /// credentials.
+    #[error("the peer refused the connection: {reason:?}")]
+    Refused {
+        /// What the peer said: at most 255 characters, none of them a control character.
+        reason: String,
+    },
+    /// We refused the peer's credentials, and have told it so.
+    #[error("the peer's credentials were refused: {0}")]
+    Denied(Denial),
+    /// The peer was silent for too long.
+    #[error(transparent)]
+    Timeout(#[from] Timeout),
+}
+
+impl Error {
+    /// Whether the peer refused us with ERROR: do not dial again with the same credentials.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    pub(crate) fn refused(reason: &[u8]) -> Self {
+        Self::Refused { reason: printable(reason) }
+    }
+}
+
+/// A rule of the protocol that the peer broke.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The first octet is not the beginning of a greeting: ZMTP 1.0, or another protocol.
+    #[error("expected a ZMTP 3 greeting, whose first octet is FF; got {first:02X}")]
+    NotZmtp {
+        /// The octet that came.
+        first: u8,
+    },
+    /// The octets begin like a greeting, but are the long frame of a ZMTP 1.0 peer.
+    #[error(
+        "expected 7F at the end of the greeting's signature; got {octet:02X}, as ZMTP 1.0 sends"
+    )]
+    Unversioned {
+        /// The octet that came.
+        octet: u8,
+    },
+    /// The peer speaks ZMTP 1.0 or 2.0.
+    #[error("expected protocol revision 3 or later; got {major} (ZMTP 2.0 or older)")]
+    TooOld {
+        /// The octet that came.
+        major: u8,
+    },
+    /// A reserved bit is set, or MORE on a command.
+    #[error("frame flags {flags:02X}: a reserved bit is set, or MORE on a command")]
+    Flags {
+        /// The octet that came.
+        flags: u8,
+    },
+    /// A frame announces more octets than the protocol can express.
+    #[error("a frame announces {size} octets; the protocol allows 2^63-1")]
+    FrameSize {
+        /// The size announced, in octets.
+        size: u64,
+    },
+    /// A frame announces more octets than the codec's limit.
+    #[error("a frame announces {size} octets; the limit is {limit}")]
+    FrameTooLarge {
+        /// The size announced, in octets.
+        size: u64,
+        /// The limit, in octets.
+        limit: u64,
+    },
+    /// A frame of the handshake announces more octets than the limit.
+    #[error("a frame of the handshake announces {size} octets; the limit is {limit}")]
+    HandshakeFrameTooLarge {
+        /// The size announced, in octets.
+        size: u64,
+        /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
+        limit: u64,
+    },
+    /// A command announces more octets than the limit.
+    #[error("a command announces {size} octets; the limit is {limit}")]
+    CommandTooLarge {
+        /// The size announced, in octets.
+        size: u64,
+        /// [`Limits::command_size`](crate::Limits::command_size).
+        limit: u64,
+    },
+    /// The parts of a message together announce more octets than the limit.
+    #[error("a message comes to {size} octets; the limit is {limit}")]
+    MessageTooLarge {
+        /// The size of all its parts so far, in octets.
+        size: u64,
+        /// [`Limits::message_size`](crate::Limits::message_size).
+        limit: u64,
+    },
+    /// A message has more parts than the limit.
+    #[error("a message has more than {limit} parts")]
+    TooManyParts {
+        /// [`Limits::message_parts`](crate::Limits::message_parts).
+        limit: usize,
+    },
+    /// A command does not have the form it must have.
+    #[error("malformed {command} command: {problem}")]
+    Command {
+        /// The name of the command, or "unnamed".
+        command: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A list of properties does not have the form it must have.
+    #[error("malformed metadata: {problem}")]
+    Metadata {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A command came where another was expected.
+    #[error("expected {expected}, got the command {command}")]
+    Unexpected {
+        /// The name of the command that came.
+        command: Cow<'static, str>,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A message came before the handshake was over.
+    #[error("expected a command of the handshake, got a message")]
+    MessageInHandshake,
+}
+
+/// Why two peers that keep the rules cannot talk.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// The security mechanisms differ.
+    #[error("our security mechanism is {ours}, the peer's is {theirs}")]
+    Mechanism {
+        /// What we announced.
+        ours: MechanismName,
+        /// What the peer announced.
+        theirs: MechanismName,
+    },
+    /// The socket types may not be connected.
+    #[error("a {ours} socket cannot talk to a socket of type {theirs:?}")]
+    SocketType {
+        /// Our type.
+        ours: SocketType,
+        /// What the peer announced, bounded.
+        theirs: String,
+    },
+}
+
+/// Which silence ended the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// Greeting and handshake were not over in time.
+    #[error("the handshake was not over in time")]
+    Handshake,
+    /// Nothing came after our PING.
+    #[error("nothing came from the peer in time after a PING")]
+    Heartbeat,
+    /// Nothing came within the time that the peer itself named in its last PING.
+    #[error("nothing came from the peer within the time to live of its own PING")]
+    PeerTtl,
+}
+
+/// Why we refuse a peer; it is told so in an ERROR command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    reason: String,
+}
+
+impl Denial {
+    /// A denial for this reason, of which at most 255 characters are kept; a character that is
+    /// not printable ASCII becomes `?`.
+    ///
+    /// libzmq understands the three digits `300`, `400` and `500` as a status of ZAP (RFC 27),
+    /// and shows any other text to nobody.
+    pub fn new(reason: &str) -> Self {
+        let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+        Self { reason: reason.chars().take(255).map(visible).collect() }
+    }
+
+    /// The reason, at most 255 octets.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// A property that cannot be expressed in metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidProperty {
+    /// The name is empty, too long, or has a forbidden character.
+    #[error("a property name is 1 to 255 letters, digits, '-', '_', '.' or '+'; got {name:?}")]
+    Name {
+        /// The name given, bounded.
+        name: String,
+    },
+    /// The value is too long.
+    #[error("the value of property {name} has {size} octets; the protocol allows 2^31-1")]
+    Value {
+        /// The name of the property.
+        name: String,
+        /// The size given, in octets.
+        size: usize,
+    },
+}
+
+/// A configuration with which no connection can be made: the caller's mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// We speak ZMTP 3.0 and 3.1 only.
+    #[error("the version must be 3.0 or 3.1, not {version}")]
+    Version {
+        /// The version given.
+        version: crate::Version,
+    },
+    /// A user name or a password of PLAIN has more than 255 octets.
+    #[error("user name and password have at most 255 octets each, not {size}")]
+    Credentials {
+        /// The size given, in octets.
+        size: usize,
+    },
+    /// An identity has more than 255 octets, or begins with a zero.
+    #[error("an identity has at most 255 octets and does not begin with a zero")]
+    Identity,
+    /// Our own metadata is larger than a frame of the handshake may be.
+    #[error("the metadata comes to {size} octets; a handshake frame may have {limit}")]
+    Metadata {
+        /// The size of the command, in octets.
+        size: usize,
+        /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
+        limit: u64,
+    },
+}
+
+/// What a peer wrote, as text that cannot harm a log: bounded, control characters replaced.
+pub(crate) fn printable(octets: &[u8]) -> String {
+    let bounded = octets.get(..255).unwrap_or(octets);
+    let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    String::from_utf8_lossy(bounded).chars().map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_was_expected_and_what_came() {
+        let rows: [(Error, &str); 5] = [
+            (
+                ProtocolError::NotZmtp { first: b'G' }.into(),
+                "the peer broke the protocol: expected a ZMTP 3 greeting, whose first octet is \
+                 FF; got 47",
+            ),
+            (
+                Mismatch::Mechanism { ours: MechanismName::NULL, theirs: MechanismName::PLAIN }
+                    .into(),
+                "our security mechanism is NULL, the peer's is PLAIN",
+            ),
+            (
+                Mismatch::SocketType { ours: SocketType::Sub, theirs: "PULL".into() }.into(),
+                "a SUB socket cannot talk to a socket of type \"PULL\"",
+            ),
+            (Error::refused(b"400"), "the peer refused the connection: \"400\""),
+            (Timeout::Handshake.into(), "the handshake was not over in time"),
+        ];
+        for (error, text) in rows {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.is_refusal(), matches!(error, Error::Refused { .. }));
+        }
+    }
+
+    #[test]
+    fn reasons_are_bounded_and_harmless() {
+        assert_eq!(printable(b"no\x1B[2J\nentry\xFF"), "no\u{fffd}[2J\u{fffd}entry\u{fffd}");
+        assert_eq!(printable(&[b'x'; 1000]).len(), 255);
+        assert_eq!(Denial::new("b\u{e4}d\n").reason(), "b?d?");
+        assert_eq!(Denial::new(&"\u{e4}".repeat(1000)).reason().len(), 255);
+    }
+}

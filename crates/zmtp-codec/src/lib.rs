@@ -1,0 +1,83 @@
+//! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
+//!
+//! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
+//! gives back events, octets to write and the next deadline. What it is made of can be used
+//! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`]. With the feature
+//! `tokio-util` there is also `FrameCodec`, framing alone for `tokio_util::codec`.
+//!
+//! A peer is not trusted: no octet it sends can panic, hang, or make this crate reserve memory
+//! for what the peer has not sent.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use zmtp_codec::{Config, Connection, Event, Message, SocketType, Subscription};
+//!
+//! /// Moves what one side wants written to the other, and gives the events that come of it.
+//! fn carry(from: &mut Connection, to: &mut Connection) -> Vec<Event> {
+//!     let now = Duration::ZERO;
+//!     to.receive(now, &from.output().split());
+//!     std::iter::from_fn(|| to.poll_event(now).expect("the peer keeps the rules")).collect()
+//! }
+//!
+//! let mut publisher = Connection::new(Arc::new(Config::new(SocketType::Pub)));
+//! let mut subscriber = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+//!
+//! // Greetings, then READY; each side learns who the other is.
+//! carry(&mut publisher, &mut subscriber);
+//! carry(&mut subscriber, &mut publisher);
+//! carry(&mut publisher, &mut subscriber);
+//! assert!(publisher.is_traffic() && subscriber.is_traffic());
+//!
+//! // The subscriber says what it wants …
+//! let wish = Subscription::Subscribe("10001".into());
+//! subscriber.subscribe(&wish);
+//! assert_eq!(carry(&mut subscriber, &mut publisher), [Event::Subscription(wish)]);
+//!
+//! // … and is sent it.
+//! let report = Message::from("10001 17 40");
+//! publisher.send(&report);
+//! assert_eq!(carry(&mut publisher, &mut subscriber), [Event::Message(report)]);
+//! ```
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation
+    )
+)]
+
+mod command;
+mod config;
+mod connection;
+mod error;
+mod frame;
+mod greeting;
+mod mechanism;
+mod message;
+mod metadata;
+mod socket_type;
+mod subscription;
+#[cfg(feature = "tokio-util")]
+mod tokio_codec;
+mod wire;
+
+pub use crate::command::Command;
+pub use crate::config::{Config, Heartbeat, Limits};
+pub use crate::connection::{Connection, Event, PeerInfo};
+pub use crate::error::{
+    ConfigError, Denial, Error, InvalidProperty, Mismatch, ProtocolError, Timeout,
+};
+pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
+pub use crate::greeting::{Greeting, MechanismName, Version};
+pub use crate::mechanism::{Credentials, Mechanism};
+pub use crate::message::Message;
+pub use crate::metadata::Metadata;
+pub use crate::socket_type::SocketType;
+pub use crate::subscription::Subscription;
+#[cfg(feature = "tokio-util")]
+pub use crate::tokio_codec::{FrameCodec, FrameCodecError};

@@ -1,0 +1,134 @@
+//! Subscriptions and their two forms: the message of ZMTP 3.0 and the command of ZMTP 3.1.
+
+use std::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::frame::FrameHeader;
+use crate::message::{Excerpt, Message};
+use crate::{Command, Version};
+
+const SUBSCRIBE: u8 = 1;
+const CANCEL: u8 = 0;
+
+/// A wish of a subscriber: messages whose first part begins with the topic, or no longer.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Subscription {
+    /// Begin to send what matches this topic; the empty topic matches everything.
+    Subscribe(Bytes),
+    /// Undo one earlier subscription to this very topic.
+    Cancel(Bytes),
+}
+
+impl Subscription {
+    /// The topic subscribed to, or cancelled.
+    pub fn topic(&self) -> &Bytes {
+        match self {
+            Self::Subscribe(topic) | Self::Cancel(topic) => topic,
+        }
+    }
+
+    /// Reads the message form: a single part that begins with the octet 1 (subscribe) or 0
+    /// (cancel). Any other message gives `None`.
+    ///
+    /// A proxy sends this form even to peers of ZMTP 3.1.
+    pub fn from_message(message: &Message) -> Option<Self> {
+        if message.is_multipart() {
+            return None;
+        }
+        let which: fn(Bytes) -> Self = match message.first().first() {
+            Some(&SUBSCRIBE) => Self::Subscribe,
+            Some(&CANCEL) => Self::Cancel,
+            _ => return None,
+        };
+        let mut topic = message.first().clone();
+        topic.advance(1);
+        Some(which(topic))
+    }
+
+    /// Appends the frame that a peer of `version` understands: a command from 3.1 up, a message
+    /// to 3.0.
+    pub fn encode(&self, version: Version, out: &mut BytesMut) {
+        if version < Version::V3_1 {
+            let size = (self.topic().len() as u64).saturating_add(1);
+            FrameHeader { more: false, command: false, size }.encode(out);
+            out.extend_from_slice(&[match self {
+                Self::Subscribe(_) => SUBSCRIBE,
+                Self::Cancel(_) => CANCEL,
+            }]);
+            out.extend_from_slice(self.topic());
+        } else {
+            self.clone().into_command().encode(out);
+        }
+    }
+
+    fn into_command(self) -> Command {
+        match self {
+            Self::Subscribe(topic) => Command::Subscribe(topic),
+            Self::Cancel(topic) => Command::Cancel(topic),
+        }
+    }
+}
+
+/// Shows the first octets of the topic.
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Subscribe(_) => "Subscribe",
+            Self::Cancel(_) => "Cancel",
+        };
+        f.debug_tuple(name).field(&Excerpt(self.topic())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(subscription: &Subscription, version: Version) -> BytesMut {
+        let mut out = BytesMut::new();
+        subscription.encode(version, &mut out);
+        out
+    }
+
+    #[test]
+    fn each_form_has_its_octets() {
+        let rows: [(Subscription, &[u8], &[u8]); 3] = [
+            (
+                Subscription::Subscribe("100".into()),
+                b"\x00\x04\x01100",
+                b"\x04\x0D\x09SUBSCRIBE100",
+            ),
+            (Subscription::Cancel("100".into()), b"\x00\x04\x00100", b"\x04\x0A\x06CANCEL100"),
+            (Subscription::Subscribe(Bytes::new()), b"\x00\x01\x01", b"\x04\x0A\x09SUBSCRIBE"),
+        ];
+        for (subscription, message, command) in rows {
+            assert_eq!(&encoded(&subscription, Version::V3_0)[..], message);
+            assert_eq!(&encoded(&subscription, Version::V3_1)[..], command);
+            assert_eq!(&encoded(&subscription, Version { major: 4, minor: 0 })[..], command);
+            let body = Message::copy_from(&message[2..]);
+            assert_eq!(Subscription::from_message(&body), Some(subscription));
+        }
+    }
+
+    #[test]
+    fn a_topic_of_255_octets_takes_a_long_message_frame() {
+        let out = encoded(&Subscription::Subscribe(vec![b'x'; 255].into()), Version::V3_0);
+        assert_eq!(&out[..11], b"\x02\0\0\0\0\0\0\x01\x00\x01x");
+        assert_eq!(out.len(), 9 + 256);
+    }
+
+    #[test]
+    fn other_messages_are_not_subscriptions() {
+        let multipart = Message::multipart([&b"\x01A"[..], b"B"]).unwrap();
+        for message in [Message::from(""), Message::from(b"\x02A"), Message::from("A"), multipart] {
+            assert_eq!(Subscription::from_message(&message), None, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn debug_is_bounded() {
+        let shown = format!("{:?}", Subscription::Cancel(vec![0; 1 << 20].into()));
+        assert!(shown.starts_with("Cancel(\"\\x00") && shown.len() < 300, "{shown}");
+    }
+}

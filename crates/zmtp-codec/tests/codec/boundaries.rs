@@ -1,0 +1,48 @@
+//! What this crate must never name.
+
+use std::fs;
+use std::path::Path;
+
+/// Words of clocks, streams and runtimes.
+const FORBIDDEN: [&str; 8] = [
+    "tokio::",
+    "tokio_util::",
+    "Instant",
+    "SystemTime",
+    "std::net",
+    "std::thread",
+    "std::fs",
+    "std::io",
+];
+
+#[test]
+fn the_codec_names_neither_tokio_nor_a_clock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let names_tokio = |line: &str| line.split(['.', '=', ' ']).next() == Some("tokio");
+    assert!(!manifest.lines().any(names_tokio), "tokio is a dependency");
+    let optional = |line: &&str| line.starts_with("tokio-util") && line.contains("optional = true");
+    assert_eq!(manifest.lines().filter(optional).count(), 1, "tokio-util must be optional");
+
+    let mut folders = vec![root.join("src")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("tokio_codec.rs") {
+                seen += 1;
+                let source = fs::read_to_string(&path).unwrap();
+                // A link in the documentation names the feature's crate; code may not.
+                let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+                for (number, line) in code.enumerate() {
+                    for word in FORBIDDEN {
+                        assert!(!line.contains(word), "{}: {number}: {line}", path.display());
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 15, "only {seen} files were read");
+}

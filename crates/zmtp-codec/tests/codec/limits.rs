@@ -1,0 +1,186 @@
+//! What a hostile peer gets: an error, and no memory that it has not paid for in octets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zmtp_codec::{
+    Config, Connection, Error, Event, Limits, ProtocolError, SocketType, Subscription,
+};
+
+use crate::wire::{NULL_3_1, PING, PONG, READY_PUB, READY_SUB};
+
+const NOW: Duration = Duration::ZERO;
+
+/// A connection whose handshake is over and whose output was taken.
+fn in_traffic(socket_type: SocketType, limits: Limits) -> Connection {
+    let mut connection = Connection::new(Arc::new(Config { limits, ..Config::new(socket_type) }));
+    let ready = if socket_type == SocketType::Sub { READY_PUB } else { READY_SUB };
+    connection.receive(NOW, &[NULL_3_1, ready].concat());
+    assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Ready(_)))));
+    connection.output().clear();
+    connection
+}
+
+fn refused(connection: &mut Connection, octets: &[u8], error: ProtocolError) {
+    let before = connection.input().capacity();
+    connection.receive(NOW, octets);
+    assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error)));
+    assert!(connection.input().capacity() <= before + 2 * octets.len());
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+}
+
+fn long(flags: u8, size: u64) -> Vec<u8> {
+    [&[flags][..], &size.to_be_bytes()].concat()
+}
+
+#[test]
+fn an_announced_giant_is_refused_by_its_header() {
+    let limit = 64 << 20;
+    let too_large = |size| ProtocolError::MessageTooLarge { size, limit };
+    for size in [limit + 1, (1 << 63) - 1] {
+        let mut connection = in_traffic(SocketType::Sub, Limits::default());
+        refused(&mut connection, &long(2, size), too_large(size));
+    }
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.receive(NOW, &long(2, limit));
+    assert_eq!(connection.poll_event(NOW), Ok(None), "the limit itself is allowed");
+}
+
+#[test]
+fn the_parts_of_a_message_share_its_limit() {
+    let limits = Limits { message_size: 10, ..Limits::default() };
+    let mut connection = in_traffic(SocketType::Sub, limits);
+    for _ in 0..2 {
+        connection.receive(NOW, b"\x01\x04aaaa\x01\x06bbbbbb\x00\x00");
+        let event = connection.poll_event(NOW).unwrap().unwrap();
+        assert!(matches!(event, Event::Message(message) if message.size() == 10));
+    }
+    let error = ProtocolError::MessageTooLarge { size: 11, limit: 10 };
+    refused(&mut connection, b"\x01\x04aaaa\x01\x04bbbb\x00\x03", error);
+}
+
+#[test]
+fn more_without_end_comes_to_an_end() {
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.receive(NOW, &b"\x01\x00".repeat(1024));
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    refused(&mut connection, b"\x01\x00", ProtocolError::TooManyParts { limit: 1024 });
+
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.receive(NOW, &[&b"\x01\x00".repeat(1023)[..], b"\x00\x00"].concat());
+    let event = connection.poll_event(NOW).unwrap().unwrap();
+    assert!(matches!(event, Event::Message(message) if message.part_count() == 1024));
+
+    let limits = Limits { message_parts: 0, ..Limits::default() };
+    let mut connection = in_traffic(SocketType::Sub, limits);
+    connection.receive(NOW, b"\x00\x01x");
+    assert_eq!(connection.poll_event(NOW), Ok(Some(Event::Message("x".into()))));
+}
+
+#[test]
+fn a_command_has_its_own_limit() {
+    let limit = 1 << 20;
+    for socket_type in [SocketType::Pub, SocketType::Sub] {
+        let error = ProtocolError::CommandTooLarge { size: limit + 1, limit };
+        refused(&mut in_traffic(socket_type, Limits::default()), &long(6, limit + 1), error);
+    }
+    let mut connection = in_traffic(SocketType::Pub, Limits::default());
+    let topic = vec![b't'; 70_000];
+    connection.receive(NOW, &[&b"\x06\0\0\0\0\0\x01\x11\x7A\x09SUBSCRIBE"[..], &topic].concat());
+    let wish = Subscription::Subscribe(topic.into());
+    assert_eq!(connection.poll_event(NOW), Ok(Some(Event::Subscription(wish))));
+}
+
+#[test]
+fn the_handshake_has_small_frames_and_no_messages() {
+    let mut fresh = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+    fresh.receive(NOW, NULL_3_1);
+    assert_eq!(fresh.poll_event(NOW), Ok(None));
+    let error = ProtocolError::HandshakeFrameTooLarge { size: 4097, limit: 4096 };
+    refused(&mut fresh, &long(6, 4097), error);
+
+    let mut fresh = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+    refused(&mut fresh, &[NULL_3_1, &long(2, 1 << 40)].concat(), ProtocolError::MessageInHandshake);
+}
+
+#[test]
+fn a_metadata_bomb_is_kept_in_the_octets_it_came_in() {
+    let mut connection = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+    // 681 properties of six octets: all that fits into 4 KiB beside the name.
+    let properties = b"\x01a\0\0\0\0".repeat(681);
+    let ready = [&b"\x06\0\0\0\0\0\0\x0F\xFC\x05READY"[..], &properties].concat();
+    connection.receive(NOW, &[NULL_3_1, &ready].concat());
+    let Ok(Some(Event::Ready(peer))) = connection.poll_event(NOW) else { panic!() };
+    assert_eq!(peer.metadata.iter().count(), 681);
+    assert_eq!(peer.metadata.encoded_len(), properties.len());
+
+    // A value that announces what the frame does not hold.
+    let mut connection = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+    connection.receive(NOW, &[NULL_3_1, b"\x04\x0D\x05READY\x01a\x7F\xFF\xFF\xFFx"].concat());
+    let error = connection.poll_event(NOW).unwrap_err();
+    assert!(matches!(error, Error::Protocol(ProtocolError::Metadata { .. })), "{error}");
+}
+
+#[test]
+fn a_flood_of_pings_is_answered_only_as_it_is_read() {
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    let flood = PING.repeat(100_000);
+    connection.receive(NOW, &flood);
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    let pongs = connection.output().split();
+    assert!(pongs.len() >= 64 * 1024 && pongs.len() < 65 * 1024, "{} octets", pongs.len());
+    assert!(pongs.chunks(PONG.len()).all(|pong| pong == PONG));
+
+    connection.receive(NOW, PING);
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    assert_eq!(&connection.output()[..], PONG, "it has drained, and PINGs are answered again");
+}
+
+#[test]
+fn messages_that_wait_do_not_keep_a_ping_from_its_answer() {
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.send(&vec![0; 1 << 20].into());
+    connection.receive(NOW, PING);
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    assert!(connection.output().ends_with(PONG));
+}
+
+#[test]
+fn the_read_hint_at_most_doubles_what_has_come() {
+    let size = 1 << 20;
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    assert_eq!(connection.read_hint(), 0);
+    connection.receive(NOW, b"\x00\xFFshort");
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    assert_eq!(connection.read_hint(), 0, "a short frame needs no hint");
+
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.receive(NOW, &long(2, size));
+    let mut arrived = 0;
+    let mut reads = 0;
+    loop {
+        match connection.poll_event(NOW).unwrap() {
+            None => {}
+            Some(event) => {
+                assert!(matches!(event, Event::Message(message) if message.size() == 1 << 20));
+                break;
+            }
+        }
+        let hint = connection.read_hint();
+        assert_eq!(hint, (size as usize - arrived).min(arrived.max(64 * 1024)));
+        connection.receive(NOW, &vec![0; hint]);
+        arrived += hint;
+        reads += 1;
+    }
+    assert_eq!(reads, 5, "64, 64, 128, 256 and 512 KiB");
+    assert_eq!(connection.read_hint(), 0);
+}
+
+#[test]
+fn a_small_message_does_not_pin_the_read_buffer() {
+    let mut connection = in_traffic(SocketType::Sub, Limits::default());
+    connection.receive(NOW, &b"\x00\x03abc".repeat(1000));
+    let start = connection.input().as_ptr_range();
+    let Ok(Some(Event::Message(message))) = connection.poll_event(NOW) else { panic!() };
+    assert!(!start.contains(&message.first().as_ptr()));
+}

@@ -1,0 +1,409 @@
+//! Two connections against each other, on virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use zmtp_codec::{
+    Config, Connection, Denial, Error, Event, Heartbeat, Mechanism, Message, Mismatch, SocketType,
+    Subscription, Timeout, Version,
+};
+
+use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Two connections and the wires between them; `a` is 0, `b` is 1.
+struct Pair {
+    sides: [Connection; 2],
+    events: [Vec<Event>; 2],
+    errors: [Option<Error>; 2],
+    /// What this side wrote while its wire was cut is lost.
+    cut: [bool; 2],
+    /// A side that is paused leaves on the wire what was sent to it.
+    paused: [bool; 2],
+    waiting: [BytesMut; 2],
+    now: Duration,
+}
+
+impl Pair {
+    fn new(a: Config, b: Config) -> Self {
+        let mut pair = Self {
+            sides: [a, b].map(|config| Connection::new(Arc::new(config))),
+            events: Default::default(),
+            errors: Default::default(),
+            cut: [false; 2],
+            paused: [false; 2],
+            waiting: Default::default(),
+            now: Duration::ZERO,
+        };
+        pair.settle();
+        pair
+    }
+
+    /// Carries octets until nobody has anything more to say.
+    fn settle(&mut self) {
+        let mut busy = true;
+        while busy {
+            busy = false;
+            for (from, to) in [(0, 1), (1, 0)] {
+                let written = self.sides[from].output().split();
+                if !self.cut[from] {
+                    self.waiting[to].unsplit(written);
+                }
+                if self.paused[to] || self.waiting[to].is_empty() {
+                    continue;
+                }
+                busy = true;
+                let octets = self.waiting[to].split();
+                self.sides[to].receive(self.now, &octets);
+                self.poll(to);
+            }
+        }
+    }
+
+    fn poll(&mut self, side: usize) {
+        loop {
+            match self.sides[side].poll_event(self.now) {
+                Ok(None) => break,
+                Ok(Some(event)) => self.events[side].push(event),
+                Err(error) => assert_eq!(self.errors[side].replace(error), None),
+            }
+        }
+    }
+
+    /// Lets time pass, from deadline to deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let next = self.sides.iter().filter_map(Connection::deadline).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            for side in 0..2 {
+                if let Err(error) = self.sides[side].handle_timeout(self.now) {
+                    assert_eq!(self.errors[side].replace(error), None);
+                }
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    fn resume(&mut self, side: usize) {
+        self.paused[side] = false;
+        self.sides[side].resume_reading(self.now);
+        self.settle();
+    }
+
+    fn pause(&mut self, side: usize) {
+        self.paused[side] = true;
+        self.sides[side].pause_reading();
+    }
+
+    fn both_in_traffic(&self) -> bool {
+        self.sides.iter().all(Connection::is_traffic)
+    }
+
+    fn alive(&self) -> bool {
+        self.both_in_traffic() && self.errors == [None, None]
+    }
+}
+
+fn publisher() -> Config {
+    Config::new(SocketType::Pub)
+}
+
+fn subscriber() -> Config {
+    Config::new(SocketType::Sub)
+}
+
+fn beating(config: Config, interval: u64, timeout: u64, ttl: u64) -> Config {
+    let heartbeat = Heartbeat { interval: ms(interval), timeout: ms(timeout), ttl: ms(ttl) };
+    Config { heartbeat: Some(heartbeat), ..config }
+}
+
+fn plain_client() -> Config {
+    let mechanism = Mechanism::PlainClient { username: "u".into(), password: "p".into() };
+    Config { mechanism, ..subscriber() }
+}
+
+fn plain_server() -> Config {
+    Config { mechanism: Mechanism::PlainServer, ..publisher() }
+}
+
+#[test]
+fn every_pair_of_versions_subscribes_and_publishes() {
+    for (ours, theirs) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let version = |minor| Version { major: 3, minor };
+        let mut pair = Pair::new(
+            Config { version: version(ours), ..publisher() },
+            Config { version: version(theirs), ..subscriber() },
+        );
+        assert!(pair.both_in_traffic());
+        assert_eq!(pair.sides[0].peer().unwrap().version, version(theirs));
+        assert_eq!(pair.sides[1].peer().unwrap().socket_type, Some(SocketType::Pub));
+
+        let wish = Subscription::Subscribe("10001".into());
+        pair.sides[1].subscribe(&wish);
+        // The command is for those who both know ZMTP 3.1.
+        let written = pair.sides[1].output().clone();
+        let command = written.starts_with(b"\x04\x0F\x09SUBSCRIBE10001");
+        assert_eq!(command, ours == 1 && theirs == 1);
+        assert_eq!(written.starts_with(b"\x00\x06\x0110001"), !command);
+        pair.settle();
+        assert_eq!(pair.events[0].last(), Some(&Event::Subscription(wish)));
+
+        let message = Message::multipart(["10001", "17"]).unwrap();
+        pair.sides[0].send(&message);
+        pair.settle();
+        assert_eq!(pair.events[1].last(), Some(&Event::Message(message)));
+    }
+}
+
+#[test]
+fn without_heartbeats_nothing_is_due_after_the_handshake() {
+    let pair = Pair::new(publisher(), subscriber());
+    assert!(pair.sides.iter().all(|side| side.deadline().is_none()));
+}
+
+#[test]
+fn heartbeats_keep_an_idle_pair_alive() {
+    for b in [subscriber(), beating(subscriber(), 300, 200, 1000)] {
+        let mut pair = Pair::new(beating(publisher(), 1000, 500, 2000), b);
+        pair.pass(Duration::from_secs(3600));
+        assert!(pair.alive(), "{:?}", pair.errors);
+        assert_eq!(pair.events[0].len(), 1, "Ready, and no more");
+    }
+}
+
+#[test]
+fn a_peer_that_vanishes_is_missed_one_timeout_after_a_ping() {
+    let mut pair = Pair::new(beating(publisher(), 1000, 700, 0), subscriber());
+    pair.pass(ms(1500));
+    pair.cut = [true, true];
+    pair.pass(ms(1199));
+    assert!(pair.alive());
+    pair.pass(ms(1));
+    assert_eq!(pair.now, ms(2700), "a PING at 1,000 was answered, the one at 2,000 was not");
+    assert_eq!(pair.errors, [Some(Error::Timeout(Timeout::Heartbeat)), None]);
+    assert!(pair.sides[0].is_closed());
+}
+
+#[test]
+fn a_timeout_longer_than_the_interval_runs_from_the_first_unanswered_ping() {
+    let mut pair = Pair::new(beating(publisher(), 1000, 2500, 0), subscriber());
+    pair.cut[1] = true;
+    pair.pass(ms(3499));
+    assert!(pair.alive());
+    pair.pass(ms(1));
+    assert_eq!(pair.errors[0], Some(Error::Timeout(Timeout::Heartbeat)));
+}
+
+#[test]
+fn the_peers_time_to_live_is_honoured() {
+    let mut pair = Pair::new(beating(publisher(), 1000, 9000, 1500), subscriber());
+    pair.pass(ms(1000));
+    pair.cut[0] = true;
+    pair.pass(ms(1499));
+    assert!(pair.alive());
+    pair.pass(ms(1));
+    assert_eq!(pair.errors, [None, Some(Error::Timeout(Timeout::PeerTtl))]);
+}
+
+#[test]
+fn any_octet_is_a_sign_of_life_also_in_a_long_frame() {
+    let mut connection = Connection::new(Arc::new(beating(subscriber(), 1000, 500, 0)));
+    let mut now = Duration::ZERO;
+    connection.receive(now, &[NULL_3_1, READY_PUB, b"\x04\x07\x04PING\0\x0A"].concat());
+    assert!(matches!(connection.poll_event(now), Ok(Some(Event::Ready(_)))));
+    connection.receive(now, b"\x02\0\0\0\0\0\x01\0\0");
+    for _ in 0..1000 {
+        assert_eq!(connection.poll_event(now), Ok(None));
+        now += ms(400);
+        connection.receive(now, b"x");
+        assert_eq!(connection.handle_timeout(now), Ok(()));
+    }
+    let deadline = now + ms(1000);
+    assert_eq!(connection.handle_timeout(deadline - ms(1)), Ok(()));
+    // Both end at the latest one second after the last octet: whichever was armed first.
+    assert!(connection.handle_timeout(deadline).is_err());
+    assert_eq!(connection.handle_timeout(deadline), Ok(()), "an error is given once");
+}
+
+#[test]
+fn a_last_ping_without_a_time_to_live_lifts_the_limit() {
+    let mut connection = Connection::new(Arc::new(subscriber()));
+    let now = Duration::ZERO;
+    connection.receive(now, &[NULL_3_1, READY_PUB, b"\x04\x07\x04PING\0\x0A"].concat());
+    while connection.poll_event(now).unwrap().is_some() {}
+    assert_eq!(connection.deadline(), Some(ms(1000)));
+    connection.receive(ms(10), PING);
+    assert_eq!(connection.poll_event(ms(10)), Ok(None));
+    assert_eq!(connection.deadline(), None);
+}
+
+#[test]
+fn silence_proves_nothing_while_reading_is_paused() {
+    let mut pair =
+        Pair::new(beating(publisher(), 1000, 500, 1500), beating(subscriber(), 1000, 500, 1500));
+    pair.pass(ms(1000));
+    pair.pause(0);
+    pair.pause(1);
+    pair.pass(Duration::from_secs(60));
+    assert!(pair.alive(), "{:?}", pair.errors);
+    assert!(pair.waiting[0].len() >= 60 * PING.len(), "PINGs go on, as signs of life");
+    pair.resume(0);
+    pair.resume(1);
+    pair.pass(Duration::from_secs(60));
+    assert!(pair.alive(), "{:?}", pair.errors);
+
+    // What was suspended starts anew, and does end.
+    pair.pause(0);
+    pair.cut = [true, true];
+    pair.pass(Duration::from_secs(60));
+    assert_eq!(pair.errors[0], None);
+    let resumed = pair.now;
+    pair.resume(0);
+    assert_eq!(pair.sides[0].deadline(), Some(resumed + ms(500)));
+    pair.pass(ms(500));
+    assert_eq!(pair.errors[0], Some(Error::Timeout(Timeout::Heartbeat)));
+}
+
+#[test]
+fn a_peer_of_3_0_is_sent_no_ping_but_its_own_are_answered() {
+    let mut connection = Connection::new(Arc::new(beating(subscriber(), 1000, 500, 0)));
+    let now = Duration::ZERO;
+    connection.receive(now, &[NULL_3_0, READY_PUB].concat());
+    assert!(matches!(connection.poll_event(now), Ok(Some(Event::Ready(_)))));
+    assert_eq!(connection.deadline(), None);
+    connection.output().clear();
+    connection.receive(now, PING);
+    assert_eq!(connection.poll_event(now), Ok(None));
+    assert_eq!(&connection.output()[..], b"\x04\x05\x04PONG");
+}
+
+#[test]
+fn a_ping_never_carries_more_than_655_tenths() {
+    let mut connection = Connection::new(Arc::new(beating(subscriber(), 1000, 500, 3_600_000)));
+    connection.receive(ms(0), &[NULL_3_1, READY_PUB].concat());
+    assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+    connection.output().clear();
+    assert_eq!(connection.handle_timeout(ms(999)), Ok(()));
+    assert!(connection.output().is_empty(), "before the deadline nothing happens");
+    assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
+    assert_eq!(&connection.output()[..], b"\x04\x07\x04PING\x02\x8F");
+}
+
+#[test]
+fn a_handshake_must_be_over_in_time() {
+    // Greeting only; two PLAIN clients, of whom neither answers; two servers, of whom neither asks.
+    let rows = [
+        (publisher(), subscriber(), true),
+        (plain_client(), plain_client(), false),
+        (plain_server(), plain_server(), false),
+    ];
+    for (a, b, cut) in rows {
+        let mut pair = Pair {
+            cut: [cut; 2],
+            sides: [a, b].map(|config| Connection::new(Arc::new(config))),
+            ..Pair::new(publisher(), subscriber())
+        };
+        pair.settle();
+        pair.pass(ms(29_999));
+        assert_eq!(pair.errors, [None, None]);
+        pair.pass(ms(1));
+        let timeout = Some(Error::Timeout(Timeout::Handshake));
+        assert_eq!(pair.errors, [timeout.clone(), timeout]);
+        assert!(pair.sides.iter().all(|side| side.deadline().is_none()));
+    }
+    let mut patient = Connection::new(Arc::new(Config { handshake_timeout: None, ..subscriber() }));
+    assert_eq!(patient.deadline(), None);
+    assert_eq!(patient.handle_timeout(Duration::MAX), Ok(()));
+}
+
+#[test]
+fn credentials_are_judged_by_the_caller() {
+    let mut pair = Pair::new(plain_server(), plain_client());
+    let [Event::Credentials(credentials)] = &pair.events[0][..] else { panic!() };
+    assert_eq!((&credentials.username[..], &credentials.password[..]), (&b"u"[..], &b"p"[..]));
+    assert!(!pair.both_in_traffic());
+    pair.sides[0].authorize(pair.now, Ok(()));
+    pair.settle();
+    assert!(pair.alive());
+    // Once is enough.
+    pair.sides[0].authorize(pair.now, Err(Denial::new("late")));
+    pair.settle();
+    assert!(pair.alive());
+}
+
+#[test]
+fn a_denial_reaches_the_peer_as_a_refusal() {
+    let mut pair = Pair::new(plain_server(), plain_client());
+    let denial = Denial::new("bad password");
+    pair.sides[0].authorize(pair.now, Err(denial.clone()));
+    pair.poll(0);
+    pair.settle();
+    let refused = Error::Refused { reason: "bad password".into() };
+    assert_eq!(pair.errors, [Some(Error::Denied(denial)), Some(refused)]);
+}
+
+#[test]
+fn a_verdict_after_the_deadline_changes_nothing() {
+    let mut pair = Pair::new(plain_server(), plain_client());
+    pair.sides[0].authorize(ms(30_000), Ok(()));
+    assert!(pair.sides[0].output().is_empty());
+    let timeout = Err(Error::Timeout(Timeout::Handshake));
+    assert_eq!(pair.sides[0].handle_timeout(ms(30_000)), timeout);
+}
+
+#[test]
+fn the_server_says_so_and_nobody_else() {
+    for (config, as_server) in [(publisher(), 0), (plain_client(), 0), (plain_server(), 1)] {
+        let mut connection = Connection::new(Arc::new(config));
+        assert_eq!(connection.output()[32], as_server);
+    }
+}
+
+#[test]
+fn sockets_that_do_not_fit_part_on_both_sides() {
+    let pair = Pair::new(publisher(), Config::new(SocketType::Pull));
+    let mismatch = |ours, theirs: &str| {
+        Some(Error::Mismatch(Mismatch::SocketType { ours, theirs: theirs.into() }))
+    };
+    let expected = [mismatch(SocketType::Pub, "PULL"), mismatch(SocketType::Pull, "PUB")];
+    assert_eq!(pair.errors, expected);
+}
+
+#[test]
+fn a_closed_connection_takes_and_gives_nothing() {
+    let mut connection = Connection::new(Arc::new(subscriber()));
+    connection.receive(ms(0), b"HTTP");
+    assert!(connection.poll_event(ms(0)).is_err());
+    connection.output().clear();
+    connection.input().extend_from_slice(NULL_3_1);
+    connection.handle_input(ms(0), NULL_3_1.len());
+    assert!(connection.input().is_empty());
+    connection.receive(ms(0), NULL_3_1);
+    assert_eq!(connection.poll_event(ms(0)), Ok(None));
+    connection.send(&Message::from("x"));
+    connection.subscribe(&Subscription::Subscribe("x".into()));
+    connection.authorize(ms(0), Ok(()));
+    assert_eq!(connection.handle_timeout(Duration::MAX), Ok(()));
+    assert!(connection.output().is_empty());
+    assert!(connection.is_closed() && connection.peer().is_none());
+}
+
+#[test]
+fn debug_shows_no_password() {
+    let mut connection = Connection::new(Arc::new(Config {
+        mechanism: Mechanism::PlainClient { username: "u".into(), password: "hush".into() },
+        ..subscriber()
+    }));
+    connection.receive(ms(0), crate::wire::PLAIN_3_1);
+    assert_eq!(connection.poll_event(ms(0)), Ok(None));
+    assert!(connection.output().ends_with(b"\x04hush"));
+    let shown = format!("{connection:?} {:?}", plain_client());
+    assert!(!shown.contains("hush") && !shown.contains("\"p\""), "{shown}");
+}
