@@ -1,0 +1,171 @@
+//! Messages on their way to one transport.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+use zmtp_codec::FrameHeader;
+
+/// Slices given to one vectored write.
+const SLICES: usize = 64;
+
+/// Encoded messages that a driver has taken from its peer's queue and is writing out, in pieces
+/// that each hold whole messages. It tells when the transport has taken a message's last octet.
+#[derive(Debug, Default)]
+pub(crate) struct Burst {
+    pieces: VecDeque<Piece>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    /// What the transport has not taken yet.
+    octets: Bytes,
+    /// Messages whose last octet is among them.
+    messages: usize,
+    /// How many of these octets belong to the frame that is half gone.
+    torn: usize,
+    /// A frame with MORE was the last to go whole: its message is still half gone.
+    more: bool,
+}
+
+impl Burst {
+    /// Adds `messages` whole messages.
+    pub(crate) fn push(&mut self, octets: Bytes, messages: usize) {
+        self.pieces.push_back(Piece { octets, messages, torn: 0, more: false });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Whether the next octet continues a frame: nothing else may be written before its end.
+    pub(crate) fn is_mid_frame(&self) -> bool {
+        self.pieces.front().is_some_and(|piece| piece.torn > 0)
+    }
+
+    /// What to write next, in order.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(&piece.octets);
+            count += 1;
+        }
+        count
+    }
+
+    /// Notes that the transport took `written` octets. Returns how many messages ended among them.
+    pub(crate) fn advance(&mut self, mut written: usize) -> usize {
+        let mut done = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            if written < piece.octets.len() {
+                return done + piece.advance(written);
+            }
+            written -= piece.octets.len();
+            done += piece.messages;
+            self.pieces.pop_front();
+        }
+        // An idle peer keeps no memory for its next burst.
+        self.pieces = VecDeque::new();
+        done
+    }
+}
+
+impl Piece {
+    /// Walks over frame headers of our own making to see which messages have gone whole.
+    fn advance(&mut self, mut written: usize) -> usize {
+        let mut done = 0;
+        while written > 0 {
+            if self.torn == 0 {
+                let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
+                    unreachable!("pieces are cut between messages that we encoded");
+                };
+                self.torn = length + header.size as usize;
+                self.more = header.more;
+            }
+            let step = written.min(self.torn);
+            self.octets.advance(step);
+            self.torn -= step;
+            written -= step;
+            if self.torn == 0 && !self.more {
+                done += 1;
+            }
+        }
+        self.messages -= done;
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+    use zmtp_codec::Message;
+
+    use super::*;
+
+    fn encoded(parts: &[Vec<u8>]) -> Bytes {
+        let message = Message::multipart(parts.iter().cloned()).expect("a message has parts");
+        let mut octets = BytesMut::new();
+        message.encode(&mut octets);
+        octets.freeze()
+    }
+
+    fn rest(burst: &Burst) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = burst.slices(&mut slices);
+        slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_message_is_done_with_its_last_octet_and_no_sooner() {
+        let mut burst = Burst::default();
+        burst.push(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x00"), 2);
+        assert!(!burst.is_mid_frame());
+        assert_eq!(burst.advance(2), 0);
+        assert!(burst.is_mid_frame());
+        assert_eq!(burst.advance(1), 1);
+        assert!(!burst.is_mid_frame());
+        // The end of a frame with MORE is not the end of the message.
+        assert_eq!(burst.advance(3), 0);
+        assert!(!burst.is_mid_frame());
+        assert_eq!(burst.advance(1), 0);
+        assert!(burst.is_mid_frame());
+        assert_eq!(burst.advance(1), 1);
+        assert!(burst.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn counts_messages_wherever_the_transport_stops(
+            pieces in proptest::collection::vec(
+                proptest::collection::vec(
+                    proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..4),
+                    1..5,
+                ),
+                1..5,
+            ),
+            steps in proptest::collection::vec(1usize..700, 1..200),
+        ) {
+            let mut burst = Burst::default();
+            let mut ends = Vec::new();
+            let mut all = Vec::new();
+            for messages in &pieces {
+                let start = all.len();
+                for parts in messages {
+                    all.extend_from_slice(&encoded(parts));
+                    ends.push(all.len());
+                }
+                burst.push(Bytes::copy_from_slice(&all[start..]), messages.len());
+            }
+            let mut written = 0;
+            for step in steps {
+                let step = step.min(all.len() - written);
+                let done = ends.iter().filter(|end| (written + 1..=written + step).contains(end));
+                prop_assert_eq!(burst.advance(step), done.count());
+                written += step;
+                prop_assert_eq!(rest(&burst), &all[written..]);
+                prop_assert_eq!(burst.is_empty(), written == all.len());
+            }
+        }
+    }
+}

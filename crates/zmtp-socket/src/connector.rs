@@ -1,0 +1,143 @@
+//! One connected endpoint: dials, and dials again, until it is disconnected.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::driver::{self, Core, End};
+use crate::options::Reconnect;
+use crate::socket::{Door, Shared};
+use crate::transport::dial;
+use crate::{Event, Reason};
+
+/// Keeps one connection to the endpoint until it is disconnected or the socket closes.
+pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
+    let mut backoff = Backoff::new(socket.options.reconnect, socket.context.chance());
+    loop {
+        let begun = Instant::now();
+        let end = tokio::select! {
+            biased;
+            () = door.stop.cancelled() => return,
+            end = attempt(&door, &core, &socket) => end,
+        };
+        if socket.drain.is_cancelled() || door.stop.is_cancelled() {
+            return;
+        }
+        let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
+        let again = if refused && !socket.options.retry_refused {
+            debug!(endpoint = %door.endpoint, reason = %end.reason, "refused: not dialling again");
+            socket
+                .events
+                .emit(|| Event::Parked { endpoint: door.endpoint.clone(), reason: end.reason });
+            None
+        } else {
+            if end.flowed || begun.elapsed() > backoff.limits.max {
+                backoff.reset();
+            }
+            let delay = backoff.next();
+            debug!(endpoint = %door.endpoint, ?delay, reason = %end.reason, "dialling again");
+            socket.events.emit(|| Event::RetryingIn {
+                endpoint: door.endpoint.clone(),
+                delay,
+                reason: end.reason,
+            });
+            Some(delay)
+        };
+        tokio::select! {
+            biased;
+            () = door.stop.cancelled() => return,
+            () = socket.drain.cancelled() => return,
+            () = door.unpark.notified() => backoff.reset(),
+            () = wait(again) => {}
+        }
+    }
+}
+
+/// Dials once and, if somebody is there, runs the connection to its end.
+async fn attempt<C: Core>(door: &Door, core: &Arc<C>, socket: &Arc<Shared>) -> End {
+    let dialled = tokio::select! {
+        biased;
+        () = socket.drain.cancelled() => return not_made(Reason::Stopped),
+        dialled = tokio::time::timeout(socket.options.handshake_timeout, dial(&door.endpoint, &socket.context)) => dialled,
+    };
+    match dialled {
+        Ok(Ok((stream, address))) => {
+            let peer = socket.new_peer(&door.endpoint, &address);
+            driver::run(stream, peer, core.clone(), socket.clone(), door.stop.clone()).await
+        }
+        Ok(Err(error)) => not_made(error.into()),
+        Err(_elapsed) => not_made(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+fn not_made(reason: Reason) -> End {
+    End { reason, flowed: false }
+}
+
+/// For so long, or, without a delay, until somebody says otherwise.
+async fn wait(delay: Option<Duration>) {
+    match delay {
+        Some(delay) => tokio::time::sleep(delay).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Delays that double, each with its own chance.
+struct Backoff {
+    limits: Reconnect,
+    delay: Duration,
+    chance: fastrand::Rng,
+}
+
+impl Backoff {
+    fn new(limits: Reconnect, chance: fastrand::Rng) -> Self {
+        Self { limits, delay: limits.initial, chance }
+    }
+
+    fn reset(&mut self) {
+        self.delay = self.limits.initial;
+    }
+
+    fn next(&mut self) -> Duration {
+        let delay = self.delay.min(self.limits.max);
+        self.delay = delay.saturating_mul(2);
+        delay.mul_f64(0.5 + self.chance.f64() / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_begin_again_after_a_reset() {
+        let limits =
+            Reconnect { initial: Duration::from_millis(100), max: Duration::from_millis(700) };
+        let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+        for longest in [100, 200, 400, 700, 700] {
+            let delay = backoff.next();
+            let longest = Duration::from_millis(longest);
+            assert!(delay >= longest / 2 && delay <= longest, "{delay:?} of {longest:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn the_longest_delay_holds_also_below_the_first_one() {
+        let limits = Reconnect { initial: Duration::from_secs(9), max: Duration::from_secs(1) };
+        let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+        assert!(backoff.next() <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn two_sockets_do_not_come_back_in_step() {
+        let limits = Reconnect::default();
+        let mut one = Backoff::new(limits, fastrand::Rng::with_seed(1));
+        let mut other = Backoff::new(limits, fastrand::Rng::with_seed(2));
+        assert_ne!(one.next(), other.next());
+    }
+}

@@ -1,0 +1,397 @@
+//! One connection's life: the only place that holds both a stream and a [`Connection`].
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, Sleep};
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, debug_span};
+use zmtp_codec::{Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
+
+use crate::burst::Burst;
+use crate::options::Security;
+use crate::socket::Shared;
+use crate::transport::Stream;
+use crate::{Event, Message, Peer, Reason};
+
+/// Octets reserved for a read from a peer that has been quiet.
+const SMALL_READ: usize = 8 << 10;
+
+/// Octets reserved for a read once reads come back full.
+const LARGE_READ: usize = 256 << 10;
+
+/// What a peer is told whose name or password is wrong: the status of RFC 27 (Status Codes and
+/// Text) for it, which libzmq understands.
+const DENIED: &str = "400";
+
+/// How long we wait for a peer to take what we wrote last and to hang up.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What a socket does with its connections: hands out a [`Session`] for each.
+pub(crate) trait Core: Send + Sync + 'static {
+    type Session: Session;
+
+    /// `peer` has finished its handshake.
+    fn open(self: &Arc<Self>, peer: &Peer, info: &PeerInfo) -> Self::Session;
+
+    /// The socket is closed: nothing more is accepted from its user.
+    fn close(&self);
+
+    /// Messages that could not be delivered since the socket was closed.
+    fn undelivered(&self) -> usize;
+}
+
+/// A socket's side of one connection in traffic. Dropping it forgets the peer.
+pub(crate) trait Session: Send + Unpin + 'static {
+    /// Ready if one more message can be accepted from the peer.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// A message has come.
+    fn message(&mut self, message: Message);
+
+    /// A subscription has come or gone.
+    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
+
+    /// All that arrived together has been given; whoever waits for it should know.
+    fn flush(&mut self);
+
+    /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
+    /// Pending if there is nothing.
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        burst: &mut Burst,
+    ) -> Poll<()>;
+
+    /// The transport has taken so many messages whole.
+    fn written(&mut self, messages: usize);
+}
+
+/// How a connection ended.
+pub(crate) struct End {
+    pub(crate) reason: Reason,
+    /// Something beyond the handshake had passed.
+    pub(crate) flowed: bool,
+}
+
+/// Runs one connection to its end. Returns at once when `stop` is cancelled; when the socket
+/// drains, what is queued is written first.
+pub(crate) async fn run<C: Core>(
+    stream: Stream,
+    peer: Peer,
+    core: Arc<C>,
+    socket: Arc<Shared>,
+    stop: CancellationToken,
+) -> End {
+    let span = debug_span!("peer", id = peer.id().0, address = peer.address());
+    let mut link = Link::new(stream, peer.clone(), core, socket.clone());
+    async move {
+        debug!(endpoint = %peer.endpoint(), "connected");
+        socket.events.emit(|| Event::Connected { peer: peer.clone() });
+        let reason = tokio::select! {
+            biased;
+            () = stop.cancelled() => Reason::Stopped,
+            reason = link.live(&socket.drain) => reason,
+        };
+        debug!(%reason, "disconnected");
+        let end = End { reason: reason.clone(), flowed: link.flowed };
+        let established = link.established;
+        // The peer is forgotten before anybody is told that it is gone.
+        drop(link);
+        socket.events.emit(|| match established {
+            true => Event::Disconnected { peer, reason },
+            false => Event::HandshakeFailed { peer, reason },
+        });
+        end
+    }
+    .instrument(span)
+    .await
+}
+
+struct Link<C: Core> {
+    stream: Stream,
+    connection: Connection,
+    /// There from the end of the handshake.
+    session: Option<C::Session>,
+    burst: Burst,
+    /// When the connection was made: its time zero.
+    epoch: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    read_size: usize,
+    established: bool,
+    flowed: bool,
+    paused: bool,
+    /// Writing has failed; what the peer sent before it left can still be read.
+    deaf: bool,
+    draining: bool,
+    peer: Peer,
+    core: Arc<C>,
+    socket: Arc<Shared>,
+}
+
+impl<C: Core> Link<C> {
+    fn new(stream: Stream, peer: Peer, core: Arc<C>, socket: Arc<Shared>) -> Self {
+        Self {
+            stream,
+            connection: Connection::new(socket.config.clone()),
+            session: None,
+            burst: Burst::default(),
+            epoch: Instant::now(),
+            timer: None,
+            read_size: SMALL_READ,
+            established: false,
+            flowed: false,
+            paused: false,
+            deaf: false,
+            draining: false,
+            peer,
+            core,
+            socket,
+        }
+    }
+
+    /// Exchanges octets until the connection ends, by itself or because the socket drains.
+    async fn live(&mut self, drain: &CancellationToken) -> Reason {
+        let reason = tokio::select! {
+            biased;
+            () = drain.cancelled() => None,
+            reason = poll_fn(|cx| self.poll(cx)) => Some(reason),
+        };
+        let reason = match reason {
+            Some(reason) => reason,
+            None => {
+                self.draining = true;
+                poll_fn(|cx| self.poll(cx)).await
+            }
+        };
+        if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
+            self.session = None;
+            self.part().await;
+        }
+        reason
+    }
+
+    /// Writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
+    /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
+    async fn part(&mut self) {
+        let parting = async {
+            poll_fn(|cx| self.poll_control(cx)).await?;
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
+            let mut unread = BytesMut::with_capacity(SMALL_READ);
+            while poll_fn(|cx| poll_read_buf(Pin::new(&mut self.stream), cx, &mut unread)).await?
+                > 0
+            {
+                unread.clear();
+            }
+            std::io::Result::Ok(())
+        };
+        // However it ends, the connection is over.
+        let _ended = tokio::time::timeout(PARTING, pin!(parting)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        loop {
+            let progress = self.poll_timer(cx).and_then(|()| {
+                let read = self.poll_read(cx)?;
+                let written = self.poll_write(cx)?;
+                Ok(read.is_ready() || written.is_ready())
+            });
+            match progress {
+                Err(reason) => return Poll::Ready(reason),
+                Ok(true) => {}
+                Ok(false) if self.draining && self.is_drained() => {
+                    return Poll::Ready(Reason::Stopped);
+                }
+                Ok(false) => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Nothing is left to write. (That the queue is empty is known from `poll_write`.)
+    fn is_drained(&mut self) -> bool {
+        self.deaf || (self.burst.is_empty() && self.connection.output().is_empty())
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
+        while let Some(deadline) = self.connection.deadline() {
+            let at = self.epoch + deadline;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            // A deadline that moved away, as it does with all that arrives, is found when the timer
+            // fires: to set it anew each time would cost more than that.
+            if timer.deadline() > at {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            self.timer = None;
+            self.connection.handle_timeout(self.epoch.elapsed())?;
+        }
+        self.timer = None;
+        Ok(())
+    }
+
+    /// Reads once and deals with what came. Pending if nothing did, or if there is no room for it.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        // What came before may have waited for room.
+        if self.paused && self.deal(cx)?.is_pending() {
+            return Ok(Poll::Pending);
+        }
+        let hint = self.connection.read_hint();
+        let input = self.connection.input();
+        input.reserve(self.read_size.max(hint));
+        let room = input.capacity() - input.len();
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, input);
+        let Poll::Ready(read) = read else {
+            if input.is_empty() {
+                // A quiet peer keeps no read buffer.
+                *input = BytesMut::new();
+                self.read_size = SMALL_READ;
+            }
+            return Ok(Poll::Pending);
+        };
+        let arrived = read?;
+        if arrived == 0 {
+            return Err(Reason::PeerClosed);
+        }
+        if arrived == room {
+            self.read_size = LARGE_READ.min(self.read_size * 2);
+        }
+        self.connection.handle_input(self.epoch.elapsed(), arrived);
+        self.deal(cx)
+    }
+
+    /// Deals with all that has arrived, while there is room for it.
+    fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        let dealt = self.deal_unflushed(cx);
+        if let Some(session) = &mut self.session {
+            session.flush();
+        }
+        dealt
+    }
+
+    fn deal_unflushed(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        let now = self.now();
+        loop {
+            if let Some(session) = &mut self.session {
+                if session.poll_room(cx).is_pending() {
+                    self.paused = true;
+                    self.connection.pause_reading();
+                    return Ok(Poll::Pending);
+                }
+                if self.paused {
+                    self.paused = false;
+                    self.connection.resume_reading(now);
+                }
+            }
+            match self.connection.poll_event(now)? {
+                None => return Ok(Poll::Ready(())),
+                Some(event) => self.deal_with(event, now)?,
+            }
+        }
+    }
+
+    fn deal_with(&mut self, event: WireEvent, now: Duration) -> Result<(), Reason> {
+        match (event, &mut self.session) {
+            (WireEvent::Message(message), Some(session)) => {
+                self.flowed = true;
+                session.message(message);
+            }
+            (WireEvent::Subscription(subscription), Some(session)) => {
+                self.flowed = true;
+                session.subscription(subscription)?;
+            }
+            (WireEvent::Ready(info), _) => {
+                self.session = Some(self.core.open(&self.peer, &info));
+                self.established = true;
+                debug!(version = %info.version, "handshake succeeded");
+                let (peer, info) = (&self.peer, Arc::from(info));
+                self.socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
+            }
+            (WireEvent::Credentials(credentials), _) => {
+                let allowed = match &self.socket.options.security {
+                    Security::PlainServer(allow) => allow(&credentials),
+                    Security::Null | Security::PlainClient { .. } => false,
+                };
+                let verdict = if allowed { Ok(()) } else { Err(Denial::new(DENIED)) };
+                self.connection.authorize(now, verdict);
+            }
+            (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
+                unreachable!("the codec lets nothing through before the handshake is done")
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        if self.deaf {
+            return Ok(Poll::Pending);
+        }
+        match self.poll_write_once(cx) {
+            Poll::Ready(Err(error)) if self.session.is_some() => {
+                debug!(%error, "the peer takes no more");
+                self.deaf = true;
+                Ok(Poll::Pending)
+            }
+            Poll::Ready(Err(error)) => Err(error.into()),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        // Commands go between frames, and before all else.
+        if !self.burst.is_mid_frame() {
+            ready!(self.poll_control(cx))?;
+        }
+        let Some(session) = &mut self.session else { return Poll::Pending };
+        if self.burst.is_empty() {
+            ready!(session.poll_outgoing(cx, &mut self.connection, &mut self.burst));
+            if self.burst.is_empty() {
+                return self.poll_control(cx);
+            }
+        }
+        let mut slices = [IoSlice::new(&[]); 64];
+        let count = self.burst.slices(&mut slices);
+        let stream = Pin::new(&mut self.stream);
+        let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;
+        if written == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+        }
+        let messages = self.burst.advance(written);
+        if messages > 0 {
+            self.flowed = true;
+            session.written(messages);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the connection's own output: handshake, subscriptions, PING and PONG.
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let output = self.connection.output();
+        while !output.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
+            if written == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            output.advance(written);
+        }
+        if output.capacity() > 0 {
+            *output = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,342 @@
+//! Where a socket listens or dials: `tcp://*:5556`, `ipc:///run/feed`, `inproc://feed`.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// A transport and an address on it, as written `transport://address`.
+///
+/// It is parsed with [`FromStr`] and printed in the same form, so that printing and parsing again
+/// gives an equal endpoint (but for an `ipc` path that is not UTF-8).
+///
+/// ```
+/// use zmtp_socket::{Endpoint, Host};
+///
+/// let endpoint: Endpoint = "tcp://*:5556".parse()?;
+/// assert_eq!(endpoint, Endpoint::Tcp { host: Host::Any, port: 5556 });
+/// assert_eq!(endpoint.to_string(), "tcp://*:5556");
+/// # Ok::<(), zmtp_socket::EndpointError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `tcp://host:port`.
+    Tcp {
+        /// The machine; to bind, one of this machine's addresses.
+        host: Host,
+        /// The port. 0, also written `*`, asks `bind` for any free one.
+        port: u16,
+    },
+    /// `ipc://path` or `ipc://@name`: a Unix domain socket.
+    Ipc(IpcAddress),
+    /// `inproc://name`: within one `Context`. The name has 1 to 256 octets.
+    Inproc(String),
+    /// `mem://name`: the in-memory transport of the tests. The name has 1 to 256 octets.
+    #[cfg(feature = "simulation")]
+    Mem(String),
+}
+
+/// The host of a `tcp` endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// `*`: every address of this machine. For `bind` only.
+    Any,
+    /// An address; one of version 6 is written in brackets: `tcp://[::1]:5556`.
+    Ip(IpAddr),
+    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`.
+    Name(String),
+}
+
+/// The address of an `ipc` endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum IpcAddress {
+    /// A path in the file system, of 1 to 107 octets.
+    Path(PathBuf),
+    /// `@name`: a name of 1 to 107 octets in the abstract namespace. Linux only.
+    Abstract(String),
+}
+
+/// A text or value that is no endpoint, or none for what was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("endpoint {text:?}: {reason}")]
+pub struct EndpointError {
+    /// What was given, cut to [`SHOWN`] characters.
+    text: String,
+    reason: Reason,
+}
+
+/// What can be named as an endpoint: a text, or an [`Endpoint`].
+pub trait IntoEndpoint {
+    /// The endpoint, checked.
+    ///
+    /// # Errors
+    /// [`EndpointError`] says what is wrong with the text or the value.
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError>;
+}
+
+/// So many characters of a text are shown in an error.
+const SHOWN: usize = 200;
+/// Longest host name in the Domain Name System, in octets, and longest part of one between dots.
+const NAME_MAX: usize = 253;
+const NAME_PART_MAX: usize = 63;
+/// Longest Unix socket address on Linux, in octets: the 108 of `sockaddr_un`, less the NUL after a
+/// path or before a name.
+const IPC_MAX: usize = 107;
+/// Longest `inproc` name, in octets.
+const INPROC_MAX: usize = 256;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("no transport (expected tcp://host:port, ipc://path or inproc://name)")]
+    NoTransport,
+    #[error("unknown transport {0:?} (expected tcp, ipc or inproc)")]
+    UnknownTransport(String),
+    #[error("no port (expected tcp://host:port)")]
+    NoPort,
+    #[error("port {0:?} is neither a number from 0 to 65535 nor *")]
+    Port(String),
+    #[error("no host (expected tcp://host:port; tcp://*:port binds every address)")]
+    NoHost,
+    #[error("host {0:?} is neither a name, an address nor *")]
+    Host(String),
+    #[error("host {0:?} is not an IPv4 address (expected four numbers from 0 to 255)")]
+    Ipv4(String),
+    #[error("an IPv6 address stands in brackets: tcp://[{0}]:port")]
+    NoBrackets(Ipv6Addr),
+    #[error("{0:?} in brackets is not an IPv6 address")]
+    Ipv6(String),
+    #[error("an IPv6 zone (%{0}) is not supported")]
+    Zone(String),
+    #[error("an empty {0}")]
+    Empty(&'static str),
+    #[error("{what} of {len} octets, {max} at most")]
+    TooLong { what: &'static str, len: usize, max: usize },
+    #[error("a NUL octet in {0}")]
+    Nul(&'static str),
+    #[error("a path that begins with @ would be taken for an abstract name (write ./@…)")]
+    PathLikeAbstract,
+    #[error("ipc://* (a path of the library's choosing) is not supported (name a path)")]
+    IpcWildcard,
+    #[error("* is every address of this machine, to bind to; to connect, name one host")]
+    ConnectToAny,
+    #[error("port 0 (*) is any free port, to bind to; to connect, name the port")]
+    ConnectToPortZero,
+}
+
+impl Endpoint {
+    /// Whether this endpoint can be dialled.
+    pub(crate) fn for_connect(&self) -> Result<(), EndpointError> {
+        let reason = match self {
+            Self::Tcp { host: Host::Any, .. } => Reason::ConnectToAny,
+            Self::Tcp { port: 0, .. } => Reason::ConnectToPortZero,
+            _ => return Ok(()),
+        };
+        Err(EndpointError::new(&self.to_string(), reason))
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        let (transport, address) = text.split_once("://").ok_or(Reason::NoTransport)?;
+        match transport {
+            "tcp" => parse_tcp(address),
+            "ipc" => Ok(Self::Ipc(match address.strip_prefix('@') {
+                Some(name) => IpcAddress::Abstract(name.to_owned()),
+                None => IpcAddress::Path(address.into()),
+            })),
+            "inproc" => Ok(Self::Inproc(address.to_owned())),
+            #[cfg(feature = "simulation")]
+            "mem" => Ok(Self::Mem(address.to_owned())),
+            _ => Err(Reason::UnknownTransport(shown(transport))),
+        }
+    }
+
+    /// The rules that a value built by hand may break.
+    fn check(&self) -> Result<(), Reason> {
+        match self {
+            Self::Tcp { host: Host::Name(name), .. } => check_name(name),
+            Self::Tcp { .. } => Ok(()),
+            Self::Ipc(IpcAddress::Path(path)) => check_path(path),
+            Self::Ipc(IpcAddress::Abstract(name)) => check_text("abstract name", name, IPC_MAX),
+            Self::Inproc(name) => check_text("name", name, INPROC_MAX),
+            #[cfg(feature = "simulation")]
+            Self::Mem(name) => check_text("name", name, INPROC_MAX),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        Self::parse(text)
+            .and_then(|endpoint| endpoint.check().map(|()| endpoint))
+            .map_err(|reason| EndpointError::new(text, reason))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port: 0 } => write!(f, "tcp://{host}:*"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Ipc(IpcAddress::Path(path)) => write!(f, "ipc://{}", path.display()),
+            Self::Ipc(IpcAddress::Abstract(name)) => write!(f, "ipc://@{name}"),
+            Self::Inproc(name) => write!(f, "inproc://{name}"),
+            #[cfg(feature = "simulation")]
+            Self::Mem(name) => write!(f, "mem://{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Ip(IpAddr::V4(address)) => write!(f, "{address}"),
+            Self::Ip(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl EndpointError {
+    fn new(text: &str, reason: Reason) -> Self {
+        Self { text: shown(text), reason }
+    }
+}
+
+impl IntoEndpoint for &str {
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
+        self.parse()
+    }
+}
+
+impl IntoEndpoint for &String {
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
+        self.parse()
+    }
+}
+
+impl IntoEndpoint for String {
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
+        self.parse()
+    }
+}
+
+impl IntoEndpoint for Endpoint {
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(reason) => Err(EndpointError::new(&self.to_string(), reason)),
+        }
+    }
+}
+
+impl IntoEndpoint for &Endpoint {
+    fn into_endpoint(self) -> Result<Endpoint, EndpointError> {
+        self.clone().into_endpoint()
+    }
+}
+
+fn parse_tcp(address: &str) -> Result<Endpoint, Reason> {
+    // Said first, since the last group of such an address would be taken for the port.
+    if let Ok(address) = address.parse::<Ipv6Addr>() {
+        return Err(Reason::NoBrackets(address));
+    }
+    let (host, port) = address.rsplit_once(':').ok_or(Reason::NoPort)?;
+    // The colon found stands within the brackets: [::1]
+    if port.ends_with(']') {
+        return Err(Reason::NoPort);
+    }
+    Ok(Endpoint::Tcp { host: parse_host(host)?, port: parse_port(port)? })
+}
+
+fn parse_host(host: &str) -> Result<Host, Reason> {
+    if host == "*" {
+        return Ok(Host::Any);
+    }
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some((_, zone)) = inner.split_once('%') {
+            return Err(Reason::Zone(shown(zone)));
+        }
+        let address = inner.parse::<Ipv6Addr>().map_err(|_| Reason::Ipv6(shown(inner)))?;
+        return Ok(Host::Ip(address.into()));
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return match address {
+            IpAddr::V4(_) => Ok(Host::Ip(address)),
+            IpAddr::V6(address) => Err(Reason::NoBrackets(address)),
+        };
+    }
+    Ok(Host::Name(host.to_owned()))
+}
+
+fn parse_port(port: &str) -> Result<u16, Reason> {
+    match port {
+        "" => Err(Reason::NoPort),
+        "*" => Ok(0),
+        // `parse` alone would take a sign too.
+        _ if port.bytes().all(|octet| octet.is_ascii_digit()) => {
+            port.parse().map_err(|_| Reason::Port(shown(port)))
+        }
+        _ => Err(Reason::Port(shown(port))),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Reason> {
+    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    if name.is_empty() {
+        return Err(Reason::NoHost);
+    }
+    if name.len() > NAME_MAX {
+        return Err(Reason::TooLong { what: "host name", len: name.len(), max: NAME_MAX });
+    }
+    let mut parts = name.strip_suffix('.').unwrap_or(name).split('.');
+    if !name.bytes().all(allowed) || !parts.all(|part| (1..=NAME_PART_MAX).contains(&part.len())) {
+        return Err(Reason::Host(shown(name)));
+    }
+    // What ends in a number is an address (999.0.0.1, 127.1), never a name, and resolvers disagree
+    // about which.
+    let last = name.rsplit('.').find(|part| !part.is_empty()).unwrap_or(name);
+    if last.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(Reason::Ipv4(shown(name)));
+    }
+    Ok(())
+}
+
+fn check_path(path: &Path) -> Result<(), Reason> {
+    let path: &OsStr = path.as_os_str();
+    if path == "*" {
+        return Err(Reason::IpcWildcard);
+    }
+    if path.as_encoded_bytes().starts_with(b"@") {
+        return Err(Reason::PathLikeAbstract);
+    }
+    check_octets("path", path.as_encoded_bytes(), IPC_MAX)
+}
+
+fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), Reason> {
+    check_octets(what, text.as_bytes(), max)
+}
+
+fn check_octets(what: &'static str, octets: &[u8], max: usize) -> Result<(), Reason> {
+    match octets.len() {
+        0 => Err(Reason::Empty(what)),
+        len if len > max => Err(Reason::TooLong { what, len, max }),
+        _ if octets.contains(&0) => Err(Reason::Nul(what)),
+        _ => Ok(()),
+    }
+}
+
+/// The text, or as much of it as is shown in an error.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn tcp(host: Host, port: u16) -> Endpoint {
+    Endpoint::Tcp { host, port }
+}
+
+fn ip(address: impl Into<IpAddr>) -> Host {
+    Host::Ip(address.into())
+}
+
+fn name(name: &str) -> Host {
+    Host::Name(name.to_owned())
+}
+
+fn path(path: &str) -> Endpoint {
+    Endpoint::Ipc(IpcAddress::Path(path.into()))
+}
+
+fn message(text: &str) -> String {
+    text.parse::<Endpoint>().expect_err(text).to_string()
+}
+
+#[test]
+fn good_texts() {
+    let table = [
+        ("tcp://*:5556", tcp(Host::Any, 5556)),
+        ("tcp://*:*", tcp(Host::Any, 0)),
+        ("tcp://127.0.0.1:*", tcp(ip(Ipv4Addr::LOCALHOST), 0)),
+        ("tcp://0.0.0.0:65535", tcp(ip(Ipv4Addr::UNSPECIFIED), 65535)),
+        ("tcp://[::1]:5556", tcp(ip(Ipv6Addr::LOCALHOST), 5556)),
+        ("tcp://[::]:*", tcp(ip(Ipv6Addr::UNSPECIFIED), 0)),
+        ("tcp://localhost:1", tcp(name("localhost"), 1)),
+        ("tcp://feed-1.my_net.example.:5556", tcp(name("feed-1.my_net.example."), 5556)),
+        ("tcp://eth0:5556", tcp(name("eth0"), 5556)),
+        ("tcp://1a:5556", tcp(name("1a"), 5556)),
+        ("ipc:///run/feed.sock", path("/run/feed.sock")),
+        ("ipc://relative path", path("relative path")),
+        ("ipc://./@odd", path("./@odd")),
+        ("ipc://@feed", Endpoint::Ipc(IpcAddress::Abstract("feed".into()))),
+        ("inproc://feed", Endpoint::Inproc("feed".into())),
+        ("inproc://tcp://x", Endpoint::Inproc("tcp://x".into())),
+    ];
+    for (text, endpoint) in table {
+        assert_eq!(text.parse::<Endpoint>().as_ref(), Ok(&endpoint), "{text}");
+        assert_eq!(endpoint.to_string(), text);
+    }
+}
+
+#[test]
+fn other_spellings() {
+    let table = [
+        ("tcp://127.0.0.1:0", "tcp://127.0.0.1:*"),
+        ("tcp://*:0080", "tcp://*:80"),
+        ("tcp://[0:0::0001]:5556", "tcp://[::1]:5556"),
+    ];
+    for (text, printed) in table {
+        assert_eq!(text.parse::<Endpoint>().map(|it| it.to_string()).as_deref(), Ok(printed));
+    }
+}
+
+#[test]
+fn bad_texts() {
+    let table = [
+        ("", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
+        ("127.0.0.1:5556", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
+        ("tcp:/*:5556", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
+        ("tpc://x", "unknown transport \"tpc\" (expected tcp, ipc or inproc)"),
+        ("TCP://*:1", "unknown transport \"TCP\" (expected tcp, ipc or inproc)"),
+        (" tcp://*:1", "unknown transport \" tcp\" (expected tcp, ipc or inproc)"),
+        ("://x", "unknown transport \"\" (expected tcp, ipc or inproc)"),
+        ("pgm://eth0;239.0.0.1:1", "unknown transport \"pgm\" (expected tcp, ipc or inproc)"),
+        ("tcp://", "no port (expected tcp://host:port)"),
+        ("tcp://localhost", "no port (expected tcp://host:port)"),
+        ("tcp://localhost:", "no port (expected tcp://host:port)"),
+        ("tcp://[::1]", "no port (expected tcp://host:port)"),
+        ("tcp://*:99999", "port \"99999\" is neither a number from 0 to 65535 nor *"),
+        ("tcp://*:-1", "port \"-1\" is neither a number from 0 to 65535 nor *"),
+        ("tcp://*:+1", "port \"+1\" is neither a number from 0 to 65535 nor *"),
+        ("tcp://*:5556 ", "port \"5556 \" is neither a number from 0 to 65535 nor *"),
+        ("tcp://*:5556/", "port \"5556/\" is neither a number from 0 to 65535 nor *"),
+        ("tcp://:5556", "no host (expected tcp://host:port; tcp://*:port binds every address)"),
+        ("tcp:// :5556", "host \" \" is neither a name, an address nor *"),
+        ("tcp://a b:5556", "host \"a b\" is neither a name, an address nor *"),
+        ("tcp://a..b:5556", "host \"a..b\" is neither a name, an address nor *"),
+        ("tcp://.:5556", "host \".\" is neither a name, an address nor *"),
+        ("tcp://a:b:5556", "host \"a:b\" is neither a name, an address nor *"),
+        ("tcp://*.net:5556", "host \"*.net\" is neither a name, an address nor *"),
+        ("tcp://gerät:5556", "host \"gerät\" is neither a name, an address nor *"),
+        ("tcp://lo;host:5556", "host \"lo;host\" is neither a name, an address nor *"),
+        (
+            "tcp://256.0.0.1:5556",
+            "host \"256.0.0.1\" is not an IPv4 address (expected four numbers from 0 to 255)",
+        ),
+        (
+            "tcp://127.1:5556",
+            "host \"127.1\" is not an IPv4 address (expected four numbers from 0 to 255)",
+        ),
+        ("tcp://::1", "an IPv6 address stands in brackets: tcp://[::1]:port"),
+        ("tcp://fe80::1:2:5556", "an IPv6 address stands in brackets: tcp://[fe80::1:2:5556]:port"),
+        ("tcp://::1:*", "an IPv6 address stands in brackets: tcp://[::1]:port"),
+        ("tcp://[::g]:5556", "\"::g\" in brackets is not an IPv6 address"),
+        ("tcp://[127.0.0.1]:5556", "\"127.0.0.1\" in brackets is not an IPv6 address"),
+        ("tcp://[]:5556", "\"\" in brackets is not an IPv6 address"),
+        ("tcp://[fe80::1%eth0]:5556", "an IPv6 zone (%eth0) is not supported"),
+        ("ipc://", "an empty path"),
+        ("ipc://@", "an empty abstract name"),
+        ("ipc://a\0b", "a NUL octet in path"),
+        ("ipc://@a\0b", "a NUL octet in abstract name"),
+        ("ipc://*", "ipc://* (a path of the library's choosing) is not supported (name a path)"),
+        ("inproc://", "an empty name"),
+        ("inproc://\0", "a NUL octet in name"),
+    ];
+    for (text, reason) in table {
+        assert_eq!(message(text), format!("endpoint {text:?}: {reason}"));
+    }
+}
+
+#[test]
+fn lengths() {
+    let table = [
+        ("ipc:///", 106, "", "path of 108 octets, 107 at most"),
+        ("ipc://@", 107, "", "abstract name of 108 octets, 107 at most"),
+        ("inproc://", 256, "", "name of 257 octets, 256 at most"),
+        ("tcp://a.a.a.", 63, ":1", "host \"a.a.a."),
+        ("tcp://", 63, ":1", "host \""),
+    ];
+    for (before, most, after, reason) in table {
+        let long = |len| format!("{before}{}{after}", "x".repeat(len));
+        long(most).parse::<Endpoint>().expect("as long as may be");
+        let error = message(&long(most + 1));
+        assert!(error.contains(&format!(": {reason}")), "{error}");
+    }
+    let host = |len: usize| format!("tcp://{}:1", "a.".repeat(127)[..len].to_owned());
+    host(253).parse::<Endpoint>().expect("as long as may be");
+    assert!(message(&host(254)).ends_with(": host name of 254 octets, 253 at most"));
+}
+
+#[test]
+fn errors_are_bounded() {
+    let long = "ä".repeat(1 << 20);
+    for text in
+        [long.clone(), format!("{long}://x"), format!("tcp://{long}:1"), format!("tcp://x:{long}")]
+    {
+        let error = message(&text);
+        assert!(error.chars().count() < 600, "{} characters", error.chars().count());
+    }
+}
+
+#[test]
+fn to_connect_needs_one_host_and_port() {
+    let check = |text: &str| {
+        let endpoint = text.parse::<Endpoint>().expect(text);
+        endpoint.for_connect().map_err(|error| error.to_string())
+    };
+    for good in ["tcp://127.0.0.1:5556", "tcp://eth0:1", "ipc://x", "ipc://@x", "inproc://x"] {
+        assert_eq!(check(good), Ok(()), "{good}");
+    }
+    assert_eq!(
+        check("tcp://*:5556").unwrap_err(),
+        "endpoint \"tcp://*:5556\": * is every address of this machine, to bind to; \
+         to connect, name one host",
+    );
+    assert_eq!(
+        check("tcp://localhost:0").unwrap_err(),
+        "endpoint \"tcp://localhost:*\": port 0 (*) is any free port, to bind to; \
+         to connect, name the port",
+    );
+}
+
+#[test]
+fn values_are_checked_like_texts() {
+    let bad = [
+        tcp(name(""), 1),
+        tcp(name("a b"), 1),
+        tcp(name("127.0.0.1"), 1),
+        path("*"),
+        path("@feed"),
+        Endpoint::Ipc(IpcAddress::Abstract(String::new())),
+        Endpoint::Inproc(String::new()),
+    ];
+    for endpoint in bad {
+        assert!((&endpoint).into_endpoint().is_err(), "{endpoint:?}");
+    }
+    let good = tcp(Host::Any, 5556);
+    assert_eq!((&good).into_endpoint().as_ref(), Ok(&good));
+    assert_eq!("tcp://*:5556".into_endpoint().as_ref(), Ok(&good));
+    assert_eq!((&"tcp://*:5556".to_owned()).into_endpoint().as_ref(), Ok(&good));
+    assert_eq!("tcp://*:5556".to_owned().into_endpoint().as_ref(), Ok(&good));
+    assert_eq!(good.clone().into_endpoint(), Ok(good));
+}
+
+fn endpoints() -> impl Strategy<Value = Endpoint> {
+    let host = prop_oneof![
+        Just(Host::Any),
+        any::<Ipv4Addr>().prop_map(ip),
+        any::<Ipv6Addr>().prop_map(ip),
+        "[a-z0-9_-]{0,20}(\\.[A-Z0-9]{0,5}){0,3}".prop_map(Host::Name),
+    ];
+    prop_oneof![
+        (host, any::<u16>()).prop_map(|(host, port)| tcp(host, port)),
+        ".{0,120}".prop_map(|text| path(&text)),
+        ".{0,120}".prop_map(|text| Endpoint::Ipc(IpcAddress::Abstract(text))),
+        ".{0,300}".prop_map(Endpoint::Inproc),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_parses_to_the_same(endpoint in endpoints()) {
+        // A value is good exactly if what it prints is read back as itself.
+        let read = endpoint.to_string().parse::<Endpoint>();
+        prop_assert_eq!(read.as_ref() == Ok(&endpoint), endpoint.check().is_ok());
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(
+        text in "((tcp|ipc|inproc|mem|.{0,5})://)?[\\[\\]@:*%.0-9a-z\\PC]{0,40}",
+    ) {
+        if let Ok(endpoint) = text.parse::<Endpoint>() {
+            prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+    }
+}

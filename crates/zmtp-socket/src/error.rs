@@ -1,0 +1,136 @@
+//! What can go wrong in each call, and why a connection ends.
+
+use std::io;
+use std::sync::Arc;
+
+use zmtp_codec::ConfigError;
+
+use crate::{Endpoint, EndpointError};
+
+/// Why [`bind`](crate::PubSocket::bind) failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The text is no endpoint that can be bound.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The operating system, or this context's table of `inproc` names, refused the address.
+    #[error("cannot bind {endpoint}: {source}")]
+    Refused {
+        /// What was to be bound.
+        endpoint: Endpoint,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The socket's options do not make sense together.
+    #[error("the socket's options: {0}")]
+    Options(#[from] ConfigError),
+    /// The socket has been closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The call was made outside a tokio runtime.
+    #[error(transparent)]
+    NoRuntime(#[from] NoRuntime),
+}
+
+/// Why [`connect`](crate::PubSocket::connect) failed. That nobody listens there is no error: it is
+/// tried again until somebody does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The text is no endpoint that can be connected to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The socket's options do not make sense together.
+    #[error("the socket's options: {0}")]
+    Options(#[from] ConfigError),
+    /// The socket has been closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// The call was made outside a tokio runtime.
+    #[error(transparent)]
+    NoRuntime(#[from] NoRuntime),
+}
+
+/// There is no tokio runtime to run a socket's connections on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no tokio runtime here: bind and connect must be called from within one")]
+pub struct NoRuntime;
+
+/// The socket has been closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the socket is closed")]
+pub struct Closed;
+
+/// `unbind` or `disconnect` named an endpoint that is not bound or connected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{endpoint} is not {state} by this socket")]
+pub struct UnknownEndpoint {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) state: &'static str,
+}
+
+/// Why a message was not sent to anybody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The socket has been closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why [`recv`](crate::SubSocket::recv) gives no message, now or ever again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The socket has been closed and everything it had received has been taken.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why [`try_recv`](crate::SubSocket::try_recv) gives no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// Nothing has arrived.
+    #[error("no message has arrived")]
+    Empty,
+    /// The socket has been closed and everything it had received has been taken.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a connection ended, or could not be made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The peer closed the connection.
+    #[error("the peer closed the connection")]
+    PeerClosed,
+    /// The operating system reported an error on the connection, or while it was made.
+    #[error("{0}")]
+    Transport(Arc<io::Error>),
+    /// The peer broke a rule of the protocol, fits us not, refused us, or fell silent.
+    #[error(transparent)]
+    Protocol(#[from] zmtp_codec::Error),
+    /// The peer holds more subscriptions than it may.
+    #[error(transparent)]
+    Subscriptions(#[from] TooManySubscriptions),
+    /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
+    #[error("closed from this side")]
+    Stopped,
+}
+
+impl From<io::Error> for Reason {
+    fn from(error: io::Error) -> Self {
+        Self::Transport(Arc::new(error))
+    }
+}
+
+/// A peer went past the limit on the subscriptions that one peer may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
+pub struct TooManySubscriptions {
+    pub(crate) topics: usize,
+    pub(crate) octets: usize,
+}

@@ -1,0 +1,79 @@
+//! ZeroMQ publish/subscribe for tokio, speaking ZMTP 3.x by itself: no C library, no broker.
+//!
+//! A [`PubSocket`] publishes, a [`SubSocket`] receives what it subscribed to; either may bind or
+//! connect, to any number of endpoints, in any order of starting. Both talk to every other
+//! implementation of the protocol (libzmq, pyzmq, JeroMQ and so on).
+//!
+//! ```
+//! use zmtp_socket::{PubSocket, SubSocket};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let publisher = PubSocket::new();
+//! let endpoint = publisher.bind("tcp://127.0.0.1:*").await?;
+//!
+//! let mut subscriber = SubSocket::new();
+//! subscriber.connect(&endpoint)?;
+//! subscriber.subscribe("10002");
+//!
+//! publisher.wait_for_subscriber("10002").await?; // no sleep, and no first message lost
+//! publisher.send("10001 -3 50").await?;
+//! publisher.send("10002 27 33").await?;
+//! assert_eq!(subscriber.recv().await?.first(), "10002 27 33");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! - A subscription is never lost: after any cut the subscriber dials again, for ever, and tells
+//!   the publisher all of them before anything else.
+//! - [`PubSocket::send`] never waits for a subscriber. One that is too slow loses messages, whole
+//!   ones, alone, and each is [counted](PeerStats::dropped).
+//! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
+//!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
+//! - Dropping the future of any call loses, tears and duplicates no message.
+
+mod burst;
+mod connector;
+mod context;
+mod driver;
+mod endpoint;
+mod error;
+mod listener;
+mod monitor;
+mod options;
+mod peer;
+mod plain;
+mod prefix_map;
+mod pub_socket;
+mod publish;
+mod socket;
+mod stats;
+mod sub_socket;
+mod subscribe;
+mod sync;
+mod transport;
+
+pub use context::Context;
+pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
+pub use error::{
+    BindError, Closed, ConnectError, NoRuntime, Reason, RecvError, SendError, TooManySubscriptions,
+    TryRecvError, UnknownEndpoint,
+};
+pub use monitor::{Event, Monitor};
+pub use options::{
+    Duplicates, HighWaterMark, InvalidHighWaterMark, Linger, Options, PubOptions, Publishing,
+    Reconnect, SubOptions, Subscribing,
+};
+pub use peer::{Peer, PeerId};
+pub use plain::PlainUsers;
+pub use pub_socket::PubSocket;
+pub use publish::Outgoing;
+pub use stats::{PeerStats, Stats};
+pub use sub_socket::{SubHandle, SubSocket};
+#[cfg(feature = "simulation")]
+pub use transport::simulation;
+pub use zmtp_codec::{
+    ConfigError, Credentials, Heartbeat, Limits, Message, Metadata, PeerInfo, SocketType, Version,
+};

@@ -1,0 +1,66 @@
+//! One bound endpoint: accepts peers for as long as it is bound.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tracing::{debug, warn};
+
+use crate::driver::{self, Core};
+use crate::socket::{Door, Shared};
+use crate::transport::{Connected, Listener, Stream};
+use crate::{Event, Reason};
+
+/// The first pause after accepting has failed; it doubles with each further failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts peers until the endpoint is unbound or the socket closes.
+pub(crate) async fn listen<C: Core>(
+    mut listener: Listener,
+    door: Door,
+    core: Arc<C>,
+    socket: Arc<Shared>,
+) {
+    debug!(endpoint = %door.endpoint, "listening");
+    let mut pause = Duration::ZERO;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = door.stop.cancelled() => break,
+            () = socket.drain.cancelled() => break,
+            accepted = accept_after(pause, &mut listener) => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                pause = Duration::ZERO;
+                serve(stream, &address, &door, &core, &socket);
+            }
+            // Out of descriptors, most often: that passes, and to ask at once would burn a core.
+            Err(error) => {
+                warn!(endpoint = %door.endpoint, %error, "cannot accept");
+                socket.events.emit(|| Event::AcceptFailed {
+                    endpoint: door.endpoint.clone(),
+                    reason: Reason::from(error),
+                });
+                pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn accept_after(pause: Duration, listener: &mut Listener) -> io::Result<Connected> {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
+    }
+    listener.accept().await
+}
+
+fn serve<C: Core>(stream: Stream, address: &str, door: &Door, core: &Arc<C>, socket: &Arc<Shared>) {
+    let peer = socket.new_peer(&door.endpoint, address);
+    let driver = driver::run(stream, peer, core.clone(), socket.clone(), door.stop.clone());
+    socket.spawn(door, async { drop(driver.await) }, &Handle::current());
+}

@@ -1,0 +1,63 @@
+//! Who is at the other end of a connection.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Endpoint;
+
+/// Tells one connection of a socket from all the others it ever had.
+///
+/// A peer that comes back after a cut gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub(crate) u64);
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// One connection of a socket: its number, our endpoint it came through, and the address of the
+/// other side. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Peer(Arc<Inner>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Inner {
+    id: PeerId,
+    endpoint: Endpoint,
+    address: Box<str>,
+}
+
+impl Peer {
+    pub(crate) fn new(id: PeerId, endpoint: Endpoint, address: &str) -> Self {
+        Self(Arc::new(Inner { id, endpoint, address: address.into() }))
+    }
+
+    /// The number of this connection, unique within its socket.
+    pub fn id(&self) -> PeerId {
+        self.0.id
+    }
+
+    /// The endpoint that was bound or connected, as `bind` and `connect` returned it.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The transport's own name for the other side: `127.0.0.1:49152` over tcp, a path over ipc.
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "peer {} at {} ({})", self.id(), self.address(), self.endpoint())
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,268 @@
+//! A map from octet strings to values, made for one question: which keys begin this topic?
+//!
+//! It is a radix tree. A node has a label (the octets by which its key is longer than its
+//! parent's), children told apart by the first octet of their labels, and perhaps a value.
+//!
+//! What a walk down needs of a node, its *slot*, lies among its siblings' in the *block* of its
+//! parent, all blocks in one arena (`cells`): each level costs one load from memory. What only
+//! changes need, and the values, lie in `nodes`, by an id that stays the same while the node is
+//! there; each of the two names the other's place. No function is recursive, and none takes longer
+//! than the key, or the path to it, is long: that is why a label is bounded.
+
+mod cells;
+#[cfg(test)]
+mod check;
+mod slot;
+mod walk;
+
+use std::fmt;
+
+use cells::{Cells, LABEL_MAX};
+use slot::{NONE, Slot};
+
+/// A map from octet strings to values of type `V`, to be asked which keys begin a topic.
+pub(crate) struct PrefixMap<V> {
+    cells: Cells,
+    /// By id; the root, if there is one, is the first.
+    nodes: Vec<Node<V>>,
+    /// The first free one of `nodes`, each of which names the next as its parent.
+    free: u32,
+    len: usize,
+}
+
+/// The name of an entry for as long as it is in the map. It may then come to name another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EntryId(u32);
+
+struct Node<V> {
+    parent: u32,
+    /// Where the slot is; [`NONE`] for a free node.
+    place: u32,
+    value: Option<V>,
+}
+
+/// Where the root's slot is, and its id.
+const ROOT: u32 = 0;
+
+impl<V> PrefixMap<V> {
+    /// An empty map, which holds no memory.
+    pub(crate) const fn new() -> Self {
+        Self { cells: Cells::new(), nodes: Vec::new(), free: NONE, len: 0 }
+    }
+
+    /// The entry of `key`, put in with the default value if there was none.
+    pub(crate) fn entry(&mut self, key: &[u8]) -> (EntryId, &mut V)
+    where
+        V: Default,
+    {
+        let (id, shortened) = self.node_of(key);
+        if self.nodes[id as usize].value.is_none() {
+            self.nodes[id as usize].value = Some(V::default());
+            self.mark(id, true);
+            self.len += 1;
+        }
+        // Not before the value is there: a node without one may be joined with its child.
+        if let Some(lower) = shortened {
+            let upper = self.nodes[lower as usize].parent;
+            let above = self.nodes[upper as usize].parent;
+            self.join(lower);
+            self.join(above);
+        }
+        self.compact();
+        let value = self.nodes[id as usize].value.as_mut();
+        (EntryId(id), value.expect("it has just been put there"))
+    }
+
+    /// The value of the entry `id`, if it is still there.
+    pub(crate) fn value_mut(&mut self, id: EntryId) -> Option<&mut V> {
+        self.nodes.get_mut(id.0 as usize)?.value.as_mut()
+    }
+
+    /// Takes the entry `id` out, if it is still there, and gives back its value.
+    pub(crate) fn remove(&mut self, id: EntryId) -> Option<V> {
+        let value = self.nodes.get_mut(id.0 as usize)?.value.take()?;
+        self.len -= 1;
+        if self.len == 0 {
+            *self = Self::new();
+        } else {
+            self.mark(id.0, false);
+            self.prune(id.0);
+            self.compact();
+        }
+        Some(value)
+    }
+
+    /// The node of `key`, made if it was not there, and the node whose label was cut short for it.
+    fn node_of(&mut self, key: &[u8]) -> (u32, Option<u32>) {
+        if self.nodes.is_empty() {
+            let root = self.new_node(NONE);
+            let slot = self.lay(root, false, &[], &[]);
+            let place = self.cells.allocate(1);
+            self.seat(place, slot);
+        }
+        let (mut place, mut rest) = (ROOT, key);
+        loop {
+            let slot = self.cells.slot(place);
+            let common = self.cells.common_len(&slot, rest);
+            rest = &rest[common..];
+            if common < slot.label_len() {
+                let upper = self.split(place, common);
+                let id = if rest.is_empty() { upper } else { self.append(upper, rest) };
+                return (id, Some(slot.id));
+            }
+            let Some(&octet) = rest.first() else { return (slot.id, None) };
+            let child = self.cells.child_place(&slot, octet);
+            if self.cells.seek(child).is_none() {
+                return (self.append(slot.id, rest), None);
+            }
+            place = child;
+        }
+    }
+
+    /// Cuts the label of the node at `place` in two; gives back the new node above it.
+    fn split(&mut self, place: u32, at: usize) -> u32 {
+        let slot = self.cells.slot(place);
+        let (label, children) = self.cells.take(&slot);
+        let lower = self.lay(slot.id, slot.has_value(), &label[at..], &children);
+        let upper = self.new_node(self.nodes[slot.id as usize].parent);
+        let slot = self.lay(upper, false, &label[..at], &[lower]);
+        self.seat(place, slot);
+        upper
+    }
+
+    /// Hangs a branch for the octets of `rest` under the node `parent`; gives back its last node.
+    fn append(&mut self, mut parent: u32, rest: &[u8]) -> u32 {
+        for label in rest.chunks(LABEL_MAX) {
+            let id = self.new_node(parent);
+            let leaf = self.lay(id, false, label, &[]);
+            let place = self.nodes[parent as usize].place;
+            let slot = self.cells.slot(place);
+            let (own, mut children) = self.cells.take(&slot);
+            children.insert(children.partition_point(|it| it.octet() < leaf.octet()), leaf);
+            let slot = self.lay(parent, slot.has_value(), &own, &children);
+            self.seat(place, slot);
+            parent = id;
+        }
+        parent
+    }
+
+    /// Takes away the node `id`, which has just lost its value or a child, and those above it, as
+    /// far as they have come to serve nothing.
+    fn prune(&mut self, mut id: u32) {
+        while id != ROOT {
+            let Node { parent, place, .. } = self.nodes[id as usize];
+            let slot = self.cells.slot(place);
+            if slot.has_value() || slot.has_children() {
+                self.join(id);
+                self.join(parent);
+                break;
+            }
+            let place = self.nodes[parent as usize].place;
+            let above = self.cells.slot(place);
+            self.cells.take(&slot);
+            let (label, mut children) = self.cells.take(&above);
+            children.retain(|child| child.id != id);
+            let above = self.lay(parent, above.has_value(), &label, &children);
+            self.seat(place, above);
+            self.free_node(id);
+            id = parent;
+        }
+    }
+
+    /// Joins the node `id` with its only child, unless it is the root, has a value, or the label
+    /// would be too long. It is the child's id that lives on, for the child may be an entry's.
+    fn join(&mut self, id: u32) {
+        let Some(&Node { parent, place, .. }) = self.nodes.get(id as usize) else { return };
+        let slot = self.cells.slot(place);
+        let Some(child) = self.cells.only_child(&slot) else { return };
+        if id == ROOT || slot.has_value() || slot.label_len() + child.label_len() > LABEL_MAX {
+            return;
+        }
+        let (mut label, _) = self.cells.take(&slot);
+        let (rest, children) = self.cells.take(&child);
+        label.extend(rest);
+        let joined = self.lay(child.id, child.has_value(), &label, &children);
+        self.seat(place, joined);
+        self.nodes[child.id as usize].parent = parent;
+        self.free_node(id);
+    }
+
+    /// Builds the block of a node, and tells its children where they are now and whose.
+    fn lay(&mut self, id: u32, has_value: bool, label: &[u8], children: &[Slot]) -> Slot {
+        let slot = self.cells.build(id, has_value, label, children);
+        for (place, child) in self.cells.children(&slot) {
+            let node = &mut self.nodes[child.id as usize];
+            (node.parent, node.place) = (id, place);
+        }
+        slot
+    }
+
+    fn seat(&mut self, place: u32, slot: Slot) {
+        self.cells.put(place, &slot);
+        self.nodes[slot.id as usize].place = place;
+    }
+
+    fn mark(&mut self, id: u32, has_value: bool) {
+        let place = self.nodes[id as usize].place;
+        let slot = self.cells.slot(place);
+        self.cells.put(place, &slot.with_value(has_value));
+    }
+
+    fn new_node(&mut self, parent: u32) -> u32 {
+        let node = Node { parent, place: NONE, value: None };
+        match self.nodes.get_mut(self.free as usize) {
+            Some(free) => {
+                let id = self.free;
+                self.free = free.parent;
+                *free = node;
+                id
+            }
+            None => {
+                let id = self.nodes.len();
+                cells::make_room(&mut self.nodes, 1);
+                self.nodes.push(node);
+                cells::index(id)
+            }
+        }
+    }
+
+    fn free_node(&mut self, id: u32) {
+        self.nodes[id as usize] = Node { parent: self.free, place: NONE, value: None };
+        self.free = id;
+    }
+
+    /// Moves all blocks into a new arena when most of the old one has come to be free.
+    fn compact(&mut self) {
+        if !self.cells.is_mostly_free() {
+            return;
+        }
+        let mut fresh = Cells::with_room(self.cells.used());
+        let root = fresh.allocate(1);
+        fresh.put(root, &self.cells.slot(ROOT));
+        let mut places = vec![root];
+        while let Some(place) = places.pop() {
+            let slot = fresh.copy_block(&self.cells, &fresh.slot(place));
+            fresh.put(place, &slot);
+            for (place, child) in fresh.children(&slot) {
+                self.nodes[child.id as usize].place = place;
+                places.push(place);
+            }
+        }
+        self.cells = fresh;
+    }
+}
+
+impl<V> Default for PrefixMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V> fmt::Debug for PrefixMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrefixMap").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! What tests and fuzzing ask of a prefix map, and what must be true of it after every change.
+
+use super::{
+    EntryId, Node, PrefixMap, ROOT,
+    cells::{Cells, EXACT, LABEL_MAX, STEP, class_of},
+    slot::{CELL, NONE},
+};
+
+impl<V> PrefixMap<V> {
+    /// The key of the entry `id`; empty if the entry is no longer there.
+    pub(crate) fn key(&self, id: EntryId) -> Vec<u8> {
+        let mut key = Vec::new();
+        let mut id = id.0;
+        while let Some(node) = self.nodes.get(id as usize).filter(|node| node.place != NONE) {
+            let slot = self.cells.slot(node.place);
+            key.extend(self.cells.label(&slot).iter().rev());
+            id = node.parent;
+        }
+        key.reverse();
+        key
+    }
+
+    /// The octets on the heap, in use or not.
+    pub(crate) fn memory(&self) -> usize {
+        self.cells.capacity() * CELL + self.nodes.capacity() * size_of::<Node<V>>()
+    }
+
+    /// Holds what must be true after every change.
+    pub(crate) fn check(&self) {
+        let (mut values, mut live, mut cells) = (0, 0, usize::from(!self.nodes.is_empty()));
+        for (id, node) in (0..).zip(&self.nodes) {
+            if node.place == NONE {
+                assert!(node.value.is_none(), "a free node with a value");
+                continue;
+            }
+            live += 1;
+            values += usize::from(node.value.is_some());
+            let slot = self.cells.slot(node.place);
+            assert_eq!(slot.id, id, "the slot of another node");
+            assert_eq!(slot.has_value(), node.value.is_some());
+            cells += Some(slot.block_cells())
+                .filter(|&size| size > 0)
+                .map_or(0, |size| class_of(size).1);
+            let children: Vec<_> = self.cells.children(&slot).collect();
+            for (place, child) in &children {
+                let node = &self.nodes[child.id as usize];
+                assert_eq!((node.place, node.parent), (*place, id));
+                assert_eq!(self.cells.child_place(&slot, child.octet()), *place);
+            }
+            assert!(children.is_sorted_by(|(_, a), (_, b)| a.octet() < b.octet()));
+            if id == ROOT {
+                assert_eq!((node.parent, node.place, slot.label_len()), (NONE, ROOT, 0));
+                continue;
+            }
+            assert!((1..=LABEL_MAX).contains(&slot.label_len()));
+            match children.as_slice() {
+                [] => assert!(slot.has_value(), "a dead leaf"),
+                [(_, only)] if !slot.has_value() => {
+                    assert!(
+                        slot.label_len() + only.label_len() > LABEL_MAX,
+                        "a node without purpose"
+                    );
+                }
+                _ => {}
+            }
+            let parent = &self.nodes[node.parent as usize];
+            assert!(self.cells.children(&self.cells.slot(parent.place)).any(|(_, it)| it.id == id));
+        }
+        assert_eq!(values, self.len);
+        assert_eq!(values == 0, self.nodes.is_empty(), "an empty map holds no memory");
+        let mut next = self.free;
+        while let Some(node) = self.nodes.get(next as usize) {
+            assert_eq!(node.place, NONE, "a node that is free and in use");
+            live += 1;
+            next = node.parent;
+        }
+        assert_eq!(live, self.nodes.len());
+        assert_eq!(cells, self.cells.used(), "cells in no block, or in two");
+        self.cells.check();
+    }
+}
+
+impl Cells {
+    pub(super) fn capacity(&self) -> usize {
+        self.cells.capacity()
+    }
+
+    /// Holds that the free cells are as many as are counted, and no block is free twice.
+    pub(super) fn check(&self) {
+        let mut seen = vec![false; self.cells.len()];
+        let sizes = (1..=EXACT).chain((1..).map(|steps| EXACT + steps * STEP));
+        for (&first, size) in self.free.iter().zip(sizes) {
+            let mut block = first;
+            while block != NONE {
+                let block_cells = &mut seen[block as usize..][..size];
+                assert!(!block_cells.contains(&true), "cells that are free twice");
+                block_cells.fill(true);
+                let [n0, n1, n2, n3, ..] = self.cells[block as usize];
+                block = u32::from_le_bytes([n0, n1, n2, n3]);
+            }
+        }
+        assert_eq!(seen.into_iter().filter(|free| *free).count(), self.free_cells);
+    }
+}

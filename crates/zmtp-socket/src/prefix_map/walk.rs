@@ -1,0 +1,61 @@
+//! The walk down the tree along a topic or a key.
+
+use super::{EntryId, Node, PrefixMap, ROOT, slot::NONE};
+
+impl<V> PrefixMap<V> {
+    /// The values of all entries whose key is a prefix of `topic`, the shortest key first.
+    pub(crate) fn prefixes_of<'a>(&'a self, topic: &'a [u8]) -> impl Iterator<Item = &'a V> + 'a {
+        Prefixes { map: self, place: ROOT, rest: topic }
+    }
+
+    /// Whether the key of any entry is a prefix of `topic`.
+    pub(crate) fn any_prefix_of(&self, topic: &[u8]) -> bool {
+        self.prefixes_of(topic).next().is_some()
+    }
+
+    /// The entry of `key`.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<EntryId> {
+        let (mut place, mut rest) = (ROOT, key);
+        loop {
+            let slot = self.cells.seek(place)?;
+            rest = self.cells.strip_label(&slot, rest)?;
+            let Some(&octet) = rest.first() else {
+                return slot.has_value().then_some(EntryId(slot.id));
+            };
+            place = self.cells.child_place(&slot, octet);
+        }
+    }
+}
+
+struct Prefixes<'a, V> {
+    map: &'a PrefixMap<V>,
+    /// Where the next node's slot is, if anywhere.
+    place: u32,
+    /// What of the topic the nodes above it have not used up.
+    rest: &'a [u8],
+}
+
+impl<'a, V> Iterator for Prefixes<'a, V> {
+    type Item = &'a V;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a V> {
+        let cells = &self.map.cells;
+        loop {
+            let slot = cells.seek(self.place)?;
+            let Some(rest) = cells.strip_label(&slot, self.rest) else {
+                self.place = NONE;
+                return None;
+            };
+            self.rest = rest;
+            self.place = rest.first().map_or(NONE, |&octet| cells.child_place(&slot, octet));
+            if slot.has_value() {
+                return self
+                    .map
+                    .nodes
+                    .get(slot.id as usize)
+                    .and_then(|Node { value, .. }| value.as_ref());
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The PUB socket.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_sink::Sink;
+use zmtp_codec::SocketType;
+
+use crate::endpoint::IntoEndpoint;
+use crate::monitor::Events;
+use crate::publish::{Outgoing, Publisher};
+use crate::socket::Socket;
+use crate::{
+    BindError, Closed, ConnectError, Context, Endpoint, Linger, Message, Monitor, PubOptions,
+    SendError, Stats, UnknownEndpoint,
+};
+
+/// Publishes messages to every subscriber that asked for them (RFC 29, The PUB Socket Type).
+///
+/// Handles are cheap to clone, and are all the same socket. When the last one is dropped, the
+/// socket closes in the background: what is queued is still delivered, for as long as
+/// [`linger`](PubOptions::linger) says and the runtime lives.
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let publisher = zmtp_socket::PubSocket::new();
+/// publisher.bind("tcp://*:5556").await?;
+/// loop {
+///     publisher.send("10002 27 33").await?;
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PubSocket {
+    socket: Arc<Socket<Publisher>>,
+}
+
+impl PubSocket {
+    /// A publisher in the process-wide context, with the default options.
+    pub fn new() -> Self {
+        Self::with_context(&Context::global(), PubOptions::new())
+    }
+
+    /// A publisher in the process-wide context.
+    pub fn with_options(options: PubOptions) -> Self {
+        Self::with_context(&Context::global(), options)
+    }
+
+    pub(crate) fn with_context(context: &Context, options: PubOptions) -> Self {
+        let config = options.config(SocketType::Pub);
+        let linger = options.link.linger.unwrap_or(Linger::For(Duration::from_secs(30)));
+        let events = Arc::new(Events::default());
+        let core = Publisher::new(options.role, events.clone());
+        let socket = Socket::new(context, core, options.link, config, linger, events);
+        Self { socket: Arc::new(socket) }
+    }
+
+    /// Opens an endpoint for subscribers, and returns it with its real port. A socket may bind and
+    /// connect to many endpoints at once.
+    ///
+    /// # Errors
+    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no
+    /// tokio runtime.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is bound.
+    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.socket.bind(endpoint).await
+    }
+
+    /// Connects to a subscriber's endpoint in the background, again after every cut, until
+    /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To repeat it for
+    /// an endpoint that is connected changes nothing, but dials at once if the endpoint is
+    /// [parked](crate::Event::Parked) or waits for its next attempt.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio
+    /// runtime. That nobody is there yet is no error.
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        self.socket.connect(endpoint)
+    }
+
+    /// Ends an endpoint that was bound, with all connections that came through it, and returns when
+    /// its address is free again.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it is not bound; give it as [`bind`](Self::bind) returned it.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.socket.unbind(endpoint).await
+    }
+
+    /// Ends an endpoint that was connected, with its connection.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it is not connected.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.socket.disconnect(endpoint).await
+    }
+
+    /// Sends `message` to every peer whose subscriptions match its first part.
+    ///
+    /// Never waits for a subscriber: one at its [high-water mark](PubOptions::send_hwm) loses this
+    /// message, alone, and that is [counted](crate::PeerStats::dropped). It does give the other
+    /// tasks of the runtime a turn now and then.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done, the message has reached nobody; otherwise it is
+    /// queued for every peer that accepts it, at one moment for all of them.
+    pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        self.socket.core.send(&message.into()).await
+    }
+
+    /// Does as [`send`](Self::send), but never gives others a turn: in a loop on a current-thread
+    /// runtime, nothing leaves the process until something else is awaited.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed.
+    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        self.socket.core.try_send(&message.into())
+    }
+
+    /// How many connected peers have subscribed to something.
+    pub fn subscriber_count(&self) -> usize {
+        self.socket.core.subscriber_count()
+    }
+
+    /// Waits until some peer would be sent a message whose first part is `topic`. This is how a
+    /// publisher that has just begun makes sure that its first message is not lost.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
+        self.socket.core.wait_for_subscriber(topic.as_ref()).await
+    }
+
+    /// What was sent, dropped and is queued, in all and for each peer.
+    pub fn stats(&self) -> Stats {
+        self.socket.core.stats()
+    }
+
+    /// What happens to this socket's endpoints and peers from now on.
+    pub fn monitor(&self) -> Monitor {
+        self.socket.monitor()
+    }
+
+    /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as
+    /// long as [`linger`](PubOptions::linger) says. Returns how many messages could not be, once
+    /// every task has ended and every descriptor is closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the socket is closed all the same; lingering then ends with the
+    /// last handle and its own time.
+    pub async fn close(&self) -> usize {
+        self.socket.close().await
+    }
+}
+
+impl Default for PubSocket {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PubSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSocket").finish_non_exhaustive()
+    }
+}
+
+/// [`send`](PubSocket::send) as a sink, which is always ready after a turn for others.
+impl Sink<Message> for PubSocket {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
+        if self.socket.core.take_turn() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        self.try_send(message)
+    }
+
+    /// The drivers write by themselves: there is nothing to push.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the socket, without waiting for what is queued.
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
+        self.socket.close_in_background();
+        Poll::Ready(Ok(()))
+    }
+}

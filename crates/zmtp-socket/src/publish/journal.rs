@@ -1,0 +1,97 @@
+//! Where every message is encoded, once for all peers.
+//!
+//! ```text
+//! block 7 (64 KiB)                              block 8, open
+//! ┌──────────┬───────────────┬───────────┐      ┌──────────┬╌╌╌╌╌╌╌╌╌
+//! │ segment  │ segment       │ segment   │      │ segment, open ...
+//! └──────────┴───────────────┴───────────┘      └──────────┴╌╌╌╌╌╌╌╌╌
+//!       ▲ sealed when a driver takes from it
+//! ```
+//!
+//! A peer's outbox holds ranges of segments. An open segment is still being written; to be read it
+//! is sealed: its octets become immutable, and the block goes on in a new segment.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+
+use super::Outgoing;
+
+/// Octets of a block. A larger message has a block of its own.
+pub(super) const BLOCK: usize = 64 << 10;
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// The octets of the open segment, and behind them the free rest of the block.
+    octets: BytesMut,
+    open: Arc<Segment>,
+    /// Peers that have ranges in this block.
+    readers: Vec<usize>,
+}
+
+/// A part of a block: what was written to it between two takes.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    /// The number of the block it lies in.
+    pub(super) block: u64,
+    octets: OnceLock<Bytes>,
+}
+
+/// One encoded message.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) segment: Arc<Segment>,
+    pub(super) range: Range<usize>,
+}
+
+impl Journal {
+    /// Makes sure that `length` octets fit the block. If this ends a block, says which, and which
+    /// peers have ranges in it.
+    pub(super) fn make_room(&mut self, length: usize) -> Option<(u64, Vec<usize>)> {
+        if self.octets.capacity() - self.octets.len() >= length {
+            return None;
+        }
+        self.seal();
+        let ended = self.open.block;
+        self.open = Arc::new(Segment { block: ended + 1, octets: OnceLock::new() });
+        // Takes the memory of an old block again if nobody reads it any more.
+        self.octets.reserve(length.max(BLOCK));
+        Some((ended, std::mem::take(&mut self.readers)))
+    }
+
+    /// Encodes `message`, for which [`make_room`](Self::make_room) has made room.
+    pub(super) fn append(&mut self, message: &Outgoing<'_>) -> Entry {
+        let start = self.octets.len();
+        message.encode(&mut self.octets);
+        Entry { segment: self.open.clone(), range: start..self.octets.len() }
+    }
+
+    /// Notes that a peer now has a range in the present block.
+    pub(super) fn note_reader(&mut self, key: usize) {
+        self.readers.push(key);
+    }
+
+    /// Makes everything appended so far readable.
+    pub(super) fn seal(&mut self) {
+        if self.octets.is_empty() {
+            return;
+        }
+        let next = Arc::new(Segment { block: self.open.block, octets: OnceLock::new() });
+        let sealed = std::mem::replace(&mut self.open, next);
+        // It was open until now, so nothing has been set.
+        let _ = sealed.octets.set(self.octets.split().freeze());
+    }
+}
+
+impl Segment {
+    /// A segment outside all blocks.
+    pub(super) fn of(octets: Bytes) -> Self {
+        Self { block: u64::MAX, octets: OnceLock::from(octets) }
+    }
+
+    /// The octets of a sealed segment; none while it is open.
+    pub(super) fn octets(&self) -> Bytes {
+        self.octets.get().cloned().unwrap_or_default()
+    }
+}

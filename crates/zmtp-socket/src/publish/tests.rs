@@ -1,0 +1,322 @@
+//! The publisher against a model that keeps every message of every peer apart.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::Wake;
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use zmtp_codec::{Config, Metadata, SocketType, Version};
+
+use super::*;
+use crate::peer::PeerId;
+use crate::{Endpoint, HighWaterMark};
+
+fn publisher(limit: usize) -> Arc<Publisher> {
+    let options = Publishing { send_hwm: HighWaterMark::messages(limit), ..Publishing::default() };
+    Arc::new(Publisher::new(options, Arc::default()))
+}
+
+/// A peer that takes what it is sent only when it is told to.
+struct Reader {
+    session: PublishSession,
+    connection: Connection,
+    burst: Burst,
+    woken: Arc<Woken>,
+    received: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Reader {
+    fn new(core: &Arc<Publisher>, topic: &'static str) -> Self {
+        let endpoint = Endpoint::Inproc("test".into());
+        let peer = Peer::new(PeerId(0), endpoint, "test");
+        let info = PeerInfo {
+            version: Version::V3_1,
+            socket_type: None,
+            metadata: Metadata::default(),
+            username: None,
+        };
+        let mut session = core.open(&peer, &info);
+        session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
+        Self {
+            session,
+            connection: Connection::new(Arc::new(Config::new(SocketType::Pub))),
+            burst: Burst::default(),
+            woken: Arc::default(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Returns whether there was something.
+    fn take(&mut self) -> bool {
+        let waker = Waker::from(self.woken.clone());
+        let cx = &mut Context::from_waker(&waker);
+        self.session.poll_outgoing(cx, &mut self.connection, &mut self.burst).is_ready()
+    }
+
+    /// The transport takes up to `octets`. Returns how many messages ended among them.
+    fn write(&mut self, mut octets: usize) -> usize {
+        let mut done = 0;
+        while octets > 0 {
+            if self.burst.is_empty() && !self.take() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); 64];
+            let count = self.burst.slices(&mut slices);
+            let mut written = 0;
+            for slice in &slices[..count] {
+                let part = slice.len().min(octets - written);
+                self.received.extend_from_slice(&slice[..part]);
+                written += part;
+            }
+            octets -= written;
+            let messages = self.burst.advance(written);
+            self.session.written(messages);
+            done += messages;
+        }
+        done
+    }
+}
+
+fn send(core: &Publisher, body: &[u8]) {
+    core.try_send(&Outgoing::from(body)).expect("the socket is open");
+}
+
+#[test]
+fn a_driver_is_woken_when_its_peer_has_something_again_and_only_then() {
+    let core = publisher(10);
+    let mut reader = Reader::new(&core, "a");
+    assert!(!reader.take());
+    send(&core, b"b");
+    assert_eq!(reader.woken.0.load(Ordering::Relaxed), 0, "nobody wants this");
+    send(&core, b"a1");
+    send(&core, b"a2");
+    assert_eq!(reader.woken.0.load(Ordering::Relaxed), 1);
+    reader.write(usize::MAX);
+    assert_eq!(reader.received, b"\x00\x02a1\x00\x02a2");
+    assert!(!reader.take());
+    send(&core, b"a3");
+    assert_eq!(reader.woken.0.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_message_counts_until_its_last_octet_is_taken() {
+    let core = publisher(1);
+    let mut reader = Reader::new(&core, "a");
+    send(&core, b"a1");
+    assert_eq!(reader.write(3), 0);
+    send(&core, b"a2");
+    assert_eq!(core.stats().peers[0].dropped, 1);
+    assert_eq!(reader.write(1), 1);
+    send(&core, b"a3");
+    assert_eq!(reader.write(usize::MAX), 1);
+    assert_eq!(reader.received, b"\x00\x02a1\x00\x02a3");
+    let stats = core.stats();
+    assert_eq!((stats.sent, stats.dropped, stats.queued), (2, 1, 0));
+}
+
+#[test]
+fn dropping_is_announced_once_until_the_peer_has_caught_up() {
+    let core = publisher(2);
+    let mut monitor = core.events.monitor();
+    let mut reader = Reader::new(&core, "");
+    let mut dropping = || {
+        let events = std::iter::from_fn(|| monitor.try_next());
+        events.filter(|event| matches!(event, Event::Dropping { .. })).count()
+    };
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 1);
+    reader.write(3);
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 0, "it has not caught up");
+    reader.write(usize::MAX);
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 1);
+}
+
+#[test]
+fn a_slow_peer_does_not_keep_whole_blocks_for_one_small_message_of_each() {
+    let core = publisher(1000);
+    let mut slow = Reader::new(&core, "small");
+    let mut fast = Reader::new(&core, "");
+    let large = vec![b'L'; 20_000];
+    for _ in 0..200 {
+        send(&core, b"small");
+        send(&core, &large);
+        fast.write(usize::MAX);
+    }
+    let state = lock(&core.state);
+    let pinned = state.peers[slow.session.key].outbox.pinned_blocks();
+    assert!(pinned <= 1, "{pinned} blocks for 200 messages of 5 octets");
+    drop(state);
+    assert_eq!(slow.write(usize::MAX), 200);
+    assert_eq!(slow.received, b"\x00\x05small".repeat(200));
+}
+
+#[test]
+fn a_message_larger_than_a_block_goes_whole_and_in_its_place() {
+    let core = publisher(10);
+    let mut reader = Reader::new(&core, "");
+    let mut expected = BytesMut::new();
+    for length in [1, 70_000, 2, 300_000, 3] {
+        let body = vec![7; length];
+        send(&core, &body);
+        zmtp_codec::encode_message([&body[..]], &mut expected);
+    }
+    reader.write(usize::MAX);
+    assert!(reader.received == expected);
+}
+
+#[test]
+fn what_a_departed_peer_was_owed_is_counted() {
+    let core = publisher(10);
+    let mut reader = Reader::new(&core, "");
+    (0..12).for_each(|_| send(&core, b"x"));
+    assert_eq!(reader.write(4), 1);
+    drop(reader);
+    let stats = core.stats();
+    assert_eq!((stats.sent, stats.dropped, stats.undelivered, stats.queued), (1, 2, 9, 0));
+    assert_eq!(core.subscriber_count(), 0);
+}
+
+#[test]
+fn a_peer_past_its_limit_of_subscriptions_is_told_apart() {
+    let options = Publishing { max_topics: 2, max_topic_octets: 10, ..Publishing::default() };
+    let core = Arc::new(Publisher::new(options, Arc::default()));
+    let subscribe = |reader: &mut Reader, topic: &'static str| {
+        reader.session.subscription(Subscription::Subscribe(Bytes::from(topic)))
+    };
+    let mut many = Reader::new(&core, "1");
+    assert!(subscribe(&mut many, "2").is_ok());
+    assert!(subscribe(&mut many, "2").is_ok(), "a repetition holds nothing new");
+    assert!(matches!(subscribe(&mut many, "3"), Err(Reason::Subscriptions(_))));
+    let mut long = Reader::new(&core, "12345");
+    assert!(matches!(subscribe(&mut long, "123456"), Err(Reason::Subscriptions(_))));
+    assert!(subscribe(&mut Reader::new(&core, "12345"), "54321").is_ok());
+}
+
+#[test]
+fn a_sender_that_has_had_its_turn_lets_others_run() {
+    let core = publisher(10);
+    assert!(!core.take_turn());
+    (0..TURN).for_each(|_| send(&core, b"nobody wants this"));
+    assert!(core.take_turn());
+    assert!(!core.take_turn(), "once");
+    let _reader = Reader::new(&core, "");
+    (0..TURN / SENT).for_each(|_| send(&core, b"x"));
+    assert!(core.take_turn(), "what is sent costs more than what nobody wants");
+    send(&core, &vec![0; TURN * OCTETS_PER_COST]);
+    assert!(core.take_turn(), "and large messages cost more than small ones");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send { topic: usize, length: usize },
+    Write { reader: usize, octets: usize },
+}
+
+const TOPICS: [&str; 3] = ["", "a", "ab"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let length = prop_oneof![8 => 0usize..40, 2 => 200usize..5000, 1 => 60_000usize..90_000];
+    let octets = prop_oneof![4 => 1usize..60, 2 => 100usize..10_000, 1 => Just(usize::MAX)];
+    proptest::collection::vec(
+        prop_oneof![
+            3 => (0..TOPICS.len(), length).prop_map(|(topic, length)| Step::Send { topic, length }),
+            1 => (0..TOPICS.len(), octets).prop_map(|(reader, octets)| Step::Write { reader, octets }),
+        ],
+        0..150,
+    )
+}
+
+proptest! {
+    /// Three peers with nested topics, each its own queue in the model: what they get, what they
+    /// lose and what is counted must be the same to the octet.
+    #[test]
+    fn every_peer_gets_what_a_queue_of_its_own_would_have_given(
+        steps in steps(),
+        limit in 1usize..20,
+    ) {
+        let limit = NonZeroUsize::new(limit).expect("from 1 up");
+        let core = publisher(limit.get());
+        let mut readers = TOPICS.map(|topic| Reader::new(&core, topic));
+        let mut models = TOPICS.map(|_| Model::default());
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Send { topic, length } => {
+                    let mut body = TOPICS[topic].as_bytes().to_vec();
+                    body.extend((0..length).map(|at| (at * 7 + number) as u8 | 0x80));
+                    send(&core, &body);
+                    for (model, topic) in models.iter_mut().zip(TOPICS) {
+                        if body.starts_with(topic.as_bytes()) {
+                            model.send(&body, limit.get());
+                        }
+                    }
+                }
+                Step::Write { reader, octets } => {
+                    let done = readers[reader].write(octets);
+                    prop_assert_eq!(done, models[reader].write(octets));
+                }
+            }
+            let stats = core.stats();
+            for (at, (reader, model)) in readers.iter().zip(&models).enumerate() {
+                prop_assert!(reader.received == model.received, "reader {}", at);
+                let counts = &stats.peers[at];
+                prop_assert_eq!(counts.queued as usize, model.queue.len());
+                prop_assert_eq!(counts.dropped, model.dropped);
+                prop_assert_eq!(counts.sent, model.sent);
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    queue: VecDeque<Vec<u8>>,
+    /// Octets of the first message that are gone.
+    gone: usize,
+    received: Vec<u8>,
+    dropped: u64,
+    sent: u64,
+}
+
+impl Model {
+    fn send(&mut self, body: &[u8], limit: usize) {
+        if self.queue.len() == limit {
+            self.dropped += 1;
+            return;
+        }
+        let mut octets = BytesMut::new();
+        zmtp_codec::encode_message([body], &mut octets);
+        self.queue.push_back(octets.to_vec());
+    }
+
+    fn write(&mut self, mut octets: usize) -> usize {
+        let before = self.sent;
+        while let Some(message) = self.queue.front() {
+            let part = octets.min(message.len() - self.gone);
+            self.received.extend_from_slice(&message[self.gone..self.gone + part]);
+            self.gone += part;
+            octets -= part;
+            if self.gone < message.len() {
+                break;
+            }
+            self.queue.pop_front();
+            self.gone = 0;
+            self.sent += 1;
+        }
+        (self.sent - before) as usize
+    }
+}

@@ -1,0 +1,265 @@
+//! Who wants what: the only place that decides which peers a message goes to.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::Duplicates;
+use crate::prefix_map::{EntryId, PrefixMap};
+
+/// The subscriptions of all peers, in one index.
+pub(crate) struct Topics {
+    /// Topic to the peers that subscribed to it.
+    index: PrefixMap<Vec<usize>>,
+    /// What each peer holds, by its key.
+    peers: Vec<Held>,
+    duplicates: Duplicates,
+    /// The number of the message being matched.
+    round: u64,
+    subscribed_peers: usize,
+}
+
+/// The subscriptions of one peer.
+#[derive(Default)]
+struct Held {
+    /// How often each topic was subscribed to and not cancelled.
+    topics: HashMap<EntryId, usize>,
+    /// Octets of all these topics.
+    octets: usize,
+    /// The last message this peer was found to want: it gets one copy, however many of its topics
+    /// match.
+    found_in: u64,
+}
+
+impl Topics {
+    pub(crate) fn new(duplicates: Duplicates) -> Self {
+        Self {
+            index: PrefixMap::new(),
+            peers: Vec::new(),
+            duplicates,
+            round: 0,
+            subscribed_peers: 0,
+        }
+    }
+
+    /// Makes `key` known; it was not, or has been removed.
+    pub(crate) fn add_peer(&mut self, key: usize) {
+        if self.peers.len() <= key {
+            self.peers.resize_with(key + 1, Held::default);
+        }
+    }
+
+    /// Forgets all that a peer subscribed to.
+    pub(crate) fn remove_peer(&mut self, key: usize) {
+        let held = std::mem::take(&mut self.peers[key]);
+        self.subscribed_peers -= usize::from(!held.topics.is_empty());
+        for entry in held.topics.into_keys() {
+            self.give_up(key, entry);
+        }
+    }
+
+    /// Returns whether the peer was not subscribed to this topic before.
+    pub(crate) fn subscribe(&mut self, key: usize, topic: &[u8]) -> bool {
+        let (entry, peers) = self.index.entry(topic);
+        let held = &mut self.peers[key];
+        match held.topics.entry(entry) {
+            Entry::Vacant(place) => {
+                place.insert(1);
+                peers.push(key);
+                held.octets += topic.len();
+                self.subscribed_peers += usize::from(held.topics.len() == 1);
+                true
+            }
+            Entry::Occupied(mut count) => {
+                if self.duplicates == Duplicates::Counted {
+                    // RFC 23, Subscriptions: the same topic may be subscribed to repeatedly, and
+                    // each takes a CANCEL of its own.
+                    *count.get_mut() += 1;
+                }
+                false
+            }
+        }
+    }
+
+    /// Returns whether this ended the peer's subscription to the topic.
+    pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> bool {
+        let held = &mut self.peers[key];
+        let Some(entry) = self.index.find(topic) else { return false };
+        let Some(count) = held.topics.get_mut(&entry) else { return false };
+        *count -= 1;
+        if *count > 0 {
+            return false;
+        }
+        held.topics.remove(&entry);
+        held.octets -= topic.len();
+        self.subscribed_peers -= usize::from(held.topics.is_empty());
+        self.give_up(key, entry);
+        true
+    }
+
+    /// Puts the peers that want a message with this first part into `found`, each once.
+    pub(crate) fn wanted_by(&mut self, topic: &[u8], found: &mut Vec<usize>) {
+        found.clear();
+        self.round += 1;
+        for peers in self.index.prefixes_of(topic) {
+            for &key in peers {
+                let held = &mut self.peers[key];
+                if held.found_in != self.round {
+                    held.found_in = self.round;
+                    found.push(key);
+                }
+            }
+        }
+    }
+
+    /// Whether anybody wants a message with this first part.
+    pub(crate) fn is_wanted(&self, topic: &[u8]) -> bool {
+        self.index.any_prefix_of(topic)
+    }
+
+    /// How many distinct topics a peer is subscribed to, and their octets.
+    pub(crate) fn held_by(&self, key: usize) -> (usize, usize) {
+        let held = &self.peers[key];
+        (held.topics.len(), held.octets)
+    }
+
+    /// Peers with at least one subscription.
+    pub(crate) fn subscribed_peers(&self) -> usize {
+        self.subscribed_peers
+    }
+
+    fn give_up(&mut self, key: usize, entry: EntryId) {
+        let Some(peers) = self.index.value_mut(entry) else { return };
+        peers.retain(|peer| *peer != key);
+        if peers.is_empty() {
+            self.index.remove(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wanted(topics: &mut Topics, topic: &[u8]) -> Vec<usize> {
+        let mut found = Vec::new();
+        topics.wanted_by(topic, &mut found);
+        found.sort_unstable();
+        found
+    }
+
+    fn with_peers(count: usize) -> Topics {
+        let mut topics = Topics::new(Duplicates::Counted);
+        (0..count).for_each(|key| topics.add_peer(key));
+        topics
+    }
+
+    #[test]
+    fn a_peer_gets_one_copy_however_many_of_its_topics_match() {
+        let mut topics = with_peers(2);
+        for topic in ["", "1", "10", "10002"] {
+            topics.subscribe(0, topic.as_bytes());
+        }
+        topics.subscribe(1, b"10002 ");
+        assert_eq!(wanted(&mut topics, b"10002 27 33"), [0, 1]);
+        assert_eq!(wanted(&mut topics, b"10002"), [0]);
+    }
+
+    #[test]
+    fn two_subscriptions_take_two_cancels() {
+        let mut topics = with_peers(1);
+        assert!(topics.subscribe(0, b"A"));
+        assert!(!topics.subscribe(0, b"A"));
+        assert!(!topics.cancel(0, b"A"));
+        assert!(topics.is_wanted(b"A"));
+        assert!(topics.cancel(0, b"A"));
+        assert!(!topics.is_wanted(b"A"));
+        assert!(!topics.cancel(0, b"A"));
+    }
+
+    #[test]
+    fn as_a_set_the_first_cancel_ends_it() {
+        let mut topics = Topics::new(Duplicates::AsSet);
+        topics.add_peer(0);
+        assert!(topics.subscribe(0, b"A"));
+        assert!(!topics.subscribe(0, b"A"));
+        assert!(topics.cancel(0, b"A"));
+        assert!(!topics.is_wanted(b"A"));
+    }
+
+    #[test]
+    fn a_cancel_of_what_another_peer_holds_changes_nothing() {
+        let mut topics = with_peers(2);
+        topics.subscribe(0, b"A");
+        assert!(!topics.cancel(1, b"A"));
+        assert_eq!(wanted(&mut topics, b"A"), [0]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Subscribe(usize, Vec<u8>),
+        Cancel(usize, Vec<u8>),
+        Leave(usize),
+        Match(Vec<u8>),
+    }
+
+    const PEERS: usize = 4;
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let topic = || proptest::collection::vec(0u8..3, 0..5);
+        let step = prop_oneof![
+            4 => (0..PEERS, topic()).prop_map(|(peer, topic)| Step::Subscribe(peer, topic)),
+            3 => (0..PEERS, topic()).prop_map(|(peer, topic)| Step::Cancel(peer, topic)),
+            1 => (0..PEERS).prop_map(Step::Leave),
+            3 => topic().prop_map(Step::Match),
+        ];
+        proptest::collection::vec(step, 0..120)
+    }
+
+    proptest! {
+        /// Against lists that are searched from end to end.
+        #[test]
+        fn matches_as_a_naive_model_does(steps in steps()) {
+            let mut topics = with_peers(PEERS);
+            let mut model = vec![Vec::<Vec<u8>>::new(); PEERS];
+            for step in steps {
+                match step {
+                    Step::Subscribe(peer, topic) => {
+                        let new = !model[peer].contains(&topic);
+                        prop_assert_eq!(topics.subscribe(peer, &topic), new);
+                        model[peer].push(topic);
+                    }
+                    Step::Cancel(peer, topic) => {
+                        let held = model[peer].iter().filter(|held| **held == topic).count();
+                        prop_assert_eq!(topics.cancel(peer, &topic), held == 1);
+                        if let Some(at) = model[peer].iter().position(|held| *held == topic) {
+                            model[peer].remove(at);
+                        }
+                    }
+                    Step::Leave(peer) => {
+                        topics.remove_peer(peer);
+                        model[peer].clear();
+                        topics.add_peer(peer);
+                    }
+                    Step::Match(topic) => {
+                        let expected: Vec<usize> = (0..PEERS)
+                            .filter(|peer| model[*peer].iter().any(|held| topic.starts_with(held)))
+                            .collect();
+                        prop_assert_eq!(topics.is_wanted(&topic), !expected.is_empty());
+                        prop_assert_eq!(wanted(&mut topics, &topic), expected);
+                    }
+                }
+                for (peer, held) in model.iter().enumerate() {
+                    let mut distinct = held.clone();
+                    distinct.sort();
+                    distinct.dedup();
+                    let octets = distinct.iter().map(Vec::len).sum();
+                    prop_assert_eq!(topics.held_by(peer), (distinct.len(), octets));
+                }
+                let subscribed = model.iter().filter(|held| !held.is_empty()).count();
+                prop_assert_eq!(topics.subscribed_peers(), subscribed);
+            }
+        }
+    }
+}

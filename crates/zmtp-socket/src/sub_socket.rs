@@ -1,0 +1,270 @@
+//! The SUB socket.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_core::Stream;
+use zmtp_codec::SocketType;
+
+use crate::endpoint::IntoEndpoint;
+use crate::monitor::Events;
+use crate::socket::Socket;
+use crate::subscribe::{Receiver, Subscriber};
+use crate::{
+    BindError, ConnectError, Context, Endpoint, Linger, Message, Monitor, RecvError, Stats,
+    SubOptions, TryRecvError, UnknownEndpoint,
+};
+
+/// Receives the messages it subscribed to (RFC 29, The SUB Socket Type).
+///
+/// A new socket is subscribed to nothing and receives nothing. Subscriptions are prefixes of a
+/// message's first part; the empty one matches every message. They outlive every connection:
+/// each publisher is told all of them whenever it is reached, or reached again.
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut subscriber = zmtp_socket::SubSocket::new();
+/// subscriber.connect("tcp://localhost:5556")?;
+/// subscriber.subscribe("10002");
+/// let update = subscriber.recv().await?;
+/// println!("{}", String::from_utf8_lossy(update.first()));
+/// # Ok(())
+/// # }
+/// ```
+pub struct SubSocket {
+    handle: SubHandle,
+    receiver: Receiver,
+}
+
+/// A handle on a [`SubSocket`], for other tasks than the one that receives. Cheap to clone. It does
+/// not keep the socket open.
+#[derive(Clone)]
+pub struct SubHandle {
+    socket: Arc<Socket<Subscriber>>,
+}
+
+impl SubSocket {
+    /// A subscriber in the process-wide context, with the default options.
+    pub fn new() -> Self {
+        Self::with_context(&Context::global(), SubOptions::new())
+    }
+
+    /// A subscriber in the process-wide context.
+    pub fn with_options(options: SubOptions) -> Self {
+        Self::with_context(&Context::global(), options)
+    }
+
+    pub(crate) fn with_context(context: &Context, options: SubOptions) -> Self {
+        let config = options.config(SocketType::Sub);
+        let linger = options.link.linger.unwrap_or(Linger::NONE);
+        let core = Subscriber::new(&options.role);
+        let socket =
+            Socket::new(context, core, options.link, config, linger, Arc::new(Events::default()));
+        Self { handle: SubHandle { socket: Arc::new(socket) }, receiver: Receiver::default() }
+    }
+
+    /// Receives the next message. Publishers take turns; each one's messages come in the order in
+    /// which it sent them. A publisher that is gone, or not there yet, leaves this waiting.
+    ///
+    /// # Errors
+    /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
+    /// everything that had arrived has been received.
+    ///
+    /// # Cancel safety
+    /// No message is lost if the future is dropped.
+    pub async fn recv(&mut self) -> Result<Message, RecvError> {
+        Ok(poll_fn(|cx| self.receiver.poll_next(&self.handle.socket.core, cx)).await?)
+    }
+
+    /// Receives the next message if one has arrived.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] if none has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
+        self.receiver.try_next(&self.handle.socket.core)?.ok_or(TryRecvError::Empty)
+    }
+
+    /// A handle to subscribe, connect and look on with while another task receives.
+    pub fn handle(&self) -> SubHandle {
+        self.handle.clone()
+    }
+
+    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions
+    /// count: two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.handle.subscribe(topic);
+    }
+
+    /// Takes one subscription back. Once it was the last to this topic, no message that only it
+    /// matched is received any more, even if it has already arrived. Returns whether there was such
+    /// a subscription.
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.unsubscribe(topic)
+    }
+
+    /// Opens an endpoint for publishers, as [`PubSocket::bind`](crate::PubSocket::bind) does for
+    /// subscribers.
+    ///
+    /// # Errors
+    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no
+    /// tokio runtime.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is bound.
+    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.handle.bind(endpoint).await
+    }
+
+    /// Connects to a publisher's endpoint in the background, as
+    /// [`PubSocket::connect`](crate::PubSocket::connect) does to a subscriber's.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio
+    /// runtime. That nobody is there yet is no error.
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        self.handle.connect(endpoint)
+    }
+
+    /// Ends an endpoint that was bound, as [`PubSocket::unbind`](crate::PubSocket::unbind) does.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it is not bound.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.handle.unbind(endpoint).await
+    }
+
+    /// Ends an endpoint that was connected. What had arrived from there is still received.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it is not connected.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.handle.disconnect(endpoint).await
+    }
+
+    /// What was received and is queued, in all and for each peer.
+    pub fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+
+    /// What happens to this socket's endpoints and peers from now on.
+    pub fn monitor(&self) -> Monitor {
+        self.handle.monitor()
+    }
+
+    /// Closes the socket. Returns how many messages had arrived and were not received, once every
+    /// task has ended and every descriptor is closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the socket is closed all the same.
+    pub async fn close(self) -> usize {
+        self.receiver.in_hand() + self.handle.socket.close().await
+    }
+}
+
+impl SubHandle {
+    /// As [`SubSocket::subscribe`].
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.socket.core.subscribe(topic.as_ref());
+    }
+
+    /// As [`SubSocket::unsubscribe`].
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.socket.core.unsubscribe(topic.as_ref())
+    }
+
+    /// As [`SubSocket::bind`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.socket.bind(endpoint).await
+    }
+
+    /// As [`SubSocket::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        self.socket.connect(endpoint)
+    }
+
+    /// As [`SubSocket::unbind`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.socket.unbind(endpoint).await
+    }
+
+    /// As [`SubSocket::disconnect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
+        self.socket.disconnect(endpoint).await
+    }
+
+    /// As [`SubSocket::stats`].
+    pub fn stats(&self) -> Stats {
+        self.socket.core.stats()
+    }
+
+    /// As [`SubSocket::monitor`].
+    pub fn monitor(&self) -> Monitor {
+        self.socket.monitor()
+    }
+
+    /// Closes the socket from another task: its [`recv`](SubSocket::recv) gives what has arrived
+    /// and then [`RecvError::Closed`]. Returns how many messages had arrived and were not received.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the socket is closed all the same.
+    pub async fn close(&self) -> usize {
+        self.socket.close().await
+    }
+}
+
+impl Default for SubSocket {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SubSocket {
+    fn drop(&mut self) {
+        // Handles elsewhere do not keep it open.
+        self.handle.socket.close_in_background();
+    }
+}
+
+impl fmt::Debug for SubSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubSocket").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubHandle").finish_non_exhaustive()
+    }
+}
+
+/// The messages as a stream, which ends when the socket has been closed.
+impl Stream for SubSocket {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Message>> {
+        let this = &mut *self;
+        this.receiver.poll_next(&this.handle.socket.core, cx).map(Result::ok)
+    }
+}

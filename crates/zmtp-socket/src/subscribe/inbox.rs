@@ -1,0 +1,358 @@
+//! Messages that have arrived: a queue for each publisher, taken in turn.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+
+use crate::{HighWaterMark, Message, Peer};
+
+/// Messages that one publisher may deliver before the next has its turn.
+const TURN: usize = 256;
+
+/// The queues of one socket.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queues: Slab<Queue>,
+    /// The queues that hold messages, the next one first.
+    turns: VecDeque<usize>,
+    limit: usize,
+    /// Messages held in the queues of publishers that have gone.
+    departed: usize,
+    receiver: Option<Waker>,
+    closed: bool,
+}
+
+/// What has arrived from one publisher.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) peer: Peer,
+    pub(crate) received: u64,
+    messages: VecDeque<Message>,
+    /// Messages here and in the receiver's hands: all that counts for the high-water mark.
+    held: usize,
+    /// The publisher's driver, if it waits for room.
+    driver: Option<Waker>,
+    gone: bool,
+}
+
+/// Messages of one publisher that have been taken out together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) messages: VecDeque<Message>,
+    /// Whose they are, and how many they were.
+    queue: usize,
+    taken: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new(limit: HighWaterMark) -> Self {
+        Self {
+            queues: Slab::new(),
+            turns: VecDeque::new(),
+            limit: limit.get(),
+            departed: 0,
+            receiver: None,
+            closed: false,
+        }
+    }
+
+    /// A queue for a new publisher.
+    pub(crate) fn open(&mut self, peer: Peer) -> usize {
+        self.queues.insert(Queue {
+            peer,
+            received: 0,
+            messages: VecDeque::new(),
+            held: 0,
+            driver: None,
+            gone: false,
+        })
+    }
+
+    /// The publisher has gone; what it sent stays.
+    pub(crate) fn depart(&mut self, key: usize) {
+        let queue = &mut self.queues[key];
+        queue.gone = true;
+        queue.driver = None;
+        self.departed += queue.held;
+        if queue.held == 0 {
+            self.queues.remove(key);
+        }
+    }
+
+    /// How many more messages of this publisher may be held.
+    ///
+    /// What departed publishers left counts for everyone: otherwise one that comes back again and
+    /// again would fill another queue each time.
+    pub(crate) fn room(&self, key: usize) -> usize {
+        self.limit
+            .saturating_sub(self.queues[key].held)
+            .min(self.limit.saturating_sub(self.departed))
+    }
+
+    /// Waits for room in a publisher's queue.
+    pub(crate) fn poll_room(&mut self, key: usize, cx: &mut Context<'_>) -> Poll<usize> {
+        match self.room(key) {
+            0 => {
+                self.queues[key].driver = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            room => Poll::Ready(room),
+        }
+    }
+
+    /// Adds what has come from one publisher. Returns the receiver to be woken, if it waits.
+    pub(crate) fn deliver(&mut self, key: usize, arrived: &mut VecDeque<Message>) -> Option<Waker> {
+        let queue = &mut self.queues[key];
+        queue.received += arrived.len() as u64;
+        queue.held += arrived.len();
+        if queue.messages.is_empty() {
+            self.turns.push_back(key);
+            std::mem::swap(&mut queue.messages, arrived);
+        } else {
+            queue.messages.append(arrived);
+        }
+        self.receiver.take()
+    }
+
+    /// Gives an emptied batch back and takes the next one. Adds to `wake` the drivers that now have
+    /// room. `None` if nothing has arrived.
+    pub(crate) fn exchange(&mut self, batch: &mut Batch, wake: &mut Vec<Waker>) -> bool {
+        self.release(batch, wake);
+        let Some(key) = self.turns.pop_front() else { return false };
+        let queue = &mut self.queues[key];
+        if queue.messages.len() <= TURN {
+            std::mem::swap(&mut batch.messages, &mut queue.messages);
+        } else {
+            batch.messages.extend(queue.messages.drain(..TURN));
+            self.turns.push_back(key);
+        }
+        batch.queue = key;
+        batch.taken = batch.messages.len();
+        true
+    }
+
+    /// Waits for something to arrive.
+    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
+        self.receiver = Some(cx.waker().clone());
+    }
+
+    /// The messages of an emptied batch are the user's now, and count no more.
+    fn release(&mut self, batch: &mut Batch, wake: &mut Vec<Waker>) {
+        let taken = std::mem::take(&mut batch.taken);
+        if taken == 0 {
+            return;
+        }
+        let queue = &mut self.queues[batch.queue];
+        queue.held -= taken;
+        if queue.gone {
+            if queue.held == 0 {
+                self.queues.remove(batch.queue);
+            }
+            self.departed -= taken;
+            let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
+            wake.extend(waiting);
+        } else if queue.held <= self.limit / 2 {
+            // Not for each message: a driver that is woken should have something to do.
+            wake.extend(queue.driver.take());
+        }
+    }
+
+    pub(crate) fn close(&mut self) -> Option<Waker> {
+        self.closed = true;
+        self.receiver.take()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Messages that have not been taken out.
+    pub(crate) fn queued(&self) -> usize {
+        self.queues.iter().map(|(_, queue)| queue.messages.len()).sum()
+    }
+
+    /// The queues of publishers that are there.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.iter().map(|(_, queue)| queue).filter(|queue| !queue.gone)
+    }
+}
+
+impl Queue {
+    pub(crate) fn queued(&self) -> usize {
+        self.messages.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::Endpoint;
+    use crate::peer::PeerId;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn inbox(limit: usize) -> Inbox {
+        Inbox::new(HighWaterMark::messages(limit))
+    }
+
+    fn publisher(inbox: &mut Inbox) -> usize {
+        inbox.open(Peer::new(PeerId(0), Endpoint::Inproc("test".into()), "test"))
+    }
+
+    fn deliver(inbox: &mut Inbox, key: usize, bodies: std::ops::Range<usize>) {
+        let mut arrived = bodies.map(|body| Message::from(format!("{key}/{body}"))).collect();
+        assert!(inbox.deliver(key, &mut arrived).is_none());
+        assert!(arrived.is_empty());
+    }
+
+    /// The next batch, as text.
+    fn exchange(inbox: &mut Inbox, batch: &mut Batch) -> Vec<String> {
+        batch.messages.clear();
+        inbox.exchange(batch, &mut Vec::new());
+        batch
+            .messages
+            .iter()
+            .map(|message| String::from_utf8_lossy(message.first()).into())
+            .collect()
+    }
+
+    /// Lets a publisher wait for room; tells how often it has been woken.
+    fn wait_for_room(inbox: &mut Inbox, key: usize) -> Arc<Woken> {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        assert!(inbox.poll_room(key, &mut Context::from_waker(&waker)).is_pending());
+        woken
+    }
+
+    fn wake(inbox: &mut Inbox, batch: &mut Batch) -> usize {
+        batch.messages.clear();
+        let mut wake = Vec::new();
+        inbox.exchange(batch, &mut wake);
+        wake.len()
+    }
+
+    #[test]
+    fn publishers_take_turns_of_bounded_length() {
+        let mut inbox = inbox(10_000);
+        let (flood, other) = (publisher(&mut inbox), publisher(&mut inbox));
+        deliver(&mut inbox, flood, 0..2 * TURN + 1);
+        deliver(&mut inbox, other, 0..1);
+        let mut batch = Batch::default();
+        let first = exchange(&mut inbox, &mut batch);
+        assert_eq!((first.len(), first[0].as_str()), (TURN, "0/0"));
+        assert_eq!(exchange(&mut inbox, &mut batch), ["1/0"]);
+        let third = exchange(&mut inbox, &mut batch);
+        assert_eq!((third.len(), third[0].as_str()), (TURN, format!("0/{TURN}").as_str()));
+        assert_eq!(exchange(&mut inbox, &mut batch), [format!("0/{}", 2 * TURN)]);
+        assert!(exchange(&mut inbox, &mut batch).is_empty());
+    }
+
+    #[test]
+    fn what_is_in_hand_still_counts_for_the_mark() {
+        let mut inbox = inbox(4);
+        let key = publisher(&mut inbox);
+        assert_eq!(inbox.room(key), 4);
+        deliver(&mut inbox, key, 0..4);
+        assert_eq!(inbox.room(key), 0);
+        let mut batch = Batch::default();
+        exchange(&mut inbox, &mut batch);
+        assert_eq!((inbox.room(key), inbox.queued()), (0, 0));
+        exchange(&mut inbox, &mut batch);
+        assert_eq!(inbox.room(key), 4);
+    }
+
+    #[test]
+    fn a_publisher_waits_until_half_of_its_queue_is_free() {
+        let limit = 4 * TURN;
+        let mut inbox = inbox(limit);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0..limit);
+        wait_for_room(&mut inbox, key);
+        let mut batch = Batch::default();
+        assert_eq!(wake(&mut inbox, &mut batch), 0, "nothing has been given back");
+        assert_eq!(wake(&mut inbox, &mut batch), 0, "a quarter");
+        assert_eq!(wake(&mut inbox, &mut batch), 1, "half");
+        assert_eq!(wake(&mut inbox, &mut batch), 0, "it does not wait any more");
+    }
+
+    #[test]
+    fn a_mark_of_one_message_works() {
+        let mut inbox = inbox(1);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0..1);
+        wait_for_room(&mut inbox, key);
+        let mut batch = Batch::default();
+        assert_eq!(exchange(&mut inbox, &mut batch), ["0/0"]);
+        assert_eq!(wake(&mut inbox, &mut batch), 1);
+        assert_eq!(inbox.room(key), 1);
+    }
+
+    #[test]
+    fn what_a_departed_publisher_sent_is_still_given() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0..2);
+        inbox.depart(key);
+        assert_eq!(inbox.present().count(), 0);
+        let mut batch = Batch::default();
+        assert_eq!(exchange(&mut inbox, &mut batch), ["0/0", "0/1"]);
+        assert!(exchange(&mut inbox, &mut batch).is_empty());
+        assert!(inbox.queues.is_empty());
+    }
+
+    #[test]
+    fn a_publisher_that_departs_while_its_messages_are_in_hand_is_forgotten_with_them() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0..2);
+        let mut batch = Batch::default();
+        exchange(&mut inbox, &mut batch);
+        inbox.depart(key);
+        assert_eq!(inbox.queues.len(), 1);
+        exchange(&mut inbox, &mut batch);
+        assert_eq!((inbox.queues.len(), inbox.departed), (0, 0));
+    }
+
+    #[test]
+    fn publishers_that_come_back_again_and_again_fill_no_more_than_one_queue() {
+        let mut inbox = inbox(10);
+        for _ in 0..2 {
+            let key = publisher(&mut inbox);
+            assert_eq!(inbox.room(key), 10 - inbox.departed);
+            deliver(&mut inbox, key, 0..5);
+            inbox.depart(key);
+        }
+        let key = publisher(&mut inbox);
+        wait_for_room(&mut inbox, key);
+        let mut batch = Batch::default();
+        assert_eq!(wake(&mut inbox, &mut batch), 0);
+        assert_eq!(wake(&mut inbox, &mut batch), 1, "there is room again");
+        assert_eq!(inbox.room(key), 5);
+    }
+
+    #[test]
+    fn the_receiver_is_woken_by_what_arrives_and_by_the_end() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        inbox.wait(&Context::from_waker(&waker));
+        let receiver = inbox.deliver(key, &mut VecDeque::from([Message::from("x")]));
+        receiver.expect("it waits").wake();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        inbox.wait(&Context::from_waker(&waker));
+        assert!(inbox.close().is_some() && inbox.is_closed());
+    }
+}

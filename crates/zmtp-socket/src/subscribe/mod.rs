@@ -1,0 +1,299 @@
+//! The subscribing half: what we asked for, and what has come.
+//!
+//! ```text
+//! subscribe ── filter ── each publisher's upstream ── driver ── stream
+//! recv ── filter ── batch ── inbox, a queue for each publisher ── driver ── stream
+//! ```
+
+mod filter;
+mod inbox;
+mod upstream;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use slab::Slab;
+use zmtp_codec::{Connection, PeerInfo, Subscription};
+
+use crate::burst::Burst;
+use crate::driver::{Core, Session};
+use crate::options::Subscribing;
+use crate::sync::lock;
+use crate::{Closed, Message, Peer, PeerStats, Reason, Stats};
+use filter::Filter;
+use inbox::Inbox;
+use upstream::Upstream;
+
+/// Octets of subscriptions encoded at once for one publisher.
+const UPSTREAM_BURST: usize = 64 << 10;
+
+/// The core of a SUB socket.
+pub(crate) struct Subscriber {
+    wishes: Mutex<Wishes>,
+    /// Counts the changes of the filter that shut something out.
+    narrowed: AtomicU64,
+    inbox: Mutex<Inbox>,
+    received: AtomicU64,
+    filtered: AtomicU64,
+}
+
+/// What this socket subscribed to, and who has yet to be told.
+#[derive(Default)]
+struct Wishes {
+    filter: Filter,
+    upstreams: Slab<Upstream>,
+}
+
+impl Subscriber {
+    pub(crate) fn new(options: &Subscribing) -> Self {
+        Self {
+            wishes: Mutex::default(),
+            narrowed: AtomicU64::new(0),
+            inbox: Mutex::new(Inbox::new(options.receive_hwm)),
+            received: AtomicU64::new(0),
+            filtered: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn subscribe(&self, topic: &[u8]) {
+        let topic = Bytes::copy_from_slice(topic);
+        let mut wishes = lock(&self.wishes);
+        if wishes.filter.subscribe(&topic) {
+            wishes.tell_all(&Subscription::Subscribe(topic));
+        }
+    }
+
+    /// Returns whether there was such a subscription.
+    pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
+        let mut wishes = lock(&self.wishes);
+        let left = wishes.filter.unsubscribe(topic);
+        if left == Some(0) {
+            self.narrowed.fetch_add(1, Ordering::Release);
+            wishes.tell_all(&Subscription::Cancel(Bytes::copy_from_slice(topic)));
+        }
+        left.is_some()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let subscriptions = lock(&self.wishes).filter.len() as u64;
+        let inbox = lock(&self.inbox);
+        let peers = inbox.present().map(|queue| PeerStats {
+            peer: queue.peer.clone(),
+            sent: 0,
+            received: queue.received,
+            dropped: 0,
+            queued: queue.queued() as u64,
+            subscriptions,
+        });
+        Stats {
+            received: self.received.load(Ordering::Relaxed),
+            filtered: self.filtered.load(Ordering::Relaxed),
+            queued: inbox.queued() as u64,
+            peers: peers.collect(),
+            ..Stats::default()
+        }
+    }
+}
+
+impl Wishes {
+    /// Queues a change for every publisher.
+    fn tell_all(&mut self, change: &Subscription) {
+        for (_, upstream) in &mut self.upstreams {
+            upstream.push(change.clone());
+            if let Some(waker) = upstream.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// The one who receives: has messages of one publisher in hand, so that most of them cost no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    batch: inbox::Batch,
+    /// The state of the filter that the batch has been held against.
+    narrowed: u64,
+}
+
+impl Receiver {
+    /// The next message, if one has arrived.
+    pub(crate) fn try_next(&mut self, core: &Subscriber) -> Result<Option<Message>, Closed> {
+        self.next(core, None)
+    }
+
+    /// Waits for the next message.
+    pub(crate) fn poll_next(
+        &mut self,
+        core: &Subscriber,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Message, Closed>> {
+        match self.next(core, Some(cx)) {
+            Ok(Some(message)) => Poll::Ready(Ok(message)),
+            Ok(None) => Poll::Pending,
+            Err(closed) => Poll::Ready(Err(closed)),
+        }
+    }
+
+    /// Messages that have been taken out of the inbox and not received.
+    pub(crate) fn in_hand(&self) -> usize {
+        self.batch.messages.len()
+    }
+
+    fn next(
+        &mut self,
+        core: &Subscriber,
+        cx: Option<&mut Context<'_>>,
+    ) -> Result<Option<Message>, Closed> {
+        loop {
+            // Nothing comes out that has been unsubscribed from before it was asked for.
+            if self.narrowed != core.narrowed.load(Ordering::Acquire) {
+                self.filter(core);
+            }
+            if let Some(message) = self.batch.messages.pop_front() {
+                return Ok(Some(message));
+            }
+            let mut wake = Vec::new();
+            let taken = {
+                let mut inbox = lock(&core.inbox);
+                let taken = inbox.exchange(&mut self.batch, &mut wake);
+                if !taken {
+                    if inbox.is_closed() {
+                        return Err(Closed);
+                    }
+                    if let Some(cx) = &cx {
+                        inbox.wait(cx);
+                    }
+                }
+                taken
+            };
+            wake.into_iter().for_each(Waker::wake);
+            if !taken {
+                return Ok(None);
+            }
+            self.filter(core);
+        }
+    }
+
+    /// Throws out of the batch what nothing subscribed to matches: a publisher may send more than
+    /// it was asked for, and what was asked for may have changed since it came.
+    fn filter(&mut self, core: &Subscriber) {
+        let wishes = lock(&core.wishes);
+        self.narrowed = core.narrowed.load(Ordering::Acquire);
+        let before = self.batch.messages.len();
+        self.batch.messages.retain(|message| wishes.filter.lets_in(message.first()));
+        let filtered = before - self.batch.messages.len();
+        core.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+    }
+}
+
+impl Core for Subscriber {
+    type Session = SubscribeSession;
+
+    fn open(self: &Arc<Self>, peer: &Peer, _info: &PeerInfo) -> SubscribeSession {
+        let mut upstream = Upstream::default();
+        let mut wishes = lock(&self.wishes);
+        // Each distinct topic, once, all of them, before anything else.
+        for topic in wishes.filter.topics() {
+            upstream.push(Subscription::Subscribe(topic.clone()));
+        }
+        let upstream = wishes.upstreams.insert(upstream);
+        drop(wishes);
+        let mut inbox = lock(&self.inbox);
+        let queue = inbox.open(peer.clone());
+        let room = inbox.room(queue);
+        drop(inbox);
+        SubscribeSession { core: self.clone(), upstream, queue, arrived: VecDeque::new(), room }
+    }
+
+    fn close(&self) {
+        if let Some(receiver) = lock(&self.inbox).close() {
+            receiver.wake();
+        }
+    }
+
+    fn undelivered(&self) -> usize {
+        lock(&self.inbox).queued()
+    }
+}
+
+/// A subscriber's side of one connection.
+pub(crate) struct SubscribeSession {
+    core: Arc<Subscriber>,
+    upstream: usize,
+    queue: usize,
+    /// What has arrived since the last flush.
+    arrived: VecDeque<Message>,
+    /// How many more messages the inbox would take.
+    room: usize,
+}
+
+impl Session for SubscribeSession {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.room == 0 {
+            self.flush();
+            match lock(&self.core.inbox).poll_room(self.queue, cx) {
+                Poll::Ready(room) => self.room = room,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn message(&mut self, message: Message) {
+        self.room -= 1;
+        self.arrived.push_back(message);
+    }
+
+    fn subscription(&mut self, _subscription: Subscription) -> Result<(), Reason> {
+        // Nobody subscribes to a subscriber.
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        if self.arrived.is_empty() {
+            return;
+        }
+        self.core.received.fetch_add(self.arrived.len() as u64, Ordering::Relaxed);
+        let mut inbox = lock(&self.core.inbox);
+        let receiver = inbox.deliver(self.queue, &mut self.arrived);
+        self.room = inbox.room(self.queue);
+        drop(inbox);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+    }
+
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        _burst: &mut Burst,
+    ) -> Poll<()> {
+        let mut wishes = lock(&self.core.wishes);
+        let upstream = &mut wishes.upstreams[self.upstream];
+        while connection.output().len() < UPSTREAM_BURST {
+            match upstream.pop() {
+                Some(change) => connection.subscribe(&change),
+                None if connection.output().is_empty() => {
+                    upstream.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn written(&mut self, _messages: usize) {}
+}
+
+impl Drop for SubscribeSession {
+    fn drop(&mut self) {
+        self.flush();
+        lock(&self.core.inbox).depart(self.queue);
+        lock(&self.core.wishes).upstreams.remove(self.upstream);
+    }
+}

@@ -1,0 +1,106 @@
+//! `ipc:///path` and, on Linux, `ipc://@name`.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{Connected, Stream};
+use crate::IpcAddress;
+
+/// A listening socket, and the file that goes with it.
+pub(crate) struct Listener {
+    listener: UnixListener,
+    address: String,
+    _file: Option<SocketFile>,
+}
+
+impl Listener {
+    pub(super) async fn bind(address: &IpcAddress) -> io::Result<Self> {
+        let (listener, file) = match address {
+            IpcAddress::Abstract(name) => {
+                let name = SocketAddr::from_abstract_name(name)?;
+                let listener = StdListener::bind_addr(&name)?;
+                listener.set_nonblocking(true)?;
+                (UnixListener::from_std(listener)?, None)
+            }
+            IpcAddress::Path(path) => {
+                let listener = bind_path(path).await?;
+                (listener, Some(SocketFile::of(path)?))
+            }
+        };
+        Ok(Self { listener, address: name_of(address), _file: file })
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Connected> {
+        let (stream, _) = self.listener.accept().await?;
+        // The other side of an ipc connection has no name of its own.
+        Ok((Stream::Ipc(stream), self.address.clone()))
+    }
+}
+
+/// Binds a path; a file left there by a dead server is in nobody's way.
+async fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        result => result,
+    }
+}
+
+/// A socket file that nobody listens on. Whatever else stands there is not ours to remove.
+async fn is_stale(path: &Path) -> bool {
+    let refused = UnixStream::connect(path).await.err().map(|error| error.kind());
+    refused == Some(io::ErrorKind::ConnectionRefused)
+        && std::fs::symlink_metadata(path)
+            .is_ok_and(|file| std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()))
+}
+
+pub(super) async fn dial(address: &IpcAddress) -> io::Result<Connected> {
+    let stream = match address {
+        IpcAddress::Path(path) => UnixStream::connect(path).await?,
+        IpcAddress::Abstract(name) => {
+            // Within one machine a connection is made or refused at once.
+            let stream = StdStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+            stream.set_nonblocking(true)?;
+            UnixStream::from_std(stream)?
+        }
+    };
+    Ok((Stream::Ipc(stream), name_of(address)))
+}
+
+fn name_of(address: &IpcAddress) -> String {
+    match address {
+        IpcAddress::Path(path) => path.display().to_string(),
+        IpcAddress::Abstract(name) => format!("@{name}"),
+    }
+}
+
+/// Removes the file when the listener goes, unless another server has put its own there since.
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            let _gone_already = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}

@@ -1,0 +1,55 @@
+//! A network made of memory, for tests: `mem://name`, through the same listeners, connectors and
+//! drivers as every other transport, with the resolver and the pipes given by the test.
+
+use std::io;
+use std::sync::Arc;
+
+pub use super::Pipe;
+use super::hub::{Hub, Listener};
+use super::{Connected, Stream};
+
+/// The two ends of a new connection: the dialling side's and the listening side's.
+pub type Ends = (Box<dyn Pipe>, Box<dyn Pipe>);
+
+/// What a test decides about a simulated network.
+pub trait Network: Send + Sync + 'static {
+    /// Looks `name` up, anew for every attempt to connect: under which name it is bound now.
+    fn resolve(&self, name: &str) -> io::Result<String> {
+        Ok(name.to_owned())
+    }
+
+    /// Makes the two ends of a connection to `address`, or refuses it. Whatever befalls the octets
+    /// between them befalls the peers.
+    fn connect(&self, address: &str) -> io::Result<Ends> {
+        let _ = address;
+        let (near, far) = tokio::io::duplex(64 << 10);
+        Ok((Box::new(near), Box::new(far)))
+    }
+}
+
+/// A network on which nothing goes wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Perfect;
+
+impl Network for Perfect {}
+
+/// A network and who listens on it.
+#[derive(Clone)]
+pub(crate) struct Simulation {
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) seed: u64,
+    pub(crate) hub: Hub,
+}
+
+impl Simulation {
+    pub(crate) fn listen(&self, name: &str) -> io::Result<Listener> {
+        self.hub.listen(name)
+    }
+
+    pub(crate) async fn dial(&self, name: &str) -> io::Result<Connected> {
+        let address = self.network.resolve(name)?;
+        let (near, far) = self.network.connect(&address)?;
+        self.hub.hand_over(&address, far)?;
+        Ok((Stream::Pipe(near), address))
+    }
+}
