@@ -70,6 +70,13 @@ impl FrameHeader {
         if self.size <= 255 { 2 } else { 9 }
     }
 
+    /// The length of the body, if memory can be addressed that far.
+    #[inline]
+    pub(crate) fn body_len(&self) -> Result<usize, ProtocolError> {
+        usize::try_from(self.size)
+            .map_err(|_| ProtocolError::FrameTooLarge { size: self.size, limit: usize::MAX as u64 })
+    }
+
     #[inline]
     fn of_part(more: bool, body: &[u8]) -> Self {
         Self { more, command: false, size: body.len() as u64 }
@@ -130,10 +137,10 @@ impl Frame {
     /// of more than `limit` octets is announced.
     pub fn decode(input: &mut BytesMut, limit: u64) -> Result<Option<Self>, ProtocolError> {
         let Some((header, header_len)) = FrameHeader::decode(input)? else { return Ok(None) };
-        let size = usize::try_from(header.size).ok().filter(|_| header.size <= limit);
-        let Some(size) = size else {
+        if header.size > limit {
             return Err(ProtocolError::FrameTooLarge { size: header.size, limit });
-        };
+        }
+        let size = header.body_len()?;
         if input.len().saturating_sub(header_len) < size {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::frame::FrameHeader;
 use crate::message::{Excerpt, Message};
@@ -31,19 +31,15 @@ impl Subscription {
     /// Reads the message form: a single part that begins with the octet 1 (subscribe) or 0
     /// (cancel). Any other message gives `None`.
     ///
-    /// A proxy sends this form even to peers of ZMTP 3.1.
+    /// A proxy sends this form even to peers of ZMTP 3.1. The topic is copied out, for it may be
+    /// kept much longer than the message.
     pub fn from_message(message: &Message) -> Option<Self> {
-        if message.is_multipart() {
-            return None;
+        let (which, topic) = message.first().split_first().filter(|_| !message.is_multipart())?;
+        match *which {
+            SUBSCRIBE => Some(Self::Subscribe(Bytes::copy_from_slice(topic))),
+            CANCEL => Some(Self::Cancel(Bytes::copy_from_slice(topic))),
+            _ => None,
         }
-        let which: fn(Bytes) -> Self = match message.first().first() {
-            Some(&SUBSCRIBE) => Self::Subscribe,
-            Some(&CANCEL) => Self::Cancel,
-            _ => return None,
-        };
-        let mut topic = message.first().clone();
-        topic.advance(1);
-        Some(which(topic))
     }
 
     /// Appends the frame that a peer of `version` understands: a command from 3.1 up, a message

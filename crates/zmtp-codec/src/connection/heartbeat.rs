@@ -86,3 +86,59 @@ impl Liveness {
         Some(self.last_heard.saturating_add(ttl))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A PING each second, 400 ms to answer it.
+    fn beating() -> (Liveness, Heartbeat) {
+        let heartbeat = Heartbeat { timeout: ms(400), ..Heartbeat::every(ms(1000)) };
+        let mut liveness = Liveness::default();
+        liveness.begin(Some(heartbeat), ms(0));
+        (liveness, heartbeat)
+    }
+
+    #[test]
+    fn the_deadline_is_the_first_of_what_runs() {
+        let (mut liveness, heartbeat) = beating();
+        assert_eq!(liveness.deadline(), Some(ms(1000)), "the PING");
+        assert_eq!(liveness.handle_timeout(ms(1000)), Ok(Some(heartbeat)));
+        assert_eq!(liveness.deadline(), Some(ms(1400)), "the answer");
+        liveness.heard(ms(1100));
+        assert_eq!(liveness.deadline(), Some(ms(2000)), "the next PING");
+        liveness.pinged(3, ms(1200));
+        assert_eq!(liveness.deadline(), Some(ms(1500)), "the peer's time to live");
+        liveness.pause();
+        assert_eq!(liveness.deadline(), Some(ms(2000)), "only PINGs go on");
+        liveness.resume(ms(1900));
+        assert_eq!(liveness.deadline(), Some(ms(2000)));
+        assert_eq!(liveness.handle_timeout(ms(2200)), Err(Timeout::PeerTtl));
+    }
+
+    #[test]
+    fn a_second_resume_changes_nothing() {
+        let (mut liveness, _) = beating();
+        liveness.handle_timeout(ms(1000)).unwrap();
+        liveness.resume(ms(1300));
+        assert_eq!(liveness.deadline(), Some(ms(1400)), "it was never paused");
+    }
+
+    #[test]
+    fn time_may_run_out_of_numbers() {
+        let (mut liveness, _) = beating();
+        liveness.handle_timeout(Duration::MAX).unwrap();
+        assert_eq!(liveness.deadline(), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn an_interval_of_zero_is_none() {
+        let mut liveness = Liveness::default();
+        liveness.begin(Some(Heartbeat::every(Duration::ZERO)), ms(5));
+        assert_eq!(liveness.deadline(), None);
+    }
+}

@@ -113,7 +113,7 @@ fn next_handshake_command(
     if header.size > limit {
         return Err(ProtocolError::HandshakeFrameTooLarge { size: header.size, limit });
     }
-    let Ok(size) = usize::try_from(header.size) else { return Ok(None) };
+    let size = header.body_len()?;
     if input.len().saturating_sub(header_len) < size {
         return Ok(None);
     }

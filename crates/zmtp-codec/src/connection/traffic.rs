@@ -62,7 +62,7 @@ impl Traffic {
     ) -> Result<Option<Event>, Error> {
         while let Some((header, header_len)) = FrameHeader::decode(input)? {
             self.check(header)?;
-            let Ok(size) = usize::try_from(header.size) else { return Ok(None) };
+            let size = header.body_len()?;
             if input.len().saturating_sub(header_len) < size {
                 return Ok(None);
             }
@@ -172,5 +172,56 @@ impl Traffic {
             Command::Pong { context }.encode(output);
             self.pongs = self.pongs.saturating_add(output.len().saturating_sub(before));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, SocketType};
+
+    fn next(traffic: &mut Traffic, octets: &[u8]) -> (Result<Option<Event>, Error>, BytesMut) {
+        let mut input = BytesMut::from(octets);
+        let mut output = BytesMut::new();
+        let now = Duration::ZERO;
+        (traffic.next(&mut input, &mut output, &mut Liveness::default(), now), output)
+    }
+
+    fn traffic(socket_type: SocketType) -> Traffic {
+        let (version, metadata) = (Version { major: 4, minor: 2 }, Metadata::new());
+        let peer = PeerInfo { version, socket_type: None, metadata, username: None };
+        Traffic::new(&Config::new(socket_type), peer)
+    }
+
+    #[test]
+    fn what_frames_mean_depends_on_our_type() {
+        let subscribe = Event::Subscription(Subscription::Subscribe("A".into()));
+        let rows: [(&[u8], Option<Event>, Option<Event>); 4] = [
+            (b"\x04\x0B\x09SUBSCRIBEA", Some(subscribe.clone()), None),
+            (b"\x00\x02\x01A", Some(subscribe), Some(Event::Message(b"\x01A".into()))),
+            (b"\x00\x01A", Some(Event::Message("A".into())), Some(Event::Message("A".into()))),
+            (b"\x04\x08\x04JOINabc", None, None),
+        ];
+        for (octets, publisher, subscriber) in rows {
+            assert_eq!(next(&mut traffic(SocketType::XPub), octets).0, Ok(publisher));
+            assert_eq!(next(&mut traffic(SocketType::XSub), octets).0, Ok(subscriber));
+        }
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_its_context() {
+        let (event, output) = next(&mut traffic(SocketType::Pub), b"\x04\x09\x04PING\0\0hi");
+        assert_eq!(event, Ok(None));
+        assert_eq!(&output[..], b"\x04\x07\x04PONGhi");
+    }
+
+    #[test]
+    fn the_room_for_many_parts_is_given_back() {
+        let mut traffic = traffic(SocketType::Sub);
+        let many = [&b"\x01\x00".repeat(1000)[..], b"\x00\x00"].concat();
+        let (event, _) = next(&mut traffic, &many);
+        assert!(matches!(event, Ok(Some(Event::Message(m))) if m.part_count() == 1001));
+        assert!(traffic.parts.capacity() <= PARTS_KEPT);
+        assert_eq!(traffic.version, Version::V3_1, "the version both sides speak");
     }
 }

@@ -23,3 +23,23 @@ impl AwaitReady {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, SocketType};
+
+    #[test]
+    fn ready_is_said_and_awaited() {
+        let config = Config::new(SocketType::Sub);
+        let mut out = BytesMut::new();
+        let state = AwaitReady::begin(&config, &mut out);
+        assert_eq!(&out[..], b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB");
+        let metadata = Metadata::new().with("Socket-Type", "XPUB").unwrap();
+        let Ok(Progress::Done(done)) = state.handle(Command::Ready(metadata), &config) else {
+            panic!("READY ends the handshake")
+        };
+        assert_eq!(done.socket_type, Some(SocketType::XPub));
+        assert!(AwaitReady.handle(Command::Welcome, &config).is_err());
+    }
+}

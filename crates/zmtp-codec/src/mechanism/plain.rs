@@ -121,3 +121,62 @@ impl AwaitInitiate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, SocketType};
+
+    fn config() -> Config {
+        Config::new(SocketType::Pair)
+    }
+
+    #[test]
+    fn the_client_says_hello_then_initiate() {
+        let mut out = BytesMut::new();
+        let state = AwaitWelcome::begin(&"u".into(), &"pw".into(), &mut out);
+        assert_eq!(&out.split()[..], b"\x04\x0B\x05HELLO\x01u\x02pw");
+
+        let hello = Command::Hello { username: "x".into(), password: "y".into() };
+        let Ok(Progress::Continue(Handshake::PlainAwaitWelcome(state))) =
+            state.handle(hello, &config(), &mut out)
+        else {
+            panic!("another client is passed over")
+        };
+        assert!(out.is_empty());
+
+        let progress = state.handle(Command::Welcome, &config(), &mut out);
+        assert_eq!(&out[..], b"\x04\x1D\x08INITIATE\x0BSocket-Type\0\0\0\x04PAIR");
+        let Ok(Progress::Continue(Handshake::PlainAwaitReady(state))) = progress else {
+            panic!("READY must come")
+        };
+        let ready = Command::Ready(Metadata::new());
+        assert!(matches!(state.handle(ready, &config()), Ok(Progress::Done(_))));
+    }
+
+    #[test]
+    fn the_server_says_welcome_then_ready() {
+        let mut out = BytesMut::new();
+        let hello = Command::Hello { username: "u".into(), password: "pw".into() };
+        let Ok(Progress::Ask(state, credentials)) = AwaitHello.handle(hello) else {
+            panic!("someone must judge")
+        };
+        assert_eq!((credentials.username, credentials.password), ("u".into(), "pw".into()));
+        let state = state.authorize(Ok(()), &mut out).unwrap();
+        assert_eq!(&out.split()[..], b"\x04\x08\x07WELCOME");
+        let initiate = Command::Initiate(Metadata::new());
+        let Ok(Progress::Done(done)) = state.handle(initiate, &config(), &mut out) else {
+            panic!("INITIATE ends the handshake")
+        };
+        assert_eq!(done.username, Some("u".into()));
+        assert_eq!(&out[..], b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PAIR");
+    }
+
+    #[test]
+    fn a_denial_is_said_as_an_error() {
+        let mut out = BytesMut::new();
+        let state = AwaitVerdict { username: "u".into() };
+        assert!(state.authorize(Err(Denial::new("no")), &mut out).is_err());
+        assert_eq!(&out[..], b"\x04\x09\x05ERROR\x02no");
+    }
+}

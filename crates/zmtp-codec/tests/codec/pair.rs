@@ -9,7 +9,7 @@ use zmtp_codec::{
     Subscription, Timeout, Version,
 };
 
-use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB};
+use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB, READY_SUB};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -225,11 +225,11 @@ fn any_octet_is_a_sign_of_life_also_in_a_long_frame() {
         connection.receive(now, b"x");
         assert_eq!(connection.handle_timeout(now), Ok(()));
     }
-    let deadline = now + ms(1000);
-    assert_eq!(connection.handle_timeout(deadline - ms(1)), Ok(()));
-    // Both end at the latest one second after the last octet: whichever was armed first.
-    assert!(connection.handle_timeout(deadline).is_err());
-    assert_eq!(connection.handle_timeout(deadline), Ok(()), "an error is given once");
+    // The peer gave itself one second of silence.
+    let end = now + ms(1000);
+    assert_eq!(connection.handle_timeout(end - ms(1)), Ok(()));
+    assert_eq!(connection.handle_timeout(end), Err(Error::Timeout(Timeout::PeerTtl)));
+    assert_eq!(connection.handle_timeout(end), Ok(()), "an error is given once");
 }
 
 #[test]
@@ -294,6 +294,39 @@ fn a_ping_never_carries_more_than_655_tenths() {
     assert!(connection.output().is_empty(), "before the deadline nothing happens");
     assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
     assert_eq!(&connection.output()[..], b"\x04\x07\x04PING\x02\x8F");
+}
+
+#[test]
+fn a_ping_is_not_heaped_on_what_the_peer_does_not_take() {
+    for (waiting, pings) in [(60_000, PING.len()), (70_000, 0)] {
+        let mut connection = Connection::new(Arc::new(beating(publisher(), 1000, 500, 0)));
+        connection.receive(ms(0), &[NULL_3_1, READY_SUB].concat());
+        assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+        connection.send(&vec![0; waiting].into());
+        let before = connection.output().len();
+        assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
+        assert_eq!(connection.output().len(), before + pings);
+        assert_eq!(connection.deadline(), Some(ms(1500)), "its silence counts all the same");
+    }
+}
+
+#[test]
+fn nothing_arrived_is_no_sign_of_life() {
+    let mut connection = Connection::new(Arc::new(beating(publisher(), 1000, 500, 0)));
+    connection.receive(ms(0), &[NULL_3_1, READY_SUB].concat());
+    assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+    assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
+    connection.handle_input(ms(1200), 0);
+    assert_eq!(connection.deadline(), Some(ms(1500)));
+    connection.handle_input(ms(1200), 1);
+    assert_eq!(connection.deadline(), Some(ms(2000)));
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "messages follow the handshake")]
+fn a_message_before_the_handshake_is_the_callers_mistake() {
+    Connection::new(Arc::new(publisher())).send(&Message::from("early"));
 }
 
 #[test]
@@ -377,6 +410,16 @@ fn sockets_that_do_not_fit_part_on_both_sides() {
 }
 
 #[test]
+fn what_is_appended_to_the_input_is_decoded() {
+    let mut connection = Connection::new(Arc::new(publisher()));
+    let octets = [NULL_3_1, READY_SUB].concat();
+    connection.input().extend_from_slice(&octets);
+    connection.handle_input(ms(0), octets.len());
+    assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+    assert!(connection.input().is_empty());
+}
+
+#[test]
 fn a_closed_connection_takes_and_gives_nothing() {
     let mut connection = Connection::new(Arc::new(subscriber()));
     connection.receive(ms(0), b"HTTP");
@@ -404,6 +447,9 @@ fn debug_shows_no_password() {
     connection.receive(ms(0), crate::wire::PLAIN_3_1);
     assert_eq!(connection.poll_event(ms(0)), Ok(None));
     assert!(connection.output().ends_with(b"\x04hush"));
-    let shown = format!("{connection:?} {:?}", plain_client());
-    assert!(!shown.contains("hush") && !shown.contains("\"p\""), "{shown}");
+    let shown = format!("{connection:?}");
+    assert!(shown.contains("state: Handshake"));
+    assert!(!shown.contains("hush"), "{shown}");
+    let mechanisms = [plain_client(), plain_server(), publisher()].map(|config| config.mechanism);
+    assert_eq!(format!("{mechanisms:?}"), "[PlainClient(\"u\", ***), PlainServer, Null]");
 }
