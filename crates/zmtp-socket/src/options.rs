@@ -198,7 +198,7 @@ impl<Role> Options<Role> {
             }
             Security::PlainServer(_) => Mechanism::PlainServer,
         };
-        config.limits = self.link.limits.clone();
+        config.limits = self.link.limits;
         config.handshake_timeout = Some(self.link.handshake_timeout);
         config.heartbeat = self.link.heartbeat;
         config

@@ -34,7 +34,8 @@ use outbox::{Outbox, Room};
 use topics::Topics;
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
-/// wants costs 1, any other [`SENT`] and a little for its size.
+/// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
+/// the turn.
 const TURN: usize = 8192;
 const SENT: usize = 8;
 const OCTETS_PER_COST: usize = 32;
@@ -194,6 +195,10 @@ impl State {
                         self.journal.note_reader(key);
                     }
                     wakers.extend(outbox.waker.take());
+                    if outbox.is_full() {
+                        // The next message would be lost: its driver should have a chance before.
+                        self.spent = TURN;
+                    }
                 }
                 Room::FirstDropped => events.emit(|| Event::Dropping { peer: peer.clone() }),
                 Room::Dropped => {}

@@ -81,9 +81,14 @@ impl Outbox {
         self.runs.is_empty()
     }
 
+    /// At the high-water mark.
+    pub(super) fn is_full(&self) -> bool {
+        self.queued() >= self.limit
+    }
+
     /// Asks for room for one message. If there is none, the message counts as dropped.
     pub(super) fn room(&mut self) -> Room {
-        if self.queued() < self.limit {
+        if !self.is_full() {
             return Room::Free;
         }
         self.dropped += 1;

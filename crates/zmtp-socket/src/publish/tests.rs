@@ -209,7 +209,7 @@ fn a_peer_past_its_limit_of_subscriptions_is_told_apart() {
 
 #[test]
 fn a_sender_that_has_had_its_turn_lets_others_run() {
-    let core = publisher(10);
+    let core = publisher(10_000);
     assert!(!core.take_turn());
     (0..TURN).for_each(|_| send(&core, b"nobody wants this"));
     assert!(core.take_turn());
@@ -219,6 +219,19 @@ fn a_sender_that_has_had_its_turn_lets_others_run() {
     assert!(core.take_turn(), "what is sent costs more than what nobody wants");
     send(&core, &vec![0; TURN * OCTETS_PER_COST]);
     assert!(core.take_turn(), "and large messages cost more than small ones");
+}
+
+#[test]
+fn a_sender_that_has_filled_a_queue_lets_its_driver_run() {
+    let core = publisher(3);
+    let _reader = Reader::new(&core, "");
+    send(&core, b"1");
+    send(&core, b"2");
+    assert!(!core.take_turn());
+    send(&core, b"3");
+    assert!(core.take_turn());
+    send(&core, b"lost, and no reason to wait again");
+    assert!(!core.take_turn());
 }
 
 #[derive(Clone, Debug)]

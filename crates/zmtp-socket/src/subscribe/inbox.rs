@@ -91,7 +91,7 @@ impl Inbox {
     }
 
     /// Waits for room in a publisher's queue.
-    pub(crate) fn poll_room(&mut self, key: usize, cx: &mut Context<'_>) -> Poll<usize> {
+    pub(crate) fn poll_room(&mut self, key: usize, cx: &Context<'_>) -> Poll<usize> {
         match self.room(key) {
             0 => {
                 self.queues[key].driver = Some(cx.waker().clone());
@@ -232,7 +232,7 @@ mod tests {
     fn wait_for_room(inbox: &mut Inbox, key: usize) -> Arc<Woken> {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
-        assert!(inbox.poll_room(key, &mut Context::from_waker(&waker)).is_pending());
+        assert!(inbox.poll_room(key, &Context::from_waker(&waker)).is_pending());
         woken
     }
 

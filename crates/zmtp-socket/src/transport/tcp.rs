@@ -68,7 +68,14 @@ async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 /// The first success, or the last failure.
 fn first<A: Copy, T>(addresses: &[A], each: impl Fn(A) -> io::Result<T>) -> io::Result<T> {
-    addresses.iter().fold(Err(no_address()), |found, address| found.or_else(|_| each(*address)))
+    let mut last = no_address();
+    for address in addresses {
+        match each(*address) {
+            Ok(found) => return Ok(found),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn no_address() -> io::Error {
