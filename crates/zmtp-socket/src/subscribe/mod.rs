@@ -12,10 +12,11 @@ mod upstream;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use slab::Slab;
+use tokio::task::coop;
 use zmtp_codec::{Connection, PeerInfo, Subscription};
 
 use crate::burst::Burst;
@@ -130,11 +131,20 @@ impl Receiver {
         core: &Subscriber,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Message, Closed>> {
-        match self.next(core, Some(cx)) {
-            Ok(Some(message)) => Poll::Ready(Ok(message)),
-            Ok(None) => Poll::Pending,
-            Err(closed) => Poll::Ready(Err(closed)),
+        // A flood must not keep the task's others from running: each batch is paid for.
+        let turn = match self.batch.messages.is_empty() {
+            true => Some(ready!(coop::poll_proceed(cx))),
+            false => None,
+        };
+        let next = match self.next(core, Some(cx)) {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => return Poll::Pending,
+            Err(closed) => Err(closed),
+        };
+        if let Some(turn) = turn {
+            turn.made_progress();
         }
+        Poll::Ready(next)
     }
 
     /// Messages that have been taken out of the inbox and not received.
