@@ -183,7 +183,10 @@ impl<C: Core> Link<C> {
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
     async fn part(&mut self) {
         let parting = async {
-            poll_fn(|cx| self.poll_control(cx)).await?;
+            // In the middle of a frame, whatever we say would be read as the rest of it.
+            if !self.burst.is_mid_frame() {
+                poll_fn(|cx| self.poll_control(cx)).await?;
+            }
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
             let mut unread = BytesMut::with_capacity(SMALL_READ);
             while poll_fn(|cx| poll_read_buf(Pin::new(&mut self.stream), cx, &mut unread)).await?
@@ -226,7 +229,8 @@ impl<C: Core> Link<C> {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
         while let Some(deadline) = self.connection.deadline() {
-            let at = self.epoch + deadline;
+            // Further off than the clock can say: never.
+            let Some(at) = self.epoch.checked_add(deadline) else { break };
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
             // A deadline that moved away, as it does with all that arrives, is found when the timer
             // fires: to set it anew each time would cost more than that.

@@ -146,7 +146,9 @@ impl<C: Core> Socket<C> {
     /// Closes the socket; lingers for as long as the runtime lives.
     pub(crate) fn close_in_background(&self) {
         self.begin_close();
-        if let Some(runtime) = self.shared.runtime.get() {
+        if self.shared.tasks.is_empty() {
+            self.shared.end();
+        } else if let Some(runtime) = self.shared.runtime.get() {
             runtime.spawn(finish_close(self.core.clone(), self.shared.clone()));
         }
     }
@@ -172,8 +174,7 @@ async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>) -> usize {
     }
     shared.abort.cancel();
     shared.tasks.wait().await;
-    lock(&shared.doors).clear();
-    shared.events.end();
+    shared.end();
     core.undelivered()
 }
 
@@ -212,6 +213,12 @@ impl Shared {
     fn new_door(&self, endpoint: Endpoint) -> Door {
         let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
         Door { endpoint, stop, unpark, tasks: TaskTracker::new() }
+    }
+
+    /// Nothing runs any more: whoever watches is told.
+    fn end(&self) {
+        lock(&self.doors).clear();
+        self.events.end();
     }
 
     /// Ends an endpoint with all its connections.

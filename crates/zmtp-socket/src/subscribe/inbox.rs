@@ -125,7 +125,11 @@ impl Inbox {
             std::mem::swap(&mut batch.messages, &mut queue.messages);
         } else {
             batch.messages.extend(queue.messages.drain(..TURN));
-            self.turns.push_back(key);
+            // What a publisher sent before a cut comes out before what it sends once it is back.
+            match queue.gone {
+                true => self.turns.push_front(key),
+                false => self.turns.push_back(key),
+            }
         }
         batch.queue = key;
         batch.taken = batch.messages.len();
