@@ -40,6 +40,9 @@ mod context;
 mod driver;
 mod endpoint;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod listener;
 mod monitor;
 mod options;
@@ -54,6 +57,11 @@ mod sub_socket;
 mod subscribe;
 mod sync;
 mod transport;
+
+/// The programs of the README are compiled with the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};

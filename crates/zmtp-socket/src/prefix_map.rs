@@ -10,7 +10,7 @@
 //! than the key, or the path to it, is long: that is why a label is bounded.
 
 mod cells;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod check;
 mod slot;
 mod walk;

@@ -1,0 +1,120 @@
+//! The weather server: binds tcp://*:5556 and publishes random weather updates.
+
+use std::io::{IsTerminal, stderr};
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::HumanCount;
+use tokio::time::timeout;
+use weather_demo::cli::{finish, parse};
+use weather_demo::{Failure, Notes, Pace, PublishOptions, publish, report_rates, watch};
+use zmtp_socket::{Context, Endpoint, HighWaterMark, PubOptions, PubSocket};
+
+/// How long Ctrl-C waits for subscribers to take what is queued for them.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Publishes random weather updates, "{zipcode} {temperature} {relhumidity}".
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Listen here; may be repeated [default: tcp://*:5556, unless --connect is given]
+    #[arg(long, value_name = "ENDPOINT")]
+    bind: Vec<Endpoint>,
+
+    /// Connect to a subscriber that listens here; may be repeated
+    #[arg(long, value_name = "ENDPOINT")]
+    connect: Vec<Endpoint>,
+
+    /// Publish updates for this zipcode only, 1 to 99999 [default: random ones]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99_999))]
+    zipcode: Option<u32>,
+
+    /// Sleep so long after each update, as in 2s or 100ms [default: not at all]
+    #[arg(long, value_name = "TIME", conflicts_with = "rate")]
+    interval: Option<humantime::Duration>,
+
+    /// Publish so many updates a second [default: as many as it can]
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+
+    /// Stop after so many updates [default: never]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+
+    /// Messages queued for each subscriber before it loses new ones: a number, or "unlimited" [default: 1000]
+    #[arg(long, value_name = "N")]
+    send_hwm: Option<HighWaterMark>,
+
+    /// Make the weather from this number: the same seed, the same weather
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Say rates, subscribers and drops every second, also when standard error is no terminal
+    #[arg(long)]
+    stats: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let notes = Notes::new("weather-publisher");
+    let cli = parse(&notes);
+    finish(run(cli, &notes).await, &notes)
+}
+
+async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
+    let socket = open(&cli, notes).await?;
+    let options = PublishOptions {
+        zipcode: cli.zipcode,
+        pace: match (cli.interval, cli.rate) {
+            (Some(interval), _) => Pace::Pause(interval.into()),
+            (None, Some(rate)) => Pace::PerSecond(rate),
+            (None, None) => Pace::FlatOut,
+        },
+        count: cli.count,
+        seed: cli.seed,
+    };
+    let published = AtomicU64::new(0);
+    let report = cli.stats || stderr().is_terminal();
+    let work = async {
+        publish(&socket, options, &published).await?;
+        Ok::<_, Failure>(socket.close().await)
+    };
+    let left = tokio::select! {
+        biased;
+        interrupt = tokio::signal::ctrl_c() => {
+            interrupt?;
+            let closed = timeout(FAREWELL, socket.close()).await;
+            closed.unwrap_or_else(|_| socket.stats().queued as usize)
+        }
+        left = work => left?,
+        never = report_rates(&socket, &published, notes), if report => never,
+    };
+    let published = HumanCount(published.load(Ordering::Relaxed));
+    notes.say(format_args!("published {published} updates, {left} still undelivered at the end"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(cli: &Cli, notes: &Notes) -> Result<PubSocket, Failure> {
+    let mut options = PubOptions::new();
+    if let Some(hwm) = cli.send_hwm {
+        options = options.send_hwm(hwm);
+    }
+    let socket = Context::new().pub_socket(options);
+    tokio::spawn(watch(socket.monitor(), notes.clone()));
+    for endpoint in &cli.connect {
+        let endpoint = socket.connect(endpoint)?;
+        notes.say(format_args!("connecting to {endpoint}"));
+    }
+    for endpoint in &cli.bind {
+        let endpoint = socket.bind(endpoint).await?;
+        notes.say(format_args!("publishing at {endpoint}"));
+    }
+    if cli.bind.is_empty() && cli.connect.is_empty() {
+        let endpoint = socket.bind("tcp://*:5556").await?;
+        notes.say(format_args!("publishing at {endpoint}"));
+    }
+    Ok(socket)
+}

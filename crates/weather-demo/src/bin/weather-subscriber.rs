@@ -1,0 +1,98 @@
+//! The weather client: connects to tcp://localhost:5556, collects updates and averages them.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+
+use clap::Parser;
+use weather_demo::cli::{Output, finish, parse};
+use weather_demo::{CollectOptions, Collection, Failure, Notes, collect, watch};
+use zmtp_socket::{Context, Endpoint, HighWaterMark, SubOptions, SubSocket};
+
+/// The exit status of a program that Ctrl-C ended before it had done its work.
+const INTERRUPTED: u8 = 130;
+
+/// Collects weather updates and says how warm it was on average.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// What the updates begin with: a zipcode, or its first digits
+    #[arg(value_name = "ZIPCODE", default_value = "10002")]
+    topic: OsString,
+
+    /// Collect the updates of all zipcodes
+    #[arg(long, conflicts_with = "topic")]
+    all: bool,
+
+    /// Connect to a server; may be repeated [default: tcp://localhost:5556, unless --bind is given]
+    #[arg(long, value_name = "ENDPOINT")]
+    connect: Vec<Endpoint>,
+
+    /// Listen here for servers that connect; may be repeated
+    #[arg(long, value_name = "ENDPOINT")]
+    bind: Vec<Endpoint>,
+
+    /// Collect so many updates
+    #[arg(long, value_name = "N", default_value = "5")]
+    updates: NonZeroU64,
+
+    /// Sleep so long after each update, as in 1s or 100ms [default: not at all]
+    #[arg(long, value_name = "TIME")]
+    delay: Option<humantime::Duration>,
+
+    /// Messages queued from each server before it is made to wait: a number, or "unlimited" [default: 1000]
+    #[arg(long, value_name = "N")]
+    receive_hwm: Option<HighWaterMark>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let notes = Notes::new("weather-subscriber");
+    let cli = parse(&notes);
+    finish(run(cli, notes.clone()).await, &notes)
+}
+
+async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
+    let topic = if cli.all { Vec::new() } else { cli.topic.clone().into_encoded_bytes() };
+    let options = CollectOptions {
+        updates: cli.updates,
+        delay: cli.delay.map(Into::into).unwrap_or_default(),
+    };
+    let mut collection = Collection::new(Output::new(), notes).with_progress(options.updates);
+    let mut socket = open(&cli, &topic, collection.notes()).await?;
+    collection.write_line("Collecting updates from weather server...")?;
+
+    let interrupted = tokio::select! {
+        biased;
+        interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| true)?,
+        done = collect(&mut socket, &options, &mut collection) => done.map(|()| false)?,
+    };
+    collection.write_average(&topic)?;
+    if !interrupted {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (count, wanted) = (collection.count(), options.updates);
+    collection.notes().say(format_args!("interrupted after {count} of {wanted} updates"));
+    Ok(ExitCode::from(INTERRUPTED))
+}
+
+async fn open(cli: &Cli, topic: &[u8], notes: &Notes) -> Result<SubSocket, Failure> {
+    let mut options = SubOptions::new();
+    if let Some(hwm) = cli.receive_hwm {
+        options = options.receive_hwm(hwm);
+    }
+    let socket = Context::new().sub_socket(options);
+    tokio::spawn(watch(socket.monitor(), notes.clone()));
+    socket.subscribe(topic);
+    for endpoint in &cli.bind {
+        let endpoint = socket.bind(endpoint).await?;
+        notes.say(format_args!("listening at {endpoint}"));
+    }
+    for endpoint in &cli.connect {
+        socket.connect(endpoint)?;
+    }
+    if cli.bind.is_empty() && cli.connect.is_empty() {
+        socket.connect("tcp://localhost:5556")?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,58 @@
+//! What a program says on standard error beside its work.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Write};
+
+use indicatif::ProgressBar;
+use zmtp_socket::{Event, Monitor};
+
+/// Says lines on standard error, each under the program's name. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Notes {
+    program: &'static str,
+    bar: ProgressBar,
+}
+
+impl Notes {
+    /// Notes of this program.
+    pub fn new(program: &'static str) -> Self {
+        Self { program, bar: ProgressBar::hidden() }
+    }
+
+    /// The same, above a progress bar.
+    pub fn above(self, bar: ProgressBar) -> Self {
+        Self { bar, ..self }
+    }
+
+    /// Says one line. That nobody can read it (standard error is closed) is no reason to fail.
+    pub fn say(&self, line: impl fmt::Display) {
+        // Standard error has no buffer; a line written at once is not torn by other writers.
+        let line = format!("{}: {line}\n", self.program);
+        self.bar.suspend(|| {
+            let _ = io::stderr().write_all(line.as_bytes());
+        });
+    }
+}
+
+/// Says when a connected endpoint does not answer, or is lost, and when it answers again; returns when
+/// the socket is gone.
+pub async fn watch(mut monitor: Monitor, notes: Notes) {
+    let mut silent = HashSet::new();
+    while let Some(event) = monitor.next().await {
+        match event {
+            // Said once, however often it is tried.
+            Event::RetryingIn { endpoint, reason, .. } if !silent.contains(&endpoint) => {
+                notes.say(format_args!("{endpoint}: {reason}; trying again until it answers"));
+                silent.insert(endpoint);
+            }
+            Event::HandshakeSucceeded { peer, .. } if silent.remove(peer.endpoint()) => {
+                notes.say(format_args!("{}: connected", peer.endpoint()));
+            }
+            Event::Parked { endpoint, reason } => {
+                notes.say(format_args!("{endpoint}: {reason}; not trying again"));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The programs as their users run them: what they print, how they end, and the stories of a server
+//! and a client that come and go.
+
+mod input;
+mod process;
+mod stories;

@@ -1,0 +1,36 @@
+# List the recipes.
+default:
+    @just --list
+
+# The weather server and client in one process.
+run:
+    cargo run --release -p weather-demo
+
+# Every test; a C++ compiler builds libzmq for the interop tests.
+test:
+    cargo test --workspace
+
+# Formatting and clippy, as CI asks for them.
+lint:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# The documentation, with warnings as errors.
+doc $RUSTDOCFLAGS="-D warnings":
+    cargo doc --workspace --no-deps --all-features
+
+# Each fuzz target for so many seconds (needs a nightly toolchain and cargo-fuzz).
+fuzz seconds="20":
+    for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}} || exit 1; done
+
+# This library and libzmq, each with each, over tcp and ipc.
+interop:
+    cargo run --release -p weather-demo --features libzmq -- interop
+
+# Which changes to the code no test notices (needs cargo-mutants).
+mutants *args:
+    cargo mutants --workspace {{args}}
+
+# All that CI runs.
+ci:
+    .ci/run
