@@ -13,6 +13,10 @@ use crate::wire::Reader;
 /// The longest context of a PING, in octets (RFC 37, Connection Heartbeating).
 const MAX_CONTEXT: usize = 16;
 
+/// How libzmq's PLAIN server begins an ERROR (4.3.5 still does): its source has "\x05ERROR", and in
+/// C++ the E is one more digit.
+const LIBZMQ_ERROR: &[u8] = b"\x5ERROR";
+
 /// A command with its data.
 ///
 /// User names, passwords, reasons and contexts have a length octet on the wire, or a bound: what
@@ -143,6 +147,9 @@ impl Name {
         let name = reader.short_string().unwrap_or_default();
         // RFC 23: a name is 1 to 255 letters.
         if name.is_empty() || !name.iter().all(u8::is_ascii_alphabetic) {
+            if body.starts_with(LIBZMQ_ERROR) {
+                return Ok((Self::Error, LIBZMQ_ERROR.len()));
+            }
             let problem = "a name of letters is missing, or cut short";
             return Err(ProtocolError::Command { command: "unnamed", problem });
         }
@@ -308,6 +315,12 @@ mod tests {
             assert_eq!(out, octets, "{command:?}");
             assert_eq!(Command::decode(Bytes::from_static(&octets[2..])), Ok(command));
         }
+    }
+
+    #[test]
+    fn the_error_of_a_libzmq_plain_server_is_understood() {
+        let body = Bytes::from_static(&[0x5E, b'R', b'R', b'O', b'R', 3, b'4', b'0', b'0']);
+        assert_eq!(Command::decode(body), Ok(Command::Error("400".into())));
     }
 
     #[test]

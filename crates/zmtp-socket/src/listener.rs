@@ -39,6 +39,8 @@ pub(crate) async fn listen<C: Core>(
                 pause = Duration::ZERO;
                 serve(stream, &address, &door, &core, &socket);
             }
+            // It was there, and had gone before we came to it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // Out of descriptors, most often: that passes, and to ask at once would burn a core.
             Err(error) => {
                 warn!(endpoint = %door.endpoint, %error, "cannot accept");

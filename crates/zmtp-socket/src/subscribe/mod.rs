@@ -302,7 +302,6 @@ impl Session for SubscribeSession {
 
 impl Drop for SubscribeSession {
     fn drop(&mut self) {
-        self.flush();
         lock(&self.core.inbox).depart(self.queue);
         lock(&self.core.wishes).upstreams.remove(self.upstream);
     }

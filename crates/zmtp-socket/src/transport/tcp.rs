@@ -31,7 +31,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 pub(super) async fn accept(listener: &TcpListener) -> io::Result<Connected> {
     let (stream, address) = listener.accept().await?;
-    connected(stream, address)
+    Ok(connected(stream, address))
 }
 
 pub(super) async fn dial(host: &Host, port: u16) -> io::Result<Connected> {
@@ -39,7 +39,7 @@ pub(super) async fn dial(host: &Host, port: u16) -> io::Result<Connected> {
     for address in addresses(host, port).await? {
         match TcpStream::connect(address).await {
             Ok(stream) if is_own_echo(&stream) => last = io::ErrorKind::ConnectionRefused.into(),
-            Ok(stream) => return connected(stream, address),
+            Ok(stream) => return Ok(connected(stream, address)),
             Err(error) => last = error,
         }
     }
@@ -52,10 +52,11 @@ fn is_own_echo(stream: &TcpStream) -> bool {
     stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
-fn connected(stream: TcpStream, address: SocketAddr) -> io::Result<Connected> {
-    // We write whole bursts: there is nothing to wait for before a segment goes out.
-    stream.set_nodelay(true)?;
-    Ok((Stream::Tcp(stream), address.to_string()))
+fn connected(stream: TcpStream, address: SocketAddr) -> Connected {
+    // We write whole bursts: there is nothing to wait for before a segment goes out. On a connection
+    // that has ended already this may fail, as its first use will.
+    let _ended = stream.set_nodelay(true);
+    (Stream::Tcp(stream), address.to_string())
 }
 
 async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
