@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::driver::{self, Core, End};
@@ -26,42 +26,41 @@ pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Share
         if socket.drain.is_cancelled() || door.stop.is_cancelled() {
             return;
         }
+        // From before anybody is told, so that whoever then says "now" is heard.
+        let now = door.unpark.notified();
+        if end.flowed || begun.elapsed() > backoff.limits.max {
+            backoff.reset();
+        }
         let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
-        let again = if refused && !socket.options.retry_refused {
-            debug!(endpoint = %door.endpoint, reason = %end.reason, "refused: not dialling again");
-            socket
-                .events
-                .emit(|| Event::Parked { endpoint: door.endpoint.clone(), reason: end.reason });
-            None
-        } else {
-            if end.flowed || begun.elapsed() > backoff.limits.max {
-                backoff.reset();
-            }
-            let delay = backoff.next();
-            debug!(endpoint = %door.endpoint, ?delay, reason = %end.reason, "dialling again");
-            socket.events.emit(|| Event::RetryingIn {
-                endpoint: door.endpoint.clone(),
-                delay,
-                reason: end.reason,
-            });
-            Some(delay)
-        };
+        let delay = (!refused || socket.options.retry_refused).then(|| backoff.next());
+        tell(&door, &socket, delay, end.reason);
         tokio::select! {
             biased;
             () = door.stop.cancelled() => return,
             () = socket.drain.cancelled() => return,
-            () = door.unpark.notified() => backoff.reset(),
-            () = wait(again) => {}
+            () = now => backoff.reset(),
+            () = wait(delay) => {}
         }
     }
 }
 
+/// Says when the endpoint will be dialled again, or that it will not.
+fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
+    let endpoint = &door.endpoint;
+    debug!(%endpoint, ?delay, %reason, "the connection has ended or was not made");
+    socket.events.emit(|| match delay {
+        Some(delay) => Event::RetryingIn { endpoint: endpoint.clone(), delay, reason },
+        None => Event::Parked { endpoint: endpoint.clone(), reason },
+    });
+}
+
 /// Dials once and, if somebody is there, runs the connection to its end.
 async fn attempt<C: Core>(door: &Door, core: &Arc<C>, socket: &Arc<Shared>) -> End {
+    let dial = dial(&door.endpoint, &socket.context);
     let dialled = tokio::select! {
         biased;
         () = socket.drain.cancelled() => return not_made(Reason::Stopped),
-        dialled = tokio::time::timeout(socket.options.handshake_timeout, dial(&door.endpoint, &socket.context)) => dialled,
+        dialled = timeout(socket.options.handshake_timeout, dial) => dialled,
     };
     match dialled {
         Ok(Ok((stream, address))) => {

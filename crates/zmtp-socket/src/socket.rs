@@ -60,7 +60,7 @@ enum Side {
 pub(crate) struct Door {
     pub(crate) endpoint: Endpoint,
     pub(crate) stop: CancellationToken,
-    /// Wakes a connector that was refused.
+    /// Wakes a connector that was refused, or waits for its next attempt.
     pub(crate) unpark: Arc<Notify>,
     tasks: TaskTracker,
 }
@@ -116,7 +116,7 @@ impl<C: Core> Socket<C> {
         let mut doors = lock(&self.shared.doors);
         self.shared.check_open()?;
         match doors.entry((Side::Connected, endpoint.clone())) {
-            Entry::Occupied(door) => door.get().unpark.notify_one(),
+            Entry::Occupied(door) => door.get().unpark.notify_waiters(),
             Entry::Vacant(place) => {
                 let door = place.insert(self.shared.new_door(endpoint.clone()));
                 let task = connect(door.clone(), self.core.clone(), self.shared.clone());
