@@ -1,0 +1,203 @@
+//! Writes the seeds of all targets to `fuzz/corpus`:
+//! `cargo run -p zmtp-fuzz-harness --example seeds`.
+
+use std::{fs, io, path::Path};
+
+/// The name of a seed, and its octets in parts.
+type Seed = (&'static str, &'static [&'static [u8]]);
+
+/// Greeting up to the mechanism, and from behind it on.
+const BEGIN_3_1: &[u8] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01";
+const BEGIN_3_0: &[u8] = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\x00";
+const NULL: &[u8] = b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const PLAIN: &[u8] = b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const CURVE: &[u8] = b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const CLIENT: &[u8] = b"\0";
+const SERVER: &[u8] = b"\x01";
+const END: &[u8] = &[0; 31];
+
+const READY_SUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
+const READY_PUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03PUB";
+const READY_PULL: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL";
+const HELLO: &[u8] = b"\x04\x12\x05HELLO\x04user\x06secret";
+const WELCOME: &[u8] = b"\x04\x08\x07WELCOME";
+const INITIATE: &[u8] = b"\x04\x1C\x08INITIATE\x0BSocket-Type\0\0\0\x03SUB";
+const SUBSCRIBE: &[u8] = b"\x04\x0F\x09SUBSCRIBE10001";
+const CANCEL: &[u8] = b"\x04\x0C\x06CANCEL10001";
+const TAKE_MESSAGE: &[u8] = b"\x00\x06\x0110001";
+const DROP_MESSAGE: &[u8] = b"\x00\x06\x0010001";
+const PING: &[u8] = b"\x04\x0A\x04PING\0\x0Aabc";
+const ERROR: &[u8] = b"\x04\x0A\x05ERROR\x03400";
+const WEATHER: &[u8] = b"\x00\x0B10001 17 40";
+
+/// What the first octet of a connection's instructions says: who we are, what is already done.
+const PUB: u8 = 0;
+const SUB: u8 = 1;
+const AT_3_0: u8 = 4;
+const PLAIN_CLIENT: u8 = 8;
+const PLAIN_SERVER: u8 = 12;
+const DENYING: u8 = 16;
+const BEATING: u8 = 32;
+const GREETED: u8 = 64;
+const READY: u8 = 192;
+
+const GREETING: &[Seed] = &[
+    ("null-3.1", &[BEGIN_3_1, NULL, CLIENT, END]),
+    ("null-3.0", &[BEGIN_3_0, NULL, CLIENT, END]),
+    ("plain-server", &[BEGIN_3_1, PLAIN, SERVER, END]),
+    ("curve", &[BEGIN_3_1, CURVE, CLIENT, END]),
+    ("version-4", &[b"\xFF\0\0\0\0\0\0\0\x01\x7F\x04\x07", NULL, CLIENT, END]),
+    ("zmtp-2.0", &[b"\xFF\0\0\0\0\0\0\0\x01\x7F\x01\x02\0\0"]),
+    ("zmtp-1.0", &[b"\x01\0"]),
+    ("zmtp-1.0-long", &[b"\xFF\0\0\0\0\0\0\x01\x00\x00"]),
+    ("http", &[b"GET / HTTP/1.1\r\n"]),
+];
+
+const FRAME: &[Seed] = &[
+    ("messages", &[b"\x01\0\x03", WEATHER, b"\x01\x05multi\x00\x04part\x00\x00"]),
+    ("commands-between", &[b"\x01\0\x01\x01\x01a", PING, b"\x00\x01b", SUBSCRIBE]),
+    ("long-form-of-a-short-body", &[b"\x01\0\x04\x02\0\0\0\0\0\0\0\x03abc"]),
+    ("long", &[b"\x02\0\x40\x02\0\0\0\0\0\0\x01\x2C", &[b'x'; 300], WEATHER]),
+    ("at-the-limit", &[b"\x00\x0B\x02", WEATHER, b"\x00\x0C012345678901"]),
+    ("giant", &[b"\xFF\xFF\x01\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"]),
+    ("too-large-to-express", &[b"\xFF\xFF\x01\x02\x80\0\0\0\0\0\0\0"]),
+    ("reserved-flag", &[b"\x01\0\x01", WEATHER, b"\x08\x01a"]),
+    ("more-on-a-command", &[b"\x01\0\x01\x05\x05\x04PONG"]),
+];
+
+const COMMAND: &[Seed] = &[
+    ("ready", &[b"\x05READY\x0BSocket-Type\0\0\0\x03PUB\x08Identity\0\0\0\0"]),
+    ("ready-case", &[b"\x05READY\x0Bsocket-TYPE\0\0\0\x03PUB\x03X-a\0\0\0\x011\x03x-A\0\0\0\0"]),
+    ("ready-cut", &[b"\x05READY\x0BSocket-Type\0\0\0\x04PUB"]),
+    ("error", &[b"\x05ERROR\x0Fsomething wrong"]),
+    ("error-trailing", &[b"\x05ERROR\x03400!"]),
+    ("subscribe", &[b"\x09SUBSCRIBE10001"]),
+    ("subscribe-all", &[b"\x09SUBSCRIBE"]),
+    ("cancel", &[b"\x06CANCEL10001"]),
+    ("ping", &[b"\x04PING\0\x0Aabc"]),
+    ("ping-context-16", &[b"\x04PING\xFF\xFF0123456789abcdef"]),
+    ("ping-context-17", &[b"\x04PING\xFF\xFF0123456789abcdefg"]),
+    ("pong", &[b"\x04PONGabc"]),
+    ("hello", &[b"\x05HELLO\x04user\x06secret"]),
+    ("hello-empty", &[b"\x05HELLO\0\0"]),
+    ("welcome", &[b"\x07WELCOME"]),
+    ("initiate", &[b"\x08INITIATE\x0BSocket-Type\0\0\0\x03SUB"]),
+    ("unknown", &[b"\x05JOINED123"]),
+    ("metadata", &[b"\x0BSocket-Type\0\0\0\x03XPUB\x01a\0\0\0\x02\0\xFF"]),
+    ("subscription-message", &[b"\x0110001"]),
+    ("cancel-message", &[b"\x0010001"]),
+];
+
+const CONNECTION: &[Seed] = &[
+    (
+        "pub-from-the-greeting-on",
+        &[
+            &[PUB, 64],
+            BEGIN_3_1,
+            NULL,
+            CLIENT,
+            END,
+            &[27],
+            READY_SUB,
+            &[17],
+            SUBSCRIBE,
+            &[14],
+            CANCEL,
+        ],
+    ),
+    (
+        "pub-in-one-segment",
+        &[&[PUB, 107], BEGIN_3_0, NULL, CLIENT, END, READY_SUB, TAKE_MESSAGE, DROP_MESSAGE],
+    ),
+    ("pub-of-a-greeted-sub", &[&[PUB | GREETED, 27], READY_SUB, &[8], TAKE_MESSAGE]),
+    ("pub-meets-pull", &[&[PUB | GREETED, 28], READY_PULL]),
+    ("pub-meets-curve", &[&[PUB, 64], BEGIN_3_1, CURVE, CLIENT, END]),
+    (
+        "sub-and-messages",
+        &[&[SUB | READY, 13], WEATHER, &[7], b"\x01\x05multi", &[18], PING, b"\x00\x04part"],
+    ),
+    ("sub-of-3.0", &[&[SUB | AT_3_0 | READY, 0xF6, 13], WEATHER, &[0xF4]]),
+    ("sub-refused", &[&[SUB | GREETED, 12], ERROR, &[27], READY_PUB]),
+    ("sub-and-more-than-it-takes", &[&[SUB | READY, 9], b"\x02\0\0\0\0\0\0\x02\x59"]),
+    (
+        "sub-and-too-many-parts",
+        &[&[SUB | READY, 14], b"\x01\0\x01\0\x01\0\x01\0\x01\0\x01\0\x00\0"],
+    ),
+    ("message-in-the-handshake", &[&[SUB | GREETED, 13], WEATHER]),
+    ("ready-twice", &[&[PUB | READY, 27], READY_SUB]),
+    (
+        "plain-client",
+        &[&[SUB | PLAIN_CLIENT | GREETED, 10], WELCOME, &[27], READY_PUB, &[13], WEATHER],
+    ),
+    (
+        "plain-server",
+        &[&[PUB | PLAIN_SERVER | GREETED, 20], HELLO, &[30], INITIATE, &[17], SUBSCRIBE],
+    ),
+    (
+        "plain-server-denies",
+        &[&[PUB | PLAIN_SERVER | DENYING | GREETED, 20], HELLO, &[30], INITIATE],
+    ),
+    (
+        "heartbeats",
+        &[&[SUB | BEATING | READY, 0xF2, 7], b"\x04\x05\x04PONG", &[0xF2, 0xF4, 0xF2, 0xF2]],
+    ),
+    ("time-to-live", &[&[PUB | BEATING | READY, 12], PING, &[0xF0, 0xF2, 0xF1, 0xF3, 0xF2, 0xF2]]),
+    ("no-greeting-in-time", &[&[PUB, 0xF3, 0xF2]]),
+    ("sends", &[&[PUB | READY, 17], SUBSCRIBE, &[0xF5, 0xF5, 0xF4, 0xF5]]),
+];
+
+/// What is done with a key, how many octets are new in it, and how many are the last key's.
+const TOPICS: &[Seed] = &[
+    (
+        "zipcodes",
+        &[b"\0\x05\x0010001", b"\0\x01\x042", b"\0\x01\x033", b"\0\x01\x029", b"\x02\0\x05"],
+    ),
+    (
+        "nested",
+        &[b"\0\0\0", b"\x01\x01\xFFa", b"\0\x01\xFFa", b"\0\x01\xFFa", b"\x02\0\x02", b"\x03\0\0"],
+    ),
+    (
+        "far-apart",
+        &[
+            b"\0\x01\0\0\0\x01\0\xFF\0\x01\0\x10\0\x01\0\xA0\0\x01\0\x50\0\x01\0\x51",
+            b"\x07\x01\0\x10\x02\x01\0\xFF",
+        ],
+    ),
+    ("long", &[b"\0\x80\0x", b"\0\xFF\xFFx", b"\0\x04\xF0abcd", b"\x02\x04\xF0abcd", b"\x03\0\0"]),
+];
+
+const ENDPOINT: &[Seed] = &[
+    ("any", &[b"tcp://*:5556"]),
+    ("any-port", &[b"tcp://127.0.0.1:*"]),
+    ("ipv6", &[b"tcp://[2001:db8::1]:5556"]),
+    ("zone", &[b"tcp://[fe80::1%eth0]:5556"]),
+    ("name", &[b"tcp://feed-1.example.net:5556"]),
+    ("number", &[b"tcp://127.1:1"]),
+    ("path", &[b"ipc:///run/feed.sock"]),
+    ("abstract", &[b"ipc://@feed"]),
+    ("wildcard", &[b"ipc://*"]),
+    ("inproc", &[b"inproc://feed"]),
+    ("unknown", &[b"tpc://x"]),
+    ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
+];
+
+const ALL: [(&str, &[Seed]); 6] = [
+    ("greeting", GREETING),
+    ("frame", FRAME),
+    ("command", COMMAND),
+    ("connection", CONNECTION),
+    ("topics", TOPICS),
+    ("endpoint", ENDPOINT),
+];
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
+    for (target, seeds) in ALL {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder)?;
+        for (name, parts) in seeds {
+            fs::write(folder.join(name), parts.concat())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use zmtp_codec::{
+    Command, Config, Connection, Denial, Error, Event, Greeting, Heartbeat, Limits, Mechanism,
+    Message, Metadata, SocketType, Subscription, Version,
+};
+
+use crate::script::Script;
+
+/// A whole connection, against a peer that sends anything.
+///
+/// Instructions: one octet says who we are (see [`Scene`]), each further one either how many octets
+/// arrive next, and they follow, or what else happens (see [`with_a_clock`]).
+///
+/// It makes no difference to events, error or answers how the octets are cut, and no room is made
+/// for more than twice of what has arrived; no deadline passes without moving on.
+pub fn connection(data: &[u8]) {
+    let mut script = Script::new(data);
+    let scene = Scene::new(script.octet());
+    let script = script.rest();
+
+    let mut chunks = vec![scene.prelude.as_slice()];
+    let mut rest = Script::new(script);
+    while !rest.is_over() {
+        if let Step::Arrive(octets) = Step::next(&mut rest) {
+            chunks.push(octets);
+        }
+    }
+    let whole = chunks.concat();
+    let at_once = scene.outcome([whole.as_slice()]);
+    assert_eq!(scene.outcome(chunks), at_once);
+    assert_eq!(scene.outcome(whole.chunks(1)), at_once);
+    with_a_clock(&scene, script);
+}
+
+/// Who we are, and how far we have come before the fuzzer's octets.
+struct Scene {
+    config: Arc<Config>,
+    prelude: Vec<u8>,
+    grant: bool,
+}
+
+enum Step<'a> {
+    Arrive(&'a [u8]),
+    Pause,
+    Resume,
+    /// Time passes, up to the next deadline.
+    Wait,
+    /// Time passes, but not so much.
+    WaitLittle,
+    /// What is to be written has been written.
+    Write,
+    Send,
+    Subscribe,
+}
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    events: Vec<Event>,
+    error: Option<Error>,
+    output: BytesMut,
+}
+
+/// What a flood of PINGs may make us hold of answers, and as much again for the last of them.
+const ANSWERS: usize = 2 * 64 * 1024;
+
+impl Scene {
+    fn new(choice: u8) -> Self {
+        let (socket_type, theirs) = match choice & 3 {
+            0 => (SocketType::Pub, "SUB"),
+            1 => (SocketType::Sub, "PUB"),
+            2 => (SocketType::XPub, "XSUB"),
+            _ => (SocketType::XSub, "XPUB"),
+        };
+        let (username, password) = (Bytes::from_static(b"user"), Bytes::from_static(b"secret"));
+        let mechanism = match choice >> 2 & 3 {
+            0 | 1 => Mechanism::Null,
+            2 => Mechanism::PlainClient { username: username.clone(), password: password.clone() },
+            _ => Mechanism::PlainServer,
+        };
+        let version = if choice >> 2 & 3 == 1 { Version::V3_0 } else { Version::V3_1 };
+        // Narrow, so that the fuzzer gets to all of them.
+        let limits = Limits {
+            message_size: 600,
+            message_parts: 5,
+            command_size: 400,
+            handshake_frame_size: 300,
+        };
+        let heartbeat = (choice & 32 != 0).then(|| Heartbeat {
+            ttl: Duration::from_secs(3),
+            ..Heartbeat::every(Duration::from_secs(1))
+        });
+
+        let mut prelude = BytesMut::new();
+        if choice & 64 != 0 {
+            let greeting = Greeting { version, mechanism: mechanism.name(), as_server: false };
+            prelude.extend_from_slice(&greeting.encode());
+        }
+        if choice & 192 == 192 {
+            let metadata = Metadata::new().with("Socket-Type", theirs).expect("a good property");
+            let (hello, initiate) =
+                (Command::Hello { username, password }, Command::Initiate(metadata.clone()));
+            let handshake = match mechanism {
+                Mechanism::PlainClient { .. } => vec![Command::Welcome, Command::Ready(metadata)],
+                Mechanism::PlainServer => vec![hello, initiate],
+                _ => vec![Command::Ready(metadata)],
+            };
+            handshake.iter().for_each(|command| command.encode(&mut prelude));
+        }
+
+        let config = Config { version, mechanism, limits, heartbeat, ..Config::new(socket_type) };
+        Self { config: Arc::new(config), prelude: prelude.to_vec(), grant: choice & 16 == 0 }
+    }
+
+    fn outcome<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let mut connection = Connection::new(self.config.clone());
+        let mut outcome = Outcome { events: Vec::new(), error: None, output: BytesMut::new() };
+        let mut arrived = 0;
+        for chunk in chunks {
+            arrived += chunk.len();
+            connection.receive(Duration::ZERO, chunk);
+            self.poll(&mut connection, Duration::ZERO, &mut outcome);
+            let (room, hint) = (connection.input().capacity(), connection.read_hint());
+            assert!(room <= 2 * arrived + 64, "room for {room} after {arrived}");
+            assert!(hint <= arrived.max(64 * 1024), "a hint of {hint} after {arrived}");
+        }
+        outcome.output = connection.output().split();
+        outcome
+    }
+
+    fn poll(&self, connection: &mut Connection, now: Duration, outcome: &mut Outcome) {
+        loop {
+            match connection.poll_event(now) {
+                Ok(None) => break,
+                Ok(Some(event)) => {
+                    if let Event::Credentials(_) = event {
+                        let denial = || Denial::new("400");
+                        connection.authorize(now, self.grant.then_some(()).ok_or_else(denial));
+                    }
+                    outcome.events.push(event);
+                }
+                Err(error) => {
+                    assert_eq!(outcome.error.replace(error), None, "it ends but once");
+                    assert!(connection.is_closed());
+                }
+            }
+        }
+        assert_eq!(connection.is_closed(), outcome.error.is_some());
+    }
+}
+
+impl<'a> Step<'a> {
+    fn next(script: &mut Script<'a>) -> Self {
+        match script.octet() {
+            0xF0 => Self::Pause,
+            0xF1 => Self::Resume,
+            0xF2 => Self::Wait,
+            0xF3 => Self::WaitLittle,
+            0xF4 => Self::Write,
+            0xF5 => Self::Send,
+            0xF6 => Self::Subscribe,
+            len => Self::Arrive(script.take(usize::from(len))),
+        }
+    }
+}
+
+/// The same once more, as time passes and as the caller does other things between.
+fn with_a_clock(scene: &Scene, script: &[u8]) {
+    let mut connection = Connection::new(scene.config.clone());
+    let mut outcome = Outcome { events: Vec::new(), error: None, output: BytesMut::new() };
+    let mut now = Duration::ZERO;
+    let mut ours = 0;
+    connection.receive(now, &scene.prelude);
+    scene.poll(&mut connection, now, &mut outcome);
+    let mut script = Script::new(script);
+    while !script.is_over() && outcome.error.is_none() {
+        match Step::next(&mut script) {
+            Step::Arrive(octets) => {
+                connection.receive(now, octets);
+                scene.poll(&mut connection, now, &mut outcome);
+            }
+            Step::Pause => connection.pause_reading(),
+            Step::Resume => connection.resume_reading(now),
+            Step::Wait => {
+                let Some(deadline) = connection.deadline() else { continue };
+                now = now.max(deadline);
+                match connection.handle_timeout(now) {
+                    Ok(()) => assert!(connection.deadline().is_none_or(|next| next > now)),
+                    Err(error) => outcome.error = Some(error),
+                }
+            }
+            Step::WaitLittle => {
+                now += Duration::from_millis(100);
+                if connection.deadline().is_none_or(|deadline| now < deadline) {
+                    assert_eq!(connection.handle_timeout(now), Ok(()), "before the deadline");
+                }
+            }
+            Step::Write => connection.output().clear(),
+            Step::Send if connection.is_traffic() => {
+                connection.send(&Message::from("10001 20 50"));
+                ours += 16;
+            }
+            Step::Subscribe if connection.is_traffic() => {
+                connection.subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")));
+                ours += 32;
+            }
+            Step::Send | Step::Subscribe => {}
+        }
+        let waiting = connection.output().len();
+        assert!(waiting <= ANSWERS + ours, "{waiting} octets wait to be written");
+        assert_eq!(connection.is_closed(), outcome.error.is_some());
+    }
+}

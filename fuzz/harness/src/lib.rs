@@ -1,0 +1,32 @@
+//! What the fuzz targets do with their octets. A function that returns has found nothing; one that
+//! has found something panics.
+//!
+//! They are apart from the targets so that a test can replay the corpus without a fuzzer.
+
+mod command;
+mod connection;
+mod endpoint;
+mod frame;
+mod greeting;
+mod script;
+mod topics;
+
+pub use command::command;
+pub use connection::connection;
+pub use endpoint::endpoint;
+pub use frame::frame;
+pub use greeting::greeting;
+pub use topics::topics;
+
+/// A target: octets in, a panic out if something is wrong.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names that their corpora have.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("greeting", greeting),
+    ("frame", frame),
+    ("command", command),
+    ("connection", connection),
+    ("topics", topics),
+    ("endpoint", endpoint),
+];

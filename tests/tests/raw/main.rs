@@ -1,0 +1,11 @@
+//! Peers made of octets by hand: what libzmq will not send.
+
+mod heartbeat;
+mod hostile_publisher;
+mod hostile_subscriber;
+mod hwm;
+mod options;
+mod plain;
+mod publisher;
+mod silence;
+mod subscriber;

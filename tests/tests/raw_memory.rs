@@ -1,0 +1,215 @@
+//! No octet of a peer makes us hold memory that it has not sent, nor more than the limits say.
+//!
+//! What is measured belongs to the whole process: one test at a time.
+
+use tokio::sync::{Mutex, MutexGuard};
+use zmtp_socket::{Endpoint, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_tests::raw::{
+    ANY_PORT, GREETING, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, in_time,
+};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// What a process may grow by without a reason that we know of.
+const FEW_MIB: u64 = 4 << 20;
+
+/// Memory of this process at one moment, in octets.
+struct Memory {
+    /// In use (VmRSS).
+    resident: u64,
+    /// Reserved, used or not (VmData).
+    reserved: u64,
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl Memory {
+    async fn alone() -> Self {
+        let guard = ONE_AT_A_TIME.lock().await;
+        Self { _alone: Some(guard), ..Self::now() }
+    }
+
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let octets = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
+        };
+        Self { resident: octets("VmRSS:"), reserved: octets("VmData:"), _alone: None }
+    }
+
+    /// Checks that not more than `octets` came on top since.
+    fn expect_growth_below(&self, octets: u64, what: &str) {
+        let now = Self::now();
+        let resident = now.resident.saturating_sub(self.resident);
+        let reserved = now.reserved.saturating_sub(self.reserved);
+        assert!(
+            resident < octets && reserved < octets,
+            "{what}: {resident} octets more in use, {reserved} more reserved; expected {octets}"
+        );
+    }
+}
+
+/// A publisher that has served somebody, so that what it needs once is there.
+async fn publisher(options: PubOptions) -> (PubSocket, Endpoint) {
+    let publisher = PubSocket::with_options(options);
+    let endpoint = publisher.bind(ANY_PORT).await.unwrap();
+    let mut peer = RawPeer::subscriber(&endpoint, "warm").await;
+    in_time("a subscription", publisher.wait_for_subscriber("warm")).await.unwrap();
+    publisher.send("warm").await.unwrap();
+    peer.expect(b"\x00\x04warm").await;
+    (publisher, endpoint)
+}
+
+#[tokio::test]
+async fn an_announced_giant_costs_nothing_whatever_the_limit() {
+    let headers: [&[u8]; 4] = [
+        b"\x02\x40\0\0\0\0\0\0\0",            // a message of 2^62 octets
+        b"\x03\x40\0\0\0\0\0\0\0",            // its first part
+        b"\x01\x01A\x02\x00\0\0\x40\0\0\0\0", // a second part of 256 GiB
+        b"\x02\0\0\0\0\x7F\0\0\0",            // a message of 2 GiB
+    ];
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) =
+        publisher(PubOptions::new().max_message_size(i64::MAX as u64)).await;
+    let before = Memory::now();
+    let mut peers = Vec::new();
+    for header in headers.repeat(5) {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.open(READY_SUB, READY_PUB).await;
+        // And some of the body, which is all that may cost something.
+        peer.send(header).await;
+        peer.send([b'x'; 5000]).await;
+        peers.push(peer);
+    }
+    // They have all been read when a later one has been served.
+    let mut last = RawPeer::subscriber(&endpoint, "last").await;
+    in_time("a subscription", publisher.wait_for_subscriber("last")).await.unwrap();
+    publisher.send("last").await.unwrap();
+    last.expect(b"\x00\x04last").await;
+    assert_eq!(publisher.stats().peers.len(), peers.len() + 1);
+    before.expect_growth_below(FEW_MIB, "20 giants announced");
+    drop(memory);
+}
+
+#[tokio::test]
+async fn parts_without_end_cost_no_more_than_the_limit_on_a_message() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new().max_message_size(1 << 20)).await;
+    let before = Memory::now();
+    let mut monitor = publisher.monitor();
+    let mut peer = RawPeer::dial(&endpoint).await;
+    peer.open(READY_SUB, READY_PUB).await;
+    // 1,000 parts of 64 KiB: after 16 of them it is over.
+    let part = [&b"\x03\0\0\0\0\0\x01\0\0"[..], &[b'x'; 64 << 10]].concat();
+    for _ in 0..1000 {
+        if peer.try_send(&part).await.is_err() {
+            break;
+        }
+    }
+    peer.expect_closed().await;
+    before.expect_growth_below(FEW_MIB, "parts without end");
+    let address = peer.address();
+    drop(peer);
+    let end = end_of(&mut monitor, &address).await;
+    end.expect(true, "a message comes to 1114112 octets; the limit is 1048576");
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_whose_pongs_are_not_read_costs_little_and_ends_well() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let before = Memory::now();
+    let mut peer = RawPeer::dial_narrow(&endpoint).await;
+    peer.open(READY_SUB, READY_PUB).await;
+    peer.subscribe("end").await;
+    in_time("a subscription", publisher.wait_for_subscriber("end")).await.unwrap();
+    // The answers are as many octets, and the system keeps some MiB of them at most.
+    let pings = b"\x04\x17\x04PING\0\x000123456789ABCDEF".repeat(4096);
+    let count = (20 << 20) / pings.len();
+    for _ in 0..count {
+        peer.send(&pings).await;
+    }
+    before.expect_growth_below(FEW_MIB, "a flood of PINGs");
+    publisher.send("end").await.unwrap();
+    // Those that were answered were answered with whole PONGs, and the messages come through.
+    let mut pongs = 0;
+    loop {
+        match peer.frame().await {
+            (0x04, body) => assert_eq!(body, b"\x04PONG0123456789ABCDEF"),
+            (flags, body) => break assert_eq!((flags, &body[..]), (0, &b"end"[..])),
+        }
+        pongs += 1;
+    }
+    assert!(pongs < count * 4096, "nothing was held back: the flood was no flood");
+    peer.send(b"\x04\x0B\x04PING\0\0last").await;
+    while peer.frame().await != (0x04, b"\x04PONGlast".into()) {}
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_publisher_that_floods_a_subscriber_that_does_not_receive_is_not_read_on() {
+    let memory = Memory::alone().await;
+    let listener = RawListener::bind().await;
+    let mark = HighWaterMark::messages(100);
+    let subscriber = SubSocket::with_options(SubOptions::new().receive_hwm(mark));
+    subscriber.subscribe("");
+    subscriber.connect(listener.endpoint()).unwrap();
+    let mut peer = listener.accept().await;
+    peer.open(READY_PUB, READY_SUB).await;
+    let before = Memory::now();
+    let message = [&b"\x02\0\0\0\0\0\0\x03\xE8"[..], &[b'x'; 1000]].concat();
+    // More than the system keeps between us: it never takes it all.
+    let flood = message.repeat(64);
+    let flooding = async {
+        for _ in 0..1024 {
+            peer.try_send(&flood).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = flooding => panic!("64 MiB were read for a queue of 100 messages"),
+        () = full(&subscriber, 100) => {}
+    }
+    before.expect_growth_below(FEW_MIB, "a flood of messages");
+    drop(memory);
+}
+
+/// Waits until the queue holds so many messages, and checks that it stays so.
+async fn full(subscriber: &SubSocket, messages: u64) {
+    in_time("a full queue", async {
+        while subscriber.stats().queued < messages {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+        assert_eq!(subscriber.stats().queued, messages);
+    }
+}
+
+#[tokio::test]
+async fn strangers_that_come_and_go_leave_no_memory_behind() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let mut monitor = publisher.monitor();
+    let topics: Vec<String> = (0..500).map(|number| format!("{number:0150}")).collect();
+    let mut before = None;
+    for round in 0..60 {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.send(GREETING).await;
+        peer.send(READY_SUB).await;
+        for topic in &topics {
+            peer.subscribe(topic).await;
+        }
+        peer.finish().await;
+        let address = peer.address();
+        drop(peer);
+        end_of(&mut monitor, &address).await.expect(true, "the peer closed");
+        if round == 10 {
+            before = Some(Memory::now());
+        }
+    }
+    before.unwrap().expect_growth_below(FEW_MIB, "50 strangers with 75 KB of topics each");
+    drop(memory);
+}
