@@ -15,7 +15,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Messages that were still queued for a peer when its connection ended.
     pub undelivered: u64,
-    /// Messages waiting now: for a transport to take them, or for `recv`.
+    /// Messages waiting now: for a transport to take them, or for `recv`. Of the latter, up to 256
+    /// that the receiving side has already taken in hand are not counted.
     pub queued: u64,
     /// Messages that arrived although nothing subscribed to here matches them.
     pub filtered: u64,

@@ -68,7 +68,8 @@ impl SubSocket {
     }
 
     /// Receives the next message. Publishers take turns; each one's messages come in the order in
-    /// which it sent them. A publisher that is gone, or not there yet, leaves this waiting.
+    /// which it sent them on one connection; what was left of an earlier connection to the same
+    /// endpoint comes before. A publisher that is gone, or not there yet, leaves this waiting.
     ///
     /// # Errors
     /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and

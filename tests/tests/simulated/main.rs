@@ -1,0 +1,4 @@
+//! Sockets on a simulated network, on virtual time.
+
+mod faults;
+mod time;

@@ -1,0 +1,419 @@
+//! What takes its time, on virtual time: backing off, deadlines, heartbeats, and never giving up.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use zmtp_codec::{Error, Timeout};
+use zmtp_socket::{
+    Context, Event, Heartbeat, Message, Monitor, PubOptions, PubSocket, Reason, Reconnect,
+    SubOptions, SubSocket,
+};
+use zmtp_tests::network::{FaultyNetwork, Way};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// By how much a timer may be late: its wheel turns in steps of a millisecond.
+const TICK: Duration = Duration::from_millis(2);
+
+fn world() -> (FaultyNetwork, Context) {
+    let network = FaultyNetwork::healthy(1);
+    let context = Context::simulated(network.clone(), 7);
+    (network, context)
+}
+
+async fn bound(context: &Context, options: PubOptions) -> PubSocket {
+    let server = context.pub_socket(options);
+    server.bind("mem://server").await.unwrap();
+    server
+}
+
+fn connected(context: &Context, options: SubOptions) -> SubSocket {
+    let client = context.sub_socket(options);
+    client.subscribe("");
+    client.connect("mem://server").unwrap();
+    client
+}
+
+/// The next event that `pick` takes, within a virtual day.
+async fn event<T>(monitor: &mut Monitor, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+    timeout(SECOND * 86_400, async {
+        loop {
+            if let Some(picked) = pick(monitor.next().await.expect("the socket is open")) {
+                return picked;
+            }
+        }
+    })
+    .await
+    .expect("the event comes")
+}
+
+/// Waits until somebody wants something, for a virtual hour.
+async fn wanted(server: &PubSocket) {
+    let wanted = timeout(SECOND * 3600, server.wait_for_subscriber(""));
+    wanted.await.expect("a subscriber comes").expect("the socket is open");
+}
+
+/// The next message, within a virtual hour.
+async fn receive(client: &mut SubSocket) -> Message {
+    timeout(SECOND * 3600, client.recv()).await.expect("it comes").expect("the socket is open")
+}
+
+async fn retry(monitor: &mut Monitor) -> Duration {
+    event(monitor, |event| match event {
+        Event::RetryingIn { delay, .. } => Some(delay),
+        _ => None,
+    })
+    .await
+}
+
+fn assert_within(delay: Duration, full: Duration) {
+    assert!(delay >= full / 2 && delay <= full, "{delay:?} of {full:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_back_off_from_100_ms_to_5_s_and_are_made_when_announced() {
+    let (network, context) = world();
+    network.set_reachable(false);
+    let client = context.sub_socket(SubOptions::new());
+    let mut monitor = client.monitor();
+    client.connect("mem://server").unwrap();
+    let mut delays = Vec::new();
+    for full in [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000] {
+        let delay = retry(&mut monitor).await;
+        assert_within(delay, Duration::from_millis(full));
+        delays.push(delay);
+    }
+    let attempts = network.attempts();
+    assert_eq!(attempts.len(), delays.len());
+    for (made, delay) in attempts.windows(2).zip(&delays) {
+        let waited = made[1] - made[0];
+        assert!(waited >= *delay && waited <= *delay + TICK, "{waited:?} for {delay:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_chance_in_the_back_off_follows_from_the_seed() {
+    let mut runs = Vec::new();
+    for seed in [3, 3, 4] {
+        let network = FaultyNetwork::healthy(1);
+        network.set_reachable(false);
+        let client = Context::simulated(network, seed).sub_socket(SubOptions::new());
+        let mut monitor = client.monitor();
+        client.connect("mem://server").unwrap();
+        let mut delays = Vec::new();
+        for _ in 0..8 {
+            delays.push(retry(&mut monitor).await);
+        }
+        runs.push(delays);
+    }
+    assert_eq!(runs[0], runs[1]);
+    assert_ne!(runs[0], runs[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bounds_of_the_back_off_are_options() {
+    let (network, context) = world();
+    network.set_reachable(false);
+    let reconnect = Reconnect { initial: SECOND, max: SECOND * 60 };
+    let client = context.sub_socket(SubOptions::new().reconnect(reconnect));
+    let mut monitor = client.monitor();
+    client.connect("mem://server").unwrap();
+    for full in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_within(retry(&mut monitor).await, SECOND * full);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_back_off_begins_again_once_traffic_has_flowed_and_not_before() {
+    let (network, context) = world();
+    let server = bound(&context, PubOptions::new()).await;
+    network.set_reachable(false);
+    let mut client = connected(&context, SubOptions::new());
+    let mut monitor = client.monitor();
+    for full in [100, 200, 400] {
+        assert_within(retry(&mut monitor).await, Duration::from_millis(full));
+    }
+    network.set_reachable(true);
+    wanted(&server).await;
+    network.cut();
+    // A handshake alone is no sign that all is well.
+    assert_within(retry(&mut monitor).await, Duration::from_millis(800));
+
+    server_sees(&server, 0).await;
+    wanted(&server).await;
+    server.send("traffic").await.unwrap();
+    receive(&mut client).await;
+    network.cut();
+    assert_within(retry(&mut monitor).await, Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_back_off_begins_again_after_a_long_life_without_traffic() {
+    let (network, context) = world();
+    let server = bound(&context, PubOptions::new()).await;
+    network.set_reachable(false);
+    let client = connected(&context, SubOptions::new());
+    let mut monitor = client.monitor();
+    for _ in 0..4 {
+        retry(&mut monitor).await;
+    }
+    network.set_reachable(true);
+    wanted(&server).await;
+    sleep(SECOND * 60).await;
+    network.cut();
+    assert_within(retry(&mut monitor).await, Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_is_not_over_in_time_is_given_up_and_tried_again() {
+    for (option, time) in [(None, SECOND * 30), (Some(SECOND * 2), SECOND * 2)] {
+        let (network, context) = world();
+        let mut options = (PubOptions::new(), SubOptions::new());
+        if let Some(time) = option {
+            options = (options.0.handshake_timeout(time), options.1.handshake_timeout(time));
+        }
+        let server = bound(&context, options.0).await;
+        network.silence(Some(Way::Out));
+        let mut there = server.monitor();
+        let client = connected(&context, options.1);
+        let mut here = client.monitor();
+        let begun = Instant::now();
+        let failure = |event| match event {
+            Event::HandshakeFailed { reason, .. } => Some(reason),
+            _ => None,
+        };
+        let reason = event(&mut there, failure).await;
+        assert!(
+            matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Handshake))),
+            "the listener's reason: {reason}"
+        );
+        let waited = begun.elapsed();
+        assert!(waited >= time && waited <= time + TICK, "{waited:?}");
+        event(&mut here, failure).await;
+
+        network.silence(None);
+        timeout(SECOND * 60, server.wait_for_subscriber("")).await.expect("tried again").unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_find_a_peer_that_has_fallen_silent() {
+    let heartbeat =
+        Heartbeat { interval: SECOND, timeout: Duration::from_millis(2500), ttl: Duration::ZERO };
+    let (network, context) = world();
+    let server = bound(&context, PubOptions::new()).await;
+    let mut client = connected(&context, SubOptions::new().heartbeat(heartbeat));
+    let mut monitor = client.monitor();
+    wanted(&server).await;
+    sleep(SECOND * 3600).await;
+    assert!(
+        std::iter::from_fn(|| monitor.try_next())
+            .all(|event| !matches!(event, Event::Disconnected { .. })),
+        "an idle hour is no silence: PONG comes"
+    );
+
+    // The server's machine has vanished: nothing more comes, not even an end.
+    network.mute();
+    let begun = Instant::now();
+    let reason = event(&mut monitor, |event| match event {
+        Event::Disconnected { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await;
+    assert!(
+        matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Heartbeat))),
+        "the reason: {reason}"
+    );
+    let waited = begun.elapsed();
+    assert!(waited <= heartbeat.interval + heartbeat.timeout + TICK, "{waited:?}");
+    assert!(waited >= heartbeat.timeout - TICK, "{waited:?}");
+
+    // A new connection is made, and serves.
+    server_sees(&server, 2).await;
+    server.send("after it").await.unwrap();
+    assert_eq!(receive(&mut client).await.first(), "after it");
+}
+
+async fn server_sees(server: &PubSocket, peers: usize) {
+    timeout(SECOND * 60, async {
+        while server.subscriber_count() != peers {
+            sleep(TICK).await;
+        }
+    })
+    .await
+    .expect("so many peers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_named_a_time_to_live_is_held_to_it() {
+    let heartbeat = Heartbeat { interval: SECOND, timeout: SECOND, ttl: SECOND * 3 };
+    let (network, context) = world();
+    // The server sends no heartbeats of its own: it knows only what the client's PING says.
+    let server = bound(&context, PubOptions::new()).await;
+    let mut monitor = server.monitor();
+    let _client = connected(&context, SubOptions::new().heartbeat(heartbeat));
+    wanted(&server).await;
+    sleep(SECOND * 10).await;
+    assert_eq!(server.subscriber_count(), 1);
+    network.mute();
+    let begun = Instant::now();
+    let reason = event(&mut monitor, |event| match event {
+        Event::Disconnected { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await;
+    assert!(
+        matches!(reason, Reason::Protocol(Error::Timeout(Timeout::PeerTtl))),
+        "the reason: {reason}"
+    );
+    let waited = begun.elapsed();
+    assert!(waited >= SECOND * 2 - TICK && waited <= SECOND * 3 + TICK, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_is_not_read_does_not_take_its_publisher_for_dead() {
+    let heartbeat = Heartbeat::every(SECOND);
+    let (_network, context) = world();
+    let server = bound(&context, PubOptions::new()).await;
+    let options = SubOptions::new().heartbeat(heartbeat).receive_hwm("2".parse().unwrap());
+    let mut client = connected(&context, options);
+    let mut monitor = client.monitor();
+    wanted(&server).await;
+    for number in 0..20 {
+        server.send(format!("{number}")).await.unwrap();
+    }
+    sleep(SECOND * 3600).await;
+    for number in 0..20 {
+        assert_eq!(receive(&mut client).await.first(), format!("{number}").as_bytes());
+    }
+    sleep(SECOND * 60).await;
+    while let Some(event) = monitor.try_next() {
+        assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_becomes_reachable_after_an_hour_is_reached() {
+    let (network, context) = world();
+    network.set_reachable(false);
+    let server = bound(&context, PubOptions::new()).await;
+    let mut client = connected(&context, SubOptions::new());
+    let receiving = tokio::spawn(async move { client.recv().await.unwrap() });
+    sleep(SECOND * 3600).await;
+    let attempts = network.attempts().len();
+    assert!((720..=1450).contains(&attempts), "{attempts} attempts in an hour");
+    network.set_reachable(true);
+    timeout(SECOND * 5 + TICK, server.wait_for_subscriber("")).await.expect("in time").unwrap();
+    server.send("at last").await.unwrap();
+    assert_eq!(receiving.await.unwrap().first(), "at last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_looked_up_anew_for_every_attempt() {
+    let (network, context) = world();
+    let old = context.pub_socket(PubOptions::new());
+    old.bind("mem://old").await.unwrap();
+    network.move_to("server", "old");
+    let mut client = connected(&context, SubOptions::new());
+    wanted(&old).await;
+
+    network.move_to("server", "new");
+    old.close().await;
+    let new = context.pub_socket(PubOptions::new());
+    new.bind("mem://new").await.unwrap();
+    timeout(SECOND * 10, new.wait_for_subscriber("")).await.expect("found again").unwrap();
+    new.send("moved").await.unwrap();
+    assert_eq!(receive(&mut client).await.first(), "moved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_refused_does_not_dial_again_until_told_to() {
+    let (network, context) = world();
+    let server = bound(&context, PubOptions::new().plain_server_with(|_| false)).await;
+    let client = connected(&context, SubOptions::new().plain_client("a", "b"));
+    let mut monitor = client.monitor();
+    event(&mut monitor, |event| matches!(event, Event::Parked { .. }).then_some(())).await;
+    sleep(SECOND * 3600).await;
+    assert_eq!(network.attempts().len(), 1);
+    client.connect("mem://server").unwrap();
+    event(&mut monitor, |event| matches!(event, Event::Parked { .. }).then_some(())).await;
+    sleep(SECOND * 3600).await;
+    assert_eq!(network.attempts().len(), 2);
+    assert_eq!(server.stats().peers, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_connect_again_what_is_connected_changes_nothing() {
+    let (network, context) = world();
+    let server = bound(&context, PubOptions::new()).await;
+    let mut client = connected(&context, SubOptions::new());
+    let mut monitor = client.monitor();
+    wanted(&server).await;
+    client.connect("mem://server").unwrap();
+    server.send("traffic").await.unwrap();
+    receive(&mut client).await;
+    network.cut();
+    let delay = retry(&mut monitor).await;
+    let lost = Instant::now();
+    sleep(SECOND).await;
+    let [_, again] = network.attempts()[..] else { panic!("two attempts: {network:?}") };
+    assert!(again - lost >= delay, "{:?} instead of {delay:?}", again - lost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_connect_again_what_waits_for_its_next_attempt_dials_at_once() {
+    let (network, context) = world();
+    network.set_reachable(false);
+    let server = bound(&context, PubOptions::new()).await;
+    let client = connected(&context, SubOptions::new());
+    let mut monitor = client.monitor();
+    for _ in 0..8 {
+        retry(&mut monitor).await;
+    }
+    network.set_reachable(true);
+    let begun = Instant::now();
+    client.connect("mem://server").unwrap();
+    wanted(&server).await;
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lingering_lasts_as_long_as_it_says_and_30_s_where_nothing_is_said() {
+    use zmtp_socket::Linger;
+
+    let rows = [
+        (None, SECOND * 30),
+        (Some(Linger::For(SECOND * 3600)), SECOND * 3600),
+        (Some(Linger::NONE), Duration::ZERO),
+    ];
+    for (linger, time) in rows {
+        let (_network, context) = world();
+        let mut options = PubOptions::new();
+        if let Some(linger) = linger {
+            options = options.linger(linger);
+        }
+        let server = bound(&context, options).await;
+        let _stuck = connected(&context, SubOptions::new().receive_hwm("1".parse().unwrap()));
+        wanted(&server).await;
+        for _ in 0..100 {
+            server.send(vec![0; 64 << 10]).await.unwrap();
+        }
+        let begun = Instant::now();
+        assert!(server.close().await > 0);
+        let waited = begun.elapsed();
+        assert!(waited >= time && waited <= time + TICK, "{waited:?} of {time:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_in_progress_does_not_hold_up_the_end() {
+    let (network, context) = world();
+    network.silence(Some(Way::Back));
+    let server = bound(&context, PubOptions::new()).await;
+    let client = connected(&context, SubOptions::new());
+    sleep(SECOND).await;
+    let begun = Instant::now();
+    client.close().await;
+    server.close().await;
+    assert!(begun.elapsed() <= SECOND + TICK, "{:?}", begun.elapsed());
+}

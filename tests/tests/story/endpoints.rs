@@ -1,0 +1,279 @@
+//! Endpoints: what is bound is freed again, what is taken says so, and names stay in their context.
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use zmtp_socket::{
+    BindError, Context, Event, Linger, PlainUsers, PubOptions, Reason, Reconnect, SubOptions,
+};
+use zmtp_tests::over_each_transport;
+use zmtp_tests::story::{
+    Place, event, eventually, gone, receive_text, subscribers, wanted, within,
+};
+
+over_each_transport! {
+    async fn unbind_ends_its_peers_and_frees_the_address(place: Place) {
+        let server = place.publisher();
+        let endpoint = server.bind(&*place.endpoint).await.unwrap();
+        server.bind("inproc://second-door").await.unwrap();
+        let client = place.subscriber("a");
+        let mut monitor = client.monitor();
+        client.connect(&endpoint).unwrap();
+        let mut other = place.subscriber("a");
+        other.connect("inproc://second-door").unwrap();
+        subscribers(&server, 2).await;
+
+        within("the end of the endpoint", server.unbind(&endpoint)).await.unwrap();
+        assert_eq!(server.subscriber_count(), 1);
+        gone(&mut monitor).await;
+        server.send("a 1").await.unwrap();
+        assert_eq!(receive_text(&mut other).await, "a 1", "the other endpoint stays");
+        let unknown = server.unbind(&endpoint).await.unwrap_err();
+        assert!(unknown.to_string().contains(&place.endpoint), "{unknown}");
+
+        // Another socket may have the address now, and the client finds it there.
+        let successor = place.publisher();
+        successor.bind(&endpoint).await.unwrap();
+        wanted(&successor, "a").await;
+    }
+
+    async fn an_address_in_use_is_refused_by_name(place: Place) {
+        let server = place.publisher();
+        server.bind(&*place.endpoint).await.unwrap();
+        let second = place.context.sub_socket(SubOptions::new());
+        for _ in 0..2 {
+            match second.bind(&*place.endpoint).await {
+                Err(error @ BindError::Refused { .. }) => {
+                    assert!(error.to_string().contains(&place.endpoint), "{error}");
+                    let BindError::Refused { source, .. } = error else { unreachable!() };
+                    assert_eq!(source.kind(), ErrorKind::AddrInUse);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        // Whom it belongs to did not notice.
+        let client = place.subscriber("a");
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&server, "a").await;
+    }
+
+    async fn disconnect_ends_one_connection_and_is_not_undone(place: Place) {
+        let server = place.publisher();
+        server.bind(&*place.endpoint).await.unwrap();
+        let mut client = place.subscriber("a");
+        let endpoint = client.connect(&*place.endpoint).unwrap();
+        wanted(&server, "a").await;
+        server.send("a 1").await.unwrap();
+        eventually("its arrival", || client.stats().received == 1).await;
+        within("the disconnection", client.disconnect(&endpoint)).await.unwrap();
+        subscribers(&server, 0).await;
+        assert!(client.stats().peers.is_empty());
+        assert_eq!(receive_text(&mut client).await, "a 1", "what had arrived stays");
+        let unknown = client.disconnect(&endpoint).await.unwrap_err();
+        assert!(unknown.to_string().contains(&place.endpoint), "{unknown}");
+
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "a").await;
+        // To repeat it changes nothing.
+        client.connect(&endpoint).unwrap();
+        server.send("a 2").await.unwrap();
+        assert_eq!(receive_text(&mut client).await, "a 2");
+        assert_eq!(server.stats().peers.len(), 1);
+    }
+
+    async fn closing_frees_the_address(place: Place) {
+        for _ in 0..3 {
+            let server = place.publisher();
+            server.bind(&*place.endpoint).await.unwrap();
+            let client = place.subscriber("");
+            client.connect(&*place.endpoint).unwrap();
+            wanted(&server, "").await;
+            within("the end", server.close()).await;
+        }
+    }
+
+    async fn plain_lets_in_who_is_known_and_parks_who_is_not(place: Place) {
+        let users = PlainUsers::new().user("weather", "10002").user("admin", "secret");
+        let server = place.context.pub_socket(PubOptions::new().plain_server(users));
+        let mut monitor = server.monitor();
+        server.bind(&*place.endpoint).await.unwrap();
+        let mut known = place.context.sub_socket(SubOptions::new().plain_client("weather", "10002"));
+        known.subscribe("");
+        known.connect(&*place.endpoint).unwrap();
+        let username = event(&mut monitor, "the handshake", |event| match event {
+            Event::HandshakeSucceeded { info, .. } => Some(info.username.clone()),
+            _ => None,
+        });
+        assert_eq!(username.await.as_deref(), Some(&b"weather"[..]));
+        wanted(&server, "").await;
+
+        for (name, password) in [("weather", "secret"), ("weather", ""), ("", ""), ("x", "10002")] {
+            let options = SubOptions::new().plain_client(name, password);
+            let unknown = place.context.sub_socket(options);
+            unknown.subscribe("");
+            let mut events = unknown.monitor();
+            unknown.connect(&*place.endpoint).unwrap();
+            let reason = event(&mut events, "to be parked", |event| match event {
+                Event::Parked { reason, .. } => Some(reason),
+                Event::RetryingIn { reason, .. } => panic!("dialled again: {reason}"),
+                _ => None,
+            });
+            let reason = reason.await;
+            assert!(
+                matches!(&reason, Reason::Protocol(error) if error.is_refusal()),
+                "{name}: {reason}"
+            );
+            event(&mut monitor, "word of it", |event| {
+                matches!(event, Event::HandshakeFailed { .. }).then_some(())
+            })
+            .await;
+        }
+        server.send("for the known").await.unwrap();
+        assert_eq!(receive_text(&mut known).await, "for the known");
+        assert_eq!(server.stats().sent, 1);
+    }
+
+    async fn who_names_no_user_does_not_get_in_where_one_is_asked_for(place: Place) {
+        let users = PlainUsers::new().user("weather", "10002");
+        let server = place.context.pub_socket(PubOptions::new().plain_server(users));
+        server.bind(&*place.endpoint).await.unwrap();
+        let stranger = place.subscriber("");
+        let mut events = stranger.monitor();
+        stranger.connect(&*place.endpoint).unwrap();
+        event(&mut events, "the failure", |event| {
+            matches!(event, Event::HandshakeFailed { .. }).then_some(())
+        })
+        .await;
+        assert_eq!(server.stats().peers, []);
+    }
+}
+
+#[tokio::test]
+async fn a_port_is_chosen_and_told() {
+    let place = Place::tcp();
+    let server = place.publisher();
+    let one = server.bind("tcp://127.0.0.1:*").await.unwrap();
+    let other = server.bind("tcp://127.0.0.1:0").await.unwrap();
+    assert_ne!(one, other);
+    for (topic, endpoint) in [("one", one), ("other", other)] {
+        let client = place.subscriber(topic);
+        client.connect(&endpoint).unwrap();
+        wanted(&server, topic).await;
+        server.unbind(&endpoint).await.expect("it is known by this name");
+    }
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_its_context() {
+    let (here, there) = (Context::new(), Context::new());
+    let ours = here.pub_socket(PubOptions::new());
+    let theirs = there.pub_socket(PubOptions::new());
+    ours.bind("inproc://name").await.unwrap();
+    theirs.bind("inproc://name").await.unwrap();
+    let mut client = there.clone().sub_socket(SubOptions::new());
+    client.subscribe("");
+    client.connect("inproc://name").unwrap();
+    wanted(&theirs, "").await;
+    ours.send("ours").await.unwrap();
+    theirs.send("theirs").await.unwrap();
+    assert_eq!(receive_text(&mut client).await, "theirs");
+    assert_eq!(ours.stats().peers, []);
+}
+
+#[tokio::test]
+async fn a_refused_client_is_let_in_when_it_asks_again_and_is_known_by_then() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let place = Place::inproc();
+    let open = Arc::new(AtomicBool::new(false));
+    let asked = open.clone();
+    let options = PubOptions::new().plain_server_with(move |_| asked.load(Ordering::Relaxed));
+    let server = place.context.pub_socket(options);
+    server.bind(&*place.endpoint).await.unwrap();
+    let client = place.context.sub_socket(SubOptions::new().plain_client("a", "b"));
+    client.subscribe("");
+    let mut events = client.monitor();
+    client.connect(&*place.endpoint).unwrap();
+    event(&mut events, "to be parked", |event| matches!(event, Event::Parked { .. }).then_some(()))
+        .await;
+    open.store(true, Ordering::Relaxed);
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "").await;
+
+    // Or it does not wait to be told.
+    open.store(false, Ordering::Relaxed);
+    let fast = Reconnect {
+        initial: std::time::Duration::from_millis(2),
+        max: std::time::Duration::from_millis(10),
+    };
+    let stubborn = SubOptions::new().plain_client("a", "b").retry_refused(true).reconnect(fast);
+    let stubborn = place.context.sub_socket(stubborn);
+    stubborn.subscribe("stubborn");
+    let mut events = stubborn.monitor();
+    stubborn.connect(&*place.endpoint).unwrap();
+    event(&mut events, "a retry", |event| matches!(event, Event::RetryingIn { .. }).then_some(()))
+        .await;
+    open.store(true, Ordering::Relaxed);
+    subscribers(&server, 2).await;
+}
+
+#[tokio::test]
+async fn a_socket_file_left_by_a_dead_server_is_replaced_and_ours_is_removed() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    drop(UnixListener::bind(path).unwrap());
+    assert!(Path::new(path).exists(), "std leaves the file");
+
+    let server = place.publisher();
+    let endpoint = server.bind(&*place.endpoint).await.unwrap();
+    let client = place.subscriber("a");
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "a").await;
+    server.unbind(&endpoint).await.unwrap();
+    assert!(!Path::new(path).exists(), "unbind removes it");
+
+    server.bind(&*place.endpoint).await.unwrap();
+    assert!(Path::new(path).exists());
+    server.close().await;
+    assert!(!Path::new(path).exists(), "close removes it");
+
+    let server = place.context.pub_socket(PubOptions::new().linger(Linger::NONE));
+    server.bind(&*place.endpoint).await.unwrap();
+    drop(server);
+    eventually("a drop to remove it", || !Path::new(path).exists()).await;
+}
+
+#[tokio::test]
+async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    let refused = |error: BindError| match error {
+        BindError::Refused { source, .. } => source.kind(),
+        other => panic!("{other}"),
+    };
+    let foreign = UnixListener::bind(path).unwrap();
+    let server = place.publisher();
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert_eq!(refused(error), ErrorKind::AddrInUse);
+    drop(foreign);
+
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, "not a socket").unwrap();
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert_eq!(refused(error), ErrorKind::AddrInUse);
+    assert_eq!(std::fs::read(path).unwrap(), b"not a socket");
+}
+
+#[tokio::test]
+async fn a_socket_file_that_another_server_has_put_in_place_of_ours_stays() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    let server = place.publisher();
+    server.bind(&*place.endpoint).await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    let _foreign = UnixListener::bind(path).unwrap();
+    server.close().await;
+    assert!(Path::new(path).exists());
+}

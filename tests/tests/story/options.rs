@@ -1,0 +1,129 @@
+//! Options whose effect is seen from outside: limits on what a peer may send, and what we announce.
+
+use zmtp_codec::{Error, ProtocolError};
+use zmtp_socket::{Event, Limits, Message, Monitor, PubOptions, Reason, SubOptions, Version};
+use zmtp_tests::over_each_transport;
+use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
+
+async fn end(monitor: &mut Monitor) -> Reason {
+    event(monitor, "the end of a connection", |event| match event {
+        Event::Disconnected { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await
+}
+
+over_each_transport! {
+    async fn a_publisher_that_sends_too_much_at_once_is_disconnected_and_dialled_again(place: Place) {
+        let server = place.publisher();
+        server.bind(&*place.endpoint).await.unwrap();
+        let options = SubOptions::new().max_message_size(1000);
+        let mut client = place.context.sub_socket(options);
+        client.subscribe("");
+        let mut monitor = client.monitor();
+        client.connect(&*place.endpoint).unwrap();
+        let mut generous = place.subscriber("");
+        generous.connect(&*place.endpoint).unwrap();
+        subscribers(&server, 2).await;
+
+        let whole = Message::multipart([vec![1; 400], vec![2; 600]]).unwrap();
+        server.send(&whole).await.unwrap();
+        assert_eq!(receive(&mut client).await, whole, "so much it may be");
+        let over = Message::multipart([vec![1; 400], vec![2; 601]]).unwrap();
+        server.send(&over).await.unwrap();
+        let reason = end(&mut monitor).await;
+        assert!(
+            matches!(
+                reason,
+                Reason::Protocol(Error::Protocol(ProtocolError::MessageTooLarge { size: 1001, limit: 1000 }))
+            ),
+            "{reason}"
+        );
+        eventually("its return", || client.stats().peers.len() == 1).await;
+        subscribers(&server, 2).await;
+        server.send("small").await.unwrap();
+        assert_eq!(receive_text(&mut client).await, "small");
+        for expected in [whole, over, Message::from("small")] {
+            assert_eq!(receive(&mut generous).await, expected, "a neighbour notices nothing");
+        }
+    }
+
+    async fn a_subscriber_that_asks_for_too_much_is_disconnected(place: Place) {
+        for (topics, octets) in [(10, 1000), (1000, 20)] {
+            let options = PubOptions::new().max_subscriptions(topics, octets);
+            let server = place.context.pub_socket(options);
+            let mut monitor = server.monitor();
+            server.bind(&*place.endpoint).await.unwrap();
+            let mut modest = place.context.sub_socket(SubOptions::new());
+            // Ten topics of two octets: as much as may be.
+            (10..20).for_each(|number| modest.subscribe(number.to_string()));
+            modest.connect(&*place.endpoint).unwrap();
+            wanted(&server, "19").await;
+            let greedy = place.context.sub_socket(SubOptions::new());
+            (20..31).for_each(|number| greedy.subscribe(number.to_string()));
+            greedy.connect(&*place.endpoint).unwrap();
+            let reason = end(&mut monitor).await;
+            assert!(matches!(reason, Reason::Subscriptions(_)), "{reason}");
+            server.send("10").await.unwrap();
+            assert_eq!(receive_text(&mut modest).await, "10");
+            greedy.close().await;
+            modest.close().await;
+            server.close().await;
+        }
+    }
+
+    async fn the_version_that_is_announced_is_the_one_asked_for(place: Place) {
+        let server = place.context.pub_socket(PubOptions::new().version(Version::V3_0));
+        let mut here = server.monitor();
+        server.bind(&*place.endpoint).await.unwrap();
+        let mut client = place.subscriber("a");
+        let mut there = client.monitor();
+        client.connect(&*place.endpoint).unwrap();
+        let version = |event| match event {
+            Event::HandshakeSucceeded { info, .. } => Some(info.version),
+            _ => None,
+        };
+        assert_eq!(event(&mut here, "the handshake", version).await, Version::V3_1);
+        assert_eq!(event(&mut there, "the handshake", version).await, Version::V3_0);
+        wanted(&server, "a").await;
+        server.send("a 1").await.unwrap();
+        assert_eq!(receive_text(&mut client).await, "a 1");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_too_many_parts_ends_the_connection() {
+    let place = Place::inproc();
+    let server = place.publisher();
+    server.bind(&*place.endpoint).await.unwrap();
+    let limits = Limits { message_parts: 3, ..Limits::default() };
+    let mut client = place.context.sub_socket(SubOptions::new().limits(limits));
+    client.subscribe("");
+    let mut monitor = client.monitor();
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "").await;
+    let whole = Message::multipart(["a", "b", "c"]).unwrap();
+    server.send(&whole).await.unwrap();
+    server.send(Message::multipart(["a", "b", "c", "d"]).unwrap()).await.unwrap();
+    let reason = end(&mut monitor).await;
+    assert!(
+        matches!(
+            reason,
+            Reason::Protocol(Error::Protocol(ProtocolError::TooManyParts { limit: 3 }))
+        ),
+        "{reason}"
+    );
+    assert_eq!(receive(&mut client).await, whole, "what came before it is received");
+}
+
+#[tokio::test]
+async fn options_that_cannot_work_are_found_at_bind_and_connect() {
+    let place = Place::inproc();
+    let long = "x".repeat(256);
+    let server = place.context.pub_socket(PubOptions::new().plain_client(long.clone(), "b"));
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert!(error.to_string().contains("256"), "{error}");
+    let client = place.context.sub_socket(SubOptions::new().plain_client("a", long));
+    let error = client.connect(&*place.endpoint).unwrap_err();
+    assert!(error.to_string().contains("256"), "{error}");
+}
