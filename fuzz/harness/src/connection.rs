@@ -10,8 +10,8 @@ use crate::script::Script;
 
 /// A whole connection, against a peer that sends anything.
 ///
-/// Instructions: one octet says who we are (see [`Scene`]), each further one either how many octets
-/// arrive next, and they follow, or what else happens (see [`with_a_clock`]).
+/// Instructions: one octet says who we are (see `Scene`), each further one either how many octets
+/// arrive next, and they follow, or what else happens (see `with_a_clock`).
 ///
 /// It makes no difference to events, error or answers how the octets are cut, and no room is made
 /// for more than twice of what has arrived; no deadline passes without moving on.
