@@ -71,8 +71,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
         burst: &mut Burst,
     ) -> Poll<()>;
 
-    /// The transport has taken so many messages whole.
-    fn written(&mut self, messages: usize);
+    /// The transport has taken so many octets, and with them the last ones of so many messages.
+    fn written(&mut self, messages: usize, octets: usize);
 }
 
 /// How a connection ended.
@@ -376,10 +376,8 @@ impl<C: Core> Link<C> {
             return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
         }
         let messages = self.burst.advance(written);
-        if messages > 0 {
-            self.flowed = true;
-            session.written(messages);
-        }
+        self.flowed |= messages > 0;
+        session.written(messages, written);
         Poll::Ready(Ok(()))
     }
 

@@ -77,6 +77,11 @@ pub enum SendError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
+    /// A subscriber that wants the message has no room for it: at once, with
+    /// [`try_send`](crate::PubSocket::try_send), or within the time that
+    /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows. Only where the socket waits.
+    #[error("a subscriber that wants the message has no room for it")]
+    Full,
 }
 
 /// Why [`recv`](crate::SubSocket::recv) gives no message, now or ever again.

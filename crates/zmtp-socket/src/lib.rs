@@ -72,7 +72,7 @@ pub use error::{
 pub use monitor::{Event, Monitor};
 pub use options::{
     Duplicates, HighWaterMark, InvalidHighWaterMark, Linger, Options, PubOptions, Publishing,
-    Reconnect, SubOptions, Subscribing,
+    Reconnect, SubOptions, Subscribing, WhenFull,
 };
 pub use peer::{Peer, PeerId};
 pub use plain::PlainUsers;

@@ -37,6 +37,8 @@ pub type SubOptions = Options<Subscribing>;
 #[derive(Clone, Debug)]
 pub struct Publishing {
     pub(crate) send_hwm: HighWaterMark,
+    pub(crate) send_hwm_octets: Option<usize>,
+    pub(crate) when_full: WhenFull,
     pub(crate) duplicates: Duplicates,
     pub(crate) max_topics: usize,
     pub(crate) max_topic_octets: usize,
@@ -74,6 +76,21 @@ impl PubOptions {
     /// A message counts until the transport has taken its last octet.
     pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
         self.role.send_hwm = mark;
+        self
+    }
+
+    /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
+    /// mark is reached first counts. An empty queue takes any one message. Default: 64 MiB, or
+    /// 1 MiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+    pub fn send_hwm_octets(mut self, octets: usize) -> Self {
+        self.role.send_hwm_octets = Some(octets);
+        self
+    }
+
+    /// What becomes of a message that a subscriber wants and has no room for. Default:
+    /// [`WhenFull::DropNew`].
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.role.when_full = policy;
         self
     }
 
@@ -224,6 +241,8 @@ impl Default for Publishing {
     fn default() -> Self {
         Self {
             send_hwm: HighWaterMark::default(),
+            send_hwm_octets: None,
+            when_full: WhenFull::default(),
             duplicates: Duplicates::Counted,
             max_topics: 1_000_000,
             max_topic_octets: 64 << 20,
@@ -300,6 +319,20 @@ impl FromStr for HighWaterMark {
             _ => text.parse().map(Self::Messages).map_err(|_| InvalidHighWaterMark),
         }
     }
+}
+
+/// What becomes of a message that a subscriber wants while its queue is at the high-water mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// That subscriber, alone, loses it.
+    #[default]
+    DropNew,
+    /// [`send`](crate::PubSocket::send) waits until every subscriber that wants the message has
+    /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
+    Wait,
+    /// The same, but `send` fails, and the message goes to nobody, when it has waited so long.
+    WaitFor(Duration),
 }
 
 /// How long a closed socket goes on delivering.

@@ -28,9 +28,10 @@ use crate::options::Publishing;
 use crate::sync::lock;
 use crate::{
     Closed, Event, Message, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions,
+    WhenFull,
 };
 use journal::Journal;
-use outbox::{Outbox, Room};
+use outbox::{Marks, Outbox, Room};
 use topics::Topics;
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
@@ -48,6 +49,8 @@ pub(crate) struct Publisher {
     turn_is_over: AtomicBool,
     /// Told of every new subscription, and of the end.
     changed: Notify,
+    /// Told when a queue that a sender waits for has room, and of the end.
+    room: Notify,
     events: Arc<Events>,
 }
 
@@ -87,17 +90,36 @@ impl Publisher {
             options,
             turn_is_over: AtomicBool::new(false),
             changed: Notify::new(),
+            room: Notify::new(),
             events,
         }
     }
 
-    /// Queues `message` for every peer that wants it and has room; never waits for a peer, but
-    /// gives the runtime's other tasks their turn now and then, before anything is queued.
+    /// Queues `message` for every peer that wants it, as [`try_send`](Self::try_send) does. Before
+    /// that, gives the runtime's other tasks their turn now and then and, if the socket is to,
+    /// waits for room.
     pub(crate) async fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         if self.take_turn() {
             tokio::task::yield_now().await;
         }
-        self.try_send(message)
+        match self.options.when_full {
+            WhenFull::DropNew => self.try_send(message),
+            WhenFull::Wait => self.send_when_room(message).await,
+            WhenFull::WaitFor(time) => {
+                let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
+                sent.unwrap_or(Err(SendError::Full))
+            }
+        }
+    }
+
+    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        loop {
+            let room = self.room.notified();
+            match self.try_send(message) {
+                Err(SendError::Full) => room.await,
+                done => return done,
+            }
+        }
     }
 
     /// Whether the sender should let others run first.
@@ -106,13 +128,15 @@ impl Publisher {
             && self.turn_is_over.swap(false, Ordering::Relaxed)
     }
 
-    /// Queues `message` for every peer that wants it and has room.
+    /// Queues `message` for every peer that wants it and has room or, if the socket is to wait for
+    /// room, for all that want it or nobody.
     pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Closed.into());
         }
-        let wakers = state.publish(message, &self.events);
+        let all = self.options.when_full != WhenFull::DropNew;
+        let wakers = state.publish(message, all, &self.events)?;
         if state.spent >= TURN {
             state.spent = 0;
             self.turn_is_over.store(true, Ordering::Relaxed);
@@ -166,13 +190,32 @@ impl Publisher {
     }
 }
 
+impl Publishing {
+    fn marks(&self) -> Marks {
+        let octets = match self.when_full {
+            WhenFull::DropNew => 64 << 20,
+            WhenFull::Wait | WhenFull::WaitFor(_) => 1 << 20,
+        };
+        Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
+    }
+}
+
 impl State {
-    /// Gives back the wakers of drivers that had nothing to do until now.
-    fn publish(&mut self, message: &Outgoing<'_>, events: &Events) -> Vec<Waker> {
+    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
+    /// room keeps the message from everybody.
+    fn publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        all: bool,
+        events: &Events,
+    ) -> Result<Vec<Waker>, SendError> {
         self.topics.wanted_by(message.topic(), &mut self.wanted_by);
         if self.wanted_by.is_empty() {
             self.spent += 1;
-            return Vec::new();
+            return Ok(Vec::new());
+        }
+        if all && self.awaits_room() {
+            return Err(SendError::Full);
         }
         let length = message.encoded_len();
         self.spent += SENT + length / OCTETS_PER_COST;
@@ -204,11 +247,24 @@ impl State {
                 Room::Dropped => {}
             }
         }
-        wakers
+        Ok(wakers)
     }
 
-    /// Forgets a peer, but not what it counted.
-    fn remove(&mut self, key: usize) {
+    /// Whether one of the peers in `wanted_by` is full; it is noted that somebody waits for it.
+    fn awaits_room(&mut self) -> bool {
+        let mut full = false;
+        for &key in &self.wanted_by {
+            let outbox = &mut self.peers[key].outbox;
+            if outbox.is_full() {
+                outbox.await_room();
+                full = true;
+            }
+        }
+        full
+    }
+
+    /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
+    fn remove(&mut self, key: usize) -> bool {
         self.topics.remove_peer(key);
         let outbox = self.peers.remove(key).outbox;
         self.gone.sent += outbox.sent;
@@ -217,6 +273,7 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
+        outbox.is_awaited()
     }
 }
 
@@ -224,7 +281,7 @@ impl Core for Publisher {
     type Session = PublishSession;
 
     fn open(self: &Arc<Self>, peer: &Peer, _info: &PeerInfo) -> PublishSession {
-        let outbox = Outbox::new(self.options.send_hwm);
+        let outbox = Outbox::new(self.options.marks());
         let mut state = lock(&self.state);
         let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
         state.topics.add_peer(key);
@@ -234,6 +291,7 @@ impl Core for Publisher {
     fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_waiters();
+        self.room.notify_waiters();
     }
 
     fn undelivered(&self) -> usize {
@@ -300,8 +358,10 @@ impl Session for PublishSession {
         Poll::Ready(())
     }
 
-    fn written(&mut self, messages: usize) {
-        lock(&self.core.state).peers[self.key].outbox.written(messages);
+    fn written(&mut self, messages: usize, octets: usize) {
+        if lock(&self.core.state).peers[self.key].outbox.written(messages, octets) {
+            self.core.room.notify_waiters();
+        }
     }
 }
 
@@ -322,6 +382,9 @@ impl PublishSession {
 
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        lock(&self.core.state).remove(self.key);
+        let awaited = lock(&self.core.state).remove(self.key);
+        if awaited {
+            self.core.room.notify_waiters();
+        }
     }
 }

@@ -26,7 +26,11 @@ pub(super) struct Outbox {
     waiting: usize,
     /// Messages that the driver has taken and the transport has not.
     taken: usize,
-    limit: usize,
+    /// Octets that the transport has not taken.
+    octets: usize,
+    marks: Marks,
+    /// A sender waits for room here.
+    awaited: bool,
     /// The newest message for this peer was dropped.
     dropping: bool,
     /// The last block that this peer was noted as a reader of.
@@ -35,6 +39,13 @@ pub(super) struct Outbox {
     pub(super) waker: Option<Waker>,
     pub(super) sent: u64,
     pub(super) dropped: u64,
+}
+
+/// At either of these an outbox is full.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    pub(super) messages: HighWaterMark,
+    pub(super) octets: usize,
 }
 
 /// Messages that follow one another in a segment.
@@ -57,12 +68,14 @@ pub(super) enum Room {
 }
 
 impl Outbox {
-    pub(super) fn new(limit: HighWaterMark) -> Self {
+    pub(super) fn new(marks: Marks) -> Self {
         Self {
             runs: VecDeque::new(),
             waiting: 0,
             taken: 0,
-            limit: limit.get(),
+            octets: 0,
+            marks,
+            awaited: false,
             dropping: false,
             block: None,
             waker: None,
@@ -83,7 +96,17 @@ impl Outbox {
 
     /// At the high-water mark.
     pub(super) fn is_full(&self) -> bool {
-        self.queued() >= self.limit
+        self.queued() >= self.marks.messages.get() || self.octets >= self.marks.octets
+    }
+
+    /// Notes that a sender waits for room.
+    pub(super) fn await_room(&mut self) {
+        self.awaited = true;
+    }
+
+    /// A sender waits for room.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     /// Asks for room for one message. If there is none, the message counts as dropped.
@@ -101,6 +124,7 @@ impl Outbox {
     /// Adds a message. Returns whether it is the peer's first in this block.
     pub(super) fn push(&mut self, entry: &Entry) -> bool {
         self.waiting += 1;
+        self.octets += entry.range.len();
         match self.runs.back_mut() {
             Some(last) if last.continues_with(entry) => {
                 last.range.end = entry.range.end;
@@ -145,13 +169,18 @@ impl Outbox {
         }
     }
 
-    /// Notes that the transport has taken the last octet of so many messages.
-    pub(super) fn written(&mut self, messages: usize) {
+    /// Notes what the transport has taken. Returns whether a sender that waits should look again:
+    /// not for each message, but when half of the queue is free.
+    pub(super) fn written(&mut self, messages: usize, octets: usize) -> bool {
         self.taken -= messages;
+        self.octets -= octets;
         self.sent += messages as u64;
         if self.queued() == 0 {
             self.dropping = false;
         }
+        let half_free =
+            self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
+        half_free && std::mem::take(&mut self.awaited)
     }
 
     /// Copies what is waiting in the ended `block` if it is little, so that a slow peer does not

@@ -16,7 +16,15 @@ use crate::peer::PeerId;
 use crate::{Endpoint, HighWaterMark};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
-    let options = Publishing { send_hwm: HighWaterMark::messages(limit), ..Publishing::default() };
+    publisher_with(limit, Publishing::default())
+}
+
+fn publisher_that_waits(limit: usize) -> Arc<Publisher> {
+    publisher_with(limit, Publishing { when_full: WhenFull::Wait, ..Publishing::default() })
+}
+
+fn publisher_with(limit: usize, options: Publishing) -> Arc<Publisher> {
+    let options = Publishing { send_hwm: HighWaterMark::messages(limit), ..options };
     Arc::new(Publisher::new(options, Arc::default()))
 }
 
@@ -83,7 +91,7 @@ impl Reader {
             }
             octets -= written;
             let messages = self.burst.advance(written);
-            self.session.written(messages);
+            self.session.written(messages, written);
             done += messages;
         }
         done
@@ -232,6 +240,139 @@ fn a_sender_that_has_filled_a_queue_lets_its_driver_run() {
     assert!(core.take_turn());
     send(&core, b"lost, and no reason to wait again");
     assert!(!core.take_turn());
+}
+
+#[test]
+fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
+    let options = Publishing { send_hwm_octets: Some(100), ..Publishing::default() };
+    let core = publisher_with(1000, options);
+    let mut reader = Reader::new(&core, "");
+    send(&core, &[0; 500]);
+    send(&core, b"lost");
+    // 9 octets of header; one octet is left.
+    reader.write(508);
+    assert_eq!(core.stats().dropped, 1);
+    send(&core, &[0; 96]);
+    send(&core, &[0; 96]);
+    send(&core, b"lost");
+    assert_eq!((core.stats().dropped, core.stats().queued), (2, 3));
+}
+
+#[test]
+fn a_message_that_one_peer_has_no_room_for_goes_to_nobody() {
+    let core = publisher_that_waits(2);
+    let mut slow = Reader::new(&core, "a");
+    let mut fast = Reader::new(&core, "");
+    send(&core, b"a1");
+    send(&core, b"a2");
+    fast.write(usize::MAX);
+    assert_eq!(core.try_send(&Outgoing::from("a3")), Err(SendError::Full));
+    send(&core, b"b: the full peer does not want it");
+    slow.write(usize::MAX);
+    send(&core, b"a4");
+    slow.write(usize::MAX);
+    fast.write(usize::MAX);
+    assert_eq!(slow.received, b"\x00\x02a1\x00\x02a2\x00\x02a4");
+    assert!(fast.received.ends_with(b"\x00\x02a4"));
+    assert_eq!(core.stats().dropped, 0);
+}
+
+/// A `send` that has begun: polled when told to.
+struct Sending<'a> {
+    future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
+    woken: Arc<Woken>,
+}
+
+impl<'a> Sending<'a> {
+    fn new(core: &'a Publisher, body: &'static str) -> Self {
+        let future = Box::pin(async move { core.send(&Outgoing::from(body)).await });
+        Self { future, woken: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Poll<Result<(), SendError>> {
+        let waker = Waker::from(self.woken.clone());
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn has_been_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[test]
+fn who_waits_is_woken_when_half_of_the_queue_is_free() {
+    let core = publisher_that_waits(4);
+    let mut reader = Reader::new(&core, "");
+    (0..4).for_each(|_| send(&core, b"x"));
+    // The queue was filled: the turn is over, which is not what is tested here.
+    core.take_turn();
+    let mut sending = Sending::new(&core, "y");
+    assert!(sending.poll().is_pending());
+    reader.write(3);
+    assert!(!sending.has_been_woken(), "one of four");
+    reader.write(3);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    reader.write(usize::MAX);
+    assert!(reader.received.ends_with(b"\x00\x01y"));
+}
+
+#[test]
+fn who_waits_looks_again_at_who_wants_the_message() {
+    let core = publisher_that_waits(1);
+    let full = Reader::new(&core, "a");
+    send(&core, b"a");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "a");
+    assert!(sending.poll().is_pending());
+    // A newcomer, and the departure of the one who was waited for.
+    let mut newcomer = Reader::new(&core, "");
+    drop(full);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    newcomer.write(usize::MAX);
+    assert_eq!(newcomer.received, b"\x00\x01a");
+}
+
+#[test]
+fn a_send_that_is_given_up_while_it_waits_has_reached_nobody() {
+    let core = publisher_that_waits(1);
+    let mut reader = Reader::new(&core, "");
+    send(&core, b"1");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "2");
+    assert!(sending.poll().is_pending());
+    drop(sending);
+    reader.write(usize::MAX);
+    send(&core, b"3");
+    reader.write(usize::MAX);
+    assert_eq!(reader.received, b"\x00\x011\x00\x013");
+}
+
+#[test]
+fn the_end_of_the_socket_ends_the_wait() {
+    let core = publisher_that_waits(1);
+    let _reader = Reader::new(&core, "");
+    send(&core, b"1");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "2");
+    assert!(sending.poll().is_pending());
+    Core::close(&*core);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Err(Closed.into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_can_have_an_end() {
+    let time = std::time::Duration::from_secs(7);
+    let options = Publishing { when_full: WhenFull::WaitFor(time), ..Publishing::default() };
+    let core = publisher_with(1, options);
+    let _reader = Reader::new(&core, "");
+    send(&core, b"1");
+    let begun = tokio::time::Instant::now();
+    assert_eq!(core.send(&Outgoing::from("2")).await, Err(SendError::Full));
+    assert_eq!(begun.elapsed(), time);
+    assert_eq!(core.stats().queued, 1);
 }
 
 #[derive(Clone, Debug)]

@@ -297,7 +297,7 @@ impl Session for SubscribeSession {
         Poll::Ready(())
     }
 
-    fn written(&mut self, _messages: usize) {}
+    fn written(&mut self, _messages: usize, _octets: usize) {}
 }
 
 impl Drop for SubscribeSession {
