@@ -9,13 +9,13 @@ use tracing::debug;
 
 use crate::driver::{self, Core, End};
 use crate::options::Reconnect;
-use crate::socket::{Door, Shared};
+use crate::shared::{Door, Shared};
 use crate::transport::dial;
 use crate::{Event, Reason};
 
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
 pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
-    let mut backoff = Backoff::new(socket.options.reconnect, socket.context.chance());
+    let mut backoff = Backoff::new(socket.options.reconnect, socket.networks.chance());
     loop {
         let begun = Instant::now();
         let end = tokio::select! {
@@ -56,7 +56,7 @@ fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
 
 /// Dials once and, if somebody is there, runs the connection to its end.
 async fn attempt<C: Core>(door: &Door, core: &Arc<C>, socket: &Arc<Shared>) -> End {
-    let dial = dial(&door.endpoint, &socket.context);
+    let dial = dial(&door.endpoint, &socket.networks);
     let dialled = tokio::select! {
         biased;
         () = socket.drain.cancelled() => return not_made(Reason::Stopped),

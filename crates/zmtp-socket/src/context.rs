@@ -1,9 +1,9 @@
 //! A home for any number of sockets.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use crate::transport::Hub;
+use crate::transport::Networks;
 #[cfg(feature = "simulation")]
 use crate::transport::simulation::{Network, Simulation};
 use crate::{PubOptions, PubSocket, SubOptions, SubSocket};
@@ -34,14 +34,7 @@ use crate::{PubOptions, PubSocket, SubOptions, SubSocket};
 /// ```
 #[derive(Clone, Default)]
 pub struct Context {
-    pub(crate) shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) inproc: Hub,
-    #[cfg(feature = "simulation")]
-    pub(crate) simulation: Option<Simulation>,
+    pub(crate) networks: Networks,
 }
 
 impl Context {
@@ -60,9 +53,9 @@ impl Context {
     /// jitter of reconnecting) follows from `seed`.
     #[cfg(feature = "simulation")]
     pub fn simulated(network: impl Network, seed: u64) -> Self {
-        let simulation = Simulation { network: Arc::new(network), seed, hub: Hub::default() };
-        let shared = Shared { simulation: Some(simulation), ..Shared::default() };
-        Self { shared: Arc::new(shared) }
+        let mut context = Self::new();
+        context.networks.simulation = Some(Simulation::new(network, seed));
+        context
     }
 
     /// A new PUB socket.
@@ -73,27 +66,6 @@ impl Context {
     /// A new SUB socket.
     pub fn sub_socket(&self, options: SubOptions) -> SubSocket {
         SubSocket::with_context(self, options)
-    }
-}
-
-impl Shared {
-    #[cfg(feature = "simulation")]
-    pub(crate) fn simulation(&self) -> std::io::Result<&Simulation> {
-        self.simulation.as_ref().ok_or_else(|| {
-            std::io::Error::new(
-                std::io::ErrorKind::Unsupported,
-                "this context simulates no network",
-            )
-        })
-    }
-
-    /// Where the jitter of a socket's reconnecting begins.
-    pub(crate) fn chance(&self) -> fastrand::Rng {
-        #[cfg(feature = "simulation")]
-        if let Some(simulation) = &self.simulation {
-            return fastrand::Rng::with_seed(simulation.seed);
-        }
-        fastrand::Rng::new()
     }
 }
 

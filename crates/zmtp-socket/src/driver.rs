@@ -17,7 +17,7 @@ use zmtp_codec::{Connection, Denial, Event as WireEvent, PeerInfo, Subscription}
 
 use crate::burst::Burst;
 use crate::options::Security;
-use crate::socket::Shared;
+use crate::shared::Shared;
 use crate::transport::Stream;
 use crate::{Event, Message, Peer, Reason};
 

@@ -51,6 +51,7 @@ mod plain;
 mod prefix_map;
 mod pub_socket;
 mod publish;
+mod shared;
 mod socket;
 mod stats;
 mod sub_socket;

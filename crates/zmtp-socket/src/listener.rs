@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use crate::driver::{self, Core};
-use crate::socket::{Door, Shared};
+use crate::shared::{Door, Shared};
 use crate::transport::{Connected, Listener, Stream};
 use crate::{Event, Reason};
 

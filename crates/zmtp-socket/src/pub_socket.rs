@@ -9,14 +9,10 @@ use std::time::Duration;
 use futures_sink::Sink;
 use zmtp_codec::SocketType;
 
-use crate::endpoint::IntoEndpoint;
 use crate::monitor::Events;
 use crate::publish::{Outgoing, Publisher};
-use crate::socket::Socket;
-use crate::{
-    BindError, Closed, ConnectError, Context, Endpoint, Linger, Message, Monitor, PubOptions,
-    SendError, Stats, UnknownEndpoint,
-};
+use crate::socket::{Socket, endpoint_methods};
+use crate::{Closed, Context, Linger, Message, PubOptions, SendError};
 
 /// Publishes messages to every subscriber that asked for them (RFC 29, The PUB Socket Type).
 ///
@@ -57,54 +53,6 @@ impl PubSocket {
         let core = Publisher::new(options.role, events.clone());
         let socket = Socket::new(context, core, options.link, config, linger, events);
         Self { socket: Arc::new(socket) }
-    }
-
-    /// Opens an endpoint for subscribers, and returns it with its real port. A socket may bind and
-    /// connect to many endpoints at once.
-    ///
-    /// # Errors
-    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no
-    /// tokio runtime.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, nothing is bound.
-    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
-        self.socket.bind(endpoint).await
-    }
-
-    /// Connects to a subscriber's endpoint in the background, again after every cut, until
-    /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To repeat it for
-    /// an endpoint that is connected changes nothing, but dials at once if the endpoint is
-    /// [parked](crate::Event::Parked) or waits for its next attempt.
-    ///
-    /// # Errors
-    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio
-    /// runtime. That nobody is there yet is no error.
-    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
-        self.socket.connect(endpoint)
-    }
-
-    /// Ends an endpoint that was bound, with all connections that came through it, and returns when
-    /// its address is free again.
-    ///
-    /// # Errors
-    /// [`UnknownEndpoint`] if it is not bound; give it as [`bind`](Self::bind) returned it.
-    ///
-    /// # Cancel safety
-    /// The end goes on if the future is dropped.
-    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.socket.unbind(endpoint).await
-    }
-
-    /// Ends an endpoint that was connected, with its connection.
-    ///
-    /// # Errors
-    /// [`UnknownEndpoint`] if it is not connected.
-    ///
-    /// # Cancel safety
-    /// The end goes on if the future is dropped.
-    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.socket.disconnect(endpoint).await
     }
 
     /// Sends `message` to every peer whose subscriptions match its first part.
@@ -149,16 +97,6 @@ impl PubSocket {
         self.socket.core.wait_for_subscriber(topic.as_ref()).await
     }
 
-    /// What was sent, dropped and is queued, in all and for each peer.
-    pub fn stats(&self) -> Stats {
-        self.socket.core.stats()
-    }
-
-    /// What happens to this socket's endpoints and peers from now on.
-    pub fn monitor(&self) -> Monitor {
-        self.socket.monitor()
-    }
-
     /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as
     /// long as [`linger`](PubOptions::linger) says. Returns how many messages could not be, once
     /// every task has ended and every descriptor is closed.
@@ -170,6 +108,8 @@ impl PubSocket {
         self.socket.close().await
     }
 }
+
+endpoint_methods!(PubSocket, this => this.socket);
 
 impl Default for PubSocket {
     fn default() -> Self {

@@ -1,15 +1,8 @@
-//! What every socket is, whatever it is for: endpoints, the tasks behind them, and an end.
+//! What every socket is, whatever it is for: it binds, connects, and closes.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use zmtp_codec::Config;
 
 use crate::connector::connect;
@@ -18,51 +11,15 @@ use crate::endpoint::IntoEndpoint;
 use crate::listener::listen;
 use crate::monitor::Events;
 use crate::options::LinkOptions;
-use crate::peer::PeerId;
+use crate::shared::{Shared, Side};
 use crate::sync::lock;
 use crate::transport::Listener;
-use crate::{
-    BindError, Closed, ConnectError, Context, Endpoint, Event, Linger, Monitor, NoRuntime, Peer,
-    UnknownEndpoint, context,
-};
+use crate::{BindError, ConnectError, Context, Endpoint, Event, Linger, Monitor, UnknownEndpoint};
 
 /// A socket of any type. Dropping it closes it in the background.
 pub(crate) struct Socket<C: Core> {
     pub(crate) core: Arc<C>,
     pub(crate) shared: Arc<Shared>,
-}
-
-/// What a socket's tasks share.
-pub(crate) struct Shared {
-    pub(crate) context: Arc<context::Shared>,
-    pub(crate) options: LinkOptions,
-    pub(crate) config: Arc<Config>,
-    pub(crate) events: Arc<Events>,
-    /// Cancelled when the socket closes: deliver what is queued, begin nothing new.
-    pub(crate) drain: CancellationToken,
-    /// Cancelled when lingering is over: end at once.
-    abort: CancellationToken,
-    tasks: TaskTracker,
-    doors: Mutex<HashMap<(Side, Endpoint), Door>>,
-    peers: AtomicU64,
-    linger: Linger,
-    runtime: OnceLock<Handle>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Side {
-    Bound,
-    Connected,
-}
-
-/// One endpoint of a socket, and all that runs behind it.
-#[derive(Clone)]
-pub(crate) struct Door {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) stop: CancellationToken,
-    /// Wakes a connector that was refused, or waits for its next attempt.
-    pub(crate) unpark: Arc<Notify>,
-    tasks: TaskTracker,
 }
 
 impl<C: Core> Socket<C> {
@@ -74,19 +31,7 @@ impl<C: Core> Socket<C> {
         linger: Linger,
         events: Arc<Events>,
     ) -> Self {
-        let shared = Shared {
-            context: context.shared.clone(),
-            options,
-            config: Arc::new(config),
-            events,
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            doors: Mutex::default(),
-            peers: AtomicU64::new(0),
-            linger,
-            runtime: OnceLock::new(),
-        };
+        let shared = Shared::new(context.networks.clone(), options, config, linger, events);
         Self { core: Arc::new(core), shared: Arc::new(shared) }
     }
 
@@ -94,7 +39,7 @@ impl<C: Core> Socket<C> {
         let endpoint = endpoint.into_endpoint()?;
         self.shared.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.context).await;
+        let bound = Listener::bind(&endpoint, &self.shared.networks).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
         let door = self.shared.new_door(endpoint.clone());
@@ -138,6 +83,7 @@ impl<C: Core> Socket<C> {
         self.shared.events.monitor()
     }
 
+    /// Closes the socket; returns how many messages could not be delivered.
     pub(crate) async fn close(&self) -> usize {
         self.begin_close();
         finish_close(self.core.clone(), self.shared.clone()).await
@@ -146,34 +92,21 @@ impl<C: Core> Socket<C> {
     /// Closes the socket; lingers for as long as the runtime lives.
     pub(crate) fn close_in_background(&self) {
         self.begin_close();
-        if self.shared.tasks.is_empty() {
+        if self.shared.is_idle() {
             self.shared.end();
-        } else if let Some(runtime) = self.shared.runtime.get() {
+        } else if let Some(runtime) = self.shared.home() {
             runtime.spawn(finish_close(self.core.clone(), self.shared.clone()));
         }
     }
 
-    /// Closes the socket for its user; the tasks go on to deliver what is queued.
     fn begin_close(&self) {
-        // Under this lock, so that no task is spawned after it.
-        let _doors = lock(&self.shared.doors);
         self.core.close();
-        self.shared.drain.cancel();
-        self.shared.tasks.close();
+        self.shared.drain();
     }
 }
 
-/// Lingers, then ends all tasks. Returns how many messages were left.
 async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>) -> usize {
-    match shared.linger {
-        Linger::Forever => shared.tasks.wait().await,
-        Linger::For(time) => {
-            // Elapsed or not: what is left is counted below.
-            let _elapsed = tokio::time::timeout(time, shared.tasks.wait()).await;
-        }
-    }
-    shared.abort.cancel();
-    shared.tasks.wait().await;
+    shared.linger().await;
     shared.end();
     core.undelivered()
 }
@@ -184,56 +117,90 @@ impl<C: Core> Drop for Socket<C> {
     }
 }
 
-impl Shared {
-    pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
-        let id = PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1);
-        Peer::new(id, endpoint.clone(), address)
-    }
+/// The methods that every public face of a socket has, for a type `$face` whose socket is
+/// `$socket`. They are written, and documented, here alone.
+macro_rules! endpoint_methods {
+    ($face:ty, $this:ident => $socket:expr) => {
+        impl $face {
+            /// Opens an endpoint for peers, and returns it with its real port. A socket may bind
+            /// and connect to many endpoints at once.
+            ///
+            /// # Errors
+            /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, the socket
+            /// is closed, or there is no tokio runtime.
+            ///
+            /// # Cancel safety
+            /// If the future is dropped, nothing is bound.
+            pub async fn bind(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+            ) -> Result<crate::Endpoint, crate::BindError> {
+                let $this = self;
+                $socket.bind(endpoint).await
+            }
 
-    /// Runs `task` for one endpoint of this socket.
-    pub(crate) fn spawn(
-        &self,
-        door: &Door,
-        task: impl Future<Output = ()> + Send + 'static,
-        runtime: &Handle,
-    ) {
-        let task = door.tasks.track_future(task);
-        self.tasks.spawn_on(task, runtime);
-    }
+            /// Connects to a peer's endpoint in the background, again after every cut, until
+            /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To
+            /// repeat it for an endpoint that is connected changes nothing, but dials at once if
+            /// the endpoint is [parked](crate::Event::Parked) or waits for its next attempt.
+            ///
+            /// # Errors
+            /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, the socket is
+            /// closed, or there is no tokio runtime. That nobody is there yet is no error.
+            pub fn connect(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+            ) -> Result<crate::Endpoint, crate::ConnectError> {
+                let $this = self;
+                $socket.connect(endpoint)
+            }
 
-    fn runtime(&self) -> Result<Handle, NoRuntime> {
-        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
-        Ok(self.runtime.get_or_init(|| runtime.clone()).clone())
-    }
+            /// Ends an endpoint that was bound, with all connections that came through it, and
+            /// returns when its address is free again.
+            ///
+            /// # Errors
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not bound; give it as
+            /// [`bind`](Self::bind) returned it.
+            ///
+            /// # Cancel safety
+            /// The end goes on if the future is dropped.
+            pub async fn unbind(
+                &self,
+                endpoint: &crate::Endpoint,
+            ) -> Result<(), crate::UnknownEndpoint> {
+                let $this = self;
+                $socket.unbind(endpoint).await
+            }
 
-    fn check_open(&self) -> Result<(), Closed> {
-        if self.drain.is_cancelled() { Err(Closed) } else { Ok(()) }
-    }
+            /// Ends an endpoint that was connected, with its connection. What had arrived from
+            /// there is still received.
+            ///
+            /// # Errors
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not connected.
+            ///
+            /// # Cancel safety
+            /// The end goes on if the future is dropped.
+            pub async fn disconnect(
+                &self,
+                endpoint: &crate::Endpoint,
+            ) -> Result<(), crate::UnknownEndpoint> {
+                let $this = self;
+                $socket.disconnect(endpoint).await
+            }
 
-    fn new_door(&self, endpoint: Endpoint) -> Door {
-        let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
-        Door { endpoint, stop, unpark, tasks: TaskTracker::new() }
-    }
+            /// What was sent, received, lost and is queued, in all and for each peer.
+            pub fn stats(&self) -> crate::Stats {
+                let $this = self;
+                $socket.core.stats()
+            }
 
-    /// Nothing runs any more: whoever watches is told.
-    fn end(&self) {
-        lock(&self.doors).clear();
-        self.events.end();
-    }
-
-    /// Ends an endpoint with all its connections.
-    async fn shut(&self, side: Side, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        let door = lock(&self.doors).remove(&(side, endpoint.clone()));
-        let door = door.ok_or_else(|| UnknownEndpoint {
-            endpoint: endpoint.clone(),
-            state: match side {
-                Side::Bound => "bound",
-                Side::Connected => "connected",
-            },
-        })?;
-        door.stop.cancel();
-        door.tasks.close();
-        door.tasks.wait().await;
-        Ok(())
-    }
+            /// What happens to this socket's endpoints and peers from now on.
+            pub fn monitor(&self) -> crate::Monitor {
+                let $this = self;
+                $socket.monitor()
+            }
+        }
+    };
 }
+
+pub(crate) use endpoint_methods;

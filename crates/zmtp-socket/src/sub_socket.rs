@@ -9,14 +9,10 @@ use std::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use zmtp_codec::SocketType;
 
-use crate::endpoint::IntoEndpoint;
 use crate::monitor::Events;
-use crate::socket::Socket;
+use crate::socket::{Socket, endpoint_methods};
 use crate::subscribe::{Receiver, Subscriber};
-use crate::{
-    BindError, ConnectError, Context, Endpoint, Linger, Message, Monitor, RecvError, Stats,
-    SubOptions, TryRecvError, UnknownEndpoint,
-};
+use crate::{Context, Linger, Message, RecvError, SubOptions, TryRecvError};
 
 /// Receives the messages it subscribed to (RFC 29, The SUB Socket Type).
 ///
@@ -107,61 +103,6 @@ impl SubSocket {
         self.handle.unsubscribe(topic)
     }
 
-    /// Opens an endpoint for publishers, as [`PubSocket::bind`](crate::PubSocket::bind) does for
-    /// subscribers.
-    ///
-    /// # Errors
-    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no
-    /// tokio runtime.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, nothing is bound.
-    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
-        self.handle.bind(endpoint).await
-    }
-
-    /// Connects to a publisher's endpoint in the background, as
-    /// [`PubSocket::connect`](crate::PubSocket::connect) does to a subscriber's.
-    ///
-    /// # Errors
-    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio
-    /// runtime. That nobody is there yet is no error.
-    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
-        self.handle.connect(endpoint)
-    }
-
-    /// Ends an endpoint that was bound, as [`PubSocket::unbind`](crate::PubSocket::unbind) does.
-    ///
-    /// # Errors
-    /// [`UnknownEndpoint`] if it is not bound.
-    ///
-    /// # Cancel safety
-    /// The end goes on if the future is dropped.
-    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.handle.unbind(endpoint).await
-    }
-
-    /// Ends an endpoint that was connected. What had arrived from there is still received.
-    ///
-    /// # Errors
-    /// [`UnknownEndpoint`] if it is not connected.
-    ///
-    /// # Cancel safety
-    /// The end goes on if the future is dropped.
-    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.handle.disconnect(endpoint).await
-    }
-
-    /// What was received and is queued, in all and for each peer.
-    pub fn stats(&self) -> Stats {
-        self.handle.stats()
-    }
-
-    /// What happens to this socket's endpoints and peers from now on.
-    pub fn monitor(&self) -> Monitor {
-        self.handle.monitor()
-    }
-
     /// Closes the socket. Returns how many messages had arrived and were not received, once every
     /// task has ended and every descriptor is closed.
     ///
@@ -183,48 +124,6 @@ impl SubHandle {
         self.socket.core.unsubscribe(topic.as_ref())
     }
 
-    /// As [`SubSocket::bind`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
-        self.socket.bind(endpoint).await
-    }
-
-    /// As [`SubSocket::connect`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
-        self.socket.connect(endpoint)
-    }
-
-    /// As [`SubSocket::unbind`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.socket.unbind(endpoint).await
-    }
-
-    /// As [`SubSocket::disconnect`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.socket.disconnect(endpoint).await
-    }
-
-    /// As [`SubSocket::stats`].
-    pub fn stats(&self) -> Stats {
-        self.socket.core.stats()
-    }
-
-    /// As [`SubSocket::monitor`].
-    pub fn monitor(&self) -> Monitor {
-        self.socket.monitor()
-    }
-
     /// Closes the socket from another task: its [`recv`](SubSocket::recv) gives what has arrived
     /// and then [`RecvError::Closed`]. Returns how many messages had arrived and were not received.
     ///
@@ -234,6 +133,9 @@ impl SubHandle {
         self.socket.close().await
     }
 }
+
+endpoint_methods!(SubSocket, this => this.handle.socket);
+endpoint_methods!(SubHandle, this => this.socket);
 
 impl Default for SubSocket {
     fn default() -> Self {

@@ -14,15 +14,42 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-pub(crate) use hub::Hub;
-
-use crate::{Endpoint, context};
+use crate::Endpoint;
+use hub::Hub;
+#[cfg(feature = "simulation")]
+use simulation::Simulation;
 
 /// Octets in order, both ways, inside the process.
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "public in simulations"))]
 pub trait Pipe: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Pipe for T {}
+
+/// The networks that end within this process: each context has its own. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Networks {
+    inproc: Hub,
+    #[cfg(feature = "simulation")]
+    pub(crate) simulation: Option<Simulation>,
+}
+
+impl Networks {
+    /// Where the jitter of a socket's reconnecting begins.
+    pub(crate) fn chance(&self) -> fastrand::Rng {
+        #[cfg(feature = "simulation")]
+        if let Some(simulation) = &self.simulation {
+            return simulation.chance();
+        }
+        fastrand::Rng::new()
+    }
+
+    #[cfg(feature = "simulation")]
+    fn simulation(&self) -> io::Result<&Simulation> {
+        self.simulation.as_ref().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::Unsupported, "this context simulates no network")
+        })
+    }
+}
 
 /// One connection of any transport.
 pub(crate) enum Stream {
@@ -45,7 +72,7 @@ impl Listener {
     /// Opens `endpoint` for peers, and says what it is really called (the port, where any would do).
     pub(crate) async fn bind(
         endpoint: &Endpoint,
-        context: &context::Shared,
+        networks: &Networks,
     ) -> io::Result<(Self, Endpoint)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
@@ -57,11 +84,11 @@ impl Listener {
                 Ok((Self::Ipc(listener), endpoint.clone()))
             }
             Endpoint::Inproc(name) => {
-                Ok((Self::Hub(context.inproc.listen(name)?), endpoint.clone()))
+                Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
             }
             #[cfg(feature = "simulation")]
             Endpoint::Mem(name) => {
-                Ok((Self::Hub(context.simulation()?.listen(name)?), endpoint.clone()))
+                Ok((Self::Hub(networks.simulation()?.listen(name)?), endpoint.clone()))
             }
         }
     }
@@ -77,13 +104,13 @@ impl Listener {
 }
 
 /// Connects to `endpoint` once. Names are looked up anew. Cancel-safe.
-pub(crate) async fn dial(endpoint: &Endpoint, context: &context::Shared) -> io::Result<Connected> {
+pub(crate) async fn dial(endpoint: &Endpoint, networks: &Networks) -> io::Result<Connected> {
     match endpoint {
         Endpoint::Tcp { host, port } => tcp::dial(host, *port).await,
         Endpoint::Ipc(address) => ipc::dial(address).await,
-        Endpoint::Inproc(name) => context.inproc.dial(name).await,
+        Endpoint::Inproc(name) => networks.inproc.dial(name).await,
         #[cfg(feature = "simulation")]
-        Endpoint::Mem(name) => context.simulation()?.dial(name).await,
+        Endpoint::Mem(name) => networks.simulation()?.dial(name).await,
     }
 }
 

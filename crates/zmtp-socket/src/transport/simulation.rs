@@ -36,12 +36,20 @@ impl Network for Perfect {}
 /// A network and who listens on it.
 #[derive(Clone)]
 pub(crate) struct Simulation {
-    pub(crate) network: Arc<dyn Network>,
-    pub(crate) seed: u64,
-    pub(crate) hub: Hub,
+    network: Arc<dyn Network>,
+    seed: u64,
+    hub: Hub,
 }
 
 impl Simulation {
+    pub(crate) fn new(network: impl Network, seed: u64) -> Self {
+        Self { network: Arc::new(network), seed, hub: Hub::default() }
+    }
+
+    pub(crate) fn chance(&self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.seed)
+    }
+
     pub(crate) fn listen(&self, name: &str) -> io::Result<Listener> {
         self.hub.listen(name)
     }

@@ -1,0 +1,164 @@
+//! What a socket's tasks share: its options, its endpoints, and the signals that end it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zmtp_codec::Config;
+
+use crate::monitor::Events;
+use crate::options::LinkOptions;
+use crate::peer::PeerId;
+use crate::sync::lock;
+use crate::transport::Networks;
+use crate::{Closed, Endpoint, Linger, NoRuntime, Peer, UnknownEndpoint};
+
+/// What all tasks of one socket have at hand.
+pub(crate) struct Shared {
+    pub(crate) networks: Networks,
+    pub(crate) options: LinkOptions,
+    pub(crate) config: Arc<Config>,
+    pub(crate) events: Arc<Events>,
+    /// Cancelled when the socket closes: deliver what is queued, begin nothing new.
+    pub(crate) drain: CancellationToken,
+    /// Cancelled when lingering is over: end at once.
+    abort: CancellationToken,
+    tasks: TaskTracker,
+    pub(crate) doors: Mutex<HashMap<(Side, Endpoint), Door>>,
+    peers: AtomicU64,
+    linger: Linger,
+    runtime: OnceLock<Handle>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Bound,
+    Connected,
+}
+
+/// One endpoint of a socket, and all that runs behind it.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) stop: CancellationToken,
+    /// Wakes a connector that was refused, or waits for its next attempt.
+    pub(crate) unpark: Arc<Notify>,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        networks: Networks,
+        options: LinkOptions,
+        config: Config,
+        linger: Linger,
+        events: Arc<Events>,
+    ) -> Self {
+        Self {
+            networks,
+            options,
+            config: Arc::new(config),
+            events,
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            doors: Mutex::default(),
+            peers: AtomicU64::new(0),
+            linger,
+            runtime: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
+        let id = PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1);
+        Peer::new(id, endpoint.clone(), address)
+    }
+
+    /// Runs `task` for one endpoint of this socket.
+    pub(crate) fn spawn(
+        &self,
+        door: &Door,
+        task: impl Future<Output = ()> + Send + 'static,
+        runtime: &Handle,
+    ) {
+        let task = door.tasks.track_future(task);
+        self.tasks.spawn_on(task, runtime);
+    }
+
+    pub(crate) fn runtime(&self) -> Result<Handle, NoRuntime> {
+        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
+        Ok(self.runtime.get_or_init(|| runtime.clone()).clone())
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Closed> {
+        if self.drain.is_cancelled() { Err(Closed) } else { Ok(()) }
+    }
+
+    pub(crate) fn new_door(&self, endpoint: Endpoint) -> Door {
+        let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
+        Door { endpoint, stop, unpark, tasks: TaskTracker::new() }
+    }
+
+    /// Ends an endpoint with all its connections.
+    pub(crate) async fn shut(
+        &self,
+        side: Side,
+        endpoint: &Endpoint,
+    ) -> Result<(), UnknownEndpoint> {
+        let door = lock(&self.doors).remove(&(side, endpoint.clone()));
+        let door = door.ok_or_else(|| UnknownEndpoint {
+            endpoint: endpoint.clone(),
+            state: match side {
+                Side::Bound => "bound",
+                Side::Connected => "connected",
+            },
+        })?;
+        door.stop.cancel();
+        door.tasks.close();
+        door.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Begins the end: no endpoint is opened any more, and the connections deliver what is queued.
+    pub(crate) fn drain(&self) {
+        // Under this lock, so that no task is spawned after it.
+        let _doors = lock(&self.doors);
+        self.drain.cancel();
+        self.tasks.close();
+    }
+
+    /// Whether all tasks have ended.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits until all tasks have ended, as they do when drained, but no longer than the socket
+    /// lingers.
+    pub(crate) async fn linger(&self) {
+        match self.linger {
+            Linger::Forever => self.tasks.wait().await,
+            Linger::For(time) => {
+                // Elapsed or not: what is left is ended and counted by the caller.
+                let _elapsed = tokio::time::timeout(time, self.tasks.wait()).await;
+            }
+        }
+        self.abort.cancel();
+        self.tasks.wait().await;
+    }
+
+    /// Nothing runs any more: whoever watches is told.
+    pub(crate) fn end(&self) {
+        lock(&self.doors).clear();
+        self.events.end();
+    }
+
+    /// The runtime that this socket's tasks run on, once it has any.
+    pub(crate) fn home(&self) -> Option<&Handle> {
+        self.runtime.get()
+    }
+}
