@@ -84,6 +84,13 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    pub(super) fn readers(&self) -> &[usize] {
+        &self.readers
+    }
+}
+
 impl Segment {
     /// A segment outside all blocks.
     pub(super) fn of(octets: Bytes) -> Self {

@@ -12,11 +12,11 @@ use crate::HighWaterMark;
 use crate::burst::Burst;
 
 /// Octets that a driver takes at once, about.
-const TAKE: usize = 256 << 10;
+pub(super) const TAKE: usize = 256 << 10;
 
 /// A shorter run is copied when it is taken: a slice of its own would cost more to write, and
 /// would keep its whole block alive for as long as the transport does not take it.
-const SHORT: usize = 2 << 10;
+pub(super) const SHORT: usize = 2 << 10;
 
 /// The queue of one peer. A message is in it until the transport has taken its last octet.
 #[derive(Debug)]
@@ -206,6 +206,10 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Distinct blocks that this queue keeps alive.
     pub(super) fn pinned_blocks(&self) -> usize {
         let blocks = self.runs.iter().map(|run| run.segment.block);

@@ -11,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use zmtp_codec::{Config, Metadata, SocketType, Version};
 
+use super::journal::BLOCK;
+use super::outbox::{SHORT, TAKE};
 use super::*;
 use crate::peer::PeerId;
 use crate::{Endpoint, HighWaterMark};
@@ -152,6 +154,88 @@ fn dropping_is_announced_once_until_the_peer_has_caught_up() {
     reader.write(usize::MAX);
     (0..5).for_each(|_| send(&core, b"x"));
     assert_eq!(dropping(), 1);
+}
+
+/// Addresses and lengths of the pieces that a reader's driver has taken.
+fn pieces(reader: &Reader) -> Vec<(*const u8, usize)> {
+    let mut slices = [IoSlice::new(&[]); 64];
+    let count = reader.burst.slices(&mut slices);
+    slices[..count].iter().map(|slice| (slice.as_ptr(), slice.len())).collect()
+}
+
+fn runs(core: &Publisher, reader: &Reader) -> usize {
+    lock(&core.state).peers[reader.session.key].outbox.runs()
+}
+
+#[test]
+fn messages_that_follow_one_another_are_one_run_and_one_piece() {
+    let core = publisher(1000);
+    let mut reader = Reader::new(&core, "");
+    (0..100).for_each(|_| send(&core, b"x"));
+    assert_eq!(runs(&core, &reader), 1);
+    assert!(reader.take());
+    assert_eq!(pieces(&reader).len(), 1);
+}
+
+#[test]
+fn short_runs_are_taken_together_and_long_ones_as_they_lie() {
+    let core = publisher(1000);
+    let mut readers = [Reader::new(&core, "a"), Reader::new(&core, "a")];
+    let _other = Reader::new(&core, "b");
+    for length in [10, SHORT - 10, SHORT - 9, 10, 10] {
+        let mut body = vec![b'a'; length];
+        send(&core, &body);
+        body.fill(b'b');
+        send(&core, &body);
+    }
+    assert_eq!(runs(&core, &readers[0]), 5);
+    assert!(readers.iter_mut().all(Reader::take));
+    let [one, other] = readers.each_ref().map(pieces);
+    let lengths: Vec<usize> = one.iter().map(|(_, length)| *length).collect();
+    // 2 or 9 octets of header each.
+    assert_eq!(lengths, [12 + SHORT - 1, SHORT, 24]);
+    let shared: Vec<bool> = one.iter().zip(&other).map(|(one, other)| one == other).collect();
+    assert_eq!(shared, [false, true, false], "the long one is the same memory for both");
+}
+
+#[test]
+fn a_driver_takes_no_more_than_a_burst() {
+    let core = publisher(1000);
+    let mut reader = Reader::new(&core, "");
+    (0..100).for_each(|_| send(&core, &[0; 10_000]));
+    assert!(reader.take());
+    let octets: usize = pieces(&reader).iter().map(|(_, length)| length).sum();
+    assert!((TAKE..TAKE + BLOCK).contains(&octets), "{octets}");
+    assert_eq!(reader.write(usize::MAX), 100);
+}
+
+#[test]
+fn a_peer_is_noted_once_as_a_reader_of_a_block() {
+    let core = publisher(1000);
+    let mut reader = Reader::new(&core, "");
+    for _ in 0..50 {
+        send(&core, b"x");
+        reader.write(usize::MAX);
+    }
+    assert_eq!(lock(&core.state).journal.readers(), [reader.session.key]);
+}
+
+#[test]
+fn who_wants_a_good_part_of_a_block_keeps_it_and_who_wants_little_a_copy() {
+    for (part, pinned) in [(BLOCK / 4 - 9, 1), (BLOCK / 4 - 8, 3)] {
+        let core = publisher(1000);
+        let reader = Reader::new(&core, "a");
+        let mut drained = Reader::new(&core, "");
+        for _ in 0..3 {
+            send(&core, &vec![b'a'; part]);
+            send(&core, &vec![b'b'; BLOCK - part - 18]);
+            drained.write(usize::MAX);
+            // What has been written is in nobody's way when the block ends.
+            assert!(!drained.take());
+        }
+        let outbox = &lock(&core.state).peers[reader.session.key].outbox;
+        assert_eq!(outbox.pinned_blocks(), pinned, "{part} octets of each block");
+    }
 }
 
 #[test]
