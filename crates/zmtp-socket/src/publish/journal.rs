@@ -38,13 +38,6 @@ pub(super) struct Segment {
     octets: OnceLock<Bytes>,
 }
 
-/// One encoded message.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) segment: Arc<Segment>,
-    pub(super) range: Range<usize>,
-}
-
 impl Journal {
     /// Makes sure that `length` octets fit the block. If this ends a block, says which, and which
     /// peers have ranges in it.
@@ -60,11 +53,17 @@ impl Journal {
         Some((ended, std::mem::take(&mut self.readers)))
     }
 
-    /// Encodes `message`, for which [`make_room`](Self::make_room) has made room.
-    pub(super) fn append(&mut self, message: &Outgoing<'_>) -> Entry {
+    /// Encodes `message`, for which [`make_room`](Self::make_room) has made room, into the open
+    /// segment. Returns where in it.
+    pub(super) fn append(&mut self, message: &Outgoing<'_>) -> Range<usize> {
         let start = self.octets.len();
         message.encode(&mut self.octets);
-        Entry { segment: self.open.clone(), range: start..self.octets.len() }
+        start..self.octets.len()
+    }
+
+    /// The segment that is being written.
+    pub(super) fn open(&self) -> &Arc<Segment> {
+        &self.open
     }
 
     /// Notes that a peer now has a range in the present block.

@@ -102,13 +102,16 @@ impl Publisher {
         if self.take_turn() {
             tokio::task::yield_now().await;
         }
+        match self.try_send(message) {
+            Err(SendError::Full) => {}
+            done => return done,
+        }
+        let sending = self.send_when_room(message);
         match self.options.when_full {
-            WhenFull::DropNew => self.try_send(message),
-            WhenFull::Wait => self.send_when_room(message).await,
             WhenFull::WaitFor(time) => {
-                let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
-                sent.unwrap_or(Err(SendError::Full))
+                tokio::time::timeout(time, sending).await.unwrap_or(Err(SendError::Full))
             }
+            WhenFull::DropNew | WhenFull::Wait => sending.await,
         }
     }
 
@@ -227,14 +230,14 @@ impl State {
             }
         }
         let mut wakers = Vec::new();
-        let mut entry = None;
+        let mut range = None;
         for &key in &self.wanted_by {
             let Subscriber { outbox, peer } = &mut self.peers[key];
             match outbox.room() {
                 Room::Free => {
                     // Encoded once, and only if somebody takes it.
-                    let entry = entry.get_or_insert_with(|| self.journal.append(message));
-                    if outbox.push(entry) {
+                    let range = range.get_or_insert_with(|| self.journal.append(message));
+                    if outbox.push(self.journal.open(), range) {
                         self.journal.note_reader(key);
                     }
                     wakers.extend(outbox.waker.take());

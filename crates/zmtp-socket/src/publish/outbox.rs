@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 
-use super::journal::{BLOCK, Entry, Segment};
+use super::journal::{BLOCK, Segment};
 use crate::HighWaterMark;
 use crate::burst::Burst;
 
@@ -121,23 +121,19 @@ impl Outbox {
         }
     }
 
-    /// Adds a message. Returns whether it is the peer's first in this block.
-    pub(super) fn push(&mut self, entry: &Entry) -> bool {
+    /// Adds a message: a range of a segment. Returns whether it is the peer's first in its block.
+    pub(super) fn push(&mut self, segment: &Arc<Segment>, range: &Range<usize>) -> bool {
         self.waiting += 1;
-        self.octets += entry.range.len();
-        match self.runs.back_mut() {
-            Some(last) if last.continues_with(entry) => {
-                last.range.end = entry.range.end;
-                last.messages += 1;
-            }
-            _ => self.runs.push_back(Run {
-                segment: entry.segment.clone(),
-                range: entry.range.clone(),
-                messages: 1,
-            }),
+        self.octets += range.len();
+        if let Some(last) = self.runs.back_mut()
+            && last.is_followed_by(segment, range)
+        {
+            last.range.end = range.end;
+            last.messages += 1;
+            return false;
         }
-        let block = entry.segment.block;
-        self.block.replace(block) != Some(block)
+        self.runs.push_back(Run { segment: segment.clone(), range: range.clone(), messages: 1 });
+        self.block.replace(segment.block) != Some(segment.block)
     }
 
     /// Moves messages, oldest first, into `burst`. All segments are sealed.
@@ -219,8 +215,8 @@ impl Outbox {
 }
 
 impl Run {
-    fn continues_with(&self, entry: &Entry) -> bool {
-        self.range.end == entry.range.start && Arc::ptr_eq(&self.segment, &entry.segment)
+    fn is_followed_by(&self, segment: &Arc<Segment>, range: &Range<usize>) -> bool {
+        self.range.end == range.start && Arc::ptr_eq(&self.segment, segment)
     }
 
     fn octets(&self) -> Bytes {
