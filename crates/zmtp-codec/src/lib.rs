@@ -51,6 +51,7 @@
     )
 )]
 
+mod batch;
 mod command;
 mod config;
 mod connection;
@@ -66,6 +67,7 @@ mod subscription;
 mod tokio_codec;
 mod wire;
 
+pub use crate::batch::Batch;
 pub use crate::command::Command;
 pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};

@@ -1,5 +1,7 @@
 //! Taking octets apart: every take is checked, here and nowhere else.
 
+use std::ops::Range;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Bodies shorter than this are copied out of the read buffer, longer ones share it.
@@ -7,6 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// A small message that is kept for long must not pin a whole read buffer; a large one is worth
 /// the sharing.
 pub(crate) const COPY_BELOW: usize = 4096;
+
+/// Messages that came together and are shorter than this are copied out of the read buffer.
+const COPY_TOGETHER_BELOW: usize = 16 * 1024;
 
 /// The least that is worth reserving for the rest of a long frame.
 const READ_AHEAD: usize = 64 * 1024;
@@ -79,13 +84,32 @@ pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Byt
     take_copy(input, before, size)
 }
 
-/// The same, copied at any size: for what may be kept for as long as the connection lives.
+/// A part of `octets`, shared if it is long and copied if it is short; empty if it is not there.
+#[inline]
+pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>) -> Bytes {
+    match octets.get(range.clone()) {
+        Some(part) if part.len() < COPY_BELOW => Bytes::copy_from_slice(part),
+        Some(_) => octets.slice(range),
+        None => Bytes::new(),
+    }
+}
+
+/// The same as [`take_body`], copied at any size: for what may be kept for as long as the connection lives.
 #[inline]
 pub(crate) fn take_copy(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
     let end = before.saturating_add(size);
     let body = Bytes::copy_from_slice(input.get(before..end).unwrap_or_default());
     input.advance(end.min(input.len()));
     body
+}
+
+/// Takes whole frames of messages, `size` octets at the front of `input`. A few of them do not keep
+/// the read buffer, which has room for many.
+pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> Bytes {
+    match size < COPY_TOGETHER_BELOW {
+        true => take_copy(input, 0, size),
+        false => input.split_to(size.min(input.len())).freeze(),
+    }
 }
 
 /// How many octets to make room for when `missing` ones of a frame are still to come and

@@ -13,19 +13,22 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
-use zmtp_codec::{Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
 
 use crate::burst::Burst;
 use crate::options::Security;
 use crate::shared::Shared;
 use crate::transport::Stream;
-use crate::{Event, Message, Peer, Reason};
+use crate::{Event, Peer, Reason};
 
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
 
 /// Octets reserved for a read once reads come back full.
 const LARGE_READ: usize = 256 << 10;
+
+/// Messages that are handed on together: the length of a publisher's turn with the receiver.
+const BATCH: usize = 256;
 
 /// What a peer is told whose name or password is wrong: the status of RFC 27 (Status Codes and
 /// Text) for it, which libzmq understands.
@@ -50,17 +53,14 @@ pub(crate) trait Core: Send + Sync + 'static {
 
 /// A socket's side of one connection in traffic. Dropping it forgets the peer.
 pub(crate) trait Session: Send + Unpin + 'static {
-    /// Ready if one more message can be accepted from the peer.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// How many more messages can be accepted from the peer: at least one, or pending.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
 
-    /// A message has come.
-    fn message(&mut self, message: Message);
+    /// Messages have come, no more than there was room for.
+    fn messages(&mut self, batch: Batch);
 
     /// A subscription has come or gone.
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
-
-    /// All that arrived together has been given; whoever waits for it should know.
-    fn flush(&mut self);
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
     /// Pending if there is nothing.
@@ -255,7 +255,10 @@ impl<C: Core> Link<C> {
         }
         let hint = self.connection.read_hint();
         let input = self.connection.input();
-        input.reserve(self.read_size.max(hint));
+        // What is left of the room for the last read will do, unless it is too little.
+        if input.capacity() - input.len() < hint.max(self.read_size / 4) {
+            input.reserve(self.read_size.max(hint));
+        }
         let room = input.capacity() - input.len();
         let read = poll_read_buf(Pin::new(&mut self.stream), cx, input);
         let Poll::Ready(read) = read else {
@@ -279,25 +282,22 @@ impl<C: Core> Link<C> {
 
     /// Deals with all that has arrived, while there is room for it.
     fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
-        let dealt = self.deal_unflushed(cx);
-        if let Some(session) = &mut self.session {
-            session.flush();
-        }
-        dealt
-    }
-
-    fn deal_unflushed(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let now = self.now();
         loop {
             if let Some(session) = &mut self.session {
-                if session.poll_room(cx).is_pending() {
+                let Poll::Ready(room) = session.poll_room(cx) else {
                     self.paused = true;
                     self.connection.pause_reading();
                     return Ok(Poll::Pending);
-                }
+                };
                 if self.paused {
                     self.paused = false;
                     self.connection.resume_reading(now);
+                }
+                if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
+                    self.flowed = true;
+                    session.messages(batch);
+                    continue;
                 }
             }
             match self.connection.poll_event(now)? {
@@ -311,7 +311,7 @@ impl<C: Core> Link<C> {
         match (event, &mut self.session) {
             (WireEvent::Message(message), Some(session)) => {
                 self.flowed = true;
-                session.message(message);
+                session.messages(message.into());
             }
             (WireEvent::Subscription(subscription), Some(session)) => {
                 self.flowed = true;

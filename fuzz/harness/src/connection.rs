@@ -13,7 +13,8 @@ use crate::script::Script;
 /// Instructions: one octet says who we are (see `Scene`), each further one either how many octets
 /// arrive next, and they follow, or what else happens (see `with_a_clock`).
 ///
-/// It makes no difference to events, error or answers how the octets are cut, and no room is made
+/// It makes no difference to events, error or answers how the octets are cut, nor whether messages
+/// are taken one by one or together, and no room is made
 /// for more than twice of what has arrived; no deadline passes without moving on.
 pub fn connection(data: &[u8]) {
     let mut script = Script::new(data);
@@ -28,9 +29,10 @@ pub fn connection(data: &[u8]) {
         }
     }
     let whole = chunks.concat();
-    let at_once = scene.outcome([whole.as_slice()]);
-    assert_eq!(scene.outcome(chunks), at_once);
-    assert_eq!(scene.outcome(whole.chunks(1)), at_once);
+    let at_once = scene.outcome(0, [whole.as_slice()]);
+    assert_eq!(scene.outcome(2, [whole.as_slice()]), at_once);
+    assert_eq!(scene.outcome(usize::MAX, chunks), at_once);
+    assert_eq!(scene.outcome(1, whole.chunks(1)), at_once);
     with_a_clock(&scene, script);
 }
 
@@ -113,14 +115,15 @@ impl Scene {
         Self { config: Arc::new(config), prelude: prelude.to_vec(), grant: choice & 16 == 0 }
     }
 
-    fn outcome<'a>(&self, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    /// What comes of these octets, if up to `together` messages are taken at once.
+    fn outcome<'a>(&self, together: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         let mut connection = Connection::new(self.config.clone());
         let mut outcome = Outcome { events: Vec::new(), error: None, output: BytesMut::new() };
         let mut arrived = 0;
         for chunk in chunks {
             arrived += chunk.len();
             connection.receive(Duration::ZERO, chunk);
-            self.poll(&mut connection, Duration::ZERO, &mut outcome);
+            self.poll(&mut connection, Duration::ZERO, together, &mut outcome);
             let (room, hint) = (connection.input().capacity(), connection.read_hint());
             assert!(room <= 2 * arrived + 64, "room for {room} after {arrived}");
             assert!(hint <= arrived.max(64 * 1024), "a hint of {hint} after {arrived}");
@@ -129,8 +132,17 @@ impl Scene {
         outcome
     }
 
-    fn poll(&self, connection: &mut Connection, now: Duration, outcome: &mut Outcome) {
+    fn poll(
+        &self,
+        connection: &mut Connection,
+        now: Duration,
+        together: usize,
+        outcome: &mut Outcome,
+    ) {
         loop {
+            while let Some(batch) = connection.poll_batch(together) {
+                outcome.events.extend(batch.map(Event::Message));
+            }
             match connection.poll_event(now) {
                 Ok(None) => break,
                 Ok(Some(event)) => {
@@ -172,13 +184,13 @@ fn with_a_clock(scene: &Scene, script: &[u8]) {
     let mut now = Duration::ZERO;
     let mut ours = 0;
     connection.receive(now, &scene.prelude);
-    scene.poll(&mut connection, now, &mut outcome);
+    scene.poll(&mut connection, now, 1, &mut outcome);
     let mut script = Script::new(script);
     while !script.is_over() && outcome.error.is_none() {
         match Step::next(&mut script) {
             Step::Arrive(octets) => {
                 connection.receive(now, octets);
-                scene.poll(&mut connection, now, &mut outcome);
+                scene.poll(&mut connection, now, 1, &mut outcome);
             }
             Step::Pause => connection.pause_reading(),
             Step::Resume => connection.resume_reading(now),

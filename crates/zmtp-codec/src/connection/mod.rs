@@ -20,7 +20,7 @@ use crate::error::{Error, Timeout};
 use crate::frame::FrameHeader;
 use crate::mechanism::Handshake;
 use crate::wire::read_ahead;
-use crate::{Command, Denial, Greeting, Message, Subscription, Version};
+use crate::{Batch, Command, Denial, Greeting, Message, Subscription, Version};
 
 /// One side of a connection, without I/O and without a clock.
 ///
@@ -136,6 +136,19 @@ impl Connection {
             self.close();
         }
         outcome
+    }
+
+    /// Takes the whole messages at the front of the input together, at most `most` of them: the
+    /// quick way to what [`poll_event`](Self::poll_event) would give one by one. `None` if what
+    /// comes next is something else, incomplete, or wrong; then it is `poll_event` that tells.
+    ///
+    /// Where we are PUB or XPUB there are none: any message may be a subscription.
+    #[inline]
+    pub fn poll_batch(&mut self, most: usize) -> Option<Batch> {
+        match &mut self.state {
+            State::Traffic(traffic) => traffic.batch(&mut self.input, most),
+            _ => None,
+        }
     }
 
     /// What is to be written: take it from the front as it is written, or split it off.

@@ -10,8 +10,8 @@ use crate::command::Name;
 use crate::config::{Config, Limits};
 use crate::error::{Error, ProtocolError};
 use crate::frame::FrameHeader;
-use crate::wire::{take_body, take_copy};
-use crate::{Command, Message, Subscription, Version};
+use crate::wire::{take_body, take_copy, take_frames};
+use crate::{Batch, Command, Message, Subscription, Version};
 
 /// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
@@ -76,6 +76,35 @@ impl Traffic {
             }
         }
         Ok(None)
+    }
+
+    /// Takes the whole messages at the front of `input`, at most `most` of them and up to the first
+    /// frame that is none of theirs. Whatever is wrong with that one is found by [`next`](Self::next).
+    pub(super) fn batch(&self, input: &mut BytesMut, most: usize) -> Option<Batch> {
+        if !self.parts.is_empty() || self.publisher {
+            return None;
+        }
+        let (mut end, mut messages) = (0, 0);
+        let (mut ahead, mut size, mut parts) = (0_usize, 0_u64, 0_usize);
+        while messages < most {
+            let Ok(Some((header, header_len))) = FrameHeader::decode(input.get(ahead..)?) else {
+                break;
+            };
+            size = size.saturating_add(header.size);
+            parts = parts.saturating_add(1);
+            let allowed = size <= self.limits.message_size
+                && (parts <= 1 || parts <= self.limits.message_parts);
+            let Ok(length) = usize::try_from(header.size) else { break };
+            ahead = ahead.saturating_add(header_len).saturating_add(length);
+            if header.command || !allowed || ahead > input.len() {
+                break;
+            }
+            if !header.more {
+                (end, size, parts) = (ahead, 0, 0);
+                messages = messages.saturating_add(1);
+            }
+        }
+        (messages > 0).then(|| Batch::of_frames(take_frames(input, end), messages))
     }
 
     /// The output was handed out to be taken, so PONGs in it may be gone.

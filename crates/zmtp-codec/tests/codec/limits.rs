@@ -78,6 +78,23 @@ fn more_without_end_comes_to_an_end() {
 }
 
 #[test]
+fn limits_hold_for_messages_taken_together_too() {
+    let limits = || Limits { message_size: 10, message_parts: 2, ..Limits::default() };
+    let within = b"\x00\x0Aaaaaaaaaaa\x01\x04bbbb\x00\x06cccccc";
+    for beyond in [
+        &b"\x00\x0Baaaaaaaaaaa"[..],
+        b"\x01\x05aaaaa\x00\x06bbbbbb",
+        b"\x01\x00\x01\x00\x00\x00",
+    ] {
+        let mut connection = in_traffic(SocketType::Sub, limits());
+        connection.receive(NOW, &[within, beyond].concat());
+        assert_eq!(connection.poll_batch(usize::MAX).map(|batch| batch.len()), Some(2));
+        assert_eq!(connection.poll_batch(usize::MAX), None);
+        assert!(connection.poll_event(NOW).is_err(), "{beyond:?}");
+    }
+}
+
+#[test]
 fn a_command_has_its_own_limit() {
     let limit = 1 << 20;
     for socket_type in [SocketType::Pub, SocketType::Sub] {

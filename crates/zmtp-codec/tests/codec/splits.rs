@@ -19,10 +19,12 @@ struct Outcome {
     output: Vec<u8>,
 }
 
-/// Feeds these reads, giving `verdict` on any credentials.
+/// Feeds these reads, giving `verdict` on any credentials. Messages are taken up to `together` at
+/// once; with 0, one by one as events.
 fn hear<'a>(
     config: &Arc<Config>,
     verdict: &Result<(), Denial>,
+    together: usize,
     reads: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
     let now = Duration::from_secs(1);
@@ -31,6 +33,10 @@ fn hear<'a>(
     for read in reads {
         connection.receive(now, read);
         loop {
+            while let Some(batch) = connection.poll_batch(together) {
+                assert!((1..=together).contains(&batch.len()));
+                outcome.events.extend(batch.map(Event::Message));
+            }
             match connection.poll_event(now) {
                 Ok(None) => break,
                 Ok(Some(event)) => {
@@ -52,15 +58,20 @@ fn hear<'a>(
     outcome
 }
 
-/// Hears the octets whole, byte by byte, and cut in two at every point.
+/// Hears the octets whole, byte by byte, and cut in two at every point; messages one by one and
+/// together.
 fn hear_every_way(config: Config, verdict: Result<(), Denial>, heard: &[&[u8]]) -> Outcome {
     let config = Arc::new(config);
     let octets = heard.concat();
-    let whole = hear(&config, &verdict, [&octets[..]]);
-    assert_eq!(hear(&config, &verdict, octets.chunks(1)), whole, "octet by octet");
-    for at in 1..octets.len() {
-        let (before, after) = octets.split_at(at);
-        assert_eq!(hear(&config, &verdict, [before, after]), whole, "cut at {at}");
+    let whole = hear(&config, &verdict, 0, [&octets[..]]);
+    for together in [0, 1, 2, usize::MAX] {
+        let heard = hear(&config, &verdict, together, octets.chunks(1));
+        assert_eq!(heard, whole, "octet by octet, {together} together");
+        for at in 0..octets.len() {
+            let (before, after) = octets.split_at(at);
+            let heard = hear(&config, &verdict, together, [before, after]);
+            assert_eq!(heard, whole, "cut at {at}, {together} together");
+        }
     }
     whole
 }

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{Connection, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 
@@ -27,8 +27,7 @@ use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::sync::lock;
 use crate::{
-    Closed, Event, Message, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions,
-    WhenFull,
+    Closed, Event, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions, WhenFull,
 };
 use journal::Journal;
 use outbox::{Marks, Outbox, Room};
@@ -310,11 +309,11 @@ pub(crate) struct PublishSession {
 }
 
 impl Session for PublishSession {
-    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(usize::MAX)
     }
 
-    fn message(&mut self, _message: Message) {
+    fn messages(&mut self, _batch: Batch) {
         // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded.
     }
 
@@ -339,8 +338,6 @@ impl Session for PublishSession {
         }
         Ok(())
     }
-
-    fn flush(&mut self) {}
 
     fn poll_outgoing(
         &mut self,

@@ -1,14 +1,12 @@
-//! Messages that have arrived: a queue for each publisher, taken in turn.
+//! Messages that have arrived: a queue of batches for each publisher, taken in turn.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
+use zmtp_codec::Batch;
 
-use crate::{HighWaterMark, Message, Peer};
-
-/// Messages that one publisher may deliver before the next has its turn.
-const TURN: usize = 256;
+use crate::{HighWaterMark, Peer};
 
 /// The queues of one socket.
 #[derive(Debug)]
@@ -28,7 +26,9 @@ pub(crate) struct Inbox {
 pub(crate) struct Queue {
     pub(crate) peer: Peer,
     pub(crate) received: u64,
-    messages: VecDeque<Message>,
+    batches: VecDeque<Batch>,
+    /// Messages in these.
+    waiting: usize,
     /// Messages here and in the receiver's hands: all that counts for the high-water mark.
     held: usize,
     /// The publisher's driver, if it waits for room.
@@ -36,11 +36,11 @@ pub(crate) struct Queue {
     gone: bool,
 }
 
-/// Messages of one publisher that have been taken out together.
+/// A batch that has been taken out, in the receiver's hands.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) messages: VecDeque<Message>,
-    /// Whose they are, and how many they were.
+pub(crate) struct InHand {
+    pub(crate) batch: Batch,
+    /// Whose it is, and how many messages it had.
     queue: usize,
     taken: usize,
 }
@@ -62,7 +62,8 @@ impl Inbox {
         self.queues.insert(Queue {
             peer,
             received: 0,
-            messages: VecDeque::new(),
+            batches: VecDeque::new(),
+            waiting: 0,
             held: 0,
             driver: None,
             gone: false,
@@ -102,37 +103,36 @@ impl Inbox {
     }
 
     /// Adds what has come from one publisher. Returns the receiver to be woken, if it waits.
-    pub(crate) fn deliver(&mut self, key: usize, arrived: &mut VecDeque<Message>) -> Option<Waker> {
+    pub(crate) fn deliver(&mut self, key: usize, batch: Batch) -> Option<Waker> {
         let queue = &mut self.queues[key];
-        queue.received += arrived.len() as u64;
-        queue.held += arrived.len();
-        if queue.messages.is_empty() {
+        queue.received += batch.len() as u64;
+        queue.held += batch.len();
+        queue.waiting += batch.len();
+        if queue.batches.is_empty() {
             self.turns.push_back(key);
-            std::mem::swap(&mut queue.messages, arrived);
-        } else {
-            queue.messages.append(arrived);
         }
+        queue.batches.push_back(batch);
         self.receiver.take()
     }
 
-    /// Gives an emptied batch back and takes the next one. Adds to `wake` the drivers that now have
-    /// room. `None` if nothing has arrived.
-    pub(crate) fn exchange(&mut self, batch: &mut Batch, wake: &mut Vec<Waker>) -> bool {
-        self.release(batch, wake);
+    /// Gives back what is in hand, which has been emptied, and takes the next batch. Adds to `wake`
+    /// the drivers that now have room. Returns whether there was one.
+    ///
+    /// A batch is the length of a publisher's turn.
+    pub(crate) fn exchange(&mut self, hand: &mut InHand, wake: &mut Vec<Waker>) -> bool {
+        self.release(hand, wake);
         let Some(key) = self.turns.pop_front() else { return false };
         let queue = &mut self.queues[key];
-        if queue.messages.len() <= TURN {
-            std::mem::swap(&mut batch.messages, &mut queue.messages);
-        } else {
-            batch.messages.extend(queue.messages.drain(..TURN));
-            // What a publisher sent before a cut comes out before what it sends once it is back.
-            match queue.gone {
-                true => self.turns.push_front(key),
-                false => self.turns.push_back(key),
-            }
+        hand.batch = queue.batches.pop_front().unwrap_or_default();
+        hand.queue = key;
+        hand.taken = hand.batch.len();
+        queue.waiting -= hand.taken;
+        // What a publisher sent before a cut comes out before what it sends once it is back.
+        match (queue.batches.is_empty(), queue.gone) {
+            (true, _) => {}
+            (false, true) => self.turns.push_front(key),
+            (false, false) => self.turns.push_back(key),
         }
-        batch.queue = key;
-        batch.taken = batch.messages.len();
         true
     }
 
@@ -141,17 +141,17 @@ impl Inbox {
         self.receiver = Some(cx.waker().clone());
     }
 
-    /// The messages of an emptied batch are the user's now, and count no more.
-    fn release(&mut self, batch: &mut Batch, wake: &mut Vec<Waker>) {
-        let taken = std::mem::take(&mut batch.taken);
+    /// The messages that were in hand are the user's now, and count no more.
+    fn release(&mut self, hand: &mut InHand, wake: &mut Vec<Waker>) {
+        let taken = std::mem::take(&mut hand.taken);
         if taken == 0 {
             return;
         }
-        let queue = &mut self.queues[batch.queue];
+        let queue = &mut self.queues[hand.queue];
         queue.held -= taken;
         if queue.gone {
             if queue.held == 0 {
-                self.queues.remove(batch.queue);
+                self.queues.remove(hand.queue);
             }
             self.departed -= taken;
             let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
@@ -173,7 +173,7 @@ impl Inbox {
 
     /// Messages that have not been taken out.
     pub(crate) fn queued(&self) -> usize {
-        self.queues.iter().map(|(_, queue)| queue.messages.len()).sum()
+        self.queues.iter().map(|(_, queue)| queue.waiting).sum()
     }
 
     /// The queues of publishers that are there.
@@ -184,7 +184,7 @@ impl Inbox {
 
 impl Queue {
     pub(crate) fn queued(&self) -> usize {
-        self.messages.len()
+        self.waiting
     }
 }
 
@@ -195,8 +195,8 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::Endpoint;
     use crate::peer::PeerId;
+    use crate::{Endpoint, Message};
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -215,21 +215,20 @@ mod tests {
         inbox.open(Peer::new(PeerId(0), Endpoint::Inproc("test".into()), "test"))
     }
 
-    fn deliver(inbox: &mut Inbox, key: usize, bodies: std::ops::Range<usize>) {
-        let mut arrived = bodies.map(|body| Message::from(format!("{key}/{body}"))).collect();
-        assert!(inbox.deliver(key, &mut arrived).is_none());
-        assert!(arrived.is_empty());
+    /// Delivers a batch of this many messages, numbered from `first`.
+    fn deliver(inbox: &mut Inbox, key: usize, first: usize, count: usize) {
+        assert!(inbox.deliver(key, batch(key, first..first + count)).is_none());
+    }
+
+    fn batch(key: usize, numbers: std::ops::Range<usize>) -> Batch {
+        numbers.map(|number| Message::from(format!("{key}/{number}"))).collect()
     }
 
     /// The next batch, as text.
-    fn exchange(inbox: &mut Inbox, batch: &mut Batch) -> Vec<String> {
-        batch.messages.clear();
-        inbox.exchange(batch, &mut Vec::new());
-        batch
-            .messages
-            .iter()
-            .map(|message| String::from_utf8_lossy(message.first()).into())
-            .collect()
+    fn exchange(inbox: &mut Inbox, hand: &mut InHand) -> Vec<String> {
+        inbox.exchange(hand, &mut Vec::new());
+        let messages = std::mem::take(&mut hand.batch);
+        messages.map(|message| String::from_utf8_lossy(message.first()).into()).collect()
     }
 
     /// Lets a publisher wait for room; tells how often it has been woken.
@@ -240,27 +239,42 @@ mod tests {
         woken
     }
 
-    fn wake(inbox: &mut Inbox, batch: &mut Batch) -> usize {
-        batch.messages.clear();
+    /// Takes the next batch; tells how many drivers are to be woken.
+    fn wake(inbox: &mut Inbox, hand: &mut InHand) -> usize {
         let mut wake = Vec::new();
-        inbox.exchange(batch, &mut wake);
+        inbox.exchange(hand, &mut wake);
         wake.len()
     }
 
     #[test]
-    fn publishers_take_turns_of_bounded_length() {
+    fn publishers_take_turns_of_a_batch() {
         let mut inbox = inbox(10_000);
         let (flood, other) = (publisher(&mut inbox), publisher(&mut inbox));
-        deliver(&mut inbox, flood, 0..2 * TURN + 1);
-        deliver(&mut inbox, other, 0..1);
-        let mut batch = Batch::default();
-        let first = exchange(&mut inbox, &mut batch);
-        assert_eq!((first.len(), first[0].as_str()), (TURN, "0/0"));
-        assert_eq!(exchange(&mut inbox, &mut batch), ["1/0"]);
-        let third = exchange(&mut inbox, &mut batch);
-        assert_eq!((third.len(), third[0].as_str()), (TURN, format!("0/{TURN}").as_str()));
-        assert_eq!(exchange(&mut inbox, &mut batch), [format!("0/{}", 2 * TURN)]);
-        assert!(exchange(&mut inbox, &mut batch).is_empty());
+        for first in [0, 3, 6] {
+            deliver(&mut inbox, flood, first, 3);
+        }
+        deliver(&mut inbox, other, 0, 1);
+        let mut hand = InHand::default();
+        assert_eq!(exchange(&mut inbox, &mut hand), ["0/0", "0/1", "0/2"]);
+        assert_eq!(exchange(&mut inbox, &mut hand), ["1/0"]);
+        assert_eq!(exchange(&mut inbox, &mut hand), ["0/3", "0/4", "0/5"]);
+        assert_eq!(exchange(&mut inbox, &mut hand), ["0/6", "0/7", "0/8"]);
+        assert!(exchange(&mut inbox, &mut hand).is_empty());
+    }
+
+    #[test]
+    fn what_a_publisher_sent_before_a_cut_comes_before_what_it_sends_after() {
+        let mut inbox = inbox(10);
+        let before = publisher(&mut inbox);
+        deliver(&mut inbox, before, 0, 1);
+        deliver(&mut inbox, before, 1, 1);
+        inbox.depart(before);
+        let after = publisher(&mut inbox);
+        deliver(&mut inbox, after, 0, 1);
+        let mut hand = InHand::default();
+        for expected in ["0/0", "0/1", "1/0"] {
+            assert_eq!(exchange(&mut inbox, &mut hand), [expected]);
+        }
     }
 
     #[test]
@@ -268,38 +282,39 @@ mod tests {
         let mut inbox = inbox(4);
         let key = publisher(&mut inbox);
         assert_eq!(inbox.room(key), 4);
-        deliver(&mut inbox, key, 0..4);
-        assert_eq!(inbox.room(key), 0);
-        let mut batch = Batch::default();
-        exchange(&mut inbox, &mut batch);
+        deliver(&mut inbox, key, 0, 4);
+        assert_eq!((inbox.room(key), inbox.queued()), (0, 4));
+        let mut hand = InHand::default();
+        exchange(&mut inbox, &mut hand);
         assert_eq!((inbox.room(key), inbox.queued()), (0, 0));
-        exchange(&mut inbox, &mut batch);
+        exchange(&mut inbox, &mut hand);
         assert_eq!(inbox.room(key), 4);
     }
 
     #[test]
     fn a_publisher_waits_until_half_of_its_queue_is_free() {
-        let limit = 4 * TURN;
-        let mut inbox = inbox(limit);
+        let mut inbox = inbox(8);
         let key = publisher(&mut inbox);
-        deliver(&mut inbox, key, 0..limit);
+        for first in [0, 2, 4, 6] {
+            deliver(&mut inbox, key, first, 2);
+        }
         wait_for_room(&mut inbox, key);
-        let mut batch = Batch::default();
-        assert_eq!(wake(&mut inbox, &mut batch), 0, "nothing has been given back");
-        assert_eq!(wake(&mut inbox, &mut batch), 0, "a quarter");
-        assert_eq!(wake(&mut inbox, &mut batch), 1, "half");
-        assert_eq!(wake(&mut inbox, &mut batch), 0, "it does not wait any more");
+        let mut hand = InHand::default();
+        assert_eq!(wake(&mut inbox, &mut hand), 0, "nothing has been given back");
+        assert_eq!(wake(&mut inbox, &mut hand), 0, "a quarter");
+        assert_eq!(wake(&mut inbox, &mut hand), 1, "half");
+        assert_eq!(wake(&mut inbox, &mut hand), 0, "it does not wait any more");
     }
 
     #[test]
     fn a_mark_of_one_message_works() {
         let mut inbox = inbox(1);
         let key = publisher(&mut inbox);
-        deliver(&mut inbox, key, 0..1);
+        deliver(&mut inbox, key, 0, 1);
         wait_for_room(&mut inbox, key);
-        let mut batch = Batch::default();
-        assert_eq!(exchange(&mut inbox, &mut batch), ["0/0"]);
-        assert_eq!(wake(&mut inbox, &mut batch), 1);
+        let mut hand = InHand::default();
+        assert_eq!(exchange(&mut inbox, &mut hand), ["0/0"]);
+        assert_eq!(wake(&mut inbox, &mut hand), 1);
         assert_eq!(inbox.room(key), 1);
     }
 
@@ -307,12 +322,12 @@ mod tests {
     fn what_a_departed_publisher_sent_is_still_given() {
         let mut inbox = inbox(10);
         let key = publisher(&mut inbox);
-        deliver(&mut inbox, key, 0..2);
+        deliver(&mut inbox, key, 0, 2);
         inbox.depart(key);
         assert_eq!(inbox.present().count(), 0);
-        let mut batch = Batch::default();
-        assert_eq!(exchange(&mut inbox, &mut batch), ["0/0", "0/1"]);
-        assert!(exchange(&mut inbox, &mut batch).is_empty());
+        let mut hand = InHand::default();
+        assert_eq!(exchange(&mut inbox, &mut hand), ["0/0", "0/1"]);
+        assert!(exchange(&mut inbox, &mut hand).is_empty());
         assert!(inbox.queues.is_empty());
     }
 
@@ -320,12 +335,12 @@ mod tests {
     fn a_publisher_that_departs_while_its_messages_are_in_hand_is_forgotten_with_them() {
         let mut inbox = inbox(10);
         let key = publisher(&mut inbox);
-        deliver(&mut inbox, key, 0..2);
-        let mut batch = Batch::default();
-        exchange(&mut inbox, &mut batch);
+        deliver(&mut inbox, key, 0, 2);
+        let mut hand = InHand::default();
+        exchange(&mut inbox, &mut hand);
         inbox.depart(key);
         assert_eq!(inbox.queues.len(), 1);
-        exchange(&mut inbox, &mut batch);
+        exchange(&mut inbox, &mut hand);
         assert_eq!((inbox.queues.len(), inbox.departed), (0, 0));
     }
 
@@ -335,14 +350,14 @@ mod tests {
         for _ in 0..2 {
             let key = publisher(&mut inbox);
             assert_eq!(inbox.room(key), 10 - inbox.departed);
-            deliver(&mut inbox, key, 0..5);
+            deliver(&mut inbox, key, 0, 5);
             inbox.depart(key);
         }
         let key = publisher(&mut inbox);
         wait_for_room(&mut inbox, key);
-        let mut batch = Batch::default();
-        assert_eq!(wake(&mut inbox, &mut batch), 0);
-        assert_eq!(wake(&mut inbox, &mut batch), 1, "there is room again");
+        let mut hand = InHand::default();
+        assert_eq!(wake(&mut inbox, &mut hand), 0);
+        assert_eq!(wake(&mut inbox, &mut hand), 1, "there is room again");
         assert_eq!(inbox.room(key), 5);
     }
 
@@ -353,7 +368,7 @@ mod tests {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
         inbox.wait(&Context::from_waker(&waker));
-        let receiver = inbox.deliver(key, &mut VecDeque::from([Message::from("x")]));
+        let receiver = inbox.deliver(key, Batch::from(Message::from("x")));
         receiver.expect("it waits").wake();
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         inbox.wait(&Context::from_waker(&waker));

@@ -9,7 +9,6 @@ mod filter;
 mod inbox;
 mod upstream;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
@@ -17,7 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use slab::Slab;
 use tokio::task::coop;
-use zmtp_codec::{Connection, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
@@ -25,7 +24,7 @@ use crate::options::Subscribing;
 use crate::sync::lock;
 use crate::{Closed, Message, Peer, PeerStats, Reason, Stats};
 use filter::Filter;
-use inbox::Inbox;
+use inbox::{InHand, Inbox};
 use upstream::Upstream;
 
 /// Octets of subscriptions encoded at once for one publisher.
@@ -111,10 +110,10 @@ impl Wishes {
     }
 }
 
-/// The one who receives: has messages of one publisher in hand, so that most of them cost no lock.
+/// The one who receives: has a batch of one publisher in hand, so that most of them cost no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
-    batch: inbox::Batch,
+    hand: InHand,
     /// The state of the filter that the batch has been held against.
     narrowed: u64,
 }
@@ -132,7 +131,7 @@ impl Receiver {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Message, Closed>> {
         // A flood must not keep the task's others from running: each batch is paid for.
-        let turn = match self.batch.messages.is_empty() {
+        let turn = match self.hand.batch.is_empty() {
             true => Some(ready!(coop::poll_proceed(cx))),
             false => None,
         };
@@ -149,7 +148,7 @@ impl Receiver {
 
     /// Messages that have been taken out of the inbox and not received.
     pub(crate) fn in_hand(&self) -> usize {
-        self.batch.messages.len()
+        self.hand.batch.len()
     }
 
     fn next(
@@ -162,13 +161,13 @@ impl Receiver {
             if self.narrowed != core.narrowed.load(Ordering::Acquire) {
                 self.filter(core);
             }
-            if let Some(message) = self.batch.messages.pop_front() {
+            if let Some(message) = self.hand.batch.next() {
                 return Ok(Some(message));
             }
             let mut wake = Vec::new();
             let taken = {
                 let mut inbox = lock(&core.inbox);
-                let taken = inbox.exchange(&mut self.batch, &mut wake);
+                let taken = inbox.exchange(&mut self.hand, &mut wake);
                 if !taken {
                     if inbox.is_closed() {
                         return Err(Closed);
@@ -192,9 +191,7 @@ impl Receiver {
     fn filter(&mut self, core: &Subscriber) {
         let wishes = lock(&core.wishes);
         self.narrowed = core.narrowed.load(Ordering::Acquire);
-        let before = self.batch.messages.len();
-        self.batch.messages.retain(|message| wishes.filter.lets_in(message.first()));
-        let filtered = before - self.batch.messages.len();
+        let filtered = self.hand.batch.retain(|topic| wishes.filter.lets_in(topic));
         core.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
     }
 }
@@ -215,7 +212,7 @@ impl Core for Subscriber {
         let queue = inbox.open(peer.clone());
         let room = inbox.room(queue);
         drop(inbox);
-        SubscribeSession { core: self.clone(), upstream, queue, arrived: VecDeque::new(), room }
+        SubscribeSession { core: self.clone(), upstream, queue, room }
     }
 
     fn close(&self) {
@@ -234,46 +231,32 @@ pub(crate) struct SubscribeSession {
     core: Arc<Subscriber>,
     upstream: usize,
     queue: usize,
-    /// What has arrived since the last flush.
-    arrived: VecDeque<Message>,
     /// How many more messages the inbox would take.
     room: usize,
 }
 
 impl Session for SubscribeSession {
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         if self.room == 0 {
-            self.flush();
-            match lock(&self.core.inbox).poll_room(self.queue, cx) {
-                Poll::Ready(room) => self.room = room,
-                Poll::Pending => return Poll::Pending,
-            }
+            self.room = ready!(lock(&self.core.inbox).poll_room(self.queue, cx));
         }
-        Poll::Ready(())
+        Poll::Ready(self.room)
     }
 
-    fn message(&mut self, message: Message) {
-        self.room -= 1;
-        self.arrived.push_back(message);
-    }
-
-    fn subscription(&mut self, _subscription: Subscription) -> Result<(), Reason> {
-        // Nobody subscribes to a subscriber.
-        Ok(())
-    }
-
-    fn flush(&mut self) {
-        if self.arrived.is_empty() {
-            return;
-        }
-        self.core.received.fetch_add(self.arrived.len() as u64, Ordering::Relaxed);
+    fn messages(&mut self, batch: Batch) {
+        self.core.received.fetch_add(batch.len() as u64, Ordering::Relaxed);
         let mut inbox = lock(&self.core.inbox);
-        let receiver = inbox.deliver(self.queue, &mut self.arrived);
+        let receiver = inbox.deliver(self.queue, batch);
         self.room = inbox.room(self.queue);
         drop(inbox);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
+    }
+
+    fn subscription(&mut self, _subscription: Subscription) -> Result<(), Reason> {
+        // Nobody subscribes to a subscriber.
+        Ok(())
     }
 
     fn poll_outgoing(

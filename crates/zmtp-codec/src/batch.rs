@@ -1,0 +1,224 @@
+//! [`Batch`]: messages that came together.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::{Buf, Bytes};
+
+use crate::Message;
+use crate::frame::FrameHeader;
+use crate::wire::share_or_copy;
+
+/// Whole messages in the order in which they came, cut apart when they are taken.
+///
+/// It iterates over the messages, and is what is left of itself:
+///
+/// ```
+/// use zmtp_codec::{Batch, Message};
+///
+/// let mut batch = Batch::from(Message::from("10001 17"));
+/// assert_eq!(batch.len(), 1);
+/// assert_eq!(batch.next(), Some(Message::from("10001 17")));
+/// assert!(batch.is_empty());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Batch(Held);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Held {
+    /// As they came: frames of messages only, all of them checked.
+    Frames {
+        octets: Bytes,
+        messages: usize,
+    },
+    Messages(VecDeque<Message>),
+}
+
+impl Batch {
+    /// No messages.
+    pub const fn new() -> Self {
+        Self::of_frames(Bytes::new(), 0)
+    }
+
+    /// `octets` hold the whole frames of so many whole messages, and nothing else.
+    pub(crate) const fn of_frames(octets: Bytes, messages: usize) -> Self {
+        Self(Held::Frames { octets, messages })
+    }
+
+    /// How many messages are left.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Held::Frames { messages, .. } => *messages,
+            Held::Messages(messages) => messages.len(),
+        }
+    }
+
+    /// Whether none is left.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Throws out the messages for whose first part `keep` is false. Returns how many they were.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
+        let before = self.len();
+        if let Held::Frames { octets, .. } = &self.0 {
+            // Most often all are kept, and none of them need be cut out now.
+            if first_parts(octets).all(&mut keep) {
+                return 0;
+            }
+            self.0 = Held::Messages(self.by_ref().collect());
+        }
+        if let Held::Messages(messages) = &mut self.0 {
+            messages.retain(|message| keep(message.first()));
+        }
+        before.saturating_sub(self.len())
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Message> for Batch {
+    fn from(message: Message) -> Self {
+        Self(Held::Messages(VecDeque::from([message])))
+    }
+}
+
+impl FromIterator<Message> for Batch {
+    fn from_iter<M: IntoIterator<Item = Message>>(messages: M) -> Self {
+        Self(Held::Messages(messages.into_iter().collect()))
+    }
+}
+
+impl Iterator for Batch {
+    type Item = Message;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message> {
+        match &mut self.0 {
+            Held::Frames { octets, messages } => {
+                let (more, body) = next_part(octets)?;
+                *messages = messages.saturating_sub(1);
+                if more { with_further_parts(body, octets) } else { Some(body.into()) }
+            }
+            Held::Messages(messages) => messages.pop_front(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl ExactSizeIterator for Batch {}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// Takes the frame at the front: whether another follows, and its body.
+#[inline]
+fn next_part(octets: &mut Bytes) -> Option<(bool, Bytes)> {
+    let (header, header_len) = FrameHeader::decode(octets).ok()??;
+    let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
+    let body = share_or_copy(octets, header_len..end);
+    octets.advance(end.min(octets.len()));
+    Some((header.more, body))
+}
+
+#[cold]
+fn with_further_parts(first: Bytes, octets: &mut Bytes) -> Option<Message> {
+    let mut more = true;
+    let further = std::iter::from_fn(|| {
+        let (another, body) = if more { next_part(octets) } else { None }?;
+        more = another;
+        Some(body)
+    });
+    Message::multipart(std::iter::once(first).chain(further))
+}
+
+/// The first part of each message.
+fn first_parts(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        loop {
+            let (header, header_len) = FrameHeader::decode(octets).ok()??;
+            let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
+            let part = octets.get(header_len..end)?;
+            octets = octets.get(end..)?;
+            let starts = std::mem::replace(&mut is_first, !header.more);
+            if starts {
+                return Some(part);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A, then B and C together, then D.
+    fn batch() -> Batch {
+        Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C\x00\x01D"), 3)
+    }
+
+    fn messages() -> Vec<Message> {
+        vec!["A".into(), Message::multipart(["B", "C"]).unwrap(), "D".into()]
+    }
+
+    #[test]
+    fn messages_come_out_in_order_and_are_counted() {
+        let mut batch = batch();
+        for (taken, message) in messages().into_iter().enumerate() {
+            assert_eq!(batch.len(), 3 - taken);
+            assert_eq!(batch.next(), Some(message));
+        }
+        assert!(batch.is_empty());
+        assert_eq!(batch.next(), None);
+    }
+
+    #[test]
+    fn only_first_parts_are_judged() {
+        let mut seen = Vec::new();
+        let kept = batch().retain(|topic| {
+            seen.push(topic.to_vec());
+            true
+        });
+        assert_eq!((kept, seen), (0, vec![b"A".to_vec(), b"B".to_vec(), b"D".to_vec()]));
+    }
+
+    #[test]
+    fn what_is_thrown_out_is_gone_and_the_rest_keeps_its_order() {
+        let mut batch = batch();
+        assert_eq!(batch.retain(|topic| topic != b"B"), 1);
+        assert_eq!(batch.len(), 2);
+        assert_eq!(batch.retain(|topic| topic != b"A"), 1);
+        assert_eq!(batch.collect::<Vec<_>>(), ["D".into()]);
+    }
+
+    #[test]
+    fn a_batch_shows_its_messages() {
+        assert_eq!(format!("{:?}", batch()), format!("{:?}", messages()));
+    }
+
+    #[test]
+    fn a_small_message_does_not_keep_the_batch_and_a_large_one_shares_it() {
+        let mut octets = bytes::BytesMut::new();
+        crate::encode_frame(false, &[1; 100], &mut octets);
+        crate::encode_frame(false, &[2; 10_000], &mut octets);
+        let octets = octets.freeze();
+        let within = octets.as_ptr_range();
+        let [small, large] =
+            Batch::of_frames(octets.clone(), 2).collect::<Vec<_>>().try_into().unwrap();
+        assert!(!within.contains(&small.first().as_ptr()));
+        assert!(within.contains(&large.first().as_ptr()));
+    }
+}
