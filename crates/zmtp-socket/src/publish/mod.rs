@@ -97,20 +97,34 @@ impl Publisher {
     /// Queues `message` for every peer that wants it, as [`try_send`](Self::try_send) does. Before
     /// that, gives the runtime's other tasks their turn now and then and, if the socket is to,
     /// waits for room.
+    #[inline]
     pub(crate) async fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        if self.take_turn() {
+        let turn_is_over = self.take_turn();
+        if !turn_is_over {
+            match self.try_send(message) {
+                Err(SendError::Full) => {}
+                done => return done,
+            }
+        }
+        // Few messages come this way: in a box, it does not make the future of all others large.
+        Box::pin(self.send_later(message, turn_is_over)).await
+    }
+
+    async fn send_later(
+        &self,
+        message: &Outgoing<'_>,
+        turn_is_over: bool,
+    ) -> Result<(), SendError> {
+        if turn_is_over {
             tokio::task::yield_now().await;
         }
-        match self.try_send(message) {
-            Err(SendError::Full) => {}
-            done => return done,
-        }
-        let sending = self.send_when_room(message);
         match self.options.when_full {
+            WhenFull::DropNew => self.try_send(message),
+            WhenFull::Wait => self.send_when_room(message).await,
             WhenFull::WaitFor(time) => {
-                tokio::time::timeout(time, sending).await.unwrap_or(Err(SendError::Full))
+                let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
+                sent.unwrap_or(Err(SendError::Full))
             }
-            WhenFull::DropNew | WhenFull::Wait => sending.await,
         }
     }
 
