@@ -28,8 +28,8 @@
 //!
 //! - A subscription is never lost: after any cut the subscriber dials again, for ever, and tells
 //!   the publisher all of them before anything else.
-//! - [`PubSocket::send`] never waits for a subscriber. One that is too slow loses messages, whole
-//!   ones, alone, and each is [counted](PeerStats::dropped).
+//! - [`PubSocket::send`] waits for no subscriber, unless [told to](WhenFull::Wait). One that is too
+//!   slow loses messages, whole ones, alone, and each is [counted](PeerStats::dropped).
 //! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
 //! - Dropping the future of any call loses, tears and duplicates no message.

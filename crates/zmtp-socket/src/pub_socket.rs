@@ -57,12 +57,14 @@ impl PubSocket {
 
     /// Sends `message` to every peer whose subscriptions match its first part.
     ///
-    /// Never waits for a subscriber: one at its [high-water mark](PubOptions::send_hwm) loses this
-    /// message, alone, and that is [counted](crate::PeerStats::dropped). It does give the other
-    /// tasks of the runtime a turn now and then.
+    /// Does not wait for a subscriber: one at its [high-water mark](PubOptions::send_hwm) loses this
+    /// message, alone, and that is [counted](crate::PeerStats::dropped). A socket that rather
+    /// [waits](crate::WhenFull::Wait) is an option. Either way the other tasks of the runtime get a
+    /// turn now and then.
     ///
     /// # Errors
-    /// [`SendError::Closed`] once the socket has been closed.
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited
+    /// for room as long as [it may](crate::WhenFull::WaitFor).
     ///
     /// # Cancel safety
     /// If the future is dropped before it is done, the message has reached nobody; otherwise it is
@@ -71,11 +73,12 @@ impl PubSocket {
         self.socket.core.send(&message.into()).await
     }
 
-    /// Does as [`send`](Self::send), but never gives others a turn: in a loop on a current-thread
-    /// runtime, nothing leaves the process until something else is awaited.
+    /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
+    /// current-thread runtime, nothing leaves the process until something else is awaited.
     ///
     /// # Errors
-    /// [`SendError::Closed`] once the socket has been closed.
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket
+    /// would have to wait for room, and then the message has reached nobody.
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         self.socket.core.try_send(&message.into())
     }
@@ -123,7 +126,7 @@ impl fmt::Debug for PubSocket {
     }
 }
 
-/// [`send`](PubSocket::send) as a sink, which is always ready after a turn for others.
+/// [`try_send`](PubSocket::try_send) as a sink, which is always ready after a turn for others.
 impl Sink<Message> for PubSocket {
     type Error = SendError;
 
