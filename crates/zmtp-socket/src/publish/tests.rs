@@ -340,6 +340,10 @@ fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
     send(&core, &[0; 96]);
     send(&core, b"lost");
     assert_eq!((core.stats().dropped, core.stats().queued), (2, 3));
+    reader.write(usize::MAX);
+    send(&core, &[0; 97]);
+    send(&core, b"one more, since 99 octets are not 100");
+    assert_eq!((core.stats().dropped, core.stats().queued), (2, 2));
 }
 
 #[test]
@@ -399,6 +403,25 @@ fn who_waits_is_woken_when_half_of_the_queue_is_free() {
     assert_eq!(sending.poll(), Poll::Ready(Ok(())));
     reader.write(usize::MAX);
     assert!(reader.received.ends_with(b"\x00\x01y"));
+}
+
+#[test]
+fn half_of_a_queue_is_half_of_its_octets_too() {
+    let options = Publishing {
+        when_full: WhenFull::Wait,
+        send_hwm_octets: Some(100),
+        ..Publishing::default()
+    };
+    let core = publisher_with(1000, options);
+    let mut reader = Reader::new(&core, "");
+    (0..4).for_each(|_| send(&core, &[0; 23]));
+    core.take_turn();
+    let mut sending = Sending::new(&core, "x");
+    assert!(sending.poll().is_pending());
+    reader.write(49);
+    assert!(!sending.has_been_woken());
+    reader.write(1);
+    assert!(sending.has_been_woken());
 }
 
 #[test]
