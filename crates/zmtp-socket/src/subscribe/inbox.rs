@@ -284,6 +284,8 @@ mod tests {
         assert_eq!(inbox.room(key), 4);
         deliver(&mut inbox, key, 0, 4);
         assert_eq!((inbox.room(key), inbox.queued()), (0, 4));
+        let peer = inbox.present().next().expect("it is there");
+        assert_eq!((peer.received, peer.queued()), (4, 4));
         let mut hand = InHand::default();
         exchange(&mut inbox, &mut hand);
         assert_eq!((inbox.room(key), inbox.queued()), (0, 0));
