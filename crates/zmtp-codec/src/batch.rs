@@ -186,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_can_be_made_of_messages() {
+        assert_eq!(messages().into_iter().collect::<Batch>().collect::<Vec<_>>(), messages());
+        let mut one = Batch::from(Message::from("A"));
+        assert!(!one.is_empty());
+        assert_eq!((one.next(), one.next()), (Some("A".into()), None));
+    }
+
+    #[test]
     fn only_first_parts_are_judged() {
         let mut seen = Vec::new();
         let kept = batch().retain(|topic| {

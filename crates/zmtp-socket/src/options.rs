@@ -73,15 +73,16 @@ pub(crate) enum Security {
 impl PubOptions {
     /// How many messages may wait for each subscriber before it loses new ones. Default: 1000.
     ///
-    /// A message counts until the transport has taken its last octet.
+    /// A message counts until the transport has taken its last octet. There is a mark in octets
+    /// [beside it](Self::send_hwm_octets).
     pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
         self.role.send_hwm = mark;
         self
     }
 
     /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
-    /// mark is reached first counts. An empty queue takes any one message. Default: 64 MiB, or
-    /// 1 MiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+    /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
+    /// limit. Default: 64 MiB, or 1 MiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
     pub fn send_hwm_octets(mut self, octets: usize) -> Self {
         self.role.send_hwm_octets = Some(octets);
         self
@@ -265,7 +266,8 @@ impl fmt::Debug for Security {
 pub enum HighWaterMark {
     /// So many.
     Messages(NonZeroUsize),
-    /// As many as memory holds: one stuck peer can then take it all.
+    /// Any number. A publisher's mark in octets ([`PubOptions::send_hwm_octets`]) still holds; a
+    /// subscriber that does not receive takes what memory there is.
     Unlimited,
 }
 

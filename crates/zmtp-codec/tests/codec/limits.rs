@@ -81,6 +81,9 @@ fn more_without_end_comes_to_an_end() {
 fn limits_hold_for_messages_taken_together_too() {
     let limits = || Limits { message_size: 10, message_parts: 2, ..Limits::default() };
     let within = b"\x00\x0Aaaaaaaaaaa\x01\x04bbbb\x00\x06cccccc";
+    let mut connection = in_traffic(SocketType::Sub, limits());
+    connection.receive(NOW, within);
+    assert_eq!(connection.poll_batch(usize::MAX).map(|batch| batch.len()), Some(2));
     for beyond in
         [&b"\x00\x0Baaaaaaaaaaa"[..], b"\x01\x05aaaaa\x00\x06bbbbbb", b"\x01\x00\x01\x00\x00\x00"]
     {
