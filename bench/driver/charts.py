@@ -1,0 +1,70 @@
+"""Results as charts. Needs matplotlib; nothing else in the driver does."""
+
+import math
+
+from .tables import label, number
+
+# One colour for each library in every chart; told apart also by those who see no red or green.
+COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"),
+    *("#d55e00", "#b8860b", "#8c8c8c", "#6f5fc4", "#a8395f"),
+)
+INK = "#24292f"
+INK_ON_DARK = "#e6edf3"
+GRID = "#8c959f"
+
+
+def draw(scenario, results, path, order):
+    """Writes one chart as SVG: a group of bars for each case, a bar for each pair."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # Text stays text, and the same results give the same file.
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}
+    from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure, axes = pyplot.subplots(figsize=(9, 4.2))
+    values = [_bars(axes, scenario, results, pair, order.index(pair)) for pair in results.pairs]
+    known = [value for row in values for value in row if value]
+    if known and max(known) > 20 * min(known):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3) if max(known) < 1000 * min(known) else (1,)))
+        axes.set_ylim(10 ** math.floor(math.log10(min(known))), 2 * max(known))
+    axes.set_xticks(range(len(results.cases)), [case.replace(", ", ",\n") for case in results.cases])
+    axes.yaxis.set_major_formatter(lambda value, _: number(value).replace(".00", ""))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_title(f"{scenario.title}, {scenario.unit}", color=INK, loc="left")
+    axes.tick_params(colors=INK)
+    axes.grid(axis="y", color=GRID, alpha=0.3)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(INK)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False, labelcolor=INK
+    )
+    figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
+    _follow_the_reader(path)
+
+
+def _bars(axes, scenario, results, pair, colour):
+    width = 0.8 / len(results.pairs)
+    place = results.pairs.index(pair) * width - 0.4 + width / 2
+    values = [results.median(pair, case, scenario.metric) for case in results.cases]
+    places = [index + place for index in range(len(values))]
+    heights = [value or 0 for value in values]
+    axes.bar(places, heights, width * 0.92, label=label(pair), color=COLOURS[colour % len(COLOURS)])
+    return values
+
+
+def _follow_the_reader(path):
+    """Lets lines and letters be light where the reader's page is dark."""
+    rules = "".join(f'[style*="{kind}: {INK}"]{{{kind}:{INK_ON_DARK} !important}}' for kind in ("fill", "stroke"))
+    style = f"<style>@media (prefers-color-scheme: dark) {{{rules}}}</style>"
+    with open(path) as file:
+        drawing = file.read()
+    head, rest = drawing.split("<defs>", 1)
+    with open(path, "w") as file:
+        file.write(f"{head}{style}\n <defs>{rest}")

@@ -1,0 +1,1 @@
+//! Microbenchmarks: `cargo bench -p micro`. They are in `benches/`.

@@ -1,0 +1,102 @@
+//! The benchmark peer of libzmq.
+
+mod ffi;
+
+use rig::{Args, Group, Publisher, Role, Tally, publish, run_ready};
+
+use crate::ffi::{Context, Message, Poll, Socket, SocketOption};
+
+/// Messages of one socket in a row, when others may be waiting.
+const TURN: usize = 256;
+
+struct LibzmqPub(Socket);
+
+impl Publisher for LibzmqPub {
+    async fn send(&mut self, body: &[u8]) {
+        self.0.send(body);
+    }
+}
+
+fn main() {
+    let args = Args::of_peer("libzmq");
+    let context = Context::new(args.io_threads);
+    match args.role {
+        Role::Pub => publisher(context, &args),
+        Role::Sub => subscribers(context, &args),
+        Role::Inproc => std::thread::scope(|scope| {
+            scope.spawn(|| {
+                subscribers(context, &args);
+                rig::stop();
+            });
+            publisher(context, &args);
+        }),
+        Role::IdleSubs => panic!("libzmq has no idle subscribers here"),
+    }
+    std::process::exit(0);
+}
+
+fn publisher(context: Context, args: &Args) {
+    let socket = context.publisher();
+    socket.set(SocketOption::SendHwm, args.hwm as i32);
+    socket.set(SocketOption::Linger, 0);
+    if args.nodrop {
+        socket.set(SocketOption::XpubNodrop, 1);
+    }
+    socket.bind(&args.endpoint);
+    args.bound();
+    run_ready(publish(LibzmqPub(socket), args));
+}
+
+fn subscribers(context: Context, args: &Args) {
+    let group = Group::new(args);
+    let sockets: Vec<Socket> = (0..args.subs).map(|index| open(context, args, index)).collect();
+    let mut tallies: Vec<Tally> = (0..args.subs).map(|index| Tally::new(&group, index)).collect();
+    match (&sockets[..], &mut tallies[..]) {
+        ([socket], [tally]) => receive(socket, tally),
+        _ => receive_in_turn(&sockets, &mut tallies),
+    }
+    group.report(&tallies);
+}
+
+fn open(context: Context, args: &Args, index: usize) -> Socket {
+    let socket = context.subscriber();
+    socket.set(SocketOption::ReceiveHwm, args.hwm as i32);
+    // Subscriptions count as messages to be sent: past the mark they would be lost.
+    socket.set(SocketOption::SendHwm, 0);
+    socket.set(SocketOption::Linger, 0);
+    for topic in args.topics(index) {
+        socket.subscribe(&topic);
+    }
+    socket.connect(&args.endpoint);
+    socket
+}
+
+fn receive(socket: &Socket, tally: &mut Tally) {
+    let mut message = Message::new();
+    while !tally.is_done() {
+        if let Some(body) = socket.receive(&mut message, true) {
+            tally.message(body);
+        }
+    }
+}
+
+fn receive_in_turn(sockets: &[Socket], tallies: &mut [Tally]) {
+    let mut message = Message::new();
+    let mut poll = Poll::new(sockets);
+    while !tallies.iter().all(Tally::is_done) {
+        poll.wait();
+        for (index, (socket, tally)) in sockets.iter().zip(&mut *tallies).enumerate() {
+            if tally.is_done() {
+                poll.leave(index);
+            } else if poll.is_ready(index) {
+                for _ in 0..TURN {
+                    let Some(body) = socket.receive(&mut message, false) else { break };
+                    tally.message(body);
+                    if tally.is_done() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The benchmark peer of zmtp-socket.
+
+use std::time::Duration;
+
+use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
+use zmtp_socket::{
+    Context, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket, Version, WhenFull,
+};
+
+struct Ours(PubSocket);
+
+impl Publisher for Ours {
+    async fn send(&mut self, body: &[u8]) {
+        self.0.send(body).await.expect("the socket is open");
+    }
+
+    fn dropped(&self) -> u64 {
+        self.0.stats().dropped
+    }
+}
+
+struct OurSub(SubSocket);
+
+impl Subscriber for OurSub {
+    async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
+        let message = self.0.recv().await.map_err(|error| error.to_string())?;
+        tally.message(message.first());
+        Ok(())
+    }
+}
+
+fn main() {
+    let args = Args::of_peer("ours");
+    let context = Context::new();
+    match args.role {
+        Role::Pub => runtime(&args).block_on(publisher(&context, &args)),
+        Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
+        Role::Inproc => inproc(&context, &args),
+        Role::IdleSubs => runtime(&args).block_on(idle(&context, &args)),
+    }
+    // Without lingering: to close is no part of what is measured.
+    std::process::exit(0);
+}
+
+async fn publisher(context: &Context, args: &Args) {
+    let when_full = if args.nodrop { WhenFull::Wait } else { WhenFull::DropNew };
+    let mut options = PubOptions::new().when_full(when_full);
+    options = match args.hwm {
+        // No mark, so that nothing is lost. Where `send` waits, and for idle subscribers, the
+        // defaults lose nothing.
+        0 if args.nodrop || args.mode == Mode::Idle => options,
+        0 => options.send_hwm(HighWaterMark::UNLIMITED).send_hwm_octets(usize::MAX),
+        count => options.send_hwm(HighWaterMark::messages(count as usize)),
+    };
+    let socket = context.pub_socket(options);
+    socket.bind(&*args.endpoint).await.expect("the endpoint is free");
+    args.bound();
+    publish(Ours(socket), args).await;
+}
+
+async fn subscribers(context: &Context, args: &Args) {
+    let open = async |index| {
+        let options = match args.hwm {
+            // At the default mark the subscriber stops reading, and loses nothing.
+            0 => SubOptions::new(),
+            count => SubOptions::new().receive_hwm(HighWaterMark::messages(count as usize)),
+        };
+        let socket = context.sub_socket(options);
+        socket.connect(&*args.endpoint).expect("a valid endpoint");
+        for topic in args.topics(index) {
+            socket.subscribe(topic);
+        }
+        OurSub(socket)
+    };
+    let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
+    rig::subscribe(args, open, spawn).await;
+}
+
+/// Publisher and subscriber each have a thread and a runtime, and share only the context.
+fn inproc(context: &Context, args: &Args) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            runtime(args).block_on(subscribers(context, args));
+            rig::stop();
+        });
+        runtime(args).block_on(publisher(context, args));
+    });
+}
+
+/// Connects `--subs` subscribers that nothing is sent to, and says what they were sent all the same.
+async fn idle(context: &Context, args: &Args) {
+    let version = Version { major: 3, minor: args.minor };
+    let mut sockets: Vec<SubSocket> = Vec::new();
+    // One after the other: how a publisher takes a rush is no part of what is measured.
+    for _ in 0..args.subs {
+        let socket = context.sub_socket(SubOptions::new().version(version));
+        socket.subscribe("zzz");
+        socket.connect(&*args.endpoint).expect("a valid endpoint");
+        while socket.stats().peers.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sockets.push(socket);
+    }
+    rig::print("SYNCED");
+    while !rig::stopped() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let leaked: u64 = sockets.iter().map(|socket| socket.stats().filtered).sum();
+    rig::print(&format!(
+        r#"{{"impl":"ours","role":"idle-subs","conns":{},"leaked_bytes":{leaked},"rss_kb":{}}}"#,
+        sockets.len(),
+        rig::resident_kib(),
+    ));
+}

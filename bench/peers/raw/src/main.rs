@@ -1,0 +1,136 @@
+//! The floor of the benchmarks: frames encoded beforehand, a plain tcp connection, and a reader that
+//! only takes frames apart and counts. `--rt std` (the default) blocks its thread, `--rt tokio` is on
+//! a current-thread runtime.
+
+mod frames;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use rig::{Args, END, Group, Mode, Role, Run, SYNC, Tally, Ticker, now, run_ready, sleep};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::frames::{Splitter, frame};
+
+/// One connection, blocking or not.
+enum Wire {
+    Std(TcpStream),
+    Tokio(tokio::net::TcpStream),
+}
+
+impl Wire {
+    fn new(stream: TcpStream, on_tokio: bool) -> Self {
+        stream.set_nodelay(true).expect("a tcp socket");
+        if !on_tokio {
+            return Self::Std(stream);
+        }
+        stream.set_nonblocking(true).expect("a tcp socket");
+        Self::Tokio(tokio::net::TcpStream::from_std(stream).expect("a runtime"))
+    }
+
+    /// Writes everything. That the reader has left is no matter: it has seen the end.
+    async fn write(&mut self, octets: &[u8]) {
+        let _ = match self {
+            Self::Std(stream) => stream.write_all(octets),
+            Self::Tokio(stream) => stream.write_all(octets).await,
+        };
+    }
+
+    async fn read(&mut self, room: &mut [u8]) -> usize {
+        let read = match self {
+            Self::Std(stream) => stream.read(room),
+            Self::Tokio(stream) => stream.read(room).await,
+        };
+        read.expect("the connection stands")
+    }
+}
+
+fn main() {
+    let args = Args::of_peer("raw");
+    let on_tokio = match args.rt.as_deref() {
+        None | Some("std") => false,
+        Some("tokio") => true,
+        Some(other) => panic!("--rt is std or tokio, not {other}"),
+    };
+    let run = async || match args.role {
+        Role::Pub => publisher(&args, on_tokio).await,
+        Role::Sub => subscriber(&args, on_tokio).await,
+        Role::Inproc | Role::IdleSubs => panic!("raw has two roles: pub and sub"),
+    };
+    if on_tokio {
+        rig::runtime(&Args { rt: None, ..args.clone() }).block_on(run());
+    } else {
+        run_ready(run());
+    }
+    std::process::exit(0);
+}
+
+async fn publisher(args: &Args, on_tokio: bool) {
+    let listener = TcpListener::bind(args.address()).expect("the address is free");
+    args.bound();
+    let (stream, _) = listener.accept().expect("a subscriber");
+    let mut wire = Wire::new(stream, on_tokio);
+    while !rig::started() {
+        wire.write(&frame(SYNC)).await;
+        sleep(Duration::from_millis(5)).await;
+    }
+    let published = match args.mode {
+        Mode::Thr => flood(&mut wire, args).await,
+        Mode::Lat => beat(&mut wire, args).await,
+        Mode::Weather | Mode::Idle => panic!("raw has two modes: thr and lat"),
+    };
+    let mut end = END.to_vec();
+    end.extend_from_slice(&published.sent().to_le_bytes());
+    while !rig::stopped() {
+        wire.write(&frame(&end)).await;
+        sleep(Duration::from_millis(10)).await;
+    }
+    published.report(args.name, 0);
+}
+
+/// Writes the same chunk of whole frames again and again.
+async fn flood(wire: &mut Wire, args: &Args) -> rig::Published {
+    let mut body = rig::body(args.size);
+    body[1..9].copy_from_slice(&u64::MAX.to_le_bytes());
+    let frame = frame(&body);
+    let in_chunk = (args.chunk / frame.len()).max(1);
+    let chunk = frame.repeat(in_chunk);
+    let run = Run::begin(args);
+    let mut sent = 0;
+    while sent < args.count && !run.is_late() {
+        let frames = (args.count - sent).min(in_chunk as u64);
+        wire.write(&chunk[..frames as usize * frame.len()]).await;
+        sent += frames;
+    }
+    run.end(sent)
+}
+
+async fn beat(wire: &mut Wire, args: &Args) -> rig::Published {
+    let ticker = Ticker::new(Duration::from_micros(args.interval_us));
+    let mut frame = frame(&rig::body(args.size));
+    let time = frame.len() - args.size + 1;
+    let run = Run::begin(args);
+    for _ in 0..args.count {
+        ticker.tick().await;
+        frame[time..time + 8].copy_from_slice(&now().to_le_bytes());
+        wire.write(&frame).await;
+    }
+    run.end(args.count)
+}
+
+async fn subscriber(args: &Args, on_tokio: bool) {
+    let group = Group::new(args);
+    let mut tally = Tally::new(&group, 0);
+    let stream = TcpStream::connect(args.address()).expect("a publisher");
+    let mut wire = Wire::new(stream, on_tokio);
+    let mut splitter = Splitter::new(args.chunk);
+    while !tally.is_done() {
+        let read = wire.read(splitter.room()).await;
+        if read == 0 {
+            break;
+        }
+        splitter.split(read, &mut tally);
+    }
+    group.report(&[tally]);
+}

@@ -1,0 +1,78 @@
+//! The clock, and what the process has used.
+
+use std::io::Write;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use nix::time::{ClockId, clock_gettime};
+
+/// The nanoseconds of `CLOCK_MONOTONIC`, the same for all processes of the machine.
+#[inline]
+pub fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("Linux has this clock");
+    time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+}
+
+/// What the process has used since it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Seconds of CPU in user mode.
+    pub user: f64,
+    /// Seconds of CPU in the kernel.
+    pub sys: f64,
+    /// Context switches because the process waited.
+    pub voluntary: i64,
+    /// Context switches because another process was let in.
+    pub involuntary: i64,
+    /// The largest resident memory, in KiB.
+    pub peak_kib: i64,
+}
+
+impl Usage {
+    /// Up to now.
+    pub fn now() -> Self {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the process may ask about itself");
+        Self {
+            user: seconds(usage.user_time()),
+            sys: seconds(usage.system_time()),
+            voluntary: usage.voluntary_context_switches(),
+            involuntary: usage.involuntary_context_switches(),
+            // Not the maximum of rusage: that begins with the parent's size at the fork.
+            peak_kib: status_kib("VmHWM:"),
+        }
+    }
+
+    /// What was used after `earlier`. The peak is that of the whole life.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            user: self.user - earlier.user,
+            sys: self.sys - earlier.sys,
+            voluntary: self.voluntary - earlier.voluntary,
+            involuntary: self.involuntary - earlier.involuntary,
+            peak_kib: self.peak_kib,
+        }
+    }
+}
+
+/// The resident memory of the process now, in KiB.
+pub fn resident_kib() -> i64 {
+    status_kib("VmRSS:")
+}
+
+/// Prints one line for the driver, at once.
+pub fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Without a driver there is nobody to tell that it has gone.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn seconds(time: TimeVal) -> f64 {
+    time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
+}
+
+/// A size in `/proc/self/status`, or -1 where there is none.
+fn status_kib(key: &str) -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(-1)
+}
