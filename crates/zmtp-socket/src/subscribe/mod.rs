@@ -121,28 +121,30 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// The next message, if one has arrived.
     pub(crate) fn try_next(&mut self, core: &Subscriber) -> Result<Option<Message>, Closed> {
-        self.next(core, None)
+        match self.next_in_hand(core) {
+            Some(message) => Ok(Some(message)),
+            None => self.next_in_inbox(core, None),
+        }
     }
 
     /// Waits for the next message.
+    #[inline]
     pub(crate) fn poll_next(
         &mut self,
         core: &Subscriber,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Message, Closed>> {
+        if let Some(message) = self.next_in_hand(core) {
+            return Poll::Ready(Ok(message));
+        }
         // A flood must not keep the task's others from running: each batch is paid for.
-        let turn = match self.hand.batch.is_empty() {
-            true => Some(ready!(coop::poll_proceed(cx))),
-            false => None,
-        };
-        let next = match self.next(core, Some(cx)) {
+        let turn = ready!(coop::poll_proceed(cx));
+        let next = match self.next_in_inbox(core, Some(cx)) {
             Ok(Some(message)) => Ok(message),
             Ok(None) => return Poll::Pending,
             Err(closed) => Err(closed),
         };
-        if let Some(turn) = turn {
-            turn.made_progress();
-        }
+        turn.made_progress();
         Poll::Ready(next)
     }
 
@@ -151,19 +153,22 @@ impl Receiver {
         self.hand.batch.len()
     }
 
-    fn next(
+    /// The way of most messages, without a lock.
+    #[inline]
+    fn next_in_hand(&mut self, core: &Subscriber) -> Option<Message> {
+        // Nothing comes out that has been unsubscribed from before it was asked for.
+        if self.narrowed != core.narrowed.load(Ordering::Acquire) {
+            self.filter(core);
+        }
+        self.hand.batch.next()
+    }
+
+    fn next_in_inbox(
         &mut self,
         core: &Subscriber,
         cx: Option<&mut Context<'_>>,
     ) -> Result<Option<Message>, Closed> {
         loop {
-            // Nothing comes out that has been unsubscribed from before it was asked for.
-            if self.narrowed != core.narrowed.load(Ordering::Acquire) {
-                self.filter(core);
-            }
-            if let Some(message) = self.hand.batch.next() {
-                return Ok(Some(message));
-            }
             let mut wake = Vec::new();
             let taken = {
                 let mut inbox = lock(&core.inbox);
@@ -183,6 +188,9 @@ impl Receiver {
                 return Ok(None);
             }
             self.filter(core);
+            if let Some(message) = self.hand.batch.next() {
+                return Ok(Some(message));
+            }
         }
     }
 
@@ -191,7 +199,11 @@ impl Receiver {
     fn filter(&mut self, core: &Subscriber) {
         let wishes = lock(&core.wishes);
         self.narrowed = core.narrowed.load(Ordering::Acquire);
-        let filtered = self.hand.batch.retain(|topic| wishes.filter.lets_in(topic));
+        // Who subscribed to everything need not be asked about each.
+        let filtered = match wishes.filter.lets_in(b"") {
+            true => 0,
+            false => self.hand.batch.retain(|topic| wishes.filter.lets_in(topic)),
+        };
         core.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
     }
 }
