@@ -9,7 +9,7 @@ use crate::Peer;
 pub struct Stats {
     /// Messages that a transport has taken whole.
     pub sent: u64,
-    /// Messages that have arrived and passed the filter's queue; what `recv` gives is at most this.
+    /// Messages that have arrived, those among them that are [filtered](Self::filtered) out too.
     pub received: u64,
     /// Messages lost because a peer that wanted them was at its high-water mark.
     pub dropped: u64,
