@@ -129,8 +129,8 @@ struct Link<C: Core> {
     established: bool,
     flowed: bool,
     paused: bool,
-    /// Writing has failed; what the peer sent before it left can still be read.
-    deaf: bool,
+    /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
+    mute: bool,
     draining: bool,
     peer: Peer,
     core: Arc<C>,
@@ -150,7 +150,7 @@ impl<C: Core> Link<C> {
             established: false,
             flowed: false,
             paused: false,
-            deaf: false,
+            mute: false,
             draining: false,
             peer,
             core,
@@ -220,7 +220,7 @@ impl<C: Core> Link<C> {
 
     /// Nothing is left to write. (That the queue is empty is known from `poll_write`.)
     fn is_drained(&mut self) -> bool {
-        self.deaf || (self.burst.is_empty() && self.connection.output().is_empty())
+        self.mute || (self.burst.is_empty() && self.connection.output().is_empty())
     }
 
     fn now(&self) -> Duration {
@@ -241,7 +241,8 @@ impl<C: Core> Link<C> {
                 return Ok(());
             }
             self.timer = None;
-            self.connection.handle_timeout(self.epoch.elapsed())?;
+            let now = self.now();
+            self.connection.handle_timeout(now)?;
         }
         self.timer = None;
         Ok(())
@@ -276,7 +277,8 @@ impl<C: Core> Link<C> {
         if arrived == room {
             self.read_size = LARGE_READ.min(self.read_size * 2);
         }
-        self.connection.handle_input(self.epoch.elapsed(), arrived);
+        let now = self.now();
+        self.connection.handle_input(now, arrived);
         self.deal(cx)
     }
 
@@ -341,13 +343,13 @@ impl<C: Core> Link<C> {
 
     /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
-        if self.deaf {
+        if self.mute {
             return Ok(Poll::Pending);
         }
         match self.poll_write_once(cx) {
             Poll::Ready(Err(error)) if self.session.is_some() => {
                 debug!(%error, "the peer takes no more");
-                self.deaf = true;
+                self.mute = true;
                 Ok(Poll::Pending)
             }
             Poll::Ready(Err(error)) => Err(error.into()),
