@@ -99,14 +99,19 @@ impl Topics {
     /// Puts the peers that want a message with this first part into `found`, each once.
     pub(crate) fn wanted_by(&mut self, topic: &[u8], found: &mut Vec<usize>) {
         found.clear();
+        let mut matching = self.index.prefixes_of(topic);
+        found.extend(matching.next().into_iter().flatten());
+        // Where one topic matches, and most often it is one, nobody is found twice.
+        let Some(second) = matching.next() else { return };
         self.round += 1;
-        for peers in self.index.prefixes_of(topic) {
-            for &key in peers {
-                let held = &mut self.peers[key];
-                if held.found_in != self.round {
-                    held.found_in = self.round;
-                    found.push(key);
-                }
+        for &key in &*found {
+            self.peers[key].found_in = self.round;
+        }
+        for &key in second.iter().chain(matching.flatten()) {
+            let held = &mut self.peers[key];
+            if held.found_in != self.round {
+                held.found_in = self.round;
+                found.push(key);
             }
         }
     }
