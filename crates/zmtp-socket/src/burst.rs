@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use zmtp_codec::FrameHeader;
 
 /// Slices given to one vectored write.
-const SLICES: usize = 64;
+pub(crate) const SLICES: usize = 64;
 
 /// Encoded messages that a driver has taken from its peer's queue and is writing out, in pieces
 /// that each hold whole messages. It tells when the transport has taken a message's last octet.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
 use zmtp_codec::{Batch, Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
 
-use crate::burst::Burst;
+use crate::burst::{Burst, SLICES};
 use crate::options::Security;
 use crate::shared::Shared;
 use crate::transport::Stream;
@@ -323,8 +323,11 @@ impl<C: Core> Link<C> {
                 self.session = Some(self.core.open(&self.peer, &info));
                 self.established = true;
                 debug!(version = %info.version, "handshake succeeded");
-                let (peer, info) = (&self.peer, Arc::from(info));
-                self.socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
+                let peer = &self.peer;
+                self.socket.events.emit(|| Event::HandshakeSucceeded {
+                    peer: peer.clone(),
+                    info: Arc::from(info),
+                });
             }
             (WireEvent::Credentials(credentials), _) => {
                 let allowed = match &self.socket.options.security {
@@ -370,7 +373,7 @@ impl<C: Core> Link<C> {
                 return self.poll_control(cx);
             }
         }
-        let mut slices = [IoSlice::new(&[]); 64];
+        let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.burst.slices(&mut slices);
         let stream = Pin::new(&mut self.stream);
         let written = ready!(stream.poll_write_vectored(cx, &slices[..count]))?;

@@ -45,9 +45,8 @@ impl Journal {
         if self.octets.capacity() - self.octets.len() >= length {
             return None;
         }
-        self.seal();
         let ended = self.open.block;
-        self.open = Arc::new(Segment { block: ended + 1, octets: OnceLock::new() });
+        self.begin_segment(ended + 1);
         // Takes the memory of an old block again if nobody reads it any more.
         self.octets.reserve(length.max(BLOCK));
         Some((ended, std::mem::take(&mut self.readers)))
@@ -73,10 +72,14 @@ impl Journal {
 
     /// Makes everything appended so far readable.
     pub(super) fn seal(&mut self) {
-        if self.octets.is_empty() {
-            return;
+        if !self.octets.is_empty() {
+            self.begin_segment(self.open.block);
         }
-        let next = Arc::new(Segment { block: self.open.block, octets: OnceLock::new() });
+    }
+
+    /// Seals the open segment, and opens another.
+    fn begin_segment(&mut self, block: u64) {
+        let next = Arc::new(Segment { block, octets: OnceLock::new() });
         let sealed = std::mem::replace(&mut self.open, next);
         // It was open until now, so nothing has been set.
         let _ = sealed.octets.set(self.octets.split().freeze());

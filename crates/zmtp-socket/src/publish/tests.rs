@@ -14,6 +14,7 @@ use zmtp_codec::{Config, Metadata, SocketType, Version};
 use super::journal::BLOCK;
 use super::outbox::{SHORT, TAKE};
 use super::*;
+use crate::burst::SLICES;
 use crate::peer::PeerId;
 use crate::{Endpoint, HighWaterMark};
 
@@ -83,7 +84,7 @@ impl Reader {
             if self.burst.is_empty() && !self.take() {
                 break;
             }
-            let mut slices = [IoSlice::new(&[]); 64];
+            let mut slices = [IoSlice::new(&[]); SLICES];
             let count = self.burst.slices(&mut slices);
             let mut written = 0;
             for slice in &slices[..count] {
@@ -158,7 +159,7 @@ fn dropping_is_announced_once_until_the_peer_has_caught_up() {
 
 /// Addresses and lengths of the pieces that a reader's driver has taken.
 fn pieces(reader: &Reader) -> Vec<(*const u8, usize)> {
-    let mut slices = [IoSlice::new(&[]); 64];
+    let mut slices = [IoSlice::new(&[]); SLICES];
     let count = reader.burst.slices(&mut slices);
     slices[..count].iter().map(|slice| (slice.as_ptr(), slice.len())).collect()
 }
