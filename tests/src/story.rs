@@ -57,29 +57,31 @@ impl Place {
     }
 }
 
-/// Tells a story, a function of a [`Place`], over tcp, ipc and inproc: three tests.
+/// Tells each story, a function of a `Place`, over tcp, ipc and inproc: three tests.
 #[macro_export]
 macro_rules! over_each_transport {
-    ($(async fn $name:ident($place:ident: Place) $story:block)+) => {$(
+    ($($stories:tt)+) => {
+        $crate::over! { [tcp, ipc, inproc] $($stories)+ }
+    };
+}
+
+/// Tells each story, a function of a `Place`, over the transports named: a test for each. There is
+/// a function of that name that makes such a place.
+#[macro_export]
+macro_rules! over {
+    (@tests [$($transport:ident),+]) => {$(
+        #[tokio::test]
+        async fn $transport() {
+            story(Place::$transport()).await;
+        }
+    )+};
+    ($transports:tt $(async fn $name:ident($place:ident: Place) $story:block)+) => {$(
         mod $name {
             use super::*;
 
             async fn story($place: Place) $story
 
-            #[tokio::test]
-            async fn over_tcp() {
-                story(Place::tcp()).await;
-            }
-
-            #[tokio::test]
-            async fn over_ipc() {
-                story(Place::ipc()).await;
-            }
-
-            #[tokio::test]
-            async fn over_inproc() {
-                story(Place::inproc()).await;
-            }
+            $crate::over! { @tests $transports }
         }
     )+};
 }

@@ -7,6 +7,7 @@ use zmtp_socket::{
     Event, Heartbeat, Monitor, PubOptions, PubSocket, Reason, SubOptions, SubSocket, Version,
 };
 use zmtp_tests::libzmq::{Libzmq, meet};
+use zmtp_tests::over;
 use zmtp_tests::story::{Place, event, eventually, gone, receive, receive_text, wanted};
 use zmtp_tests::wiretap::Wiretap;
 
@@ -22,28 +23,7 @@ const PING: &[u8] = b"\x04\x07\x04PING\0\0";
 /// PONG with no context.
 const PONG: &[u8] = b"\x04\x05\x04PONG";
 
-/// Tells each story over tcp and ipc: two tests.
-macro_rules! over_tcp_and_ipc {
-    ($(async fn $name:ident($place:ident: Place) $story:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            async fn story($place: Place) $story
-
-            #[tokio::test]
-            async fn over_tcp() {
-                story(Place::tcp()).await;
-            }
-
-            #[tokio::test]
-            async fn over_ipc() {
-                story(Place::ipc()).await;
-            }
-        }
-    )+};
-}
-
-over_tcp_and_ipc! {
+over! { [tcp, ipc]
     async fn our_subscriber_finds_a_restarted_publisher_of_libzmq(place: Place) {
         let mut subscriber = place.subscriber("10001");
         subscriber.subscribe("10002");

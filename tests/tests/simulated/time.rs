@@ -70,6 +70,15 @@ fn assert_within(delay: Duration, full: Duration) {
     assert!(delay >= full / 2 && delay <= full, "{delay:?} of {full:?}");
 }
 
+/// Why the next connection ends.
+async fn disconnected(monitor: &mut Monitor) -> Reason {
+    event(monitor, |event| match event {
+        Event::Disconnected { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await
+}
+
 #[tokio::test(start_paused = true)]
 async fn attempts_back_off_from_100_ms_to_5_s_and_are_made_when_announced() {
     let (network, context) = world();
@@ -215,11 +224,7 @@ async fn heartbeats_find_a_peer_that_has_fallen_silent() {
     // The server's machine has vanished: nothing more comes, not even an end.
     network.mute();
     let begun = Instant::now();
-    let reason = event(&mut monitor, |event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    })
-    .await;
+    let reason = disconnected(&mut monitor).await;
     assert!(
         matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Heartbeat))),
         "the reason: {reason}"
@@ -257,11 +262,7 @@ async fn a_peer_that_named_a_time_to_live_is_held_to_it() {
     assert_eq!(server.subscriber_count(), 1);
     network.mute();
     let begun = Instant::now();
-    let reason = event(&mut monitor, |event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    })
-    .await;
+    let reason = disconnected(&mut monitor).await;
     assert!(
         matches!(reason, Reason::Protocol(Error::Timeout(Timeout::PeerTtl))),
         "the reason: {reason}"
