@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 
@@ -102,9 +103,12 @@ impl Iterator for Batch {
     fn next(&mut self) -> Option<Message> {
         match &mut self.0 {
             Held::Frames { octets, messages } => {
-                let (more, body) = next_part(octets)?;
+                let (header, body) = next_frame(octets)?;
                 *messages = messages.saturating_sub(1);
-                if more { with_further_parts(body, octets) } else { Some(body.into()) }
+                if header.more {
+                    return multipart(octets);
+                }
+                Some(take_part(octets, body).into())
             }
             Held::Messages(messages) => messages.pop_front(),
         }
@@ -123,25 +127,31 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// Takes the frame at the front: whether another follows, and its body.
+/// The header of the frame at the front, and where the body is.
 #[inline]
-fn next_part(octets: &mut Bytes) -> Option<(bool, Bytes)> {
+fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     let (header, header_len) = FrameHeader::decode(octets).ok()??;
     let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
-    let body = share_or_copy(octets, header_len..end);
-    octets.advance(end.min(octets.len()));
-    Some((header.more, body))
+    Some((header, header_len..end))
+}
+
+/// Takes the frame at the front, whose body is there.
+#[inline]
+fn take_part(octets: &mut Bytes, body: Range<usize>) -> Bytes {
+    let end = body.end.min(octets.len());
+    let part = share_or_copy(octets, body);
+    octets.advance(end);
+    part
 }
 
 #[cold]
-fn with_further_parts(first: Bytes, octets: &mut Bytes) -> Option<Message> {
+fn multipart(octets: &mut Bytes) -> Option<Message> {
     let mut more = true;
-    let further = std::iter::from_fn(|| {
-        let (another, body) = if more { next_part(octets) } else { None }?;
-        more = another;
-        Some(body)
-    });
-    Message::multipart(std::iter::once(first).chain(further))
+    Message::multipart(std::iter::from_fn(|| {
+        let (header, body) = if more { next_frame(octets) } else { None }?;
+        more = header.more;
+        Some(take_part(octets, body))
+    }))
 }
 
 /// The first part of each message.
@@ -149,10 +159,9 @@ fn first_parts(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_first = true;
     std::iter::from_fn(move || {
         loop {
-            let (header, header_len) = FrameHeader::decode(octets).ok()??;
-            let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
-            let part = octets.get(header_len..end)?;
-            octets = octets.get(end..)?;
+            let (header, body) = next_frame(octets)?;
+            let part = octets.get(body.clone())?;
+            octets = octets.get(body.end..)?;
             let starts = std::mem::replace(&mut is_first, !header.more);
             if starts {
                 return Some(part);

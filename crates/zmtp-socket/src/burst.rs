@@ -9,29 +9,33 @@ use zmtp_codec::FrameHeader;
 /// Slices given to one vectored write.
 pub(crate) const SLICES: usize = 64;
 
-/// Encoded messages that a driver has taken from its peer's queue and is writing out, in pieces
-/// that each hold whole messages. It tells when the transport has taken a message's last octet.
+/// Encoded messages that a driver has taken from its peer's queue and is writing out. It tells when
+/// the transport has taken a message's last octet.
 #[derive(Debug, Default)]
 pub(crate) struct Burst {
     pieces: VecDeque<Piece>,
+    /// How many of the next octets belong to the frame that is half gone.
+    torn: usize,
 }
 
+/// Whole frames, but for the last one, which may be continued in the next piece.
 #[derive(Debug)]
 struct Piece {
     /// What the transport has not taken yet.
     octets: Bytes,
     /// Messages whose last octet is among them.
     messages: usize,
-    /// How many of these octets belong to the frame that is half gone.
-    torn: usize,
-    /// A frame with MORE was the last to go whole: its message is still half gone.
+    /// How much of the last frame is in the next piece.
+    continued: usize,
+    /// The frame that is half gone, or went whole last, had MORE: its message is still half gone.
     more: bool,
 }
 
 impl Burst {
-    /// Adds `messages` whole messages.
-    pub(crate) fn push(&mut self, octets: Bytes, messages: usize) {
-        self.pieces.push_back(Piece { octets, messages, torn: 0, more: false });
+    /// Adds octets with the ends of so many messages, and says how many octets of their last frame
+    /// will be in the next piece.
+    pub(crate) fn push(&mut self, octets: Bytes, messages: usize, continued: usize) {
+        self.pieces.push_back(Piece { octets, messages, continued, more: false });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -40,7 +44,7 @@ impl Burst {
 
     /// Whether the next octet continues a frame: nothing else may be written before its end.
     pub(crate) fn is_mid_frame(&self) -> bool {
-        self.pieces.front().is_some_and(|piece| piece.torn > 0)
+        self.torn > 0
     }
 
     /// What to write next, in order.
@@ -58,10 +62,11 @@ impl Burst {
         let mut done = 0;
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.octets.len() {
-                return done + piece.advance(written);
+                return done + piece.advance(written, &mut self.torn);
             }
             written -= piece.octets.len();
             done += piece.messages;
+            self.torn = piece.continued;
             self.pieces.pop_front();
         }
         // An idle peer keeps no memory for its next burst.
@@ -72,21 +77,21 @@ impl Burst {
 
 impl Piece {
     /// Walks over frame headers of our own making to see which messages have gone whole.
-    fn advance(&mut self, mut written: usize) -> usize {
+    fn advance(&mut self, mut written: usize, torn: &mut usize) -> usize {
         let mut done = 0;
         while written > 0 {
-            if self.torn == 0 {
+            if *torn == 0 {
                 let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
-                    unreachable!("pieces are cut between messages that we encoded");
+                    unreachable!("a piece begins with a frame that we encoded, or in one");
                 };
-                self.torn = length + header.size as usize;
+                *torn = length + header.size as usize;
                 self.more = header.more;
             }
-            let step = written.min(self.torn);
+            let step = written.min(*torn);
             self.octets.advance(step);
-            self.torn -= step;
+            *torn -= step;
             written -= step;
-            if self.torn == 0 && !self.more {
+            if *torn == 0 && !self.more {
                 done += 1;
             }
         }
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn a_message_is_done_with_its_last_octet_and_no_sooner() {
         let mut burst = Burst::default();
-        burst.push(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x00"), 2);
+        burst.push(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x00"), 2, 0);
         assert!(!burst.is_mid_frame());
         assert_eq!(burst.advance(2), 0);
         assert!(burst.is_mid_frame());
@@ -155,7 +160,7 @@ mod tests {
                     all.extend_from_slice(&encoded(parts));
                     ends.push(all.len());
                 }
-                burst.push(Bytes::copy_from_slice(&all[start..]), messages.len());
+                burst.push(Bytes::copy_from_slice(&all[start..]), messages.len(), 0);
             }
             let mut written = 0;
             for step in steps {

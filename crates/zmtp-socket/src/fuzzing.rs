@@ -35,7 +35,7 @@ impl PrefixMap {
 
     /// The values of all entries whose key is a prefix of `topic`, the shortest key first.
     pub fn prefixes_of(&self, topic: &[u8]) -> Vec<u32> {
-        self.0.prefixes_of(topic).copied().collect()
+        self.0.prefixes_of(topic).filter_map(|id| self.0.value(id).copied()).collect()
     }
 
     /// The octets on the heap.

@@ -74,6 +74,11 @@ impl<V> PrefixMap<V> {
     }
 
     /// The value of the entry `id`, if it is still there.
+    pub(crate) fn value(&self, id: EntryId) -> Option<&V> {
+        self.nodes.get(id.0 as usize)?.value.as_ref()
+    }
+
+    /// The same, to be changed.
     pub(crate) fn value_mut(&mut self, id: EntryId) -> Option<&mut V> {
         self.nodes.get_mut(id.0 as usize)?.value.as_mut()
     }

@@ -70,7 +70,12 @@ impl PubSocket {
     /// If the future is dropped before it is done, the message has reached nobody; otherwise it is
     /// queued for every peer that accepts it, at one moment for all of them.
     pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        self.socket.core.send(&message.into()).await
+        let message = message.into();
+        match self.socket.core.send_at_once(&message) {
+            Some(sent) => sent,
+            // Few messages come this way: in a box, it does not make the future of all others large.
+            None => Box::pin(self.socket.core.send_later(&message)).await,
+        }
     }
 
     /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a

@@ -1,10 +1,11 @@
 //! The walk down the tree along a topic or a key.
 
-use super::{EntryId, Node, PrefixMap, ROOT, slot::NONE};
+use super::{EntryId, PrefixMap, ROOT, slot::NONE};
 
 impl<V> PrefixMap<V> {
-    /// The values of all entries whose key is a prefix of `topic`, the shortest key first.
-    pub(crate) fn prefixes_of<'a>(&'a self, topic: &'a [u8]) -> impl Iterator<Item = &'a V> + 'a {
+    /// All entries whose key is a prefix of `topic`, the shortest key first.
+    #[inline]
+    pub(crate) fn prefixes_of<'a>(&'a self, topic: &'a [u8]) -> impl Iterator<Item = EntryId> + 'a {
         Prefixes { map: self, place: ROOT, rest: topic }
     }
 
@@ -35,11 +36,11 @@ struct Prefixes<'a, V> {
     rest: &'a [u8],
 }
 
-impl<'a, V> Iterator for Prefixes<'a, V> {
-    type Item = &'a V;
+impl<V> Iterator for Prefixes<'_, V> {
+    type Item = EntryId;
 
     #[inline]
-    fn next(&mut self) -> Option<&'a V> {
+    fn next(&mut self) -> Option<EntryId> {
         let cells = &self.map.cells;
         loop {
             let slot = cells.seek(self.place)?;
@@ -50,11 +51,7 @@ impl<'a, V> Iterator for Prefixes<'a, V> {
             self.rest = rest;
             self.place = rest.first().map_or(NONE, |&octet| cells.child_place(&slot, octet));
             if slot.has_value() {
-                return self
-                    .map
-                    .nodes
-                    .get(slot.id as usize)
-                    .and_then(|Node { value, .. }| value.as_ref());
+                return Some(EntryId(slot.id));
             }
         }
     }

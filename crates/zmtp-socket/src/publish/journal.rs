@@ -11,12 +11,12 @@
 //! A peer's outbox holds ranges of segments. An open segment is still being written; to be read it
 //! is sealed: its octets become immutable, and the block goes on in a new segment.
 
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use zmtp_codec::encode_message;
 
-use super::Outgoing;
+use super::outgoing::parts;
 
 /// Octets of a block. A larger message has a block of its own.
 pub(super) const BLOCK: usize = 64 << 10;
@@ -25,6 +25,8 @@ pub(super) const BLOCK: usize = 64 << 10;
 pub(super) struct Journal {
     /// The octets of the open segment, and behind them the free rest of the block.
     octets: BytesMut,
+    /// The number of the block.
+    block: u64,
     open: Arc<Segment>,
     /// Peers that have ranges in this block.
     readers: Vec<usize>,
@@ -33,31 +35,42 @@ pub(super) struct Journal {
 /// A part of a block: what was written to it between two takes.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
-    /// The number of the block it lies in.
-    pub(super) block: u64,
+    /// The number of the block it lies in, if it lies in one.
+    pub(super) block: Option<u64>,
     octets: OnceLock<Bytes>,
 }
 
 impl Journal {
+    /// Whether `length` octets fit the block.
+    #[inline]
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        self.octets.capacity() - self.octets.len() >= length
+    }
+
     /// Makes sure that `length` octets fit the block. If this ends a block, says which, and which
     /// peers have ranges in it.
     pub(super) fn make_room(&mut self, length: usize) -> Option<(u64, Vec<usize>)> {
-        if self.octets.capacity() - self.octets.len() >= length {
+        if self.has_room(length) {
             return None;
         }
-        let ended = self.open.block;
-        self.begin_segment(ended + 1);
+        let ended = self.block;
+        self.block += 1;
+        self.begin_segment();
         // Takes the memory of an old block again if nobody reads it any more.
         self.octets.reserve(length.max(BLOCK));
         Some((ended, std::mem::take(&mut self.readers)))
     }
 
-    /// Encodes `message`, for which [`make_room`](Self::make_room) has made room, into the open
-    /// segment. Returns where in it.
-    pub(super) fn append(&mut self, message: &Outgoing<'_>) -> Range<usize> {
-        let start = self.octets.len();
-        message.encode(&mut self.octets);
-        start..self.octets.len()
+    /// Encodes a message, for which there is [room](Self::make_room), into the open segment.
+    #[inline]
+    pub(super) fn append(&mut self, first: &[u8], rest: &[Bytes]) {
+        encode_message(parts(first, rest), &mut self.octets);
+    }
+
+    /// Where the open segment ends.
+    #[inline]
+    pub(super) fn end(&self) -> usize {
+        self.octets.len()
     }
 
     /// The segment that is being written.
@@ -73,13 +86,13 @@ impl Journal {
     /// Makes everything appended so far readable.
     pub(super) fn seal(&mut self) {
         if !self.octets.is_empty() {
-            self.begin_segment(self.open.block);
+            self.begin_segment();
         }
     }
 
     /// Seals the open segment, and opens another.
-    fn begin_segment(&mut self, block: u64) {
-        let next = Arc::new(Segment { block, octets: OnceLock::new() });
+    fn begin_segment(&mut self) {
+        let next = Arc::new(Segment { block: Some(self.block), octets: OnceLock::new() });
         let sealed = std::mem::replace(&mut self.open, next);
         // It was open until now, so nothing has been set.
         let _ = sealed.octets.set(self.octets.split().freeze());
@@ -95,8 +108,8 @@ impl Journal {
 
 impl Segment {
     /// A segment outside all blocks.
-    pub(super) fn of(octets: Bytes) -> Self {
-        Self { block: u64::MAX, octets: OnceLock::from(octets) }
+    pub(super) fn apart(octets: Bytes) -> Self {
+        Self { block: None, octets: OnceLock::from(octets) }
     }
 
     /// The octets of a sealed segment; none while it is open.

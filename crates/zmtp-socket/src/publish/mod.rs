@@ -1,9 +1,10 @@
 //! The publishing half: who wants what, and what each peer still has to be sent.
 //!
 //! ```text
-//! send ── topics: who wants it ── journal: encode once ── each peer's outbox ── driver ── stream
+//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox ── driver ── stream
 //! ```
 
+mod booking;
 mod journal;
 mod outbox;
 mod outgoing;
@@ -12,12 +13,13 @@ mod tests;
 mod topics;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, PeerInfo, Subscription, message_len};
 
 pub use outgoing::Outgoing;
 
@@ -25,12 +27,16 @@ use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::monitor::Events;
 use crate::options::Publishing;
+use crate::prefix_map::EntryId;
 use crate::sync::lock;
 use crate::{
-    Closed, Event, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions, WhenFull,
+    Closed, Event, Message, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions,
+    WhenFull,
 };
+use booking::{Booking, Room};
 use journal::Journal;
-use outbox::{Marks, Outbox, Room};
+use outbox::{LARGE, Marks, Outbox, Run, has_large_part};
+use outgoing::parts;
 use topics::Topics;
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
@@ -39,6 +45,11 @@ use topics::Topics;
 const TURN: usize = 8192;
 const SENT: usize = 8;
 const OCTETS_PER_COST: usize = 32;
+
+/// A driver that was woken will spend about so much in its own turn. That the system calls of many
+/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
+const WOKEN: usize = 256;
+const LONGEST_TURN: usize = 4 * TURN;
 
 /// The core of a PUB socket.
 pub(crate) struct Publisher {
@@ -57,10 +68,14 @@ struct State {
     peers: Slab<Subscriber>,
     topics: Topics,
     journal: Journal,
+    /// What has been appended to the journal and stands in no outbox yet.
+    booking: Booking,
     closed: bool,
+    /// What the sender has spent of its turn, and may spend.
     spent: usize,
-    /// The peers that one message is for; kept for its memory.
-    wanted_by: Vec<usize>,
+    turn: usize,
+    /// The topics that one message matches; kept for its memory.
+    matching: Vec<EntryId>,
     /// What peers that are gone have left in the counters.
     gone: Stats,
     undelivered_at_close: usize,
@@ -78,9 +93,11 @@ impl Publisher {
             peers: Slab::new(),
             topics: Topics::new(options.duplicates),
             journal: Journal::default(),
+            booking: Booking::default(),
             closed: false,
             spent: 0,
-            wanted_by: Vec::new(),
+            turn: TURN,
+            matching: Vec::new(),
             gone: Stats::default(),
             undelivered_at_close: 0,
         };
@@ -94,28 +111,22 @@ impl Publisher {
         }
     }
 
-    /// Queues `message` for every peer that wants it, as [`try_send`](Self::try_send) does. Before
-    /// that, gives the runtime's other tasks their turn now and then and, if the socket is to,
-    /// waits for room.
+    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait: for the
+    /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
     #[inline]
-    pub(crate) async fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let turn_is_over = self.take_turn();
-        if !turn_is_over {
-            match self.try_send(message) {
-                Err(SendError::Full) => {}
-                done => return done,
-            }
+    pub(crate) fn send_at_once(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+        if self.turn_is_over.load(Ordering::Relaxed) {
+            return None;
         }
-        // Few messages come this way: in a box, it does not make the future of all others large.
-        Box::pin(self.send_later(message, turn_is_over)).await
+        match self.try_send(message) {
+            Err(SendError::Full) => None,
+            done => Some(done),
+        }
     }
 
-    async fn send_later(
-        &self,
-        message: &Outgoing<'_>,
-        turn_is_over: bool,
-    ) -> Result<(), SendError> {
-        if turn_is_over {
+    /// Waits for what [`send_at_once`](Self::send_at_once) did not, then sends.
+    pub(crate) async fn send_later(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        if self.take_turn() {
             tokio::task::yield_now().await;
         }
         match self.options.when_full {
@@ -146,21 +157,80 @@ impl Publisher {
 
     /// Queues `message` for every peer that wants it and has room or, if the socket is to wait for
     /// room, for all that want it or nobody.
+    #[inline]
     pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let mut state = lock(&self.state);
+        let (first, rest) = message.parts();
+        self.publish(first, rest, message)
+    }
+
+    /// The parts are those of the message. By themselves they come in registers.
+    #[inline(never)]
+    fn publish(
+        &self,
+        first: &[u8],
+        rest: &[Bytes],
+        message: &Outgoing<'_>,
+    ) -> Result<(), SendError> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
         if state.closed {
             return Err(Closed.into());
         }
-        let all = self.options.when_full != WhenFull::DropNew;
-        let wakers = state.publish(message, all, &self.events)?;
-        if state.spent >= TURN {
-            state.spent = 0;
-            self.turn_is_over.store(true, Ordering::Relaxed);
+        state.topics.matching(first, &mut state.matching);
+        if state.matching.is_empty() {
+            state.spent += 1;
+        } else {
+            let length = message_len(parts(first, rest));
+            if !state.goes_on(length) {
+                return self.publish_anew(guard, message, length);
+            }
+            state.book(first, rest, length);
         }
-        drop(state);
+        self.end_turn(state);
+        Ok(())
+    }
+
+    /// Publishes a message that is for other peers than the one before it, or in another block.
+    #[inline(never)]
+    fn publish_anew(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        message: &Outgoing<'_>,
+        length: usize,
+    ) -> Result<(), SendError> {
+        let state = &mut *guard;
+        let all = self.options.when_full != WhenFull::DropNew;
+        let apart = message.shared().filter(|message| has_large_part(message));
+        let room = if apart.is_some() { 0 } else { length };
+        let wakers = state.begin_booking(room, all, &self.events)?;
+        match apart {
+            Some(message) => state.book_apart(message, length),
+            None => {
+                let (first, rest) = message.parts();
+                state.book(first, rest, length);
+            }
+        }
+        state.turn = LONGEST_TURN.min(state.turn + wakers.len() * WOKEN);
+        self.end_turn(state);
+        drop(guard);
         // Outside the lock, which the woken want.
         wakers.into_iter().for_each(Waker::wake);
         Ok(())
+    }
+
+    #[inline]
+    fn end_turn(&self, state: &mut State) {
+        if state.spent >= state.turn {
+            (state.spent, state.turn) = (0, TURN);
+            self.turn_is_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The state, with nothing left that stands in no outbox yet.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        state.settle();
+        state
     }
 
     /// Connected peers with at least one subscription.
@@ -186,7 +256,7 @@ impl Publisher {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let state = lock(&self.state);
+        let state = self.settled();
         let mut stats = state.gone.clone();
         for (key, subscriber) in &state.peers {
             let counts = &subscriber.outbox;
@@ -217,24 +287,79 @@ impl Publishing {
 }
 
 impl State {
-    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
-    /// room keeps the message from everybody.
-    fn publish(
+    /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
+    /// peers that the one before it was for, and they and the block have room for it.
+    #[inline]
+    fn goes_on(&self, length: usize) -> bool {
+        // A large part may be shared in place of being copied.
+        length < LARGE && self.booking.takes(&self.matching) && self.journal.has_room(length)
+    }
+
+    /// Encodes and books a message that [goes on](Self::goes_on).
+    #[inline]
+    fn book(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
+        // Encoded once, and only if somebody takes it.
+        if !self.booking.takers.is_empty() {
+            self.journal.append(first, rest);
+        }
+        if self.booking.add(length) {
+            self.settle();
+            // The next message would be lost: the drivers should have a chance before.
+            self.spent = self.turn;
+        }
+        self.spent += SENT + length / OCTETS_PER_COST;
+    }
+
+    /// Books a message whose large parts are shared in place of being copied.
+    fn book_apart(&mut self, message: &Message, length: usize) {
+        if self.booking.add(length) {
+            self.spent = self.turn;
+        }
+        self.spent += SENT + length / OCTETS_PER_COST;
+        self.give(&Run::of_large(message));
+        self.booking.clear();
+    }
+
+    /// Begins a booking for the peers that want the topics in `matching`. Gives back the wakers of
+    /// drivers that had nothing to do until now. With `all`, a peer without room keeps the message
+    /// from everybody.
+    fn begin_booking(
         &mut self,
-        message: &Outgoing<'_>,
+        length: usize,
         all: bool,
         events: &Events,
     ) -> Result<Vec<Waker>, SendError> {
-        self.topics.wanted_by(message.topic(), &mut self.wanted_by);
-        if self.wanted_by.is_empty() {
-            self.spent += 1;
-            return Ok(Vec::new());
-        }
-        if all && self.awaits_room() {
+        self.settle();
+        let Booking { takers, losers, .. } = &mut self.booking;
+        self.topics.peers_of(&self.matching, takers);
+        let peers = &mut self.peers;
+        losers.extend(takers.extract_if(.., |key| peers[*key].outbox.room().is_none()));
+        if all && !losers.is_empty() {
+            losers.iter().for_each(|key| peers[*key].outbox.await_room());
+            self.booking.clear();
             return Err(SendError::Full);
         }
-        let length = message.encoded_len();
-        self.spent += SENT + length / OCTETS_PER_COST;
+        for &key in &*losers {
+            let Subscriber { outbox, peer } = &mut peers[key];
+            if outbox.begin_dropping() {
+                events.emit(|| Event::Dropping { peer: peer.clone() });
+            }
+        }
+        let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
+        for &key in &*takers {
+            let outbox = &mut peers[key].outbox;
+            room = room.min(outbox.room());
+            wakers.extend(outbox.waker.take());
+        }
+        if !takers.is_empty() {
+            self.begin_block_for(length);
+        }
+        self.booking.begin(&self.matching, self.journal.end(), room);
+        Ok(wakers)
+    }
+
+    /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
+    fn begin_block_for(&mut self, length: usize) {
         if let Some((block, keys)) = self.journal.make_room(length) {
             for key in keys {
                 if let Some(subscriber) = self.peers.get_mut(key) {
@@ -242,41 +367,31 @@ impl State {
                 }
             }
         }
-        let mut wakers = Vec::new();
-        let mut range = None;
-        for &key in &self.wanted_by {
-            let Subscriber { outbox, peer } = &mut self.peers[key];
-            match outbox.room() {
-                Room::Free => {
-                    // Encoded once, and only if somebody takes it.
-                    let range = range.get_or_insert_with(|| self.journal.append(message));
-                    if outbox.push(self.journal.open(), range) {
-                        self.journal.note_reader(key);
-                    }
-                    wakers.extend(outbox.waker.take());
-                    if outbox.is_full() {
-                        // The next message would be lost: its driver should have a chance before.
-                        self.spent = TURN;
-                    }
-                }
-                Room::FirstDropped => events.emit(|| Event::Dropping { peer: peer.clone() }),
-                Room::Dropped => {}
-            }
-        }
-        Ok(wakers)
     }
 
-    /// Whether one of the peers in `wanted_by` is full; it is noted that somebody waits for it.
-    fn awaits_room(&mut self) -> bool {
-        let mut full = false;
-        for &key in &self.wanted_by {
-            let outbox = &mut self.peers[key].outbox;
-            if outbox.is_full() {
-                outbox.await_room();
-                full = true;
+    /// Gives each peer its part of the booking, and ends it.
+    fn settle(&mut self) {
+        if self.booking.messages > 0 {
+            let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
+            let messages = self.booking.messages;
+            self.give(&[Run { segment, range, messages, continued: 0 }]);
+        }
+        self.booking.clear();
+    }
+
+    /// Gives `runs`, which are what is booked, to those who get it.
+    fn give(&mut self, runs: &[Run]) {
+        let Booking { takers, losers, messages, .. } = &self.booking;
+        for &key in takers {
+            for run in runs {
+                if self.peers[key].outbox.push(run) {
+                    self.journal.note_reader(key);
+                }
             }
         }
-        full
+        for &key in losers {
+            self.peers[key].outbox.dropped += *messages as u64;
+        }
     }
 
     /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
@@ -298,7 +413,7 @@ impl Core for Publisher {
 
     fn open(self: &Arc<Self>, peer: &Peer, _info: &PeerInfo) -> PublishSession {
         let outbox = Outbox::new(self.options.marks());
-        let mut state = lock(&self.state);
+        let mut state = self.settled();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
         state.topics.add_peer(key);
         PublishSession { core: self.clone(), peer: peer.clone(), key }
@@ -333,7 +448,7 @@ impl Session for PublishSession {
 
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
         let options = &self.core.options;
-        let mut state = lock(&self.core.state);
+        let mut state = self.core.settled();
         let change = match &subscription {
             Subscription::Subscribe(topic) => {
                 let added = state.topics.subscribe(self.key, topic);
@@ -359,7 +474,7 @@ impl Session for PublishSession {
         _connection: &mut Connection,
         burst: &mut Burst,
     ) -> Poll<()> {
-        let state = &mut *lock(&self.core.state);
+        let state = &mut *self.core.settled();
         let outbox = &mut state.peers[self.key].outbox;
         if outbox.is_empty() {
             if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -373,7 +488,7 @@ impl Session for PublishSession {
     }
 
     fn written(&mut self, messages: usize, octets: usize) {
-        if lock(&self.core.state).peers[self.key].outbox.written(messages, octets) {
+        if self.core.settled().peers[self.key].outbox.written(messages, octets) {
             self.core.room.notify_waiters();
         }
     }
@@ -396,7 +511,7 @@ impl PublishSession {
 
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        let awaited = lock(&self.core.state).remove(self.key);
+        let awaited = self.core.settled().remove(self.key);
         if awaited {
             self.core.room.notify_waiters();
         }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
+use zmtp_codec::FrameHeader;
 
+use super::booking::Room;
 use super::journal::{BLOCK, Segment};
-use crate::HighWaterMark;
 use crate::burst::Burst;
+use crate::{HighWaterMark, Message};
 
 /// Octets that a driver takes at once, about.
 pub(super) const TAKE: usize = 256 << 10;
@@ -17,6 +19,14 @@ pub(super) const TAKE: usize = 256 << 10;
 /// A shorter run is copied when it is taken: a slice of its own would cost more to write, and
 /// would keep its whole block alive for as long as the transport does not take it.
 pub(super) const SHORT: usize = 2 << 10;
+
+/// A part of so many octets is not copied, where it can be shared.
+pub(super) const LARGE: usize = 32 << 10;
+
+/// Whether any part is worth sharing.
+pub(super) fn has_large_part(message: &Message) -> bool {
+    message.parts().iter().any(|part| part.len() >= LARGE)
+}
 
 /// The queue of one peer. A message is in it until the transport has taken its last octet.
 #[derive(Debug)]
@@ -48,23 +58,15 @@ pub(super) struct Marks {
     pub(super) octets: usize,
 }
 
-/// Messages that follow one another in a segment.
-#[derive(Debug)]
-struct Run {
-    segment: Arc<Segment>,
-    range: Range<usize>,
-    messages: usize,
-}
-
-/// Whether an outbox takes one more message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// It does.
-    Free,
-    /// It is at its high-water mark; the message is lost, the first one since it had caught up.
-    FirstDropped,
-    /// It still is.
-    Dropped,
+/// Messages that follow one another in a segment, or a piece of a message with large parts.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) segment: Arc<Segment>,
+    pub(super) range: Range<usize>,
+    /// Messages whose last octet is among these.
+    pub(super) messages: usize,
+    /// How much of the last frame is in the next run.
+    pub(super) continued: usize,
 }
 
 impl Outbox {
@@ -94,11 +96,6 @@ impl Outbox {
         self.runs.is_empty()
     }
 
-    /// At the high-water mark.
-    pub(super) fn is_full(&self) -> bool {
-        self.queued() >= self.marks.messages.get() || self.octets >= self.marks.octets
-    }
-
     /// Notes that a sender waits for room.
     pub(super) fn await_room(&mut self) {
         self.awaited = true;
@@ -109,39 +106,41 @@ impl Outbox {
         self.awaited
     }
 
-    /// Asks for room for one message. If there is none, the message counts as dropped.
-    pub(super) fn room(&mut self) -> Room {
-        if !self.is_full() {
-            return Room::Free;
-        }
-        self.dropped += 1;
-        match std::mem::replace(&mut self.dropping, true) {
-            false => Room::FirstDropped,
-            true => Room::Dropped,
+    /// How much may come before it is full; none if it is.
+    pub(super) fn room(&self) -> Room {
+        Room {
+            messages: self.marks.messages.get().saturating_sub(self.queued()),
+            octets: self.marks.octets.saturating_sub(self.octets),
         }
     }
 
-    /// Adds a message: a range of a segment. Returns whether it is the peer's first in its block.
-    pub(super) fn push(&mut self, segment: &Arc<Segment>, range: &Range<usize>) -> bool {
-        self.waiting += 1;
-        self.octets += range.len();
+    /// From now on the peer loses what it has no room for. Returns whether that is new since it had
+    /// last caught up.
+    pub(super) fn begin_dropping(&mut self) -> bool {
+        !std::mem::replace(&mut self.dropping, true)
+    }
+
+    /// Adds messages. Returns whether they are the peer's first in their block.
+    pub(super) fn push(&mut self, run: &Run) -> bool {
+        self.waiting += run.messages;
+        self.octets += run.range.len();
         if let Some(last) = self.runs.back_mut()
-            && last.is_followed_by(segment, range)
+            && last.is_followed_by(run)
         {
-            last.range.end = range.end;
-            last.messages += 1;
+            last.range.end = run.range.end;
+            last.messages += run.messages;
             return false;
         }
-        self.runs.push_back(Run { segment: segment.clone(), range: range.clone(), messages: 1 });
-        self.block.replace(segment.block) != Some(segment.block)
+        self.runs.push_back(run.clone());
+        let block = run.segment.block;
+        block.is_some() && std::mem::replace(&mut self.block, block) != block
     }
 
     /// Moves messages, oldest first, into `burst`. All segments are sealed.
     pub(super) fn take(&mut self, burst: &mut Burst) {
-        let mut short = BytesMut::new();
-        let mut short_messages = 0;
-        let mut octets = 0;
-        while octets < TAKE {
+        let mut short = Short::default();
+        let (mut octets, mut continued) = (0, 0);
+        while octets < TAKE || continued > 0 {
             let Some(run) = self.runs.pop_front() else {
                 self.runs = VecDeque::new();
                 break;
@@ -149,20 +148,18 @@ impl Outbox {
             self.waiting -= run.messages;
             self.taken += run.messages;
             octets += run.range.len();
-            let slice = run.octets();
-            if slice.len() < SHORT {
-                short.extend_from_slice(&slice);
-                short_messages += run.messages;
+            continued = run.continued;
+            if run.range.len() >= SHORT {
+                short.move_to(burst, 0);
+                burst.push(run.octets(), run.messages, continued);
                 continue;
             }
-            if !short.is_empty() {
-                burst.push(short.split().freeze(), std::mem::take(&mut short_messages));
+            short.add(&run);
+            if continued > 0 {
+                short.move_to(burst, continued);
             }
-            burst.push(slice, run.messages);
         }
-        if !short.is_empty() {
-            burst.push(short.freeze(), short_messages);
-        }
+        short.move_to(burst, 0);
     }
 
     /// Notes what the transport has taken. Returns whether a sender that waits should look again:
@@ -182,7 +179,7 @@ impl Outbox {
     /// Copies what is waiting in the ended `block` if it is little, so that a slow peer does not
     /// keep alive much more than it is to be sent.
     pub(super) fn unpin(&mut self, block: u64) {
-        let in_block = |run: &&Run| run.segment.block == block;
+        let in_block = |run: &&Run| run.segment.block == Some(block);
         let count = self.runs.iter().rev().take_while(in_block).count();
         let first = self.runs.len() - count;
         let octets: usize = self.runs.range(first..).map(|run| run.range.len()).sum();
@@ -195,8 +192,7 @@ impl Outbox {
             copy.extend_from_slice(&run.octets());
             messages += run.messages;
         }
-        let segment = Arc::new(Segment::of(copy.freeze()));
-        self.runs.push_back(Run { segment, range: 0..octets, messages });
+        self.runs.push_back(Run::apart(copy.freeze(), messages, 0));
     }
 }
 
@@ -208,15 +204,64 @@ impl Outbox {
 
     /// Distinct blocks that this queue keeps alive.
     pub(super) fn pinned_blocks(&self) -> usize {
-        let blocks = self.runs.iter().map(|run| run.segment.block);
-        let own = |block: &u64| *block == u64::MAX;
-        blocks.filter(|block| !own(block)).collect::<std::collections::BTreeSet<_>>().len()
+        let blocks = self.runs.iter().filter_map(|run| run.segment.block);
+        blocks.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+/// Short runs, copied together.
+#[derive(Default)]
+struct Short {
+    octets: BytesMut,
+    messages: usize,
+}
+
+impl Short {
+    fn add(&mut self, run: &Run) {
+        self.octets.extend_from_slice(&run.octets());
+        self.messages += run.messages;
+    }
+
+    fn move_to(&mut self, burst: &mut Burst, continued: usize) {
+        if !self.octets.is_empty() {
+            let messages = std::mem::take(&mut self.messages);
+            burst.push(self.octets.split().freeze(), messages, continued);
+        }
     }
 }
 
 impl Run {
-    fn is_followed_by(&self, segment: &Arc<Segment>, range: &Range<usize>) -> bool {
-        self.range.end == range.start && Arc::ptr_eq(&self.segment, segment)
+    /// A run of octets that nothing else is written to.
+    pub(super) fn apart(octets: Bytes, messages: usize, continued: usize) -> Self {
+        let range = 0..octets.len();
+        Self { segment: Arc::new(Segment::apart(octets)), range, messages, continued }
+    }
+
+    /// A message whose large parts are shared, each in a run of its own, and whose others are copied.
+    pub(super) fn of_large(message: &Message) -> Vec<Self> {
+        let mut runs = Vec::new();
+        let mut small = BytesMut::new();
+        for (part, left) in message.parts().iter().zip((0..message.part_count()).rev()) {
+            let header = FrameHeader { more: left > 0, command: false, size: part.len() as u64 };
+            header.encode(&mut small);
+            if part.len() < LARGE {
+                small.extend_from_slice(part);
+            } else {
+                runs.push(Self::apart(small.split().freeze(), 0, part.len()));
+                runs.push(Self::apart(part.clone(), 0, 0));
+            }
+        }
+        if !small.is_empty() {
+            runs.push(Self::apart(small.freeze(), 0, 0));
+        }
+        if let Some(last) = runs.last_mut() {
+            last.messages = 1;
+        }
+        runs
+    }
+
+    fn is_followed_by(&self, next: &Self) -> bool {
+        self.range.end == next.range.start && Arc::ptr_eq(&self.segment, &next.segment)
     }
 
     fn octets(&self) -> Bytes {

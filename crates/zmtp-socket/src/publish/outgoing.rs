@@ -1,7 +1,6 @@
 //! What can be sent.
 
-use bytes::{Bytes, BytesMut};
-use zmtp_codec::{encode_message, message_len};
+use bytes::Bytes;
 
 use crate::Message;
 
@@ -19,36 +18,34 @@ enum Parts<'a> {
 }
 
 impl Outgoing<'_> {
-    /// What subscriptions are matched with: the first part.
-    pub(super) fn topic(&self) -> &[u8] {
-        match self.message() {
-            Ok(message) => message.first(),
-            Err(slice) => slice,
-        }
+    /// The first part, which subscriptions are matched with, and the others.
+    #[inline]
+    pub(super) fn parts(&self) -> (&[u8], &[Bytes]) {
+        let message = match &self.0 {
+            Parts::Slice(slice) => return (slice, &[]),
+            Parts::Borrowed(message) => message,
+            Parts::Owned(message) => message,
+        };
+        (message.first(), message.parts().get(1..).unwrap_or_default())
     }
 
-    /// Octets on the wire.
-    pub(super) fn encoded_len(&self) -> usize {
-        match self.message() {
-            Ok(message) => message.encoded_len(),
-            Err(slice) => message_len([slice]),
-        }
-    }
-
-    pub(super) fn encode(&self, out: &mut BytesMut) {
-        match self.message() {
-            Ok(message) => message.encode(out),
-            Err(slice) => encode_message([slice], out),
-        }
-    }
-
-    fn message(&self) -> Result<&Message, &[u8]> {
+    /// The message, if its octets can be shared in place of being copied.
+    pub(super) fn shared(&self) -> Option<&Message> {
         match &self.0 {
-            Parts::Slice(slice) => Err(slice),
-            Parts::Borrowed(message) => Ok(message),
-            Parts::Owned(message) => Ok(message),
+            Parts::Slice(_) => None,
+            Parts::Borrowed(message) => Some(message),
+            Parts::Owned(message) => Some(message),
         }
     }
+}
+
+/// All parts of a message, in order.
+#[inline]
+pub(super) fn parts<'a>(
+    first: &'a [u8],
+    rest: &'a [Bytes],
+) -> impl Iterator<Item = &'a [u8]> + Clone {
+    std::iter::once(first).chain(rest.iter().map(Bytes::as_ref))
 }
 
 impl<'a> From<&'a [u8]> for Outgoing<'a> {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use zmtp_codec::{Config, Metadata, SocketType, Version};
 
 use super::journal::BLOCK;
-use super::outbox::{SHORT, TAKE};
+use super::outbox::{LARGE, SHORT, TAKE};
 use super::*;
 use crate::burst::SLICES;
 use crate::peer::PeerId;
@@ -165,7 +165,7 @@ fn pieces(reader: &Reader) -> Vec<(*const u8, usize)> {
 }
 
 fn runs(core: &Publisher, reader: &Reader) -> usize {
-    lock(&core.state).peers[reader.session.key].outbox.runs()
+    core.settled().peers[reader.session.key].outbox.runs()
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_peer_is_noted_once_as_a_reader_of_a_block() {
         send(&core, b"x");
         reader.write(usize::MAX);
     }
-    assert_eq!(lock(&core.state).journal.readers(), [reader.session.key]);
+    assert_eq!(core.settled().journal.readers(), [reader.session.key]);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn who_wants_a_good_part_of_a_block_keeps_it_and_who_wants_little_a_copy() {
             // What has been written is in nobody's way when the block ends.
             assert!(!drained.take());
         }
-        let outbox = &lock(&core.state).peers[reader.session.key].outbox;
+        let outbox = &core.settled().peers[reader.session.key].outbox;
         assert_eq!(outbox.pinned_blocks(), pinned, "{part} octets of each block");
     }
 }
@@ -250,7 +250,7 @@ fn a_slow_peer_does_not_keep_whole_blocks_for_one_small_message_of_each() {
         send(&core, &large);
         fast.write(usize::MAX);
     }
-    let state = lock(&core.state);
+    let state = core.settled();
     let pinned = state.peers[slow.session.key].outbox.pinned_blocks();
     assert!(pinned <= 1, "{pinned} blocks for 200 messages of 5 octets");
     drop(state);
@@ -270,6 +270,52 @@ fn a_message_larger_than_a_block_goes_whole_and_in_its_place() {
     }
     reader.write(usize::MAX);
     assert!(reader.received == expected);
+}
+
+#[test]
+fn large_parts_of_a_message_are_shared_and_the_rest_goes_in_its_place() {
+    let core = publisher(10);
+    let mut readers = [Reader::new(&core, ""), Reader::new(&core, "a")];
+    let message = Message::multipart([
+        Bytes::from_static(b"a"),
+        Bytes::from(vec![1; LARGE]),
+        Bytes::from_static(b"b"),
+        Bytes::from(vec![2; LARGE - 1]),
+    ]);
+    let message = message.expect("there are parts");
+    send(&core, b"before");
+    core.try_send(&Outgoing::from(&message)).expect("the socket is open");
+    send(&core, b"after");
+    let mut expected = BytesMut::new();
+    message.encode(&mut expected);
+    for reader in &mut readers {
+        assert!(reader.take());
+        let large = pieces(reader).into_iter().filter(|(_, length)| *length >= LARGE);
+        let large: Vec<_> = large.map(|(at, _)| at).collect();
+        assert_eq!(large[0], message.parts()[1].as_ptr(), "the octets are the sender's");
+        assert!(large.len() == 2 && large[1] != message.parts()[3].as_ptr(), "a copy");
+        // In the middle of a shared part nothing else may be written.
+        let ahead = if reader.session.key == 0 { 8 } else { 0 };
+        assert_eq!(reader.write(ahead + 3 + 9 + 100), usize::from(ahead > 0));
+        assert!(reader.burst.is_mid_frame());
+        reader.write(usize::MAX);
+        assert!(!reader.burst.is_mid_frame());
+    }
+    assert!(readers[1].received[..expected.len()] == expected);
+    assert!(readers[0].received.ends_with(&[&expected[..], b"\x00\x05after"].concat()));
+    assert_eq!(core.stats().sent, 5);
+}
+
+#[test]
+fn messages_for_the_same_peers_are_booked_once() {
+    let core = publisher(1000);
+    let _readers = [Reader::new(&core, "a"), Reader::new(&core, "a")];
+    (0..100).for_each(|_| send(&core, b"a"));
+    let state = lock(&core.state);
+    assert_eq!((state.booking.messages, &state.booking.takers[..]), (100, &[0, 1][..]));
+    assert!(state.peers.iter().all(|(_, peer)| peer.outbox.is_empty()));
+    drop(state);
+    assert_eq!(core.stats().queued, 200);
 }
 
 #[test]
@@ -366,6 +412,15 @@ fn a_message_that_one_peer_has_no_room_for_goes_to_nobody() {
     assert_eq!(core.stats().dropped, 0);
 }
 
+/// As `PubSocket::send` does.
+async fn send_waiting(core: &Publisher, body: &'static str) -> Result<(), SendError> {
+    let message = Outgoing::from(body);
+    match core.send_at_once(&message) {
+        Some(sent) => sent,
+        None => core.send_later(&message).await,
+    }
+}
+
 /// A `send` that has begun: polled when told to.
 struct Sending<'a> {
     future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
@@ -374,7 +429,7 @@ struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     fn new(core: &'a Publisher, body: &'static str) -> Self {
-        let future = Box::pin(async move { core.send(&Outgoing::from(body)).await });
+        let future = Box::pin(async move { send_waiting(core, body).await });
         Self { future, woken: Arc::default() }
     }
 
@@ -478,26 +533,42 @@ async fn a_wait_can_have_an_end() {
     let _reader = Reader::new(&core, "");
     send(&core, b"1");
     let begun = tokio::time::Instant::now();
-    assert_eq!(core.send(&Outgoing::from("2")).await, Err(SendError::Full));
+    assert_eq!(send_waiting(&core, "2").await, Err(SendError::Full));
     assert_eq!(begun.elapsed(), time);
     assert_eq!(core.stats().queued, 1);
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Send { topic: usize, length: usize },
-    Write { reader: usize, octets: usize },
+    /// A message of one part, or with a second one of so many octets; copied or shared.
+    Send {
+        topic: usize,
+        length: usize,
+        second: Option<usize>,
+        shared: bool,
+    },
+    Write {
+        reader: usize,
+        octets: usize,
+    },
+    /// Looking at the counters settles what is booked.
+    Look,
 }
 
 const TOPICS: [&str; 3] = ["", "a", "ab"];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let length = prop_oneof![8 => 0usize..40, 2 => 200usize..5000, 1 => 60_000usize..90_000];
+    let second = proptest::option::weighted(0.3, prop_oneof![0usize..40, LARGE - 1..LARGE + 2]);
     let octets = prop_oneof![4 => 1usize..60, 2 => 100usize..10_000, 1 => Just(usize::MAX)];
+    let send = (0..TOPICS.len(), length, second, any::<bool>());
     proptest::collection::vec(
         prop_oneof![
-            3 => (0..TOPICS.len(), length).prop_map(|(topic, length)| Step::Send { topic, length }),
-            1 => (0..TOPICS.len(), octets).prop_map(|(reader, octets)| Step::Write { reader, octets }),
+            6 => send.prop_map(|(topic, length, second, shared)| {
+                Step::Send { topic, length, second, shared }
+            }),
+            1 => Just(Step::Look),
+            2 => (0..TOPICS.len(), octets).prop_map(|(reader, octets)| Step::Write { reader, octets }),
         ],
         0..150,
     )
@@ -517,16 +588,23 @@ proptest! {
         let mut models = TOPICS.map(|_| Model::default());
         for (number, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Send { topic, length } => {
-                    let mut body = TOPICS[topic].as_bytes().to_vec();
-                    body.extend((0..length).map(|at| (at * 7 + number) as u8 | 0x80));
-                    send(&core, &body);
+                Step::Send { topic, length, second, shared } => {
+                    let octets = |length| (0..length).map(|at| (at * 7 + number) as u8 | 0x80);
+                    let body: Vec<u8> = TOPICS[topic].bytes().chain(octets(length)).collect();
+                    let parts = std::iter::once(body.clone()).chain(second.map(|l| octets(l).collect()));
+                    let message = Message::multipart(parts).expect("there are parts");
+                    match shared || second.is_some() {
+                        true => core.try_send(&Outgoing::from(&message)).expect("the socket is open"),
+                        false => send(&core, &body),
+                    }
                     for (model, topic) in models.iter_mut().zip(TOPICS) {
                         if body.starts_with(topic.as_bytes()) {
-                            model.send(&body, limit.get());
+                            model.send(&message, limit.get());
                         }
                     }
+                    continue;
                 }
+                Step::Look => {}
                 Step::Write { reader, octets } => {
                     let done = readers[reader].write(octets);
                     prop_assert_eq!(done, models[reader].write(octets));
@@ -555,13 +633,13 @@ struct Model {
 }
 
 impl Model {
-    fn send(&mut self, body: &[u8], limit: usize) {
+    fn send(&mut self, message: &Message, limit: usize) {
         if self.queue.len() == limit {
             self.dropped += 1;
             return;
         }
         let mut octets = BytesMut::new();
-        zmtp_codec::encode_message([body], &mut octets);
+        message.encode(&mut octets);
         self.queue.push_back(octets.to_vec());
     }
 

@@ -13,7 +13,7 @@ pub(crate) struct Topics {
     /// What each peer holds, by its key.
     peers: Vec<Held>,
     duplicates: Duplicates,
-    /// The number of the message being matched.
+    /// The number of the search for peers.
     round: u64,
     subscribed_peers: usize,
 }
@@ -21,13 +21,19 @@ pub(crate) struct Topics {
 /// The subscriptions of one peer.
 #[derive(Default)]
 struct Held {
-    /// How often each topic was subscribed to and not cancelled.
-    topics: HashMap<EntryId, usize>,
+    topics: HashMap<EntryId, Subscribed>,
     /// Octets of all these topics.
     octets: usize,
-    /// The last message this peer was found to want: it gets one copy, however many of its topics
+    /// The last search in which this peer was found: it gets one copy, however many of its topics
     /// match.
     found_in: u64,
+}
+
+struct Subscribed {
+    /// How often the topic was subscribed to and not cancelled.
+    count: usize,
+    /// The peer's place among those that subscribed to the topic.
+    place: usize,
 }
 
 impl Topics {
@@ -52,8 +58,8 @@ impl Topics {
     pub(crate) fn remove_peer(&mut self, key: usize) {
         let held = std::mem::take(&mut self.peers[key]);
         self.subscribed_peers -= usize::from(!held.topics.is_empty());
-        for entry in held.topics.into_keys() {
-            self.give_up(key, entry);
+        for (entry, Subscribed { place, .. }) in held.topics {
+            self.give_up(entry, place);
         }
     }
 
@@ -62,18 +68,18 @@ impl Topics {
         let (entry, peers) = self.index.entry(topic);
         let held = &mut self.peers[key];
         match held.topics.entry(entry) {
-            Entry::Vacant(place) => {
-                place.insert(1);
+            Entry::Vacant(vacant) => {
+                vacant.insert(Subscribed { count: 1, place: peers.len() });
                 peers.push(key);
                 held.octets += topic.len();
                 self.subscribed_peers += usize::from(held.topics.len() == 1);
                 true
             }
-            Entry::Occupied(mut count) => {
+            Entry::Occupied(mut subscribed) => {
                 if self.duplicates == Duplicates::Counted {
                     // RFC 23, Subscriptions: the same topic may be subscribed to repeatedly, and
                     // each takes a CANCEL of its own.
-                    *count.get_mut() += 1;
+                    subscribed.get_mut().count += 1;
                 }
                 false
             }
@@ -84,34 +90,39 @@ impl Topics {
     pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> bool {
         let held = &mut self.peers[key];
         let Some(entry) = self.index.find(topic) else { return false };
-        let Some(count) = held.topics.get_mut(&entry) else { return false };
-        *count -= 1;
-        if *count > 0 {
+        let Some(subscribed) = held.topics.get_mut(&entry) else { return false };
+        subscribed.count -= 1;
+        if subscribed.count > 0 {
             return false;
         }
+        let place = subscribed.place;
         held.topics.remove(&entry);
         held.octets -= topic.len();
         self.subscribed_peers -= usize::from(held.topics.is_empty());
-        self.give_up(key, entry);
+        self.give_up(entry, place);
         true
     }
 
-    /// Puts the peers that want a message with this first part into `found`, each once.
-    pub(crate) fn wanted_by(&mut self, topic: &[u8], found: &mut Vec<usize>) {
+    /// Puts the topics that match a message with this first part into `matching`. Where they are
+    /// the same for two messages, and nobody subscribed or cancelled between them, so are the peers
+    /// that want them.
+    #[inline]
+    pub(crate) fn matching(&self, topic: &[u8], matching: &mut Vec<EntryId>) {
+        matching.clear();
+        matching.extend(self.index.prefixes_of(topic));
+    }
+
+    /// The peers that subscribed to any of these topics, each once.
+    pub(crate) fn peers_of(&mut self, matching: &[EntryId], found: &mut Vec<usize>) {
         found.clear();
-        let mut matching = self.index.prefixes_of(topic);
-        found.extend(matching.next().into_iter().flatten());
-        // Where one topic matches, and most often it is one, nobody is found twice.
-        let Some(second) = matching.next() else { return };
         self.round += 1;
-        for &key in &*found {
-            self.peers[key].found_in = self.round;
-        }
-        for &key in second.iter().chain(matching.flatten()) {
-            let held = &mut self.peers[key];
-            if held.found_in != self.round {
-                held.found_in = self.round;
-                found.push(key);
+        for entry in matching {
+            for &key in self.index.value(*entry).into_iter().flatten() {
+                let held = &mut self.peers[key];
+                if held.found_in != self.round {
+                    held.found_in = self.round;
+                    found.push(key);
+                }
             }
         }
     }
@@ -132,10 +143,15 @@ impl Topics {
         self.subscribed_peers
     }
 
-    fn give_up(&mut self, key: usize, entry: EntryId) {
+    /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
+    /// so that a crowd that leaves is not searched through for each of it.
+    fn give_up(&mut self, entry: EntryId, place: usize) {
         let Some(peers) = self.index.value_mut(entry) else { return };
-        peers.retain(|peer| *peer != key);
-        if peers.is_empty() {
+        peers.swap_remove(place);
+        if let Some(moved) = peers.get(place) {
+            let subscribed = self.peers[*moved].topics.get_mut(&entry);
+            subscribed.expect("a peer of a topic holds it").place = place;
+        } else if peers.is_empty() {
             self.index.remove(entry);
         }
     }
@@ -148,8 +164,9 @@ mod tests {
     use super::*;
 
     fn wanted(topics: &mut Topics, topic: &[u8]) -> Vec<usize> {
-        let mut found = Vec::new();
-        topics.wanted_by(topic, &mut found);
+        let (mut matching, mut found) = (Vec::new(), Vec::new());
+        topics.matching(topic, &mut matching);
+        topics.peers_of(&matching, &mut found);
         found.sort_unstable();
         found
     }

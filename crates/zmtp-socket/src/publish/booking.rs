@@ -1,0 +1,84 @@
+//! Messages that go to the same peers one after the other: written down once for all of them.
+//!
+//! What a message costs does then not grow with the peers that want it. The booking is *settled*,
+//! each peer's outbox is given its part, before anything else looks at an outbox or changes one.
+
+use std::ops::Range;
+
+use crate::prefix_map::EntryId;
+
+/// Consecutive messages of the open segment, and whom they are for.
+#[derive(Debug, Default)]
+pub(super) struct Booking {
+    /// The topics that match each of them; none if there is no booking.
+    topics: Vec<EntryId>,
+    /// Who gets them.
+    pub(super) takers: Vec<usize>,
+    /// Who would get them, and has no room.
+    pub(super) losers: Vec<usize>,
+    pub(super) messages: usize,
+    /// Where they are in the open segment.
+    pub(super) range: Range<usize>,
+    room: Room,
+}
+
+/// How much fits into a queue before it is full, or into the fullest of several.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Room {
+    pub(super) messages: usize,
+    /// The message that exceeds it still fits.
+    pub(super) octets: usize,
+}
+
+impl Booking {
+    /// Whether a message that `topics` match would be for the same peers, and all of them have room.
+    #[inline]
+    pub(super) fn takes(&self, topics: &[EntryId]) -> bool {
+        // Nearly always it is one topic: spared a call of `memcmp`.
+        match (&*self.topics, topics) {
+            ([ours], [theirs]) => ours == theirs,
+            (ours, theirs) => ours == theirs,
+        }
+    }
+
+    /// Begins with the next message, which will be at `start`, for the peers in `takers` and `losers`.
+    pub(super) fn begin(&mut self, topics: &[EntryId], start: usize, room: Room) {
+        self.topics.extend_from_slice(topics);
+        self.range = start..start;
+        self.room = room;
+    }
+
+    /// Adds a message of so many octets. Returns whether it filled a queue, so that the booking must
+    /// be settled.
+    #[inline]
+    pub(super) fn add(&mut self, length: usize) -> bool {
+        self.messages += 1;
+        if self.takers.is_empty() {
+            return false;
+        }
+        self.range.end += length;
+        self.room.messages -= 1;
+        self.room.octets = self.room.octets.saturating_sub(length);
+        self.room.is_none()
+    }
+
+    /// Forgets everything but the memory.
+    pub(super) fn clear(&mut self) {
+        self.topics.clear();
+        self.takers.clear();
+        self.losers.clear();
+        self.messages = 0;
+    }
+}
+
+impl Room {
+    pub(super) const UNLIMITED: Self = Self { messages: usize::MAX, octets: usize::MAX };
+
+    pub(super) fn is_none(self) -> bool {
+        self.messages == 0 || self.octets == 0
+    }
+
+    pub(super) fn min(self, other: Self) -> Self {
+        Self { messages: self.messages.min(other.messages), octets: self.octets.min(other.octets) }
+    }
+}
