@@ -32,7 +32,13 @@ class Peer:
 PEERS = {
     "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True),
     "ours-multi": Peer("peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True),
+    "ours-sndbuf": Peer(
+        "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False
+    ),
     "raw": Peer("peer-raw", "raw tcp", slow="--rt tokio", floor=True, ipc=False),
+    "raw-sndbuf": Peer(
+        "peer-raw", "raw tcp, SO_SNDBUF 256 KiB", both="--sndbuf 262144", slow="--rt tokio", floor=True, ipc=False
+    ),
     "libzmq-bp": Peer("peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True),
     "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, inproc=True),
     "omq": Peer("peer-omq", "omq-tokio, blocking", pub="--nodrop", sub="--hwm 1000", inproc=True),

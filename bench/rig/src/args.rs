@@ -58,6 +58,10 @@ pub struct Args {
     /// Octets of a write or read buffer, where the peer sizes it.
     #[arg(long, default_value_t = 65536)]
     pub chunk: usize,
+    /// Octets of the publisher's send buffer in the system (`SO_SNDBUF`), where the peer sets it; 0
+    /// leaves it to the system.
+    #[arg(long, default_value_t = 0)]
+    pub sndbuf: u32,
     /// The minor version of ZMTP that idle subscribers announce.
     #[arg(long, default_value_t = 0)]
     pub minor: u8,

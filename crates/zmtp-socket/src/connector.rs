@@ -56,7 +56,7 @@ fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
 
 /// Dials once and, if somebody is there, runs the connection to its end.
 async fn attempt<C: Core>(door: &Door, core: &Arc<C>, socket: &Arc<Shared>) -> End {
-    let dial = dial(&door.endpoint, &socket.networks);
+    let dial = dial(&door.endpoint, &socket.networks, socket.options.tcp);
     let dialled = tokio::select! {
         biased;
         () = socket.drain.cancelled() => return not_made(Reason::Stopped),

@@ -39,7 +39,8 @@ impl<C: Core> Socket<C> {
         let endpoint = endpoint.into_endpoint()?;
         self.shared.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks).await;
+        let Shared { networks, options, .. } = &*self.shared;
+        let bound = Listener::bind(&endpoint, networks, options.tcp).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
         let door = self.shared.new_door(endpoint.clone());

@@ -1,7 +1,10 @@
 //! Options whose effect is seen from outside: limits on what a peer may send, and what we announce.
 
 use zmtp_codec::{Error, ProtocolError};
-use zmtp_socket::{Event, Limits, Message, Monitor, PubOptions, Reason, SubOptions, Version};
+use zmtp_socket::{
+    Event, HighWaterMark, Limits, Message, Monitor, PubOptions, PubSocket, Reason, SubOptions,
+    SubSocket, Version,
+};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
 
@@ -126,4 +129,49 @@ async fn options_that_cannot_work_are_found_at_bind_and_connect() {
     let client = place.context.sub_socket(SubOptions::new().plain_client("a", long));
     let error = client.connect(&*place.endpoint).unwrap_err();
     assert!(error.to_string().contains("256"), "{error}");
+}
+
+#[tokio::test]
+async fn what_no_buffer_of_the_system_takes_stays_in_the_publishers_queue() {
+    const SMALL: u32 = 4 << 10;
+    // As much as Linux grants, unless it was told to grant less.
+    const LARGE: u32 = 208 << 10;
+    for publisher_binds in [true, false] {
+        for (send, receive) in [(LARGE, SMALL), (SMALL, LARGE)] {
+            let cramped = publish_to_nobody_awake(SMALL, SMALL, publisher_binds).await;
+            let roomy = publish_to_nobody_awake(send, receive, publisher_binds).await;
+            let queued = |(publisher, _): &(PubSocket, SubSocket)| publisher.stats().queued;
+            eventually("all to be on its way", || queued(&roomy) == 0).await;
+            // It was sent to first, and would have been empty before.
+            assert!(queued(&cramped) > 0, "binds: {publisher_binds}, roomy: {send}, {receive}");
+        }
+    }
+}
+
+/// A publisher with this send buffer that has just sent 128 KiB, and its subscriber with this
+/// receive buffer, which does not receive.
+async fn publish_to_nobody_awake(
+    send_buffer: u32,
+    receive_buffer: u32,
+    publisher_binds: bool,
+) -> (PubSocket, SubSocket) {
+    let place = Place::tcp();
+    let options = PubOptions::new().send_buffer(send_buffer);
+    let publisher = place.context.pub_socket(options);
+    let mark = HighWaterMark::messages(1);
+    let options = SubOptions::new().receive_buffer(receive_buffer).receive_hwm(mark);
+    let subscriber = place.context.sub_socket(options);
+    subscriber.subscribe("");
+    if publisher_binds {
+        publisher.bind(&*place.endpoint).await.unwrap();
+        subscriber.connect(&*place.endpoint).unwrap();
+    } else {
+        subscriber.bind(&*place.endpoint).await.unwrap();
+        publisher.connect(&*place.endpoint).unwrap();
+    }
+    wanted(&publisher, "").await;
+    for _ in 0..16 {
+        publisher.send(&[7; 8 << 10]).await.unwrap();
+    }
+    (publisher, subscriber)
 }

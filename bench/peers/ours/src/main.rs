@@ -52,6 +52,9 @@ async fn publisher(context: &Context, args: &Args) {
         0 => options.send_hwm(HighWaterMark::UNLIMITED).send_hwm_octets(usize::MAX),
         count => options.send_hwm(HighWaterMark::messages(count as usize)),
     };
+    if args.sndbuf != 0 {
+        options = options.send_buffer(args.sndbuf);
+    }
     let socket = context.pub_socket(options);
     socket.bind(&*args.endpoint).await.expect("the endpoint is free");
     args.bound();

@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rig::{Args, END, Group, Mode, Role, Run, SYNC, Tally, Ticker, now, run_ready, sleep};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::frames::{Splitter, frame};
@@ -68,6 +69,11 @@ fn main() {
 
 async fn publisher(args: &Args, on_tokio: bool) {
     let listener = TcpListener::bind(args.address()).expect("the address is free");
+    if args.sndbuf != 0 {
+        // What is accepted has the listener's.
+        let listener = SockRef::from(&listener);
+        listener.set_send_buffer_size(args.sndbuf as usize).expect("a tcp socket");
+    }
     args.bound();
     let (stream, _) = listener.accept().expect("a subscriber");
     let mut wire = Wire::new(stream, on_tokio);

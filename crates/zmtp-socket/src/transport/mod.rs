@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::Endpoint;
+use crate::options::TcpOptions;
 use hub::Hub;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
@@ -73,10 +74,11 @@ impl Listener {
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
+        options: TcpOptions,
     ) -> io::Result<(Self, Endpoint)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                let (listener, endpoint) = tcp::bind(host, *port).await?;
+                let (listener, endpoint) = tcp::bind(host, *port, options).await?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
@@ -104,9 +106,13 @@ impl Listener {
 }
 
 /// Connects to `endpoint` once. Names are looked up anew. Cancel-safe.
-pub(crate) async fn dial(endpoint: &Endpoint, networks: &Networks) -> io::Result<Connected> {
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    networks: &Networks,
+    options: TcpOptions,
+) -> io::Result<Connected> {
     match endpoint {
-        Endpoint::Tcp { host, port } => tcp::dial(host, *port).await,
+        Endpoint::Tcp { host, port } => tcp::dial(host, *port, options).await,
         Endpoint::Ipc(address) => ipc::dial(address).await,
         Endpoint::Inproc(name) => networks.inproc.dial(name).await,
         #[cfg(feature = "simulation")]
