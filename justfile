@@ -27,6 +27,10 @@ fuzz seconds="20":
 interop:
     cargo run --release -p weather-demo --features libzmq -- interop
 
+# Whether one operation needs more instructions than before (needs valgrind); --accept renews the table.
+instructions *args:
+    bench/instructions/count.py {{args}}
+
 # Which changes to the code no test notices (needs cargo-mutants).
 mutants *args:
     cargo mutants --workspace {{args}}

@@ -1,12 +1,12 @@
 //! Messages to octets and back, without any I/O.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use zmtp_codec::{Config, Connection, Event, Message, SocketType};
+use micro::wire::in_traffic;
+use zmtp_codec::{Connection, Event, Message};
 
 const SIZES: [usize; 5] = [16, 64, 1024, 16_384, 1 << 20];
 
@@ -60,22 +60,4 @@ fn messages(subscriber: &mut Connection, wire: &Bytes) -> usize {
         }
     }
     count
-}
-
-/// A subscriber whose handshake is over.
-fn in_traffic() -> Connection {
-    let mut publisher = Connection::new(Arc::new(Config::new(SocketType::Pub)));
-    let mut subscriber = Connection::new(Arc::new(Config::new(SocketType::Sub)));
-    while !subscriber.is_traffic() {
-        for side in [false, true] {
-            let (from, to) = if side {
-                (&mut publisher, &mut subscriber)
-            } else {
-                (&mut subscriber, &mut publisher)
-            };
-            to.receive(Duration::ZERO, &from.output().split());
-            while to.poll_event(Duration::ZERO).expect("the peer keeps the rules").is_some() {}
-        }
-    }
-    subscriber
 }

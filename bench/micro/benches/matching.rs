@@ -3,6 +3,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use micro::topics::{drawn, long_topic, zipcode};
 use zmtp_socket::fuzzing::PrefixMap;
 
 const COUNTS: [u32; 5] = [1, 100, 10_000, 100_000, 1_000_000];
@@ -36,39 +37,34 @@ fn long_topics(bencher: Bencher, count: u32) {
 fn unwanted(bencher: Bencher, count: u32) {
     let index = index(count, zipcode);
     // Like one that is subscribed to, up to the fourth octet.
-    let messages = drawn(count, |number| format!("{}x", &zipcode(number)[..4]));
-    look_up(bencher, &index, &messages, |wanting| wanting.is_empty());
+    let messages = messages(count, |number| format!("{}x", &zipcode(number)[..4]));
+    look_up(bencher, &index, &messages, |wanting| wanting == 0);
 }
 
 fn walk(bencher: Bencher, count: u32, topic: fn(u32) -> String) {
     let index = index(count, topic);
-    let messages = drawn(count, topic);
-    look_up(bencher, &index, &messages, |wanting| !wanting.is_empty());
+    let messages = messages(count, topic);
+    look_up(bencher, &index, &messages, |wanting| wanting > 0);
 }
 
 fn look_up(
     bencher: Bencher,
     index: &PrefixMap,
     messages: &[Vec<u8>],
-    is_right: impl Fn(&[u32]) -> bool,
+    is_right: impl Fn(usize) -> bool,
 ) {
     let mut batches = messages.chunks_exact(BATCH).cycle();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         for message in batches.next().expect("a cycle") {
-            assert!(is_right(&index.prefixes_of(black_box(message))));
+            assert!(is_right(index.prefixes_of(black_box(message)).count()));
         }
     });
 }
 
 /// Messages about topics drawn at random: no cache and no branch predictor is to know what comes.
-fn drawn(count: u32, topic: impl Fn(u32) -> String) -> Vec<Vec<u8>> {
-    let mut state = 1_u32;
-    let mut draw = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let number = (u64::from(state) * u64::from(count)) >> 32;
-        format!("{} 27 33", topic(number as u32)).into_bytes()
-    };
-    (0..64 * BATCH).map(|_| draw()).collect()
+fn messages(count: u32, topic: impl Fn(u32) -> String) -> Vec<Vec<u8>> {
+    let message = |number| format!("{} 27 33", topic(number)).into_bytes();
+    drawn(count).map(message).take(64 * BATCH).collect()
 }
 
 fn index(count: u32, topic: fn(u32) -> String) -> PrefixMap {
@@ -81,19 +77,4 @@ fn index(count: u32, topic: fn(u32) -> String) -> PrefixMap {
 
 fn memory(count: u32, topic: fn(u32) -> String) -> f64 {
     index(count, topic).memory() as f64 / f64::from(count)
-}
-
-/// All of five digits first, as the weather has them, in no order; then longer ones.
-fn zipcode(number: u32) -> String {
-    let spread = (u64::from(number % 100_000) * 7919 + 10_000) % 100_000;
-    match number / 100_000 {
-        0 => format!("{spread:05}"),
-        more => format!("{spread:05}{more:02}"),
-    }
-}
-
-fn long_topic(number: u32) -> String {
-    let (continent, city) = (number % 7, number / 7 % 5000);
-    let rest = "temperature".get(..(number % 12) as usize).unwrap_or_default();
-    format!("weather/station-{continent}/{city:05}/{number:07}{rest}")
 }

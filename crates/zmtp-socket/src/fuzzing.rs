@@ -34,8 +34,8 @@ impl PrefixMap {
     }
 
     /// The values of all entries whose key is a prefix of `topic`, the shortest key first.
-    pub fn prefixes_of(&self, topic: &[u8]) -> Vec<u32> {
-        self.0.prefixes_of(topic).filter_map(|id| self.0.value(id).copied()).collect()
+    pub fn prefixes_of<'a>(&'a self, topic: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+        self.0.prefixes_of(topic).filter_map(|id| self.0.value(id).copied())
     }
 
     /// The octets on the heap.

@@ -71,7 +71,7 @@ pub fn topics(data: &[u8]) {
 fn compare(map: &PrefixMap, model: &BTreeMap<Vec<u8>, (EntryId, u32)>, topic: &[u8]) {
     let prefixes = (0..=topic.len()).filter_map(|len| model.get(&topic[..len]));
     let expected: Vec<_> = prefixes.map(|(_, value)| *value).collect();
-    assert_eq!(map.prefixes_of(topic), expected);
+    assert_eq!(map.prefixes_of(topic).collect::<Vec<_>>(), expected);
     for (key, (id, _)) in model.iter().take(8) {
         assert_eq!(map.find(key), Some(*id));
         assert_eq!(map.key(*id), *key);

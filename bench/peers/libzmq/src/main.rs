@@ -1,10 +1,7 @@
 //! The benchmark peer of libzmq.
 
-mod ffi;
-
+use libzmq::{Context, Message, Poll, Socket, SocketOption};
 use rig::{Args, Group, Publisher, Role, Tally, publish, run_ready};
-
-use crate::ffi::{Context, Message, Poll, Socket, SocketOption};
 
 /// Messages of one socket in a row, when others may be waiting.
 const TURN: usize = 256;
@@ -72,7 +69,7 @@ fn open(context: Context, args: &Args, index: usize) -> Socket {
 }
 
 fn receive(socket: &Socket, tally: &mut Tally) {
-    let mut message = Message::new();
+    let mut message = Message::default();
     while !tally.is_done() {
         if let Some(body) = socket.receive(&mut message, true) {
             tally.message(body);
@@ -81,7 +78,7 @@ fn receive(socket: &Socket, tally: &mut Tally) {
 }
 
 fn receive_in_turn(sockets: &[Socket], tallies: &mut [Tally]) {
-    let mut message = Message::new();
+    let mut message = Message::default();
     let mut poll = Poll::new(sockets);
     while !tallies.iter().all(Tally::is_done) {
         poll.wait();

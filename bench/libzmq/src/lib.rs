@@ -1,7 +1,7 @@
 //! As much of libzmq's interface as the benchmarks need. The `zmq` crate would do, but for its older
 //! libzmq and for `ZMQ_XPUB_NODROP`.
 
-use std::ffi::{CString, c_char, c_int, c_long, c_short, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_void};
 
 const PUB: c_int = 1;
 const SUB: c_int = 2;
@@ -13,16 +13,20 @@ const MAX_SOCKETS: c_int = 2;
 /// The socket options that are used.
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
-pub(crate) enum SocketOption {
+pub enum SocketOption {
+    /// Milliseconds that what is unsent outlives the socket.
     Linger = 17,
+    /// Messages queued for each peer; 0 is no limit.
     SendHwm = 23,
+    /// Messages queued from each peer; 0 is no limit.
     ReceiveHwm = 24,
+    /// Whether a full queue makes `send` wait.
     XpubNodrop = 69,
 }
 
 /// A context, which lives as long as the process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Context(*mut c_void);
+pub struct Context(*mut c_void);
 
 #[expect(unsafe_code, reason = "libzmq: contexts may be used by any thread")]
 unsafe impl Send for Context {}
@@ -31,20 +35,24 @@ unsafe impl Sync for Context {}
 
 /// A socket, which lives as long as the process.
 #[derive(Debug)]
-pub(crate) struct Socket(*mut c_void);
+pub struct Socket(*mut c_void);
 
 #[expect(unsafe_code, reason = "libzmq: a socket may be moved to another thread")]
 unsafe impl Send for Socket {}
 
 /// Room for one received message.
-pub(crate) struct Message(ZmqMsg);
+#[derive(Debug)]
+pub struct Message(ZmqMsg);
 
 /// Sockets to wait for.
-pub(crate) struct Poll(Vec<PollItem>);
+#[derive(Debug)]
+pub struct Poll(Vec<PollItem>);
 
+#[derive(Debug)]
 #[repr(C, align(8))]
 struct ZmqMsg([u8; 64]);
 
+#[derive(Debug)]
 #[repr(C)]
 struct PollItem {
     socket: *mut c_void,
@@ -63,6 +71,7 @@ unsafe extern "C" {
     fn zmq_ctx_set(context: *mut c_void, option: c_int, value: c_int) -> c_int;
     fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void;
     fn zmq_setsockopt(s: *mut c_void, option: c_int, value: *const c_void, n: usize) -> c_int;
+    fn zmq_getsockopt(s: *mut c_void, option: c_int, value: *mut c_void, n: *mut usize) -> c_int;
     fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int;
     fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int;
     fn zmq_send(socket: *mut c_void, body: *const c_void, n: usize, flags: c_int) -> c_int;
@@ -74,8 +83,9 @@ unsafe extern "C" {
 }
 
 impl Context {
+    /// A context with so many threads for I/O, and room for many sockets.
     #[expect(unsafe_code, reason = "a new context, with options of plain numbers")]
-    pub(crate) fn new(io_threads: usize) -> Self {
+    pub fn new(io_threads: usize) -> Self {
         let context = unsafe { zmq_ctx_new() };
         assert!(!context.is_null());
         for (option, value) in [(IO_THREADS, io_threads as c_int), (MAX_SOCKETS, 20_000)] {
@@ -84,11 +94,13 @@ impl Context {
         Self(context)
     }
 
-    pub(crate) fn publisher(self) -> Socket {
+    /// A PUB socket.
+    pub fn publisher(self) -> Socket {
         self.socket(PUB)
     }
 
-    pub(crate) fn subscriber(self) -> Socket {
+    /// A SUB socket.
+    pub fn subscriber(self) -> Socket {
         self.socket(SUB)
     }
 
@@ -101,44 +113,72 @@ impl Context {
 }
 
 impl Socket {
+    /// Sets an option.
     #[expect(unsafe_code, reason = "the value is an int that outlives the call")]
-    pub(crate) fn set(&self, option: SocketOption, value: i32) {
+    pub fn set(&self, option: SocketOption, value: i32) {
         let set = unsafe {
             zmq_setsockopt(self.0, option as c_int, (&raw const value).cast(), size_of::<c_int>())
         };
         assert_eq!(set, 0, "{option:?}");
     }
 
+    /// Subscribes to what begins with `topic`.
     #[expect(unsafe_code, reason = "the topic is given with its length and outlives the call")]
-    pub(crate) fn subscribe(&self, topic: &str) {
+    pub fn subscribe(&self, topic: &str) {
         const SUBSCRIBE: c_int = 6;
         let set = unsafe { zmq_setsockopt(self.0, SUBSCRIBE, topic.as_ptr().cast(), topic.len()) };
         assert_eq!(set, 0, "subscribe");
     }
 
+    /// Binds; panics where it cannot.
     #[expect(unsafe_code, reason = "the endpoint is a C string that outlives the call")]
-    pub(crate) fn bind(&self, endpoint: &str) {
+    pub fn bind(&self, endpoint: &str) {
         let text = CString::new(endpoint).expect("no octet 0");
         assert_eq!(unsafe { zmq_bind(self.0, text.as_ptr()) }, 0, "bind {endpoint}");
     }
 
+    /// Connects.
     #[expect(unsafe_code, reason = "the endpoint is a C string that outlives the call")]
-    pub(crate) fn connect(&self, endpoint: &str) {
+    pub fn connect(&self, endpoint: &str) {
         let text = CString::new(endpoint).expect("no octet 0");
         assert_eq!(unsafe { zmq_connect(self.0, text.as_ptr()) }, 0, "connect {endpoint}");
     }
 
+    /// Sends a message of one part.
     #[expect(unsafe_code, reason = "the body is given with its length and copied by the call")]
     #[inline]
-    pub(crate) fn send(&self, body: &[u8]) {
+    pub fn send(&self, body: &[u8]) {
         let sent = unsafe { zmq_send(self.0, body.as_ptr().cast(), body.len(), 0) };
         assert!(sent >= 0, "send");
+    }
+
+    /// Does now what the I/O threads have left for the caller's: a PUB takes all subscriptions that have
+    /// come. `send` does so too, but only now and then.
+    #[expect(unsafe_code, reason = "the value is an int that outlives the call")]
+    pub fn handle_commands(&self) {
+        const EVENTS: c_int = 15;
+        let (mut events, mut n) = (0 as c_int, size_of::<c_int>());
+        let got = unsafe { zmq_getsockopt(self.0, EVENTS, (&raw mut events).cast(), &raw mut n) };
+        assert_eq!(got, 0, "events");
+    }
+
+    /// The endpoint that was bound last, its port spelt out.
+    #[expect(unsafe_code, reason = "libzmq writes no more than fits, with an octet 0 behind it")]
+    pub fn last_endpoint(&self) -> String {
+        const LAST_ENDPOINT: c_int = 32;
+        let mut text = [0_u8; 256];
+        let mut n = text.len();
+        let got =
+            unsafe { zmq_getsockopt(self.0, LAST_ENDPOINT, text.as_mut_ptr().cast(), &raw mut n) };
+        assert_eq!(got, 0, "last endpoint");
+        let text = CStr::from_bytes_until_nul(&text).expect("libzmq ends it");
+        text.to_string_lossy().into_owned()
     }
 
     /// The next message; `None` if it would have to be waited for and is not to be.
     #[expect(unsafe_code, reason = "the message keeps its octets until it is received into again")]
     #[inline]
-    pub(crate) fn receive<'a>(&self, message: &'a mut Message, wait: bool) -> Option<&'a [u8]> {
+    pub fn receive<'a>(&self, message: &'a mut Message, wait: bool) -> Option<&'a [u8]> {
         let message = &raw mut message.0;
         let flags = if wait { 0 } else { DONTWAIT };
         unsafe {
@@ -151,9 +191,9 @@ impl Socket {
     }
 }
 
-impl Message {
+impl Default for Message {
     #[expect(unsafe_code, reason = "libzmq makes an empty message of the room")]
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         let mut message = ZmqMsg([0; 64]);
         unsafe { zmq_msg_init(&raw mut message) };
         Self(message)
@@ -161,7 +201,8 @@ impl Message {
 }
 
 impl Poll {
-    pub(crate) fn new(sockets: &[Socket]) -> Self {
+    /// Waits for what can be read from any of these, which have to stay.
+    pub fn new(sockets: &[Socket]) -> Self {
         let item =
             |socket: &Socket| PollItem { socket: socket.0, fd: 0, events: POLLIN, revents: 0 };
         Self(sockets.iter().map(item).collect())
@@ -169,16 +210,17 @@ impl Poll {
 
     /// Waits until one of the sockets can be read.
     #[expect(unsafe_code, reason = "the sockets live as long as the process")]
-    pub(crate) fn wait(&mut self) {
+    pub fn wait(&mut self) {
         unsafe { zmq_poll(self.0.as_mut_ptr(), self.0.len() as c_int, -1) };
     }
 
-    pub(crate) fn is_ready(&self, index: usize) -> bool {
+    /// Whether this socket can be read, as the last wait found.
+    pub fn is_ready(&self, index: usize) -> bool {
         self.0[index].revents & POLLIN != 0
     }
 
     /// Waits for this socket no more.
-    pub(crate) fn leave(&mut self, index: usize) {
+    pub fn leave(&mut self, index: usize) {
         self.0[index].events = 0;
     }
 }

@@ -1,0 +1,191 @@
+//! Scenarios whose instructions `count.py` counts. `instructions` lists them; `instructions NAME` runs
+//! one, and prints how many operations [`measured`] has done.
+//!
+//! Nothing here depends on the time. Maps seeded at random do take another number of steps in each
+//! run, but not in what is measured.
+
+use std::hint::black_box;
+use std::process::exit;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use micro::scene::{BATCH, BODY, Scene};
+use micro::topics::{drawn, zipcode};
+use micro::wire::in_traffic;
+use zmtp_codec::{Connection, Event, Message};
+use zmtp_socket::fuzzing::PrefixMap;
+
+/// Rounds before any is counted: queues and buffers grow to their size in them.
+const WARM_UP: usize = 4;
+const ROUNDS: usize = 4;
+
+const ZIPCODES: u32 = 10_000;
+
+/// The name of a scenario, and what runs it and returns the number of operations.
+type Scenario = (&'static str, fn() -> usize);
+
+const SCENARIOS: [Scenario; 12] = [
+    ("encode, 64 B", || encode(64)),
+    ("encode, 16 KiB", || encode(16 << 10)),
+    ("decode one by one, 64 B", || decode(one_by_one)),
+    ("decode in batches, 64 B", || decode(in_batches)),
+    ("look up, 10,000 zipcodes, wanted", || look_up(zipcode)),
+    ("look up, 10,000 zipcodes, unwanted", || look_up(unwanted)),
+    ("try_send, 64 B, no subscriber", || try_send(0, BATCH)),
+    ("try_send, 64 B, 1 subscriber", || try_send(1, BATCH)),
+    ("try_send, 64 B, 32 subscribers", || try_send(32, BATCH)),
+    // Valgrind takes its time: fewer messages will do.
+    ("try_send, 64 B, 1000 subscribers", || try_send(1000, BATCH / 8)),
+    ("try_recv, 64 B", try_recv),
+    ("subscribe and cancel, 10,000 zipcodes", change),
+];
+
+fn main() {
+    let Some(name) = std::env::args().nth(1) else {
+        SCENARIOS.iter().for_each(|(name, _)| println!("{name}"));
+        return;
+    };
+    let Some((_, run)) = SCENARIOS.iter().find(|(it, _)| *it == name) else {
+        eprintln!("there is no scenario {name}");
+        exit(2);
+    };
+    println!("{}", run());
+}
+
+/// What is done in here is counted, and nothing else: `count.py` names this function to callgrind.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut()) {
+    work();
+    // So that the call before is no jump, which would leave this function before its work is done.
+    black_box(());
+}
+
+/// Measures rounds of so many operations each, and gives back the number of all of them.
+fn rounds<S>(
+    operations: usize,
+    state: &mut S,
+    prepare: impl Fn(&mut S),
+    work: impl Fn(&mut S),
+) -> usize {
+    for _ in 0..WARM_UP {
+        prepare(state);
+        work(state);
+    }
+    for _ in 0..ROUNDS {
+        prepare(state);
+        measured(&mut || work(state));
+    }
+    ROUNDS * operations
+}
+
+fn encode(size: usize) -> usize {
+    let message = Message::from(vec![b'd'; size]);
+    let mut out = BytesMut::with_capacity(BATCH * message.encoded_len());
+    rounds(BATCH, &mut out, BytesMut::clear, |out| {
+        for _ in 0..BATCH {
+            black_box(&message).encode(out);
+        }
+    })
+}
+
+/// Messages that have come with one read.
+fn decode(take_out: fn(&mut Connection) -> usize) -> usize {
+    let message = Message::from(&BODY[..]);
+    let mut wire = BytesMut::new();
+    (0..BATCH).for_each(|_| message.encode(&mut wire));
+    let wire: Bytes = wire.freeze();
+    rounds(
+        BATCH,
+        &mut in_traffic(),
+        |_| (),
+        |connection| {
+            connection.receive(Duration::ZERO, &wire);
+            assert_eq!(take_out(connection), BATCH);
+        },
+    )
+}
+
+fn one_by_one(connection: &mut Connection) -> usize {
+    let mut count = 0;
+    while let Some(event) = connection.poll_event(Duration::ZERO).expect("a message") {
+        assert!(matches!(black_box(event), Event::Message(_)));
+        count += 1;
+    }
+    count
+}
+
+fn in_batches(connection: &mut Connection) -> usize {
+    let mut count = 0;
+    while let Some(batch) = connection.poll_batch(BATCH) {
+        for message in batch {
+            black_box(message);
+            count += 1;
+        }
+    }
+    count
+}
+
+fn look_up(topic: fn(u32) -> String) -> usize {
+    let messages: Vec<_> =
+        drawn(ZIPCODES).map(|number| format!("{} 27 33", topic(number))).take(16 * BATCH).collect();
+    rounds(
+        messages.len(),
+        &mut zipcodes(),
+        |_| (),
+        |index| {
+            for message in &messages {
+                black_box(index.prefixes_of(message.as_bytes()).count());
+            }
+        },
+    )
+}
+
+/// Like one that is subscribed to, up to the fourth octet.
+fn unwanted(number: u32) -> String {
+    format!("{}x", &zipcode(number)[..4])
+}
+
+fn change() -> usize {
+    let topics: Vec<_> = drawn(ZIPCODES).map(zipcode).take(4 * BATCH).collect();
+    rounds(
+        topics.len(),
+        &mut zipcodes(),
+        |_| (),
+        |index| {
+            for topic in &topics {
+                let id = index.find(topic.as_bytes()).expect("it was subscribed to");
+                index.remove(id);
+                index.insert(topic.as_bytes(), 1);
+            }
+        },
+    )
+}
+
+fn zipcodes() -> PrefixMap {
+    let mut index = PrefixMap::default();
+    for number in 0..ZIPCODES {
+        index.insert(zipcode(number).as_bytes(), number);
+    }
+    index
+}
+
+/// What the caller of `send` pays: drivers run between the rounds only.
+fn try_send(subscribers: usize, messages: usize) -> usize {
+    let mut scene = Scene::new(subscribers);
+    let operations = rounds(messages, &mut scene, Scene::drain, |scene| {
+        for _ in 0..messages {
+            scene.publisher.try_send(black_box(&BODY)).expect("the socket is open");
+        }
+    });
+    let lost = scene.publisher.stats().dropped;
+    assert_eq!(lost, 0, "what is dropped costs less than what is queued");
+    operations
+}
+
+fn try_recv() -> usize {
+    rounds(BATCH, &mut Scene::new(1), Scene::fill, |scene| {
+        for _ in 0..BATCH {
+            black_box(scene.subscribers[0].try_recv()).expect("a message has arrived");
+        }
+    })
+}

@@ -1,1 +1,0 @@
-//! Microbenchmarks: `cargo bench -p micro`. They are in `benches/`.
