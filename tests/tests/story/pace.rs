@@ -1,5 +1,8 @@
 //! Fast and slow: what waits, what is lost, and what is never lost.
 
+use std::sync::mpsc;
+
+use tokio::runtime::Builder;
 use zmtp_socket::{Event, HighWaterMark, PubOptions, PubSocket, Stats, SubOptions, SubSocket};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
@@ -241,4 +244,46 @@ async fn settled(server: &PubSocket) {
         still == 25
     })
     .await;
+}
+
+/// The system has two megabytes for a client that was not running: its driver must not take them all
+/// before anybody can receive.
+#[test]
+fn who_receives_gets_a_turn_while_a_flood_arrives() {
+    const BODY: usize = 32 << 10;
+    const COUNT: usize = 64;
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (here, there) = (runtime(), runtime());
+    let server = PubSocket::new();
+    let endpoint = there.block_on(server.bind("tcp://127.0.0.1:*")).unwrap();
+    let mut client = SubSocket::with_options(SubOptions::new().receive_buffer(4 << 20));
+    client.subscribe("");
+    here.block_on(async { client.connect(&endpoint) }).unwrap();
+    let ((is_wanted, wants), (stopped, stops)) = (mpsc::channel(), mpsc::channel());
+    std::thread::scope(|scope| {
+        let server = &server;
+        let publishing = scope.spawn(move || {
+            there.block_on(async {
+                wanted(server, "").await;
+                is_wanted.send(()).unwrap();
+                stops.recv().unwrap();
+                for _ in 0..COUNT {
+                    server.send(&vec![0; BODY]).await.unwrap();
+                }
+                eventually("all in the system", || server.stats().queued == 0).await;
+            });
+        });
+        here.block_on(eventually("the subscription", || wants.try_recv().is_ok()));
+        stopped.send(()).unwrap();
+        publishing.join().unwrap();
+    });
+    here.block_on(async {
+        let (mut received, mut most) = (0, 0);
+        while received < COUNT {
+            tokio::task::yield_now().await;
+            most = most.max(client.stats().queued);
+            received += std::iter::from_fn(|| client.try_recv().ok()).count();
+        }
+        assert!(most as usize <= COUNT / 3, "{most} of {COUNT} at once");
+    });
 }

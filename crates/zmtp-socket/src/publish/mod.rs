@@ -44,7 +44,7 @@ use topics::Topics;
 /// the turn.
 const TURN: usize = 8192;
 const SENT: usize = 8;
-const OCTETS_PER_COST: usize = 32;
+const OCTETS_PER_COST: usize = 16;
 
 /// A driver that was woken will spend about so much in its own turn. That the system calls of many
 /// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use super::{Connected, Stream};
@@ -11,6 +12,12 @@ use crate::{Endpoint, Host};
 
 /// Connections that the system keeps for us until they are accepted.
 const BACKLOG: u32 = 1024;
+
+/// Octets that the system takes of us before it can send them. Its buffer grows to megabytes, most of
+/// them acknowledged late or waiting for their turn; what waits is better off in our queue, where it
+/// counts, and where it is not copied out of the processor's cache and back. What has been sent, and
+/// with it the throughput of a long line, is not limited by this.
+const UNSENT: u32 = 256 << 10;
 
 pub(super) async fn bind(
     host: &Host,
@@ -77,10 +84,15 @@ fn is_own_echo(stream: &TcpStream) -> bool {
 }
 
 fn connected(stream: TcpStream, address: SocketAddr) -> Connected {
-    // We write whole bursts: there is nothing to wait for before a segment goes out. On a connection
-    // that has ended already this may fail, as its first use will.
-    let _ended = stream.set_nodelay(true);
+    // On a connection that has ended already these may fail, as its first use will.
+    let _ended = tune(&stream);
     (Stream::Tcp(stream), address.to_string())
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    // We write whole bursts: there is nothing to wait for before a segment goes out.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)
 }
 
 async fn addresses(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -114,7 +126,6 @@ fn no_such_interface(error: io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use socket2::SockRef;
 
     use super::*;
 
@@ -147,6 +158,23 @@ mod tests {
         let dialled = dial(&host, port, connected).await.unwrap();
         let accepted = accept(&listener).await.unwrap();
         [Buffers::of(&accepted), Buffers::of(&dialled)]
+    }
+
+    #[tokio::test]
+    async fn the_system_is_given_no_more_than_it_is_about_to_send() {
+        let options = TcpOptions::default();
+        let (listener, Endpoint::Tcp { host, port }) =
+            bind(&Host::Ip(Ipv4Addr::LOCALHOST.into()), 0, options).await.unwrap()
+        else {
+            panic!("a tcp endpoint")
+        };
+        let dialled = dial(&host, port, options).await.unwrap();
+        let accepted = accept(&listener).await.unwrap();
+        for (stream, _) in [dialled, accepted] {
+            let Stream::Tcp(stream) = stream else { panic!("a tcp stream") };
+            assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().unwrap(), UNSENT);
+            assert!(stream.nodelay().unwrap());
+        }
     }
 
     #[tokio::test]
