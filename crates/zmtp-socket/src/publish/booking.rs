@@ -10,7 +10,7 @@ use crate::prefix_map::EntryId;
 /// Consecutive messages of the open segment, and whom they are for.
 #[derive(Debug, Default)]
 pub(super) struct Booking {
-    /// The topics that match each of them; none if there is no booking.
+    /// The topics that match the last of them; none if there is no booking.
     topics: Vec<EntryId>,
     /// Who gets them.
     pub(super) takers: Vec<usize>,
@@ -41,9 +41,19 @@ impl Booking {
         }
     }
 
-    /// Begins with the next message, which will be at `start`, for the peers in `takers` and `losers`.
-    pub(super) fn begin(&mut self, topics: &[EntryId], start: usize, room: Room) {
+    /// Whether all of these peers, and nobody else, have got or will get what is booked.
+    pub(super) fn is_for(&self, peers: &[usize]) -> bool {
+        self.messages > 0 && self.losers.is_empty() && self.takers == peers
+    }
+
+    /// Says which topics match the next message.
+    pub(super) fn set_topics(&mut self, topics: &[EntryId]) {
+        self.topics.clear();
         self.topics.extend_from_slice(topics);
+    }
+
+    /// Begins with the next message, which will be at `start`, for the peers in `takers` and `losers`.
+    pub(super) fn begin(&mut self, start: usize, room: Room) {
         self.range = start..start;
         self.room = room;
     }

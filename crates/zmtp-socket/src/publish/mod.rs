@@ -74,8 +74,9 @@ struct State {
     /// What the sender has spent of its turn, and may spend.
     spent: usize,
     turn: usize,
-    /// The topics that one message matches; kept for its memory.
+    /// The topics that one message matches, and the peers that want them; kept for their memory.
     matching: Vec<EntryId>,
+    wanted_by: Vec<usize>,
     /// What peers that are gone have left in the counters.
     gone: Stats,
     undelivered_at_close: usize,
@@ -98,6 +99,7 @@ impl Publisher {
             spent: 0,
             turn: TURN,
             matching: Vec::new(),
+            wanted_by: Vec::new(),
             gone: Stats::default(),
             undelivered_at_close: 0,
         };
@@ -201,15 +203,20 @@ impl Publisher {
         let state = &mut *guard;
         let all = self.options.when_full != WhenFull::DropNew;
         let apart = message.shared().filter(|message| has_large_part(message));
-        let room = if apart.is_some() { 0 } else { length };
-        let wakers = state.begin_booking(room, all, &self.events)?;
-        match apart {
-            Some(message) => state.book_apart(message, length),
+        let wakers = match apart {
+            Some(message) => {
+                state.settle();
+                let wakers = state.book_anew(0, all, &self.events)?;
+                state.book_apart(message, length);
+                wakers
+            }
             None => {
+                let wakers = state.book_anew(length, all, &self.events)?;
                 let (first, rest) = message.parts();
                 state.book(first, rest, length);
+                wakers
             }
-        }
+        };
         state.turn = LONGEST_TURN.min(state.turn + wakers.len() * WOKEN);
         self.end_turn(state);
         drop(guard);
@@ -320,41 +327,46 @@ impl State {
         self.booking.clear();
     }
 
-    /// Begins a booking for the peers that want the topics in `matching`. Gives back the wakers of
-    /// drivers that had nothing to do until now. With `all`, a peer without room keeps the message
-    /// from everybody.
-    fn begin_booking(
+    /// Goes on with the booking for other topics, if the same peers want them, or begins another.
+    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
+    /// room keeps the message from everybody.
+    fn book_anew(
         &mut self,
         length: usize,
         all: bool,
         events: &Events,
     ) -> Result<Vec<Waker>, SendError> {
+        self.topics.peers_of(&self.matching, &mut self.wanted_by);
+        if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
+            self.booking.set_topics(&self.matching);
+            return Ok(Vec::new());
+        }
         self.settle();
-        let Booking { takers, losers, .. } = &mut self.booking;
-        self.topics.peers_of(&self.matching, takers);
-        let peers = &mut self.peers;
-        losers.extend(takers.extract_if(.., |key| peers[*key].outbox.room().is_none()));
-        if all && !losers.is_empty() {
-            losers.iter().for_each(|key| peers[*key].outbox.await_room());
-            self.booking.clear();
+        let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
+        let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
+        self.booking.losers.extend(wanted_by.extract_if(.., is_full));
+        if all && !self.booking.losers.is_empty() {
+            self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
             return Err(SendError::Full);
         }
-        for &key in &*losers {
+        for &key in &self.booking.losers {
             let Subscriber { outbox, peer } = &mut peers[key];
             if outbox.begin_dropping() {
                 events.emit(|| Event::Dropping { peer: peer.clone() });
             }
         }
         let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
-        for &key in &*takers {
+        for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
             room = room.min(outbox.room());
             wakers.extend(outbox.waker.take());
         }
-        if !takers.is_empty() {
+        std::mem::swap(&mut self.booking.takers, wanted_by);
+        if !self.booking.takers.is_empty() {
             self.begin_block_for(length);
         }
-        self.booking.begin(&self.matching, self.journal.end(), room);
+        self.booking.set_topics(&self.matching);
+        self.booking.begin(self.journal.end(), room);
         Ok(wakers)
     }
 
