@@ -18,7 +18,7 @@ mod walk;
 use std::fmt;
 
 use cells::{Cells, LABEL_MAX};
-use slot::{NONE, Slot};
+use slot::{NONE, Slot, VACANT};
 
 /// A map from octet strings to values of type `V`, to be asked which keys begin a topic.
 pub(crate) struct PrefixMap<V> {
@@ -101,20 +101,18 @@ impl<V> PrefixMap<V> {
     fn node_of(&mut self, key: &[u8]) -> (u32, Option<u32>) {
         if self.nodes.is_empty() {
             let root = self.new_node(NONE);
-            let slot = self.lay(root, false, &[], &[]);
             let place = self.cells.allocate(1);
-            self.seat(place, slot);
+            self.seat(place, &Slot::new(root));
         }
         let (mut place, mut rest) = (ROOT, key);
         loop {
             let slot = self.cells.slot(place);
-            let common = self.cells.common_len(&slot, rest);
-            rest = &rest[common..];
-            if common < slot.label_len() {
+            let Some(below) = self.cells.strip_label(&slot, rest) else {
+                let common = self.cells.common_len(&slot, rest);
                 let upper = self.split(place, common);
-                let id = if rest.is_empty() { upper } else { self.append(upper, rest) };
-                return (id, Some(slot.id));
-            }
+                return (self.append(upper, &rest[common..]), Some(slot.id));
+            };
+            rest = below;
             let Some(&octet) = rest.first() else { return (slot.id, None) };
             let child = self.cells.child_place(&slot, octet);
             if self.cells.seek(child).is_none() {
@@ -127,11 +125,15 @@ impl<V> PrefixMap<V> {
     /// Cuts the label of the node at `place` in two; gives back the new node above it.
     fn split(&mut self, place: u32, at: usize) -> u32 {
         let slot = self.cells.slot(place);
-        let (label, children) = self.cells.take(&slot);
-        let lower = self.lay(slot.id, slot.has_value(), &label[at..], &children);
+        let mut label = [0; LABEL_MAX];
+        let len = self.cells.copy_label(&slot, &mut label);
         let upper = self.new_node(self.nodes[slot.id as usize].parent);
-        let slot = self.lay(upper, false, &label[..at], &[lower]);
-        self.seat(place, slot);
+        let lower = self.relabel(&slot, &label[at..len]);
+        self.nodes[slot.id as usize].parent = upper;
+        let above = self.cells.set_child(&Slot::new(upper), lower.octet(), &lower);
+        let above = self.cells.relabel(&above, &label[..at]);
+        self.seat(place, &above);
+        self.tell(&above);
         upper
     }
 
@@ -139,13 +141,8 @@ impl<V> PrefixMap<V> {
     fn append(&mut self, mut parent: u32, rest: &[u8]) -> u32 {
         for label in rest.chunks(LABEL_MAX) {
             let id = self.new_node(parent);
-            let leaf = self.lay(id, false, label, &[]);
-            let place = self.nodes[parent as usize].place;
-            let slot = self.cells.slot(place);
-            let (own, mut children) = self.cells.take(&slot);
-            children.insert(children.partition_point(|it| it.octet() < leaf.octet()), leaf);
-            let slot = self.lay(parent, slot.has_value(), &own, &children);
-            self.seat(place, slot);
+            let leaf = self.cells.relabel(&Slot::new(id), label);
+            self.set_child(parent, leaf.octet(), &leaf);
             parent = id;
         }
         parent
@@ -162,13 +159,8 @@ impl<V> PrefixMap<V> {
                 self.join(parent);
                 break;
             }
-            let place = self.nodes[parent as usize].place;
-            let above = self.cells.slot(place);
-            self.cells.take(&slot);
-            let (label, mut children) = self.cells.take(&above);
-            children.retain(|child| child.id != id);
-            let above = self.lay(parent, above.has_value(), &label, &children);
-            self.seat(place, above);
+            self.cells.release(&slot);
+            self.set_child(parent, slot.octet(), &VACANT);
             self.free_node(id);
             id = parent;
         }
@@ -183,27 +175,48 @@ impl<V> PrefixMap<V> {
         if id == ROOT || slot.has_value() || slot.label_len() + child.label_len() > LABEL_MAX {
             return;
         }
-        let (mut label, _) = self.cells.take(&slot);
-        let (rest, children) = self.cells.take(&child);
-        label.extend(rest);
-        let joined = self.lay(child.id, child.has_value(), &label, &children);
-        self.seat(place, joined);
+        let mut label = [0; LABEL_MAX];
+        let upper = self.cells.copy_label(&slot, &mut label);
+        let lower = self.cells.copy_label(&child, &mut label[upper..]);
+        self.cells.release(&slot);
+        let joined = self.relabel(&child, &label[..upper + lower]);
+        self.seat(place, &joined);
         self.nodes[child.id as usize].parent = parent;
         self.free_node(id);
     }
 
-    /// Builds the block of a node, and tells its children where they are now and whose.
-    fn lay(&mut self, id: u32, has_value: bool, label: &[u8], children: &[Slot]) -> Slot {
-        let slot = self.cells.build(id, has_value, label, children);
-        for (place, child) in self.cells.children(&slot) {
-            let node = &mut self.nodes[child.id as usize];
-            (node.parent, node.place) = (id, place);
+    /// Makes `child` the child of the node `parent` for `octet`, or takes that one away if `child` is
+    /// vacant.
+    fn set_child(&mut self, parent: u32, octet: u8, child: &Slot) {
+        let place = self.nodes[parent as usize].place;
+        let was = self.cells.slot(place);
+        let slot = self.cells.set_child(&was, octet, child);
+        self.cells.put(place, &slot);
+        if slot.block != was.block {
+            self.tell(&slot);
+        } else if child.id != NONE {
+            self.nodes[child.id as usize].place = self.cells.child_place(&slot, octet);
+        }
+    }
+
+    /// Gives a node another label; returns its slot, which must still be seated.
+    fn relabel(&mut self, was: &Slot, label: &[u8]) -> Slot {
+        let slot = self.cells.relabel(was, label);
+        if slot.block != was.block {
+            self.tell(&slot);
         }
         slot
     }
 
-    fn seat(&mut self, place: u32, slot: Slot) {
-        self.cells.put(place, &slot);
+    /// Tells the children of a node whose block has moved where they are now.
+    fn tell(&mut self, slot: &Slot) {
+        for (place, child) in self.cells.children(slot) {
+            self.nodes[child.id as usize].place = place;
+        }
+    }
+
+    fn seat(&mut self, place: u32, slot: &Slot) {
+        self.cells.put(place, slot);
         self.nodes[slot.id as usize].place = place;
     }
 

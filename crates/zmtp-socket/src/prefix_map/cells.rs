@@ -8,9 +8,9 @@
 //!
 //! where most nodes have neither of the first two, and a leaf with a short label has no block.
 
-use std::iter;
-
-use super::slot::{CELL, Cell, DENSE, HEAD, LEAF, NONE, SHORT, Slot, VACANT};
+use super::slot::{
+    CELL, Cell, DENSE, HEAD, LEAF, NO_BLOCK, NONE, SHORT, SPARSE, Slot, VACANT, is_vacant, octet_of,
+};
 
 /// Longest label, in octets. What a change copies is bounded by it.
 pub(super) const LABEL_MAX: usize = HEAD + 15 * CELL;
@@ -75,7 +75,7 @@ impl Cells {
             DENSE => slot.dense_place(octet),
             SHORT => {
                 let slots = &self.cells[family..family + slot.places()];
-                slots.iter().position(|cell| cell[CELL - HEAD] == octet)
+                slots.iter().position(|cell| octet_of(cell) == octet)
             }
             _ => {
                 let index = self.octets(family, slot.places());
@@ -91,60 +91,97 @@ impl Cells {
         label.zip(octets).take_while(|(ours, theirs)| ours == theirs).count()
     }
 
-    pub(super) fn label(&self, slot: &Slot) -> Vec<u8> {
-        [slot.head(), self.tail(slot)].concat()
+    /// Copies the node's label to the beginning of `to`; returns its length.
+    pub(super) fn copy_label(&self, slot: &Slot, to: &mut [u8]) -> usize {
+        let (head, tail) = to[..slot.label_len()].split_at_mut(slot.head().len());
+        head.copy_from_slice(slot.head());
+        tail.copy_from_slice(self.tail(slot));
+        slot.label_len()
     }
 
     /// The children of a node, in the order of their octets, and their places.
     pub(super) fn children(&self, slot: &Slot) -> impl Iterator<Item = (u32, Slot)> {
-        let from = slot.family() + slot.index_cells();
-        let slots = self.cells[from..from + slot.places()].iter().map(Slot::read);
-        (index(from)..).zip(slots).filter(|(_, child)| child.id != NONE)
+        let places = slot.slots();
+        let slots = self.cells[places.clone()].iter().map(Slot::read);
+        (index(places.start)..).zip(slots).filter(|(_, child)| child.id != NONE)
     }
 
+    /// The child of a node that has one only. (Where some places are vacant, the first and the last
+    /// are not.)
     pub(super) fn only_child(&self, slot: &Slot) -> Option<Slot> {
-        let mut children = self.children(slot);
-        let (_, child) = children.next()?;
-        children.next().is_none().then_some(child)
+        let places = slot.slots();
+        (places.len() == 1).then(|| Slot::read(&self.cells[places.start]))
     }
 
     pub(super) fn put(&mut self, place: u32, slot: &Slot) {
         self.cells[place as usize] = slot.write();
     }
 
-    /// Makes the block of a node, its children in the order of their octets, and the slot for it.
-    pub(super) fn build(
-        &mut self,
-        id: u32,
-        has_value: bool,
-        label: &[u8],
-        children: &[Slot],
-    ) -> Slot {
-        let mut slot = Slot::new(id, has_value, label, children);
-        let size = slot.block_cells();
-        if size == 0 {
-            return slot;
+    /// Gives a node another label; returns its slot. Its block moves if it must have another size.
+    pub(super) fn relabel(&mut self, slot: &Slot, label: &[u8]) -> Slot {
+        let mut new = slot.with_label(label);
+        if new.tail_cells() != slot.tail_cells() {
+            new.block = self.allocate(new.block_cells());
+            let family = slot.family()..slot.family() + slot.family_cells();
+            self.cells.copy_within(family, new.family());
+            self.release(slot);
         }
-        slot.block = self.allocate(size);
-        let block = &mut self.cells[slot.block as usize..][..size];
-        let tail = label.get(HEAD..).unwrap_or_default();
-        let (tail_cells, family) = block.split_at_mut(tail.len().div_ceil(CELL));
-        tail_cells.as_flattened_mut()[..tail.len()].copy_from_slice(tail);
-        let (index, slots) = family.split_at_mut(slot.index_cells());
-        for (octet, child) in iter::zip(index.as_flattened_mut(), children) {
-            *octet = child.octet();
+        if let Some(tail) = label.get(HEAD..) {
+            let block = &mut self.cells[new.block as usize..];
+            block.as_flattened_mut()[..tail.len()].copy_from_slice(tail);
         }
-        slots.fill(VACANT.write());
-        for (at, child) in children.iter().enumerate() {
-            let dense = slot.dense_place(child.octet()).filter(|_| slot.layout() == DENSE);
-            slots[dense.unwrap_or(at)] = child.write();
-        }
-        slot
+        new
     }
 
-    /// Frees a node's block; gives back its label and its children.
-    pub(super) fn take(&mut self, slot: &Slot) -> (Vec<u8>, Vec<Slot>) {
-        let parts = (self.label(slot), self.children(slot).map(|(_, child)| child).collect());
+    /// Makes `child` the child whose label begins with `octet`, or takes that one away if `child` is
+    /// vacant; returns the parent's slot. Its block moves unless the layout stays the same.
+    pub(super) fn set_child(&mut self, slot: &Slot, octet: u8, child: &Slot) -> Slot {
+        let comes = child.id != NONE;
+        let is_other = |cell: &Cell| !is_vacant(cell) && octet_of(cell) != octet;
+        let others = self.cells[slot.slots()].iter().filter(|cell| is_other(cell));
+        let octets = others.map(octet_of).chain(comes.then_some(octet));
+        let mut new = slot.with_children(octets);
+        if new == *slot {
+            self.put(self.child_place(slot, octet), child);
+            return new;
+        }
+        new.block = self.allocate(new.block_cells());
+        let tail = slot.block as usize..slot.family();
+        self.cells.copy_within(tail, new.block as usize);
+        if new.layout() == DENSE {
+            self.cells[new.slots()].fill(VACANT.write());
+        }
+        let (mut nth, mut before) = (0, 0);
+        for place in slot.slots() {
+            let other = self.cells[place];
+            if is_other(&other) {
+                let is_after = octet_of(&other) > octet;
+                self.settle(&new, nth + usize::from(comes && is_after), other);
+                before += usize::from(!is_after);
+                nth += 1;
+            }
+        }
+        if comes {
+            self.settle(&new, before, child.write());
+        }
+        self.release(slot);
+        new
+    }
+
+    /// Puts a child, the `nth` in the order of octets, into its parent's block.
+    fn settle(&mut self, slot: &Slot, nth: usize, child: Cell) {
+        let octet = octet_of(&child);
+        let mut at = nth;
+        match slot.layout() {
+            DENSE => at = slot.dense_place(octet).expect("within the window"),
+            SPARSE => self.cells[slot.family()..].as_flattened_mut()[nth] = octet,
+            _ => {}
+        }
+        self.cells[slot.slots().start + at] = child;
+    }
+
+    /// Frees a node's block, if it has one.
+    pub(super) fn release(&mut self, slot: &Slot) {
         let size = slot.block_cells();
         if size > 0 {
             let (class, capacity) = class_of(size);
@@ -152,11 +189,13 @@ impl Cells {
             self.free[class] = slot.block;
             self.free_cells += capacity;
         }
-        parts
     }
 
     /// Room for a block of so many cells, of any content.
     pub(super) fn allocate(&mut self, size: usize) -> u32 {
+        if size == 0 {
+            return NO_BLOCK;
+        }
         let (class, capacity) = class_of(size);
         let block = self.free[class];
         if let Some([n0, n1, n2, n3, ..]) = self.cells.get(block as usize) {
@@ -174,11 +213,9 @@ impl Cells {
     pub(super) fn copy_block(&mut self, from: &Self, slot: &Slot) -> Slot {
         let size = slot.block_cells();
         let mut copy = *slot;
-        if size > 0 {
-            copy.block = self.allocate(size);
-            let old = &from.cells[slot.block as usize..][..size];
-            self.cells[copy.block as usize..][..size].copy_from_slice(old);
-        }
+        copy.block = self.allocate(size);
+        let old = &from.cells[slot.block as usize..][..size];
+        self.cells[copy.block as usize..][..size].copy_from_slice(old);
         copy
     }
 

@@ -13,7 +13,9 @@ impl<V> PrefixMap<V> {
         let mut id = id.0;
         while let Some(node) = self.nodes.get(id as usize).filter(|node| node.place != NONE) {
             let slot = self.cells.slot(node.place);
-            key.extend(self.cells.label(&slot).iter().rev());
+            let mut label = [0; LABEL_MAX];
+            let len = self.cells.copy_label(&slot, &mut label);
+            key.extend(label[..len].iter().rev());
             id = node.parent;
         }
         key.reverse();

@@ -1,7 +1,12 @@
 //! What a walk needs to know of one node, in 16 octets.
 
+use std::ops::Range;
+
 /// "Nowhere", as the place of a slot; "no node", as an id.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// Where no block is, for there is the slot of the root.
+pub(super) const NO_BLOCK: u32 = 0;
 
 /// So many octets of a label are in the slot itself.
 pub(super) const HEAD: usize = 4;
@@ -16,7 +21,7 @@ pub(super) type Cell = [u8; CELL];
 pub(super) struct Slot {
     /// The node's id; [`NONE`] marks a vacant place among dense children.
     pub(super) id: u32,
-    /// Where the block is, if the node needs one.
+    /// Where the block is; [`NO_BLOCK`] if the node needs none.
     pub(super) block: u32,
     flags: u8,
     label_len: u8,
@@ -34,30 +39,32 @@ pub(super) const SHORT: u8 = 1;
 /// A place for every octet from the first child's to the last child's, some perhaps vacant.
 pub(super) const DENSE: u8 = 2;
 /// An index of the children's first octets in order, then their slots.
-const SPARSE: u8 = 3;
+pub(super) const SPARSE: u8 = 3;
 const LAYOUT: u8 = 3;
 const VALUE: u8 = 4;
 
-pub(super) const VACANT: Slot =
-    Slot { id: NONE, block: 0, flags: LEAF, label_len: 0, first: 0, span: 0, head: [0; HEAD] };
+pub(super) const VACANT: Slot = Slot::new(NONE);
 
 /// For labels of 0 to 4 octets and more: which octets of the head count.
 const HEAD_MASK: [u32; HEAD + 1] = [0, 0xFF, 0xFFFF, 0x00FF_FFFF, 0xFFFF_FFFF];
 
 impl Slot {
-    /// The slot of a node with this label and these children, in the order of their octets. Where
-    /// its block is must still be said.
-    pub(super) fn new(id: u32, has_value: bool, label: &[u8], children: &[Self]) -> Self {
-        let (layout, first, places) = choose_layout(children);
-        Self {
-            id,
-            block: 0,
-            flags: layout | if has_value { VALUE } else { 0 },
-            label_len: octet(label.len()),
-            first,
-            span: octet(places.saturating_sub(1)),
-            head: head_of(label),
-        }
+    /// The slot of a node without label, children or value.
+    pub(super) const fn new(id: u32) -> Self {
+        let head = [0; HEAD];
+        Self { id, block: NO_BLOCK, flags: LEAF, label_len: 0, first: 0, span: 0, head }
+    }
+
+    /// The same with another label. Its block must be given the rest of it.
+    pub(super) fn with_label(self, label: &[u8]) -> Self {
+        Self { label_len: octet(label.len()), head: head_of(label), ..self }
+    }
+
+    /// The same with children whose labels begin with these octets. Its block must be laid out so.
+    pub(super) fn with_children(self, octets: impl Iterator<Item = u8>) -> Self {
+        let (layout, first, places) = choose_layout(octets);
+        let span = octet(places.saturating_sub(1));
+        Self { flags: self.flags & !LAYOUT | layout, first, span, ..self }
     }
 
     pub(super) fn has_value(&self) -> bool {
@@ -111,9 +118,23 @@ impl Slot {
         self.label_len().saturating_sub(HEAD)
     }
 
-    /// Where the children's part of the block begins.
+    pub(super) fn tail_cells(&self) -> usize {
+        self.tail_len().div_ceil(CELL)
+    }
+
+    /// Where the children's part of the block begins: the index, if there is one, and the slots.
     pub(super) fn family(&self) -> usize {
-        self.block as usize + self.tail_len().div_ceil(CELL)
+        self.block as usize + self.tail_cells()
+    }
+
+    pub(super) fn family_cells(&self) -> usize {
+        self.index_cells() + self.places()
+    }
+
+    /// Where the children's slots are.
+    pub(super) fn slots(&self) -> Range<usize> {
+        let from = self.family() + self.index_cells();
+        from..from + self.places()
     }
 
     pub(super) fn places(&self) -> usize {
@@ -125,7 +146,7 @@ impl Slot {
     }
 
     pub(super) fn block_cells(&self) -> usize {
-        self.tail_len().div_ceil(CELL) + self.index_cells() + self.places()
+        self.tail_cells() + self.family_cells()
     }
 
     #[inline]
@@ -146,18 +167,31 @@ impl Slot {
     }
 }
 
-/// The layout of these children, the octet of the first place and the number of places: dense if at
-/// least half of the places are taken, and of a few children if all are.
-fn choose_layout(children: &[Slot]) -> (u8, u8, usize) {
-    let (Some(first), Some(last)) = (children.first(), children.last()) else {
-        return (LEAF, 0, 0);
-    };
-    let (first, window) = (first.octet(), usize::from(last.octet() - first.octet()) + 1);
-    match children.len() {
-        len if window == len || (len > FEW && window <= 2 * len) => (DENSE, first, window),
-        len if len <= FEW => (SHORT, 0, len),
-        len => (SPARSE, 0, len),
+/// The layout of children with these octets, the octet of the first place and the number of places:
+/// dense if at least half of the places are taken, and of a few children if all are.
+fn choose_layout(octets: impl Iterator<Item = u8>) -> (u8, u8, usize) {
+    let (mut len, mut first, mut last) = (0, u8::MAX, 0);
+    for octet in octets {
+        (len, first, last) = (len + 1, first.min(octet), last.max(octet));
     }
+    if len == 0 {
+        return (LEAF, 0, 0);
+    }
+    let window = usize::from(last - first) + 1;
+    if window == len || (len > FEW && window <= 2 * len) {
+        (DENSE, first, window)
+    } else {
+        (if len <= FEW { SHORT } else { SPARSE }, 0, len)
+    }
+}
+
+/// The first octet of the label of the slot in a cell.
+pub(super) fn octet_of(cell: &Cell) -> u8 {
+    cell[CELL - HEAD]
+}
+
+pub(super) fn is_vacant(cell: &Cell) -> bool {
+    cell[..4] == NONE.to_le_bytes()
 }
 
 fn octet(len: usize) -> u8 {

@@ -203,6 +203,52 @@ fn all_octets_side_by_side_and_back() {
 }
 
 #[test]
+fn among_dense_children_a_change_moves_nothing() {
+    let mut map = PrefixMap::<u32>::new();
+    for octet in 0..20 {
+        map.entry(&[octet, 7]);
+    }
+    let family = map.cells.slot(ROOT);
+    for octet in 1..19 {
+        let id = map.find(&[octet, 7]).expect("it is there");
+        map.remove(id);
+        map.check();
+        assert_eq!(map.cells.slot(ROOT), family);
+        map.entry(&[octet, 7]);
+        map.check();
+        assert_eq!(map.cells.slot(ROOT), family);
+    }
+}
+
+#[test]
+fn a_change_and_back_needs_no_more_memory() {
+    let tails = [&b""[..], b"1", &[b'x'; 100]];
+    // All layouts that children can have, under nodes with a short and with a long label.
+    for octets in [&[][..], &[9], &[0, 9], &[8, 9, 10], &[0, 4, 8, 12, 16, 20, 24]] {
+        for (upper, lower) in tails.into_iter().flat_map(|it| tails.map(|other| (it, other))) {
+            let key = |octet: u8| [b"k", upper, &[octet], lower].concat();
+            let mut map = PrefixMap::<u32>::new();
+            for &octet in octets {
+                map.entry(&key(octet));
+            }
+            map.entry(b"other");
+            let mut cells = 0;
+            for round in 0..10 {
+                for octet in [1, 11, 255] {
+                    let id = map.entry(&key(octet)).0;
+                    map.remove(id);
+                    map.check();
+                }
+                if round == 0 {
+                    cells = map.cells.cells.len();
+                }
+            }
+            assert_eq!(map.cells.cells.len(), cells);
+        }
+    }
+}
+
+#[test]
 fn a_very_long_key() {
     let mut map = PrefixMap::<u32>::new();
     let key = vec![b'x'; 1 << 20];
