@@ -24,7 +24,10 @@ use slot::{NONE, Slot, VACANT};
 pub(crate) struct PrefixMap<V> {
     cells: Cells,
     /// By id; the root, if there is one, is the first.
-    nodes: Vec<Node<V>>,
+    nodes: Vec<Node>,
+    /// The values of the nodes that have one. By themselves they are close together, and who only
+    /// looks up brings little else into the processor's cache.
+    values: Vec<Option<V>>,
     /// The first free one of `nodes`, each of which names the next as its parent.
     free: u32,
     len: usize,
@@ -34,11 +37,11 @@ pub(crate) struct PrefixMap<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EntryId(u32);
 
-struct Node<V> {
+#[derive(Clone, Copy)]
+struct Node {
     parent: u32,
     /// Where the slot is; [`NONE`] for a free node.
     place: u32,
-    value: Option<V>,
 }
 
 /// Where the root's slot is, and its id.
@@ -47,7 +50,7 @@ const ROOT: u32 = 0;
 impl<V> PrefixMap<V> {
     /// An empty map, which holds no memory.
     pub(crate) const fn new() -> Self {
-        Self { cells: Cells::new(), nodes: Vec::new(), free: NONE, len: 0 }
+        Self { cells: Cells::new(), nodes: Vec::new(), values: Vec::new(), free: NONE, len: 0 }
     }
 
     /// The entry of `key`, put in with the default value if there was none.
@@ -56,8 +59,8 @@ impl<V> PrefixMap<V> {
         V: Default,
     {
         let (id, shortened) = self.node_of(key);
-        if self.nodes[id as usize].value.is_none() {
-            self.nodes[id as usize].value = Some(V::default());
+        if self.values[id as usize].is_none() {
+            self.values[id as usize] = Some(V::default());
             self.mark(id, true);
             self.len += 1;
         }
@@ -69,23 +72,23 @@ impl<V> PrefixMap<V> {
             self.join(above);
         }
         self.compact();
-        let value = self.nodes[id as usize].value.as_mut();
+        let value = self.values[id as usize].as_mut();
         (EntryId(id), value.expect("it has just been put there"))
     }
 
     /// The value of the entry `id`, if it is still there.
     pub(crate) fn value(&self, id: EntryId) -> Option<&V> {
-        self.nodes.get(id.0 as usize)?.value.as_ref()
+        self.values.get(id.0 as usize)?.as_ref()
     }
 
     /// The same, to be changed.
     pub(crate) fn value_mut(&mut self, id: EntryId) -> Option<&mut V> {
-        self.nodes.get_mut(id.0 as usize)?.value.as_mut()
+        self.values.get_mut(id.0 as usize)?.as_mut()
     }
 
     /// Takes the entry `id` out, if it is still there, and gives back its value.
     pub(crate) fn remove(&mut self, id: EntryId) -> Option<V> {
-        let value = self.nodes.get_mut(id.0 as usize)?.value.take()?;
+        let value = self.values.get_mut(id.0 as usize)?.take()?;
         self.len -= 1;
         if self.len == 0 {
             *self = Self::new();
@@ -227,7 +230,7 @@ impl<V> PrefixMap<V> {
     }
 
     fn new_node(&mut self, parent: u32) -> u32 {
-        let node = Node { parent, place: NONE, value: None };
+        let node = Node { parent, place: NONE };
         match self.nodes.get_mut(self.free as usize) {
             Some(free) => {
                 let id = self.free;
@@ -239,13 +242,15 @@ impl<V> PrefixMap<V> {
                 let id = self.nodes.len();
                 cells::make_room(&mut self.nodes, 1);
                 self.nodes.push(node);
+                cells::make_room(&mut self.values, 1);
+                self.values.push(None);
                 cells::index(id)
             }
         }
     }
 
     fn free_node(&mut self, id: u32) {
-        self.nodes[id as usize] = Node { parent: self.free, place: NONE, value: None };
+        self.nodes[id as usize] = Node { parent: self.free, place: NONE };
         self.free = id;
     }
 

@@ -9,7 +9,8 @@
 //! where most nodes have neither of the first two, and a leaf with a short label has no block.
 
 use super::slot::{
-    CELL, Cell, DENSE, HEAD, LEAF, NO_BLOCK, NONE, SHORT, SPARSE, Slot, VACANT, is_vacant, octet_of,
+    CELL, Cell, DENSE, HEAD, LEAF, NO_BLOCK, NONE, SHORT, SPARSE, Slot, VACANT, index_cells,
+    is_vacant, octet_of,
 };
 
 /// Longest label, in octets. What a change copies is bounded by it.
@@ -69,20 +70,24 @@ impl Cells {
     /// if there is none.
     #[inline]
     pub(super) fn child_place(&self, slot: &Slot, octet: u8) -> u32 {
-        let family = slot.family();
         let found = match slot.layout() {
             LEAF => None,
-            DENSE => slot.dense_place(octet),
-            SHORT => {
-                let slots = &self.cells[family..family + slot.places()];
-                slots.iter().position(|cell| octet_of(cell) == octet)
-            }
-            _ => {
-                let index = self.octets(family, slot.places());
-                index.binary_search(&octet).ok().map(|at| at + slot.index_cells())
-            }
+            DENSE => slot.dense_place(octet).map(|at| slot.family() + at),
+            layout => self.search(layout, slot.family(), slot.places(), octet),
         };
-        found.map_or(NONE, |at| (family + at) as u32)
+        found.map_or(NONE, |place| place as u32)
+    }
+
+    /// The place of a child that is not among dense ones. (Takes of the slot what it needs, so that
+    /// the walk can keep it in registers.)
+    #[inline(never)]
+    fn search(&self, layout: u8, family: usize, places: usize, octet: u8) -> Option<usize> {
+        if layout == SHORT {
+            let slots = &self.cells[family..family + places];
+            return slots.iter().position(|cell| octet_of(cell) == octet).map(|at| family + at);
+        }
+        let index = self.octets(family, places);
+        index.binary_search(&octet).ok().map(|at| family + index_cells(places) + at)
     }
 
     /// How many octets the node's label and `octets` have in common at their beginnings.

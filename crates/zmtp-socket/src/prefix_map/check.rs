@@ -24,22 +24,24 @@ impl<V> PrefixMap<V> {
 
     /// The octets on the heap, in use or not.
     pub(crate) fn memory(&self) -> usize {
-        self.cells.capacity() * CELL + self.nodes.capacity() * size_of::<Node<V>>()
+        let values = self.values.capacity() * size_of::<Option<V>>();
+        self.cells.capacity() * CELL + self.nodes.capacity() * size_of::<Node>() + values
     }
 
     /// Holds what must be true after every change.
     pub(crate) fn check(&self) {
         let (mut values, mut live, mut cells) = (0, 0, usize::from(!self.nodes.is_empty()));
-        for (id, node) in (0..).zip(&self.nodes) {
+        assert_eq!(self.nodes.len(), self.values.len());
+        for ((id, node), value) in (0..).zip(&self.nodes).zip(&self.values) {
             if node.place == NONE {
-                assert!(node.value.is_none(), "a free node with a value");
+                assert!(value.is_none(), "a free node with a value");
                 continue;
             }
             live += 1;
-            values += usize::from(node.value.is_some());
+            values += usize::from(value.is_some());
             let slot = self.cells.slot(node.place);
             assert_eq!(slot.id, id, "the slot of another node");
-            assert_eq!(slot.has_value(), node.value.is_some());
+            assert_eq!(slot.has_value(), value.is_some());
             cells += Some(slot.block_cells())
                 .filter(|&size| size > 0)
                 .map_or(0, |size| class_of(size).1);

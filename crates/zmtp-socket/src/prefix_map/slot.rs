@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::ROOT;
+
 /// "Nowhere", as the place of a slot; "no node", as an id.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -62,7 +64,7 @@ impl Slot {
 
     /// The same with children whose labels begin with these octets. Its block must be laid out so.
     pub(super) fn with_children(self, octets: impl Iterator<Item = u8>) -> Self {
-        let (layout, first, places) = choose_layout(octets);
+        let (layout, first, places) = choose_layout(octets, self.id == ROOT);
         let span = octet(places.saturating_sub(1));
         Self { flags: self.flags & !LAYOUT | layout, first, span, ..self }
     }
@@ -142,7 +144,7 @@ impl Slot {
     }
 
     pub(super) fn index_cells(&self) -> usize {
-        if self.layout() == SPARSE { self.places().div_ceil(CELL) } else { 0 }
+        if self.layout() == SPARSE { index_cells(self.places()) } else { 0 }
     }
 
     pub(super) fn block_cells(&self) -> usize {
@@ -168,8 +170,9 @@ impl Slot {
 }
 
 /// The layout of children with these octets, the octet of the first place and the number of places:
-/// dense if at least half of the places are taken, and of a few children if all are.
-fn choose_layout(octets: impl Iterator<Item = u8>) -> (u8, u8, usize) {
+/// dense if at least half of the places are taken, and of a few children if all are. The root, which
+/// every walk begins with and which is there once, is always dense.
+fn choose_layout(octets: impl Iterator<Item = u8>, is_root: bool) -> (u8, u8, usize) {
     let (mut len, mut first, mut last) = (0, u8::MAX, 0);
     for octet in octets {
         (len, first, last) = (len + 1, first.min(octet), last.max(octet));
@@ -178,11 +181,16 @@ fn choose_layout(octets: impl Iterator<Item = u8>) -> (u8, u8, usize) {
         return (LEAF, 0, 0);
     }
     let window = usize::from(last - first) + 1;
-    if window == len || (len > FEW && window <= 2 * len) {
+    if window == len || is_root || (len > FEW && window <= 2 * len) {
         (DENSE, first, window)
     } else {
         (if len <= FEW { SHORT } else { SPARSE }, 0, len)
     }
+}
+
+/// The cells of an index of so many octets.
+pub(super) fn index_cells(places: usize) -> usize {
+    places.div_ceil(CELL)
 }
 
 /// The first octet of the label of the slot in a cell.

@@ -7,7 +7,7 @@ use super::*;
 impl<V> PrefixMap<V> {
     /// The value of `key`.
     fn get(&self, key: &[u8]) -> Option<&V> {
-        self.nodes[self.find(key)?.0 as usize].value.as_ref()
+        self.value(self.find(key)?)
     }
 
     /// The values of all entries whose key is a prefix of `topic`.
@@ -17,8 +17,8 @@ impl<V> PrefixMap<V> {
 
     /// All entries, keys and values, in no order to rely on.
     fn iter(&self) -> impl Iterator<Item = (Vec<u8>, &V)> {
-        let ids = (0..=NONE).zip(&self.nodes);
-        ids.filter_map(|(id, node)| Some((self.key(EntryId(id)), node.value.as_ref()?)))
+        let ids = (0..=NONE).zip(&self.values);
+        ids.filter_map(|(id, value)| Some((self.key(EntryId(id)), value.as_ref()?)))
     }
 }
 

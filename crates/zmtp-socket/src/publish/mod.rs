@@ -48,8 +48,8 @@ const OCTETS_PER_COST: usize = 16;
 
 /// A driver that was woken will spend about so much in its own turn. That the system calls of many
 /// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
-const WOKEN: usize = 256;
-const LONGEST_TURN: usize = 4 * TURN;
+const WOKEN: usize = 512;
+const LONGEST_TURN: usize = 8 * TURN;
 
 /// The core of a PUB socket.
 pub(crate) struct Publisher {

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
+
+use slab::Slab;
 
 use crate::Duplicates;
 use crate::prefix_map::{EntryId, PrefixMap};
 
 /// The subscriptions of all peers, in one index.
 pub(crate) struct Topics {
-    /// Topic to the peers that subscribed to it.
-    index: PrefixMap<Vec<usize>>,
+    index: PrefixMap<Audience>,
+    /// The peers of topics that more than one subscribed to.
+    crowds: Slab<Vec<u32>>,
     /// What each peer holds, by its key.
     peers: Vec<Held>,
     duplicates: Duplicates,
@@ -40,6 +44,7 @@ impl Topics {
     pub(crate) fn new(duplicates: Duplicates) -> Self {
         Self {
             index: PrefixMap::new(),
+            crowds: Slab::new(),
             peers: Vec::new(),
             duplicates,
             round: 0,
@@ -65,12 +70,12 @@ impl Topics {
 
     /// Returns whether the peer was not subscribed to this topic before.
     pub(crate) fn subscribe(&mut self, key: usize, topic: &[u8]) -> bool {
-        let (entry, peers) = self.index.entry(topic);
+        let (entry, audience) = self.index.entry(topic);
         let held = &mut self.peers[key];
         match held.topics.entry(entry) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Subscribed { count: 1, place: peers.len() });
-                peers.push(key);
+                let place = audience.add(key, &mut self.crowds);
+                vacant.insert(Subscribed { count: 1, place });
                 held.octets += topic.len();
                 self.subscribed_peers += usize::from(held.topics.len() == 1);
                 true
@@ -113,17 +118,33 @@ impl Topics {
     }
 
     /// The peers that subscribed to any of these topics, each once.
+    #[inline]
     pub(crate) fn peers_of(&mut self, matching: &[EntryId], found: &mut Vec<usize>) {
         found.clear();
+        // Where one topic matches, and most often it is one, nobody is found twice.
+        if let [entry] = matching {
+            return self.each_of(*entry, |key| found.push(key));
+        }
         self.round += 1;
+        let (round, mut held) = (self.round, std::mem::take(&mut self.peers));
         for entry in matching {
-            for &key in self.index.value(*entry).into_iter().flatten() {
-                let held = &mut self.peers[key];
-                if held.found_in != self.round {
-                    held.found_in = self.round;
+            self.each_of(*entry, |key| {
+                if std::mem::replace(&mut held[key].found_in, round) != round {
                     found.push(key);
                 }
+            });
+        }
+        self.peers = held;
+    }
+
+    #[inline]
+    fn each_of(&self, entry: EntryId, mut each: impl FnMut(usize)) {
+        match self.index.value(entry).map(|audience| audience.who()) {
+            Some(Who::Crowd(crowd)) => {
+                self.crowds[crowd].iter().for_each(|key| each(*key as usize));
             }
+            Some(Who::One(key)) => each(key),
+            Some(Who::Nobody) | None => {}
         }
     }
 
@@ -146,14 +167,98 @@ impl Topics {
     /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
     /// so that a crowd that leaves is not searched through for each of it.
     fn give_up(&mut self, entry: EntryId, place: usize) {
-        let Some(peers) = self.index.value_mut(entry) else { return };
-        peers.swap_remove(place);
-        if let Some(moved) = peers.get(place) {
-            let subscribed = self.peers[*moved].topics.get_mut(&entry);
+        let Some(audience) = self.index.value_mut(entry) else { return };
+        if let Some(moved) = audience.remove(place, &mut self.crowds) {
+            let subscribed = self.peers[moved].topics.get_mut(&entry);
             subscribed.expect("a peer of a topic holds it").place = place;
-        } else if peers.is_empty() {
+        } else if audience.who() == Who::Nobody {
             self.index.remove(entry);
         }
+    }
+}
+
+/// Who subscribed to one topic: in four octets, so that there are many in the processor's cache.
+#[derive(Clone, Copy)]
+struct Audience(NonZeroU32);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    /// One peer, by its key.
+    One(usize),
+    /// More, by the place of their list.
+    Crowd(usize),
+}
+
+impl Audience {
+    const NOBODY: u32 = u32::MAX;
+    /// Marks the place of a list.
+    const CROWD: u32 = 1 << 31;
+
+    fn of(who: &Who) -> Self {
+        let code = |index: usize, mark| {
+            let index = u32::try_from(index).ok().filter(|index| *index < Self::CROWD - 2);
+            (index.expect("less than two thousand million peers") + 1) | mark
+        };
+        let code = match *who {
+            Who::Nobody => Self::NOBODY,
+            Who::One(key) => code(key, 0),
+            Who::Crowd(crowd) => code(crowd, Self::CROWD),
+        };
+        Self(NonZeroU32::new(code).expect("codes begin with 1"))
+    }
+
+    #[inline]
+    fn who(self) -> Who {
+        let index = ((self.0.get() & !Self::CROWD) as usize).wrapping_sub(1);
+        match self.0.get() {
+            Self::NOBODY => Who::Nobody,
+            code if code & Self::CROWD == 0 => Who::One(index),
+            _ => Who::Crowd(index),
+        }
+    }
+
+    /// Adds a peer; returns its place.
+    fn add(&mut self, key: usize, crowds: &mut Slab<Vec<u32>>) -> usize {
+        let number = |key: usize| u32::try_from(key).expect("as many as can be coded");
+        match self.who() {
+            Who::Nobody => {
+                *self = Self::of(&Who::One(key));
+                0
+            }
+            Who::One(first) => {
+                *self = Self::of(&Who::Crowd(crowds.insert(vec![number(first), number(key)])));
+                1
+            }
+            Who::Crowd(crowd) => {
+                crowds[crowd].push(number(key));
+                crowds[crowd].len() - 1
+            }
+        }
+    }
+
+    /// Takes away the peer at `place`; returns the one that has moved there, if one has.
+    fn remove(&mut self, place: usize, crowds: &mut Slab<Vec<u32>>) -> Option<usize> {
+        let Who::Crowd(crowd) = self.who() else {
+            *self = Self::of(&Who::Nobody);
+            return None;
+        };
+        let keys = &mut crowds[crowd];
+        keys.swap_remove(place);
+        let moved = keys.get(place).map(|key| *key as usize);
+        if let [last] = keys[..] {
+            *self = Self::of(&Who::One(last as usize));
+            crowds.remove(crowd);
+        } else if keys.len() < keys.capacity() / 4 {
+            keys.shrink_to(2 * keys.len());
+        }
+        moved
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::of(&Who::Nobody)
     }
 }
 
