@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::slice;
 
 use crate::Duplicates;
 use crate::prefix_map::{EntryId, PrefixMap};
@@ -9,7 +10,7 @@ use crate::prefix_map::{EntryId, PrefixMap};
 /// The subscriptions of all peers, in one index.
 pub(crate) struct Topics {
     /// Topic to the peers that subscribed to it.
-    index: PrefixMap<Vec<usize>>,
+    index: PrefixMap<Peers>,
     /// What each peer holds, by its key.
     peers: Vec<Held>,
     duplicates: Duplicates,
@@ -33,7 +34,18 @@ struct Subscribed {
     /// How often the topic was subscribed to and not cancelled.
     count: usize,
     /// The peer's place among those that subscribed to the topic.
-    place: usize,
+    place: u32,
+}
+
+/// The keys of the peers that subscribed to one topic. That is mostly one, which needs nothing on the
+/// heap.
+#[derive(Debug, Default)]
+enum Peers {
+    #[default]
+    Nobody,
+    One(u32),
+    #[expect(clippy::box_collection, reason = "every node of the index has room for this enum")]
+    Many(Box<Vec<u32>>),
 }
 
 impl Topics {
@@ -69,8 +81,7 @@ impl Topics {
         let held = &mut self.peers[key];
         match held.topics.entry(entry) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Subscribed { count: 1, place: peers.len() });
-                peers.push(key);
+                vacant.insert(Subscribed { count: 1, place: peers.add(key) });
                 held.octets += topic.len();
                 self.subscribed_peers += usize::from(held.topics.len() == 1);
                 true
@@ -90,13 +101,13 @@ impl Topics {
     pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> bool {
         let held = &mut self.peers[key];
         let Some(entry) = self.index.find(topic) else { return false };
-        let Some(subscribed) = held.topics.get_mut(&entry) else { return false };
-        subscribed.count -= 1;
-        if subscribed.count > 0 {
+        let Entry::Occupied(mut subscribed) = held.topics.entry(entry) else { return false };
+        let count = &mut subscribed.get_mut().count;
+        if *count > 1 {
+            *count -= 1;
             return false;
         }
-        let place = subscribed.place;
-        held.topics.remove(&entry);
+        let Subscribed { place, .. } = subscribed.remove();
         held.octets -= topic.len();
         self.subscribed_peers -= usize::from(held.topics.is_empty());
         self.give_up(entry, place);
@@ -117,7 +128,8 @@ impl Topics {
         found.clear();
         self.round += 1;
         for entry in matching {
-            for &key in self.index.value(*entry).into_iter().flatten() {
+            for &key in self.index.value(*entry).map_or(&[][..], Peers::keys) {
+                let key = key as usize;
                 let held = &mut self.peers[key];
                 if held.found_in != self.round {
                     held.found_in = self.round;
@@ -145,14 +157,52 @@ impl Topics {
 
     /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
     /// so that a crowd that leaves is not searched through for each of it.
-    fn give_up(&mut self, entry: EntryId, place: usize) {
+    fn give_up(&mut self, entry: EntryId, place: u32) {
         let Some(peers) = self.index.value_mut(entry) else { return };
-        peers.swap_remove(place);
-        if let Some(moved) = peers.get(place) {
-            let subscribed = self.peers[*moved].topics.get_mut(&entry);
+        peers.swap_remove(place as usize);
+        if let Some(&moved) = peers.keys().get(place as usize) {
+            let subscribed = self.peers[moved as usize].topics.get_mut(&entry);
             subscribed.expect("a peer of a topic holds it").place = place;
-        } else if peers.is_empty() {
+        } else if peers.keys().is_empty() {
             self.index.remove(entry);
+        }
+    }
+}
+
+impl Peers {
+    #[inline]
+    fn keys(&self) -> &[u32] {
+        match self {
+            Self::Nobody => &[],
+            Self::One(key) => slice::from_ref(key),
+            Self::Many(keys) => keys,
+        }
+    }
+
+    /// Adds a peer at the end; returns its place.
+    fn add(&mut self, key: usize) -> u32 {
+        let narrow = |number| u32::try_from(number).expect("fewer than 2³² peers at a time");
+        let (key, place) = (narrow(key), narrow(self.keys().len()));
+        match self {
+            Self::Nobody => *self = Self::One(key),
+            Self::One(first) => *self = Self::Many(Box::new(vec![*first, key])),
+            Self::Many(keys) => keys.push(key),
+        }
+        place
+    }
+
+    /// Takes the peer at `place` away, and gives memory back when most peers have gone. The last one
+    /// moves to that place.
+    fn swap_remove(&mut self, place: usize) {
+        let Self::Many(keys) = self else {
+            *self = Self::Nobody;
+            return;
+        };
+        keys.swap_remove(place);
+        if let [last] = keys[..] {
+            *self = Self::One(last);
+        } else if keys.len() < keys.capacity() / 4 {
+            keys.shrink_to(2 * keys.len());
         }
     }
 }
@@ -216,6 +266,41 @@ mod tests {
         topics.subscribe(0, b"A");
         assert!(!topics.cancel(1, b"A"));
         assert_eq!(wanted(&mut topics, b"A"), [0]);
+    }
+
+    /// The octets on the heap for the peers of one topic, beside the index.
+    fn heap(topics: &Topics, topic: &[u8]) -> usize {
+        match topics.index.find(topic).and_then(|entry| topics.index.value(entry)) {
+            Some(Peers::Many(keys)) => size_of::<Vec<u32>>() + 4 * keys.capacity(),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_topic_of_one_peer_takes_no_memory_beside_the_index() {
+        assert_eq!(size_of::<Option<Peers>>(), 16);
+        let mut topics = with_peers(2);
+        topics.subscribe(1, b"A");
+        assert_eq!(heap(&topics, b"A"), 0);
+        topics.subscribe(0, b"A");
+        assert!(heap(&topics, b"A") > 0);
+        topics.cancel(1, b"A");
+        assert_eq!(heap(&topics, b"A"), 0);
+        assert_eq!(wanted(&mut topics, b"A"), [0]);
+    }
+
+    #[test]
+    fn a_crowd_that_leaves_a_topic_gives_its_memory_back() {
+        const CROWD: usize = 1000;
+        let mut topics = with_peers(CROWD);
+        (0..CROWD).for_each(|key| assert!(topics.subscribe(key, b"A")));
+        for (left, key) in (0..CROWD).rev().zip((0..CROWD).map(|key| key * 7 % CROWD)) {
+            assert_eq!(wanted(&mut topics, b"A").len(), left + 1);
+            assert!(topics.cancel(key, b"A"));
+            let memory = heap(&topics, b"A");
+            assert!(memory <= 64 + 4 * 4 * left, "{memory} octets for {left} peers");
+        }
+        assert!(!topics.is_wanted(b"A"));
     }
 
     #[derive(Clone, Debug)]
