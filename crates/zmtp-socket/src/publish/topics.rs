@@ -31,11 +31,14 @@ struct Held {
 }
 
 struct Subscribed {
-    /// How often the topic was subscribed to and not cancelled.
-    count: usize,
+    /// How often the topic was subscribed to and not cancelled. [`UNCOUNTED`] is never left again.
+    count: u32,
     /// The peer's place among those that subscribed to the topic.
     place: u32,
 }
+
+/// Who says the same so often can no longer take it back but by leaving.
+const UNCOUNTED: u32 = u32::MAX;
 
 /// The keys of the peers that subscribed to one topic. That is mostly one, which needs nothing on the
 /// heap.
@@ -90,7 +93,8 @@ impl Topics {
                 if self.duplicates == Duplicates::Counted {
                     // RFC 23, Subscriptions: the same topic may be subscribed to repeatedly, and
                     // each takes a CANCEL of its own.
-                    subscribed.get_mut().count += 1;
+                    let count = &mut subscribed.get_mut().count;
+                    *count = count.saturating_add(1);
                 }
                 false
             }
@@ -104,7 +108,7 @@ impl Topics {
         let Entry::Occupied(mut subscribed) = held.topics.entry(entry) else { return false };
         let count = &mut subscribed.get_mut().count;
         if *count > 1 {
-            *count -= 1;
+            *count -= u32::from(*count != UNCOUNTED);
             return false;
         }
         let Subscribed { place, .. } = subscribed.remove();
@@ -268,6 +272,24 @@ mod tests {
         assert_eq!(wanted(&mut topics, b"A"), [0]);
     }
 
+    #[test]
+    fn what_was_subscribed_to_too_often_to_be_counted_is_never_cancelled() {
+        let mut topics = with_peers(1);
+        topics.subscribe(0, b"A");
+        let subscribed = topics.peers[0].topics.values_mut().next().expect("it was subscribed to");
+        subscribed.count = u32::MAX - 1;
+        assert!(!topics.cancel(0, b"A"));
+        for _ in 0..3 {
+            assert!(!topics.subscribe(0, b"A"));
+        }
+        let counts = |topics: &Topics| topics.peers[0].topics.values().map(|it| it.count).max();
+        assert_eq!(counts(&topics), Some(u32::MAX));
+        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(counts(&topics), Some(u32::MAX));
+        topics.remove_peer(0);
+        assert!(!topics.is_wanted(b"A"));
+    }
+
     /// The octets on the heap for the peers of one topic, beside the index.
     fn heap(topics: &Topics, topic: &[u8]) -> usize {
         match topics.index.find(topic).and_then(|entry| topics.index.value(entry)) {
@@ -279,6 +301,7 @@ mod tests {
     #[test]
     fn a_topic_of_one_peer_takes_no_memory_beside_the_index() {
         assert_eq!(size_of::<Option<Peers>>(), 16);
+        assert_eq!(size_of::<(EntryId, Subscribed)>(), 12);
         let mut topics = with_peers(2);
         topics.subscribe(1, b"A");
         assert_eq!(heap(&topics, b"A"), 0);
