@@ -24,7 +24,7 @@ impl<V> PrefixMap<V> {
 
     /// The octets on the heap, in use or not.
     pub(crate) fn memory(&self) -> usize {
-        self.cells.capacity() * CELL + self.nodes.capacity() * size_of::<Node<V>>()
+        self.cells.memory() + self.nodes.capacity() * size_of::<Node<V>>()
     }
 
     /// Holds what must be true after every change.
@@ -85,6 +85,10 @@ impl<V> PrefixMap<V> {
 impl Cells {
     pub(super) fn capacity(&self) -> usize {
         self.cells.capacity()
+    }
+
+    fn memory(&self) -> usize {
+        self.capacity() * CELL + self.free.capacity() * size_of::<u32>()
     }
 
     /// Holds that the free cells are as many as are counted, and no block is free twice.
