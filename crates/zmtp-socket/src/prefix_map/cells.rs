@@ -19,9 +19,6 @@ pub(super) const LABEL_MAX: usize = HEAD + 15 * CELL;
 /// Blocks of up to so many cells are made exactly as large as they must be, larger ones in steps.
 pub(super) const EXACT: usize = 16;
 pub(super) const STEP: usize = 8;
-/// The largest block: the longest label and all 256 children.
-const BLOCK_MAX: usize = (LABEL_MAX - HEAD) / CELL + 256;
-const CLASSES: usize = EXACT + (BLOCK_MAX - EXACT).div_ceil(STEP);
 /// Free cells up to this number are not worth collecting.
 const WORTH_COLLECTING: usize = 4096;
 
@@ -29,14 +26,15 @@ const WORTH_COLLECTING: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) cells: Vec<Cell>,
-    /// The first free block of each size, each of which begins with the place of the next.
-    pub(super) free: [u32; CLASSES],
+    /// The first free block of each size, up to the largest there has been: a free block begins with
+    /// the place of the next.
+    pub(super) free: Vec<u32>,
     pub(super) free_cells: usize,
 }
 
 impl Cells {
     pub(super) const fn new() -> Self {
-        Self { cells: Vec::new(), free: [NONE; CLASSES], free_cells: 0 }
+        Self { cells: Vec::new(), free: Vec::new(), free_cells: 0 }
     }
 
     pub(super) fn with_room(cells: usize) -> Self {
@@ -190,6 +188,9 @@ impl Cells {
         let size = slot.block_cells();
         if size > 0 {
             let (class, capacity) = class_of(size);
+            if self.free.len() <= class {
+                self.free.resize(class + 1, NONE);
+            }
             self.cells[slot.block as usize][..4].copy_from_slice(&self.free[class].to_le_bytes());
             self.free[class] = slot.block;
             self.free_cells += capacity;
@@ -202,7 +203,7 @@ impl Cells {
             return NO_BLOCK;
         }
         let (class, capacity) = class_of(size);
-        let block = self.free[class];
+        let block = self.free.get(class).copied().unwrap_or(NONE);
         if let Some([n0, n1, n2, n3, ..]) = self.cells.get(block as usize) {
             self.free[class] = u32::from_le_bytes([*n0, *n1, *n2, *n3]);
             self.free_cells -= capacity;

@@ -25,7 +25,7 @@ impl<V> PrefixMap<V> {
     /// The octets on the heap, in use or not.
     pub(crate) fn memory(&self) -> usize {
         let values = self.values.capacity() * size_of::<Option<V>>();
-        self.cells.capacity() * CELL + self.nodes.capacity() * size_of::<Node>() + values
+        self.cells.memory() + self.nodes.capacity() * size_of::<Node>() + values
     }
 
     /// Holds what must be true after every change.
@@ -87,6 +87,10 @@ impl<V> PrefixMap<V> {
 impl Cells {
     pub(super) fn capacity(&self) -> usize {
         self.cells.capacity()
+    }
+
+    fn memory(&self) -> usize {
+        self.capacity() * CELL + self.free.capacity() * size_of::<u32>()
     }
 
     /// Holds that the free cells are as many as are counted, and no block is free twice.

@@ -306,6 +306,14 @@ fn memory_of_hostile_keys_is_bounded() {
 }
 
 #[test]
+fn memory_of_a_single_entry_is_small() {
+    let mut map = PrefixMap::<u32>::new();
+    map.entry(b"10001");
+    let all = size_of_val(&map) + map.memory();
+    assert!(all <= 200, "{all} octets");
+}
+
+#[test]
 fn memory_is_given_back_as_entries_go() {
     let mut map = PrefixMap::<u32>::new();
     let ids: HashMap<u32, EntryId> = (0..20_000)

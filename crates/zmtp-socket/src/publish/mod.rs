@@ -4,6 +4,7 @@
 //! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox ── driver ── stream
 //! ```
 
+mod audience;
 mod booking;
 mod journal;
 mod outbox;

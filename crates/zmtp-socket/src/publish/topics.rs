@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::num::NonZeroU32;
 
 use slab::Slab;
 
+use super::audience::{Audience, Who};
 use crate::Duplicates;
 use crate::prefix_map::{EntryId, PrefixMap};
 
@@ -34,11 +34,14 @@ struct Held {
 }
 
 struct Subscribed {
-    /// How often the topic was subscribed to and not cancelled.
-    count: usize,
+    /// How often the topic was subscribed to and not cancelled. [`UNCOUNTED`] is never left again.
+    count: u32,
     /// The peer's place among those that subscribed to the topic.
-    place: usize,
+    place: u32,
 }
+
+/// Who says the same so often can no longer take it back but by leaving.
+const UNCOUNTED: u32 = u32::MAX;
 
 impl Topics {
     pub(crate) fn new(duplicates: Duplicates) -> Self {
@@ -84,7 +87,8 @@ impl Topics {
                 if self.duplicates == Duplicates::Counted {
                     // RFC 23, Subscriptions: the same topic may be subscribed to repeatedly, and
                     // each takes a CANCEL of its own.
-                    subscribed.get_mut().count += 1;
+                    let count = &mut subscribed.get_mut().count;
+                    *count = count.saturating_add(1);
                 }
                 false
             }
@@ -96,8 +100,8 @@ impl Topics {
         let held = &mut self.peers[key];
         let Some(entry) = self.index.find(topic) else { return false };
         let Some(subscribed) = held.topics.get_mut(&entry) else { return false };
-        subscribed.count -= 1;
-        if subscribed.count > 0 {
+        if subscribed.count > 1 {
+            subscribed.count -= u32::from(subscribed.count != UNCOUNTED);
             return false;
         }
         let place = subscribed.place;
@@ -166,7 +170,7 @@ impl Topics {
 
     /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
     /// so that a crowd that leaves is not searched through for each of it.
-    fn give_up(&mut self, entry: EntryId, place: usize) {
+    fn give_up(&mut self, entry: EntryId, place: u32) {
         let Some(audience) = self.index.value_mut(entry) else { return };
         if let Some(moved) = audience.remove(place, &mut self.crowds) {
             let subscribed = self.peers[moved].topics.get_mut(&entry);
@@ -174,91 +178,6 @@ impl Topics {
         } else if audience.who() == Who::Nobody {
             self.index.remove(entry);
         }
-    }
-}
-
-/// Who subscribed to one topic: in four octets, so that there are many in the processor's cache.
-#[derive(Clone, Copy)]
-struct Audience(NonZeroU32);
-
-#[derive(Debug, PartialEq, Eq)]
-enum Who {
-    Nobody,
-    /// One peer, by its key.
-    One(usize),
-    /// More, by the place of their list.
-    Crowd(usize),
-}
-
-impl Audience {
-    const NOBODY: u32 = u32::MAX;
-    /// Marks the place of a list.
-    const CROWD: u32 = 1 << 31;
-
-    fn of(who: &Who) -> Self {
-        let code = |index: usize, mark| {
-            let index = u32::try_from(index).ok().filter(|index| *index < Self::CROWD - 2);
-            (index.expect("less than two thousand million peers") + 1) | mark
-        };
-        let code = match *who {
-            Who::Nobody => Self::NOBODY,
-            Who::One(key) => code(key, 0),
-            Who::Crowd(crowd) => code(crowd, Self::CROWD),
-        };
-        Self(NonZeroU32::new(code).expect("codes begin with 1"))
-    }
-
-    #[inline]
-    fn who(self) -> Who {
-        let index = ((self.0.get() & !Self::CROWD) as usize).wrapping_sub(1);
-        match self.0.get() {
-            Self::NOBODY => Who::Nobody,
-            code if code & Self::CROWD == 0 => Who::One(index),
-            _ => Who::Crowd(index),
-        }
-    }
-
-    /// Adds a peer; returns its place.
-    fn add(&mut self, key: usize, crowds: &mut Slab<Vec<u32>>) -> usize {
-        let number = |key: usize| u32::try_from(key).expect("as many as can be coded");
-        match self.who() {
-            Who::Nobody => {
-                *self = Self::of(&Who::One(key));
-                0
-            }
-            Who::One(first) => {
-                *self = Self::of(&Who::Crowd(crowds.insert(vec![number(first), number(key)])));
-                1
-            }
-            Who::Crowd(crowd) => {
-                crowds[crowd].push(number(key));
-                crowds[crowd].len() - 1
-            }
-        }
-    }
-
-    /// Takes away the peer at `place`; returns the one that has moved there, if one has.
-    fn remove(&mut self, place: usize, crowds: &mut Slab<Vec<u32>>) -> Option<usize> {
-        let Who::Crowd(crowd) = self.who() else {
-            *self = Self::of(&Who::Nobody);
-            return None;
-        };
-        let keys = &mut crowds[crowd];
-        keys.swap_remove(place);
-        let moved = keys.get(place).map(|key| *key as usize);
-        if let [last] = keys[..] {
-            *self = Self::of(&Who::One(last as usize));
-            crowds.remove(crowd);
-        } else if keys.len() < keys.capacity() / 4 {
-            keys.shrink_to(2 * keys.len());
-        }
-        moved
-    }
-}
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self::of(&Who::Nobody)
     }
 }
 
@@ -321,6 +240,44 @@ mod tests {
         topics.subscribe(0, b"A");
         assert!(!topics.cancel(1, b"A"));
         assert_eq!(wanted(&mut topics, b"A"), [0]);
+    }
+
+    #[test]
+    fn what_was_subscribed_to_too_often_to_be_counted_is_never_cancelled() {
+        let mut topics = with_peers(1);
+        topics.subscribe(0, b"A");
+        let subscribed = topics.peers[0].topics.values_mut().next().expect("it was subscribed to");
+        subscribed.count = u32::MAX - 1;
+        assert!(!topics.cancel(0, b"A"));
+        for _ in 0..3 {
+            assert!(!topics.subscribe(0, b"A"));
+        }
+        let counts = |topics: &Topics| topics.peers[0].topics.values().map(|it| it.count).max();
+        assert_eq!(counts(&topics), Some(u32::MAX));
+        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(counts(&topics), Some(u32::MAX));
+        topics.remove_peer(0);
+        assert!(!topics.is_wanted(b"A"));
+    }
+
+    #[test]
+    fn a_topic_of_one_peer_has_no_list_and_the_list_of_a_crowd_goes_with_it() {
+        assert_eq!(size_of::<Option<Audience>>(), 4);
+        assert_eq!(size_of::<(EntryId, Subscribed)>(), 12);
+        let mut topics = with_peers(100);
+        topics.subscribe(0, b"A");
+        assert!(topics.crowds.is_empty());
+        for key in 1..100 {
+            topics.subscribe(key, b"A");
+        }
+        let crowd = |topics: &Topics| topics.crowds.iter().next().map(|(_, keys)| keys.capacity());
+        assert!(crowd(&topics) >= Some(100));
+        (0..90).for_each(|key| topics.remove_peer(key));
+        assert!(crowd(&topics) <= Some(40), "{:?}", crowd(&topics));
+        assert_eq!(wanted(&mut topics, b"A"), (90..100).collect::<Vec<_>>());
+        (90..99).for_each(|key| topics.remove_peer(key));
+        assert!(topics.crowds.is_empty());
+        assert_eq!(wanted(&mut topics, b"A"), [99]);
     }
 
     #[derive(Clone, Debug)]
