@@ -38,6 +38,14 @@ impl Burst {
         self.pieces.push_back(Piece { octets, messages, continued, more: false });
     }
 
+    /// The end of a message of which the transport has taken the beginning, up to somewhere in its last
+    /// frame.
+    pub(crate) fn of_torn(rest: Bytes) -> Self {
+        let torn = rest.len();
+        let piece = Piece { octets: rest, messages: 1, continued: 0, more: false };
+        Self { pieces: VecDeque::from([piece]), torn }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }

@@ -19,7 +19,7 @@ use zmtp_codec::{Batch, Connection, Denial, Event as WireEvent, PeerInfo, Subscr
 use crate::burst::{Burst, SLICES};
 use crate::options::Security;
 use crate::shared::Shared;
-use crate::transport::Stream;
+use crate::transport::{Outlet, Stream};
 use crate::{Event, Peer, Reason};
 
 /// Octets reserved for a read from a peer that has been quiet.
@@ -46,8 +46,14 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(crate) trait Core: Send + Sync + 'static {
     type Session: Session;
 
-    /// `peer` has finished its handshake.
-    fn open(self: &Arc<Self>, peer: &Peer, info: &PeerInfo) -> Self::Session;
+    /// `peer` has finished its handshake. Through the outlet the session may write by itself while
+    /// [`poll_outgoing`](Session::poll_outgoing) has nothing to write.
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        info: &PeerInfo,
+        outlet: Option<&Outlet>,
+    ) -> Self::Session;
 
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
@@ -68,7 +74,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
-    /// Pending if there is nothing.
+    /// Pending if there is nothing; from then on, until it is called again, the driver writes nothing
+    /// without a [claim](Self::claim).
     fn poll_outgoing(
         &mut self,
         cx: &mut Context<'_>,
@@ -78,6 +85,17 @@ pub(crate) trait Session: Send + Unpin + 'static {
 
     /// The transport has taken so many octets, and with them the last ones of so many messages.
     fn written(&mut self, messages: usize, octets: usize);
+
+    /// The driver is about to write, or not to write any more. What the session has begun to write and
+    /// not finished is moved into `burst`.
+    fn claim(&mut self, burst: &mut Burst) {
+        let _ = burst;
+    }
+
+    /// Whether the session has written by itself.
+    fn has_written(&self) -> bool {
+        false
+    }
 }
 
 /// How a connection ended.
@@ -180,6 +198,10 @@ impl<C: Core> Link<C> {
                 poll_fn(|cx| self.poll(cx)).await
             }
         };
+        if let Some(session) = &mut self.session {
+            self.flowed |= session.has_written();
+            session.claim(&mut self.burst);
+        }
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
             self.session = None;
             self.part().await;
@@ -334,7 +356,7 @@ impl<C: Core> Link<C> {
                 session.subscription(subscription)?;
             }
             (WireEvent::Ready(info), _) => {
-                self.session = Some(self.core.open(&self.peer, &info));
+                self.session = Some(self.core.open(&self.peer, &info, self.stream.outlet()));
                 self.established = true;
                 debug!(version = %info.version, "handshake succeeded");
                 let peer = &self.peer;
@@ -376,6 +398,12 @@ impl<C: Core> Link<C> {
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if self.burst.is_empty()
+            && let Some(session) = &mut self.session
+            && !self.connection.output().is_empty()
+        {
+            session.claim(&mut self.burst);
+        }
         // Commands go between frames, and before all else.
         if !self.burst.is_mid_frame() {
             ready!(self.poll_control(cx))?;

@@ -1,5 +1,6 @@
 //! Peers made of octets by hand: what libzmq will not send.
 
+mod at_once;
 mod heartbeat;
 mod hostile_publisher;
 mod hostile_subscriber;

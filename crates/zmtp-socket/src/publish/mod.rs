@@ -13,14 +13,18 @@ mod outgoing;
 mod tests;
 mod topics;
 
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{Batch, Connection, PeerInfo, Subscription, message_len};
+use zmtp_codec::{
+    Batch, Connection, FrameHeader, PeerInfo, Subscription, encode_message, message_len,
+};
 
 pub use outgoing::Outgoing;
 
@@ -30,6 +34,7 @@ use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::prefix_map::EntryId;
 use crate::sync::lock;
+use crate::transport::Outlet;
 use crate::{
     Closed, Event, Message, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions,
     WhenFull,
@@ -52,6 +57,9 @@ const OCTETS_PER_COST: usize = 16;
 const WOKEN: usize = 512;
 const LONGEST_TURN: usize = 8 * TURN;
 
+/// A socket on which a message follows another within this time is busy.
+const BUSY: Duration = Duration::from_micros(50);
+
 /// The core of a PUB socket.
 pub(crate) struct Publisher {
     state: Mutex<State>,
@@ -71,6 +79,8 @@ struct State {
     journal: Journal,
     /// What has been appended to the journal and stands in no outbox yet.
     booking: Booking,
+    /// When a driver was last given something to do, or spared it.
+    busy: Option<Instant>,
     closed: bool,
     /// What the sender has spent of its turn, and may spend.
     spent: usize,
@@ -96,6 +106,7 @@ impl Publisher {
             topics: Topics::new(options.duplicates),
             journal: Journal::default(),
             booking: Booking::default(),
+            busy: None,
             closed: false,
             spent: 0,
             turn: TURN,
@@ -202,6 +213,14 @@ impl Publisher {
         length: usize,
     ) -> Result<(), SendError> {
         let state = &mut *guard;
+        state.topics.peers_of(&state.matching, &mut state.wanted_by);
+        if let Some(begun) = state.write_at_once(message, length) {
+            state.spent += SENT + length / OCTETS_PER_COST;
+            self.end_turn(state);
+            drop(guard);
+            begun.into_iter().for_each(Waker::wake);
+            return Ok(());
+        }
         let all = self.options.when_full != WhenFull::DropNew;
         let apart = message.shared().filter(|message| has_large_part(message));
         let wakers = match apart {
@@ -328,6 +347,58 @@ impl State {
         self.booking.clear();
     }
 
+    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
+    /// driver; a large one also the copy. Gives back the driver's waker if it must write the rest. A
+    /// small message of many that follow one another closely is left to the driver, which writes many
+    /// at once.
+    fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<Option<Waker>> {
+        let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
+        let outbox = &mut self.peers[*key].outbox;
+        let outlet = outbox.idle_outlet()?;
+        let (first, rest) = message.parts();
+        if length < LARGE {
+            let now = Instant::now();
+            let before = self.busy.replace(now);
+            if before.is_some_and(|before| now - before < BUSY) {
+                return None;
+            }
+        } else if !rest.is_empty() {
+            return None;
+        }
+        let mut head = BytesMut::new();
+        let body = match rest {
+            [] => {
+                FrameHeader { more: false, command: false, size: first.len() as u64 }
+                    .encode(&mut head);
+                first
+            }
+            _ => {
+                encode_message(parts(first, rest), &mut head);
+                &[]
+            }
+        };
+        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
+        if written == length {
+            outbox.begin(Burst::default(), 0);
+            return Some(None);
+        }
+        let begun = match written.checked_sub(head.len()) {
+            Some(taken) if !body.is_empty() => {
+                Burst::of_torn(Bytes::copy_from_slice(&body[taken..]))
+            }
+            _ => {
+                head.extend_from_slice(body);
+                let mut begun = Burst::default();
+                begun.push(head.freeze(), 1, 0);
+                begun.advance(written);
+                begun
+            }
+        };
+        outbox.begin(begun, length - written);
+        Some(outbox.waker.take())
+    }
+
     /// Goes on with the booking for other topics, if the same peers want them, or begins another.
     /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
     /// room keeps the message from everybody.
@@ -337,7 +408,6 @@ impl State {
         all: bool,
         events: &Events,
     ) -> Result<Vec<Waker>, SendError> {
-        self.topics.peers_of(&self.matching, &mut self.wanted_by);
         if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
             self.booking.set_topics(&self.matching);
             return Ok(Vec::new());
@@ -361,6 +431,9 @@ impl State {
             let outbox = &mut peers[key].outbox;
             room = room.min(outbox.room());
             wakers.extend(outbox.waker.take());
+        }
+        if !wakers.is_empty() {
+            self.busy = Some(Instant::now());
         }
         std::mem::swap(&mut self.booking.takers, wanted_by);
         if !self.booking.takers.is_empty() {
@@ -424,8 +497,13 @@ impl State {
 impl Core for Publisher {
     type Session = PublishSession;
 
-    fn open(self: &Arc<Self>, peer: &Peer, _info: &PeerInfo) -> PublishSession {
-        let outbox = Outbox::new(self.options.marks());
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        _info: &PeerInfo,
+        outlet: Option<&Outlet>,
+    ) -> PublishSession {
+        let outbox = Outbox::new(self.options.marks(), outlet.cloned());
         let mut state = self.settled();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
         state.topics.add_peer(key);
@@ -504,6 +582,14 @@ impl Session for PublishSession {
         if self.core.settled().peers[self.key].outbox.written(messages, octets) {
             self.core.room.notify_waiters();
         }
+    }
+
+    fn claim(&mut self, burst: &mut Burst) {
+        self.core.settled().peers[self.key].outbox.claim(burst);
+    }
+
+    fn has_written(&self) -> bool {
+        lock(&self.core.state).peers[self.key].outbox.sent > 0
     }
 }
 

@@ -11,6 +11,7 @@ use zmtp_codec::FrameHeader;
 use super::booking::Room;
 use super::journal::{BLOCK, Segment};
 use crate::burst::Burst;
+use crate::transport::Outlet;
 use crate::{HighWaterMark, Message};
 
 /// Octets that a driver takes at once, about.
@@ -45,8 +46,12 @@ pub(super) struct Outbox {
     dropping: bool,
     /// The last block that this peer was noted as a reader of.
     block: Option<u64>,
-    /// The peer's driver, if it waits for something to do.
+    /// The peer's driver, if it waits for something to do. Nobody writes then.
     pub(super) waker: Option<Waker>,
+    /// Where a sender may write while the driver waits.
+    outlet: Option<Outlet>,
+    /// What a sender has begun to write and the transport has not taken.
+    begun: Burst,
     pub(super) sent: u64,
     pub(super) dropped: u64,
 }
@@ -70,7 +75,7 @@ pub(super) struct Run {
 }
 
 impl Outbox {
-    pub(super) fn new(marks: Marks) -> Self {
+    pub(super) fn new(marks: Marks, outlet: Option<Outlet>) -> Self {
         Self {
             runs: VecDeque::new(),
             waiting: 0,
@@ -81,6 +86,8 @@ impl Outbox {
             dropping: false,
             block: None,
             waker: None,
+            outlet,
+            begun: Burst::default(),
             sent: 0,
             dropped: 0,
         }
@@ -93,7 +100,32 @@ impl Outbox {
 
     /// Nothing is left for the driver to take.
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.runs.is_empty() && self.begun.is_empty()
+    }
+
+    /// Where a sender may write by itself: nobody else does, and nothing waits.
+    pub(super) fn idle_outlet(&self) -> Option<&Outlet> {
+        let is_idle = self.waker.is_some() && self.queued() == 0;
+        self.outlet.as_ref().filter(|_| is_idle)
+    }
+
+    /// Notes that a sender has written a message but for the octets in `begun`, perhaps none.
+    pub(super) fn begin(&mut self, begun: Burst, octets: usize) {
+        if begun.is_empty() {
+            self.sent += 1;
+        } else {
+            self.taken += 1;
+            self.octets += octets;
+            self.begun = begun;
+        }
+    }
+
+    /// From now on it is the driver that writes, to begin with what a sender has begun.
+    pub(super) fn claim(&mut self, burst: &mut Burst) {
+        self.waker = None;
+        if !self.begun.is_empty() {
+            *burst = std::mem::take(&mut self.begun);
+        }
     }
 
     /// Notes that a sender waits for room.
@@ -138,6 +170,9 @@ impl Outbox {
 
     /// Moves messages, oldest first, into `burst`. All segments are sealed.
     pub(super) fn take(&mut self, burst: &mut Burst) {
+        if !self.begun.is_empty() {
+            return self.claim(burst);
+        }
         let mut short = Short::default();
         let (mut octets, mut continued) = (0, 0);
         while octets < TAKE || continued > 0 {

@@ -59,7 +59,7 @@ impl Reader {
             metadata: Metadata::default(),
             username: None,
         };
-        let mut session = core.open(&peer, &info);
+        let mut session = core.open(&peer, &info, None);
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
         Self {
             session,

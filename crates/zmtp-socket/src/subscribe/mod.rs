@@ -22,6 +22,7 @@ use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::options::Subscribing;
 use crate::sync::lock;
+use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerStats, Reason, Stats};
 use filter::Filter;
 use inbox::{InHand, Inbox};
@@ -211,7 +212,12 @@ impl Receiver {
 impl Core for Subscriber {
     type Session = SubscribeSession;
 
-    fn open(self: &Arc<Self>, peer: &Peer, _info: &PeerInfo) -> SubscribeSession {
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        _info: &PeerInfo,
+        _outlet: Option<&Outlet>,
+    ) -> SubscribeSession {
         let mut upstream = Upstream::default();
         let mut wishes = lock(&self.wishes);
         // Each distinct topic, once, all of them, before anything else.

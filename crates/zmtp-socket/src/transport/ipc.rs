@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Connected, Stream};
+use super::Connected;
 use crate::IpcAddress;
 
 /// A listening socket, and the file that goes with it.
@@ -38,7 +38,7 @@ impl Listener {
     pub(super) async fn accept(&self) -> io::Result<Connected> {
         let (stream, _) = self.listener.accept().await?;
         // The other side of an ipc connection has no name of its own.
-        Ok((Stream::Ipc(stream), self.address.clone()))
+        Ok((stream.into(), self.address.clone()))
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn dial(address: &IpcAddress) -> io::Result<Connected> {
             UnixStream::from_std(stream)?
         }
     };
-    Ok((Stream::Ipc(stream), name_of(address)))
+    Ok((stream.into(), name_of(address)))
 }
 
 fn name_of(address: &IpcAddress) -> String {

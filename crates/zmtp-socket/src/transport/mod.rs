@@ -3,20 +3,23 @@
 
 mod hub;
 mod ipc;
+mod outlet;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod tcp;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, tcp as tokio_tcp, unix};
 
 use crate::Endpoint;
 use crate::options::TcpOptions;
 use hub::Hub;
+pub(crate) use outlet::Outlet;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
 
@@ -54,9 +57,33 @@ impl Networks {
 
 /// One connection of any transport.
 pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Ipc(UnixStream),
+    Tcp(tokio_tcp::OwnedReadHalf, Outlet),
+    Ipc(unix::OwnedReadHalf, Outlet),
     Pipe(Box<dyn Pipe>),
+}
+
+impl Stream {
+    /// The writing side, where it can be shared.
+    pub(crate) fn outlet(&self) -> Option<&Outlet> {
+        match self {
+            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Some(outlet),
+            Self::Pipe(_) => None,
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::Tcp(read, Outlet::Tcp(Arc::new(write)))
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::Ipc(read, Outlet::Ipc(Arc::new(write)))
+    }
 }
 
 /// A connection and the transport's name for its other side.
@@ -120,24 +147,17 @@ pub(crate) async fn dial(
     }
 }
 
-/// Calls the same method on whichever stream it is.
-macro_rules! each {
-    ($stream:expr, $method:ident($($argument:expr),*)) => {
-        match $stream.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            Stream::Ipc(stream) => Pin::new(stream).$method($($argument),*),
-            Stream::Pipe(stream) => Pin::new(stream).$method($($argument),*),
-        }
-    };
-}
-
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, poll_read(cx, buffer))
+        match self.get_mut() {
+            Self::Tcp(read, _) => Pin::new(read).poll_read(cx, buffer),
+            Self::Ipc(read, _) => Pin::new(read).poll_read(cx, buffer),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
+        }
     }
 }
 
@@ -147,7 +167,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, poll_write(cx, octets))
+        self.poll_write_vectored(cx, &[io::IoSlice::new(octets)])
     }
 
     fn poll_write_vectored(
@@ -155,21 +175,30 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, poll_write_vectored(cx, slices))
+        match self.get_mut() {
+            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => outlet.poll_write(cx, slices),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Ipc(_) => true,
-            Self::Pipe(stream) => stream.is_write_vectored(),
+            Self::Tcp(..) | Self::Ipc(..) => true,
+            Self::Pipe(pipe) => pipe.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, poll_flush(cx))
+        match self.get_mut() {
+            Self::Tcp(..) | Self::Ipc(..) => Poll::Ready(Ok(())),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, poll_shutdown(cx))
+        match self.get_mut() {
+            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Poll::Ready(outlet.shutdown()),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
+        }
     }
 }

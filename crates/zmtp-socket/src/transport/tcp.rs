@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use super::{Connected, Stream};
+use super::Connected;
 use crate::options::TcpOptions;
 use crate::{Endpoint, Host};
 
@@ -86,7 +86,7 @@ fn is_own_echo(stream: &TcpStream) -> bool {
 fn connected(stream: TcpStream, address: SocketAddr) -> Connected {
     // On a connection that has ended already these may fail, as its first use will.
     let _ended = tune(&stream);
-    (Stream::Tcp(stream), address.to_string())
+    (stream.into(), address.to_string())
 }
 
 fn tune(stream: &TcpStream) -> io::Result<()> {
@@ -128,6 +128,7 @@ fn no_such_interface(error: io::Error) -> io::Error {
 mod tests {
 
     use super::*;
+    use crate::transport::Stream;
 
     /// Far below what the system chooses, so that either can be told from its choice.
     const SEND: u32 = 6 << 10;
@@ -142,7 +143,8 @@ mod tests {
 
     impl Buffers {
         fn of((stream, _): &Connected) -> Self {
-            let Stream::Tcp(stream) = stream else { panic!("a tcp connection") };
+            let Stream::Tcp(stream, _) = stream else { panic!("a tcp connection") };
+            let stream = stream.as_ref();
             let socket = SockRef::from(stream);
             Self {
                 send: socket.send_buffer_size().unwrap(),
@@ -171,8 +173,9 @@ mod tests {
         let dialled = dial(&host, port, options).await.unwrap();
         let accepted = accept(&listener).await.unwrap();
         for (stream, _) in [dialled, accepted] {
-            let Stream::Tcp(stream) = stream else { panic!("a tcp stream") };
-            assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().unwrap(), UNSENT);
+            let Stream::Tcp(stream, _) = stream else { panic!("a tcp stream") };
+            let stream = stream.as_ref();
+            assert_eq!(SockRef::from(stream).tcp_notsent_lowat().unwrap(), UNSENT);
             assert!(stream.nodelay().unwrap());
         }
     }
