@@ -14,9 +14,8 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
-use zmtp_codec::encode_message;
 
-use super::outgoing::parts;
+use super::outgoing::encode;
 
 /// Octets of a block. A larger message has a block of its own.
 pub(super) const BLOCK: usize = 64 << 10;
@@ -64,7 +63,7 @@ impl Journal {
     /// Encodes a message, for which there is [room](Self::make_room), into the open segment.
     #[inline]
     pub(super) fn append(&mut self, first: &[u8], rest: &[Bytes]) {
-        encode_message(parts(first, rest), &mut self.octets);
+        encode(first, rest, &mut self.octets);
     }
 
     /// Where the open segment ends.

@@ -22,9 +22,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{
-    Batch, Connection, FrameHeader, PeerInfo, Subscription, encode_message, message_len,
-};
+use zmtp_codec::{Batch, Connection, FrameHeader, PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 
@@ -42,7 +40,7 @@ use crate::{
 use booking::{Booking, Room};
 use journal::Journal;
 use outbox::{LARGE, Marks, Outbox, Run, has_large_part};
-use outgoing::parts;
+use outgoing::{encode, encoded_len};
 use topics::Topics;
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
@@ -194,7 +192,7 @@ impl Publisher {
         if state.matching.is_empty() {
             state.spent += 1;
         } else {
-            let length = message_len(parts(first, rest));
+            let length = encoded_len(first, rest);
             if !state.goes_on(length) {
                 return self.publish_anew(guard, message, length);
             }
@@ -373,7 +371,7 @@ impl State {
                 first
             }
             _ => {
-                encode_message(parts(first, rest), &mut head);
+                encode(first, rest, &mut head);
                 &[]
             }
         };

@@ -1,6 +1,7 @@
 //! What can be sent.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use zmtp_codec::{encode_frame, message_len};
 
 use crate::Message;
 
@@ -39,13 +40,19 @@ impl Outgoing<'_> {
     }
 }
 
-/// All parts of a message, in order.
+/// The octets of a message on the wire.
 #[inline]
-pub(super) fn parts<'a>(
-    first: &'a [u8],
-    rest: &'a [Bytes],
-) -> impl Iterator<Item = &'a [u8]> + Clone {
-    std::iter::once(first).chain(rest.iter().map(Bytes::as_ref))
+pub(super) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
+    rest.iter().fold(message_len([first]), |sum, part| sum + message_len([&part[..]]))
+}
+
+/// Appends a message to `out`.
+#[inline]
+pub(super) fn encode(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
+    encode_frame(!rest.is_empty(), first, out);
+    for (part, left) in rest.iter().zip((0..rest.len()).rev()) {
+        encode_frame(left > 0, part, out);
+    }
 }
 
 impl<'a> From<&'a [u8]> for Outgoing<'a> {
