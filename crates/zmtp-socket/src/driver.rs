@@ -26,7 +26,7 @@ use crate::{Event, Peer, Reason};
 const SMALL_READ: usize = 8 << 10;
 
 /// Octets reserved for a read once reads come back full.
-const LARGE_READ: usize = 256 << 10;
+const LARGE_READ: usize = 64 << 10;
 
 /// Octets that are read before the runtime's other tasks get their turn: who receives them should do
 /// so while they are in the processor's cache, and before they fill its memory.

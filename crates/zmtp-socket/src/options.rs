@@ -90,7 +90,7 @@ impl PubOptions {
 
     /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
     /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
-    /// limit. Default: 64 MiB, or 1 MiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+    /// limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
     pub fn send_hwm_octets(mut self, octets: usize) -> Self {
         self.role.send_hwm_octets = Some(octets);
         self

@@ -71,7 +71,7 @@ impl PubSocket {
     /// queued for every peer that accepts it, at one moment for all of them.
     pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         let message = message.into();
-        match self.socket.core.send_at_once(&message) {
+        match self.socket.core.send_now(&message) {
             Some(sent) => sent,
             // Few messages come this way: in a box, it does not make the future of all others large.
             None => Box::pin(self.socket.core.send_later(&message)).await,
@@ -79,7 +79,7 @@ impl PubSocket {
     }
 
     /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
-    /// current-thread runtime, nothing leaves the process until something else is awaited.
+    /// current-thread runtime, hardly anything leaves the process until something else is awaited.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket

@@ -1,7 +1,9 @@
 //! The publishing half: who wants what, and what each peer still has to be sent.
 //!
 //! ```text
-//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox ── driver ── stream
+//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox
+//!                                                                                      │
+//!                                                                          stream ── driver
 //! ```
 
 mod audience;
@@ -9,20 +11,18 @@ mod booking;
 mod journal;
 mod outbox;
 mod outgoing;
+mod state;
 #[cfg(test)]
 mod tests;
 mod topics;
 
-use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use slab::Slab;
+use bytes::Bytes;
 use tokio::sync::Notify;
-use zmtp_codec::{Batch, Connection, FrameHeader, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 
@@ -30,33 +30,14 @@ use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::monitor::Events;
 use crate::options::Publishing;
-use crate::prefix_map::EntryId;
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{
-    Closed, Event, Message, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions,
-    WhenFull,
+    Closed, Event, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions, WhenFull,
 };
-use booking::{Booking, Room};
-use journal::Journal;
-use outbox::{LARGE, Marks, Outbox, Run, has_large_part};
-use outgoing::{encode, encoded_len};
-use topics::Topics;
-
-/// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
-/// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
-/// the turn.
-const TURN: usize = 8192;
-const SENT: usize = 8;
-const OCTETS_PER_COST: usize = 16;
-
-/// A driver that was woken will spend about so much in its own turn. That the system calls of many
-/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
-const WOKEN: usize = 512;
-const LONGEST_TURN: usize = 8 * TURN;
-
-/// A socket on which a message follows another within this time is busy.
-const BUSY: Duration = Duration::from_micros(50);
+use outbox::{Marks, Outbox, has_large_part};
+use outgoing::encoded_len;
+use state::{State, Subscriber};
 
 /// The core of a PUB socket.
 pub(crate) struct Publisher {
@@ -71,50 +52,10 @@ pub(crate) struct Publisher {
     events: Arc<Events>,
 }
 
-struct State {
-    peers: Slab<Subscriber>,
-    topics: Topics,
-    journal: Journal,
-    /// What has been appended to the journal and stands in no outbox yet.
-    booking: Booking,
-    /// When a driver was last given something to do, or spared it.
-    busy: Option<Instant>,
-    closed: bool,
-    /// What the sender has spent of its turn, and may spend.
-    spent: usize,
-    turn: usize,
-    /// The topics that one message matches, and the peers that want them; kept for their memory.
-    matching: Vec<EntryId>,
-    wanted_by: Vec<usize>,
-    /// What peers that are gone have left in the counters.
-    gone: Stats,
-    undelivered_at_close: usize,
-}
-
-/// A peer as its publisher sees it.
-struct Subscriber {
-    peer: Peer,
-    outbox: Outbox,
-}
-
 impl Publisher {
     pub(crate) fn new(options: Publishing, events: Arc<Events>) -> Self {
-        let state = State {
-            peers: Slab::new(),
-            topics: Topics::new(options.duplicates),
-            journal: Journal::default(),
-            booking: Booking::default(),
-            busy: None,
-            closed: false,
-            spent: 0,
-            turn: TURN,
-            matching: Vec::new(),
-            wanted_by: Vec::new(),
-            gone: Stats::default(),
-            undelivered_at_close: 0,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(options.duplicates)),
             options,
             turn_is_over: AtomicBool::new(false),
             changed: Notify::new(),
@@ -126,7 +67,7 @@ impl Publisher {
     /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait: for the
     /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
     #[inline]
-    pub(crate) fn send_at_once(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+    pub(crate) fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
         if self.turn_is_over.load(Ordering::Relaxed) {
             return None;
         }
@@ -136,7 +77,7 @@ impl Publisher {
         }
     }
 
-    /// Waits for what [`send_at_once`](Self::send_at_once) did not, then sends.
+    /// Waits for what [`send_now`](Self::send_now) did not, then sends.
     pub(crate) async fn send_later(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         if self.take_turn() {
             tokio::task::yield_now().await;
@@ -188,10 +129,7 @@ impl Publisher {
         if state.closed {
             return Err(Closed.into());
         }
-        state.topics.matching(first, &mut state.matching);
-        if state.matching.is_empty() {
-            state.spent += 1;
-        } else {
+        if state.find_topics(first) {
             let length = encoded_len(first, rest);
             if !state.goes_on(length) {
                 return self.publish_anew(guard, message, length);
@@ -211,9 +149,8 @@ impl Publisher {
         length: usize,
     ) -> Result<(), SendError> {
         let state = &mut *guard;
-        state.topics.peers_of(&state.matching, &mut state.wanted_by);
+        state.find_peers();
         if let Some(begun) = state.write_at_once(message, length) {
-            state.spent += SENT + length / OCTETS_PER_COST;
             self.end_turn(state);
             drop(guard);
             begun.into_iter().for_each(Waker::wake);
@@ -235,7 +172,7 @@ impl Publisher {
                 wakers
             }
         };
-        state.turn = LONGEST_TURN.min(state.turn + wakers.len() * WOKEN);
+        state.prolong_turn(wakers.len());
         self.end_turn(state);
         drop(guard);
         // Outside the lock, which the woken want.
@@ -245,8 +182,7 @@ impl Publisher {
 
     #[inline]
     fn end_turn(&self, state: &mut State) {
-        if state.spent >= state.turn {
-            (state.spent, state.turn) = (0, TURN);
+        if state.end_turn() {
             self.turn_is_over.store(true, Ordering::Relaxed);
         }
     }
@@ -305,190 +241,9 @@ impl Publishing {
     fn marks(&self) -> Marks {
         let octets = match self.when_full {
             WhenFull::DropNew => 64 << 20,
-            WhenFull::Wait | WhenFull::WaitFor(_) => 1 << 20,
+            WhenFull::Wait | WhenFull::WaitFor(_) => 256 << 10,
         };
         Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
-    }
-}
-
-impl State {
-    /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
-    /// peers that the one before it was for, and they and the block have room for it.
-    #[inline]
-    fn goes_on(&self, length: usize) -> bool {
-        // A large part may be shared in place of being copied.
-        length < LARGE && self.booking.takes(&self.matching) && self.journal.has_room(length)
-    }
-
-    /// Encodes and books a message that [goes on](Self::goes_on).
-    #[inline]
-    fn book(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
-        // Encoded once, and only if somebody takes it.
-        if !self.booking.takers.is_empty() {
-            self.journal.append(first, rest);
-        }
-        if self.booking.add(length) {
-            self.settle();
-            // The next message would be lost: the drivers should have a chance before.
-            self.spent = self.turn;
-        }
-        self.spent += SENT + length / OCTETS_PER_COST;
-    }
-
-    /// Books a message whose large parts are shared in place of being copied.
-    fn book_apart(&mut self, message: &Message, length: usize) {
-        if self.booking.add(length) {
-            self.spent = self.turn;
-        }
-        self.spent += SENT + length / OCTETS_PER_COST;
-        self.give(&Run::of_large(message));
-        self.booking.clear();
-    }
-
-    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
-    /// driver; a large one also the copy. Gives back the driver's waker if it must write the rest. A
-    /// small message of many that follow one another closely is left to the driver, which writes many
-    /// at once.
-    fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<Option<Waker>> {
-        let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
-        let outbox = &mut self.peers[*key].outbox;
-        let outlet = outbox.idle_outlet()?;
-        let (first, rest) = message.parts();
-        if length < LARGE {
-            let now = Instant::now();
-            let before = self.busy.replace(now);
-            if before.is_some_and(|before| now - before < BUSY) {
-                return None;
-            }
-        } else if !rest.is_empty() {
-            return None;
-        }
-        let mut head = BytesMut::new();
-        let body = match rest {
-            [] => {
-                FrameHeader { more: false, command: false, size: first.len() as u64 }
-                    .encode(&mut head);
-                first
-            }
-            _ => {
-                encode(first, rest, &mut head);
-                &[]
-            }
-        };
-        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
-        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
-        if written == length {
-            outbox.begin(Burst::default(), 0);
-            return Some(None);
-        }
-        let begun = match written.checked_sub(head.len()) {
-            Some(taken) if !body.is_empty() => {
-                Burst::of_torn(Bytes::copy_from_slice(&body[taken..]))
-            }
-            _ => {
-                head.extend_from_slice(body);
-                let mut begun = Burst::default();
-                begun.push(head.freeze(), 1, 0);
-                begun.advance(written);
-                begun
-            }
-        };
-        outbox.begin(begun, length - written);
-        Some(outbox.waker.take())
-    }
-
-    /// Goes on with the booking for other topics, if the same peers want them, or begins another.
-    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
-    /// room keeps the message from everybody.
-    fn book_anew(
-        &mut self,
-        length: usize,
-        all: bool,
-        events: &Events,
-    ) -> Result<Vec<Waker>, SendError> {
-        if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
-            self.booking.set_topics(&self.matching);
-            return Ok(Vec::new());
-        }
-        self.settle();
-        let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
-        self.booking.losers.extend(wanted_by.extract_if(.., is_full));
-        if all && !self.booking.losers.is_empty() {
-            self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
-            return Err(SendError::Full);
-        }
-        for &key in &self.booking.losers {
-            let Subscriber { outbox, peer } = &mut peers[key];
-            if outbox.begin_dropping() {
-                events.emit(|| Event::Dropping { peer: peer.clone() });
-            }
-        }
-        let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
-        for &key in &*wanted_by {
-            let outbox = &mut peers[key].outbox;
-            room = room.min(outbox.room());
-            wakers.extend(outbox.waker.take());
-        }
-        if !wakers.is_empty() {
-            self.busy = Some(Instant::now());
-        }
-        std::mem::swap(&mut self.booking.takers, wanted_by);
-        if !self.booking.takers.is_empty() {
-            self.begin_block_for(length);
-        }
-        self.booking.set_topics(&self.matching);
-        self.booking.begin(self.journal.end(), room);
-        Ok(wakers)
-    }
-
-    /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
-    fn begin_block_for(&mut self, length: usize) {
-        if let Some((block, keys)) = self.journal.make_room(length) {
-            for key in keys {
-                if let Some(subscriber) = self.peers.get_mut(key) {
-                    subscriber.outbox.unpin(block);
-                }
-            }
-        }
-    }
-
-    /// Gives each peer its part of the booking, and ends it.
-    fn settle(&mut self) {
-        if self.booking.messages > 0 {
-            let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
-            let messages = self.booking.messages;
-            self.give(&[Run { segment, range, messages, continued: 0 }]);
-        }
-        self.booking.clear();
-    }
-
-    /// Gives `runs`, which are what is booked, to those who get it.
-    fn give(&mut self, runs: &[Run]) {
-        let Booking { takers, losers, messages, .. } = &self.booking;
-        for &key in takers {
-            for run in runs {
-                if self.peers[key].outbox.push(run) {
-                    self.journal.note_reader(key);
-                }
-            }
-        }
-        for &key in losers {
-            self.peers[key].outbox.dropped += *messages as u64;
-        }
-    }
-
-    /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
-    fn remove(&mut self, key: usize) -> bool {
-        self.topics.remove_peer(key);
-        let outbox = self.peers.remove(key).outbox;
-        self.gone.sent += outbox.sent;
-        self.gone.dropped += outbox.dropped;
-        self.gone.undelivered += outbox.queued() as u64;
-        if self.closed {
-            self.undelivered_at_close += outbox.queued();
-        }
-        outbox.is_awaited()
     }
 }
 

@@ -173,6 +173,7 @@ impl Outbox {
         if !self.begun.is_empty() {
             return self.claim(burst);
         }
+        self.waker = None;
         let mut short = Short::default();
         let (mut octets, mut continued) = (0, 0);
         while octets < TAKE || continued > 0 {

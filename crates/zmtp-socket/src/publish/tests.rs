@@ -13,10 +13,11 @@ use zmtp_codec::{Config, Metadata, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
+use super::state::{OCTETS_PER_COST, SENT, TURN};
 use super::*;
 use crate::burst::SLICES;
 use crate::peer::PeerId;
-use crate::{Endpoint, HighWaterMark};
+use crate::{Endpoint, HighWaterMark, Message};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
     publisher_with(limit, Publishing::default())
@@ -415,7 +416,7 @@ fn a_message_that_one_peer_has_no_room_for_goes_to_nobody() {
 /// As `PubSocket::send` does.
 async fn send_waiting(core: &Publisher, body: &'static str) -> Result<(), SendError> {
     let message = Outgoing::from(body);
-    match core.send_at_once(&message) {
+    match core.send_now(&message) {
         Some(sent) => sent,
         None => core.send_later(&message).await,
     }

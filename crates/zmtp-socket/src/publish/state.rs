@@ -1,0 +1,294 @@
+//! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
+
+use std::io::IoSlice;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use slab::Slab;
+use zmtp_codec::FrameHeader;
+
+use super::Outgoing;
+use super::booking::{Booking, Room};
+use super::journal::Journal;
+use super::outbox::{LARGE, Outbox, Run};
+use super::outgoing::encode;
+use super::topics::Topics;
+use crate::burst::Burst;
+use crate::monitor::Events;
+use crate::prefix_map::EntryId;
+use crate::{Duplicates, Event, Message, Peer, SendError, Stats};
+
+/// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
+/// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
+/// the turn.
+pub(super) const TURN: usize = 8192;
+pub(super) const SENT: usize = 8;
+pub(super) const OCTETS_PER_COST: usize = 16;
+
+/// A driver that was woken will spend about so much in its own turn. That the system calls of many
+/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
+const WOKEN: usize = 512;
+const LONGEST_TURN: usize = 8 * TURN;
+
+/// A socket on which a message follows another within this time is busy.
+const BUSY: Duration = Duration::from_micros(50);
+
+/// What the tasks of a publisher share, under its lock.
+pub(super) struct State {
+    pub(super) peers: Slab<Subscriber>,
+    pub(super) topics: Topics,
+    pub(super) journal: Journal,
+    /// What has been appended to the journal and stands in no outbox yet.
+    pub(super) booking: Booking,
+    /// When a driver was last given something to do, or spared it.
+    busy: Option<Instant>,
+    pub(super) closed: bool,
+    /// What the sender has spent of its turn, and may spend.
+    spent: usize,
+    turn: usize,
+    /// The topics that one message matches, and the peers that want them; kept for their memory.
+    matching: Vec<EntryId>,
+    wanted_by: Vec<usize>,
+    /// What peers that are gone have left in the counters.
+    pub(super) gone: Stats,
+    pub(super) undelivered_at_close: usize,
+}
+
+/// A peer as its publisher sees it.
+pub(super) struct Subscriber {
+    pub(super) peer: Peer,
+    pub(super) outbox: Outbox,
+}
+
+impl State {
+    pub(super) fn new(duplicates: Duplicates) -> Self {
+        Self {
+            peers: Slab::new(),
+            topics: Topics::new(duplicates),
+            journal: Journal::default(),
+            booking: Booking::default(),
+            busy: None,
+            closed: false,
+            spent: 0,
+            turn: TURN,
+            matching: Vec::new(),
+            wanted_by: Vec::new(),
+            gone: Stats::default(),
+            undelivered_at_close: 0,
+        }
+    }
+
+    /// Finds the topics that match a message with this first part. Returns whether there are any.
+    #[inline]
+    pub(super) fn find_topics(&mut self, first: &[u8]) -> bool {
+        self.topics.matching(first, &mut self.matching);
+        if self.matching.is_empty() {
+            self.spent += 1;
+        }
+        !self.matching.is_empty()
+    }
+
+    /// Finds the peers that want the topics that were found.
+    pub(super) fn find_peers(&mut self) {
+        self.topics.peers_of(&self.matching, &mut self.wanted_by);
+    }
+
+    /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
+    /// peers that the one before it was for, and they and the block have room for it.
+    #[inline]
+    pub(super) fn goes_on(&self, length: usize) -> bool {
+        // A large part may be shared in place of being copied.
+        length < LARGE && self.booking.takes(&self.matching) && self.journal.has_room(length)
+    }
+
+    /// Encodes and books a message that [goes on](Self::goes_on).
+    #[inline]
+    pub(super) fn book(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
+        // Encoded once, and only if somebody takes it.
+        if !self.booking.takers.is_empty() {
+            self.journal.append(first, rest);
+        }
+        let filled = self.booking.add(length);
+        if filled {
+            self.settle();
+        }
+        self.spend(length, filled);
+    }
+
+    /// Books a message whose large parts are shared in place of being copied.
+    pub(super) fn book_apart(&mut self, message: &Message, length: usize) {
+        let filled = self.booking.add(length);
+        self.give(&Run::of_large(message));
+        self.booking.clear();
+        self.spend(length, filled);
+    }
+
+    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
+    /// driver; a large one also the copy. Gives back the driver's waker if it must write the rest. A
+    /// small message of many that follow one another closely is left to the driver, which writes many
+    /// at once.
+    pub(super) fn write_at_once(
+        &mut self,
+        message: &Outgoing<'_>,
+        length: usize,
+    ) -> Option<Option<Waker>> {
+        let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
+        let outbox = &mut self.peers[*key].outbox;
+        let outlet = outbox.idle_outlet()?;
+        let (first, rest) = message.parts();
+        if length < LARGE {
+            let now = Instant::now();
+            let before = self.busy.replace(now);
+            if before.is_some_and(|before| now - before < BUSY) {
+                return None;
+            }
+        } else if !rest.is_empty() {
+            return None;
+        }
+        let mut head = BytesMut::new();
+        let body = if length < LARGE {
+            encode(first, rest, &mut head);
+            &[]
+        } else {
+            let size = first.len() as u64;
+            FrameHeader { more: false, command: false, size }.encode(&mut head);
+            first
+        };
+        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
+        let begun = match written.checked_sub(head.len()) {
+            _ if written == length => Burst::default(),
+            Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&body[of_body..])),
+            None => {
+                head.extend_from_slice(body);
+                let mut begun = Burst::default();
+                begun.push(head.freeze(), 1, 0);
+                begun.advance(written);
+                begun
+            }
+        };
+        let waker = if begun.is_empty() { None } else { outbox.waker.take() };
+        outbox.begin(begun, length - written);
+        self.spend(length, false);
+        Some(waker)
+    }
+
+    /// Goes on with the booking for other topics, if the same peers want them, or begins another.
+    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
+    /// room keeps the message from everybody.
+    pub(super) fn book_anew(
+        &mut self,
+        length: usize,
+        all: bool,
+        events: &Events,
+    ) -> Result<Vec<Waker>, SendError> {
+        if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
+            self.booking.set_topics(&self.matching);
+            return Ok(Vec::new());
+        }
+        self.settle();
+        let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
+        let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
+        self.booking.losers.extend(wanted_by.extract_if(.., is_full));
+        if all && !self.booking.losers.is_empty() {
+            self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
+            return Err(SendError::Full);
+        }
+        for &key in &self.booking.losers {
+            let Subscriber { outbox, peer } = &mut peers[key];
+            if outbox.begin_dropping() {
+                events.emit(|| Event::Dropping { peer: peer.clone() });
+            }
+        }
+        let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
+        for &key in &*wanted_by {
+            let outbox = &mut peers[key].outbox;
+            room = room.min(outbox.room());
+            wakers.extend(outbox.waker.take());
+        }
+        if !wakers.is_empty() {
+            self.busy = Some(Instant::now());
+        }
+        std::mem::swap(&mut self.booking.takers, wanted_by);
+        if !self.booking.takers.is_empty() {
+            self.begin_block_for(length);
+        }
+        self.booking.set_topics(&self.matching);
+        self.booking.begin(self.journal.end(), room);
+        Ok(wakers)
+    }
+
+    /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
+    fn begin_block_for(&mut self, length: usize) {
+        if let Some((block, keys)) = self.journal.make_room(length) {
+            for key in keys {
+                if let Some(subscriber) = self.peers.get_mut(key) {
+                    subscriber.outbox.unpin(block);
+                }
+            }
+        }
+    }
+
+    /// Gives each peer its part of the booking, and ends it.
+    pub(super) fn settle(&mut self) {
+        if self.booking.messages > 0 {
+            let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
+            let messages = self.booking.messages;
+            self.give(&[Run { segment, range, messages, continued: 0 }]);
+        }
+        self.booking.clear();
+    }
+
+    /// Gives `runs`, which are what is booked, to those who get it.
+    fn give(&mut self, runs: &[Run]) {
+        let Booking { takers, losers, messages, .. } = &self.booking;
+        for &key in takers {
+            for run in runs {
+                if self.peers[key].outbox.push(run) {
+                    self.journal.note_reader(key);
+                }
+            }
+        }
+        for &key in losers {
+            self.peers[key].outbox.dropped += *messages as u64;
+        }
+    }
+
+    /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
+    pub(super) fn remove(&mut self, key: usize) -> bool {
+        self.topics.remove_peer(key);
+        let outbox = self.peers.remove(key).outbox;
+        self.gone.sent += outbox.sent;
+        self.gone.dropped += outbox.dropped;
+        self.gone.undelivered += outbox.queued() as u64;
+        if self.closed {
+            self.undelivered_at_close += outbox.queued();
+        }
+        outbox.is_awaited()
+    }
+
+    #[inline]
+    fn spend(&mut self, length: usize, filled: bool) {
+        self.spent += SENT + length / OCTETS_PER_COST;
+        if filled {
+            // The next message would be lost: the drivers should have a chance before.
+            self.spent = self.turn;
+        }
+    }
+
+    /// So many drivers have been woken.
+    pub(super) fn prolong_turn(&mut self, woken: usize) {
+        self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
+    }
+
+    /// Whether the sender's turn is over. Then another begins.
+    #[inline]
+    pub(super) fn end_turn(&mut self) -> bool {
+        let over = self.spent >= self.turn;
+        if over {
+            (self.spent, self.turn) = (0, TURN);
+        }
+        over
+    }
+}
