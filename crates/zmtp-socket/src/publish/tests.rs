@@ -320,6 +320,25 @@ fn messages_for_the_same_peers_are_booked_once() {
 }
 
 #[test]
+fn of_ten_thousand_peers_only_the_one_that_wants_a_message_is_touched() {
+    let core = publisher(1000);
+    let mut readers: Vec<Reader> = Vec::new();
+    for number in 0..10_000 {
+        let mut reader = Reader::new(&core, "");
+        let topic = Bytes::from(format!("{number:05}"));
+        reader.session.subscription(Subscription::Subscribe(topic)).expect("within limits");
+        reader.session.subscription(Subscription::Cancel(Bytes::new())).expect("it is held");
+        assert!(!reader.take());
+        readers.push(reader);
+    }
+    send(&core, b"07531 27 33");
+    assert_eq!(lock(&core.state).booking.takers, [7531]);
+    let woken = readers.iter().map(|reader| reader.woken.0.load(Ordering::Relaxed));
+    assert_eq!(woken.enumerate().filter(|(_, times)| *times > 0).collect::<Vec<_>>(), [(7531, 1)]);
+    assert_eq!(readers[7531].write(usize::MAX), 1);
+}
+
+#[test]
 fn what_a_departed_peer_was_owed_is_counted() {
     let core = publisher(10);
     let mut reader = Reader::new(&core, "");
