@@ -3,13 +3,14 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use zmtp_socket::{
-    Closed, Context, Endpoint, HighWaterMark, Message, Monitor, PubOptions, PubSocket, RecvError,
-    SendError, SubHandle, SubOptions, SubSocket, TryRecvError,
+    Closed, Context, Endpoint, Heartbeat, HighWaterMark, Message, Monitor, PubOptions, PubSocket,
+    RecvError, SendError, SubHandle, SubOptions, SubSocket, TryRecvError, WhenFull,
 };
 use zmtp_tests::story::{Place, eventually, receive, receive_text, subscribers, wanted, within};
 
@@ -175,6 +176,71 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
     for sender in senders {
         sender.await.unwrap();
     }
+}
+
+/// Senders write by themselves while nothing else goes on, drivers when something does or for a
+/// heartbeat: whoever it is, no message may be torn, lost or out of its order.
+async fn now_and_then_and_all_at_once(place: Place) {
+    const TOPICS: u8 = 4;
+    const EACH: u64 = 150;
+    let beat = Heartbeat {
+        timeout: Duration::from_secs(20),
+        ..Heartbeat::every(Duration::from_millis(1))
+    };
+    let options = PubOptions::new().when_full(WhenFull::Wait).heartbeat(beat);
+    let server = place.context.pub_socket(options);
+    server.bind(&*place.endpoint).await.unwrap();
+    let mut tasks = Vec::new();
+    for topic in 0..TOPICS {
+        let mut client = place.context.sub_socket(SubOptions::new().heartbeat(beat));
+        client.subscribe([topic]);
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&server, [topic]).await;
+        tasks.push(tokio::spawn(async move {
+            for number in 0..EACH {
+                let message = receive(&mut client).await;
+                assert_eq!(message.first()[1..9], number.to_be_bytes(), "topic {topic}");
+                let mut octets =
+                    message.first()[9..].iter().chain(message.parts()[1..].iter().flatten());
+                assert!(octets.all(|octet| *octet == number as u8), "message {number}, torn");
+            }
+        }));
+        let server = server.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut chance = fastrand::Rng::with_seed(topic.into());
+            for number in 0..EACH {
+                let size = chance.choice([0, 60, 250, 300, 33_000, 300_000]).unwrap();
+                let mut body = [&[topic][..], &number.to_be_bytes()].concat();
+                body.resize(9 + size, number as u8);
+                match chance.u8(0..3) {
+                    0 => server.send(&body).await,
+                    1 => server.send(body).await,
+                    _ => {
+                        let second = vec![number as u8; chance.usize(0..50_000)];
+                        server.send(Message::multipart([body, second]).unwrap()).await
+                    }
+                }
+                .unwrap();
+                // Long enough for the socket to be idle, or not at all.
+                if chance.bool() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_over_tcp_no_message_is_torn() {
+    now_and_then_and_all_at_once(Place::tcp()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_over_ipc_no_message_is_torn() {
+    now_and_then_and_all_at_once(Place::ipc()).await;
 }
 
 #[tokio::test]
