@@ -160,6 +160,7 @@ impl Publisher {
         let apart = message.shared().filter(|message| has_large_part(message));
         let wakers = match apart {
             Some(message) => {
+                // It is no part of the open segment, and so of no booking that goes on.
                 state.settle();
                 let wakers = state.book_anew(0, all, &self.events)?;
                 state.book_apart(message, length);

@@ -1,7 +1,9 @@
 //! What can be sent.
 
+use std::iter;
+
 use bytes::{Bytes, BytesMut};
-use zmtp_codec::{encode_frame, message_len};
+use zmtp_codec::{encode_frame, encode_message, message_len};
 
 use crate::Message;
 
@@ -49,9 +51,10 @@ pub(super) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
 /// Appends a message to `out`.
 #[inline]
 pub(super) fn encode(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
-    encode_frame(!rest.is_empty(), first, out);
-    for (part, left) in rest.iter().zip((0..rest.len()).rev()) {
-        encode_frame(left > 0, part, out);
+    match rest {
+        // Nearly always: spared a walk over one part.
+        [] => encode_frame(false, first, out),
+        _ => encode_message(iter::once(first).chain(rest.iter().map(Bytes::as_ref)), out),
     }
 }
 

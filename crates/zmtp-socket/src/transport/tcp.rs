@@ -126,7 +126,6 @@ fn no_such_interface(error: io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::transport::Stream;
 
