@@ -61,6 +61,32 @@ impl Batch {
         self.len() == 0
     }
 
+    /// How many octets the frames of these messages have on the wire.
+    pub fn octets(&self) -> usize {
+        match &self.0 {
+            Held::Frames { octets, .. } => octets.len(),
+            Held::Messages(messages) => messages
+                .iter()
+                .fold(0, |sum: usize, message| sum.saturating_add(message.encoded_len())),
+        }
+    }
+
+    /// Throws out all messages but the last. Returns how many they were.
+    pub fn keep_last(&mut self) -> usize {
+        let before = self.len().saturating_sub(1);
+        match &mut self.0 {
+            Held::Frames { octets, messages } => {
+                (0..before).for_each(|_| skip_message(octets));
+                *messages = messages.saturating_sub(before);
+                // A small one does not keep all that came with it.
+                let all = 0..octets.len();
+                *octets = share_or_copy(octets, all);
+            }
+            Held::Messages(messages) => drop(messages.drain(..before)),
+        }
+        before
+    }
+
     /// Throws out the messages for whose first part `keep` is false. Returns how many they were.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
         let before = self.len();
@@ -133,6 +159,16 @@ fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     let (header, header_len) = FrameHeader::decode(octets).ok()??;
     let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
     Some((header, header_len..end))
+}
+
+/// Takes the message at the front away.
+fn skip_message(octets: &mut Bytes) {
+    while let Some((header, body)) = next_frame(octets) {
+        octets.advance(body.end.min(octets.len()));
+        if !header.more {
+            break;
+        }
+    }
 }
 
 /// Takes the frame at the front, whose body is there.

@@ -1,27 +1,29 @@
 //! One connected endpoint: dials, and dials again, until it is disconnected.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::debug;
 
+use crate::admission::Ticket;
 use crate::driver::{self, Core, End};
-use crate::options::Reconnect;
+use crate::options::{Reconnect, Terms};
 use crate::shared::{Door, Shared};
 use crate::transport::dial;
 use crate::{Event, Reason};
 
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
 pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
-    let mut backoff = Backoff::new(socket.options.reconnect, socket.networks.chance());
+    let mut backoff = Backoff::new(door.terms().options.reconnect, socket.networks.chance());
     loop {
+        let terms = door.terms();
+        backoff.limits = terms.options.reconnect;
         let begun = Instant::now();
         let end = tokio::select! {
             biased;
             () = door.stop.cancelled() => return,
-            end = attempt(&door, &core, &socket) => end,
+            end = attempt(&door, &terms, &core, &socket) => end,
         };
         if socket.drain.is_cancelled() || door.stop.is_cancelled() {
             return;
@@ -32,7 +34,7 @@ pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Share
             backoff.reset();
         }
         let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
-        let delay = (!refused || socket.options.retry_refused).then(|| backoff.next());
+        let delay = (!refused || terms.options.retry_refused).then(|| backoff.next());
         tell(&door, &socket, delay, end.reason);
         tokio::select! {
             biased;
@@ -55,20 +57,25 @@ fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
 }
 
 /// Dials once and, if somebody is there, runs the connection to its end.
-async fn attempt<C: Core>(door: &Door, core: &Arc<C>, socket: &Arc<Shared>) -> End {
-    let dial = dial(&door.endpoint, &socket.networks, socket.options.tcp);
+async fn attempt<C: Core>(
+    door: &Door,
+    terms: &Arc<Terms>,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+) -> End {
     let dialled = tokio::select! {
         biased;
         () = socket.drain.cancelled() => return not_made(Reason::Stopped),
-        dialled = timeout(socket.options.handshake_timeout, dial) => dialled,
+        dialled = dial(&door.endpoint, &socket.networks, &terms.options.tcp) => dialled,
     };
     match dialled {
-        Ok(Ok((stream, address))) => {
+        Ok((stream, address)) => {
             let peer = socket.new_peer(&door.endpoint, &address);
-            driver::run(stream, peer, core.clone(), socket.clone(), door.stop.clone()).await
+            let place = Ticket::dialled();
+            let (core, socket, stop) = (core.clone(), socket.clone(), door.stop.clone());
+            driver::run(stream, peer, place, core, socket, terms.clone(), stop).await
         }
-        Ok(Err(error)) => not_made(error.into()),
-        Err(_elapsed) => not_made(io::Error::from(io::ErrorKind::TimedOut).into()),
+        Err(error) => not_made(error.into()),
     }
 }
 

@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
 use zmtp_codec::{Batch, Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
 
+use crate::admission::{Expel, Expelled, Ticket};
 use crate::burst::{Burst, SLICES};
-use crate::options::Security;
+use crate::options::{Security, Terms};
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
-use crate::{Event, Peer, Reason};
+use crate::{Event, Peer, Reason, Stats};
 
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
@@ -53,7 +54,11 @@ pub(crate) trait Core: Send + Sync + 'static {
         peer: &Peer,
         info: &PeerInfo,
         outlet: Option<&Outlet>,
+        expel: Expel,
     ) -> Self::Session;
+
+    /// What it has done, and is doing. The numbers of its connections are not its to know.
+    fn stats(&self) -> Stats;
 
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
@@ -105,23 +110,26 @@ pub(crate) struct End {
     pub(crate) flowed: bool,
 }
 
-/// Runs one connection to its end. Returns at once when `stop` is cancelled; when the socket
-/// drains, what is queued is written first.
+/// Runs one connection to its end. Returns at once when `stop` is cancelled or the peer expelled; when
+/// the socket drains, what is queued is written first.
 pub(crate) async fn run<C: Core>(
     stream: Stream,
     peer: Peer,
+    (ticket, expelled): (Ticket, Expelled),
     core: Arc<C>,
     socket: Arc<Shared>,
+    terms: Arc<Terms>,
     stop: CancellationToken,
 ) -> End {
     let span = debug_span!("peer", id = peer.id().0, address = peer.address());
-    let mut link = Link::new(stream, peer.clone(), core, socket.clone());
+    let mut link = Link::new(stream, peer.clone(), ticket, core, socket.clone(), terms);
     async move {
         debug!(endpoint = %peer.endpoint(), "connected");
         socket.events.emit(|| Event::Connected { peer: peer.clone() });
         let reason = tokio::select! {
             biased;
             () = stop.cancelled() => Reason::Stopped,
+            reason = expelled.reason() => reason,
             reason = link.live(&socket.drain) => reason,
         };
         debug!(%reason, "disconnected");
@@ -158,15 +166,24 @@ struct Link<C: Core> {
     mute: bool,
     draining: bool,
     peer: Peer,
+    ticket: Ticket,
     core: Arc<C>,
     socket: Arc<Shared>,
+    terms: Arc<Terms>,
 }
 
 impl<C: Core> Link<C> {
-    fn new(stream: Stream, peer: Peer, core: Arc<C>, socket: Arc<Shared>) -> Self {
+    fn new(
+        stream: Stream,
+        peer: Peer,
+        ticket: Ticket,
+        core: Arc<C>,
+        socket: Arc<Shared>,
+        terms: Arc<Terms>,
+    ) -> Self {
         Self {
             stream,
-            connection: Connection::new(socket.config.clone()),
+            connection: Connection::new(terms.config.clone()),
             session: None,
             burst: Burst::default(),
             epoch: Instant::now(),
@@ -179,8 +196,10 @@ impl<C: Core> Link<C> {
             mute: false,
             draining: false,
             peer,
+            ticket,
             core,
             socket,
+            terms,
         }
     }
 
@@ -356,7 +375,9 @@ impl<C: Core> Link<C> {
                 session.subscription(subscription)?;
             }
             (WireEvent::Ready(info), _) => {
-                self.session = Some(self.core.open(&self.peer, &info, self.stream.outlet()));
+                let expel = self.ticket.establish()?;
+                let outlet = self.stream.outlet();
+                self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
                 self.established = true;
                 debug!(version = %info.version, "handshake succeeded");
                 let peer = &self.peer;
@@ -366,7 +387,7 @@ impl<C: Core> Link<C> {
                 });
             }
             (WireEvent::Credentials(credentials), _) => {
-                let allowed = match &self.socket.options.security {
+                let allowed = match &self.terms.options.security {
                     Security::PlainServer(allow) => allow(&credentials),
                     Security::Null | Security::PlainClient { .. } => false,
                 };

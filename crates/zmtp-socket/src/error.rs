@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zmtp_codec::ConfigError;
 
-use crate::{Endpoint, EndpointError};
+use crate::{Endpoint, EndpointError, Mark};
 
 /// Why [`bind`](crate::PubSocket::bind) failed.
 #[derive(Debug, thiserror::Error)]
@@ -118,9 +118,9 @@ pub enum Reason {
     /// The peer broke a rule of the protocol, fits us not, refused us, or fell silent.
     #[error(transparent)]
     Protocol(#[from] zmtp_codec::Error),
-    /// The peer holds more subscriptions than it may.
+    /// A limit of ours, which the peer or all peers together have reached.
     #[error(transparent)]
-    Subscriptions(#[from] TooManySubscriptions),
+    Overrun(#[from] Overrun),
     /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
     #[error("closed from this side")]
     Stopped,
@@ -132,10 +132,36 @@ impl From<io::Error> for Reason {
     }
 }
 
-/// A peer went past the limit on the subscriptions that one peer may hold.
+/// Which limit of this socket a connection had to end for. What a peer sends at once has [limits](
+/// crate::Limits) of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
-pub struct TooManySubscriptions {
-    pub(crate) topics: usize,
-    pub(crate) octets: usize,
+#[non_exhaustive]
+pub enum Overrun {
+    /// The peer holds more subscriptions than [it may](crate::PubOptions::max_subscriptions).
+    #[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
+    Subscriptions {
+        /// So many distinct topics it may hold.
+        topics: usize,
+        /// So many octets of them.
+        octets: usize,
+    },
+    /// The socket has as many [connections](crate::PubOptions::max_connections) as it may.
+    #[error("all {limit} connections that the socket may have are in use")]
+    Connections {
+        /// So many it may have.
+        limit: usize,
+    },
+    /// Newer connections need the place: [so many](crate::PubOptions::max_handshakes) are in their
+    /// handshake, and this was the oldest.
+    #[error("more than {limit} handshakes were half-done, and this one was the oldest")]
+    Handshakes {
+        /// So many may be in their handshake at once.
+        limit: usize,
+    },
+    /// The peer was too slow, where [`WhenFull::Disconnect`](crate::WhenFull::Disconnect) says so.
+    #[error("the peer is too slow: {mark} were waiting for it")]
+    Queue {
+        /// The mark that its queue had reached.
+        mark: Mark,
+    },
 }

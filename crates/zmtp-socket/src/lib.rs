@@ -34,6 +34,7 @@
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
 //! - Dropping the future of any call loses, tears and duplicates no message.
 
+mod admission;
 mod burst;
 mod connector;
 mod context;
@@ -51,6 +52,8 @@ mod plain;
 mod prefix_map;
 mod pub_socket;
 mod publish;
+#[cfg(feature = "serde")]
+mod serialize;
 mod shared;
 mod socket;
 mod stats;
@@ -67,19 +70,20 @@ struct Readme;
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
-    BindError, Closed, ConnectError, NoRuntime, Reason, RecvError, SendError, TooManySubscriptions,
+    BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
 pub use monitor::{Event, Monitor};
 pub use options::{
-    Duplicates, HighWaterMark, InvalidHighWaterMark, Linger, Options, PubOptions, Publishing,
-    Reconnect, SubOptions, Subscribing, WhenFull,
+    Duplicates, EndpointOptions, Endpoints, HighWaterMark, InvalidHighWaterMark, Keepalive, Linger,
+    Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions, Subscribing,
+    WhenFull,
 };
 pub use peer::{Peer, PeerId};
 pub use plain::PlainUsers;
 pub use pub_socket::PubSocket;
 pub use publish::Outgoing;
-pub use stats::{PeerStats, Stats};
+pub use stats::{PeerState, PeerStats, Stats};
 pub use sub_socket::{SubHandle, SubSocket};
 #[cfg(feature = "simulation")]
 pub use transport::simulation;

@@ -63,6 +63,14 @@ async fn accept_after(pause: Duration, listener: &mut Listener) -> io::Result<Co
 
 fn serve<C: Core>(stream: Stream, address: &str, door: &Door, core: &Arc<C>, socket: &Arc<Shared>) {
     let peer = socket.new_peer(&door.endpoint, address);
-    let driver = driver::run(stream, peer, core.clone(), socket.clone(), door.stop.clone());
+    let place = match socket.admission.admit(peer.id()) {
+        Ok(place) => place,
+        Err(limit) => {
+            debug!(endpoint = %door.endpoint, address, %limit, "refused");
+            return socket.events.emit(|| Event::Refused { peer, reason: limit.into() });
+        }
+    };
+    let (terms, stop) = (door.terms(), door.stop.clone());
+    let driver = driver::run(stream, peer, place, core.clone(), socket.clone(), terms, stop);
     socket.spawn(door, async { drop(driver.await) }, &Handle::current());
 }

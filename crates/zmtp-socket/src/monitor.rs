@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use zmtp_codec::PeerInfo;
 
 use crate::sync::lock;
-use crate::{Endpoint, Peer, Reason};
+use crate::{Endpoint, Mark, Peer, Reason};
 
 /// Events kept for a monitor that does not read them; further ones are missed, and counted.
 const CAPACITY: usize = 4096;
@@ -32,6 +32,14 @@ pub enum Event {
         /// Where we listen.
         endpoint: Endpoint,
         /// What the system said.
+        reason: Reason,
+    },
+    /// A peer connected and was turned away at once, because the socket has as many connections as
+    /// [it may](crate::PubOptions::max_connections).
+    Refused {
+        /// Who it was.
+        peer: Peer,
+        /// Which limit it was.
         reason: Reason,
     },
     /// The transport has a connection, dialled or accepted; the handshake begins.
@@ -92,11 +100,20 @@ pub enum Event {
         /// Which topic.
         topic: Bytes,
     },
-    /// A peer is at its high-water mark and has lost a message. Said once until it has caught up;
-    /// the count is in the [statistics](crate::PeerStats::dropped).
+    /// A peer is at its high-water mark and has lost a message. Said once until it has [caught
+    /// up](Self::CaughtUp); the count is in the [statistics](crate::PeerStats::dropped).
     Dropping {
         /// Which peer.
         peer: Peer,
+        /// The mark that its queue reached.
+        mark: Mark,
+    },
+    /// All that waited for a peer that has lost messages has been sent.
+    CaughtUp {
+        /// Which peer.
+        peer: Peer,
+        /// How many messages it has lost, on this connection.
+        dropped: u64,
     },
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::Endpoint;
 
@@ -27,11 +30,13 @@ struct Inner {
     id: PeerId,
     endpoint: Endpoint,
     address: Box<str>,
+    since: Instant,
 }
 
 impl Peer {
     pub(crate) fn new(id: PeerId, endpoint: Endpoint, address: &str) -> Self {
-        Self(Arc::new(Inner { id, endpoint, address: address.into() }))
+        let (address, since) = (address.into(), Instant::now());
+        Self(Arc::new(Inner { id, endpoint, address, since }))
     }
 
     /// The number of this connection, unique within its socket.
@@ -42,6 +47,11 @@ impl Peer {
     /// The endpoint that was bound or connected, as `bind` and `connect` returned it.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// How long ago the connection was made.
+    pub fn age(&self) -> Duration {
+        self.0.since.elapsed()
     }
 
     /// The transport's own name for the other side: `127.0.0.1:49152` over tcp, a path over ipc.

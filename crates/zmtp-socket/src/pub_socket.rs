@@ -10,6 +10,7 @@ use futures_sink::Sink;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
+use crate::options::Terms;
 use crate::publish::{Outgoing, Publisher};
 use crate::socket::{Socket, endpoint_methods};
 use crate::{Closed, Context, Linger, Message, PubOptions, SendError};
@@ -47,11 +48,11 @@ impl PubSocket {
     }
 
     pub(crate) fn with_context(context: &Context, options: PubOptions) -> Self {
-        let config = options.config(SocketType::Pub);
-        let linger = options.link.linger.unwrap_or(Linger::For(Duration::from_secs(30)));
+        let linger = options.socket.linger.unwrap_or(Linger::For(Duration::from_secs(30)));
+        let terms = Terms::new(options.link, SocketType::Pub);
         let events = Arc::new(Events::default());
         let core = Publisher::new(options.role, events.clone());
-        let socket = Socket::new(context, core, options.link, config, linger, events);
+        let socket = Socket::new(context, core, terms, options.socket, linger, events);
         Self { socket: Arc::new(socket) }
     }
 

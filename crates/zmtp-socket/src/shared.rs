@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use zmtp_codec::Config;
 
+use crate::admission::Admission;
 use crate::monitor::Events;
-use crate::options::LinkOptions;
+use crate::options::{SocketOptions, Terms};
 use crate::peer::PeerId;
 use crate::sync::lock;
 use crate::transport::Networks;
@@ -21,8 +21,9 @@ use crate::{Closed, Endpoint, Linger, NoRuntime, Peer, UnknownEndpoint};
 /// What all tasks of one socket have at hand.
 pub(crate) struct Shared {
     pub(crate) networks: Networks,
-    pub(crate) options: LinkOptions,
-    pub(crate) config: Arc<Config>,
+    /// For every endpoint that is told nothing else.
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<Events>,
     /// Cancelled when the socket closes: deliver what is queued, begin nothing new.
     pub(crate) drain: CancellationToken,
@@ -45,24 +46,37 @@ pub(crate) enum Side {
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) endpoint: Endpoint,
+    /// For the connections to come.
+    terms: Arc<Mutex<Arc<Terms>>>,
     pub(crate) stop: CancellationToken,
     /// Wakes a connector that was refused, or waits for its next attempt.
     pub(crate) unpark: Arc<Notify>,
     tasks: TaskTracker,
 }
 
+impl Door {
+    /// The terms for a connection that begins now.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        lock(&self.terms).clone()
+    }
+
+    pub(crate) fn set_terms(&self, terms: Arc<Terms>) {
+        *lock(&self.terms) = terms;
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         networks: Networks,
-        options: LinkOptions,
-        config: Config,
+        terms: Arc<Terms>,
+        options: SocketOptions,
         linger: Linger,
         events: Arc<Events>,
     ) -> Self {
         Self {
             networks,
-            options,
-            config: Arc::new(config),
+            terms,
+            admission: Admission::new(options),
             events,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -99,9 +113,10 @@ impl Shared {
         if self.drain.is_cancelled() { Err(Closed) } else { Ok(()) }
     }
 
-    pub(crate) fn new_door(&self, endpoint: Endpoint) -> Door {
+    pub(crate) fn new_door(&self, endpoint: Endpoint, terms: Arc<Terms>) -> Door {
         let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
-        Door { endpoint, stop, unpark, tasks: TaskTracker::new() }
+        let terms = Arc::new(Mutex::new(terms));
+        Door { endpoint, terms, stop, unpark, tasks: TaskTracker::new() }
     }
 
     /// Ends an endpoint with all its connections.

@@ -3,18 +3,19 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use zmtp_codec::Config;
-
 use crate::connector::connect;
 use crate::driver::Core;
 use crate::endpoint::IntoEndpoint;
 use crate::listener::listen;
 use crate::monitor::Events;
-use crate::options::LinkOptions;
+use crate::options::{SocketOptions, Terms};
 use crate::shared::{Shared, Side};
 use crate::sync::lock;
 use crate::transport::Listener;
-use crate::{BindError, ConnectError, Context, Endpoint, Event, Linger, Monitor, UnknownEndpoint};
+use crate::{
+    BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
+    UnknownEndpoint,
+};
 
 /// A socket of any type. Dropping it closes it in the background.
 pub(crate) struct Socket<C: Core> {
@@ -26,24 +27,47 @@ impl<C: Core> Socket<C> {
     pub(crate) fn new(
         context: &Context,
         core: C,
-        options: LinkOptions,
-        config: Config,
+        terms: Arc<Terms>,
+        options: SocketOptions,
         linger: Linger,
         events: Arc<Events>,
     ) -> Self {
-        let shared = Shared::new(context.networks.clone(), options, config, linger, events);
+        let shared = Shared::new(context.networks.clone(), terms, options, linger, events);
         Self { core: Arc::new(core), shared: Arc::new(shared) }
     }
 
+    /// The socket's own terms, but for what `change` makes of them.
+    fn terms(&self, change: impl FnOnce(EndpointOptions) -> EndpointOptions) -> Arc<Terms> {
+        let terms = &self.shared.terms;
+        let link = terms.options.clone();
+        let options = change(EndpointOptions { link, ..EndpointOptions::default() });
+        Terms::new(options.link, terms.config.socket_type)
+    }
+
     pub(crate) async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.bind_on(self.shared.terms.clone(), endpoint).await
+    }
+
+    pub(crate) async fn bind_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, BindError> {
+        self.bind_on(self.terms(change), endpoint).await
+    }
+
+    async fn bind_on(
+        &self,
+        terms: Arc<Terms>,
+        endpoint: impl IntoEndpoint,
+    ) -> Result<Endpoint, BindError> {
         let endpoint = endpoint.into_endpoint()?;
-        self.shared.config.validate()?;
+        terms.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let Shared { networks, options, .. } = &*self.shared;
-        let bound = Listener::bind(&endpoint, networks, options.tcp).await;
+        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options.tcp).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
-        let door = self.shared.new_door(endpoint.clone());
+        let door = self.shared.new_door(endpoint.clone(), terms);
         let task = listen(listener, door.clone(), self.core.clone(), self.shared.clone());
         let mut doors = lock(&self.shared.doors);
         self.shared.check_open()?;
@@ -55,16 +79,39 @@ impl<C: Core> Socket<C> {
     }
 
     pub(crate) fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        self.connect_on(None, endpoint)
+    }
+
+    pub(crate) fn connect_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, ConnectError> {
+        self.connect_on(Some(self.terms(change)), endpoint)
+    }
+
+    /// Without terms, those that the endpoint has or, if it is new, the socket's.
+    fn connect_on(
+        &self,
+        terms: Option<Arc<Terms>>,
+        endpoint: impl IntoEndpoint,
+    ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        self.shared.config.validate()?;
+        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
         let runtime = self.shared.runtime()?;
         let mut doors = lock(&self.shared.doors);
         self.shared.check_open()?;
         match doors.entry((Side::Connected, endpoint.clone())) {
-            Entry::Occupied(door) => door.get().unpark.notify_waiters(),
+            Entry::Occupied(door) => {
+                if let Some(terms) = terms {
+                    door.get().set_terms(terms);
+                }
+                door.get().unpark.notify_waiters();
+            }
             Entry::Vacant(place) => {
-                let door = place.insert(self.shared.new_door(endpoint.clone()));
+                let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
+                let door = place.insert(self.shared.new_door(endpoint.clone(), terms));
                 let task = connect(door.clone(), self.core.clone(), self.shared.clone());
                 self.shared.spawn(door, task, &runtime);
             }
@@ -78,6 +125,11 @@ impl<C: Core> Socket<C> {
 
     pub(crate) async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
         self.shared.shut(Side::Connected, endpoint).await
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let (handshakes, refused) = self.shared.admission.counts();
+        Stats { handshakes, refused, ..self.core.stats() }
     }
 
     pub(crate) fn monitor(&self) -> Monitor {
@@ -140,6 +192,23 @@ macro_rules! endpoint_methods {
                 $socket.bind(endpoint).await
             }
 
+            /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change`
+            /// is given, for this endpoint and the connections through it.
+            ///
+            /// # Errors
+            /// As [`bind`](Self::bind).
+            ///
+            /// # Cancel safety
+            /// If the future is dropped, nothing is bound.
+            pub async fn bind_with(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
+            ) -> Result<crate::Endpoint, crate::BindError> {
+                let $this = self;
+                $socket.bind_with(endpoint, change).await
+            }
+
             /// Connects to a peer's endpoint in the background, again after every cut, until
             /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To
             /// repeat it for an endpoint that is connected changes nothing, but dials at once if
@@ -154,6 +223,22 @@ macro_rules! endpoint_methods {
             ) -> Result<crate::Endpoint, crate::ConnectError> {
                 let $this = self;
                 $socket.connect(endpoint)
+            }
+
+            /// Does as [`connect`](Self::connect), with other options than the socket's own, which
+            /// `change` is given, for this endpoint. If it is connected already, they hold from its
+            /// next connection on: this is how to come back with other credentials after having
+            /// been refused.
+            ///
+            /// # Errors
+            /// As [`connect`](Self::connect).
+            pub fn connect_with(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
+            ) -> Result<crate::Endpoint, crate::ConnectError> {
+                let $this = self;
+                $socket.connect_with(endpoint, change)
             }
 
             /// Ends an endpoint that was bound, with all connections that came through it, and
@@ -192,7 +277,7 @@ macro_rules! endpoint_methods {
             /// What was sent, received, lost and is queued, in all and for each peer.
             pub fn stats(&self) -> crate::Stats {
                 let $this = self;
-                $socket.core.stats()
+                $socket.stats()
             }
 
             /// What happens to this socket's endpoints and peers from now on.

@@ -10,6 +10,7 @@ use futures_core::Stream;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
+use crate::options::Terms;
 use crate::socket::{Socket, endpoint_methods};
 use crate::subscribe::{Receiver, Subscriber};
 use crate::{Context, Linger, Message, RecvError, SubOptions, TryRecvError};
@@ -55,11 +56,11 @@ impl SubSocket {
     }
 
     pub(crate) fn with_context(context: &Context, options: SubOptions) -> Self {
-        let config = options.config(SocketType::Sub);
-        let linger = options.link.linger.unwrap_or(Linger::NONE);
+        let linger = options.socket.linger.unwrap_or(Linger::NONE);
         let core = Subscriber::new(&options.role);
-        let socket =
-            Socket::new(context, core, options.link, config, linger, Arc::new(Events::default()));
+        let terms = Terms::new(options.link, SocketType::Sub);
+        let events = Arc::new(Events::default());
+        let socket = Socket::new(context, core, terms, options.socket, linger, events);
         Self { handle: SubHandle { socket: Arc::new(socket) }, receiver: Receiver::default() }
     }
 

@@ -1,7 +1,7 @@
 //! Peers that break the protocol as subscribers of our PUB: each loses its own connection, and
 //! nobody else notices.
 
-use zmtp_socket::{PubOptions, PubSocket, Reason};
+use zmtp_socket::{Overrun, PubOptions, PubSocket, Reason};
 use zmtp_tests::raw::breach::{self, Stage};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{ANY_PORT, READY_PUB, READY_SUB, RawPeer, end_of, in_time};
@@ -118,7 +118,7 @@ async fn a_peer_with_more_subscriptions_than_allowed_is_closed_and_the_neighbour
         drop(peer);
         let end = end_of(&mut monitor, &address).await;
         end.expect(true, "the peer subscribed to more than 3 topics, or 20 octets of them");
-        assert!(matches!(end.reason, Reason::Subscriptions(_)));
+        assert!(matches!(end.reason, Reason::Overrun(Overrun::Subscriptions { .. })));
         neighbour.receive_all(&mut subscriber).await;
     }
 }

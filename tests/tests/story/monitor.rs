@@ -58,7 +58,7 @@ over_each_transport! {
                     peers.push(peer);
                     format!("unsubscribed {topic:?}")
                 }
-                Event::Dropping { peer } => {
+                Event::Dropping { peer, .. } => {
                     peers.push(peer);
                     "dropping".to_owned()
                 }

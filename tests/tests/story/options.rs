@@ -2,8 +2,8 @@
 
 use zmtp_codec::{Error, ProtocolError};
 use zmtp_socket::{
-    Event, HighWaterMark, Limits, Message, Monitor, PubOptions, PubSocket, Reason, SubOptions,
-    SubSocket, Version,
+    Event, HighWaterMark, Limits, Message, Monitor, Overrun, PubOptions, PubSocket, Reason,
+    SubOptions, SubSocket, Version,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
@@ -66,7 +66,7 @@ over_each_transport! {
             (20..31).for_each(|number| greedy.subscribe(number.to_string()));
             greedy.connect(&*place.endpoint).unwrap();
             let reason = end(&mut monitor).await;
-            assert!(matches!(reason, Reason::Subscriptions(_)), "{reason}");
+            assert!(matches!(reason, Reason::Overrun(Overrun::Subscriptions { .. })), "{reason}");
             server.send("10").await.unwrap();
             assert_eq!(receive_text(&mut modest).await, "10");
             greedy.close().await;

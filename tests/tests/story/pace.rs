@@ -105,7 +105,7 @@ over_each_transport! {
         assert_eq!(stats.sent, slow.sent + fast.sent);
         assert_eq!((stats.dropped, stats.queued), (slow.dropped, MARK));
         let named = event(&mut monitor, "word of the loss", |event| match event {
-            Event::Dropping { peer } => Some(peer),
+            Event::Dropping { peer, .. } => Some(peer),
             _ => None,
         });
         assert_eq!(named.await, slow.peer);

@@ -17,7 +17,7 @@ pub(super) struct Booking {
     /// Who would get them, and has no room.
     pub(super) losers: Vec<usize>,
     pub(super) messages: usize,
-    /// Where they are in the open segment.
+    /// Where they are in the open segment or, if nobody gets them, would be.
     pub(super) range: Range<usize>,
     room: Room,
 }
@@ -63,10 +63,10 @@ impl Booking {
     #[inline]
     pub(super) fn add(&mut self, length: usize) -> bool {
         self.messages += 1;
+        self.range.end += length;
         if self.takers.is_empty() {
             return false;
         }
-        self.range.end += length;
         self.room.messages -= 1;
         self.room.octets = self.room.octets.saturating_sub(length);
         self.room.is_none()
@@ -83,6 +83,11 @@ impl Booking {
 
 impl Room {
     pub(super) const UNLIMITED: Self = Self { messages: usize::MAX, octets: usize::MAX };
+
+    /// At least for one message.
+    pub(super) fn or_one(self) -> Self {
+        Self { messages: self.messages.max(1), octets: self.octets.max(1) }
+    }
 
     pub(super) fn is_none(self) -> bool {
         self.messages == 0 || self.octets == 0

@@ -26,6 +26,7 @@ use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 
+use crate::admission::Expel;
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::monitor::Events;
@@ -33,9 +34,9 @@ use crate::options::Publishing;
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{
-    Closed, Event, Peer, PeerStats, Reason, SendError, Stats, TooManySubscriptions, WhenFull,
+    Closed, Event, Overrun, Peer, PeerState, PeerStats, Reason, SendError, Stats, WhenFull,
 };
-use outbox::{Marks, Outbox, has_large_part};
+use outbox::{Outbox, has_large_part};
 use outgoing::encoded_len;
 use state::{State, Subscriber};
 
@@ -83,7 +84,9 @@ impl Publisher {
             tokio::task::yield_now().await;
         }
         match self.options.when_full {
-            WhenFull::DropNew => self.try_send(message),
+            WhenFull::DropNew | WhenFull::DropOldest | WhenFull::Disconnect => {
+                self.try_send(message)
+            }
             WhenFull::Wait => self.send_when_room(message).await,
             WhenFull::WaitFor(time) => {
                 let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
@@ -156,18 +159,18 @@ impl Publisher {
             begun.into_iter().for_each(Waker::wake);
             return Ok(());
         }
-        let all = self.options.when_full != WhenFull::DropNew;
+        let when_full = self.options.when_full;
         let apart = message.shared().filter(|message| has_large_part(message));
         let wakers = match apart {
             Some(message) => {
                 // It is no part of the open segment, and so of no booking that goes on.
                 state.settle();
-                let wakers = state.book_anew(0, all, &self.events)?;
+                let wakers = state.book_anew(0, when_full, &self.events)?;
                 state.book_apart(message, length);
                 wakers
             }
             None => {
-                let wakers = state.book_anew(length, all, &self.events)?;
+                let wakers = state.book_anew(length, when_full, &self.events)?;
                 let (first, rest) = message.parts();
                 state.book(first, rest, length);
                 wakers
@@ -216,36 +219,6 @@ impl Publisher {
             changed.await;
         }
     }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let state = self.settled();
-        let mut stats = state.gone.clone();
-        for (key, subscriber) in &state.peers {
-            let counts = &subscriber.outbox;
-            stats.sent += counts.sent;
-            stats.dropped += counts.dropped;
-            stats.queued += counts.queued() as u64;
-            stats.peers.push(PeerStats {
-                peer: subscriber.peer.clone(),
-                sent: counts.sent,
-                received: 0,
-                dropped: counts.dropped,
-                queued: counts.queued() as u64,
-                subscriptions: state.topics.held_by(key).0 as u64,
-            });
-        }
-        stats
-    }
-}
-
-impl Publishing {
-    fn marks(&self) -> Marks {
-        let octets = match self.when_full {
-            WhenFull::DropNew => 64 << 20,
-            WhenFull::Wait | WhenFull::WaitFor(_) => 256 << 10,
-        };
-        Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
-    }
 }
 
 impl Core for Publisher {
@@ -256,12 +229,38 @@ impl Core for Publisher {
         peer: &Peer,
         _info: &PeerInfo,
         outlet: Option<&Outlet>,
+        expel: Expel,
     ) -> PublishSession {
-        let outbox = Outbox::new(self.options.marks(), outlet.cloned());
+        let expel = Some(expel).filter(|_| self.options.when_full == WhenFull::Disconnect);
+        let outbox = Outbox::new(self.options.marks(), outlet.cloned(), expel);
         let mut state = self.settled();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
         state.topics.add_peer(key);
         PublishSession { core: self.clone(), peer: peer.clone(), key }
+    }
+
+    fn stats(&self) -> Stats {
+        let state = self.settled();
+        let mut stats = state.gone.clone();
+        for (key, Subscriber { peer, outbox }) in &state.peers {
+            let peer = PeerStats {
+                peer: peer.clone(),
+                age: peer.age(),
+                state: PeerState::of(outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: 0,
+                received_octets: 0,
+                dropped: outbox.dropped.messages,
+                dropped_octets: outbox.dropped.octets,
+                queued: outbox.queued() as u64,
+                queued_octets: outbox.queued_octets() as u64,
+                subscriptions: state.topics.held_by(key).0 as u64,
+            };
+            stats.subscriptions += peer.subscriptions;
+            stats.add(peer);
+        }
+        stats
     }
 
     fn close(&self) {
@@ -300,7 +299,7 @@ impl Session for PublishSession {
                 let (topics, octets) = state.topics.held_by(self.key);
                 if topics > options.max_topics || octets > options.max_topic_octets {
                     let (topics, octets) = (options.max_topics, options.max_topic_octets);
-                    return Err(TooManySubscriptions { topics, octets }.into());
+                    return Err(Overrun::Subscriptions { topics, octets }.into());
                 }
                 added
             }
@@ -333,8 +332,14 @@ impl Session for PublishSession {
     }
 
     fn written(&mut self, messages: usize, octets: usize) {
-        if self.core.settled().peers[self.key].outbox.written(messages, octets) {
+        let state = &mut *self.core.settled();
+        let outbox = &mut state.peers[self.key].outbox;
+        if outbox.written(messages, octets) {
             self.core.room.notify_waiters();
+        }
+        if outbox.catch_up() {
+            let (peer, dropped) = (self.peer.clone(), outbox.dropped.messages);
+            self.core.events.emit(|| Event::CaughtUp { peer, dropped });
         }
     }
 
@@ -343,7 +348,7 @@ impl Session for PublishSession {
     }
 
     fn has_written(&self) -> bool {
-        lock(&self.core.state).peers[self.key].outbox.sent > 0
+        lock(&self.core.state).peers[self.key].outbox.sent.messages > 0
     }
 }
 

@@ -10,9 +10,12 @@ use zmtp_codec::FrameHeader;
 
 use super::booking::Room;
 use super::journal::{BLOCK, Segment};
+use crate::admission::Expel;
 use crate::burst::Burst;
+use crate::options::Marks;
+use crate::stats::Count;
 use crate::transport::Outlet;
-use crate::{HighWaterMark, Message};
+use crate::{Mark, Message, Overrun};
 
 /// Octets that a driver takes at once, about.
 pub(super) const TAKE: usize = 256 << 10;
@@ -52,15 +55,10 @@ pub(super) struct Outbox {
     outlet: Option<Outlet>,
     /// What a sender has begun to write and the transport has not taken.
     begun: Burst,
-    pub(super) sent: u64,
-    pub(super) dropped: u64,
-}
-
-/// At either of these an outbox is full.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Marks {
-    pub(super) messages: HighWaterMark,
-    pub(super) octets: usize,
+    /// Ends the connection.
+    expel: Option<Expel>,
+    pub(super) sent: Count,
+    pub(super) dropped: Count,
 }
 
 /// Messages that follow one another in a segment, or a piece of a message with large parts.
@@ -75,7 +73,7 @@ pub(super) struct Run {
 }
 
 impl Outbox {
-    pub(super) fn new(marks: Marks, outlet: Option<Outlet>) -> Self {
+    pub(super) fn new(marks: Marks, outlet: Option<Outlet>, expel: Option<Expel>) -> Self {
         Self {
             runs: VecDeque::new(),
             waiting: 0,
@@ -88,8 +86,9 @@ impl Outbox {
             waker: None,
             outlet,
             begun: Burst::default(),
-            sent: 0,
-            dropped: 0,
+            expel,
+            sent: Count::default(),
+            dropped: Count::default(),
         }
     }
 
@@ -109,13 +108,12 @@ impl Outbox {
         self.outlet.as_ref().filter(|_| is_idle)
     }
 
-    /// Notes that a sender has written a message but for the octets in `begun`, perhaps none.
-    pub(super) fn begin(&mut self, begun: Burst, octets: usize) {
-        if begun.is_empty() {
-            self.sent += 1;
-        } else {
+    /// Notes that a sender has written so many octets of a message, and not the others, in `begun`.
+    pub(super) fn begin(&mut self, begun: Burst, written: usize, rest: usize) {
+        self.sent.add(usize::from(begun.is_empty()), written);
+        if !begun.is_empty() {
             self.taken += 1;
-            self.octets += octets;
+            self.octets += rest;
             self.begun = begun;
         }
     }
@@ -146,6 +144,29 @@ impl Outbox {
         }
     }
 
+    /// Octets that the transport has not taken.
+    pub(super) fn queued_octets(&self) -> usize {
+        self.octets
+    }
+
+    /// The mark that a full queue has reached.
+    pub(super) fn mark(&self) -> Mark {
+        self.marks.reached_by(self.queued())
+    }
+
+    /// The peer loses messages, or a sender waits for it.
+    pub(super) fn is_congested(&self) -> bool {
+        self.dropping || self.awaited
+    }
+
+    /// Ends the peer's connection, if it has not been ended so.
+    pub(super) fn expel(&mut self) {
+        let mark = self.mark();
+        if let Some(expel) = self.expel.take() {
+            expel.because(Overrun::Queue { mark }.into());
+        }
+    }
+
     /// From now on the peer loses what it has no room for. Returns whether that is new since it had
     /// last caught up.
     pub(super) fn begin_dropping(&mut self) -> bool {
@@ -168,15 +189,15 @@ impl Outbox {
         block.is_some() && std::mem::replace(&mut self.block, block) != block
     }
 
-    /// Moves messages, oldest first, into `burst`. All segments are sealed.
+    /// Moves whole messages, oldest first, into `burst`. All segments are sealed.
     pub(super) fn take(&mut self, burst: &mut Burst) {
         if !self.begun.is_empty() {
             return self.claim(burst);
         }
         self.waker = None;
         let mut short = Short::default();
-        let (mut octets, mut continued) = (0, 0);
-        while octets < TAKE || continued > 0 {
+        let (mut octets, mut is_whole) = (0, true);
+        while octets < TAKE || !is_whole {
             let Some(run) = self.runs.pop_front() else {
                 self.runs = VecDeque::new();
                 break;
@@ -184,15 +205,16 @@ impl Outbox {
             self.waiting -= run.messages;
             self.taken += run.messages;
             octets += run.range.len();
-            continued = run.continued;
+            // Of a message in several runs it is the last that counts as a message.
+            is_whole = run.messages > 0;
             if run.range.len() >= SHORT {
                 short.move_to(burst, 0);
-                burst.push(run.octets(), run.messages, continued);
+                burst.push(run.octets(), run.messages, run.continued);
                 continue;
             }
             short.add(&run);
-            if continued > 0 {
-                short.move_to(burst, continued);
+            if run.continued > 0 {
+                short.move_to(burst, run.continued);
             }
         }
         short.move_to(burst, 0);
@@ -203,13 +225,56 @@ impl Outbox {
     pub(super) fn written(&mut self, messages: usize, octets: usize) -> bool {
         self.taken -= messages;
         self.octets -= octets;
-        self.sent += messages as u64;
-        if self.queued() == 0 {
-            self.dropping = false;
-        }
+        self.sent.add(messages, octets);
         let half_free =
             self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
         half_free && std::mem::take(&mut self.awaited)
+    }
+
+    /// Whether nothing waits any more for a peer that has lost messages.
+    pub(super) fn catch_up(&mut self) -> bool {
+        self.queued() == 0 && std::mem::take(&mut self.dropping)
+    }
+
+    /// The segment of the oldest message that the driver has not taken.
+    pub(super) fn oldest_segment(&self) -> Option<&Arc<Segment>> {
+        self.runs.front().map(|run| &run.segment)
+    }
+
+    /// Drops the oldest messages that the driver has not taken, until there is room for another or
+    /// none is left. Their segments are sealed.
+    pub(super) fn drop_oldest(&mut self) {
+        while self.room().is_none() && self.waiting > 0 {
+            let octets = self.remove_oldest();
+            self.waiting -= 1;
+            self.octets -= octets;
+            self.dropped.add(1, octets);
+        }
+    }
+
+    /// Walks over the frames of the first message. Returns how many octets it had.
+    fn remove_oldest(&mut self) -> usize {
+        let (mut octets, mut more) = (0, true);
+        while more && let Some(run) = self.runs.front_mut() {
+            let Ok(Some((header, header_len))) = FrameHeader::decode(&run.octets()) else {
+                unreachable!("a run begins with a frame that we encoded");
+            };
+            more = header.more;
+            let frame = header_len + header.size as usize;
+            // What is not in this run is all of the next.
+            let here = frame.min(run.range.len());
+            run.range.start += here;
+            if run.range.is_empty() {
+                self.runs.pop_front();
+                if here < frame {
+                    self.runs.pop_front();
+                }
+            } else if !more {
+                run.messages -= 1;
+            }
+            octets += frame;
+        }
+        octets
     }
 
     /// Copies what is waiting in the ended `block` if it is little, so that a slow peer does not
@@ -236,6 +301,11 @@ impl Outbox {
 impl Outbox {
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
+    }
+
+    /// Messages in the driver's hands.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Distinct blocks that this queue keeps alive.

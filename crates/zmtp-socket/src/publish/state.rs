@@ -1,6 +1,7 @@
 //! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use super::topics::Topics;
 use crate::burst::Burst;
 use crate::monitor::Events;
 use crate::prefix_map::EntryId;
-use crate::{Duplicates, Event, Message, Peer, SendError, Stats};
+use crate::{Duplicates, Event, Message, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -169,18 +170,18 @@ impl State {
             }
         };
         let waker = if begun.is_empty() { None } else { outbox.waker.take() };
-        outbox.begin(begun, length - written);
+        outbox.begin(begun, written, length - written);
         self.spend(length, false);
         Some(waker)
     }
 
     /// Goes on with the booking for other topics, if the same peers want them, or begins another.
-    /// Gives back the wakers of drivers that had nothing to do until now. With `all`, a peer without
-    /// room keeps the message from everybody.
+    /// Gives back the wakers of drivers that had nothing to do until now. Of a peer without room
+    /// becomes what `when_full` says.
     pub(super) fn book_anew(
         &mut self,
         length: usize,
-        all: bool,
+        when_full: WhenFull,
         events: &Events,
     ) -> Result<Vec<Waker>, SendError> {
         if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
@@ -191,20 +192,34 @@ impl State {
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
         let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
         self.booking.losers.extend(wanted_by.extract_if(.., is_full));
-        if all && !self.booking.losers.is_empty() {
+        if when_full.waits() && !self.booking.losers.is_empty() {
             self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
             return Err(SendError::Full);
         }
         for &key in &self.booking.losers {
-            let Subscriber { outbox, peer } = &mut peers[key];
+            let Subscriber { outbox, peer, .. } = &mut peers[key];
             if outbox.begin_dropping() {
-                events.emit(|| Event::Dropping { peer: peer.clone() });
+                events.emit(|| Event::Dropping { peer: peer.clone(), mark: outbox.mark() });
             }
+            match when_full {
+                WhenFull::Disconnect => outbox.expel(),
+                WhenFull::DropOldest => {
+                    let open = self.journal.open();
+                    if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
+                        self.journal.seal();
+                    }
+                    outbox.drop_oldest();
+                }
+                WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
+            }
+        }
+        if when_full == WhenFull::DropOldest {
+            wanted_by.append(&mut self.booking.losers);
         }
         let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
         for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
-            room = room.min(outbox.room());
+            room = room.min(outbox.room().or_one());
             wakers.extend(outbox.waker.take());
         }
         if !wakers.is_empty() {
@@ -242,7 +257,7 @@ impl State {
 
     /// Gives `runs`, which are what is booked, to those who get it.
     fn give(&mut self, runs: &[Run]) {
-        let Booking { takers, losers, messages, .. } = &self.booking;
+        let Booking { takers, losers, messages, range, .. } = &self.booking;
         for &key in takers {
             for run in runs {
                 if self.peers[key].outbox.push(run) {
@@ -251,7 +266,7 @@ impl State {
             }
         }
         for &key in losers {
-            self.peers[key].outbox.dropped += *messages as u64;
+            self.peers[key].outbox.dropped.add(*messages, range.len());
         }
     }
 
@@ -259,8 +274,10 @@ impl State {
     pub(super) fn remove(&mut self, key: usize) -> bool {
         self.topics.remove_peer(key);
         let outbox = self.peers.remove(key).outbox;
-        self.gone.sent += outbox.sent;
-        self.gone.dropped += outbox.dropped;
+        self.gone.sent += outbox.sent.messages;
+        self.gone.sent_octets += outbox.sent.octets;
+        self.gone.dropped += outbox.dropped.messages;
+        self.gone.dropped_octets += outbox.dropped.octets;
         self.gone.undelivered += outbox.queued() as u64;
         if self.closed {
             self.undelivered_at_close += outbox.queued();

@@ -1,12 +1,15 @@
 //! Messages that have arrived: a queue of batches for each publisher, taken in turn.
 
 use std::collections::VecDeque;
+use std::ops::{AddAssign, SubAssign};
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use zmtp_codec::Batch;
 
-use crate::{HighWaterMark, Peer};
+use crate::Peer;
+use crate::options::{Marks, Subscribing};
+use crate::stats::Count;
 
 /// The queues of one socket.
 #[derive(Debug)]
@@ -14,9 +17,14 @@ pub(crate) struct Inbox {
     queues: Slab<Queue>,
     /// The queues that hold messages, the next one first.
     turns: VecDeque<usize>,
-    limit: usize,
-    /// Messages held in the queues of publishers that have gone.
-    departed: usize,
+    marks: Marks,
+    /// Of each publisher the newest message alone is kept.
+    conflate: bool,
+    /// What the queues of publishers that have gone hold.
+    departed: Load,
+    /// What has come, and been dropped, of all publishers there ever were.
+    pub(crate) received: Count,
+    pub(crate) dropped: Count,
     receiver: Option<Waker>,
     closed: bool,
 }
@@ -25,12 +33,13 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) peer: Peer,
-    pub(crate) received: u64,
+    pub(crate) received: Count,
+    pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
-    /// Messages in these.
-    waiting: usize,
-    /// Messages here and in the receiver's hands: all that counts for the high-water mark.
-    held: usize,
+    /// What is in these.
+    pub(crate) waiting: Load,
+    /// What is here and in the receiver's hands: all that counts for the high-water mark.
+    held: Load,
     /// The publisher's driver, if it waits for room.
     driver: Option<Waker>,
     gone: bool,
@@ -40,18 +49,48 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
     pub(crate) batch: Batch,
-    /// Whose it is, and how many messages it had.
+    /// Whose it is, and what was in it.
     queue: usize,
-    taken: usize,
+    taken: Load,
+}
+
+/// Messages that are held, and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) messages: usize,
+    pub(crate) octets: usize,
+}
+
+impl Load {
+    pub(crate) fn of(batch: &Batch) -> Self {
+        Self { messages: batch.len(), octets: batch.octets() }
+    }
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.octets += other.octets;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.octets -= other.octets;
+    }
 }
 
 impl Inbox {
-    pub(crate) fn new(limit: HighWaterMark) -> Self {
+    pub(crate) fn new(options: &Subscribing) -> Self {
         Self {
             queues: Slab::new(),
             turns: VecDeque::new(),
-            limit: limit.get(),
-            departed: 0,
+            marks: options.marks(),
+            conflate: options.conflate,
+            departed: Load::default(),
+            received: Count::default(),
+            dropped: Count::default(),
             receiver: None,
             closed: false,
         }
@@ -61,10 +100,11 @@ impl Inbox {
     pub(crate) fn open(&mut self, peer: Peer) -> usize {
         self.queues.insert(Queue {
             peer,
-            received: 0,
+            received: Count::default(),
+            dropped: Count::default(),
             batches: VecDeque::new(),
-            waiting: 0,
-            held: 0,
+            waiting: Load::default(),
+            held: Load::default(),
             driver: None,
             gone: false,
         })
@@ -76,7 +116,7 @@ impl Inbox {
         queue.gone = true;
         queue.driver = None;
         self.departed += queue.held;
-        if queue.held == 0 {
+        if queue.held.messages == 0 {
             self.queues.remove(key);
         }
     }
@@ -86,9 +126,13 @@ impl Inbox {
     /// What departed publishers left counts for everyone: otherwise one that comes back again and
     /// again would fill another queue each time.
     pub(crate) fn room(&self, key: usize) -> usize {
-        self.limit
-            .saturating_sub(self.queues[key].held)
-            .min(self.limit.saturating_sub(self.departed))
+        let room = |held: Load| match held.octets < self.marks.octets {
+            true => self.marks.messages.get().saturating_sub(held.messages),
+            false => 0,
+        };
+        // Where a message takes the place of another there is always room.
+        let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
+        own.min(room(self.departed))
     }
 
     /// Waits for room in a publisher's queue.
@@ -102,15 +146,32 @@ impl Inbox {
         }
     }
 
-    /// Adds what has come from one publisher. Returns the receiver to be woken, if it waits.
-    pub(crate) fn deliver(&mut self, key: usize, batch: Batch) -> Option<Waker> {
+    /// Counts what has come from one publisher.
+    pub(crate) fn arrived(&mut self, key: usize, arrived: Load) {
+        self.queues[key].received.add(arrived.messages, arrived.octets);
+        self.received.add(arrived.messages, arrived.octets);
+    }
+
+    /// Adds messages of one publisher, at least one. Returns the receiver to be woken, if it waits.
+    pub(crate) fn deliver(&mut self, key: usize, mut batch: Batch) -> Option<Waker> {
         let queue = &mut self.queues[key];
-        queue.received += batch.len() as u64;
-        queue.held += batch.len();
-        queue.waiting += batch.len();
         if queue.batches.is_empty() {
             self.turns.push_back(key);
         }
+        let mut kept = Load::of(&batch);
+        if self.conflate {
+            let mut dropped = std::mem::take(&mut queue.waiting);
+            queue.held -= dropped;
+            queue.batches.clear();
+            dropped += kept;
+            batch.keep_last();
+            kept = Load::of(&batch);
+            dropped -= kept;
+            queue.dropped.add(dropped.messages, dropped.octets);
+            self.dropped.add(dropped.messages, dropped.octets);
+        }
+        queue.held += kept;
+        queue.waiting += kept;
         queue.batches.push_back(batch);
         self.receiver.take()
     }
@@ -125,7 +186,7 @@ impl Inbox {
         let queue = &mut self.queues[key];
         hand.batch = queue.batches.pop_front().unwrap_or_default();
         hand.queue = key;
-        hand.taken = hand.batch.len();
+        hand.taken = Load::of(&hand.batch);
         queue.waiting -= hand.taken;
         // What a publisher sent before a cut comes out before what it sends once it is back.
         match (queue.batches.is_empty(), queue.gone) {
@@ -144,19 +205,21 @@ impl Inbox {
     /// The messages that were in hand are the user's now, and count no more.
     fn release(&mut self, hand: &mut InHand, wake: &mut Vec<Waker>) {
         let taken = std::mem::take(&mut hand.taken);
-        if taken == 0 {
+        if taken.messages == 0 {
             return;
         }
         let queue = &mut self.queues[hand.queue];
         queue.held -= taken;
         if queue.gone {
-            if queue.held == 0 {
+            if queue.held.messages == 0 {
                 self.queues.remove(hand.queue);
             }
             self.departed -= taken;
             let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
             wake.extend(waiting);
-        } else if queue.held <= self.limit / 2 {
+        } else if queue.held.messages <= self.marks.messages.get() / 2
+            && queue.held.octets <= self.marks.octets / 2
+        {
             // Not for each message: a driver that is woken should have something to do.
             wake.extend(queue.driver.take());
         }
@@ -171,9 +234,11 @@ impl Inbox {
         self.closed
     }
 
-    /// Messages that have not been taken out.
-    pub(crate) fn queued(&self) -> usize {
-        self.queues.iter().map(|(_, queue)| queue.waiting).sum()
+    /// What has not been taken out.
+    pub(crate) fn queued(&self) -> Load {
+        let mut queued = Load::default();
+        self.queues.iter().for_each(|(_, queue)| queued += queue.waiting);
+        queued
     }
 
     /// The queues of publishers that are there.
@@ -183,8 +248,9 @@ impl Inbox {
 }
 
 impl Queue {
-    pub(crate) fn queued(&self) -> usize {
-        self.waiting
+    /// Nothing is read from the publisher until something of what it sent has been received.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.driver.is_some()
     }
 }
 
@@ -196,7 +262,7 @@ mod tests {
 
     use super::*;
     use crate::peer::PeerId;
-    use crate::{Endpoint, Message};
+    use crate::{Endpoint, HighWaterMark, Message};
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -208,7 +274,8 @@ mod tests {
     }
 
     fn inbox(limit: usize) -> Inbox {
-        Inbox::new(HighWaterMark::messages(limit))
+        let receive_hwm = HighWaterMark::messages(limit);
+        Inbox::new(&Subscribing { receive_hwm, ..Subscribing::default() })
     }
 
     fn publisher(inbox: &mut Inbox) -> usize {
@@ -217,7 +284,9 @@ mod tests {
 
     /// Delivers a batch of this many messages, numbered from `first`.
     fn deliver(inbox: &mut Inbox, key: usize, first: usize, count: usize) {
-        assert!(inbox.deliver(key, batch(key, first..first + count)).is_none());
+        let batch = batch(key, first..first + count);
+        inbox.arrived(key, Load::of(&batch));
+        assert!(inbox.deliver(key, batch).is_none());
     }
 
     fn batch(key: usize, numbers: std::ops::Range<usize>) -> Batch {
@@ -283,12 +352,12 @@ mod tests {
         let key = publisher(&mut inbox);
         assert_eq!(inbox.room(key), 4);
         deliver(&mut inbox, key, 0, 4);
-        assert_eq!((inbox.room(key), inbox.queued()), (0, 4));
+        assert_eq!((inbox.room(key), inbox.queued().messages), (0, 4));
         let peer = inbox.present().next().expect("it is there");
-        assert_eq!((peer.received, peer.queued()), (4, 4));
+        assert_eq!((peer.received.messages, peer.waiting.messages), (4, 4));
         let mut hand = InHand::default();
         exchange(&mut inbox, &mut hand);
-        assert_eq!((inbox.room(key), inbox.queued()), (0, 0));
+        assert_eq!((inbox.room(key), inbox.queued().messages), (0, 0));
         exchange(&mut inbox, &mut hand);
         assert_eq!(inbox.room(key), 4);
     }
@@ -343,7 +412,7 @@ mod tests {
         inbox.depart(key);
         assert_eq!(inbox.queues.len(), 1);
         exchange(&mut inbox, &mut hand);
-        assert_eq!((inbox.queues.len(), inbox.departed), (0, 0));
+        assert_eq!((inbox.queues.len(), inbox.departed.messages), (0, 0));
     }
 
     #[test]
@@ -351,7 +420,7 @@ mod tests {
         let mut inbox = inbox(10);
         for _ in 0..2 {
             let key = publisher(&mut inbox);
-            assert_eq!(inbox.room(key), 10 - inbox.departed);
+            assert_eq!(inbox.room(key), 10 - inbox.departed.messages);
             deliver(&mut inbox, key, 0, 5);
             inbox.depart(key);
         }

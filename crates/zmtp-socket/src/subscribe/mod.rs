@@ -18,14 +18,15 @@ use slab::Slab;
 use tokio::task::coop;
 use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
+use crate::admission::Expel;
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::options::Subscribing;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerStats, Reason, Stats};
+use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats};
 use filter::Filter;
-use inbox::{InHand, Inbox};
+use inbox::{InHand, Inbox, Load};
 use upstream::Upstream;
 
 /// Octets of subscriptions encoded at once for one publisher.
@@ -37,7 +38,7 @@ pub(crate) struct Subscriber {
     /// Counts the changes of the filter that shut something out.
     narrowed: AtomicU64,
     inbox: Mutex<Inbox>,
-    received: AtomicU64,
+    conflate: bool,
     filtered: AtomicU64,
 }
 
@@ -53,8 +54,8 @@ impl Subscriber {
         Self {
             wishes: Mutex::default(),
             narrowed: AtomicU64::new(0),
-            inbox: Mutex::new(Inbox::new(options.receive_hwm)),
-            received: AtomicU64::new(0),
+            inbox: Mutex::new(Inbox::new(options)),
+            conflate: options.conflate,
             filtered: AtomicU64::new(0),
         }
     }
@@ -78,24 +79,17 @@ impl Subscriber {
         left.is_some()
     }
 
-    pub(crate) fn stats(&self) -> Stats {
-        let subscriptions = lock(&self.wishes).filter.len() as u64;
-        let inbox = lock(&self.inbox);
-        let peers = inbox.present().map(|queue| PeerStats {
-            peer: queue.peer.clone(),
-            sent: 0,
-            received: queue.received,
-            dropped: 0,
-            queued: queue.queued() as u64,
-            subscriptions,
-        });
-        Stats {
-            received: self.received.load(Ordering::Relaxed),
-            filtered: self.filtered.load(Ordering::Relaxed),
-            queued: inbox.queued() as u64,
-            peers: peers.collect(),
-            ..Stats::default()
-        }
+    /// Throws out what nothing subscribed to matches. Returns the state of the filter that was asked.
+    fn filter(&self, batch: &mut Batch) -> u64 {
+        let wishes = lock(&self.wishes);
+        let narrowed = self.narrowed.load(Ordering::Acquire);
+        // Who subscribed to everything need not be asked about each.
+        let filtered = match wishes.filter.lets_in(b"") {
+            true => 0,
+            false => batch.retain(|topic| wishes.filter.lets_in(topic)),
+        };
+        self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+        narrowed
     }
 }
 
@@ -195,17 +189,10 @@ impl Receiver {
         }
     }
 
-    /// Throws out of the batch what nothing subscribed to matches: a publisher may send more than
-    /// it was asked for, and what was asked for may have changed since it came.
+    /// A publisher may send more than it was asked for, and what was asked for may have changed since
+    /// it came.
     fn filter(&mut self, core: &Subscriber) {
-        let wishes = lock(&core.wishes);
-        self.narrowed = core.narrowed.load(Ordering::Acquire);
-        // Who subscribed to everything need not be asked about each.
-        let filtered = match wishes.filter.lets_in(b"") {
-            true => 0,
-            false => self.hand.batch.retain(|topic| wishes.filter.lets_in(topic)),
-        };
-        core.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+        self.narrowed = core.filter(&mut self.hand.batch);
     }
 }
 
@@ -217,6 +204,7 @@ impl Core for Subscriber {
         peer: &Peer,
         _info: &PeerInfo,
         _outlet: Option<&Outlet>,
+        _expel: Expel,
     ) -> SubscribeSession {
         let mut upstream = Upstream::default();
         let mut wishes = lock(&self.wishes);
@@ -233,6 +221,38 @@ impl Core for Subscriber {
         SubscribeSession { core: self.clone(), upstream, queue, room }
     }
 
+    fn stats(&self) -> Stats {
+        let subscriptions = lock(&self.wishes).filter.len() as u64;
+        let inbox = lock(&self.inbox);
+        let peers = inbox.present().map(|queue| PeerStats {
+            peer: queue.peer.clone(),
+            age: queue.peer.age(),
+            state: PeerState::of(queue.is_congested()),
+            sent: 0,
+            sent_octets: 0,
+            received: queue.received.messages,
+            received_octets: queue.received.octets,
+            dropped: queue.dropped.messages,
+            dropped_octets: queue.dropped.octets,
+            queued: queue.waiting.messages as u64,
+            queued_octets: queue.waiting.octets as u64,
+            subscriptions,
+        });
+        let queued = inbox.queued();
+        Stats {
+            received: inbox.received.messages,
+            received_octets: inbox.received.octets,
+            dropped: inbox.dropped.messages,
+            dropped_octets: inbox.dropped.octets,
+            queued: queued.messages as u64,
+            queued_octets: queued.octets as u64,
+            filtered: self.filtered.load(Ordering::Relaxed),
+            subscriptions,
+            peers: peers.collect(),
+            ..Stats::default()
+        }
+    }
+
     fn close(&self) {
         if let Some(receiver) = lock(&self.inbox).close() {
             receiver.wake();
@@ -240,7 +260,7 @@ impl Core for Subscriber {
     }
 
     fn undelivered(&self) -> usize {
-        lock(&self.inbox).queued()
+        lock(&self.inbox).queued().messages
     }
 }
 
@@ -261,10 +281,18 @@ impl Session for SubscribeSession {
         Poll::Ready(self.room)
     }
 
-    fn messages(&mut self, batch: Batch) {
-        self.core.received.fetch_add(batch.len() as u64, Ordering::Relaxed);
+    fn messages(&mut self, mut batch: Batch) {
+        let arrived = Load::of(&batch);
+        if self.core.conflate {
+            // What nobody wants must not take the place of what somebody does.
+            self.core.filter(&mut batch);
+        }
         let mut inbox = lock(&self.core.inbox);
-        let receiver = inbox.deliver(self.queue, batch);
+        inbox.arrived(self.queue, arrived);
+        let receiver = match batch.is_empty() {
+            true => None,
+            false => inbox.deliver(self.queue, batch),
+        };
         self.room = inbox.room(self.queue);
         drop(inbox);
         if let Some(receiver) = receiver {

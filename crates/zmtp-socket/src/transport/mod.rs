@@ -101,7 +101,7 @@ impl Listener {
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
-        options: TcpOptions,
+        options: &TcpOptions,
     ) -> io::Result<(Self, Endpoint)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
@@ -136,7 +136,7 @@ impl Listener {
 pub(crate) async fn dial(
     endpoint: &Endpoint,
     networks: &Networks,
-    options: TcpOptions,
+    options: &TcpOptions,
 ) -> io::Result<Connected> {
     match endpoint {
         Endpoint::Tcp { host, port } => tcp::dial(host, *port, options).await,

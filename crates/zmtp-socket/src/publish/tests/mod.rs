@@ -1,23 +1,24 @@
-//! The publisher against a model that keeps every message of every peer apart.
+//! The publisher, with readers that take what they are sent only when they are told to.
 
-use std::collections::VecDeque;
+mod full;
+mod model;
+
 use std::io::IoSlice;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
 
 use bytes::{Bytes, BytesMut};
-use proptest::prelude::*;
 use zmtp_codec::{Config, Metadata, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
 use super::state::{OCTETS_PER_COST, SENT, TURN};
 use super::*;
+use crate::admission::Expelled;
 use crate::burst::SLICES;
 use crate::peer::PeerId;
-use crate::{Endpoint, HighWaterMark, Message};
+use crate::{Endpoint, HighWaterMark, Mark, Message};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
     publisher_with(limit, Publishing::default())
@@ -52,6 +53,11 @@ impl Wake for Woken {
 
 impl Reader {
     fn new(core: &Arc<Publisher>, topic: &'static str) -> Self {
+        Self::expellable(core, topic).0
+    }
+
+    /// With what tells it that it has been expelled.
+    fn expellable(core: &Arc<Publisher>, topic: &'static str) -> (Self, Expelled) {
         let endpoint = Endpoint::Inproc("test".into());
         let peer = Peer::new(PeerId(0), endpoint, "test");
         let info = PeerInfo {
@@ -60,15 +66,17 @@ impl Reader {
             metadata: Metadata::default(),
             username: None,
         };
-        let mut session = core.open(&peer, &info, None);
+        let (expel, expelled) = Expel::new();
+        let mut session = core.open(&peer, &info, None, expel);
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
-        Self {
+        let reader = Self {
             session,
             connection: Connection::new(Arc::new(Config::new(SocketType::Pub))),
             burst: Burst::default(),
             woken: Arc::default(),
             received: Vec::new(),
-        }
+        };
+        (reader, expelled)
     }
 
     /// Returns whether there was something.
@@ -121,41 +129,6 @@ fn a_driver_is_woken_when_its_peer_has_something_again_and_only_then() {
     assert!(!reader.take());
     send(&core, b"a3");
     assert_eq!(reader.woken.0.load(Ordering::Relaxed), 2);
-}
-
-#[test]
-fn a_message_counts_until_its_last_octet_is_taken() {
-    let core = publisher(1);
-    let mut reader = Reader::new(&core, "a");
-    send(&core, b"a1");
-    assert_eq!(reader.write(3), 0);
-    send(&core, b"a2");
-    assert_eq!(core.stats().peers[0].dropped, 1);
-    assert_eq!(reader.write(1), 1);
-    send(&core, b"a3");
-    assert_eq!(reader.write(usize::MAX), 1);
-    assert_eq!(reader.received, b"\x00\x02a1\x00\x02a3");
-    let stats = core.stats();
-    assert_eq!((stats.sent, stats.dropped, stats.queued), (2, 1, 0));
-}
-
-#[test]
-fn dropping_is_announced_once_until_the_peer_has_caught_up() {
-    let core = publisher(2);
-    let mut monitor = core.events.monitor();
-    let mut reader = Reader::new(&core, "");
-    let mut dropping = || {
-        let events = std::iter::from_fn(|| monitor.try_next());
-        events.filter(|event| matches!(event, Event::Dropping { .. })).count()
-    };
-    (0..5).for_each(|_| send(&core, b"x"));
-    assert_eq!(dropping(), 1);
-    reader.write(3);
-    (0..5).for_each(|_| send(&core, b"x"));
-    assert_eq!(dropping(), 0, "it has not caught up");
-    reader.write(usize::MAX);
-    (0..5).for_each(|_| send(&core, b"x"));
-    assert_eq!(dropping(), 1);
 }
 
 /// Addresses and lengths of the pieces that a reader's driver has taken.
@@ -360,9 +333,15 @@ fn a_peer_past_its_limit_of_subscriptions_is_told_apart() {
     let mut many = Reader::new(&core, "1");
     assert!(subscribe(&mut many, "2").is_ok());
     assert!(subscribe(&mut many, "2").is_ok(), "a repetition holds nothing new");
-    assert!(matches!(subscribe(&mut many, "3"), Err(Reason::Subscriptions(_))));
+    assert!(matches!(
+        subscribe(&mut many, "3"),
+        Err(Reason::Overrun(Overrun::Subscriptions { .. }))
+    ));
     let mut long = Reader::new(&core, "12345");
-    assert!(matches!(subscribe(&mut long, "123456"), Err(Reason::Subscriptions(_))));
+    assert!(matches!(
+        subscribe(&mut long, "123456"),
+        Err(Reason::Overrun(Overrun::Subscriptions { .. }))
+    ));
     assert!(subscribe(&mut Reader::new(&core, "12345"), "54321").is_ok());
 }
 
@@ -391,292 +370,4 @@ fn a_sender_that_has_filled_a_queue_lets_its_driver_run() {
     assert!(core.take_turn());
     send(&core, b"lost, and no reason to wait again");
     assert!(!core.take_turn());
-}
-
-#[test]
-fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
-    let options = Publishing { send_hwm_octets: Some(100), ..Publishing::default() };
-    let core = publisher_with(1000, options);
-    let mut reader = Reader::new(&core, "");
-    send(&core, &[0; 500]);
-    send(&core, b"lost");
-    // 9 octets of header; one octet is left.
-    reader.write(508);
-    assert_eq!(core.stats().dropped, 1);
-    send(&core, &[0; 96]);
-    send(&core, &[0; 96]);
-    send(&core, b"lost");
-    assert_eq!((core.stats().dropped, core.stats().queued), (2, 3));
-    reader.write(usize::MAX);
-    send(&core, &[0; 97]);
-    send(&core, b"one more, since 99 octets are not 100");
-    assert_eq!((core.stats().dropped, core.stats().queued), (2, 2));
-}
-
-#[test]
-fn a_message_that_one_peer_has_no_room_for_goes_to_nobody() {
-    let core = publisher_that_waits(2);
-    let mut slow = Reader::new(&core, "a");
-    let mut fast = Reader::new(&core, "");
-    send(&core, b"a1");
-    send(&core, b"a2");
-    fast.write(usize::MAX);
-    assert_eq!(core.try_send(&Outgoing::from("a3")), Err(SendError::Full));
-    send(&core, b"b: the full peer does not want it");
-    slow.write(usize::MAX);
-    send(&core, b"a4");
-    slow.write(usize::MAX);
-    fast.write(usize::MAX);
-    assert_eq!(slow.received, b"\x00\x02a1\x00\x02a2\x00\x02a4");
-    assert!(fast.received.ends_with(b"\x00\x02a4"));
-    assert_eq!(core.stats().dropped, 0);
-}
-
-/// As `PubSocket::send` does.
-async fn send_waiting(core: &Publisher, body: &'static str) -> Result<(), SendError> {
-    let message = Outgoing::from(body);
-    match core.send_now(&message) {
-        Some(sent) => sent,
-        None => core.send_later(&message).await,
-    }
-}
-
-/// A `send` that has begun: polled when told to.
-struct Sending<'a> {
-    future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
-    woken: Arc<Woken>,
-}
-
-impl<'a> Sending<'a> {
-    fn new(core: &'a Publisher, body: &'static str) -> Self {
-        let future = Box::pin(async move { send_waiting(core, body).await });
-        Self { future, woken: Arc::default() }
-    }
-
-    fn poll(&mut self) -> Poll<Result<(), SendError>> {
-        let waker = Waker::from(self.woken.clone());
-        self.future.as_mut().poll(&mut Context::from_waker(&waker))
-    }
-
-    fn has_been_woken(&self) -> bool {
-        self.woken.0.load(Ordering::Relaxed) > 0
-    }
-}
-
-#[test]
-fn who_waits_is_woken_when_half_of_the_queue_is_free() {
-    let core = publisher_that_waits(4);
-    let mut reader = Reader::new(&core, "");
-    (0..4).for_each(|_| send(&core, b"x"));
-    // The queue was filled: the turn is over, which is not what is tested here.
-    core.take_turn();
-    let mut sending = Sending::new(&core, "y");
-    assert!(sending.poll().is_pending());
-    reader.write(3);
-    assert!(!sending.has_been_woken(), "one of four");
-    reader.write(3);
-    assert!(sending.has_been_woken());
-    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
-    reader.write(usize::MAX);
-    assert!(reader.received.ends_with(b"\x00\x01y"));
-}
-
-#[test]
-fn half_of_a_queue_is_half_of_its_octets_too() {
-    let options = Publishing {
-        when_full: WhenFull::Wait,
-        send_hwm_octets: Some(100),
-        ..Publishing::default()
-    };
-    let core = publisher_with(1000, options);
-    let mut reader = Reader::new(&core, "");
-    (0..4).for_each(|_| send(&core, &[0; 23]));
-    core.take_turn();
-    let mut sending = Sending::new(&core, "x");
-    assert!(sending.poll().is_pending());
-    reader.write(49);
-    assert!(!sending.has_been_woken());
-    reader.write(1);
-    assert!(sending.has_been_woken());
-}
-
-#[test]
-fn who_waits_looks_again_at_who_wants_the_message() {
-    let core = publisher_that_waits(1);
-    let full = Reader::new(&core, "a");
-    send(&core, b"a");
-    core.take_turn();
-    let mut sending = Sending::new(&core, "a");
-    assert!(sending.poll().is_pending());
-    // A newcomer, and the departure of the one who was waited for.
-    let mut newcomer = Reader::new(&core, "");
-    drop(full);
-    assert!(sending.has_been_woken());
-    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
-    newcomer.write(usize::MAX);
-    assert_eq!(newcomer.received, b"\x00\x01a");
-}
-
-#[test]
-fn a_send_that_is_given_up_while_it_waits_has_reached_nobody() {
-    let core = publisher_that_waits(1);
-    let mut reader = Reader::new(&core, "");
-    send(&core, b"1");
-    core.take_turn();
-    let mut sending = Sending::new(&core, "2");
-    assert!(sending.poll().is_pending());
-    drop(sending);
-    reader.write(usize::MAX);
-    send(&core, b"3");
-    reader.write(usize::MAX);
-    assert_eq!(reader.received, b"\x00\x011\x00\x013");
-}
-
-#[test]
-fn the_end_of_the_socket_ends_the_wait() {
-    let core = publisher_that_waits(1);
-    let _reader = Reader::new(&core, "");
-    send(&core, b"1");
-    core.take_turn();
-    let mut sending = Sending::new(&core, "2");
-    assert!(sending.poll().is_pending());
-    Core::close(&*core);
-    assert!(sending.has_been_woken());
-    assert_eq!(sending.poll(), Poll::Ready(Err(Closed.into())));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_can_have_an_end() {
-    let time = std::time::Duration::from_secs(7);
-    let options = Publishing { when_full: WhenFull::WaitFor(time), ..Publishing::default() };
-    let core = publisher_with(1, options);
-    let _reader = Reader::new(&core, "");
-    send(&core, b"1");
-    let begun = tokio::time::Instant::now();
-    assert_eq!(send_waiting(&core, "2").await, Err(SendError::Full));
-    assert_eq!(begun.elapsed(), time);
-    assert_eq!(core.stats().queued, 1);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// A message of one part, or with a second one of so many octets; copied or shared.
-    Send {
-        topic: usize,
-        length: usize,
-        second: Option<usize>,
-        shared: bool,
-    },
-    Write {
-        reader: usize,
-        octets: usize,
-    },
-    /// Looking at the counters settles what is booked.
-    Look,
-}
-
-const TOPICS: [&str; 3] = ["", "a", "ab"];
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let length = prop_oneof![8 => 0usize..40, 2 => 200usize..5000, 1 => 60_000usize..90_000];
-    let second = proptest::option::weighted(0.3, prop_oneof![0usize..40, LARGE - 1..LARGE + 2]);
-    let octets = prop_oneof![4 => 1usize..60, 2 => 100usize..10_000, 1 => Just(usize::MAX)];
-    let send = (0..TOPICS.len(), length, second, any::<bool>());
-    proptest::collection::vec(
-        prop_oneof![
-            6 => send.prop_map(|(topic, length, second, shared)| {
-                Step::Send { topic, length, second, shared }
-            }),
-            1 => Just(Step::Look),
-            2 => (0..TOPICS.len(), octets).prop_map(|(reader, octets)| Step::Write { reader, octets }),
-        ],
-        0..150,
-    )
-}
-
-proptest! {
-    /// Three peers with nested topics, each its own queue in the model: what they get, what they
-    /// lose and what is counted must be the same to the octet.
-    #[test]
-    fn every_peer_gets_what_a_queue_of_its_own_would_have_given(
-        steps in steps(),
-        limit in 1usize..20,
-    ) {
-        let limit = NonZeroUsize::new(limit).expect("from 1 up");
-        let core = publisher(limit.get());
-        let mut readers = TOPICS.map(|topic| Reader::new(&core, topic));
-        let mut models = TOPICS.map(|_| Model::default());
-        for (number, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Send { topic, length, second, shared } => {
-                    let octets = |length| (0..length).map(|at| (at * 7 + number) as u8 | 0x80);
-                    let body: Vec<u8> = TOPICS[topic].bytes().chain(octets(length)).collect();
-                    let parts = std::iter::once(body.clone()).chain(second.map(|l| octets(l).collect()));
-                    let message = Message::multipart(parts).expect("there are parts");
-                    match shared || second.is_some() {
-                        true => core.try_send(&Outgoing::from(&message)).expect("the socket is open"),
-                        false => send(&core, &body),
-                    }
-                    for (model, topic) in models.iter_mut().zip(TOPICS) {
-                        if body.starts_with(topic.as_bytes()) {
-                            model.send(&message, limit.get());
-                        }
-                    }
-                    continue;
-                }
-                Step::Look => {}
-                Step::Write { reader, octets } => {
-                    let done = readers[reader].write(octets);
-                    prop_assert_eq!(done, models[reader].write(octets));
-                }
-            }
-            let stats = core.stats();
-            for (at, (reader, model)) in readers.iter().zip(&models).enumerate() {
-                prop_assert!(reader.received == model.received, "reader {}", at);
-                let counts = &stats.peers[at];
-                prop_assert_eq!(counts.queued as usize, model.queue.len());
-                prop_assert_eq!(counts.dropped, model.dropped);
-                prop_assert_eq!(counts.sent, model.sent);
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Model {
-    queue: VecDeque<Vec<u8>>,
-    /// Octets of the first message that are gone.
-    gone: usize,
-    received: Vec<u8>,
-    dropped: u64,
-    sent: u64,
-}
-
-impl Model {
-    fn send(&mut self, message: &Message, limit: usize) {
-        if self.queue.len() == limit {
-            self.dropped += 1;
-            return;
-        }
-        let mut octets = BytesMut::new();
-        message.encode(&mut octets);
-        self.queue.push_back(octets.to_vec());
-    }
-
-    fn write(&mut self, mut octets: usize) -> usize {
-        let before = self.sent;
-        while let Some(message) = self.queue.front() {
-            let part = octets.min(message.len() - self.gone);
-            self.received.extend_from_slice(&message[self.gone..self.gone + part]);
-            self.gone += part;
-            octets -= part;
-            if self.gone < message.len() {
-                break;
-            }
-            self.queue.pop_front();
-            self.gone = 0;
-            self.sent += 1;
-        }
-        (self.sent - before) as usize
-    }
 }

@@ -1,0 +1,214 @@
+//! Who may come in through the bound endpoints of a socket: so many connections, and so many of them
+//! in their handshake.
+//!
+//! A stranger who says nothing holds a place only until others need it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use crate::options::SocketOptions;
+use crate::peer::PeerId;
+use crate::sync::lock;
+use crate::{Overrun, Reason};
+
+/// The places of one socket.
+pub(crate) struct Admission {
+    limits: SocketOptions,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    /// Connections in their handshake. Numbers rise, so the first is the oldest.
+    half_done: BTreeMap<PeerId, Expel>,
+    established: usize,
+    refused: u64,
+}
+
+/// Ends one connection from outside its task.
+#[derive(Debug)]
+pub(crate) struct Expel(oneshot::Sender<Reason>);
+
+/// Tells a connection that it has been ended.
+pub(crate) struct Expelled(oneshot::Receiver<Reason>);
+
+impl Expel {
+    pub(crate) fn new() -> (Self, Expelled) {
+        let (expel, expelled) = oneshot::channel();
+        (Self(expel), Expelled(expelled))
+    }
+
+    pub(crate) fn because(self, reason: Reason) {
+        // Unless it has ended by itself.
+        let _ended = self.0.send(reason);
+    }
+}
+
+impl Expelled {
+    /// Returns if it ever happens.
+    pub(crate) async fn reason(self) -> Reason {
+        match self.0.await {
+            Ok(reason) => reason,
+            Err(_nobody_can) => std::future::pending().await,
+        }
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(limits: SocketOptions) -> Arc<Self> {
+        Arc::new(Self { limits, places: Mutex::default() })
+    }
+
+    /// Gives a newcomer a place, perhaps that of the oldest who has not finished its handshake.
+    pub(crate) fn admit(self: &Arc<Self>, peer: PeerId) -> Result<(Ticket, Expelled), Overrun> {
+        let SocketOptions { max_connections, max_handshakes, .. } = self.limits;
+        let places = &mut *lock(&self.places);
+        let limit = if places.half_done.len() >= max_handshakes {
+            Some(Overrun::Handshakes { limit: max_handshakes })
+        } else if places.half_done.len() + places.established >= max_connections {
+            Some(Overrun::Connections { limit: max_connections })
+        } else {
+            None
+        };
+        if let Some(limit) = limit {
+            places.refused += 1;
+            let (_, oldest) = places.half_done.pop_first().ok_or(limit)?;
+            oldest.because(limit.into());
+        }
+        let (expel, expelled) = Expel::new();
+        places.half_done.insert(peer, expel);
+        let place = Place::Bound { admission: self.clone(), peer, established: false };
+        Ok((Ticket(place), expelled))
+    }
+
+    /// How many connections are in their handshake, and how many have been refused a place or lost it.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let places = lock(&self.places);
+        (places.half_done.len() as u64, places.refused)
+    }
+}
+
+/// A connection's right to be there. Dropping it frees the place.
+pub(crate) struct Ticket(Place);
+
+enum Place {
+    Bound {
+        admission: Arc<Admission>,
+        peer: PeerId,
+        established: bool,
+    },
+    /// We dialled: that is our own doing, and not limited.
+    Dialled(Option<Expel>),
+}
+
+impl Ticket {
+    pub(crate) fn dialled() -> (Self, Expelled) {
+        let (expel, expelled) = Expel::new();
+        (Self(Place::Dialled(Some(expel))), expelled)
+    }
+
+    /// The handshake is over. Gives the means to end the connection, unless just now somebody else was
+    /// given the place.
+    pub(crate) fn establish(&mut self) -> Result<Expel, Overrun> {
+        let lost = |limit| Overrun::Handshakes { limit };
+        match &mut self.0 {
+            Place::Dialled(expel) => expel.take().ok_or(lost(1)),
+            Place::Bound { admission, peer, established } => {
+                let limit = admission.limits.max_handshakes;
+                let places = &mut *lock(&admission.places);
+                let expel = places.half_done.remove(peer).ok_or(lost(limit))?;
+                places.established += 1;
+                *established = true;
+                Ok(expel)
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Place::Bound { admission, peer, established } = &self.0 {
+            let places = &mut *lock(&admission.places);
+            match established {
+                true => places.established -= 1,
+                // Nothing, if it was expelled.
+                false => drop(places.half_done.remove(peer)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(max_connections: usize, max_handshakes: usize) -> Arc<Admission> {
+        Admission::new(SocketOptions { max_connections, max_handshakes, linger: None })
+    }
+
+    /// Who came, and how it can be told to go.
+    fn admit(admission: &Arc<Admission>, peer: u64) -> (Ticket, Expelled) {
+        admission.admit(PeerId(peer)).expect("there is a place")
+    }
+
+    fn fate(expelled: &mut Expelled) -> Option<String> {
+        expelled.0.try_recv().ok().map(|reason| reason.to_string())
+    }
+
+    #[test]
+    fn the_oldest_half_done_handshake_makes_room_for_a_newcomer() {
+        let admission = admission(10, 2);
+        let (mut first, mut first_fate) = admit(&admission, 1);
+        let (mut second, mut second_fate) = admit(&admission, 2);
+        let (_third, mut third_fate) = admit(&admission, 3);
+        assert!(fate(&mut first_fate).expect("it had to go").contains("more than 2 handshakes"));
+        assert!(first.establish().is_err(), "what is over is over");
+        assert!(second.establish().is_ok());
+        let (_fourth, _) = admit(&admission, 4);
+        assert_eq!((fate(&mut second_fate), fate(&mut third_fate)), (None, None));
+        assert_eq!(admission.counts(), (2, 1));
+    }
+
+    #[test]
+    fn at_the_limit_of_connections_who_has_not_finished_goes_and_a_newcomer_only_if_all_have() {
+        let admission = admission(2, 2);
+        let (mut first, _) = admit(&admission, 1);
+        first.establish().expect("it is there");
+        let (_second, mut second_fate) = admit(&admission, 2);
+        let (mut third, _) = admit(&admission, 3);
+        assert!(fate(&mut second_fate).expect("it had to go").contains("all 2 connections"));
+        third.establish().expect("it is there");
+        let refused = admission.admit(PeerId(4)).err();
+        assert_eq!(refused, Some(Overrun::Connections { limit: 2 }));
+        drop(first);
+        admit(&admission, 5);
+        assert_eq!(admission.counts(), (0, 2));
+    }
+
+    #[test]
+    fn a_place_is_free_again_whatever_became_of_who_had_it() {
+        let admission = admission(1, 1);
+        for round in 0..3 {
+            let (mut ticket, _) = admit(&admission, 3 * round);
+            ticket.establish().expect("it is there");
+            drop(ticket);
+            drop(admit(&admission, 3 * round + 1));
+            let (expelled, _) = admit(&admission, 3 * round + 2);
+            let (newcomer, _) = admit(&admission, 3 * round + 3);
+            drop(expelled);
+            assert_eq!(admission.counts().0, 1);
+            drop(newcomer);
+            assert_eq!(lock(&admission.places).established, 0);
+        }
+    }
+
+    #[test]
+    fn who_was_dialled_needs_no_place() {
+        let (mut ticket, mut expelled) = Ticket::dialled();
+        let expel = ticket.establish().expect("it is there");
+        expel.because(Reason::Stopped);
+        assert!(fate(&mut expelled).is_some());
+    }
+}

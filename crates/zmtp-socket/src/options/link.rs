@@ -1,0 +1,185 @@
+//! What every connection of a socket has to be told. An endpoint can be told something else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, Version};
+
+use super::{Options, TcpOptions};
+use crate::plain::PlainUsers;
+
+#[derive(Clone, Debug)]
+pub(crate) struct LinkOptions {
+    pub(crate) version: Version,
+    pub(crate) security: Security,
+    pub(crate) limits: Limits,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) retry_refused: bool,
+    pub(crate) tcp: TcpOptions,
+}
+
+/// The terms on which connections are made through one endpoint.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) options: LinkOptions,
+    pub(crate) config: Arc<Config>,
+}
+
+impl Terms {
+    pub(crate) fn new(options: LinkOptions, socket_type: SocketType) -> Arc<Self> {
+        let config = Arc::new(options.config(socket_type));
+        Arc::new(Self { options, config })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Security {
+    Null,
+    PlainClient { username: Bytes, password: Bytes },
+    PlainServer(Arc<dyn Fn(&Credentials) -> bool + Send + Sync>),
+}
+
+impl<Role> Options<Role> {
+    /// The ZMTP version to announce, 3.1 or 3.0. Default: 3.1. The version spoken with a peer is
+    /// the lower of the two.
+    pub fn version(mut self, version: Version) -> Self {
+        self.link.version = version;
+        self
+    }
+
+    /// Says who we are, with the PLAIN mechanism (RFC 24): for a socket whose peers are PLAIN
+    /// servers. Username and password have at most 255 octets each; with longer ones `bind` and
+    /// `connect` fail. Default: no mechanism (NULL).
+    pub fn plain_client(mut self, username: impl Into<Bytes>, password: impl Into<Bytes>) -> Self {
+        let (username, password) = (username.into(), password.into());
+        self.link.security = Security::PlainClient { username, password };
+        self
+    }
+
+    /// Lets in only who gives one of these names and passwords, with the PLAIN mechanism (RFC 24).
+    /// Default: no mechanism (NULL).
+    pub fn plain_server(self, users: PlainUsers) -> Self {
+        self.plain_server_with(move |credentials| users.allow(credentials))
+    }
+
+    /// Lets in only whom `allow` allows, with the PLAIN mechanism (RFC 24). It is called on the
+    /// connection's own task and must not block. Default: no mechanism (NULL).
+    pub fn plain_server_with(
+        mut self,
+        allow: impl Fn(&Credentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.link.security = Security::PlainServer(Arc::new(allow));
+        self
+    }
+
+    /// The largest message, in octets of all its parts, that a peer may send; one that announces
+    /// more is disconnected. Default: 64 MiB.
+    pub fn max_message_size(mut self, octets: u64) -> Self {
+        self.link.limits.message_size = octets;
+        self
+    }
+
+    /// Every limit on what a peer may send at once. Defaults: those of [`Limits`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.link.limits = limits;
+        self
+    }
+
+    /// How long a peer may take from the first octet to the end of the handshake. Default: 30 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.link.handshake_timeout = timeout;
+        self
+    }
+
+    /// Finds dead connections by PING and PONG (RFC 37). Default: off; a peer's own PING is always
+    /// answered.
+    ///
+    /// That a machine or the line to it has gone is found without this, by
+    /// [`keepalive`](Self::keepalive). A heartbeat also finds a process that hangs, or that lies behind
+    /// a proxy; but it takes for dead whoever is busy for so long: a subscriber that does not receive,
+    /// or a program that blocks the runtime its sockets run on.
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.link.heartbeat = Some(heartbeat);
+        self
+    }
+
+    /// How long to wait before a connected endpoint is dialled again. Default: 100 ms, doubling to
+    /// 5 s.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.link.reconnect = reconnect;
+        self
+    }
+
+    /// Dials again also when the peer refused us with an ERROR command (RFC 23 advises against
+    /// it). Default: no; the endpoint is [parked](crate::Event::Parked).
+    pub fn retry_refused(mut self, retry: bool) -> Self {
+        self.link.retry_refused = retry;
+        self
+    }
+}
+
+impl LinkOptions {
+    fn config(&self, socket_type: SocketType) -> Config {
+        let mut config = Config::new(socket_type);
+        config.version = self.version;
+        config.mechanism = match &self.security {
+            Security::Null => Mechanism::Null,
+            Security::PlainClient { username, password } => {
+                Mechanism::PlainClient { username: username.clone(), password: password.clone() }
+            }
+            Security::PlainServer(_) => Mechanism::PlainServer,
+        };
+        config.limits = self.limits;
+        config.handshake_timeout = Some(self.handshake_timeout);
+        config.heartbeat = self.heartbeat;
+        config
+    }
+}
+
+impl Default for LinkOptions {
+    fn default() -> Self {
+        Self {
+            version: Version::V3_1,
+            security: Security::Null,
+            limits: Limits::default(),
+            handshake_timeout: Duration::from_secs(30),
+            heartbeat: None,
+            reconnect: Reconnect::default(),
+            retry_refused: false,
+            tcp: TcpOptions::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::PlainClient { .. } => "PlainClient",
+            Self::PlainServer(_) => "PlainServer",
+        })
+    }
+}
+
+/// How long to wait between attempts to connect.
+///
+/// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
+/// does not come back in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// The first delay, and again the first one after a connection that carried traffic.
+    pub initial: Duration,
+    /// The longest delay; each is twice the one before.
+    pub max: Duration,
+}
+
+impl Default for Reconnect {
+    /// 100 ms, doubling to 5 s.
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(100), max: Duration::from_secs(5) }
+    }
+}

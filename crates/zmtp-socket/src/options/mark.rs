@@ -1,0 +1,105 @@
+//! High-water marks.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+/// How many messages a queue may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HighWaterMark {
+    /// So many.
+    Messages(NonZeroUsize),
+    /// Any number. A publisher's mark in octets ([`PubOptions::send_hwm_octets`]) still holds; a
+    /// subscriber that does not receive takes what memory there is.
+    Unlimited,
+}
+
+impl HighWaterMark {
+    /// No limit.
+    pub const UNLIMITED: Self = Self::Unlimited;
+
+    /// A limit of `count` messages; 0 is taken as 1.
+    pub const fn messages(count: usize) -> Self {
+        match NonZeroUsize::new(count) {
+            Some(count) => Self::Messages(count),
+            None => Self::Messages(NonZeroUsize::MIN),
+        }
+    }
+
+    pub(crate) fn get(self) -> usize {
+        match self {
+            Self::Messages(count) => count.get(),
+            Self::Unlimited => usize::MAX,
+        }
+    }
+}
+
+impl Default for HighWaterMark {
+    /// 1000 messages.
+    fn default() -> Self {
+        Self::messages(1000)
+    }
+}
+
+impl fmt::Display for HighWaterMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages(count) => count.fmt(f),
+            Self::Unlimited => f.write_str("unlimited"),
+        }
+    }
+}
+
+/// The text is neither a number of messages from 1 up nor `unlimited`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a high-water mark is a number of messages from 1 up, or \"unlimited\"")]
+pub struct InvalidHighWaterMark;
+
+impl FromStr for HighWaterMark {
+    type Err = InvalidHighWaterMark;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHighWaterMark> {
+        match text {
+            "unlimited" => Ok(Self::Unlimited),
+            _ => text.parse().map(Self::Messages).map_err(|_| InvalidHighWaterMark),
+        }
+    }
+}
+
+/// The mark in octets where nothing else is said: 64 MiB.
+pub(crate) const DEFAULT_OCTETS: usize = 64 << 20;
+
+/// At either of these a queue is full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    pub(crate) messages: HighWaterMark,
+    pub(crate) octets: usize,
+}
+
+impl Marks {
+    /// The mark that a queue of so many messages has reached: if not this one, it is that in octets.
+    pub(crate) fn reached_by(&self, messages: usize) -> Mark {
+        match messages >= self.messages.get() {
+            true => Mark::Messages(messages),
+            false => Mark::Octets(self.octets),
+        }
+    }
+}
+
+/// The high-water mark that a queue has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// So many messages wait.
+    Messages(usize),
+    /// So many octets wait, or more.
+    Octets(usize),
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages(messages) => write!(f, "{messages} messages"),
+            Self::Octets(octets) => write!(f, "{octets} octets"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What can be set on a socket, typed, with its defaults.
+
+mod link;
+mod mark;
+mod publishing;
+mod subscribing;
+mod tcp;
+
+use std::time::Duration;
+
+pub use link::Reconnect;
+pub(crate) use link::{LinkOptions, Security, Terms};
+pub(crate) use mark::Marks;
+pub use mark::{HighWaterMark, InvalidHighWaterMark, Mark};
+pub use publishing::{Duplicates, Publishing, WhenFull};
+pub use subscribing::Subscribing;
+pub use tcp::Keepalive;
+pub(crate) use tcp::TcpOptions;
+
+/// The options of one socket, [`PubOptions`] or [`SubOptions`] by its role, or of one of its
+/// endpoints, [`EndpointOptions`].
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp_socket::{Heartbeat, HighWaterMark, PubOptions};
+///
+/// let options = PubOptions::new()
+///     .send_hwm(HighWaterMark::messages(10_000))
+///     .heartbeat(Heartbeat::every(Duration::from_secs(5)));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options<Role> {
+    pub(crate) link: LinkOptions,
+    pub(crate) socket: SocketOptions,
+    pub(crate) role: Role,
+}
+
+/// The options of a [`PubSocket`](crate::PubSocket).
+pub type PubOptions = Options<Publishing>;
+
+/// The options of a [`SubSocket`](crate::SubSocket).
+pub type SubOptions = Options<Subscribing>;
+
+/// The options of one endpoint of a socket, and of the connections through it: see
+/// [`bind_with`](crate::PubSocket::bind_with) and [`connect_with`](crate::PubSocket::connect_with).
+pub type EndpointOptions = Options<Endpoints>;
+
+/// The role of one endpoint: it has the options that concern connections, and no others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Endpoints;
+
+/// A role that a whole socket has.
+pub trait SocketRole: sealed::Sealed {}
+
+impl SocketRole for Publishing {}
+impl SocketRole for Subscribing {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Publishing {}
+    impl Sealed for super::Subscribing {}
+}
+
+/// What concerns a socket as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketOptions {
+    pub(crate) linger: Option<Linger>,
+    pub(crate) max_connections: usize,
+    pub(crate) max_handshakes: usize,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self { linger: None, max_connections: 65_536, max_handshakes: 1024 }
+    }
+}
+
+impl<Role: Default> Options<Role> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<Role: SocketRole> Options<Role> {
+    /// How long a closed socket goes on delivering what is queued. Default: 30 s for a publisher,
+    /// not at all for a subscriber, which has nothing to deliver.
+    pub fn linger(mut self, linger: Linger) -> Self {
+        self.socket.linger = Some(linger);
+        self
+    }
+
+    /// How many connections the socket's bound endpoints may have at once, all together. A newcomer
+    /// beyond them takes the place of the oldest that has not finished its handshake; if all have,
+    /// it is [refused](crate::Event::Refused). Default: 65,536; 0 is taken as 1. Each costs a
+    /// descriptor, of which the system may allow fewer.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.socket.max_connections = connections.max(1);
+        self
+    }
+
+    /// How many of these may be in their handshake at once. For a newcomer beyond them the oldest of
+    /// them is closed: however many strangers connect and say nothing, whoever speaks is served.
+    /// Default: 1024; 0 is taken as 1.
+    pub fn max_handshakes(mut self, connections: usize) -> Self {
+        self.socket.max_handshakes = connections.max(1);
+        self
+    }
+}
+
+/// How long a closed socket goes on delivering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linger {
+    /// Until every peer has been given everything, or has left.
+    Forever,
+    /// At most so long.
+    For(Duration),
+}
+
+impl Linger {
+    /// Not at all.
+    pub const NONE: Self = Self::For(Duration::ZERO);
+}

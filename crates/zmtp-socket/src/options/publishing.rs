@@ -1,0 +1,125 @@
+//! What only a publisher has to be told.
+
+use std::time::Duration;
+
+use super::mark::DEFAULT_OCTETS;
+use super::{HighWaterMark, Marks, PubOptions};
+
+/// The default mark in octets where a sender waits: enough to keep the transport busy.
+const WAIT_OCTETS: usize = 256 << 10;
+
+/// What only a publisher has to be told.
+#[derive(Clone, Debug)]
+pub struct Publishing {
+    pub(crate) send_hwm: HighWaterMark,
+    pub(crate) send_hwm_octets: Option<usize>,
+    pub(crate) when_full: WhenFull,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) max_topics: usize,
+    pub(crate) max_topic_octets: usize,
+}
+
+impl PubOptions {
+    /// How many messages may wait for each subscriber before it loses new ones. Default: 1000.
+    ///
+    /// A message counts until the transport has taken its last octet. There is a mark in octets
+    /// [beside it](Self::send_hwm_octets).
+    pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
+        self.role.send_hwm = mark;
+        self
+    }
+
+    /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
+    /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
+    /// limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+    pub fn send_hwm_octets(mut self, octets: usize) -> Self {
+        self.role.send_hwm_octets = Some(octets);
+        self
+    }
+
+    /// What becomes of a message that a subscriber wants and has no room for. Default:
+    /// [`WhenFull::DropNew`].
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.role.when_full = policy;
+        self
+    }
+
+    /// Keeps for each subscriber the newest message alone, whole, in all its parts, if the one before
+    /// it has not begun to be written: a mark of one message and [`WhenFull::DropOldest`].
+    pub fn conflate(self) -> Self {
+        self.send_hwm(HighWaterMark::messages(1)).when_full(WhenFull::DropOldest)
+    }
+
+    /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
+    pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
+        self.role.duplicates = duplicates;
+        self
+    }
+
+    /// How many distinct topics, and octets of them, one peer may be subscribed to; past either
+    /// its connection is closed. Default: 1,000,000 topics, 64 MiB.
+    pub fn max_subscriptions(mut self, topics: usize, octets: usize) -> Self {
+        self.role.max_topics = topics;
+        self.role.max_topic_octets = octets;
+        self
+    }
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self {
+            send_hwm: HighWaterMark::default(),
+            send_hwm_octets: None,
+            when_full: WhenFull::default(),
+            duplicates: Duplicates::Counted,
+            max_topics: 1_000_000,
+            max_topic_octets: 64 << 20,
+        }
+    }
+}
+
+impl Publishing {
+    pub(crate) fn marks(&self) -> Marks {
+        let octets = if self.when_full.waits() { WAIT_OCTETS } else { DEFAULT_OCTETS };
+        Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
+    }
+}
+
+/// What becomes of a message that a subscriber wants while its queue is at the high-water mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// That subscriber, alone, loses it.
+    #[default]
+    DropNew,
+    /// That subscriber, alone, loses the oldest messages that wait for it, so that there is room.
+    ///
+    /// What is already being written to it cannot be taken back. It does not count for the mark, and
+    /// is never more than the mark allows.
+    DropOldest,
+    /// That subscriber, alone, is disconnected, and loses all that waits for it.
+    Disconnect,
+    /// [`send`](crate::PubSocket::send) waits until every subscriber that wants the message has
+    /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
+    Wait,
+    /// The same, but `send` fails, and the message goes to nobody, when it has waited so long.
+    WaitFor(Duration),
+}
+
+impl WhenFull {
+    /// Whether a message goes to all that want it, or nobody.
+    pub(crate) fn waits(self) -> bool {
+        matches!(self, Self::Wait | Self::WaitFor(_))
+    }
+}
+
+/// What several subscriptions of one peer to the same topic are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Each counts, and each takes its own CANCEL (RFC 23, as most peers do).
+    #[default]
+    Counted,
+    /// All are one, and the first CANCEL ends it. For libzmq's SUB and XSUB where they subscribe
+    /// repeatedly to the same topic: they send every SUBSCRIBE but only the last CANCEL.
+    AsSet,
+}

@@ -1,0 +1,143 @@
+//! What a tcp connection asks of the system.
+
+use std::time::Duration;
+
+use super::Options;
+
+/// What a tcp connection asks of the system; what is not given is left to it.
+#[derive(Clone, Debug)]
+pub(crate) struct TcpOptions {
+    pub(crate) send_buffer: Option<u32>,
+    pub(crate) receive_buffer: Option<u32>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) keepalive: Option<Keepalive>,
+    pub(crate) user_timeout: Option<Duration>,
+    pub(crate) nodelay: bool,
+    pub(crate) type_of_service: Option<u8>,
+    pub(crate) device: Option<String>,
+    pub(crate) ipv6_only: Option<bool>,
+}
+
+/// How the system finds out that a quiet connection is dead: it asks the other machine, and gives up
+/// when that does not answer. No program takes part in it: a peer that is busy, or does not read, is
+/// not taken for dead.
+///
+/// The times are rounded to seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long a connection is quiet before it is asked for a sign of life. Default: 30 s.
+    pub idle: Duration,
+    /// How long to wait for an answer before it is asked again. Default: 10 s.
+    pub interval: Duration,
+    /// After how many unanswered questions the connection ends. Default: 3.
+    pub probes: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        let (idle, interval) = (Duration::from_secs(30), Duration::from_secs(10));
+        Self { idle, interval, probes: 3 }
+    }
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self {
+            send_buffer: None,
+            receive_buffer: None,
+            connect_timeout: Duration::from_secs(10),
+            keepalive: Some(Keepalive::default()),
+            user_timeout: None,
+            nodelay: true,
+            type_of_service: None,
+            device: None,
+            ipv6_only: None,
+        }
+    }
+}
+
+/// For tcp alone.
+impl<Role> Options<Role> {
+    /// How many octets the system may hold for each peer before it takes no more (`SO_SNDBUF`).
+    /// Default: the system's choice, which grows by itself, to megabytes. For tcp alone.
+    ///
+    /// What this buffer holds counts as sent, and no high-water mark sees it. With a bound, of
+    /// 256 KiB for example, a slow peer is felt sooner, the kernel keeps less for it, and what it
+    /// receives is not so old. On loopback, messages of 16 KiB and more are then often faster. One
+    /// that is too small costs throughput: it has to hold what is on its way until the peer has
+    /// acknowledged it, the bandwidth times the round trip.
+    ///
+    /// Linux takes a number above `net.core.wmem_max` for that one, without saying so, and a tiny
+    /// one for a few KiB. Then it allows twice as much, and counts its own bookkeeping in.
+    pub fn send_buffer(mut self, octets: u32) -> Self {
+        self.link.tcp.send_buffer = Some(octets);
+        self
+    }
+
+    /// How many octets from each peer the system may hold until we read them (`SO_RCVBUF`).
+    /// Default: the system's choice, which grows as we read. For tcp alone.
+    ///
+    /// It also bounds the window that tcp offers the peer, so one that is too small costs
+    /// throughput as a small [`send_buffer`](Self::send_buffer) does. With a bound, a publisher
+    /// feels sooner that we do not receive. Linux does with the number what it does there; the
+    /// limit is `net.core.rmem_max`.
+    pub fn receive_buffer(mut self, octets: u32) -> Self {
+        self.link.tcp.receive_buffer = Some(octets);
+        self
+    }
+
+    /// How long to wait for the answer to a name's look-up, and for each of its addresses to take a
+    /// connection, before the next one is tried. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.link.tcp.connect_timeout = timeout;
+        self
+    }
+
+    /// How the system finds dead connections (`SO_KEEPALIVE`); `None` for not at all. Default: on, so
+    /// that one is found within a minute.
+    ///
+    /// It sees quiet connections only. While octets wait for an acknowledgement, the system's
+    /// retransmissions take its place, which on Linux give up after about a quarter of an hour, or
+    /// when a [`user_timeout`](Self::user_timeout) says so.
+    pub fn keepalive(mut self, keepalive: impl Into<Option<Keepalive>>) -> Self {
+        self.link.tcp.keepalive = keepalive.into();
+        self
+    }
+
+    /// How long what was sent may stay unacknowledged before the connection ends
+    /// (`TCP_USER_TIMEOUT`). Default: the system's choice, about a quarter of an hour on Linux.
+    ///
+    /// It ends also the connection of a subscriber that does not read for so long.
+    pub fn user_timeout(mut self, timeout: Duration) -> Self {
+        self.link.tcp.user_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether small segments are sent at once (`TCP_NODELAY`). Default: yes. What is sent is gathered
+    /// into large writes in any case; without it, the last of them may wait for an acknowledgement.
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.link.tcp.nodelay = nodelay;
+        self
+    }
+
+    /// The octet that asks routers for a kind of service: `IP_TOS`, or the traffic class of IPv6. Six
+    /// bits of it are the DSCP of RFC 2474. Default: 0.
+    pub fn type_of_service(mut self, octet: u8) -> Self {
+        self.link.tcp.type_of_service = Some(octet);
+        self
+    }
+
+    /// The network interface that connections go through, by its name (`SO_BINDTODEVICE`). Default:
+    /// whichever the routes choose.
+    pub fn bind_device(mut self, name: impl Into<String>) -> Self {
+        self.link.tcp.device = Some(name.into());
+        self
+    }
+
+    /// Whether an endpoint bound to an IPv6 address, such as `tcp://[::]:5556`, refuses IPv4 peers
+    /// (`IPV6_V6ONLY`). Default: the system's choice; Linux lets them in.
+    pub fn ipv6_only(mut self, only: bool) -> Self {
+        self.link.tcp.ipv6_only = Some(only);
+        self
+    }
+}

@@ -1,0 +1,316 @@
+//! What becomes of messages for peers that have no room for them.
+
+use super::*;
+
+#[test]
+fn a_message_counts_until_its_last_octet_is_taken() {
+    let core = publisher(1);
+    let mut reader = Reader::new(&core, "a");
+    send(&core, b"a1");
+    assert_eq!(reader.write(3), 0);
+    send(&core, b"a2");
+    assert_eq!(core.stats().peers[0].dropped, 1);
+    assert_eq!(reader.write(1), 1);
+    send(&core, b"a3");
+    assert_eq!(reader.write(usize::MAX), 1);
+    assert_eq!(reader.received, b"\x00\x02a1\x00\x02a3");
+    let stats = core.stats();
+    assert_eq!((stats.sent, stats.dropped, stats.queued), (2, 1, 0));
+}
+
+#[test]
+fn dropping_is_announced_once_until_the_peer_has_caught_up() {
+    let core = publisher(2);
+    let mut monitor = core.events.monitor();
+    let mut reader = Reader::new(&core, "");
+    let mut dropping = || {
+        let events = std::iter::from_fn(|| monitor.try_next());
+        events.filter(|event| matches!(event, Event::Dropping { .. })).count()
+    };
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 1);
+    reader.write(3);
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 0, "it has not caught up");
+    reader.write(usize::MAX);
+    (0..5).for_each(|_| send(&core, b"x"));
+    assert_eq!(dropping(), 1);
+}
+
+#[test]
+fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
+    let options = Publishing { send_hwm_octets: Some(100), ..Publishing::default() };
+    let core = publisher_with(1000, options);
+    let mut reader = Reader::new(&core, "");
+    send(&core, &[0; 500]);
+    send(&core, b"lost");
+    // 9 octets of header; one octet is left.
+    reader.write(508);
+    assert_eq!(core.stats().dropped, 1);
+    send(&core, &[0; 96]);
+    send(&core, &[0; 96]);
+    send(&core, b"lost");
+    assert_eq!((core.stats().dropped, core.stats().queued), (2, 3));
+    reader.write(usize::MAX);
+    send(&core, &[0; 97]);
+    send(&core, b"one more, since 99 octets are not 100");
+    assert_eq!((core.stats().dropped, core.stats().queued), (2, 2));
+}
+
+#[test]
+fn a_message_that_one_peer_has_no_room_for_goes_to_nobody() {
+    let core = publisher_that_waits(2);
+    let mut slow = Reader::new(&core, "a");
+    let mut fast = Reader::new(&core, "");
+    send(&core, b"a1");
+    send(&core, b"a2");
+    fast.write(usize::MAX);
+    assert_eq!(core.try_send(&Outgoing::from("a3")), Err(SendError::Full));
+    send(&core, b"b: the full peer does not want it");
+    slow.write(usize::MAX);
+    send(&core, b"a4");
+    slow.write(usize::MAX);
+    fast.write(usize::MAX);
+    assert_eq!(slow.received, b"\x00\x02a1\x00\x02a2\x00\x02a4");
+    assert!(fast.received.ends_with(b"\x00\x02a4"));
+    assert_eq!(core.stats().dropped, 0);
+}
+
+fn publisher_that(when_full: WhenFull, limit: usize) -> Arc<Publisher> {
+    publisher_with(limit, Publishing { when_full, ..Publishing::default() })
+}
+
+#[test]
+fn the_oldest_messages_make_room_where_they_are_to() {
+    let core = publisher_that(WhenFull::DropOldest, 3);
+    let mut slow = Reader::new(&core, "");
+    let mut fast = Reader::new(&core, "");
+    for body in ["1", "2", "3", "4", "5"] {
+        send(&core, body.as_bytes());
+        fast.write(usize::MAX);
+    }
+    let counts = &core.stats().peers[0];
+    assert_eq!((counts.dropped, counts.dropped_octets, counts.queued), (2, 6, 3));
+    assert_eq!(counts.state, PeerState::Congested);
+    slow.write(usize::MAX);
+    assert_eq!(slow.received, b"\x00\x013\x00\x014\x00\x015");
+    assert_eq!(fast.received.len(), 15, "its neighbour has lost nothing");
+    assert_eq!(core.stats().peers[0].state, PeerState::Flowing);
+}
+
+#[test]
+fn what_is_being_written_is_not_torn_to_make_room_and_the_newest_message_stays() {
+    let core = publisher_that(WhenFull::DropOldest, 2);
+    let mut reader = Reader::new(&core, "");
+    send(&core, b"1");
+    send(&core, b"2");
+    assert_eq!(reader.write(1), 0, "both are in the driver's hands");
+    for body in ["3", "4", "5"] {
+        send(&core, body.as_bytes());
+    }
+    let counts = &core.stats().peers[0];
+    assert_eq!((counts.queued, counts.dropped), (3, 2));
+    reader.write(usize::MAX);
+    assert_eq!(reader.received, b"\x00\x011\x00\x012\x00\x015");
+}
+
+#[test]
+fn the_oldest_make_room_for_octets_too_whatever_their_parts() {
+    let options = Publishing {
+        when_full: WhenFull::DropOldest,
+        send_hwm_octets: Some(100_000),
+        ..Publishing::default()
+    };
+    let core = publisher_with(1000, options);
+    let mut reader = Reader::new(&core, "");
+    // Three runs: the small part with the header of the large one, that one, and the rest.
+    let parts = [vec![1; 10], vec![2; LARGE], vec![3; 10]];
+    let message = Message::multipart(parts).expect("there are parts");
+    for _ in 0..4 {
+        core.try_send(&Outgoing::from(&message)).expect("the socket is open");
+    }
+    assert_eq!(core.stats().dropped, 0, "the fourth found less than the mark");
+    send(&core, b"small");
+    let (length, stats) = (message.encoded_len(), core.stats());
+    assert_eq!((stats.dropped, stats.dropped_octets as usize), (1, length));
+    assert_eq!((stats.queued, stats.queued_octets as usize), (4, 3 * length + 7));
+    let mut expected = BytesMut::new();
+    (0..3).for_each(|_| message.encode(&mut expected));
+    reader.write(usize::MAX);
+    assert!(reader.received.starts_with(&expected) && reader.received.ends_with(b"\x00\x05small"));
+}
+
+#[tokio::test]
+async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
+    let core = publisher_that(WhenFull::Disconnect, 2);
+    let (mut slow, fate) = Reader::expellable(&core, "");
+    let mut fast = Reader::new(&core, "");
+    for body in ["1", "2"] {
+        send(&core, body.as_bytes());
+        fast.write(usize::MAX);
+    }
+    let mut fate = std::pin::pin!(fate.reason());
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(fate.as_mut().poll(cx).is_pending());
+    send(&core, b"3");
+    send(&core, b"4");
+    let Poll::Ready(Reason::Overrun(Overrun::Queue { mark })) = fate.poll(cx) else {
+        panic!("it should have been told")
+    };
+    assert_eq!(mark, Mark::Messages(2));
+    assert_eq!(core.stats().dropped, 2);
+    // Whether it takes something more before it is gone is the driver's affair.
+    slow.write(usize::MAX);
+    drop(slow);
+    fast.write(usize::MAX);
+    assert_eq!(fast.received.len(), 12, "its neighbour has lost nothing");
+}
+
+#[test]
+fn the_event_names_the_mark_that_was_reached_and_another_tells_what_was_lost() {
+    let rows = [(2, 100, Mark::Messages(2)), (100, 5, Mark::Octets(5))];
+    for (messages, octets, expected) in rows {
+        let options = Publishing { send_hwm_octets: Some(octets), ..Publishing::default() };
+        let core = publisher_with(messages, options);
+        let mut monitor = core.events.monitor();
+        let mut reader = Reader::new(&core, "");
+        (0..5).for_each(|_| send(&core, b"x"));
+        reader.write(usize::MAX);
+        let events: Vec<_> = std::iter::from_fn(|| monitor.try_next()).collect();
+        let [
+            Event::Subscribed { .. },
+            Event::Dropping { mark, .. },
+            Event::CaughtUp { dropped, .. },
+        ] = events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((mark, dropped), (expected, 3));
+    }
+}
+
+/// As `PubSocket::send` does.
+async fn send_waiting(core: &Publisher, body: &'static str) -> Result<(), SendError> {
+    let message = Outgoing::from(body);
+    match core.send_now(&message) {
+        Some(sent) => sent,
+        None => core.send_later(&message).await,
+    }
+}
+
+/// A `send` that has begun: polled when told to.
+struct Sending<'a> {
+    future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
+    woken: Arc<Woken>,
+}
+
+impl<'a> Sending<'a> {
+    fn new(core: &'a Publisher, body: &'static str) -> Self {
+        let future = Box::pin(async move { send_waiting(core, body).await });
+        Self { future, woken: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Poll<Result<(), SendError>> {
+        let waker = Waker::from(self.woken.clone());
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn has_been_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[test]
+fn who_waits_is_woken_when_half_of_the_queue_is_free() {
+    let core = publisher_that_waits(4);
+    let mut reader = Reader::new(&core, "");
+    (0..4).for_each(|_| send(&core, b"x"));
+    // The queue was filled: the turn is over, which is not what is tested here.
+    core.take_turn();
+    let mut sending = Sending::new(&core, "y");
+    assert!(sending.poll().is_pending());
+    reader.write(3);
+    assert!(!sending.has_been_woken(), "one of four");
+    reader.write(3);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    reader.write(usize::MAX);
+    assert!(reader.received.ends_with(b"\x00\x01y"));
+}
+
+#[test]
+fn half_of_a_queue_is_half_of_its_octets_too() {
+    let options = Publishing {
+        when_full: WhenFull::Wait,
+        send_hwm_octets: Some(100),
+        ..Publishing::default()
+    };
+    let core = publisher_with(1000, options);
+    let mut reader = Reader::new(&core, "");
+    (0..4).for_each(|_| send(&core, &[0; 23]));
+    core.take_turn();
+    let mut sending = Sending::new(&core, "x");
+    assert!(sending.poll().is_pending());
+    reader.write(49);
+    assert!(!sending.has_been_woken());
+    reader.write(1);
+    assert!(sending.has_been_woken());
+}
+
+#[test]
+fn who_waits_looks_again_at_who_wants_the_message() {
+    let core = publisher_that_waits(1);
+    let full = Reader::new(&core, "a");
+    send(&core, b"a");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "a");
+    assert!(sending.poll().is_pending());
+    // A newcomer, and the departure of the one who was waited for.
+    let mut newcomer = Reader::new(&core, "");
+    drop(full);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    newcomer.write(usize::MAX);
+    assert_eq!(newcomer.received, b"\x00\x01a");
+}
+
+#[test]
+fn a_send_that_is_given_up_while_it_waits_has_reached_nobody() {
+    let core = publisher_that_waits(1);
+    let mut reader = Reader::new(&core, "");
+    send(&core, b"1");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "2");
+    assert!(sending.poll().is_pending());
+    drop(sending);
+    reader.write(usize::MAX);
+    send(&core, b"3");
+    reader.write(usize::MAX);
+    assert_eq!(reader.received, b"\x00\x011\x00\x013");
+}
+
+#[test]
+fn the_end_of_the_socket_ends_the_wait() {
+    let core = publisher_that_waits(1);
+    let _reader = Reader::new(&core, "");
+    send(&core, b"1");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "2");
+    assert!(sending.poll().is_pending());
+    Core::close(&*core);
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Err(Closed.into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_can_have_an_end() {
+    let time = std::time::Duration::from_secs(7);
+    let options = Publishing { when_full: WhenFull::WaitFor(time), ..Publishing::default() };
+    let core = publisher_with(1, options);
+    let _reader = Reader::new(&core, "");
+    send(&core, b"1");
+    let begun = tokio::time::Instant::now();
+    assert_eq!(send_waiting(&core, "2").await, Err(SendError::Full));
+    assert_eq!(begun.elapsed(), time);
+    assert_eq!(core.stats().queued, 1);
+}

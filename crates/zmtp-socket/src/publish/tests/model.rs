@@ -1,0 +1,149 @@
+//! The publisher against a model that keeps every message of every peer apart.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A message of one part, or with a second one of so many octets; copied or shared.
+    Send {
+        topic: usize,
+        length: usize,
+        second: Option<usize>,
+        shared: bool,
+    },
+    Write {
+        reader: usize,
+        octets: usize,
+    },
+    /// Looking at the counters settles what is booked.
+    Look,
+}
+
+const TOPICS: [&str; 3] = ["", "a", "ab"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let length = prop_oneof![8 => 0usize..40, 2 => 200usize..5000, 1 => 60_000usize..90_000];
+    let second = proptest::option::weighted(0.3, prop_oneof![0usize..40, LARGE - 1..LARGE + 2]);
+    let octets = prop_oneof![4 => 1usize..60, 2 => 100usize..10_000, 1 => Just(usize::MAX)];
+    let send = (0..TOPICS.len(), length, second, any::<bool>());
+    proptest::collection::vec(
+        prop_oneof![
+            6 => send.prop_map(|(topic, length, second, shared)| {
+                Step::Send { topic, length, second, shared }
+            }),
+            1 => Just(Step::Look),
+            2 => (0..TOPICS.len(), octets).prop_map(|(reader, octets)| Step::Write { reader, octets }),
+        ],
+        0..150,
+    )
+}
+
+proptest! {
+    /// Three peers with nested topics, each its own queue in the model: what they get, what they
+    /// lose and what is counted must be the same to the octet.
+    #[test]
+    fn every_peer_gets_what_a_queue_of_its_own_would_have_given(
+        steps in steps(),
+        limit in 1usize..20,
+        oldest in any::<bool>(),
+    ) {
+        let when_full = if oldest { WhenFull::DropOldest } else { WhenFull::DropNew };
+        let core = publisher_with(limit, Publishing { when_full, ..Publishing::default() });
+        let mut readers = TOPICS.map(|topic| Reader::new(&core, topic));
+        let mut models = TOPICS.map(|_| Model { limit, oldest, ..Model::default() });
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Send { topic, length, second, shared } => {
+                    let octets = |length| (0..length).map(|at| (at * 7 + number) as u8 | 0x80);
+                    let body: Vec<u8> = TOPICS[topic].bytes().chain(octets(length)).collect();
+                    let parts = std::iter::once(body.clone()).chain(second.map(|l| octets(l).collect()));
+                    let message = Message::multipart(parts).expect("there are parts");
+                    match shared || second.is_some() {
+                        true => core.try_send(&Outgoing::from(&message)).expect("the socket is open"),
+                        false => send(&core, &body),
+                    }
+                    for (model, topic) in models.iter_mut().zip(TOPICS) {
+                        if body.starts_with(topic.as_bytes()) {
+                            model.send(&message);
+                        }
+                    }
+                    continue;
+                }
+                Step::Look => {}
+                Step::Write { reader, octets } => {
+                    let done = readers[reader].write(octets);
+                    prop_assert_eq!(done, models[reader].write(octets));
+                    let key = readers[reader].session.key;
+                    models[reader].taken = core.settled().peers[key].outbox.taken();
+                }
+            }
+            let stats = core.stats();
+            for (at, (reader, model)) in readers.iter().zip(&models).enumerate() {
+                prop_assert!(reader.received == model.received, "reader {}", at);
+                let counts = &stats.peers[at];
+                prop_assert_eq!(counts.queued as usize, model.queue.len());
+                let queued = model.queue.iter().map(Vec::len).sum::<usize>() - model.gone;
+                prop_assert_eq!(counts.queued_octets as usize, queued);
+                prop_assert_eq!((counts.dropped, counts.dropped_octets), model.dropped);
+                prop_assert_eq!(counts.sent, model.sent);
+                prop_assert_eq!(counts.sent_octets as usize, model.received.len());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    limit: usize,
+    /// Whether the oldest make room for the newest.
+    oldest: bool,
+    /// How many of the first messages the driver has in its hands.
+    taken: usize,
+    queue: VecDeque<Vec<u8>>,
+    /// Octets of the first message that are gone.
+    gone: usize,
+    received: Vec<u8>,
+    /// Messages, and their octets.
+    dropped: (u64, u64),
+    sent: u64,
+}
+
+impl Model {
+    fn send(&mut self, message: &Message) {
+        let mut octets = BytesMut::new();
+        message.encode(&mut octets);
+        self.queue.push_back(octets.to_vec());
+        while self.queue.len() > self.limit {
+            let last = self.queue.len() - 1;
+            // The newest stays, if it can.
+            let lost = match self.oldest && self.taken < last {
+                true => self.queue.remove(self.taken),
+                false if self.oldest => break,
+                false => self.queue.pop_back(),
+            };
+            let octets = lost.map_or(0, |message| message.len()) as u64;
+            self.dropped = (self.dropped.0 + 1, self.dropped.1 + octets);
+        }
+    }
+
+    fn write(&mut self, mut octets: usize) -> usize {
+        let before = self.sent;
+        while let Some(message) = self.queue.front() {
+            let part = octets.min(message.len() - self.gone);
+            self.received.extend_from_slice(&message[self.gone..self.gone + part]);
+            self.gone += part;
+            octets -= part;
+            if self.gone < message.len() {
+                break;
+            }
+            self.queue.pop_front();
+            self.gone = 0;
+            self.sent += 1;
+        }
+        (self.sent - before) as usize
+    }
+}
