@@ -258,6 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn the_last_message_can_be_kept_alone_in_all_its_parts() {
+        let made_of_messages: Batch = messages().into_iter().collect();
+        for mut batch in [batch(), made_of_messages] {
+            assert_eq!(batch.octets(), 12);
+            assert_eq!(batch.keep_last(), 2);
+            assert_eq!((batch.len(), batch.octets()), (1, 3));
+            assert_eq!(batch.keep_last(), 0);
+            assert_eq!(batch.collect::<Vec<_>>(), ["D".into()]);
+        }
+        let mut parts = Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C"), 2);
+        assert_eq!(parts.keep_last(), 1);
+        assert_eq!(parts.collect::<Vec<_>>(), messages()[1..2]);
+        assert_eq!(Batch::new().keep_last(), 0);
+    }
+
+    #[test]
     fn a_batch_shows_its_messages() {
         assert_eq!(format!("{:?}", batch()), format!("{:?}", messages()));
     }

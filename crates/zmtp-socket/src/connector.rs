@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::debug;
 
 use crate::admission::Ticket;
 use crate::driver::{self, Core, End};
@@ -49,7 +48,6 @@ pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Share
 /// Says when the endpoint will be dialled again, or that it will not.
 fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
     let endpoint = &door.endpoint;
-    debug!(%endpoint, ?delay, %reason, "the connection has ended or was not made");
     socket.events.emit(|| match delay {
         Some(delay) => Event::RetryingIn { endpoint: endpoint.clone(), delay, reason },
         None => Event::Parked { endpoint: endpoint.clone(), reason },

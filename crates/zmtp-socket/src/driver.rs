@@ -121,10 +121,10 @@ pub(crate) async fn run<C: Core>(
     terms: Arc<Terms>,
     stop: CancellationToken,
 ) -> End {
-    let span = debug_span!("peer", id = peer.id().0, address = peer.address());
+    let endpoint = peer.endpoint();
+    let span = debug_span!("peer", id = peer.id().0, %endpoint, address = peer.address());
     let mut link = Link::new(stream, peer.clone(), ticket, core, socket.clone(), terms);
     async move {
-        debug!(endpoint = %peer.endpoint(), "connected");
         socket.events.emit(|| Event::Connected { peer: peer.clone() });
         let reason = tokio::select! {
             biased;
@@ -132,7 +132,6 @@ pub(crate) async fn run<C: Core>(
             reason = expelled.reason() => reason,
             reason = link.live(&socket.drain) => reason,
         };
-        debug!(%reason, "disconnected");
         let end = End { reason: reason.clone(), flowed: link.flowed };
         let established = link.established;
         // The peer is forgotten before anybody is told that it is gone.
@@ -379,7 +378,6 @@ impl<C: Core> Link<C> {
                 let outlet = self.stream.outlet();
                 self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
                 self.established = true;
-                debug!(version = %info.version, "handshake succeeded");
                 let peer = &self.peer;
                 self.socket.events.emit(|| Event::HandshakeSucceeded {
                     peer: peer.clone(),

@@ -33,6 +33,24 @@
 //! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
 //! - Dropping the future of any call loses, tears and duplicates no message.
+//!
+//! # What can be seen
+//!
+//! [`stats`](PubSocket::stats) counts, for the socket and for each peer; with the feature `serde` it can
+//! be serialised. [`monitor`](PubSocket::monitor) is a stream of [events](Event), and each event is a
+//! line of the log too, through the crate `tracing`, with the event's fields under their own names:
+//!
+//! | level | events |
+//! |---|---|
+//! | WARN | [`AcceptFailed`](Event::AcceptFailed), [`Parked`](Event::Parked): somebody should see to it |
+//! | INFO | [`Listening`](Event::Listening) |
+//! | DEBUG | all that happens to one connection: refused, connected, handshake, dropping, caught up, disconnected, retrying |
+//! | TRACE | [`Subscribed`](Event::Subscribed), [`Unsubscribed`](Event::Unsubscribed) |
+//!
+//! There is nothing for a single message. Each connection's task runs in a span `peer` (DEBUG) with the
+//! fields `id`, `endpoint` and `address`, so a filter such as `zmtp_socket[peer{id=7}]=debug` follows
+//! one connection through its life. Whoever sends the log over a socket of this library must leave the
+//! library's own lines out: some are written while the socket is locked.
 
 mod admission;
 mod burst;
@@ -45,6 +63,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod listener;
+mod log;
 mod monitor;
 mod options;
 mod peer;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tracing::{debug, warn};
 
 use crate::driver::{self, Core};
 use crate::shared::{Door, Shared};
@@ -25,7 +24,6 @@ pub(crate) async fn listen<C: Core>(
     core: Arc<C>,
     socket: Arc<Shared>,
 ) {
-    debug!(endpoint = %door.endpoint, "listening");
     let mut pause = Duration::ZERO;
     loop {
         let accepted = tokio::select! {
@@ -43,7 +41,6 @@ pub(crate) async fn listen<C: Core>(
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // Out of descriptors, most often: that passes, and to ask at once would burn a core.
             Err(error) => {
-                warn!(endpoint = %door.endpoint, %error, "cannot accept");
                 socket.events.emit(|| Event::AcceptFailed {
                     endpoint: door.endpoint.clone(),
                     reason: Reason::from(error),
@@ -65,10 +62,7 @@ fn serve<C: Core>(stream: Stream, address: &str, door: &Door, core: &Arc<C>, soc
     let peer = socket.new_peer(&door.endpoint, address);
     let place = match socket.admission.admit(peer.id()) {
         Ok(place) => place,
-        Err(limit) => {
-            debug!(endpoint = %door.endpoint, address, %limit, "refused");
-            return socket.events.emit(|| Event::Refused { peer, reason: limit.into() });
-        }
+        Err(limit) => return socket.events.emit(|| Event::Refused { peer, reason: limit.into() }),
     };
     let (terms, stop) = (door.terms(), door.stop.clone());
     let driver = driver::run(stream, peer, place, core.clone(), socket.clone(), terms, stop);

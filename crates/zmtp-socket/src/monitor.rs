@@ -10,8 +10,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tracing::level_filters::LevelFilter;
 use zmtp_codec::PeerInfo;
 
+use crate::log::log;
 use crate::sync::lock;
 use crate::{Endpoint, Mark, Peer, Reason};
 
@@ -176,12 +178,17 @@ impl Events {
         Monitor { events, missed }
     }
 
-    /// Tells every monitor; `event` is made only if there is one.
+    /// Tells the log and every monitor; `event` is made only for somebody.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
-        if !self.watched.load(Ordering::Acquire) {
+        let is_watched = self.watched.load(Ordering::Acquire);
+        if !is_watched && LevelFilter::current() == LevelFilter::OFF {
             return;
         }
         let event = event();
+        log(&event);
+        if !is_watched {
+            return;
+        }
         let mut monitors = lock(&self.monitors);
         monitors.retain(|monitor| match monitor.events.try_send(event.clone()) {
             Ok(()) => true,

@@ -1,6 +1,7 @@
 //! Peers made of octets by hand: what libzmq will not send.
 
 mod at_once;
+mod crowd;
 mod heartbeat;
 mod hostile_publisher;
 mod hostile_subscriber;

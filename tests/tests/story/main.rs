@@ -2,9 +2,12 @@
 
 mod calls;
 mod closing;
+mod endpoint_options;
 mod endpoints;
+mod full;
 mod meeting;
 mod monitor;
 mod options;
 mod pace;
+mod sight;
 mod subscriptions;

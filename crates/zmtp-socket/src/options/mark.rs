@@ -9,8 +9,7 @@ use std::str::FromStr;
 pub enum HighWaterMark {
     /// So many.
     Messages(NonZeroUsize),
-    /// Any number. A publisher's mark in octets ([`PubOptions::send_hwm_octets`]) still holds; a
-    /// subscriber that does not receive takes what memory there is.
+    /// Any number. The mark in octets beside it still holds.
     Unlimited,
 }
 

@@ -153,6 +153,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::EndpointOptions;
     use crate::transport::Stream;
 
     /// What the system says of one end of a connection.
@@ -226,25 +227,24 @@ mod tests {
 
     #[tokio::test]
     async fn each_end_is_what_was_asked_for_and_all_else_as_by_default() {
-        type Row = (fn(&mut TcpOptions), fn(&mut Socket));
+        type Row = (fn(EndpointOptions) -> EndpointOptions, fn(&mut Socket));
         let rows: [Row; 9] = [
             // Linux allows twice what is asked for. All are far below what it chooses by itself.
-            (|it| it.send_buffer = Some(6 << 10), |it| it.send_buffer = 12 << 10),
-            (|it| it.receive_buffer = Some(7 << 10), |it| it.receive_buffer = 14 << 10),
-            (|it| it.nodelay = false, |it| it.nodelay = false),
-            (|it| it.keepalive = None, |it| it.keepalive = None),
-            (|it| it.keepalive = Some(RARE), |it| it.keepalive = Some(RARE)),
-            (|it| it.user_timeout = Some(RARE.idle), |it| it.user_timeout = Some(RARE.idle)),
-            (|it| it.type_of_service = Some(0xB8), |it| it.type_of_service = 0xB8),
-            (|it| it.device = Some("lo".into()), |it| it.device = Some(b"lo".into())),
-            (|it| it.connect_timeout = RARE.idle, |_| {}),
+            (|it| it.send_buffer(6 << 10), |it| it.send_buffer = 12 << 10),
+            (|it| it.receive_buffer(7 << 10), |it| it.receive_buffer = 14 << 10),
+            (|it| it.nodelay(false), |it| it.nodelay = false),
+            (|it| it.keepalive(None), |it| it.keepalive = None),
+            (|it| it.keepalive(RARE), |it| it.keepalive = Some(RARE)),
+            (|it| it.user_timeout(RARE.idle), |it| it.user_timeout = Some(RARE.idle)),
+            (|it| it.type_of_service(0xB8), |it| it.type_of_service = 0xB8),
+            (|it| it.bind_device("lo"), |it| it.device = Some(b"lo".into())),
+            (|it| it.connect_timeout(RARE.idle), |_| {}),
         ];
         for host in HOSTS {
             let systems = TcpOptions::default();
             let [accepted, dialled] = ends(host, &systems, &systems).await;
             for (number, (ask, expect)) in rows.iter().enumerate() {
-                let mut options = systems.clone();
-                ask(&mut options);
+                let options = ask(EndpointOptions::new()).link.tcp;
                 let (mut here, mut there) = (accepted.clone(), dialled.clone());
                 expect(&mut here);
                 expect(&mut there);
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn an_ipv6_endpoint_lets_ipv4_peers_in_or_not() {
         for only in [false, true] {
-            let options = TcpOptions { ipv6_only: Some(only), ..TcpOptions::default() };
+            let options = EndpointOptions::new().ipv6_only(only).link.tcp;
             let (_listener, _, port) = bound(Ipv6Addr::UNSPECIFIED.into(), &options).await;
             let host = Host::Ip(Ipv4Addr::LOCALHOST.into());
             let dialled = dial(&host, port, &TcpOptions::default()).await;
@@ -282,7 +282,7 @@ mod tests {
         socket.bind(address).unwrap();
         let _full = socket.listen(1).unwrap();
         let connect_timeout = Duration::from_millis(300);
-        let options = TcpOptions { connect_timeout, ..TcpOptions::default() };
+        let options = EndpointOptions::new().connect_timeout(connect_timeout).link.tcp;
         let mut taken = Vec::new();
         let (error, waited) = loop {
             assert!(taken.len() < 10, "the queue of a listener has no end");

@@ -1,0 +1,35 @@
+//! Every event as a line of the log (`tracing`).
+
+use tracing::{debug, info, trace, warn};
+
+use crate::Event;
+
+/// Writes `event` down, at a level for whom it may concern: WARN for what somebody has to see to, INFO
+/// for what a socket does once, DEBUG for each connection, TRACE for each subscription. What a stranger
+/// can bring about at will is not above DEBUG.
+pub(crate) fn log(event: &Event) {
+    match event {
+        Event::Listening { endpoint } => info!(%endpoint, "listening"),
+        Event::AcceptFailed { endpoint, reason } => {
+            warn!(%endpoint, %reason, "cannot accept connections for now");
+        }
+        Event::Refused { peer, reason } => debug!(%peer, %reason, "refused"),
+        Event::Connected { peer } => debug!(%peer, "connected"),
+        Event::HandshakeSucceeded { peer, info } => {
+            let socket_type = info.socket_type.map(|it| it.name());
+            debug!(%peer, version = %info.version, socket_type, "handshake succeeded");
+        }
+        Event::HandshakeFailed { peer, reason } => debug!(%peer, %reason, "handshake failed"),
+        Event::Disconnected { peer, reason } => debug!(%peer, %reason, "disconnected"),
+        Event::RetryingIn { endpoint, delay, reason } => {
+            debug!(%endpoint, ?delay, %reason, "retrying");
+        }
+        Event::Parked { endpoint, reason } => {
+            warn!(%endpoint, %reason, "parked: not dialled again until connect is repeated");
+        }
+        Event::Subscribed { peer, topic } => trace!(%peer, ?topic, "subscribed"),
+        Event::Unsubscribed { peer, topic } => trace!(%peer, ?topic, "unsubscribed"),
+        Event::Dropping { peer, mark } => debug!(%peer, %mark, "losing messages"),
+        Event::CaughtUp { peer, dropped } => debug!(%peer, dropped, "caught up"),
+    }
+}
