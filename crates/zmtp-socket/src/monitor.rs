@@ -18,7 +18,7 @@ use crate::sync::lock;
 use crate::{Endpoint, Mark, Peer, Reason};
 
 /// Events kept for a monitor that does not read them; further ones are missed, and counted.
-const CAPACITY: usize = 4096;
+pub(crate) const CAPACITY: usize = 4096;
 
 /// Something that happened to an endpoint or a peer of a socket.
 #[derive(Clone, Debug)]

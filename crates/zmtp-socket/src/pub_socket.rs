@@ -15,6 +15,9 @@ use crate::publish::{Outgoing, Publisher};
 use crate::socket::{Socket, endpoint_methods};
 use crate::{Closed, Context, Linger, Message, PubOptions, SendError};
 
+/// How long a closed publisher delivers, if nothing else is said.
+pub(crate) const LINGER: Linger = Linger::For(Duration::from_secs(30));
+
 /// Publishes messages to every subscriber that asked for them (RFC 29, The PUB Socket Type).
 ///
 /// Handles are cheap to clone, and are all the same socket. When the last one is dropped, the
@@ -48,7 +51,7 @@ impl PubSocket {
     }
 
     pub(crate) fn with_context(context: &Context, options: PubOptions) -> Self {
-        let linger = options.socket.linger.unwrap_or(Linger::For(Duration::from_secs(30)));
+        let linger = options.socket.linger.unwrap_or(LINGER);
         let terms = Terms::new(options.link, SocketType::Pub);
         let events = Arc::new(Events::default());
         let core = Publisher::new(options.role, events.clone());

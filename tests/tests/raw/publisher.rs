@@ -1,6 +1,6 @@
 //! Peers that keep the rules, spelt out octet by octet, as publishers to our SUB.
 
-use zmtp_socket::{Message, SubSocket};
+use zmtp_socket::{Message, SubOptions, SubSocket};
 use zmtp_tests::raw::{
     GREETING, GREETING_3_0, READY_PUB, READY_SUB, RawListener, RawPeer, in_time,
 };
@@ -168,4 +168,24 @@ async fn each_distinct_topic_is_told_once_however_often_it_was_subscribed_to() {
     // A change that changed nothing was not told.
     subscriber.subscribe("d");
     peer.expect(b"\x04\x0B\x09SUBSCRIBEd").await;
+}
+
+#[tokio::test]
+async fn what_was_not_asked_for_does_not_take_the_place_of_what_was() {
+    let listener = RawListener::bind().await;
+    let mut subscriber = SubSocket::with_options(SubOptions::new().conflate(true));
+    subscriber.subscribe("a");
+    subscriber.connect(listener.endpoint()).unwrap();
+    let mut peer = listener.accept().await;
+    peer.open(READY_PUB, READY_SUB).await;
+    peer.send(b"\x00\x02a1\x00\x02a2\x00\x01b\x00\x01c").await;
+    in_time("all of it", async {
+        while subscriber.stats().received < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(in_time("a message", subscriber.recv()).await.unwrap().first(), "a2");
+    let stats = subscriber.stats();
+    assert_eq!((stats.filtered, stats.dropped, stats.queued), (2, 1, 0));
 }

@@ -4,6 +4,8 @@ mod link;
 mod mark;
 mod publishing;
 mod subscribing;
+#[cfg(test)]
+mod table;
 mod tcp;
 
 use std::time::Duration;
