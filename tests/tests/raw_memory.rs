@@ -5,7 +5,7 @@
 use tokio::sync::{Mutex, MutexGuard};
 use zmtp_socket::{Endpoint, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::raw::{
-    ANY_PORT, GREETING, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, in_time,
+    ANY_PORT, GREETING, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
 };
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -19,13 +19,26 @@ struct Memory {
     resident: u64,
     /// Reserved, used or not (VmData).
     reserved: u64,
-    _alone: Option<MutexGuard<'static, ()>>,
+    _alone: Option<(MutexGuard<'static, ()>, Vec<Vec<u8>>)>,
 }
 
 impl Memory {
     async fn alone() -> Self {
         let guard = ONE_AT_A_TIME.lock().await;
-        Self { _alone: Some(guard), ..Self::now() }
+        let ballast = Self::ballast();
+        Self { _alone: Some((guard, ballast)), ..Self::now() }
+    }
+
+    /// Fills what other tests have freed and the allocator has kept: from now on whatever is
+    /// allocated makes the process grow.
+    fn ballast() -> Vec<Vec<u8>> {
+        let mut blocks = Vec::with_capacity(1 << 18);
+        // That much, for the stack of a thread that begins meanwhile is counted too.
+        let full = Self::now().reserved + FEW_MIB;
+        while Self::now().reserved < full {
+            blocks.extend(std::iter::repeat_with(|| Vec::with_capacity(512)).take(256));
+        }
+        blocks
     }
 
     fn now() -> Self {
@@ -57,6 +70,8 @@ async fn publisher(options: PubOptions) -> (PubSocket, Endpoint) {
     in_time("a subscription", publisher.wait_for_subscriber("warm")).await.unwrap();
     publisher.send("warm").await.unwrap();
     peer.expect(b"\x00\x04warm").await;
+    drop(peer);
+    eventually("it has left", || publisher.stats().peers.is_empty()).await;
     (publisher, endpoint)
 }
 
@@ -186,6 +201,104 @@ async fn full(subscriber: &SubSocket, messages: u64) {
         tokio::task::yield_now().await;
         assert_eq!(subscriber.stats().queued, messages);
     }
+}
+
+#[tokio::test]
+async fn stuck_subscribers_share_what_they_are_owed() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let mut stuck = Vec::new();
+    for _ in 0..50 {
+        let mut peer = RawPeer::dial_narrow(&endpoint).await;
+        peer.open(READY_SUB, READY_PUB).await;
+        peer.subscribe("").await;
+        stuck.push(peer);
+    }
+    all_subscribed(&publisher, stuck.len()).await;
+    let before = Memory::now();
+    // 1000 of these are 4 MiB; 50 copies of that would be 200.
+    let message = [b'x'; 4 << 10];
+    while publisher.stats().peers.iter().any(|peer| peer.dropped == 0) {
+        publisher.send(&message).await.unwrap();
+    }
+    before.expect_growth_below(3 * FEW_MIB, "50 stuck subscribers");
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_stuck_subscriber_of_little_does_not_hold_what_others_have_received() {
+    let memory = Memory::alone().await;
+    let mark = HighWaterMark::messages(300);
+    let (publisher, endpoint) = publisher(PubOptions::new().send_hwm(mark)).await;
+    let mut stuck = RawPeer::dial_narrow(&endpoint).await;
+    stuck.open(READY_SUB, READY_PUB).await;
+    stuck.subscribe("little").await;
+    let mut healthy = SubSocket::new();
+    healthy.subscribe("much");
+    healthy.connect(&endpoint).unwrap();
+    all_subscribed(&publisher, 2).await;
+    let before = Memory::now();
+    let little = format!("little{:1000}", "");
+    let much = format!("much{:16000}", "");
+    // The little stands in 300 places of 19 MiB.
+    while publisher.stats().dropped == 0 {
+        publisher.send(&little).await.unwrap();
+        for _ in 0..4 {
+            publisher.send(&much).await.unwrap();
+            in_time("a message", healthy.recv()).await.unwrap();
+        }
+    }
+    before.expect_growth_below(FEW_MIB, "a stuck subscriber that is owed 300 KB");
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_subscription_costs_little_more_than_its_topic() {
+    const COUNT: u64 = 20_000;
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let mut peer = RawPeer::dial(&endpoint).await;
+    peer.open(READY_SUB, READY_PUB).await;
+    let mut letters = letters();
+    let before = Memory::now();
+    for _ in 0..COUNT {
+        let topic: String = letters.by_ref().take(200).collect();
+        peer.subscribe(&topic).await;
+    }
+    peer.subscribe("last").await;
+    in_time("a subscription", publisher.wait_for_subscriber("last")).await.unwrap();
+    assert_eq!(publisher.stats().peers[0].subscriptions, COUNT + 1);
+    before.expect_growth_below(1000 * COUNT, "20,000 topics of 200 octets");
+    drop(memory);
+}
+
+#[tokio::test]
+async fn an_idle_subscriber_costs_little() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let before = Memory::now();
+    let mut idle = Vec::new();
+    for number in 0..400 {
+        idle.push(RawPeer::subscriber(&endpoint, &format!("{number}")).await);
+    }
+    all_subscribed(&publisher, idle.len()).await;
+    // 10 KiB each, and what the peers themselves are made of is among it.
+    before.expect_growth_below(FEW_MIB, "400 idle subscribers");
+    drop(memory);
+}
+
+/// Waits until so many peers have a subscription.
+async fn all_subscribed(publisher: &PubSocket, count: usize) {
+    eventually("all have subscribed", || publisher.subscriber_count() == count).await;
+}
+
+/// Letters drawn at random, the same ones each time.
+fn letters() -> impl Iterator<Item = char> {
+    let mut state = 1_u32;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + ((u64::from(state) * 26) >> 32) as u8)
+    })
 }
 
 #[tokio::test]

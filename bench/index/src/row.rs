@@ -1,7 +1,9 @@
 //! One row of the table.
 
 use std::time::{Duration, Instant};
-use std::{fmt, fs, iter};
+use std::{fmt, iter};
+
+use rig::Memory;
 
 const PASSES: usize = 3;
 
@@ -42,11 +44,7 @@ pub(crate) fn nanoseconds<T>(items: &[T], mut each: impl FnMut(&T)) -> f64 {
     })
 }
 
-/// The octets of this process that are in memory. (The sizes in `status` lag behind: the kernel counts
-/// them up in batches.)
+/// The octets of this process that are in memory.
 pub(crate) fn resident() -> f64 {
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup").expect("Linux has it");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).expect("a line of it");
-    let kib = line.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-    kib.expect("a number") * 1024.0
+    Memory::of_self().resident().expect("Linux has it") as f64
 }

@@ -122,6 +122,15 @@ impl Socket {
         assert_eq!(set, 0, "{option:?}");
     }
 
+    /// Sets the largest message, in octets, that a peer may send.
+    #[expect(unsafe_code, reason = "the value is an int64_t that outlives the call")]
+    pub fn set_max_message_size(&self, octets: i64) {
+        const MAXMSGSIZE: c_int = 22;
+        let value = (&raw const octets).cast();
+        let set = unsafe { zmq_setsockopt(self.0, MAXMSGSIZE, value, size_of::<i64>()) };
+        assert_eq!(set, 0, "the largest message");
+    }
+
     /// Subscribes to what begins with `topic`.
     #[expect(unsafe_code, reason = "the topic is given with its length and outlives the call")]
     pub fn subscribe(&self, topic: &str) {

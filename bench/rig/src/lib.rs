@@ -16,6 +16,7 @@
 
 mod args;
 mod measure;
+mod memory;
 mod publish;
 mod signals;
 mod subscribe;
@@ -24,6 +25,7 @@ mod weather;
 
 pub use args::{Args, Mode, Payload, Role};
 pub use measure::{Usage, now, print, resident_kib};
+pub use memory::Memory;
 pub use publish::{END, Published, Publisher, Run, SYNC, body, publish};
 pub use signals::{started, stop, stopped};
 pub use subscribe::{Group, Subscriber, Tally, receive_all, subscribe};

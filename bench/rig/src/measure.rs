@@ -1,10 +1,12 @@
 //! The clock, and what the process has used.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use nix::time::{ClockId, clock_gettime};
+
+use crate::Memory;
 
 /// The nanoseconds of `CLOCK_MONOTONIC`, the same for all processes of the machine.
 #[inline]
@@ -38,7 +40,7 @@ impl Usage {
             voluntary: usage.voluntary_context_switches(),
             involuntary: usage.involuntary_context_switches(),
             // Not the maximum of rusage: that begins with the parent's size at the fork.
-            peak_kib: status_kib("VmHWM:"),
+            peak_kib: kib(Memory::of_self().peak()),
         }
     }
 
@@ -56,7 +58,7 @@ impl Usage {
 
 /// The resident memory of the process now, in KiB.
 pub fn resident_kib() -> i64 {
-    status_kib("VmRSS:")
+    kib(Memory::of_self().resident())
 }
 
 /// Prints one line for the driver, at once.
@@ -70,9 +72,7 @@ fn seconds(time: TimeVal) -> f64 {
     time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6
 }
 
-/// A size in `/proc/self/status`, or -1 where there is none.
-fn status_kib(key: &str) -> i64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(-1)
+/// A size in KiB, or -1 where there is none.
+fn kib(octets: io::Result<u64>) -> i64 {
+    octets.map_or(-1, |octets| (octets >> 10) as i64)
 }

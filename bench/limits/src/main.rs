@@ -1,0 +1,104 @@
+//! What hostile and stuck peers cost a socket in memory, ours beside libzmq's: prints one table, and a line
+//! of progress for each of its rows.
+//!
+//! `limits` makes every attack; `limits idle --connections 1000` makes one, with numbers of its own.
+//! Every row is measured on a victim of its own.
+
+mod cases;
+mod peer;
+mod process;
+mod table;
+mod trial;
+mod victim;
+
+use std::process::exit;
+
+use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::cases::{Giants, Idle, More, Pings, Strangers, Stuck, Subscriptions};
+use crate::table::Table;
+use crate::trial::Trial;
+use crate::victim::Library;
+
+#[derive(Debug, Parser)]
+#[command(about = "What hostile and stuck peers cost a socket in memory, ours beside libzmq's")]
+struct Command {
+    /// Print the table as Markdown.
+    #[arg(long, global = true)]
+    markdown: bool,
+    /// Whom to attack.
+    #[arg(long, global = true, value_delimiter = ',', default_value = "ours,libzmq")]
+    victims: Vec<Library>,
+    /// One attack; all of them otherwise.
+    #[command(subcommand)]
+    case: Option<Case>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Case {
+    Subscriptions(Subscriptions),
+    Stuck(Stuck),
+    Idle(Idle),
+    More(More),
+    Giants(Giants),
+    Strangers(Strangers),
+    Pings(Pings),
+    #[command(hide = true)]
+    Victim(victim::Settings),
+}
+
+const EVERY_CASE: [&str; 7] =
+    ["subscriptions", "stuck", "idle", "more", "giants", "strangers", "pings"];
+
+fn main() {
+    let Command { markdown, victims, case } = Command::parse();
+    let cases = match case {
+        Some(Case::Victim(settings)) => return victim::run(&settings),
+        Some(case) => vec![case],
+        None => EVERY_CASE.map(with_defaults).into(),
+    };
+    raise_descriptors();
+    let mut table = Table::new();
+    let mut failed = false;
+    for trial in cases.iter().flat_map(Case::trials) {
+        for &library in victims.iter().filter(|library| trial.is_for(**library)) {
+            eprintln!("# {}: {library}{} …", trial.name, trial.bounds);
+            let result = trial.run(library);
+            failed |= result.is_err();
+            table.add(&trial, library, &result);
+            eprintln!("#   {}", table.last());
+        }
+    }
+    println!("{}", if markdown { table.markdown() } else { table.text() });
+    exit(failed.into());
+}
+
+fn with_defaults(name: &str) -> Case {
+    Command::parse_from(["limits", name]).case.expect("a case has been named")
+}
+
+impl Case {
+    fn trials(&self) -> Vec<Trial<'_>> {
+        match self {
+            Self::Subscriptions(case) => case.trials(),
+            Self::Stuck(case) => case.trials(),
+            Self::Idle(case) => case.trials(),
+            Self::More(case) => case.trials(),
+            Self::Giants(case) => case.trials(),
+            Self::Strangers(case) => case.trials(),
+            Self::Pings(case) => case.trials(),
+            Self::Victim(_) => Vec::new(),
+        }
+    }
+}
+
+/// Lets this process, and the victims that it starts, open as many descriptors as they may.
+fn raise_descriptors() {
+    let limits = getrlimit(Resource::RLIMIT_NOFILE);
+    if let Ok((_, most)) = limits
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| (most, most)))
+    {
+        eprintln!("# each process may open {most} descriptors");
+    }
+}

@@ -1,0 +1,104 @@
+//! One attack on one victim, and what it cost.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::peer::Peer;
+use crate::process::Process;
+use crate::victim::{Bounds, Library, Role};
+
+/// An attack, and on what.
+pub(crate) struct Trial<'a> {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) bounds: Bounds,
+    /// For one library alone.
+    pub(crate) only: Option<Library>,
+    pub(crate) attack: Box<Assault<'a>>,
+}
+
+/// What an attacker does, until the victim has taken all of it or has had enough.
+pub(crate) type Assault<'a> = dyn Fn(&mut Process) -> io::Result<Attack> + 'a;
+
+/// An attack that stands: its peers hold on until they are dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Attack {
+    pub(crate) peers: Vec<Peer>,
+    /// What the memory is divided by; the connections that the victim keeps, if nothing is given.
+    pub(crate) units: Option<u64>,
+    pub(crate) remark: String,
+}
+
+/// What an attack cost, in octets.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    pub(crate) before: u64,
+    pub(crate) peak: u64,
+    /// While the attackers hold on, without what the allocator keeps of what has been freed.
+    pub(crate) held: u64,
+    /// What was reserved meanwhile, in memory or not, beside what had been before.
+    pub(crate) reserved: u64,
+    /// After they have left, likewise.
+    pub(crate) after: u64,
+    /// What is held, for each unit or connection; none if no connection is kept.
+    pub(crate) each: Option<u64>,
+    /// Connections of the attackers that the victim has kept,
+    pub(crate) kept: usize,
+    /// of so many.
+    pub(crate) connections: usize,
+    pub(crate) took: Duration,
+    /// How long a newcomer waits meanwhile; none if it is not served.
+    pub(crate) newcomer: Option<Duration>,
+    pub(crate) remark: String,
+}
+
+impl Trial<'_> {
+    /// Whether it makes sense with this library.
+    pub(crate) fn is_for(&self, library: Library) -> bool {
+        self.only.is_none_or(|only| only == library)
+    }
+
+    /// Attacks a victim of its own.
+    pub(crate) fn run(&self, library: Library) -> io::Result<Cost> {
+        let mut victim = Process::start(library, self.role, &self.bounds)?;
+        let idle = victim.descriptors()?;
+        // What it needs once for whoever comes is there after the first has come.
+        Peer::newcomer(&victim.endpoint, self.role)?;
+        victim.has_closed_all_but(idle)?;
+        let before = victim.memory_at_rest()?;
+        let reserved = victim.memory.reserved()?;
+        victim.memory.forget_peak()?;
+
+        let start = Instant::now();
+        let Attack { peers, units, mut remark } = (self.attack)(&mut victim)?;
+        let took = start.elapsed();
+        let held = victim.memory_at_rest()?;
+        let reserved = victim.memory.reserved()?.saturating_sub(reserved);
+        let kept = victim.descriptors()?.saturating_sub(idle);
+        let newcomer = Peer::newcomer(&victim.endpoint, self.role).ok();
+
+        let connections = peers.len();
+        drop(peers);
+        // It has forgotten them when it has time for the next.
+        Peer::newcomer(&victim.endpoint, self.role)?;
+        if !victim.has_closed_all_but(idle)? {
+            remark.push_str(" keeps descriptors open");
+        }
+        let after = victim.memory_at_rest()?;
+        let peak = victim.memory.peak()?;
+        let each = (kept > 0).then(|| held.saturating_sub(before) / units.unwrap_or(kept as u64));
+        Ok(Cost {
+            before,
+            peak,
+            held,
+            reserved,
+            after,
+            each,
+            kept,
+            connections,
+            took,
+            newcomer,
+            remark,
+        })
+    }
+}
