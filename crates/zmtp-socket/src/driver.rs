@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
@@ -26,6 +26,9 @@ use crate::{Event, Peer, Reason, Stats};
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
 
+/// And from one that has not finished its handshake: strangers may come in crowds.
+const FIRST_READ: usize = 1 << 10;
+
 /// Octets reserved for a read once reads come back full.
 const LARGE_READ: usize = 64 << 10;
 
@@ -40,8 +43,10 @@ const BATCH: usize = 256;
 /// Text) for it, which libzmq understands.
 const DENIED: &str = "400";
 
-/// How long we wait for a peer to take what we wrote last and to hang up.
+/// How long we wait for a peer to take what we wrote last and to hang up, and how many octets of what
+/// it still sends we take meanwhile.
 const PARTING: Duration = Duration::from_secs(1);
+const PARTING_OCTETS: usize = 1 << 20;
 
 /// What a socket does with its connections: hands out a [`Session`] for each.
 pub(crate) trait Core: Send + Sync + 'static {
@@ -187,7 +192,7 @@ impl<C: Core> Link<C> {
             burst: Burst::default(),
             epoch: Instant::now(),
             timer: None,
-            read_size: SMALL_READ,
+            read_size: FIRST_READ,
             turn: TURN,
             established: false,
             flowed: false,
@@ -236,13 +241,8 @@ impl<C: Core> Link<C> {
                 poll_fn(|cx| self.poll_control(cx)).await?;
             }
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
-            let mut unread = BytesMut::with_capacity(SMALL_READ);
-            while poll_fn(|cx| poll_read_buf(Pin::new(&mut self.stream), cx, &mut unread)).await?
-                > 0
-            {
-                unread.clear();
-            }
-            std::io::Result::Ok(())
+            let mut unread = (&mut self.stream).take(PARTING_OCTETS as u64);
+            tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
         };
         // However it ends, the connection is over.
         let _ended = tokio::time::timeout(PARTING, pin!(parting)).await;
@@ -319,7 +319,7 @@ impl<C: Core> Link<C> {
             if input.is_empty() {
                 // A quiet peer keeps no read buffer.
                 *input = BytesMut::new();
-                self.read_size = SMALL_READ;
+                self.read_size = if self.established { SMALL_READ } else { FIRST_READ };
             }
             return Ok(Poll::Pending);
         };
@@ -378,6 +378,7 @@ impl<C: Core> Link<C> {
                 let outlet = self.stream.outlet();
                 self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
                 self.established = true;
+                self.read_size = SMALL_READ;
                 let peer = &self.peer;
                 self.socket.events.emit(|| Event::HandshakeSucceeded {
                     peer: peer.clone(),

@@ -184,4 +184,14 @@ async fn a_peer_that_does_not_hang_up_after_its_breach_is_left_behind() {
     };
     let (end, ()) = tokio::join!(end_of(&mut monitor, &address), talking);
     end.expect(true, "frame flags 08");
+
+    // Nor is all taken that it has to say. The system holds some MiB of it.
+    let mut peer = RawPeer::subscriber(&endpoint, "A").await;
+    peer.send(b"\x08\x00").await;
+    let flood = vec![0; 1 << 20];
+    let mut taken = 0;
+    while peer.try_send(&flood).await.is_ok() {
+        taken += 1;
+        assert!(taken < 30, "{taken} MiB of what nobody wants");
+    }
 }
