@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use crate::transport::Networks;
 #[cfg(feature = "simulation")]
 use crate::transport::simulation::{Network, Simulation};
-use crate::{PubOptions, PubSocket, SubOptions, SubSocket};
+use crate::{
+    PubOptions, PubSocket, SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
+};
 
 /// Makes sockets, and owns the names under which they find each other over `inproc`.
 ///
@@ -61,6 +63,16 @@ impl Context {
     /// A new PUB socket.
     pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
         PubSocket::with_context(self, options)
+    }
+
+    /// A new XPUB socket.
+    pub fn xpub_socket(&self, options: XPubOptions) -> XPubSocket {
+        XPubSocket::with_context(self, options)
+    }
+
+    /// A new XSUB socket.
+    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
+        XSubSocket::with_context(self, options)
     }
 
     /// A new SUB socket.

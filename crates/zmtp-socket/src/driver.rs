@@ -78,7 +78,7 @@ pub(crate) trait Session: Send + Unpin + 'static {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
 
     /// Messages have come, no more than there was room for.
-    fn messages(&mut self, batch: Batch);
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason>;
 
     /// A subscription has come or gone.
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
@@ -352,7 +352,7 @@ impl<C: Core> Link<C> {
                 }
                 if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
                     self.flowed = true;
-                    session.messages(batch);
+                    session.messages(batch)?;
                     continue;
                 }
             }
@@ -367,7 +367,7 @@ impl<C: Core> Link<C> {
         match (event, &mut self.session) {
             (WireEvent::Message(message), Some(session)) => {
                 self.flowed = true;
-                session.messages(message.into());
+                session.messages(message.into())?;
             }
             (WireEvent::Subscription(subscription), Some(session)) => {
                 self.flowed = true;

@@ -158,6 +158,15 @@ pub enum Overrun {
         /// So many may be in their handshake at once.
         limit: usize,
     },
+    /// The peer wanted more than the user of an [`XPubSocket`](crate::XPubSocket) has read. It may
+    /// have as much unread as it may be [subscribed](crate::PubOptions::max_subscriptions) to.
+    #[error("more than {requests} requests of the peer, or {octets} octets of them, are unread")]
+    Requests {
+        /// So many may be unread.
+        requests: usize,
+        /// So many octets of them.
+        octets: usize,
+    },
     /// The peer was too slow, where [`WhenFull::Disconnect`](crate::WhenFull::Disconnect) says so.
     #[error("the peer is too slow: {mark} were waiting for it")]
     Queue {

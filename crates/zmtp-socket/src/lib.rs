@@ -69,6 +69,7 @@ mod options;
 mod peer;
 mod plain;
 mod prefix_map;
+mod proxy;
 mod pub_socket;
 mod publish;
 #[cfg(feature = "serde")]
@@ -80,6 +81,8 @@ mod sub_socket;
 mod subscribe;
 mod sync;
 mod transport;
+mod xpub_socket;
+mod xsub_socket;
 
 /// The programs of the README are compiled with the rest.
 #[cfg(doctest)]
@@ -94,18 +97,21 @@ pub use error::{
 };
 pub use monitor::{Event, Monitor};
 pub use options::{
-    Duplicates, EndpointOptions, Endpoints, HighWaterMark, InvalidHighWaterMark, Keepalive, Linger,
-    Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions, Subscribing,
-    WhenFull,
+    Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
+    Keepalive, Linger, Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions,
+    Subscribing, WhenFull, XPubOptions, XSubOptions,
 };
 pub use peer::{Peer, PeerId};
 pub use plain::PlainUsers;
+pub use proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use pub_socket::PubSocket;
-pub use publish::Outgoing;
+pub use publish::{Outgoing, Request, Verbosity};
 pub use stats::{PeerState, PeerStats, Stats};
 pub use sub_socket::{SubHandle, SubSocket};
 #[cfg(feature = "simulation")]
 pub use transport::simulation;
+pub use xpub_socket::XPubSocket;
+pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
     ConfigError, Credentials, Heartbeat, Limits, Message, Metadata, PeerInfo, SocketType, Version,
 };

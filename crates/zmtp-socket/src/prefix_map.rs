@@ -37,6 +37,11 @@ pub(crate) struct PrefixMap<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EntryId(u32);
 
+impl EntryId {
+    /// The name of no entry.
+    pub(crate) const NONE: Self = Self(NONE);
+}
+
 #[derive(Clone, Copy)]
 struct Node {
     parent: u32,

@@ -10,7 +10,7 @@ use futures_sink::Sink;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
-use crate::options::Terms;
+use crate::options::{LinkOptions, Publishing, Requests, SocketOptions, Terms};
 use crate::publish::{Outgoing, Publisher};
 use crate::socket::{Socket, endpoint_methods};
 use crate::{Closed, Context, Linger, Message, PubOptions, SendError};
@@ -51,12 +51,27 @@ impl PubSocket {
     }
 
     pub(crate) fn with_context(context: &Context, options: PubOptions) -> Self {
-        let linger = options.socket.linger.unwrap_or(LINGER);
-        let terms = Terms::new(options.link, SocketType::Pub);
+        let PubOptions { link, socket, role } = options;
+        Self::of_type(context, SocketType::Pub, link, socket, role, None)
+    }
+
+    pub(crate) fn of_type(
+        context: &Context,
+        socket_type: SocketType,
+        link: LinkOptions,
+        socket: SocketOptions,
+        publishing: Publishing,
+        hearing: Option<Requests>,
+    ) -> Self {
+        let linger = socket.linger.unwrap_or(LINGER);
         let events = Arc::new(Events::default());
-        let core = Publisher::new(options.role, events.clone());
-        let socket = Socket::new(context, core, terms, options.socket, linger, events);
-        Self { socket: Arc::new(socket) }
+        let core = Publisher::new(publishing, hearing, events.clone());
+        let terms = Terms::new(link, socket_type);
+        Self { socket: Arc::new(Socket::new(context, core, terms, socket, linger, events)) }
+    }
+
+    pub(crate) fn core(&self) -> &Publisher {
+        &self.socket.core
     }
 
     /// Sends `message` to every peer whose subscriptions match its first part.

@@ -1,8 +1,9 @@
 //! Counters: what a socket has sent, received and lost, in all and for each peer.
 
+use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
-use crate::Peer;
+use crate::{Message, Peer};
 
 /// What one socket has done since it was made. A message that goes to three peers counts three
 /// times. Octets are those of whole frames, headers included.
@@ -115,8 +116,26 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    pub(crate) fn of(message: &Message) -> Self {
+        Self { messages: 1, octets: message.encoded_len() as u64 }
+    }
+
     pub(crate) fn add(&mut self, messages: usize, octets: usize) {
         self.messages += messages as u64;
         self.octets += octets as u64;
+    }
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.octets += other.octets;
+    }
+}
+
+impl SubAssign for Count {
+    fn sub_assign(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.octets -= other.octets;
     }
 }

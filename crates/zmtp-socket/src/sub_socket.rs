@@ -10,7 +10,7 @@ use futures_core::Stream;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
-use crate::options::Terms;
+use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
 use crate::socket::{Socket, endpoint_methods};
 use crate::subscribe::{Receiver, Subscriber};
 use crate::{Context, Linger, Message, RecvError, SubOptions, TryRecvError};
@@ -56,12 +56,27 @@ impl SubSocket {
     }
 
     pub(crate) fn with_context(context: &Context, options: SubOptions) -> Self {
-        let linger = options.socket.linger.unwrap_or(Linger::NONE);
-        let core = Subscriber::new(&options.role);
-        let terms = Terms::new(options.link, SocketType::Sub);
+        let SubOptions { link, socket, role } = options;
+        Self::of_type(context, SocketType::Sub, link, socket, role)
+    }
+
+    pub(crate) fn of_type(
+        context: &Context,
+        socket_type: SocketType,
+        link: LinkOptions,
+        socket: SocketOptions,
+        subscribing: Subscribing,
+    ) -> Self {
+        let linger = socket.linger.unwrap_or(Linger::NONE);
+        let core = Subscriber::new(subscribing, socket_type == SocketType::Sub);
+        let terms = Terms::new(link, socket_type);
         let events = Arc::new(Events::default());
-        let socket = Socket::new(context, core, terms, options.socket, linger, events);
-        Self { handle: SubHandle { socket: Arc::new(socket) }, receiver: Receiver::default() }
+        let socket = Arc::new(Socket::new(context, core, terms, socket, linger, events));
+        Self { handle: SubHandle { socket }, receiver: Receiver::default() }
+    }
+
+    pub(crate) fn core(&self) -> &Subscriber {
+        &self.handle.socket.core
     }
 
     /// Receives the next message. Publishers take turns; each one's messages come in the order in
@@ -84,6 +99,11 @@ impl SubSocket {
     /// [`TryRecvError::Empty`] if none has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
         self.receiver.try_next(&self.handle.socket.core)?.ok_or(TryRecvError::Empty)
+    }
+
+    /// The next message of those that have been taken out of the inbox together.
+    pub(crate) fn next_in_hand(&mut self) -> Option<Message> {
+        self.receiver.next_in_hand(&self.handle.socket.core)
     }
 
     /// A handle to subscribe, connect and look on with while another task receives.

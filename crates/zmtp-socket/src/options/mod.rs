@@ -14,8 +14,9 @@ pub use link::Reconnect;
 pub(crate) use link::{LinkOptions, Security, Terms};
 pub(crate) use mark::Marks;
 pub use mark::{HighWaterMark, InvalidHighWaterMark, Mark};
-pub use publishing::{Duplicates, Publishing, WhenFull};
-pub use subscribing::Subscribing;
+pub(crate) use publishing::Requests;
+pub use publishing::{Duplicates, Hearing, Publishing, WhenFull};
+pub use subscribing::{Asking, Subscribing};
 pub use tcp::Keepalive;
 pub(crate) use tcp::TcpOptions;
 
@@ -43,6 +44,12 @@ pub type PubOptions = Options<Publishing>;
 /// The options of a [`SubSocket`](crate::SubSocket).
 pub type SubOptions = Options<Subscribing>;
 
+/// The options of an [`XPubSocket`](crate::XPubSocket): those of a PUB, and more.
+pub type XPubOptions = Options<Hearing>;
+
+/// The options of an [`XSubSocket`](crate::XSubSocket): those of a SUB, and more.
+pub type XSubOptions = Options<Asking>;
+
 /// The options of one endpoint of a socket, and of the connections through it: see
 /// [`bind_with`](crate::PubSocket::bind_with) and [`connect_with`](crate::PubSocket::connect_with).
 pub type EndpointOptions = Options<Endpoints>;
@@ -55,12 +62,16 @@ pub struct Endpoints;
 pub trait SocketRole: sealed::Sealed {}
 
 impl SocketRole for Publishing {}
+impl SocketRole for Hearing {}
 impl SocketRole for Subscribing {}
+impl SocketRole for Asking {}
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Publishing {}
+    impl Sealed for super::Hearing {}
     impl Sealed for super::Subscribing {}
+    impl Sealed for super::Asking {}
 }
 
 /// What concerns a socket as a whole.

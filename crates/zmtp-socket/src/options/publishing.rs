@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::mark::DEFAULT_OCTETS;
-use super::{HighWaterMark, Marks, PubOptions};
+use super::{HighWaterMark, Marks, PubOptions, XPubOptions};
+use crate::{Message, Verbosity};
 
 /// The default mark in octets where a sender waits: enough to keep the transport busy.
 const WAIT_OCTETS: usize = 256 << 10;
@@ -17,53 +18,84 @@ pub struct Publishing {
     pub(crate) duplicates: Duplicates,
     pub(crate) max_topics: usize,
     pub(crate) max_topic_octets: usize,
+    pub(crate) inverted: bool,
 }
 
-impl PubOptions {
-    /// How many messages may wait for each subscriber before it loses new ones. Default: 1000.
-    ///
-    /// A message counts until the transport has taken its last octet. There is a mark in octets
-    /// [beside it](Self::send_hwm_octets).
-    pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
-        self.role.send_hwm = mark;
-        self
-    }
-
-    /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
-    /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
-    /// limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
-    pub fn send_hwm_octets(mut self, octets: usize) -> Self {
-        self.role.send_hwm_octets = Some(octets);
-        self
-    }
-
-    /// What becomes of a message that a subscriber wants and has no room for. Default:
-    /// [`WhenFull::DropNew`].
-    pub fn when_full(mut self, policy: WhenFull) -> Self {
-        self.role.when_full = policy;
-        self
-    }
-
-    /// Keeps for each subscriber the newest message alone, whole, in all its parts, if the one before
-    /// it has not begun to be written: a mark of one message and [`WhenFull::DropOldest`].
-    pub fn conflate(self) -> Self {
-        self.send_hwm(HighWaterMark::messages(1)).when_full(WhenFull::DropOldest)
-    }
-
-    /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
-    pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
-        self.role.duplicates = duplicates;
-        self
-    }
-
-    /// How many distinct topics, and octets of them, one peer may be subscribed to; past either
-    /// its connection is closed. Default: 1,000,000 topics, 64 MiB.
-    pub fn max_subscriptions(mut self, topics: usize, octets: usize) -> Self {
-        self.role.max_topics = topics;
-        self.role.max_topic_octets = octets;
-        self
-    }
+/// What only an XPUB has to be told.
+#[derive(Clone, Debug, Default)]
+pub struct Hearing {
+    pub(crate) publishing: Publishing,
+    pub(crate) requests: Requests,
 }
+
+/// How an XPUB deals with what its subscribers want.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) verbosity: Verbosity,
+    pub(crate) manual: bool,
+    pub(crate) welcome: Option<Message>,
+}
+
+/// The options of every socket that publishes, written and documented here alone.
+macro_rules! options {
+    ($options:ty $(, $inner:ident)?) => {
+        impl $options {
+            /// How many messages may wait for each subscriber before it loses new ones. Default: 1000.
+            ///
+            /// A message counts until the transport has taken its last octet. There is a mark in octets
+            /// [beside it](Self::send_hwm_octets).
+            pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
+                self.role$(.$inner)?.send_hwm = mark;
+                self
+            }
+
+            /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
+            /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
+            /// limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+            pub fn send_hwm_octets(mut self, octets: usize) -> Self {
+                self.role$(.$inner)?.send_hwm_octets = Some(octets);
+                self
+            }
+
+            /// What becomes of a message that a subscriber wants and has no room for. Default:
+            /// [`WhenFull::DropNew`].
+            pub fn when_full(mut self, policy: WhenFull) -> Self {
+                self.role$(.$inner)?.when_full = policy;
+                self
+            }
+
+            /// Keeps for each subscriber the newest message alone, whole, in all its parts, if the one before
+            /// it has not begun to be written: a mark of one message and [`WhenFull::DropOldest`].
+            pub fn conflate(self) -> Self {
+                self.send_hwm(HighWaterMark::messages(1)).when_full(WhenFull::DropOldest)
+            }
+
+            /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
+            pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
+                self.role$(.$inner)?.duplicates = duplicates;
+                self
+            }
+
+            /// Sends each subscriber what it is *not* subscribed to, and all of it to one without
+            /// subscriptions; its subscribers must [know](crate::SubOptions::invert_matching). Default: no.
+            pub fn invert_matching(mut self, inverted: bool) -> Self {
+                self.role$(.$inner)?.inverted = inverted;
+                self
+            }
+
+            /// How many distinct topics, and octets of them, one peer may be subscribed to; past either
+            /// its connection is closed. Default: 1,000,000 topics, 64 MiB.
+            pub fn max_subscriptions(mut self, topics: usize, octets: usize) -> Self {
+                self.role$(.$inner)?.max_topics = topics;
+                self.role$(.$inner)?.max_topic_octets = octets;
+                self
+            }
+        }
+    };
+}
+
+options!(PubOptions);
+options!(XPubOptions, publishing);
 
 impl Default for Publishing {
     fn default() -> Self {
@@ -74,7 +106,30 @@ impl Default for Publishing {
             duplicates: Duplicates::Counted,
             max_topics: 1_000_000,
             max_topic_octets: 64 << 20,
+            inverted: false,
         }
+    }
+}
+
+impl XPubOptions {
+    /// Which subscriptions [`recv`](crate::XPubSocket::recv) tells. Default: [`Verbosity::Distinct`].
+    pub fn verbosity(mut self, verbosity: Verbosity) -> Self {
+        self.role.requests.verbosity = verbosity;
+        self
+    }
+
+    /// Subscribes nobody by itself: the user is told every subscription and every end of one, and does
+    /// for the peer what it sees fit, with [`subscribe`](crate::XPubSocket::subscribe). Default: no.
+    pub fn manual(mut self, manual: bool) -> Self {
+        self.role.requests.manual = manual;
+        self
+    }
+
+    /// What every peer is sent first. A subscriber receives it if it has subscribed to what it begins
+    /// with. Default: nothing.
+    pub fn welcome(mut self, message: impl Into<Message>) -> Self {
+        self.role.requests.welcome = Some(message.into());
+        self
     }
 }
 

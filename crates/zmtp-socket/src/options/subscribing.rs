@@ -1,7 +1,7 @@
 //! What only a subscriber has to be told.
 
 use super::mark::DEFAULT_OCTETS;
-use super::{HighWaterMark, Marks, SubOptions};
+use super::{HighWaterMark, Marks, SubOptions, XSubOptions};
 
 /// What only a subscriber has to be told.
 #[derive(Clone, Debug)]
@@ -9,31 +9,63 @@ pub struct Subscribing {
     pub(crate) receive_hwm: HighWaterMark,
     pub(crate) receive_hwm_octets: usize,
     pub(crate) conflate: bool,
+    pub(crate) inverted: bool,
 }
 
-impl SubOptions {
-    /// How many messages of each publisher may wait for [`recv`](crate::SubSocket::recv) before
-    /// we stop reading from that publisher. Default: 1000.
-    ///
-    /// There is a mark in octets [beside it](Self::receive_hwm_octets).
-    pub fn receive_hwm(mut self, mark: HighWaterMark) -> Self {
-        self.role.receive_hwm = mark;
-        self
-    }
+/// What only an XSUB has to be told.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    pub(crate) subscribing: Subscribing,
+    pub(crate) send_hwm: HighWaterMark,
+}
 
-    /// How many octets of each publisher may wait, beside [`receive_hwm`](Self::receive_hwm):
-    /// whichever mark is reached first counts. What one read brought (256 KiB at most) or one message
-    /// may go beyond it; `usize::MAX` is no limit. Default: 64 MiB.
-    pub fn receive_hwm_octets(mut self, octets: usize) -> Self {
-        self.role.receive_hwm_octets = octets;
-        self
-    }
+/// The options of every socket that subscribes, written and documented here alone.
+macro_rules! options {
+    ($options:ty $(, $inner:ident)?) => {
+        impl $options {
+            /// How many messages of each publisher may wait for [`recv`](crate::SubSocket::recv) before
+            /// we stop reading from that publisher. Default: 1000.
+            ///
+            /// There is a mark in octets [beside it](Self::receive_hwm_octets).
+            pub fn receive_hwm(mut self, mark: HighWaterMark) -> Self {
+                self.role$(.$inner)?.receive_hwm = mark;
+                self
+            }
 
-    /// Keeps of each publisher the newest message alone, whole, in all its parts: one that arrives
-    /// takes the place of one that was not received yet, which is
-    /// [counted](crate::PeerStats::dropped) as dropped. The marks then mean nothing. Default: no.
-    pub fn conflate(mut self, conflate: bool) -> Self {
-        self.role.conflate = conflate;
+            /// How many octets of each publisher may wait, beside [`receive_hwm`](Self::receive_hwm):
+            /// whichever mark is reached first counts. What one read brought (256 KiB at most) or one message
+            /// may go beyond it; `usize::MAX` is no limit. Default: 64 MiB.
+            pub fn receive_hwm_octets(mut self, octets: usize) -> Self {
+                self.role$(.$inner)?.receive_hwm_octets = octets;
+                self
+            }
+
+            /// Keeps of each publisher the newest message alone, whole, in all its parts: one that arrives
+            /// takes the place of one that was not received yet, which is
+            /// [counted](crate::PeerStats::dropped) as dropped. The marks then mean nothing. Default: no.
+            pub fn conflate(mut self, conflate: bool) -> Self {
+                self.role$(.$inner)?.conflate = conflate;
+                self
+            }
+
+            /// Receives what is *not* subscribed to, and everything without a subscription: for publishers
+            /// that [send it so](crate::PubOptions::invert_matching). Default: no.
+            pub fn invert_matching(mut self, inverted: bool) -> Self {
+                self.role$(.$inner)?.inverted = inverted;
+                self
+            }
+        }
+    };
+}
+
+options!(SubOptions);
+options!(XSubOptions, subscribing);
+
+impl XSubOptions {
+    /// How many messages may wait for each publisher, with [`send`](crate::XSubSocket::send), before it
+    /// loses new ones. Default: 1000.
+    pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
+        self.role.send_hwm = mark;
         self
     }
 }
@@ -44,6 +76,7 @@ impl Default for Subscribing {
             receive_hwm: HighWaterMark::default(),
             receive_hwm_octets: DEFAULT_OCTETS,
             conflate: false,
+            inverted: false,
         }
     }
 }

@@ -1,27 +1,12 @@
 //! What tests and fuzzing ask of a prefix map, and what must be true of it after every change.
 
 use super::{
-    EntryId, Node, PrefixMap, ROOT,
+    Node, PrefixMap, ROOT,
     cells::{Cells, EXACT, LABEL_MAX, STEP, class_of},
     slot::{CELL, NONE},
 };
 
 impl<V> PrefixMap<V> {
-    /// The key of the entry `id`; empty if the entry is no longer there.
-    pub(crate) fn key(&self, id: EntryId) -> Vec<u8> {
-        let mut key = Vec::new();
-        let mut id = id.0;
-        while let Some(node) = self.nodes.get(id as usize).filter(|node| node.place != NONE) {
-            let slot = self.cells.slot(node.place);
-            let mut label = [0; LABEL_MAX];
-            let len = self.cells.copy_label(&slot, &mut label);
-            key.extend(label[..len].iter().rev());
-            id = node.parent;
-        }
-        key.reverse();
-        key
-    }
-
     /// The octets on the heap, in use or not.
     pub(crate) fn memory(&self) -> usize {
         let values = self.values.capacity() * size_of::<Option<V>>();

@@ -1,5 +1,6 @@
 //! The walk down the tree along a topic or a key.
 
+use super::cells::LABEL_MAX;
 use super::{EntryId, PrefixMap, ROOT, slot::NONE};
 
 impl<V> PrefixMap<V> {
@@ -25,6 +26,21 @@ impl<V> PrefixMap<V> {
             };
             place = self.cells.child_place(&slot, octet);
         }
+    }
+
+    /// The key of the entry `id`; empty if the entry is no longer there.
+    pub(crate) fn key(&self, id: EntryId) -> Vec<u8> {
+        let mut key = Vec::new();
+        let mut id = id.0;
+        while let Some(node) = self.nodes.get(id as usize).filter(|node| node.place != NONE) {
+            let slot = self.cells.slot(node.place);
+            let mut label = [0; LABEL_MAX];
+            let len = self.cells.copy_label(&slot, &mut label);
+            key.extend(label[..len].iter().rev());
+            id = node.parent;
+        }
+        key.reverse();
+        key
     }
 }
 

@@ -8,9 +8,9 @@ use std::ops::Range;
 use crate::prefix_map::EntryId;
 
 /// Consecutive messages of the open segment, and whom they are for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Booking {
-    /// The topics that match the last of them; none if there is no booking.
+    /// The topics that match the last of them; one that nothing matches if there is no booking.
     topics: Vec<EntryId>,
     /// Who gets them.
     pub(super) takers: Vec<usize>,
@@ -28,6 +28,19 @@ pub(super) struct Room {
     pub(super) messages: usize,
     /// The message that exceeds it still fits.
     pub(super) octets: usize,
+}
+
+impl Default for Booking {
+    fn default() -> Self {
+        Self {
+            topics: vec![EntryId::NONE],
+            takers: Vec::new(),
+            losers: Vec::new(),
+            messages: 0,
+            range: 0..0,
+            room: Room::default(),
+        }
+    }
 }
 
 impl Booking {
@@ -74,7 +87,7 @@ impl Booking {
 
     /// Forgets everything but the memory.
     pub(super) fn clear(&mut self) {
-        self.topics.clear();
+        self.set_topics(&[EntryId::NONE]);
         self.takers.clear();
         self.losers.clear();
         self.messages = 0;

@@ -11,6 +11,7 @@ mod booking;
 mod journal;
 mod outbox;
 mod outgoing;
+mod requests;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,25 +26,29 @@ use tokio::sync::Notify;
 use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
+pub use requests::{Request, Verbosity};
 
 use crate::admission::Expel;
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::monitor::Events;
-use crate::options::Publishing;
+use crate::options::{self, Publishing};
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{
-    Closed, Event, Overrun, Peer, PeerState, PeerStats, Reason, SendError, Stats, WhenFull,
+    Closed, Event, Message, Overrun, Peer, PeerState, PeerStats, Reason, SendError, Stats, WhenFull,
 };
 use outbox::{Outbox, has_large_part};
 use outgoing::encoded_len;
+use requests::{Requests, Unread};
 use state::{State, Subscriber};
+use topics::Change;
 
 /// The core of a PUB socket.
 pub(crate) struct Publisher {
     state: Mutex<State>,
     options: Publishing,
+    hearing: options::Requests,
     /// A sender has used up its turn.
     turn_is_over: AtomicBool,
     /// Told of every new subscription, and of the end.
@@ -54,10 +59,19 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(options: Publishing, events: Arc<Events>) -> Self {
+    /// With `hearing`, the user is told what subscribers want.
+    pub(crate) fn new(
+        options: Publishing,
+        hearing: Option<options::Requests>,
+        events: Arc<Events>,
+    ) -> Self {
+        let limit = Unread { requests: options.max_topics, octets: options.max_topic_octets };
+        let requests = hearing.as_ref().map(|it| Requests::new(it.verbosity, limit));
+        let hearing = hearing.unwrap_or_default();
         Self {
-            state: Mutex::new(State::new(options.duplicates)),
+            state: Mutex::new(State::new(&options, requests)),
             options,
+            hearing,
             turn_is_over: AtomicBool::new(false),
             changed: Notify::new(),
             room: Notify::new(),
@@ -208,16 +222,82 @@ impl Publisher {
         loop {
             let changed = self.changed.notified();
             {
-                let state = lock(&self.state);
+                let mut state = lock(&self.state);
                 if state.closed {
                     return Err(Closed);
                 }
-                if state.topics.is_wanted(topic) {
+                if state.is_wanted(topic) {
                     return Ok(());
                 }
             }
             changed.await;
         }
+    }
+}
+
+/// What an XPUB does besides.
+impl Publisher {
+    /// The next request; waits for it with a waker.
+    pub(crate) fn poll_request(&self, waker: Option<&Waker>) -> Poll<Result<Request, Closed>> {
+        let state = &mut *lock(&self.state);
+        let requests = state.requests.as_mut().expect("who hears has not stopped");
+        match (requests.pop(), waker) {
+            (Some(request), _) => Poll::Ready(Ok(request)),
+            (None, _) if state.closed => Poll::Ready(Err(Closed)),
+            (None, waker) => {
+                waker.into_iter().for_each(|waker| requests.wait(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.hearing.verbosity
+    }
+
+    /// Nobody reads requests any more.
+    pub(crate) fn stop_hearing(&self) {
+        lock(&self.state).requests = None;
+    }
+
+    /// Sends `message` to one peer. Returns whether it is there.
+    pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(Closed);
+        }
+        let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
+        let waker = state.send_to(key, message, &self.events);
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        Ok(true)
+    }
+
+    /// Subscribes a peer, or ends a subscription of it, in its place. Returns whether it is there and
+    /// that changed something.
+    pub(crate) fn change_for(&self, peer: &Peer, subscription: Subscription) -> bool {
+        let mut state = self.settled();
+        let Some(&key) = state.keys.get(&peer.id()) else { return false };
+        let change = match &subscription {
+            Subscription::Subscribe(topic) => state.topics.subscribe(key, topic),
+            Subscription::Cancel(topic) => state.topics.cancel(key, topic),
+        };
+        drop(state);
+        self.tell(peer, subscription, change);
+        change >= Change::OfPeer
+    }
+
+    fn tell(&self, peer: &Peer, subscription: Subscription, change: Change) {
+        if change < Change::OfPeer {
+            return;
+        }
+        let peer = peer.clone();
+        // With inverted matching, either may make a topic wanted.
+        self.changed.notify_waiters();
+        self.events.emit(|| match subscription {
+            Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
+            Subscription::Cancel(topic) => Event::Unsubscribed { peer, topic },
+        });
     }
 }
 
@@ -236,6 +316,16 @@ impl Core for Publisher {
         let mut state = self.settled();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
         state.topics.add_peer(key);
+        if state.requests.is_some() {
+            state.keys.insert(peer.id(), key);
+        }
+        if let Some(welcome) = &self.hearing.welcome {
+            state.send_to(key, welcome, &self.events);
+        }
+        drop(state);
+        if self.options.inverted {
+            self.changed.notify_waiters();
+        }
         PublishSession { core: self.clone(), peer: peer.clone(), key }
     }
 
@@ -264,7 +354,11 @@ impl Core for Publisher {
     }
 
     fn close(&self) {
-        lock(&self.state).closed = true;
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let reader = state.requests.as_mut().and_then(Requests::end);
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
         self.changed.notify_waiters();
         self.room.notify_waiters();
     }
@@ -286,29 +380,50 @@ impl Session for PublishSession {
         Poll::Ready(usize::MAX)
     }
 
-    fn messages(&mut self, _batch: Batch) {
-        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded.
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
+        // the XPUB Socket Type, it is the user's.
+        let mut state = lock(&self.core.state);
+        let Some(requests) = &mut state.requests else { return Ok(()) };
+        let added = batch.into_iter().try_for_each(|it| requests.add_message(&self.peer, it));
+        let reader = requests.wake();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        Ok(added?)
     }
 
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
         let options = &self.core.options;
-        let mut state = self.core.settled();
+        let mut guard = self.core.settled();
+        let state = &mut *guard;
+        if self.core.hearing.manual {
+            let Some(requests) = &mut state.requests else { return Ok(()) };
+            let added = requests.add_change(&self.peer, subscription);
+            let reader = requests.wake();
+            drop(guard);
+            reader.into_iter().for_each(Waker::wake);
+            return Ok(added?);
+        }
         let change = match &subscription {
             Subscription::Subscribe(topic) => {
-                let added = state.topics.subscribe(self.key, topic);
+                let change = state.topics.subscribe(self.key, topic);
                 let (topics, octets) = state.topics.held_by(self.key);
                 if topics > options.max_topics || octets > options.max_topic_octets {
                     let (topics, octets) = (options.max_topics, options.max_topic_octets);
                     return Err(Overrun::Subscriptions { topics, octets }.into());
                 }
-                added
+                change
             }
             Subscription::Cancel(topic) => state.topics.cancel(self.key, topic),
         };
-        drop(state);
-        if change {
-            self.tell(subscription);
+        let mut reader = None;
+        if let Some(requests) = &mut state.requests {
+            requests.tell(&self.peer, subscription.clone(), change)?;
+            reader = requests.wake();
         }
+        drop(guard);
+        reader.into_iter().for_each(Waker::wake);
+        self.core.tell(&self.peer, subscription, change);
         Ok(())
     }
 
@@ -352,24 +467,13 @@ impl Session for PublishSession {
     }
 }
 
-impl PublishSession {
-    fn tell(&self, subscription: Subscription) {
-        let peer = self.peer.clone();
-        match subscription {
-            Subscription::Subscribe(topic) => {
-                self.core.changed.notify_waiters();
-                self.core.events.emit(|| Event::Subscribed { peer, topic });
-            }
-            Subscription::Cancel(topic) => {
-                self.core.events.emit(|| Event::Unsubscribed { peer, topic });
-            }
-        }
-    }
-}
-
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        let awaited = self.core.settled().remove(self.key);
+        let mut state = self.core.settled();
+        let awaited = state.remove(self.key);
+        let reader = state.requests.as_mut().and_then(Requests::wake);
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
         if awaited {
             self.core.room.notify_waiters();
         }

@@ -12,10 +12,11 @@ use super::booking::Room;
 use super::journal::{BLOCK, Segment};
 use crate::admission::Expel;
 use crate::burst::Burst;
+use crate::monitor::Events;
 use crate::options::Marks;
 use crate::stats::Count;
 use crate::transport::Outlet;
-use crate::{Mark, Message, Overrun};
+use crate::{Event, Mark, Message, Overrun, Peer};
 
 /// Octets that a driver takes at once, about.
 pub(super) const TAKE: usize = 256 << 10;
@@ -167,10 +168,17 @@ impl Outbox {
         }
     }
 
-    /// From now on the peer loses what it has no room for. Returns whether that is new since it had
-    /// last caught up.
-    pub(super) fn begin_dropping(&mut self) -> bool {
-        !std::mem::replace(&mut self.dropping, true)
+    /// Says that the peer loses messages, once until it has caught up.
+    pub(super) fn announce_loss(&mut self, peer: &Peer, events: &Events) {
+        if !std::mem::replace(&mut self.dropping, true) {
+            events.emit(|| Event::Dropping { peer: peer.clone(), mark: self.mark() });
+        }
+    }
+
+    /// Loses a message that was for this peer alone.
+    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) {
+        self.announce_loss(peer, events);
+        self.dropped.add(1, octets);
     }
 
     /// Adds messages. Returns whether they are the peer's first in their block.

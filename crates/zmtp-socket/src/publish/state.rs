@@ -1,5 +1,6 @@
 //! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
 
+use std::collections::{HashMap, HashSet};
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::Waker;
@@ -7,18 +8,21 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
-use zmtp_codec::FrameHeader;
+use zmtp_codec::{FrameHeader, Subscription};
 
 use super::Outgoing;
 use super::booking::{Booking, Room};
 use super::journal::Journal;
 use super::outbox::{LARGE, Outbox, Run};
 use super::outgoing::encode;
+use super::requests::Requests;
 use super::topics::Topics;
 use crate::burst::Burst;
 use crate::monitor::Events;
+use crate::options::Publishing;
+use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
-use crate::{Duplicates, Event, Message, Peer, SendError, Stats, WhenFull};
+use crate::{Message, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -39,6 +43,12 @@ const BUSY: Duration = Duration::from_micros(50);
 pub(super) struct State {
     pub(super) peers: Slab<Subscriber>,
     pub(super) topics: Topics,
+    /// Peers are sent what they are *not* subscribed to.
+    inverted: bool,
+    /// What the user is to be told, if it listens.
+    pub(super) requests: Option<Requests>,
+    /// Which peer is which, for who names one.
+    pub(super) keys: HashMap<PeerId, usize>,
     pub(super) journal: Journal,
     /// What has been appended to the journal and stands in no outbox yet.
     pub(super) booking: Booking,
@@ -63,10 +73,13 @@ pub(super) struct Subscriber {
 }
 
 impl State {
-    pub(super) fn new(duplicates: Duplicates) -> Self {
+    pub(super) fn new(options: &Publishing, requests: Option<Requests>) -> Self {
         Self {
             peers: Slab::new(),
-            topics: Topics::new(duplicates),
+            topics: Topics::new(options.duplicates),
+            inverted: options.inverted,
+            requests,
+            keys: HashMap::new(),
             journal: Journal::default(),
             booking: Booking::default(),
             busy: None,
@@ -80,19 +93,34 @@ impl State {
         }
     }
 
-    /// Finds the topics that match a message with this first part. Returns whether there are any.
+    /// Finds the topics that match a message with this first part. Returns whether anybody may want
+    /// it.
     #[inline]
     pub(super) fn find_topics(&mut self, first: &[u8]) -> bool {
         self.topics.matching(first, &mut self.matching);
-        if self.matching.is_empty() {
+        let is_wanted = !self.matching.is_empty() || self.inverted;
+        if !is_wanted {
             self.spent += 1;
         }
-        !self.matching.is_empty()
+        is_wanted
     }
 
     /// Finds the peers that want the topics that were found.
     pub(super) fn find_peers(&mut self) {
         self.topics.peers_of(&self.matching, &mut self.wanted_by);
+        if self.inverted {
+            let matched: HashSet<usize> = self.wanted_by.drain(..).collect();
+            let all = self.peers.iter().map(|(key, _)| key);
+            self.wanted_by.extend(all.filter(|key| !matched.contains(key)));
+        }
+    }
+
+    /// Whether a message with this first part would be sent to anybody.
+    pub(super) fn is_wanted(&mut self, first: &[u8]) -> bool {
+        self.find_topics(first) && {
+            self.find_peers();
+            !self.wanted_by.is_empty()
+        }
     }
 
     /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
@@ -198,9 +226,7 @@ impl State {
         }
         for &key in &self.booking.losers {
             let Subscriber { outbox, peer, .. } = &mut peers[key];
-            if outbox.begin_dropping() {
-                events.emit(|| Event::Dropping { peer: peer.clone(), mark: outbox.mark() });
-            }
+            outbox.announce_loss(peer, events);
             match when_full {
                 WhenFull::Disconnect => outbox.expel(),
                 WhenFull::DropOldest => {
@@ -270,10 +296,38 @@ impl State {
         }
     }
 
+    /// Queues a message for one peer, whatever it is subscribed to. Gives back the driver's waker if it
+    /// had nothing to do.
+    pub(super) fn send_to(
+        &mut self,
+        key: usize,
+        message: &Message,
+        events: &Events,
+    ) -> Option<Waker> {
+        self.settle();
+        let Subscriber { outbox, peer } = &mut self.peers[key];
+        let length = message.encoded_len();
+        if outbox.room().is_none() {
+            outbox.lose(length, peer, events);
+            return None;
+        }
+        for run in Run::of_large(message) {
+            outbox.push(&run);
+        }
+        outbox.waker.take()
+    }
+
     /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
     pub(super) fn remove(&mut self, key: usize) -> bool {
-        self.topics.remove_peer(key);
-        let outbox = self.peers.remove(key).outbox;
+        let left = self.topics.remove_peer(key, self.requests.is_some());
+        let Subscriber { outbox, peer } = self.peers.remove(key);
+        self.keys.remove(&peer.id());
+        if let Some(requests) = &mut self.requests {
+            for (topic, change) in left {
+                // It is gone already, and what it leaves is no more than it held.
+                let _past_limit = requests.tell(&peer, Subscription::Cancel(topic), change);
+            }
+        }
         self.gone.sent += outbox.sent.messages;
         self.gone.sent_octets += outbox.sent.octets;
         self.gone.dropped += outbox.dropped.messages;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use bytes::Bytes;
 use slab::Slab;
 
 use super::audience::{Audience, Who};
@@ -20,6 +21,25 @@ pub(crate) struct Topics {
     /// The number of the search for peers.
     round: u64,
     subscribed_peers: usize,
+}
+
+/// What a subscription, or its end, has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// Nothing: the peer does not hold the topic.
+    Nothing,
+    /// Nothing but perhaps a number: the peer holds the topic as before.
+    Repeated,
+    /// The peer has begun or ceased to hold the topic; others hold it too.
+    OfPeer,
+    /// The peer is the first to hold the topic, or was the last.
+    OfAll,
+}
+
+impl Change {
+    fn of_peer(alone: bool) -> Self {
+        if alone { Self::OfAll } else { Self::OfPeer }
+    }
 }
 
 /// The subscriptions of one peer.
@@ -62,26 +82,31 @@ impl Topics {
         }
     }
 
-    /// Forgets all that a peer subscribed to.
-    pub(crate) fn remove_peer(&mut self, key: usize) {
+    /// Forgets all that a peer subscribed to. With `told`, gives the topics, and what the end of each
+    /// has changed.
+    pub(crate) fn remove_peer(&mut self, key: usize, told: bool) -> Vec<(Bytes, Change)> {
         let held = std::mem::take(&mut self.peers[key]);
         self.subscribed_peers -= usize::from(!held.topics.is_empty());
+        let mut left = Vec::new();
         for (entry, Subscribed { place, .. }) in held.topics {
-            self.give_up(entry, place);
+            let topic = told.then(|| self.index.key(entry));
+            let change = self.give_up(entry, place);
+            left.extend(topic.map(|topic| (topic.into(), change)));
         }
+        left
     }
 
-    /// Returns whether the peer was not subscribed to this topic before.
-    pub(crate) fn subscribe(&mut self, key: usize, topic: &[u8]) -> bool {
+    pub(crate) fn subscribe(&mut self, key: usize, topic: &[u8]) -> Change {
         let (entry, audience) = self.index.entry(topic);
         let held = &mut self.peers[key];
         match held.topics.entry(entry) {
             Entry::Vacant(vacant) => {
+                let alone = audience.who() == Who::Nobody;
                 let place = audience.add(key, &mut self.crowds);
                 vacant.insert(Subscribed { count: 1, place });
                 held.octets += topic.len();
                 self.subscribed_peers += usize::from(held.topics.len() == 1);
-                true
+                Change::of_peer(alone)
             }
             Entry::Occupied(mut subscribed) => {
                 if self.duplicates == Duplicates::Counted {
@@ -90,26 +115,24 @@ impl Topics {
                     let count = &mut subscribed.get_mut().count;
                     *count = count.saturating_add(1);
                 }
-                false
+                Change::Repeated
             }
         }
     }
 
-    /// Returns whether this ended the peer's subscription to the topic.
-    pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> bool {
+    pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> Change {
         let held = &mut self.peers[key];
-        let Some(entry) = self.index.find(topic) else { return false };
-        let Some(subscribed) = held.topics.get_mut(&entry) else { return false };
+        let Some(entry) = self.index.find(topic) else { return Change::Nothing };
+        let Some(subscribed) = held.topics.get_mut(&entry) else { return Change::Nothing };
         if subscribed.count > 1 {
             subscribed.count -= u32::from(subscribed.count != UNCOUNTED);
-            return false;
+            return Change::Repeated;
         }
         let place = subscribed.place;
         held.topics.remove(&entry);
         held.octets -= topic.len();
         self.subscribed_peers -= usize::from(held.topics.is_empty());
-        self.give_up(entry, place);
-        true
+        self.give_up(entry, place)
     }
 
     /// Puts the topics that match a message with this first part into `matching`. Where they are
@@ -153,6 +176,7 @@ impl Topics {
     }
 
     /// Whether anybody wants a message with this first part.
+    #[cfg(test)]
     pub(crate) fn is_wanted(&self, topic: &[u8]) -> bool {
         self.index.any_prefix_of(topic)
     }
@@ -170,14 +194,17 @@ impl Topics {
 
     /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
     /// so that a crowd that leaves is not searched through for each of it.
-    fn give_up(&mut self, entry: EntryId, place: u32) {
-        let Some(audience) = self.index.value_mut(entry) else { return };
+    fn give_up(&mut self, entry: EntryId, place: u32) -> Change {
+        let Some(audience) = self.index.value_mut(entry) else { return Change::Nothing };
         if let Some(moved) = audience.remove(place, &mut self.crowds) {
             let subscribed = self.peers[moved].topics.get_mut(&entry);
             subscribed.expect("a peer of a topic holds it").place = place;
-        } else if audience.who() == Who::Nobody {
+        }
+        let alone = audience.who() == Who::Nobody;
+        if alone {
             self.index.remove(entry);
         }
+        Change::of_peer(alone)
     }
 }
 
@@ -215,22 +242,22 @@ mod tests {
     #[test]
     fn two_subscriptions_take_two_cancels() {
         let mut topics = with_peers(1);
-        assert!(topics.subscribe(0, b"A"));
-        assert!(!topics.subscribe(0, b"A"));
-        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(topics.subscribe(0, b"A"), Change::OfAll);
+        assert_eq!(topics.subscribe(0, b"A"), Change::Repeated);
+        assert_eq!(topics.cancel(0, b"A"), Change::Repeated);
         assert!(topics.is_wanted(b"A"));
-        assert!(topics.cancel(0, b"A"));
+        assert_eq!(topics.cancel(0, b"A"), Change::OfAll);
         assert!(!topics.is_wanted(b"A"));
-        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(topics.cancel(0, b"A"), Change::Nothing);
     }
 
     #[test]
     fn as_a_set_the_first_cancel_ends_it() {
         let mut topics = Topics::new(Duplicates::AsSet);
         topics.add_peer(0);
-        assert!(topics.subscribe(0, b"A"));
-        assert!(!topics.subscribe(0, b"A"));
-        assert!(topics.cancel(0, b"A"));
+        assert_eq!(topics.subscribe(0, b"A"), Change::OfAll);
+        assert_eq!(topics.subscribe(0, b"A"), Change::Repeated);
+        assert_eq!(topics.cancel(0, b"A"), Change::OfAll);
         assert!(!topics.is_wanted(b"A"));
     }
 
@@ -238,7 +265,7 @@ mod tests {
     fn a_cancel_of_what_another_peer_holds_changes_nothing() {
         let mut topics = with_peers(2);
         topics.subscribe(0, b"A");
-        assert!(!topics.cancel(1, b"A"));
+        assert_eq!(topics.cancel(1, b"A"), Change::Nothing);
         assert_eq!(wanted(&mut topics, b"A"), [0]);
     }
 
@@ -248,15 +275,15 @@ mod tests {
         topics.subscribe(0, b"A");
         let subscribed = topics.peers[0].topics.values_mut().next().expect("it was subscribed to");
         subscribed.count = u32::MAX - 1;
-        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(topics.cancel(0, b"A"), Change::Repeated);
         for _ in 0..3 {
-            assert!(!topics.subscribe(0, b"A"));
+            assert_eq!(topics.subscribe(0, b"A"), Change::Repeated);
         }
         let counts = |topics: &Topics| topics.peers[0].topics.values().map(|it| it.count).max();
         assert_eq!(counts(&topics), Some(u32::MAX));
-        assert!(!topics.cancel(0, b"A"));
+        assert_eq!(topics.cancel(0, b"A"), Change::Repeated);
         assert_eq!(counts(&topics), Some(u32::MAX));
-        topics.remove_peer(0);
+        topics.remove_peer(0, false);
         assert!(!topics.is_wanted(b"A"));
     }
 
@@ -272,10 +299,10 @@ mod tests {
         }
         let crowd = |topics: &Topics| topics.crowds.iter().next().map(|(_, keys)| keys.capacity());
         assert!(crowd(&topics) >= Some(100));
-        (0..90).for_each(|key| topics.remove_peer(key));
+        (0..90).for_each(|key| drop(topics.remove_peer(key, false)));
         assert!(crowd(&topics) <= Some(40), "{:?}", crowd(&topics));
         assert_eq!(wanted(&mut topics, b"A"), (90..100).collect::<Vec<_>>());
-        (90..99).for_each(|key| topics.remove_peer(key));
+        (90..99).for_each(|key| drop(topics.remove_peer(key, false)));
         assert!(topics.crowds.is_empty());
         assert_eq!(wanted(&mut topics, b"A"), [99]);
     }
@@ -301,6 +328,19 @@ mod tests {
         proptest::collection::vec(step, 0..120)
     }
 
+    /// What it changes that a peer's number of subscriptions to a topic rises from, or falls from,
+    /// `from`.
+    fn change(model: &[Vec<Vec<u8>>], peer: usize, topic: &Vec<u8>, from: usize) -> Change {
+        let held =
+            |lists: &[Vec<Vec<u8>>]| lists.iter().flatten().filter(|it| *it == topic).count();
+        let own = held(&model[peer..=peer]);
+        match own {
+            own if own == from => Change::of_peer(held(model) == own),
+            0 => Change::Nothing,
+            _ => Change::Repeated,
+        }
+    }
+
     proptest! {
         /// Against lists that are searched from end to end.
         #[test]
@@ -310,20 +350,30 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Subscribe(peer, topic) => {
-                        let new = !model[peer].contains(&topic);
-                        prop_assert_eq!(topics.subscribe(peer, &topic), new);
+                        let expected = change(&model, peer, &topic, 0);
+                        prop_assert_eq!(topics.subscribe(peer, &topic), expected);
                         model[peer].push(topic);
                     }
                     Step::Cancel(peer, topic) => {
-                        let held = model[peer].iter().filter(|held| **held == topic).count();
-                        prop_assert_eq!(topics.cancel(peer, &topic), held == 1);
+                        let expected = change(&model, peer, &topic, 1);
+                        prop_assert_eq!(topics.cancel(peer, &topic), expected);
                         if let Some(at) = model[peer].iter().position(|held| *held == topic) {
                             model[peer].remove(at);
                         }
                     }
                     Step::Leave(peer) => {
-                        topics.remove_peer(peer);
-                        model[peer].clear();
+                        let mut left = topics.remove_peer(peer, true);
+                        left.sort();
+                        let mut held = std::mem::take(&mut model[peer]);
+                        held.sort();
+                        held.dedup();
+                        let alone = |topic: &Vec<u8>| !model.iter().flatten().any(|it| it == topic);
+                        let expected: Vec<_> = held
+                            .into_iter()
+                            .map(|topic| (Change::of_peer(alone(&topic)), topic))
+                            .map(|(change, topic)| (Bytes::from(topic), change))
+                            .collect();
+                        prop_assert_eq!(left, expected);
                         topics.add_peer(peer);
                     }
                     Step::Match(topic) => {

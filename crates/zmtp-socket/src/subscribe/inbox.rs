@@ -33,6 +33,8 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) peer: Peer,
+    /// Which upstream goes to the same publisher.
+    pub(crate) upstream: usize,
     pub(crate) received: Count,
     pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
@@ -97,9 +99,10 @@ impl Inbox {
     }
 
     /// A queue for a new publisher.
-    pub(crate) fn open(&mut self, peer: Peer) -> usize {
+    pub(crate) fn open(&mut self, peer: Peer, upstream: usize) -> usize {
         self.queues.insert(Queue {
             peer,
+            upstream,
             received: Count::default(),
             dropped: Count::default(),
             batches: VecDeque::new(),
@@ -279,7 +282,7 @@ mod tests {
     }
 
     fn publisher(inbox: &mut Inbox) -> usize {
-        inbox.open(Peer::new(PeerId(0), Endpoint::Inproc("test".into()), "test"))
+        inbox.open(Peer::new(PeerId(0), Endpoint::Inproc("test".into()), "test"), 0)
     }
 
     /// Delivers a batch of this many messages, numbered from `first`.

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use slab::Slab;
+use tokio::sync::Notify;
 use tokio::task::coop;
 use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
 
@@ -22,6 +23,7 @@ use crate::admission::Expel;
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::options::Subscribing;
+use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats};
@@ -29,17 +31,18 @@ use filter::Filter;
 use inbox::{InHand, Inbox, Load};
 use upstream::Upstream;
 
-/// Octets of subscriptions encoded at once for one publisher.
-const UPSTREAM_BURST: usize = 64 << 10;
-
 /// The core of a SUB socket.
 pub(crate) struct Subscriber {
     wishes: Mutex<Wishes>,
     /// Counts the changes of the filter that shut something out.
     narrowed: AtomicU64,
     inbox: Mutex<Inbox>,
-    conflate: bool,
+    options: Subscribing,
+    /// Whether what comes is held against what was asked for. Who hands it on leaves that to others.
+    filters: bool,
     filtered: AtomicU64,
+    /// Told of every new publisher, and of the end.
+    changed: Notify,
 }
 
 /// What this socket subscribed to, and who has yet to be told.
@@ -47,15 +50,20 @@ pub(crate) struct Subscriber {
 struct Wishes {
     filter: Filter,
     upstreams: Slab<Upstream>,
+    /// What was sent to publishers that have gone, and lost.
+    sent: Count,
+    dropped: Count,
 }
 
 impl Subscriber {
-    pub(crate) fn new(options: &Subscribing) -> Self {
+    pub(crate) fn new(options: Subscribing, filters: bool) -> Self {
         Self {
             wishes: Mutex::default(),
             narrowed: AtomicU64::new(0),
-            inbox: Mutex::new(Inbox::new(options)),
-            conflate: options.conflate,
+            inbox: Mutex::new(Inbox::new(&options)),
+            options,
+            filters,
+            changed: Notify::new(),
             filtered: AtomicU64::new(0),
         }
     }
@@ -79,14 +87,45 @@ impl Subscriber {
         left.is_some()
     }
 
-    /// Throws out what nothing subscribed to matches. Returns the state of the filter that was asked.
+    /// Returns once there is a publisher.
+    pub(crate) async fn wait_for_publisher(&self) -> Result<(), Closed> {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.inbox).is_closed() {
+                return Err(Closed);
+            }
+            if !lock(&self.wishes).upstreams.is_empty() {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    /// Sends a message to every publisher; one with `limit` of them waiting loses it.
+    pub(crate) fn send(&self, message: &Message, limit: usize) -> Result<(), Closed> {
+        if lock(&self.inbox).is_closed() {
+            return Err(Closed);
+        }
+        let mut wishes = lock(&self.wishes);
+        for (_, upstream) in &mut wishes.upstreams {
+            upstream.push_message(message, limit);
+            if let Some(waker) = upstream.waker.take() {
+                waker.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// Throws out what nothing subscribed to matches, or, with inverted matching, what something does.
+    /// Returns the state of the filter that was asked.
     fn filter(&self, batch: &mut Batch) -> u64 {
         let wishes = lock(&self.wishes);
         let narrowed = self.narrowed.load(Ordering::Acquire);
+        let inverted = self.options.inverted;
         // Who subscribed to everything need not be asked about each.
-        let filtered = match wishes.filter.lets_in(b"") {
+        let filtered = match !self.filters || (wishes.filter.lets_in(b"") && !inverted) {
             true => 0,
-            false => batch.retain(|topic| wishes.filter.lets_in(topic)),
+            false => batch.retain(|topic| wishes.filter.lets_in(topic) != inverted),
         };
         self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
         narrowed
@@ -150,7 +189,7 @@ impl Receiver {
 
     /// The way of most messages, without a lock.
     #[inline]
-    fn next_in_hand(&mut self, core: &Subscriber) -> Option<Message> {
+    pub(crate) fn next_in_hand(&mut self, core: &Subscriber) -> Option<Message> {
         // Nothing comes out that has been unsubscribed from before it was asked for.
         if self.narrowed != core.narrowed.load(Ordering::Acquire) {
             self.filter(core);
@@ -215,48 +254,60 @@ impl Core for Subscriber {
         let upstream = wishes.upstreams.insert(upstream);
         drop(wishes);
         let mut inbox = lock(&self.inbox);
-        let queue = inbox.open(peer.clone());
+        let queue = inbox.open(peer.clone(), upstream);
         let room = inbox.room(queue);
         drop(inbox);
+        self.changed.notify_waiters();
         SubscribeSession { core: self.clone(), upstream, queue, room }
     }
 
     fn stats(&self) -> Stats {
-        let subscriptions = lock(&self.wishes).filter.len() as u64;
-        let inbox = lock(&self.inbox);
-        let peers = inbox.present().map(|queue| PeerStats {
-            peer: queue.peer.clone(),
-            age: queue.peer.age(),
-            state: PeerState::of(queue.is_congested()),
-            sent: 0,
-            sent_octets: 0,
-            received: queue.received.messages,
-            received_octets: queue.received.octets,
-            dropped: queue.dropped.messages,
-            dropped_octets: queue.dropped.octets,
-            queued: queue.waiting.messages as u64,
-            queued_octets: queue.waiting.octets as u64,
-            subscriptions,
+        let (wishes, inbox) = (lock(&self.wishes), lock(&self.inbox));
+        let subscriptions = wishes.filter.len() as u64;
+        let peers = inbox.present().map(|queue| {
+            let upstream = &wishes.upstreams[queue.upstream];
+            PeerStats {
+                peer: queue.peer.clone(),
+                age: queue.peer.age(),
+                state: PeerState::of(queue.is_congested()),
+                sent: upstream.sent.messages,
+                sent_octets: upstream.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + upstream.dropped.messages,
+                dropped_octets: queue.dropped.octets + upstream.dropped.octets,
+                queued: queue.waiting.messages as u64 + upstream.queued.messages,
+                queued_octets: queue.waiting.octets as u64 + upstream.queued.octets,
+                subscriptions,
+            }
         });
+        let mut stats = Stats { peers: peers.collect(), ..Stats::default() };
+        // The sums also know of publishers that have gone.
         let queued = inbox.queued();
-        Stats {
-            received: inbox.received.messages,
-            received_octets: inbox.received.octets,
-            dropped: inbox.dropped.messages,
-            dropped_octets: inbox.dropped.octets,
-            queued: queued.messages as u64,
-            queued_octets: queued.octets as u64,
-            filtered: self.filtered.load(Ordering::Relaxed),
-            subscriptions,
-            peers: peers.collect(),
-            ..Stats::default()
+        stats.queued = queued.messages as u64;
+        stats.queued_octets = queued.octets as u64;
+        stats.received = inbox.received.messages;
+        stats.received_octets = inbox.received.octets;
+        stats.filtered = self.filtered.load(Ordering::Relaxed);
+        stats.subscriptions = subscriptions;
+        let (mut sent, mut dropped) = (wishes.sent, inbox.dropped);
+        dropped += wishes.dropped;
+        for (_, upstream) in &wishes.upstreams {
+            sent += upstream.sent;
+            dropped += upstream.dropped;
+            stats.queued += upstream.queued.messages;
+            stats.queued_octets += upstream.queued.octets;
         }
+        (stats.sent, stats.sent_octets) = (sent.messages, sent.octets);
+        (stats.dropped, stats.dropped_octets) = (dropped.messages, dropped.octets);
+        stats
     }
 
     fn close(&self) {
         if let Some(receiver) = lock(&self.inbox).close() {
             receiver.wake();
         }
+        self.changed.notify_waiters();
     }
 
     fn undelivered(&self) -> usize {
@@ -281,9 +332,9 @@ impl Session for SubscribeSession {
         Poll::Ready(self.room)
     }
 
-    fn messages(&mut self, mut batch: Batch) {
+    fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
         let arrived = Load::of(&batch);
-        if self.core.conflate {
+        if self.core.options.conflate {
             // What nobody wants must not take the place of what somebody does.
             self.core.filter(&mut batch);
         }
@@ -298,6 +349,7 @@ impl Session for SubscribeSession {
         if let Some(receiver) = receiver {
             receiver.wake();
         }
+        Ok(())
     }
 
     fn subscription(&mut self, _subscription: Subscription) -> Result<(), Reason> {
@@ -311,19 +363,12 @@ impl Session for SubscribeSession {
         connection: &mut Connection,
         _burst: &mut Burst,
     ) -> Poll<()> {
-        let mut wishes = lock(&self.core.wishes);
-        let upstream = &mut wishes.upstreams[self.upstream];
-        while connection.output().len() < UPSTREAM_BURST {
-            match upstream.pop() {
-                Some(change) => connection.subscribe(&change),
-                None if connection.output().is_empty() => {
-                    upstream.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-                None => break,
-            }
+        let upstream = &mut lock(&self.core.wishes).upstreams[self.upstream];
+        if upstream.write(connection) {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        upstream.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     fn written(&mut self, _messages: usize, _octets: usize) {}
@@ -331,7 +376,11 @@ impl Session for SubscribeSession {
 
 impl Drop for SubscribeSession {
     fn drop(&mut self) {
+        let wishes = &mut *lock(&self.core.wishes);
+        // Both at once: the counters of either name the other.
         lock(&self.core.inbox).depart(self.queue);
-        lock(&self.core.wishes).upstreams.remove(self.upstream);
+        let Upstream { sent, dropped, .. } = wishes.upstreams.remove(self.upstream);
+        wishes.sent += sent;
+        wishes.dropped += dropped;
     }
 }

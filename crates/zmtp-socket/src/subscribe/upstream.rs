@@ -1,12 +1,17 @@
-//! What one publisher still has to be told of our subscriptions.
+//! What one publisher still has to be told: our subscriptions, and messages of our own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::task::Waker;
 
 use bytes::Bytes;
-use zmtp_codec::Subscription;
+use zmtp_codec::{Connection, Message, Subscription};
 
-/// Changes on their way to one publisher, oldest first.
+use crate::stats::Count;
+
+/// Octets written at once for one publisher, about.
+const BURST: usize = 64 << 10;
+
+/// Changes on their way to one publisher, oldest first, and behind them messages.
 ///
 /// A change that takes back one which is still here removes it instead of following it, so that
 /// however long the publisher does not read, this holds each topic at most once.
@@ -15,6 +20,13 @@ pub(crate) struct Upstream {
     changes: BTreeMap<u64, Subscription>,
     places: HashMap<Bytes, u64>,
     next: u64,
+    messages: VecDeque<Message>,
+    /// What has been written for the transport, which has not taken all of that.
+    written: Count,
+    /// What the transport has not taken.
+    pub(crate) queued: Count,
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
     /// The publisher's driver, if it waits for something to do.
     pub(crate) waker: Option<Waker>,
 }
@@ -30,7 +42,37 @@ impl Upstream {
         self.next += 1;
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Subscription> {
+    /// Adds a message, if fewer than `limit` are queued.
+    pub(crate) fn push_message(&mut self, message: &Message, limit: usize) {
+        if self.queued.messages < limit as u64 {
+            self.queued += Count::of(message);
+            self.messages.push_back(message.clone());
+        } else {
+            self.dropped += Count::of(message);
+        }
+    }
+
+    /// Writes what waits to the connection's output, which the transport has taken all of. Returns
+    /// whether there was something.
+    pub(crate) fn write(&mut self, connection: &mut Connection) -> bool {
+        let written = std::mem::take(&mut self.written);
+        self.queued -= written;
+        self.sent += written;
+        while connection.output().len() < BURST
+            && let Some(change) = self.pop()
+        {
+            connection.subscribe(&change);
+        }
+        while connection.output().len() < BURST
+            && let Some(message) = self.messages.pop_front()
+        {
+            self.written += Count::of(&message);
+            connection.send(&message);
+        }
+        !connection.output().is_empty()
+    }
+
+    fn pop(&mut self) -> Option<Subscription> {
         let Some((_, change)) = self.changes.pop_first() else {
             // Nothing is kept for the next change, which may never come.
             self.places = HashMap::new();

@@ -30,7 +30,7 @@ fn publisher_that_waits(limit: usize) -> Arc<Publisher> {
 
 fn publisher_with(limit: usize, options: Publishing) -> Arc<Publisher> {
     let options = Publishing { send_hwm: HighWaterMark::messages(limit), ..options };
-    Arc::new(Publisher::new(options, Arc::default()))
+    Arc::new(Publisher::new(options, None, Arc::default()))
 }
 
 /// A peer that takes what it is sent only when it is told to.
@@ -326,7 +326,7 @@ fn what_a_departed_peer_was_owed_is_counted() {
 #[test]
 fn a_peer_past_its_limit_of_subscriptions_is_told_apart() {
     let options = Publishing { max_topics: 2, max_topic_octets: 10, ..Publishing::default() };
-    let core = Arc::new(Publisher::new(options, Arc::default()));
+    let core = Arc::new(Publisher::new(options, None, Arc::default()));
     let subscribe = |reader: &mut Reader, topic: &'static str| {
         reader.session.subscription(Subscription::Subscribe(Bytes::from(topic)))
     };

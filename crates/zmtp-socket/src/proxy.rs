@@ -1,0 +1,223 @@
+//! What stands between publishers and subscribers (RFC 29; ZeroMQ calls it a proxy or a forwarder).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::{Message, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
+
+/// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
+/// publishers what the subscribers ask for.
+///
+/// ```text
+///  publishers ──▶ XSUB frontend ═══ messages ══▶ backend XPUB ──▶ subscribers
+///             ◀──               ◀═ subscriptions ═            ◀──
+/// ```
+///
+/// Publishers are asked for what somebody wants, and for each topic once; a backend in
+/// [manual](crate::XPubOptions::manual) mode would subscribe nobody. Nothing is kept: a subscriber
+/// that is too slow loses messages at the backend's high-water mark, or holds the proxy up, if the backend
+/// [waits](crate::WhenFull::Wait).
+///
+/// ```no_run
+/// use zmtp_socket::{XPubSocket, XSubSocket, proxy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (frontend, backend) = (XSubSocket::new(), XPubSocket::new());
+/// frontend.connect("tcp://192.168.55.210:5556")?;
+/// backend.bind("tcp://*:8100").await?;
+/// proxy(frontend, backend).run().await;
+/// # Ok(())
+/// # }
+/// ```
+pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
+    let shared =
+        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Counts::default() });
+    Proxy { frontend, backend, capture: None, handle: ProxyHandle(shared) }
+}
+
+/// See [`proxy`].
+#[derive(Debug)]
+pub struct Proxy {
+    frontend: XSubSocket,
+    backend: XPubSocket,
+    capture: Option<PubSocket>,
+    handle: ProxyHandle,
+}
+
+/// Steers a [`Proxy`] from other tasks, and looks on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProxyHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    command: watch::Sender<Command>,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Run,
+    Pause,
+    Stop,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    messages: AtomicU64,
+    octets: AtomicU64,
+    upstream: AtomicU64,
+    subscriptions: AtomicU64,
+    cancels: AtomicU64,
+}
+
+/// What a [`Proxy`] has handed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyStats {
+    /// Messages from publishers, whether or not somebody still wanted them.
+    pub messages: u64,
+    /// Octets of these, as frames.
+    pub octets: u64,
+    /// Messages from subscribers to publishers.
+    pub upstream: u64,
+    /// Topics that publishers were asked for.
+    pub subscriptions: u64,
+    /// Topics that they were asked for no longer.
+    pub cancels: u64,
+}
+
+impl Proxy {
+    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
+    pub fn capture(mut self, tap: PubSocket) -> Self {
+        self.capture = Some(tap);
+        self
+    }
+
+    /// A handle to steer it with while it runs.
+    pub fn handle(&self) -> ProxyHandle {
+        self.handle.clone()
+    }
+
+    /// The two sockets, as long as it does not run.
+    pub fn sockets(&mut self) -> (&mut XSubSocket, &mut XPubSocket) {
+        (&mut self.frontend, &mut self.backend)
+    }
+
+    /// Hands messages and subscriptions on until it is [stopped](ProxyHandle::stop) or one of the sockets
+    /// is closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, at most the message in hand is lost, and only where the backend or the
+    /// tap [waits](crate::WhenFull::Wait) for room. It can be run again.
+    pub async fn run(&mut self) {
+        let mut commands = self.handle.0.command.subscribe();
+        loop {
+            let command = *commands.borrow_and_update();
+            let ended = match command {
+                Command::Stop => return,
+                Command::Pause => commands.changed().await.is_err(),
+                Command::Run => tokio::select! {
+                    biased;
+                    _ = commands.changed() => false,
+                    request = self.backend.recv() => match request {
+                        Ok(request) => self.ask(request).await.is_err(),
+                        Err(_closed) => true,
+                    },
+                    message = self.frontend.recv() => match message {
+                        Ok(message) => self.hand_on(message).await.is_err(),
+                        Err(_closed) => true,
+                    },
+                },
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Hands on a message, and those that came with it.
+    async fn hand_on(&mut self, mut message: Message) -> Result<(), SendError> {
+        let counts = &self.handle.0.counts;
+        loop {
+            counts.messages.fetch_add(1, Ordering::Relaxed);
+            counts.octets.fetch_add(message.encoded_len() as u64, Ordering::Relaxed);
+            if let Some(tap) = &self.capture {
+                tap.send(&message).await?;
+            }
+            self.backend.send(message).await?;
+            match self.frontend.next_in_hand() {
+                Some(next) => message = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Hands on what a subscriber wants.
+    async fn ask(&self, request: Request) -> Result<(), SendError> {
+        let counts = &self.handle.0.counts;
+        match request {
+            Request::Subscribe { topic, .. } => {
+                counts.subscriptions.fetch_add(1, Ordering::Relaxed);
+                self.frontend.subscribe(topic);
+            }
+            Request::Unsubscribe { topic, .. } => {
+                counts.cancels.fetch_add(1, Ordering::Relaxed);
+                // Where each subscription is told but only the last end, that one stands for all.
+                let each = self.backend.publisher().core().verbosity() == Verbosity::All;
+                while self.frontend.unsubscribe(&topic) && !each {}
+            }
+            Request::Message { message, .. } => {
+                counts.upstream.fetch_add(1, Ordering::Relaxed);
+                if let Some(tap) = &self.capture {
+                    tap.send(&message).await?;
+                }
+                self.frontend.send(message)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ProxyHandle {
+    /// Hands nothing on until [`resume`](Self::resume). Messages and requests wait in the sockets, up to
+    /// their high-water marks.
+    pub fn pause(&self) {
+        self.order(Command::Pause);
+    }
+
+    /// Goes on after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.order(Command::Run);
+    }
+
+    /// Ends [`run`](Proxy::run), for good.
+    pub fn stop(&self) {
+        self.order(Command::Stop);
+    }
+
+    /// What has been handed on.
+    pub fn stats(&self) -> ProxyStats {
+        let counts = &self.0.counts;
+        ProxyStats {
+            messages: counts.messages.load(Ordering::Relaxed),
+            octets: counts.octets.load(Ordering::Relaxed),
+            upstream: counts.upstream.load(Ordering::Relaxed),
+            subscriptions: counts.subscriptions.load(Ordering::Relaxed),
+            cancels: counts.cancels.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What has been stopped stays so.
+    fn order(&self, command: Command) {
+        self.0.command.send_if_modified(|present| {
+            let changes = *present != Command::Stop && *present != command;
+            if changes {
+                *present = command;
+            }
+            changes
+        });
+    }
+}

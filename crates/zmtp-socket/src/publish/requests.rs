@@ -1,0 +1,314 @@
+//! What an XPUB's user has yet to be told of its subscribers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::task::Waker;
+
+use bytes::Bytes;
+use zmtp_codec::Subscription;
+
+use super::topics::Change;
+use crate::peer::PeerId;
+use crate::{Message, Overrun, Peer};
+
+/// Something that a subscriber wants of an [`XPubSocket`](crate::XPubSocket).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// To be sent what begins with a topic.
+    Subscribe {
+        /// Who wants it.
+        peer: Peer,
+        /// The topic.
+        topic: Bytes,
+    },
+    /// To be sent it no longer. A subscriber that leaves wants none of its topics any longer.
+    Unsubscribe {
+        /// Who does not want it any longer.
+        peer: Peer,
+        /// The topic.
+        topic: Bytes,
+    },
+    /// A message of its own.
+    Message {
+        /// Whose it is.
+        peer: Peer,
+        /// The message.
+        message: Message,
+    },
+}
+
+/// Which subscriptions, and ends of them, the user of an [`XPubSocket`](crate::XPubSocket) is told.
+/// In [manual](crate::XPubOptions::manual) mode it is told all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// The first subscription to each topic, whoever it is from, and the end of the last.
+    #[default]
+    Distinct,
+    /// Every subscription, and the end of the last to each topic. (`ZMQ_XPUB_VERBOSE`)
+    Subscriptions,
+    /// Every subscription, and the end of each. (`ZMQ_XPUB_VERBOSER`)
+    All,
+}
+
+/// Requests that have not been read, oldest first.
+///
+/// What takes back a subscription that has not been read removes it, and what repeats one adds nothing.
+/// So unread changes are bounded by the topics that there may be; and where they, or messages, come to
+/// more than a peer may have subscribed to, it is the peer that has to go.
+pub(super) struct Requests {
+    verbosity: Verbosity,
+    limit: Unread,
+    pending: BTreeMap<u64, Request>,
+    /// The last change of a topic that is pending: for each peer, where they are told apart.
+    places: HashMap<(Option<PeerId>, Bytes), u64>,
+    next: u64,
+    unread: HashMap<PeerId, Unread>,
+    reader: Option<Waker>,
+}
+
+/// What is pending of one peer.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Unread {
+    pub(super) requests: usize,
+    pub(super) octets: usize,
+}
+
+impl Requests {
+    pub(super) fn new(verbosity: Verbosity, limit: Unread) -> Self {
+        Self {
+            verbosity,
+            limit,
+            pending: BTreeMap::new(),
+            places: HashMap::new(),
+            next: 0,
+            unread: HashMap::new(),
+            reader: None,
+        }
+    }
+
+    /// Adds a subscription or its end, if it is one that is to be told.
+    pub(super) fn tell(
+        &mut self,
+        peer: &Peer,
+        subscription: Subscription,
+        change: Change,
+    ) -> Result<(), Overrun> {
+        let begins = matches!(subscription, Subscription::Subscribe(_));
+        let is_told = match self.verbosity {
+            Verbosity::Distinct => change == Change::OfAll,
+            Verbosity::Subscriptions => begins || change == Change::OfAll,
+            Verbosity::All => change > Change::Nothing,
+        };
+        if is_told { self.add_change(peer, subscription) } else { Ok(()) }
+    }
+
+    /// Adds a subscription or its end.
+    pub(super) fn add_change(
+        &mut self,
+        peer: &Peer,
+        subscription: Subscription,
+    ) -> Result<(), Overrun> {
+        let key = (self.apart(peer), subscription.topic().clone());
+        let begins = matches!(subscription, Subscription::Subscribe(_));
+        if let Some(&place) = self.places.get(&key) {
+            match (self.pending.get(&place), begins) {
+                // What is repeated.
+                (Some(Request::Subscribe { .. }), true)
+                | (Some(Request::Unsubscribe { .. }), false) => return Ok(()),
+                (Some(Request::Subscribe { .. }), false) => {
+                    self.take(place);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        self.places.insert(key, self.next);
+        let peer = peer.clone();
+        self.add(match subscription {
+            Subscription::Subscribe(topic) => Request::Subscribe { peer, topic },
+            Subscription::Cancel(topic) => Request::Unsubscribe { peer, topic },
+        })
+    }
+
+    pub(super) fn add_message(&mut self, peer: &Peer, message: Message) -> Result<(), Overrun> {
+        self.add(Request::Message { peer: peer.clone(), message })
+    }
+
+    fn add(&mut self, request: Request) -> Result<(), Overrun> {
+        let unread = self.unread.entry(request.peer().id()).or_default();
+        unread.requests += 1;
+        unread.octets += request.octets();
+        let limit = self.limit;
+        let is_too_much = unread.requests > limit.requests || unread.octets > limit.octets;
+        self.pending.insert(self.next, request);
+        self.next += 1;
+        match is_too_much {
+            true => Err(Overrun::Requests { requests: limit.requests, octets: limit.octets }),
+            false => Ok(()),
+        }
+    }
+
+    /// The oldest request.
+    pub(super) fn pop(&mut self) -> Option<Request> {
+        let place = *self.pending.first_key_value()?.0;
+        self.take(place)
+    }
+
+    fn take(&mut self, place: u64) -> Option<Request> {
+        let request = self.pending.remove(&place)?;
+        if let Request::Subscribe { peer, topic } | Request::Unsubscribe { peer, topic } = &request
+        {
+            let key = (self.apart(peer), topic.clone());
+            if self.places.get(&key) == Some(&place) {
+                self.places.remove(&key);
+            }
+        }
+        let id = request.peer().id();
+        if let Some(unread) = self.unread.get_mut(&id) {
+            unread.requests -= 1;
+            unread.octets -= request.octets();
+            if unread.requests == 0 {
+                self.unread.remove(&id);
+            }
+        }
+        Some(request)
+    }
+
+    /// Whose changes are told apart from others'.
+    fn apart(&self, peer: &Peer) -> Option<PeerId> {
+        (self.verbosity != Verbosity::Distinct).then(|| peer.id())
+    }
+
+    /// Waits for a request.
+    pub(super) fn wait(&mut self, waker: Waker) {
+        self.reader = Some(waker);
+    }
+
+    /// The reader, if it waits and need not any longer.
+    pub(super) fn wake(&mut self) -> Option<Waker> {
+        self.reader.take_if(|_| !self.pending.is_empty())
+    }
+
+    /// The reader, if it waits.
+    pub(super) fn end(&mut self) -> Option<Waker> {
+        self.reader.take()
+    }
+}
+
+impl Request {
+    /// Whose request it is. To answer it alone, see [`send_to`](crate::XPubSocket::send_to).
+    pub fn peer(&self) -> &Peer {
+        match self {
+            Self::Subscribe { peer, .. }
+            | Self::Unsubscribe { peer, .. }
+            | Self::Message { peer, .. } => peer,
+        }
+    }
+
+    fn octets(&self) -> usize {
+        match self {
+            Self::Subscribe { topic, .. } | Self::Unsubscribe { topic, .. } => topic.len(),
+            Self::Message { message, .. } => message.encoded_len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Endpoint;
+
+    fn requests(verbosity: Verbosity) -> Requests {
+        Requests::new(verbosity, Unread { requests: 4, octets: 100 })
+    }
+
+    fn peer(id: u64) -> Peer {
+        Peer::new(PeerId(id), Endpoint::Inproc("test".into()), "test")
+    }
+
+    fn subscribe(topic: &'static str) -> Subscription {
+        Subscription::Subscribe(Bytes::from(topic))
+    }
+
+    fn cancel(topic: &'static str) -> Subscription {
+        Subscription::Cancel(Bytes::from(topic))
+    }
+
+    /// All that is pending: `+1 a` is peer 1's subscription to a.
+    fn pending(requests: &mut Requests) -> Vec<String> {
+        let text = |request: Request| match &request {
+            Request::Subscribe { peer, topic } => format!("+{} {topic:?}", peer.id().0),
+            Request::Unsubscribe { peer, topic } => format!("-{} {topic:?}", peer.id().0),
+            Request::Message { peer, message } => format!("{} {message:?}", peer.id().0),
+        };
+        std::iter::from_fn(|| requests.pop()).map(text).collect()
+    }
+
+    #[test]
+    fn what_is_told_depends_on_the_verbosity() {
+        let steps = [
+            (1, subscribe("a"), Change::OfAll),
+            (2, subscribe("a"), Change::OfPeer),
+            (1, cancel("a"), Change::OfPeer),
+            (2, cancel("a"), Change::OfAll),
+            (2, cancel("a"), Change::Nothing),
+        ];
+        let rows = [
+            (Verbosity::Distinct, &["+1 b\"a\"", "-2 b\"a\""][..]),
+            (Verbosity::Subscriptions, &["+1 b\"a\"", "+2 b\"a\"", "-2 b\"a\""]),
+            (Verbosity::All, &["+1 b\"a\"", "+2 b\"a\"", "-1 b\"a\"", "-2 b\"a\""]),
+        ];
+        for (verbosity, expected) in rows {
+            let mut requests = requests(verbosity);
+            let mut told = Vec::new();
+            for (id, subscription, change) in steps.clone() {
+                requests.tell(&peer(id), subscription, change).expect("within limits");
+                told.extend(pending(&mut requests));
+            }
+            assert_eq!(told, expected, "{verbosity:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_unread_is_not_told_and_what_is_repeated_once() {
+        let mut requests = requests(Verbosity::All);
+        let one = peer(1);
+        for round in 0..100 {
+            let changes = [subscribe("a"), subscribe("a"), cancel("a"), subscribe("b")];
+            for change in changes {
+                requests.add_change(&one, change).expect("it does not grow");
+            }
+            assert_eq!(requests.pending.len(), 1, "in round {round}");
+        }
+        assert_eq!(pending(&mut requests), ["+1 b\"b\""]);
+        for change in [cancel("a"), subscribe("a"), cancel("a"), subscribe("a")] {
+            requests.add_change(&one, change).expect("it does not grow");
+        }
+        assert_eq!(pending(&mut requests), ["-1 b\"a\"", "+1 b\"a\""], "a new interest is told");
+        assert!(requests.places.is_empty() && requests.unread.is_empty());
+    }
+
+    #[test]
+    fn peers_are_told_apart_only_where_each_is_told_of() {
+        for (verbosity, expected) in [(Verbosity::Distinct, 0), (Verbosity::All, 2)] {
+            let mut requests = requests(verbosity);
+            requests.add_change(&peer(1), subscribe("a")).expect("within limits");
+            requests.add_change(&peer(2), cancel("a")).expect("within limits");
+            assert_eq!(requests.pending.len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_peer_whose_requests_are_not_read_goes_past_its_limit_alone() {
+        let mut requests = requests(Verbosity::All);
+        for number in 0..4 {
+            requests.add_message(&peer(1), format!("{number}").into()).expect("within limits");
+        }
+        let overrun = Overrun::Requests { requests: 4, octets: 100 };
+        assert_eq!(requests.add_message(&peer(1), "4".into()), Err(overrun));
+        assert_eq!(requests.add_message(&peer(2), vec![0; 99].into()), Err(overrun));
+        assert_eq!(requests.add_message(&peer(3), "1".into()), Ok(()));
+        pending(&mut requests);
+        assert_eq!(requests.add_message(&peer(1), "5".into()), Ok(()));
+    }
+}

@@ -1,0 +1,6 @@
+//! XPUB, XSUB and the proxy between them, our own and libzmq's.
+
+mod interop;
+mod proxy;
+mod xpub;
+mod xsub;
