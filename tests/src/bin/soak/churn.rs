@@ -94,7 +94,7 @@ impl World {
                 }
             }
         }
-        let time = self.some_time(Duration::from_millis(100));
+        let time = self.some_time(Duration::from_millis(80));
         tokio::time::sleep(time).await;
         Ok(())
     }
@@ -125,7 +125,7 @@ impl World {
 
     /// As [`some_wishes`](Self::some_wishes), but not everything: that has marks too, of others.
     pub(crate) fn some_topics(&mut self) -> BTreeSet<String> {
-        let count = self.chance.usize(0..6);
+        let count = self.chance.usize(0..12);
         let wish = |chance: &mut fastrand::Rng| match chance.u8(0..20) {
             0..2 => "T".to_owned(),
             2 => "T0".to_owned(),
@@ -136,7 +136,7 @@ impl World {
     }
 
     fn some_pace(&mut self) -> u64 {
-        [20, 200, 500, 1000, 2000][self.chance.usize(0..5)]
+        [20, 500, 2000, 5000, 10_000][self.chance.usize(0..5)]
     }
 
     fn some_time(&mut self, longest: Duration) -> Duration {

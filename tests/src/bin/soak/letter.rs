@@ -160,11 +160,13 @@ fn ranges(cuts: &[usize], length: usize) -> impl Iterator<Item = Range<usize>> {
     begins.zip(ends).map(|(begin, end)| begin..end)
 }
 
-/// The lengths of all parts and the first octets.
+/// The lengths of all parts, and how each begins.
 fn outline(parts: &[Bytes]) -> String {
-    let lengths: Vec<usize> = parts.iter().map(Bytes::len).collect();
-    let begin = parts.first().map_or(&[][..], |first| &first[..first.len().min(HEAD + 8)]);
-    format!("parts of {lengths:?} octets, \"{}\"…", begin.escape_ascii())
+    let outlines = parts.iter().map(|part| {
+        let begin = &part[..part.len().min(HEAD + 8)];
+        format!("{} octets \"{}\"", part.len(), begin.escape_ascii())
+    });
+    format!("[{}]", outlines.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

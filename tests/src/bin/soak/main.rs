@@ -94,8 +94,9 @@ async fn soak(time: Duration, seed: u64) -> ExitCode {
     let mut memory = Memory::new(lasting);
     let result = go_on(&mut world, &mut memory, begun, time).await;
     let mut broken: Vec<String> = result.err().into_iter().collect();
+    let well = broken.is_empty();
     for home in 0..world.homes.len() {
-        match broken.is_empty() {
+        match well {
             true => broken.extend(world.quit(home, Duration::ZERO).await.err()),
             false => world.kill(home, Duration::ZERO).await,
         }
@@ -116,7 +117,7 @@ async fn soak(time: Duration, seed: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Lets them come and go until the time is over or something breaks.
+/// Lets them come and go until the time is over or something breaks, here or as a child saw it.
 async fn go_on(
     world: &mut World,
     memory: &mut Memory,
@@ -155,7 +156,7 @@ async fn go_on(
             progress = Instant::now() + PROGRESS;
         }
     }
-    Err("a process saw it:".to_owned())
+    Ok(())
 }
 
 fn report(world: &World, memory: &[String], time: Duration) {

@@ -8,7 +8,7 @@ use zmtp_socket::{
     BindError, Context, Endpoint, Event, HighWaterMark, Linger, Message, Monitor, PeerId,
     PubOptions, PubSocket, Reconnect, SendError, SubOptions, SubSocket, WhenFull,
 };
-use zmtp_tests::libzmq::Libzmq;
+use zmtp_tests::libzmq::{Libzmq, Parts};
 use zmtp_tests::story::{DEADLINE, within};
 
 use crate::counts::PeerCounts;
@@ -83,7 +83,10 @@ impl Publisher {
             Self::Ours { socket, .. } => {
                 socket.disconnect(&parse(endpoint)).await.expect("it is connected");
             }
-            Self::Libzmq(socket) => disconnect(socket, endpoint).await,
+            Self::Libzmq(socket) => {
+                let endpoint = endpoint.to_owned();
+                socket.call("disconnect", move |socket| socket.disconnect(&endpoint)).await;
+            }
         }
     }
 
@@ -191,12 +194,24 @@ impl Subscriber {
         }
     }
 
-    pub(crate) async fn hang_up(&self, endpoint: &str) {
+    /// Ends a connection. Gives a message that libzmq had fetched from its queues already when it was
+    /// last asked for its events: if that has more parts, and its connection ends before they are
+    /// received, libzmq puts the next message of another publisher in their place, or aborts.
+    pub(crate) async fn hang_up(&self, endpoint: &str) -> Vec<Vec<Bytes>> {
         match self {
             Self::Ours { socket, .. } => {
                 socket.disconnect(&parse(endpoint)).await.expect("it is connected");
+                Vec::new()
             }
-            Self::Libzmq(socket) => disconnect(socket, endpoint).await,
+            Self::Libzmq(socket) => {
+                let endpoint = endpoint.to_owned();
+                let fetched = socket.call("disconnect", move |socket| {
+                    let fetched = fetch(socket, zmq::DONTWAIT, 1)?;
+                    socket.disconnect(&endpoint)?;
+                    Ok(fetched)
+                });
+                fetched.await.into_iter().map(bytes).collect()
+            }
         }
     }
 
@@ -233,21 +248,8 @@ impl Subscriber {
                 all.take(BATCH).map(|message| message.parts().to_vec()).collect()
             }
             Self::Libzmq(socket) => {
-                let received = socket.call("receive", |socket| {
-                    let mut flags = 0;
-                    let mut messages = Vec::new();
-                    while messages.len() < BATCH {
-                        match socket.recv_multipart(flags) {
-                            Ok(message) => messages.push(message),
-                            Err(zmq::Error::EAGAIN) => break,
-                            Err(error) => return Err(error),
-                        }
-                        flags = zmq::DONTWAIT;
-                    }
-                    Ok(messages)
-                });
-                let bytes = |parts: Vec<_>| parts.into_iter().map(Bytes::from).collect();
-                received.await.into_iter().map(bytes).collect()
+                let received = socket.call("receive", |socket| fetch(socket, 0, BATCH)).await;
+                received.into_iter().map(bytes).collect()
             }
         }
     }
@@ -310,9 +312,23 @@ fn with_quick_reconnection(socket: Libzmq) -> Libzmq {
     socket
 }
 
-async fn disconnect(socket: &Libzmq, endpoint: &str) {
-    let endpoint = endpoint.to_owned();
-    socket.call("disconnect", move |socket| socket.disconnect(&endpoint)).await;
+/// At most so many messages of a SUB of libzmq, the first with these flags, the others if they are
+/// there.
+fn fetch(socket: &zmq::Socket, mut flags: i32, most: usize) -> Result<Vec<Parts>, zmq::Error> {
+    let mut messages = Vec::new();
+    while messages.len() < most {
+        match socket.recv_multipart(flags) {
+            Ok(message) => messages.push(message),
+            Err(zmq::Error::EAGAIN) => break,
+            Err(error) => return Err(error),
+        }
+        flags = zmq::DONTWAIT;
+    }
+    Ok(messages)
+}
+
+fn bytes(parts: Parts) -> Vec<Bytes> {
+    parts.into_iter().map(Bytes::from).collect()
 }
 
 fn parse(endpoint: &str) -> Endpoint {

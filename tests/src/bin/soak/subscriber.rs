@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 use zmtp_socket::Context;
@@ -99,7 +100,10 @@ impl Node {
             ["drop"] => drop(self.end()),
             ["bind", endpoint] => life.socket.bind(endpoint).await,
             ["dial", endpoint] => life.socket.dial(endpoint).await,
-            ["hangup", endpoint] => life.socket.hang_up(endpoint).await,
+            ["hangup", endpoint] => {
+                let fetched = life.socket.hang_up(endpoint).await;
+                life.check(fetched);
+            }
             ["wish", ref prefixes @ ..] => life.wish(prefixes).await,
             ["mark", mark] => {
                 life.socket.subscribe(mark).await;
@@ -132,8 +136,13 @@ impl Node {
 
 impl Life {
     async fn receive(&mut self) {
+        let messages = self.socket.receive().await;
+        self.check(messages);
+    }
+
+    fn check(&mut self, messages: Vec<Vec<Bytes>>) {
         let strictly = self.socket.filters_strictly();
-        for message in self.socket.receive().await {
+        for message in messages {
             if let Err(error) = self.checker.accept(&message, strictly)
                 && self.complaints < COMPLAINTS
             {

@@ -13,7 +13,7 @@ use crate::process::{News, Process};
 use crate::sockets::mark;
 
 /// Processes by what lives in them, `!` before those that live as long as the soak. Two nodes of
-/// ours in one process can meet over inproc.
+/// ours in one process can meet over inproc. Publishers of libzmq have a mark of 0, and drop nothing.
 const PROCESSES: [&str; 10] = [
     "!0:publisher:ours 1:subscriber:ours",
     "!2:publisher:ours:lossless",
@@ -21,8 +21,8 @@ const PROCESSES: [&str; 10] = [
     "4:publisher:ours",
     "5:publisher:ours:lossless 6:subscriber:ours",
     "7:subscriber:ours",
-    "8:publisher:libzmq",
-    "9:publisher:libzmq",
+    "8:publisher:libzmq:lossless",
+    "9:publisher:libzmq:lossless",
     "10:subscriber:libzmq",
     "11:subscriber:libzmq",
 ];
