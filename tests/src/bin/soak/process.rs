@@ -90,11 +90,11 @@ impl Process {
         self.reader.await.expect("no panic");
     }
 
-    /// Lets it close its sockets and end.
+    /// Lets it close its sockets and end. Until then its input stays open: at its end it would go at
+    /// once.
     pub(crate) async fn quit(mut self) -> Result<(), String> {
         // If it has gone already, its status says so.
         let _gone = self.input.write_all(b"quit\n").await;
-        drop(self.input);
         let ended = timeout(PATIENCE, async {
             self.reader.await.expect("no panic");
             self.child.wait().await
