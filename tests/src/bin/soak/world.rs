@@ -2,7 +2,7 @@
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::TcpListener;
+use std::net::{SocketAddrV4, TcpListener};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -111,7 +111,7 @@ impl World {
 
     fn new_node(&mut self, spec: Spec, home: usize, directory: &Path) -> Node {
         let mut endpoints = vec![
-            format!("tcp://127.0.0.1:{}", self.free_port()),
+            format!("tcp://{}", self.free_address()),
             format!("ipc://{}/{}", directory.display(), spec.node),
         ];
         if spec.kind == Kind::Ours {
@@ -120,15 +120,15 @@ impl World {
         Node { spec, home, incarnation: 0, endpoints, wishes: BTreeSet::new(), pace: 0 }
     }
 
-    fn free_port(&mut self) -> u16 {
-        let taken: HashSet<String> =
-            self.nodes.iter().map(|node| node.endpoints[0].clone()).collect();
+    /// A free port on an address of this process's own: soaks beside one another do not meet.
+    fn free_address(&mut self) -> SocketAddrV4 {
+        let [_, a, b, c] = std::process::id().to_be_bytes();
         loop {
-            let port = self.chance.u16(PORTS);
-            if !taken.contains(&format!("tcp://127.0.0.1:{port}"))
-                && TcpListener::bind(("127.0.0.1", port)).is_ok()
-            {
-                return port;
+            let address = SocketAddrV4::new([127, a, b, c].into(), self.chance.u16(PORTS));
+            let taken =
+                self.nodes.iter().any(|node| node.endpoints[0] == format!("tcp://{address}"));
+            if !taken && TcpListener::bind(address).is_ok() {
+                return address;
             }
         }
     }
