@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::Version;
-use zmtp_socket::{Heartbeat, HighWaterMark, Options, PubOptions, SubOptions};
+use zmtp_socket::{Heartbeat, HighWaterMark, Linger, Options, PubOptions, SocketRole, SubOptions};
 use zmtp_tests::network::{Fault, Manner, Refusal, Way};
 
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -150,11 +150,11 @@ impl Plan {
         }
     }
 
-    fn shared<Role>(&self, options: Options<Role>, side: usize) -> Options<Role> {
+    fn shared<Role: SocketRole>(&self, options: Options<Role>, side: usize) -> Options<Role> {
         let options = options
             .version(self.versions[side])
             .handshake_timeout(HANDSHAKE_TIMEOUT)
-            .linger(zmtp_socket::Linger::For(LINGER));
+            .linger(Linger::For(LINGER));
         match self.heartbeats[side] {
             Some(heartbeat) => options.heartbeat(heartbeat),
             None => options,
