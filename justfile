@@ -27,6 +27,10 @@ fuzz seconds="20":
 interop:
     cargo run --release -p weather-demo --features libzmq -- interop
 
+# So many minutes of peers, ours and libzmq's, that come and go, kill -9 included: every message is accounted for.
+soak minutes="10" *seed:
+    cargo run --release -p zmtp-tests --bin soak -- run {{minutes}} {{seed}}
+
 # Whether one operation needs more instructions than before (needs valgrind); --accept renews the table.
 instructions *args:
     bench/instructions/count.py {{args}}

@@ -118,7 +118,9 @@ impl Default for Limits {
 pub struct Heartbeat {
     /// The time from one PING to the next; zero for none at all.
     pub interval: Duration,
-    /// How long nothing at all may come after a PING before the peer is taken for dead.
+    /// How long nothing at all may come after a PING before the peer is taken for dead. A PING waits
+    /// for the end of the message before it; until it has been sent, it is enough if the transport takes
+    /// octets. What the transport holds must not take the peer longer than this.
     pub timeout: Duration,
     /// How long the peer shall bear our silence; zero for no limit. Sent in tenths of a second,
     /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold.

@@ -445,22 +445,32 @@ impl<C: Core> Link<C> {
         let messages = self.burst.advance(written);
         self.flowed |= messages > 0;
         session.written(messages, written);
+        self.tell_output();
         Poll::Ready(Ok(()))
+    }
+
+    /// The transport has taken something.
+    fn tell_output(&mut self) {
+        if self.connection.wants_output_told() {
+            let now = self.now();
+            self.connection.handle_output(now);
+        }
     }
 
     /// Writes the connection's own output: handshake, subscriptions, PING and PONG.
     fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let output = self.connection.output();
-        while !output.is_empty() {
+        loop {
+            let output = self.connection.output();
+            if output.is_empty() {
+                *output = BytesMut::new();
+                return Poll::Ready(Ok(()));
+            }
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             output.advance(written);
+            self.tell_output();
         }
-        if output.capacity() > 0 {
-            *output = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
     }
 }

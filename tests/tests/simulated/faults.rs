@@ -1,17 +1,19 @@
 //! Publishers and subscribers on a network on which everything goes wrong, from a few hundred
 //! seeds, on virtual time. `ZMTP_SEED=17` runs the world of that seed alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::runtime::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Context, Event, Heartbeat, HighWaterMark, Monitor, PeerId, PubOptions, PubSocket, SubOptions,
-    SubSocket,
+    Context, Heartbeat, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket,
 };
 use zmtp_tests::network::FaultyNetwork;
+
+use crate::ledger::Ledger;
+use crate::seed;
+use crate::view::View;
 
 const SEEDS: u64 = 150;
 
@@ -40,14 +42,14 @@ enum Dials {
 }
 
 fn run_all(dials: Dials) {
-    if let Ok(seed) = std::env::var("ZMTP_SEED") {
-        run(dials, seed.parse().expect("ZMTP_SEED is a number"));
+    if let Some(seed) = seed::asked_for() {
+        seed::run(seed, async |seed| run(dials, seed).await);
         return;
     }
     // What a run of all seeds must have met, or the faults are none.
     let mut met = Met::default();
     for seed in 0..SEEDS {
-        let one = run(dials, seed);
+        let one = seed::run(seed, async |seed| run(dials, seed).await);
         met.cuts += one.cuts;
         met.received += one.received;
         met.failed_handshakes += one.failed_handshakes;
@@ -66,33 +68,18 @@ struct Met {
     timeouts: u64,
 }
 
-/// Says which seed failed.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the world of seed {0} failed: see it again with ZMTP_SEED={0}", self.0);
-        }
+async fn run(dials: Dials, seed: u64) -> Met {
+    let mut world = World::new(dials, seed).await;
+    for _ in 0..STEPS {
+        world.step().await;
     }
-}
-
-fn run(dials: Dials, seed: u64) -> Met {
-    let _seed = Seed(seed);
-    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let mut world = World::new(dials, seed).await;
-        for _ in 0..STEPS {
-            world.step().await;
-        }
-        world.network.heal();
-        for _ in 0..MENDING.as_secs() {
-            world.receive_for(Duration::from_secs(1)).await;
-        }
-        world.expect_agreement();
-        world.expect_delivery().await;
-        world.end().await
-    })
+    world.network.heal();
+    for _ in 0..MENDING.as_secs() {
+        world.receive_for(Duration::from_secs(1)).await;
+    }
+    world.expect_agreement();
+    world.expect_delivery().await;
+    world.end().await
 }
 
 /// One publisher, one subscriber, and what each should know of the other.
@@ -101,19 +88,12 @@ struct World {
     network: FaultyNetwork,
     server: PubSocket,
     client: SubSocket,
-    events: Monitor,
-    met: Met,
     /// How often the subscriber is subscribed to what.
     wanted: BTreeMap<&'static str, usize>,
-    /// The publisher's view, from its events.
-    view: HashMap<PeerId, BTreeSet<Bytes>>,
+    view: View,
     /// Where the listening side listens, if it can move.
     listens_at: usize,
-    sent: u64,
-    /// The last message that came of each era.
-    last: HashMap<u64, u64>,
-    seen: BTreeSet<u64>,
-    eras: Vec<PeerId>,
+    ledger: Ledger,
     dials: Dials,
 }
 
@@ -133,7 +113,7 @@ impl World {
         let server = context.pub_socket(options.send_hwm(HighWaterMark::UNLIMITED));
         let options = SubOptions::new().heartbeat(heartbeat).handshake_timeout(handshake);
         let client = context.sub_socket(options.receive_hwm(mark));
-        let events = server.monitor();
+        let view = View::of(&server);
         network.move_to("name", "place-0");
         if dials == Dials::Publisher {
             client.bind("mem://place-0").await.unwrap();
@@ -147,15 +127,10 @@ impl World {
             network,
             server,
             client,
-            events,
-            met: Met::default(),
             wanted: BTreeMap::new(),
-            view: HashMap::new(),
+            view,
             listens_at: 0,
-            sent: 0,
-            last: HashMap::new(),
-            seen: BTreeSet::new(),
-            eras: Vec::new(),
+            ledger: Ledger::default(),
             dials,
         }
     }
@@ -182,7 +157,7 @@ impl World {
             18 => self.move_listener().await,
             _ => self.network.cut(),
         }
-        self.look();
+        self.view.look();
     }
 
     fn unsubscribe(&mut self, topic: &'static str) {
@@ -214,24 +189,10 @@ impl World {
     async fn send(&mut self, topic: &str) {
         let most = [5, 100, 1000][self.chance.usize(..3)];
         let fill = self.chance.usize(..most);
-        let era = self.era();
-        self.server.send(sealed(topic, era, self.sent, fill)).await.unwrap();
-        self.sent += 1;
-    }
-
-    /// Within what order is kept. A subscriber that dials does so when the connection before has
-    /// given all it had: all is one era. One that is dialled cannot know that the new peer is the
-    /// one whose last words it has not read yet: each connection is an era.
-    fn era(&mut self) -> u64 {
-        if self.dials == Dials::Subscriber {
-            return 0;
-        }
-        let stats = self.server.stats();
-        let Some(peer) = stats.peers.first().map(|peer| peer.peer.id()) else { return 0 };
-        if !self.eras.contains(&peer) {
-            self.eras.push(peer);
-        }
-        self.eras.len() as u64
+        // A subscriber that dials does so when the connection before has given all it had.
+        let era = if self.dials == Dials::Subscriber { 0 } else { self.view.era() };
+        let message = self.ledger.seal(topic.as_bytes(), era, fill);
+        self.server.send(message).await.unwrap();
     }
 
     /// Receives for so long, and checks what comes.
@@ -239,58 +200,18 @@ impl World {
         let receiving = async {
             loop {
                 let message = self.client.recv().await.expect("the socket is open");
-                let (era, number) = opened(message.first());
-                let last = self.last.insert(era, number);
-                assert!(Some(number) > last, "{number} after {last:?}, in era {era}");
-                assert!(self.seen.insert(number), "{number} has come before");
-                self.met.received += 1;
-                let asked_for =
-                    self.wanted.keys().any(|t| message.first().starts_with(t.as_bytes()));
-                assert!(asked_for, "{:?} is not among {:?}", message, self.wanted);
+                self.ledger.receive(&message, self.wanted.keys());
             }
         };
         let _elapsed = timeout(time, receiving).await;
-        self.look();
+        self.view.look();
     }
 
-    /// Follows the publisher's view.
-    fn look(&mut self) {
-        while let Some(event) = self.events.try_next() {
-            match event {
-                Event::HandshakeSucceeded { peer, .. } => {
-                    assert_eq!(self.view.insert(peer.id(), BTreeSet::new()), None);
-                }
-                Event::Disconnected { peer, reason } => {
-                    assert!(self.view.remove(&peer.id()).is_some());
-                    self.met.timeouts += u64::from(reason.to_string().contains("nothing came"));
-                }
-                Event::HandshakeFailed { peer, .. } => {
-                    assert!(!self.view.contains_key(&peer.id()));
-                    self.met.failed_handshakes += 1;
-                }
-                Event::Subscribed { peer, topic } => {
-                    let view = self.view.get_mut(&peer.id()).expect("it is connected");
-                    assert!(view.insert(topic));
-                }
-                Event::Unsubscribed { peer, topic } => {
-                    let view = self.view.get_mut(&peer.id()).expect("it is connected");
-                    assert!(view.remove(&topic));
-                }
-                _ => {}
-            }
-        }
-        assert_eq!(self.events.missed(), 0);
-    }
-
-    /// The publisher knows one peer, and what it wants.
+    /// The publisher knows one peer, what it wants, and has nothing left for it.
     fn expect_agreement(&self) {
         let wanted: BTreeSet<_> = self.wanted.keys().map(|topic| Bytes::from(*topic)).collect();
-        let view: Vec<_> = self.view.values().collect();
-        assert_eq!(view, [&wanted], "the publisher's view of what is wanted");
-        let stats = self.server.stats();
-        let [peer] = &stats.peers[..] else { panic!("one peer: {stats:?}") };
-        assert_eq!((peer.subscriptions, peer.queued), (wanted.len() as u64, 0));
-        assert_eq!(self.server.subscriber_count(), usize::from(!wanted.is_empty()));
+        self.view.expect_agreement(&wanted);
+        assert_eq!(self.server.stats().queued, 0);
     }
 
     /// What is sent now arrives, if it is wanted.
@@ -298,49 +219,23 @@ impl World {
         let expected = TOPICS.iter().filter(|topic| {
             self.wanted.keys().any(|prefix| topic.starts_with(prefix) || prefix.is_empty())
         });
-        let (expected, before) = (expected.count() as u64, self.met.received);
+        let (expected, before) = (expected.count() as u64, self.ledger.received());
         for topic in TOPICS {
             self.send(topic).await;
         }
         self.receive_for(Duration::from_secs(1)).await;
-        assert_eq!(self.met.received - before, expected, "{:?}", self.wanted);
+        assert_eq!(self.ledger.received() - before, expected, "{:?}", self.wanted);
     }
 
-    /// Both close, and nothing is left: no message, no task.
+    /// Both close, and no message is left.
     async fn end(self) -> Met {
-        let mut met = self.met;
-        met.cuts = self.network.cuts();
         assert_eq!(self.server.close().await, 0);
         assert_eq!(self.client.close().await, 0);
-        // The links notice that nobody is there.
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
-        met
+        Met {
+            cuts: self.network.cuts(),
+            received: self.ledger.received(),
+            failed_handshakes: self.view.met.failed_handshakes,
+            timeouts: self.view.met.timeouts,
+        }
     }
-}
-
-/// A message that shows if anything of it is missing, changed or repeated.
-fn sealed(topic: &str, era: u64, number: u64, fill: usize) -> Vec<u8> {
-    let mut body = format!("{topic}|").into_bytes();
-    body.extend_from_slice(&era.to_be_bytes());
-    body.extend_from_slice(&number.to_be_bytes());
-    body.extend((0..fill).map(|place| (place as u64 * 31 + number) as u8));
-    body.extend_from_slice(&checksum(&body).to_be_bytes());
-    body
-}
-
-/// The era and the number of a message, which must be whole.
-fn opened(body: &[u8]) -> (u64, u64) {
-    let (body, sum) = body.split_at(body.len() - 8);
-    assert_eq!(sum, checksum(body).to_be_bytes(), "the message is torn");
-    let bar = body.iter().position(|octet| *octet == b'|').expect("a topic");
-    let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
-    (number(bar + 1), number(bar + 9))
-}
-
-/// FNV-1a.
-fn checksum(octets: &[u8]) -> u64 {
-    octets.iter().fold(0xCBF2_9CE4_8422_2325, |sum, octet| {
-        (sum ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }

@@ -1,4 +1,10 @@
 //! Sockets on a simulated network, on virtual time.
 
 mod faults;
+mod heartbeats;
+mod ledger;
+mod scenarios;
+mod seed;
+mod steps;
 mod time;
+mod view;

@@ -16,6 +16,8 @@ pub(super) struct Liveness {
     next_ping: Option<Duration>,
     /// When the first PING was sent after which nothing has come.
     unanswered: Option<Duration>,
+    /// That PING waits in the output, perhaps for the end of a frame.
+    unsent: bool,
     /// How long the peer said its silence may last.
     peer_ttl: Option<Duration>,
     last_heard: Duration,
@@ -34,7 +36,22 @@ impl Liveness {
     /// Octets have arrived.
     pub(super) fn heard(&mut self, now: Duration) {
         self.last_heard = self.last_heard.max(now);
-        self.unanswered = None;
+        (self.unanswered, self.unsent) = (None, false);
+    }
+
+    /// Whether a PING waits to be sent.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.unsent
+    }
+
+    /// The transport has taken octets. Until it has taken the PING, that is a sign of life too: the
+    /// peer cannot have answered it.
+    pub(super) fn wrote(&mut self, now: Duration, all: bool) {
+        if self.unsent {
+            self.unanswered = self.unanswered.map(|_| now);
+            self.unsent = !all;
+        }
     }
 
     /// A PING with this time to live, in tenths of a second, has been read. Its time begins now:
@@ -72,7 +89,9 @@ impl Liveness {
         let due = self.next_ping.is_some_and(|next| now >= next);
         let Some(heartbeat) = self.heartbeat.filter(|_| due) else { return Ok(None) };
         self.next_ping = Some(now.saturating_add(heartbeat.interval));
-        self.unanswered = self.unanswered.or(Some(now));
+        if self.unanswered.is_none() {
+            (self.unanswered, self.unsent) = (Some(now), true);
+        }
         Ok(Some(heartbeat))
     }
 
@@ -118,6 +137,26 @@ mod tests {
         liveness.resume(ms(1900));
         assert_eq!(liveness.deadline(), Some(ms(2000)));
         assert_eq!(liveness.handle_timeout(ms(2200)), Err(Timeout::PeerTtl));
+    }
+
+    #[test]
+    fn until_a_ping_is_sent_progress_is_a_sign_of_life_and_then_no_more() {
+        let (mut liveness, _) = beating();
+        liveness.wrote(ms(900), true);
+        liveness.handle_timeout(ms(1000)).unwrap();
+        assert_eq!(liveness.deadline(), Some(ms(1400)));
+        liveness.wrote(ms(1300), false);
+        assert!(liveness.has_unsent());
+        assert_eq!(liveness.deadline(), Some(ms(1700)));
+        liveness.wrote(ms(1350), true);
+        assert!(!liveness.has_unsent());
+        liveness.wrote(ms(1600), true);
+        assert_eq!(liveness.deadline(), Some(ms(1750)), "from when it was sent");
+        // The next PING puts nothing off.
+        liveness.next_ping = Some(ms(1700));
+        liveness.handle_timeout(ms(1700)).unwrap();
+        liveness.wrote(ms(1720), true);
+        assert_eq!(liveness.handle_timeout(ms(1750)), Err(Timeout::Heartbeat));
     }
 
     #[test]

@@ -192,6 +192,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether [`handle_output`](Self::handle_output) would change anything.
+    #[inline]
+    pub fn wants_output_told(&self) -> bool {
+        self.liveness.has_unsent()
+    }
+
+    /// Takes note that the transport has taken octets, of the [output](Self::output), which has been
+    /// shortened by them, or of frames that were encoded elsewhere. While a PING waits behind them, that
+    /// is a sign of life.
+    pub fn handle_output(&mut self, now: Duration) {
+        self.liveness.wrote(now, self.output.is_empty());
+    }
+
     /// The caller stops reading, as when its queue is full. Silence then proves nothing: until
     /// [`resume_reading`](Self::resume_reading) neither our heartbeat nor the peer's time to live
     /// ends the connection. PINGs go on, as our own signs of life.

@@ -87,7 +87,7 @@ impl<Role> Options<Role> {
     }
 
     /// How long to wait for the answer to a name's look-up, and for each of its addresses to take a
-    /// connection, before the next one is tried. Default: 10 s.
+    /// connection, before the next one is tried; over ipc too. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.link.tcp.connect_timeout = timeout;
         self

@@ -13,9 +13,11 @@ use crate::IpcAddress;
 
 /// A listening socket, and the file that goes with it.
 pub(crate) struct Listener {
+    /// Goes before the listener: once that is closed, another server may put its own file in place of
+    /// ours, and the file system may give it the number that ours had.
+    _file: Option<SocketFile>,
     listener: UnixListener,
     address: String,
-    _file: Option<SocketFile>,
 }
 
 impl Listener {

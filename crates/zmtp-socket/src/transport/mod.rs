@@ -140,11 +140,21 @@ pub(crate) async fn dial(
 ) -> io::Result<Connected> {
     match endpoint {
         Endpoint::Tcp { host, port } => tcp::dial(host, *port, options).await,
-        Endpoint::Ipc(address) => ipc::dial(address).await,
+        Endpoint::Ipc(address) => in_time(options, ipc::dial(address)).await,
+        // Who waits for a name to be bound asks nobody.
         Endpoint::Inproc(name) => networks.inproc.dial(name).await,
         #[cfg(feature = "simulation")]
-        Endpoint::Mem(name) => networks.simulation()?.dial(name).await,
+        Endpoint::Mem(name) => in_time(options, networks.simulation()?.dial(name)).await,
     }
+}
+
+/// Gives whoever is asked no longer than the options say.
+async fn in_time<T>(
+    options: &TcpOptions,
+    asking: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let answer = tokio::time::timeout(options.connect_timeout, asking).await;
+    answer.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl AsyncRead for Stream {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use super::Pipe;
 use super::hub::{Hub, Listener};
@@ -16,6 +17,12 @@ pub trait Network: Send + Sync + 'static {
     /// Looks `name` up, anew for every attempt to connect: under which name it is bound now.
     fn resolve(&self, name: &str) -> io::Result<String> {
         Ok(name.to_owned())
+    }
+
+    /// How long it takes until there is an answer from `address`; [`Duration::MAX`] is for ever.
+    fn latency(&self, address: &str) -> Duration {
+        let _ = address;
+        Duration::ZERO
     }
 
     /// Makes the two ends of a connection to `address`, or refuses it. Whatever befalls the octets
@@ -56,6 +63,10 @@ impl Simulation {
 
     pub(crate) async fn dial(&self, name: &str) -> io::Result<Connected> {
         let address = self.network.resolve(name)?;
+        let latency = self.network.latency(&address);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         let (near, far) = self.network.connect(&address)?;
         self.hub.hand_over(&address, far)?;
         Ok((Stream::Pipe(near), address))

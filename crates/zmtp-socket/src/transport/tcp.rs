@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::time::timeout;
 
-use super::Connected;
+use super::{Connected, in_time};
 use crate::options::TcpOptions;
 use crate::{Endpoint, Host, Keepalive};
 
@@ -51,20 +50,15 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<Connected> {
 
 pub(super) async fn dial(host: &Host, port: u16, options: &TcpOptions) -> io::Result<Connected> {
     let mut last = no_address();
-    let limit = options.connect_timeout;
-    for address in timeout(limit, addresses(host, port)).await.unwrap_or_else(|_| late())? {
+    for address in in_time(options, addresses(host, port)).await? {
         // One that does not answer must not keep us from the others.
-        match timeout(limit, connect(address, options)).await.unwrap_or_else(|_| late()) {
+        match in_time(options, connect(address, options)).await {
             Ok(stream) if is_own_echo(&stream) => last = io::ErrorKind::ConnectionRefused.into(),
             Ok(stream) => return Ok((stream.into(), address.to_string())),
             Err(error) => last = error,
         }
     }
     Err(last)
-}
-
-fn late<T>() -> io::Result<T> {
-    Err(io::ErrorKind::TimedOut.into())
 }
 
 async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {

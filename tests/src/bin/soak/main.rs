@@ -1,0 +1,184 @@
+//! The soak: publishers and subscribers, ours and libzmq's, come and go at random, kill −9 included,
+//! for as long as is asked, and every message is accounted for.
+//!
+//! ```text
+//! main ── a conductor ── world.rs    nodes, processes, connections
+//!              │         churn.rs    what happens to them, from a seed
+//!              │         audit.rs    what must hold when they stand still
+//!              │         memory.rs   and that they do not grow
+//!           process.rs
+//!              │ lines over pipes
+//!           child.rs ── publisher.rs, subscriber.rs ── sockets.rs   ours or libzmq's
+//!                          letter.rs    numbered messages
+//!                          checker.rs   order, gaps, and what was asked for
+//! ```
+
+mod audit;
+mod checker;
+mod child;
+mod churn;
+mod counts;
+mod letter;
+mod memory;
+mod process;
+mod publisher;
+mod sockets;
+mod subscriber;
+mod world;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+
+use crate::child::Spec;
+use crate::memory::Memory;
+use crate::process::News;
+use crate::world::World;
+
+/// How long anything may take: far more than it does, so that only a hang reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a line says how it goes.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Time between two reckonings.
+const BETWEEN: Duration = Duration::from_secs(15);
+
+/// Publishers and subscribers, ours and libzmq's, that come and go at random; every message is
+/// accounted for.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Soaks for so many minutes.
+    Run {
+        /// How long; a part of a minute is possible.
+        minutes: f64,
+        /// What happens follows from it, though not when; drawn if it is not given.
+        seed: Option<u64>,
+    },
+    /// Some nodes, told by lines what to do: what the soak starts itself as.
+    #[command(hide = true)]
+    Child {
+        /// The nodes.
+        nodes: Vec<Spec>,
+    },
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    match Cli::parse().what {
+        What::Child { nodes } => {
+            child::run(&nodes).await;
+            ExitCode::SUCCESS
+        }
+        What::Run { minutes, seed } => {
+            let time = Duration::from_secs_f64(minutes * 60.0);
+            soak(time, seed.unwrap_or_else(|| fastrand::u64(..))).await
+        }
+    }
+}
+
+async fn soak(time: Duration, seed: u64) -> ExitCode {
+    println!("soak for {time:?}, seed {seed}");
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let begun = Instant::now();
+    let mut world = World::new(seed, directory.path(), News::default());
+    let lasting = world.homes.iter().filter(|home| home.lasting);
+    let lasting = lasting.map(|home| format!("process of {:?}", home.nodes));
+    let mut memory = Memory::new(lasting);
+    let result = go_on(&mut world, &mut memory, begun, time).await;
+    let mut broken: Vec<String> = result.err().into_iter().collect();
+    let well = broken.is_empty();
+    for home in 0..world.homes.len() {
+        match well {
+            true => broken.extend(world.quit(home, Duration::ZERO).await.err()),
+            false => world.kill(home, Duration::ZERO).await,
+        }
+    }
+    // What the children saw comes before what followed from it.
+    broken.splice(0..0, world.news.said().broken);
+    let (lines, grown) = memory.verdict();
+    broken.extend(grown);
+    report(&world, &lines, begun.elapsed());
+    for line in &broken {
+        println!("BROKEN: {line}");
+    }
+    if !broken.is_empty() {
+        println!("broken, seed {seed}");
+        return ExitCode::FAILURE;
+    }
+    println!("held, seed {seed}");
+    ExitCode::SUCCESS
+}
+
+/// Lets them come and go until the time is over or something breaks, here or as a child saw it.
+async fn go_on(
+    world: &mut World,
+    memory: &mut Memory,
+    begun: Instant,
+    time: Duration,
+) -> Result<(), String> {
+    world.begin().await?;
+    let between = BETWEEN.min(time / 4);
+    let (mut next, mut progress) = (begun + between, begun + PROGRESS);
+    while world.news.said().broken.is_empty() {
+        let over = begun.elapsed() >= time;
+        if over || next <= Instant::now() {
+            world.reckon().await?;
+            next = Instant::now() + between;
+        }
+        if over {
+            return Ok(());
+        }
+        world.churn().await?;
+        if memory.is_due() {
+            let lasting = world.homes.iter().filter(|home| home.lasting);
+            memory.sample(
+                lasting.filter_map(|home| home.process.as_ref()).map(|process| process.memory()),
+            );
+        }
+        if progress <= Instant::now() {
+            let said = world.news.said();
+            println!(
+                "{:4} s: {} messages, {} dropped, {} reckonings; memory {} MiB",
+                begun.elapsed().as_secs(),
+                said.received,
+                said.dropped,
+                world.ledger.reckonings,
+                memory.now()
+            );
+            progress = Instant::now() + PROGRESS;
+        }
+    }
+    Ok(())
+}
+
+fn report(world: &World, memory: &[String], time: Duration) {
+    let (said, done, ledger) = (world.news.said(), &world.done, &world.ledger);
+    let row = |name: &str, value: u64| println!("{name:<44} {value:>12}");
+    println!("\nafter {} s", time.as_secs());
+    row("handshakes done, as our sockets count them", said.links);
+    row("messages received and checked", said.received);
+    row("octets of these", said.octets);
+    row("messages dropped and counted", said.dropped);
+    row("processes killed", done.kills);
+    row("processes that ended by themselves", done.quits);
+    row("sockets closed or dropped for another", done.reopened);
+    row("connections asked for", done.dials);
+    row("connections given up", done.hangups);
+    row("changes of subscriptions", done.wishes);
+    row("rests of subscribers", done.rests);
+    row("reckonings", ledger.reckonings);
+    for (pairing, count) in &ledger.links {
+        row(&format!("connections reckoned up, {pairing}"), *count);
+    }
+    row("messages wanted in these", ledger.wanted);
+    row("messages dropped in these", ledger.dropped);
+    memory.iter().for_each(|line| println!("memory, {line}"));
+}

@@ -1,0 +1,82 @@
+//! What was sent and what came: whole, in order, once, and only what was asked for.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
+use zmtp_socket::Message;
+
+/// The books of one subscriber and its publishers.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    sent: u64,
+    /// The last message that came of each era.
+    last: HashMap<u64, u64>,
+    seen: BTreeSet<u64>,
+    /// Messages that must come as long as their topic is wanted.
+    due: Vec<(u64, Bytes)>,
+}
+
+impl Ledger {
+    /// A new message, which shows if anything of it is missing, changed or repeated. Within an era,
+    /// order is kept.
+    pub(crate) fn seal(&mut self, topic: &[u8], era: u64, fill: usize) -> Vec<u8> {
+        let mut body = [topic, b"|"].concat();
+        body.extend_from_slice(&era.to_be_bytes());
+        body.extend_from_slice(&self.sent.to_be_bytes());
+        body.extend((0..fill).map(|place| (place as u64 * 31 + self.sent) as u8));
+        body.extend_from_slice(&checksum(&body).to_be_bytes());
+        self.sent += 1;
+        body
+    }
+
+    /// The newest message must come.
+    pub(crate) fn expect(&mut self, topic: &Bytes) {
+        self.due.push((self.sent - 1, topic.clone()));
+    }
+
+    /// A message has come to a subscriber that is subscribed to `wanted`.
+    pub(crate) fn receive<T: AsRef<[u8]>>(
+        &mut self,
+        message: &Message,
+        wanted: impl IntoIterator<Item = T>,
+    ) {
+        let (era, number) = opened(message.first());
+        let last = self.last.insert(era, number);
+        assert!(Some(number) > last, "{number} after {last:?}, in era {era}");
+        assert!(self.seen.insert(number), "{number} has come before");
+        let asked_for = wanted.into_iter().any(|topic| message.first().starts_with(topic.as_ref()));
+        assert!(asked_for, "nobody has asked for {message:?}");
+    }
+
+    /// How many messages have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.seen.len() as u64
+    }
+
+    /// Whether everything has come that must, of what is wanted.
+    pub(crate) fn is_settled(&self, wanted: &BTreeSet<Bytes>) -> bool {
+        let is_wanted = |topic: &Bytes| wanted.iter().any(|prefix| topic.starts_with(prefix));
+        self.due.iter().all(|(number, topic)| self.seen.contains(number) || !is_wanted(topic))
+    }
+
+    /// What was under way may be lost.
+    pub(crate) fn write_off(&mut self) {
+        self.due.clear();
+    }
+}
+
+/// The era and the number of a message, which must be whole.
+fn opened(body: &[u8]) -> (u64, u64) {
+    let (body, sum) = body.split_at(body.len() - 8);
+    assert_eq!(sum, checksum(body).to_be_bytes(), "the message is torn");
+    let bar = body.iter().position(|octet| *octet == b'|').expect("a topic");
+    let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
+    (number(bar + 1), number(bar + 9))
+}
+
+/// FNV-1a.
+fn checksum(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xCBF2_9CE4_8422_2325, |sum, octet| {
+        (sum ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}

@@ -1,0 +1,196 @@
+//! One publisher and one subscriber, for one scenario.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{sleep, timeout};
+use zmtp_socket::{Context, PubSocket, SubSocket};
+use zmtp_tests::network::{FaultyNetwork, Manner};
+
+use super::plan::Plan;
+use crate::ledger::Ledger;
+use crate::view::View;
+
+/// Longer than anything takes to be found and mended.
+const MENDING: Duration = Duration::from_secs(90);
+
+pub(super) struct World {
+    pub(super) network: FaultyNetwork,
+    context: Context,
+    pub(super) server: PubSocket,
+    pub(super) inbound: Inbound,
+    pub(super) view: View,
+}
+
+/// The subscriber, and what it has come by.
+pub(super) struct Inbound {
+    pub(super) client: SubSocket,
+    pub(super) wanted: BTreeSet<Bytes>,
+    pub(super) ledger: Ledger,
+}
+
+impl World {
+    /// Both sockets, bound and subscribed; nobody has dialled yet.
+    pub(super) async fn new(plan: &Plan, seed: u64) -> Self {
+        let network = FaultyNetwork::healthy(seed);
+        network.shape(plan.room, Manner { fragment: plan.fragment, ..Manner::SMOOTH });
+        let context = Context::simulated(network.clone(), seed);
+        let server = context.pub_socket(plan.pub_options());
+        let client = context.sub_socket(plan.sub_options());
+        for topic in &plan.topics {
+            client.subscribe(topic);
+        }
+        if plan.subscriber_dials {
+            server.bind("mem://place").await.unwrap();
+        } else {
+            client.bind("mem://place").await.unwrap();
+        }
+        let view = View::of(&server);
+        let inbound = Inbound { client, wanted: plan.topics.clone(), ledger: Ledger::default() };
+        Self { network, context, server, inbound, view }
+    }
+
+    pub(super) fn dial(&self, plan: &Plan) {
+        if plan.subscriber_dials {
+            self.inbound.client.connect("mem://place").unwrap();
+        } else {
+            self.server.connect("mem://place").unwrap();
+        }
+    }
+
+    /// A new publisher takes the place of the closed one.
+    pub(super) async fn replace_server(&mut self, plan: &Plan) {
+        self.server = self.context.pub_socket(plan.pub_options());
+        self.view.succeeded_by(&self.server);
+        if plan.subscriber_dials {
+            self.server.bind("mem://place").await.unwrap();
+        } else {
+            self.server.connect("mem://place").unwrap();
+        }
+    }
+
+    /// Sends a message of this topic.
+    pub(super) async fn send(&mut self, plan: &mut Plan, topic: &Bytes, is_due: bool) {
+        // A subscriber that dials does so when the connection before has given all it had.
+        let era = if plan.subscriber_dials { 0 } else { self.view.era() };
+        let fill = plan.chance.usize(..plan.longest);
+        let ledger = &mut self.inbound.ledger;
+        let message = ledger.seal(topic, era, fill);
+        if is_due {
+            ledger.expect(topic);
+        }
+        self.server.send(message).await.unwrap();
+    }
+
+    /// Sends messages that are wanted.
+    pub(super) async fn send_some(&mut self, plan: &mut Plan, messages: usize) {
+        let topics: Vec<_> = self.inbound.wanted.iter().cloned().collect();
+        for _ in 0..messages {
+            let topic = &topics[plan.chance.usize(..topics.len())];
+            self.send(plan, topic, true).await;
+        }
+    }
+
+    /// Sends a few messages, come of them what may.
+    pub(super) async fn send_any(&mut self, plan: &mut Plan) {
+        let topics: Vec<_> = plan.topics.iter().cloned().collect();
+        for _ in 0..plan.chance.usize(0..5) {
+            let topic = &topics[plan.chance.usize(..topics.len())];
+            self.send(plan, topic, false).await;
+        }
+    }
+
+    /// Receives until the publisher knows its subscriber and what it wants, and nothing is under way
+    /// that could change it.
+    pub(super) async fn agree(&mut self) {
+        let Self { network, server, view, inbound, .. } = self;
+        let wanted = inbound.wanted.clone();
+        let agreed = async {
+            loop {
+                view.until_agreed(&wanted).await;
+                sleep(Duration::from_secs(1)).await;
+                view.look();
+                let is_quiet = network.is_quiet() && server.stats().queued == 0;
+                if is_quiet && view.agrees(&wanted) {
+                    break;
+                }
+            }
+        };
+        if inbound.receive_until(agreed).await.is_none() {
+            panic!("no agreement on {wanted:?}: {view:?}");
+        }
+        view.expect_agreement(&wanted);
+    }
+
+    /// What is sent now arrives if it is wanted, and only then.
+    pub(super) async fn expect_delivery(&mut self, plan: &mut Plan) {
+        let wanted: Vec<_> = self.inbound.wanted.iter().take(4).cloned().collect();
+        let filtered = self.inbound.client.stats().filtered;
+        for topic in wanted.iter().chain(&plan.dropped.clone()) {
+            self.send(plan, topic, true).await;
+        }
+        self.inbound.receive_due().await;
+        assert_eq!(self.inbound.client.stats().filtered, filtered, "more came than was asked for");
+    }
+
+    /// Both close, and no message is left.
+    pub(super) async fn end(self) {
+        assert_eq!(self.server.close().await, 0);
+        assert_eq!(self.inbound.client.close().await, 0);
+    }
+}
+
+impl Inbound {
+    /// Receives until `done`, or, if that takes too long, in vain.
+    pub(super) async fn receive_until<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
+        let receiving = async {
+            loop {
+                let message = self.client.recv().await.expect("the socket is open");
+                self.ledger.receive(&message, &self.wanted);
+            }
+        };
+        let done = async {
+            tokio::select! {
+                biased;
+                never = receiving => never,
+                done = done => done,
+            }
+        };
+        timeout(MENDING, done).await.ok()
+    }
+
+    /// Receives for so long.
+    pub(super) async fn receive_for(&mut self, time: Duration) {
+        let elapsed = self.receive_until(sleep(time)).await;
+        assert!(elapsed.is_some());
+    }
+
+    /// Receives what must come.
+    pub(super) async fn receive_due(&mut self) {
+        let due = async {
+            while !self.ledger.is_settled(&self.wanted) {
+                let message = self.client.recv().await.expect("the socket is open");
+                self.ledger.receive(&message, &self.wanted);
+            }
+        };
+        let all = timeout(MENDING, due).await;
+        all.unwrap_or_else(|_| panic!("{:?} is not complete", self.ledger));
+    }
+
+    /// Changes its mind as planned.
+    pub(super) fn change(&mut self, plan: &Plan) {
+        for topic in &plan.dropped {
+            assert!(self.client.unsubscribe(topic) && self.wanted.remove(topic));
+        }
+        for topic in &plan.added {
+            self.client.subscribe(topic);
+            assert!(self.wanted.insert(topic.clone()));
+        }
+    }
+}
+
+/// On virtual time: until all that can happen has happened.
+pub(super) async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
