@@ -176,7 +176,7 @@ over_each_transport! {
         let mut monitor = server.monitor();
         let mut good = place.subscriber("good");
         good.connect(&*place.endpoint).unwrap();
-        wanted(&*server, "good").await;
+        wanted(&server, "good").await;
         let flood = place.context.xsub_socket(XSubOptions::new());
         flood.connect(&*place.endpoint).unwrap();
         within("a publisher", flood.wait_for_publisher()).await.unwrap();
