@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 pub(crate) const PUBLISHER: &str = env!("CARGO_BIN_EXE_weather-publisher");
 pub(crate) const SUBSCRIBER: &str = env!("CARGO_BIN_EXE_weather-subscriber");
+pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_weather-proxy");
 pub(crate) const DEMO: &str = env!("CARGO_BIN_EXE_weather-demo");
 
 /// What has not happened after so long will not: far longer than anything here takes.

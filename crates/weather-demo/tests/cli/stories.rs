@@ -3,7 +3,7 @@
 use weather_demo::Update;
 use zmtp_socket::{Context, Message, PubOptions};
 
-use crate::process::{PUBLISHER, Place, Process, SUBSCRIBER};
+use crate::process::{PROXY, PUBLISHER, Place, Process, SUBSCRIBER};
 
 /// So many updates of a seed are searched for those that a client got; at the rates used here, more
 /// than are sent before a deadline.
@@ -32,6 +32,7 @@ over_tcp_and_ipc! {
     a_server_connects_to_a_client_that_listens
     a_client_has_two_servers
     a_client_passes_over_what_is_no_update
+    a_proxy_stands_between_two_servers_and_a_client
 }
 
 fn a_client_collects_what_the_server_sends(endpoint: &str) {
@@ -59,6 +60,29 @@ fn a_client_gets_what_begins_with_its_topic(endpoint: &str) {
         "all zipcodes",
         Seed { seed: 8, zipcode: None, topic: "" },
     );
+}
+
+fn a_proxy_stands_between_two_servers_and_a_client(endpoint: &str) {
+    let place = Place::tcp();
+    let upstream = ["--listen", &place.endpoint, "--bind", endpoint];
+    let mut proxy = Process::start(PROXY, &upstream);
+    proxy.stderr.wait_for("serving subscribers");
+    let server = |seed| {
+        let zipcode = ["--zipcode", "10002", "--rate", "1000", "--seed", seed];
+        Process::start(PUBLISHER, &[&["--connect", &place.endpoint], &zipcode[..]].concat())
+    };
+    let _first = server("7");
+    let ended = Process::subscriber(endpoint, &[]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    let seed = Seed { seed: 7, zipcode: Some(10002), topic: "" };
+    assert_collected(&ended.stdout, 5, "zipcode '10002'", seed);
+    let _second = server("8");
+    let ended = Process::subscriber(endpoint, &["--updates", "50"]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    proxy.interrupt();
+    let ended = proxy.end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    assert!(ended.stderr.iter().any(|line| line.contains("handed on")), "{ended:#?}");
 }
 
 fn a_client_is_there_first(endpoint: &str) {
