@@ -53,6 +53,7 @@
 //! library's own lines out: some are written while the socket is locked.
 
 mod admission;
+pub mod blocking;
 mod burst;
 mod connector;
 mod context;

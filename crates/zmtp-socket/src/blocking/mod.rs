@@ -1,0 +1,166 @@
+//! The sockets for programs without async: each call blocks its thread until it is done.
+//!
+//! A [`Context`] has one thread of its own, which does the network's work for all of its sockets, as
+//! libzmq's I/O thread does. To send or receive costs no hop to it: the caller's thread puts messages into
+//! the queues and takes them out by itself.
+//!
+//! ```
+//! use zmtp_socket::blocking::{PubSocket, SubSocket};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let publisher = PubSocket::new();
+//! let endpoint = publisher.bind("tcp://127.0.0.1:*")?;
+//!
+//! let mut subscriber = SubSocket::new();
+//! subscriber.connect(&endpoint)?;
+//! subscriber.subscribe("10002");
+//!
+//! publisher.wait_for_subscriber("10002")?;
+//! publisher.send("10002 27 33")?;
+//! assert_eq!(subscriber.recv()?.first(), "10002 27 33");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! These calls must not be made from within an async task: they would block it, and panic where they have
+//! to wait.
+
+mod pub_socket;
+mod sub_socket;
+mod thread;
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use crate::{PubOptions, SubOptions};
+
+pub use pub_socket::PubSocket;
+pub use sub_socket::SubSocket;
+use thread::IoThread;
+
+/// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
+///
+/// The thread ends when the context and all its sockets have been dropped, and the sockets have delivered
+/// what they still may.
+#[derive(Clone)]
+pub struct Context {
+    context: crate::Context,
+    thread: Arc<IoThread>,
+}
+
+impl Context {
+    /// A context of its own: its `inproc` names are seen by no other.
+    ///
+    /// # Panics
+    /// If the system has no thread, or no descriptors, for it.
+    pub fn new() -> Self {
+        Self::of(crate::Context::new())
+    }
+
+    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. It shares its
+    /// `inproc` names with [that of async sockets](crate::Context::global).
+    pub fn global() -> Self {
+        static GLOBAL: LazyLock<Context> = LazyLock::new(|| Context::of(crate::Context::global()));
+        GLOBAL.clone()
+    }
+
+    fn of(context: crate::Context) -> Self {
+        Self { context, thread: IoThread::start() }
+    }
+
+    /// A new PUB socket.
+    pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
+        PubSocket::of(self.context.pub_socket(options), self.thread.clone())
+    }
+
+    /// A new SUB socket.
+    pub fn sub_socket(&self, options: SubOptions) -> SubSocket {
+        SubSocket::of(self.context.sub_socket(options), self.thread.clone())
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// The methods that every blocking face of a socket has, for a type `$face` whose async socket is
+/// `$socket` and whose thread is `$thread`.
+macro_rules! endpoint_methods {
+    ($face:ty, $this:ident => $socket:expr, $thread:expr) => {
+        impl $face {
+            /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and
+            /// connect to many endpoints at once.
+            ///
+            /// # Errors
+            /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, or the socket is
+            /// closed.
+            pub fn bind(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+            ) -> Result<crate::Endpoint, crate::BindError> {
+                let $this = self;
+                $thread.block_on($socket.bind(endpoint))
+            }
+
+            /// Connects to a peer's endpoint in the background, again after every cut. Returns at once;
+            /// that nobody is there yet is no error.
+            ///
+            /// # Errors
+            /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, or the socket is
+            /// closed.
+            pub fn connect(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+            ) -> Result<crate::Endpoint, crate::ConnectError> {
+                let $this = self;
+                let _within = $thread.enter();
+                $socket.connect(endpoint)
+            }
+
+            /// Ends an endpoint that was bound, with all its connections; its address is free again when
+            /// this returns.
+            ///
+            /// # Errors
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not bound.
+            pub fn unbind(&self, endpoint: &crate::Endpoint) -> Result<(), crate::UnknownEndpoint> {
+                let $this = self;
+                $thread.block_on($socket.unbind(endpoint))
+            }
+
+            /// Ends an endpoint that was connected, with its connection.
+            ///
+            /// # Errors
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not connected.
+            pub fn disconnect(
+                &self,
+                endpoint: &crate::Endpoint,
+            ) -> Result<(), crate::UnknownEndpoint> {
+                let $this = self;
+                $thread.block_on($socket.disconnect(endpoint))
+            }
+
+            /// What was sent, received, lost and is queued, in all and for each peer.
+            pub fn stats(&self) -> crate::Stats {
+                let $this = self;
+                $socket.stats()
+            }
+
+            /// What happens to this socket's endpoints and peers from now on: to be read with
+            /// [`try_next`](crate::Monitor::try_next).
+            pub fn monitor(&self) -> crate::Monitor {
+                let $this = self;
+                $socket.monitor()
+            }
+        }
+    };
+}
+
+use endpoint_methods;

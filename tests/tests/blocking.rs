@@ -1,0 +1,151 @@
+//! The sockets without async: each call blocks, for no longer than it is told to.
+
+use std::sync::RwLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zmtp_socket::blocking::{Context, PubSocket, SubSocket};
+use zmtp_socket::{
+    HighWaterMark, Linger, PubOptions, RecvError, SendError, SubOptions, TryRecvError, WhenFull,
+};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Longer than anything takes that does not hang.
+const LONG: Duration = Duration::from_secs(20);
+
+const ANY_PORT: &str = "tcp://127.0.0.1:*";
+
+/// A publisher and a subscriber of everything.
+fn pair(options: PubOptions, subscribing: SubOptions) -> (PubSocket, SubSocket) {
+    let context = Context::new();
+    let publisher = context.pub_socket(options);
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    let subscriber = context.sub_socket(subscribing);
+    subscriber.subscribe("");
+    subscriber.connect(&endpoint).unwrap();
+    assert!(publisher.wait_for_subscriber_timeout("", LONG).unwrap());
+    (publisher, subscriber)
+}
+
+#[test]
+fn messages_flow_between_threads_in_order() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    const COUNT: u64 = 100_000;
+    let options = PubOptions::new().when_full(WhenFull::Wait);
+    let (publisher, mut subscriber) = pair(options, SubOptions::new());
+    let publishing = thread::spawn(move || {
+        for number in 0..COUNT {
+            publisher.send(&number.to_be_bytes()).unwrap();
+        }
+        publisher.close()
+    });
+    for number in 0..COUNT {
+        assert_eq!(subscriber.recv().unwrap().first(), &number.to_be_bytes()[..]);
+    }
+    assert_eq!(publishing.join().unwrap(), 0);
+}
+
+#[test]
+fn waiting_for_a_message_ends_in_time_and_with_the_message() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let (publisher, mut subscriber) = pair(PubOptions::new(), SubOptions::new());
+    let begun = Instant::now();
+    assert_eq!(subscriber.recv_timeout(SHORT), Err(TryRecvError::Empty));
+    assert!(begun.elapsed() >= SHORT);
+    assert_eq!(subscriber.try_recv(), Err(TryRecvError::Empty));
+    let sending = thread::spawn(move || {
+        thread::sleep(SHORT);
+        publisher.send("late").unwrap();
+        publisher
+    });
+    assert_eq!(subscriber.recv_timeout(LONG).unwrap().first(), "late");
+    let publisher = sending.join().unwrap();
+    publisher.send("at once").unwrap();
+    assert_eq!(subscriber.recv().unwrap().first(), "at once");
+}
+
+#[test]
+fn waiting_for_room_ends_in_time_and_the_message_has_reached_nobody() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let mark = HighWaterMark::messages(1);
+    let options = PubOptions::new().when_full(WhenFull::Wait).linger(Linger::NONE);
+    let (publisher, mut subscriber) =
+        pair(options.send_hwm(mark), SubOptions::new().receive_hwm(mark));
+    let large = vec![7; 1 << 20];
+    let mut sent = 0;
+    let begun = loop {
+        assert!(sent < 1000, "a gigabyte fits between us");
+        let begun = Instant::now();
+        match publisher.send_timeout(&large, SHORT) {
+            Ok(()) => sent += 1,
+            Err(error) => {
+                assert_eq!(error, SendError::Full);
+                break begun;
+            }
+        }
+    };
+    assert!(begun.elapsed() >= SHORT);
+    for _ in 0..sent {
+        assert_eq!(subscriber.recv_timeout(LONG).unwrap().size(), large.len());
+    }
+    assert_eq!(subscriber.recv_timeout(SHORT), Err(TryRecvError::Empty));
+}
+
+#[test]
+fn nobody_is_waited_for_longer_than_told() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let publisher = Context::new().pub_socket(PubOptions::new());
+    publisher.bind(ANY_PORT).unwrap();
+    assert!(!publisher.wait_for_subscriber_timeout("", SHORT).unwrap());
+    assert_eq!(publisher.close(), 0);
+    assert!(publisher.wait_for_subscriber("").is_err());
+    assert!(matches!(publisher.send("too late"), Err(SendError::Closed(_))));
+}
+
+#[test]
+fn a_thread_that_waits_is_woken_by_the_end() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let (publisher, mut subscriber) = pair(PubOptions::new(), SubOptions::new());
+    let handle = subscriber.handle();
+    let receiving = thread::spawn(move || subscriber.recv());
+    let closing = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    closing.block_on(handle.close());
+    assert!(matches!(receiving.join().unwrap(), Err(RecvError::Closed(_))));
+    drop(publisher);
+}
+
+#[test]
+fn the_last_handle_delivers_what_is_queued_and_the_thread_then_ends() {
+    const COUNT: usize = 5000;
+    let _alone = ONE_AT_A_TIME.write().unwrap();
+    wait_for_no_io_threads();
+    let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED);
+    let receiving = SubOptions::new().receive_hwm(HighWaterMark::UNLIMITED);
+    let (publisher, subscriber) = pair(options, receiving);
+    for _ in 0..COUNT {
+        publisher.send("message").unwrap();
+    }
+    drop(publisher);
+    assert_eq!(subscriber.take(COUNT).count(), COUNT);
+    wait_for_no_io_threads();
+}
+
+/// Held by every test; that of the threads' end must be alone in the process.
+static ONE_AT_A_TIME: RwLock<()> = RwLock::new(());
+
+fn wait_for_no_io_threads() {
+    let begun = Instant::now();
+    while io_threads() > 0 {
+        assert!(begun.elapsed() < LONG, "a thread of the network does not end");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Threads of this process that do the network's work.
+fn io_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "zmtp-io").count()
+}
