@@ -3,10 +3,14 @@
 mod at_once;
 mod heartbeat;
 mod hostile_publisher;
+mod hostile_sizes;
 mod hostile_subscriber;
+mod hostile_topics;
 mod hwm;
+mod oddities;
 mod options;
 mod plain;
 mod publisher;
 mod silence;
 mod subscriber;
+mod unfinished;
