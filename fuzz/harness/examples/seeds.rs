@@ -212,6 +212,33 @@ const SENT: &[u8] = b"\x12a\x04";
 /// A subscriber to whom nothing comes through any more, and more messages than it has room for.
 const HELD: &[u8] = b"\x10a\x13\x04\x12a\x40\x12a\x40\x12a\x40";
 
+/// Options: where the sockets meet, then how many are set on each, and which to what; then how many on
+/// the endpoint that is bound, and on the one connected.
+const OPTIONS: &[Seed] = &[
+    ("none", &[&[0]]),
+    ("none-over-inproc", &[&[1]]),
+    ("subscriber-binds", &[&[2]]),
+    ("who-connects-comes-first", &[&[4]]),
+    ("plain", &[&[8]]),
+    ("marks-of-zero", &[&[0, 2, 0, 4, 1, 4, 1, 0, 4]]),
+    ("no-room-for-an-octet", &[&[0, 1, 1, 4, 1, 1, 4]]),
+    ("waits", &[&[0, 3, 0, 5, 2, 3, 1, 5, 1, 0, 5]]),
+    ("waits-for-no-time", &[&[0, 2, 2, 4, 4, 0, 5, 1, 2]]),
+    ("conflate", &[&[0, 1, 3, 1, 2]]),
+    ("limits-of-zero", &[&[0, 1, 17, 4, 4, 4, 4, 0]]),
+    ("limits-without-limit", &[&[0, 1, 17, 7, 7, 7, 7, 1, 17, 7, 7, 7, 7]]),
+    ("no-topics", &[&[0, 1, 6, 4, 4]]),
+    ("times-without-end", &[&[0, 4, 18, 7, 19, 7, 8, 7, 27, 7, 7, 7, 3, 18, 7, 20, 7, 7, 7, 8, 7]]),
+    ("times-of-zero", &[&[0, 3, 18, 4, 19, 4, 8, 4, 2, 20, 4, 4, 4, 8, 4]]),
+    ("beats-without-pause", &[&[0, 1, 20, 5, 0, 5, 1, 20, 5, 0, 5]]),
+    ("dials-without-pause", &[&[4, 0, 1, 21, 4, 4]]),
+    ("dials-never-again", &[&[4, 0, 1, 21, 7, 7]]),
+    ("credentials-too-long", &[&[0, 1, 13, 128, 0, 1, 14, 128, 0]]),
+    ("version-4", &[&[0, 1, 12, 4, 0]]),
+    ("endpoints-differ", &[&[0, 0, 0, 2, 2, 11, 15, 22, 13, 2, 2]]),
+    ("for-ever", &[&[1, 2, 7, 9, 4, 2, 7, 10, 4]]),
+];
+
 /// What is done with a key, how many octets are new in it, and how many are the last key's.
 const TOPICS: &[Seed] = &[
     (
@@ -247,13 +274,14 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 8] = [
+const ALL: [(&str, &[Seed]); 9] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("command", COMMAND),
     ("connection", CONNECTION),
     ("link", LINK),
     ("sockets", SOCKETS),
+    ("options", OPTIONS),
     ("topics", TOPICS),
     ("endpoint", ENDPOINT),
 ];

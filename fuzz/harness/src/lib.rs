@@ -10,6 +10,7 @@ mod endpoint;
 mod frame;
 mod greeting;
 mod link;
+mod options;
 mod script;
 mod sockets;
 mod stage;
@@ -22,6 +23,7 @@ pub use endpoint::endpoint;
 pub use frame::frame;
 pub use greeting::greeting;
 pub use link::link;
+pub use options::options;
 pub use sockets::sockets;
 pub use topics::topics;
 
@@ -29,13 +31,14 @@ pub use topics::topics;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
     ("connection", connection),
     ("link", link),
     ("sockets", sockets),
+    ("options", options),
     ("topics", topics),
     ("endpoint", endpoint),
 ];

@@ -160,7 +160,7 @@ impl AsyncRead for End {
                 this.ready.drain(..count);
                 return Poll::Ready(Ok(()));
             }
-            let mut octets = [0; 4096];
+            let mut octets = [0; 1024];
             let mut read = ReadBuf::new(&mut octets);
             match Pin::new(&mut this.pipe).poll_read(cx, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
