@@ -271,6 +271,14 @@ const ENDPOINT: &[Seed] = &[
     ("wildcard", &[b"ipc://*"]),
     ("inproc", &[b"inproc://feed"]),
     ("unknown", &[b"tpc://x"]),
+    ("spelt-otherwise", &[b"tcp://[0:0::0001]:0080"]),
+    ("mem", &[b"mem://feed"]),
+    ("address-4", &[&[127, 0, 0, 1]]),
+    ("address-6", &[&[0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]),
+    ("address-6-of-4", &[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1]]),
+    ("host-alone", &[b"feed-1.example.net."]),
+    ("path-like-a-name", &[b"@feed"]),
+    ("longest-name", &[b"inproc://", &[b'x'; 256]]),
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
