@@ -163,7 +163,7 @@ const LINK: &[Seed] = &[
     ("flipped-size", &[&[0], HANDS, b"\x02\x04\x89\x01\x10\x87\x02\x04\x87"]),
     ("forged-error", &[&[0], HANDS, b"\x8F\0\x0A\x87"]),
     ("forged-ready", &[&[0], HANDS, b"\x0F\0\x03\x07"]),
-    ("forged-giant", &[&[128], HANDS, b"\x02\x04\x8F\x06\x17\x87"]),
+    ("forged-giant", &[&[128], HANDS, b"\x02\x04\x8F\x06\x17\x87\x42\x63\x42\x63\x87"]),
     (
         "flood-of-pings",
         &[&[0], HANDS, b"\x0F\0\x13", TWICE, TWICE, TWICE, TWICE, TWICE, b"\x07\x87"],
