@@ -163,6 +163,8 @@ const LINK: &[Seed] = &[
     ("flipped-size", &[&[0], HANDS, b"\x02\x04\x89\x01\x10\x87\x02\x04\x87"]),
     ("forged-error", &[&[0], HANDS, b"\x8F\0\x0A\x87"]),
     ("forged-ready", &[&[0], HANDS, b"\x0F\0\x03\x07"]),
+    ("forged-giant-command", &[&[0], HANDS, b"\x0F\0\x18\x07"]),
+    ("forged-giant-in-the-handshake", &[&[0], b"\x07\x0F\0\x18", TWICE, TWICE, TWICE, b"\x07"]),
     ("forged-giant", &[&[128], HANDS, b"\x02\x04\x8F\x06\x17\x87\x42\x63\x42\x63\x87"]),
     (
         "flood-of-pings",
@@ -193,7 +195,7 @@ const SOCKETS: &[Seed] = &[
     ("held-and-waiting-in-vain", &[&[4, 12, 15], HELD]),
     ("conflated", &[&[0x85, 12, 15], HELD, b"\x14\x13\x16"]),
     ("too-many-topics", &[&[120, 0, 15], b"\x10a\x10b\x13\x43"]),
-    ("half-done-handshakes", &[ROOMY, b"\x08\x08\x08\x13\x10a\x13\x53"]),
+    ("half-done-handshakes", &[ROOMY, b"\x13\x08\x08\x08\x13\x05\x10a\x13"]),
     ("few-connections", &[&[120, 12, 143], b"\x08\x13\x84\x05\x10a\x13\x94\x23"]),
     ("falls-silent", &[&[120, 60, 15], b"\x10a\x13\x04\x53"]),
     ("forged-error", &[ROOMY, b"\x10a\x13\x0F\0\x0A", SENT, b"\x53"]),

@@ -42,9 +42,12 @@ pub fn sockets(data: &[u8]) {
 /// So much of a script is played: what takes longer to show is not worth the runs it costs.
 const STEPS: usize = 48;
 
-/// Longer than anything takes that is not stuck: a handshake that is given up, and the longest delay
-/// before the next attempt.
+/// Longer than anything takes that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long it takes at most until a subscriber is served again: the longest delay before the next
+/// attempt is 5 s.
+const HEALING: Duration = Duration::from_secs(8);
 
 /// How long a sender waits for room, where it waits.
 const ROOM: Duration = Duration::from_secs(2);
@@ -275,7 +278,7 @@ impl Scene {
                 }
             }
         };
-        within(PATIENCE, "all subscriptions to be back", healed).await;
+        within(HEALING, "all subscriptions to be back", healed).await;
     }
 
     /// Whether the publisher knows of all subscriptions, and nothing waits for anybody.
