@@ -35,7 +35,10 @@ for target; do
     corpus=("fuzz/corpus/$target")
     [ ! -d "$found/$target" ] || corpus+=("$found/$target")
     cargo +nightly fuzz coverage --sanitizer none --target-dir "$built" "$target" "${corpus[@]}" \
-        >"fuzz/coverage/log" 2>&1 || { cat fuzz/coverage/log && exit 1; }
+        >fuzz/coverage/log 2>&1 || {
+        tail -n 20 fuzz/coverage/log | cut -c 1-200
+        exit 1
+    }
     profiles+=("fuzz/coverage/$target/coverage.profdata")
     binaries+=("$built/$triple/release/$target")
     report "$target" "${profiles[-1]}" "${binaries[-1]}"
