@@ -202,6 +202,14 @@ const SOCKETS: &[Seed] = &[
     ("forged-giant", &[ROOMY, b"\x10a\x13\x0F\0\x17", SENT, b"\x23", SENT]),
     ("forged-subscription", &[ROOMY, b"\x13\x10a\x8F\0\x0B\x13", SENT, b"\x11a\x13"]),
     ("wrong-password", &[&[120, 76, 15], b"\x84\x13\x89\x4F\x01\x94\x53"]),
+    (
+        "large",
+        &[ROOMY, b"\x10a\x13\x12a\xFF\x22bc\xFF\x13\x04\x12a\xFF\x42a\xFF\x13\x05\x23", SENT],
+    ),
+    (
+        "large-and-dropping-old",
+        &[&[73, 12, 15], b"\x10a\x13\x04\x12a\xFF\x12a\xFF\x12a\xFF\x14\x13"],
+    ),
     ("octet-by-octet", &[&[0, 12, 0], b"\x10a\x13", SENT, b"\x06", SENT]),
     ("narrow-limits", &[&[24, 12, 95], b"\x10a\x13\x12a\xFF\x23\x12a\xFF"]),
     ("flipped-greeting", &[ROOMY, b"\x09\x0A\x01\x89\x0A\x04\x43"]),
