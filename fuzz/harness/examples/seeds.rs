@@ -244,6 +244,7 @@ const OPTIONS: &[Seed] = &[
     ("dials-without-pause", &[&[4, 0, 1, 21, 4, 4]]),
     ("dials-never-again", &[&[4, 0, 1, 21, 7, 7]]),
     ("credentials-too-long", &[&[0, 1, 13, 128, 0, 1, 14, 128, 0]]),
+    ("credentials-too-long-to-connect", &[&[0, 0, 1, 13, 128, 0]]),
     ("version-4", &[&[0, 1, 12, 4, 0]]),
     ("endpoints-differ", &[&[0, 0, 0, 2, 2, 11, 15, 22, 13, 2, 2]]),
     ("for-ever", &[&[1, 2, 7, 9, 4, 2, 7, 10, 4]]),

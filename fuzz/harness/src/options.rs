@@ -57,7 +57,7 @@ const NUMBERS: [usize; 8] = [1000, 4096, 1 << 20, 255, 0, 1, 2, usize::MAX];
 
 async fn meet(mut script: Script<'_>) {
     let choice = script.octet();
-    let mut draw = Draw { script, is_harmless: true };
+    let mut draw = Draw { script, is_harmless: true, flaws: Flaws::default() };
     let dials = Arc::new(AtomicU32::new(0));
     let context = Context::simulated(Counting(dials.clone()), 1);
     let (mut options, mut wishes) = (PubOptions::new(), SubOptions::new());
@@ -66,18 +66,26 @@ async fn meet(mut script: Script<'_>) {
         wishes = wishes.plain_client("user", "secret");
     }
     let publisher = context.pub_socket(draw.publishing(options));
+    let of_publisher = std::mem::take(&mut draw.flaws);
     let mut subscriber = context.sub_socket(draw.subscribing(wishes));
+    let of_subscriber = draw.flaws;
     subscriber.subscribe("topic");
 
     let place = if choice & 1 == 0 { "mem://place" } else { "inproc://place" };
-    let (of_bound, of_connected) = (draw.script.octet() % 4, draw.script.octet() % 4);
-    if choice & 4 == 0 {
-        bind(&mut draw, of_bound, choice, place, &publisher, &subscriber).await;
-        connect(&mut draw, of_connected, choice, place, &publisher, &subscriber);
-    } else {
-        connect(&mut draw, of_connected, choice, place, &publisher, &subscriber);
+    let changes = (draw.script.octet() % 4, draw.script.octet() % 4);
+    let flaws = match choice & 2 {
+        0 => (of_publisher, of_subscriber),
+        _ => (of_subscriber, of_publisher),
+    };
+    for step in if choice & 4 == 0 { [0, 1] } else { [1, 0] } {
+        if step == 0 {
+            draw.flaws = flaws.0;
+            bind(&mut draw, changes.0, choice, place, &publisher, &subscriber).await;
+        } else {
+            draw.flaws = flaws.1;
+            connect(&mut draw, changes.1, choice, place, &publisher, &subscriber);
+        }
         sleep(Duration::from_millis(1)).await;
-        bind(&mut draw, of_bound, choice, place, &publisher, &subscriber).await;
     }
     exchange(&draw, &publisher, &mut subscriber).await;
 
@@ -104,8 +112,8 @@ async fn bind(
         _ => subscriber.bind_with(place, |options| draw.changes(changes, options)).await,
     };
     match bound {
-        Ok(_) => {}
-        Err(BindError::Options(error)) => assert!(!draw.is_harmless, "{error}"),
+        Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
+        Err(BindError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
         Err(error) => panic!("the name is free, and yet: {error}"),
     }
 }
@@ -126,8 +134,8 @@ fn connect(
         _ => publisher.connect_with(place, |options| draw.changes(changes, options)),
     };
     match connected {
-        Ok(_) => {}
-        Err(ConnectError::Options(error)) => assert!(!draw.is_harmless, "{error}"),
+        Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
+        Err(ConnectError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
         Err(error) => panic!("the name is good, and yet: {error}"),
     }
 }
@@ -150,6 +158,21 @@ async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut SubSo
 struct Draw<'a> {
     script: Script<'a>,
     is_harmless: bool,
+    flaws: Flaws,
+}
+
+/// Why the options drawn last allow no connection at all, as bind and connect must say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flaws {
+    version: bool,
+    credentials: bool,
+    limits: bool,
+}
+
+impl Flaws {
+    fn any(self) -> bool {
+        self.version || self.credentials || self.limits
+    }
 }
 
 impl Draw<'_> {
@@ -208,30 +231,44 @@ impl Draw<'_> {
 
     fn link<Role>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
         match what % 32 {
-            11 => options.version(Version::V3_0),
+            11 => {
+                self.flaws.version = false;
+                options.version(Version::V3_0)
+            }
             12 => {
                 self.is_harmless = false;
-                options.version(Version { major: self.script.octet(), minor: self.script.octet() })
+                let version = Version { major: self.script.octet(), minor: self.script.octet() };
+                self.flaws.version = ![Version::V3_0, Version::V3_1].contains(&version);
+                options.version(version)
             }
             13 => {
                 self.is_harmless = false;
-                options.plain_client(self.text(), self.text())
+                let (username, password) = (self.text(), self.text());
+                self.flaws.credentials = username.len().max(password.len()) > 255;
+                options.plain_client(username, password)
             }
             14 => {
                 self.is_harmless = false;
+                self.flaws.credentials = false;
                 options.plain_server(PlainUsers::new().user(self.text(), self.text()))
             }
             15 => {
                 self.is_harmless = false;
+                self.flaws.credentials = false;
                 options.plain_server_with(|credentials| credentials.username == "user")
             }
             16 => options.max_message_size(self.number() as u64),
-            17 => options.limits(Limits {
-                message_size: self.number() as u64,
-                message_parts: self.number(),
-                command_size: self.number() as u64,
-                handshake_frame_size: self.number() as u64,
-            }),
+            17 => {
+                let limits = Limits {
+                    message_size: self.number() as u64,
+                    message_parts: self.number(),
+                    command_size: self.number() as u64,
+                    handshake_frame_size: self.number() as u64,
+                };
+                // Not even our own READY would fit.
+                self.flaws.limits = limits.handshake_frame_size <= 2;
+                options.limits(limits)
+            }
             18 => options.handshake_timeout(self.duration()),
             19 => options.heartbeat(Heartbeat::every(self.duration())),
             20 => {
