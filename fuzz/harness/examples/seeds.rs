@@ -187,6 +187,7 @@ const TWICE: &[u8] = b"\x0C\0\0\x0C\0\0\x0C\0\0";
 const SOCKETS: &[Seed] = &[
     ("traffic", &[ROOMY, b"\x10a\x13", SENT, b"\x22bc\x02\x06\x13\x11a", SENT]),
     ("cut", &[ROOMY, b"\x10a\x10b\x13\x05\x23", SENT, b"\x05\x23\x12b\x01"]),
+    ("taken-back-before-it-was-told", &[ROOMY, b"\x13\x10a\x11a\x10b\x13", SENT]),
     ("dialled-anew", &[ROOMY, b"\x10a\x13\x07\x10b\x13", SENT]),
     ("held-and-dropping-new", &[&[0, 12, 15], HELD, b"\x14\x13"]),
     ("held-and-dropping-old", &[&[1, 12, 15], HELD, b"\x14\x13"]),
