@@ -211,6 +211,7 @@ const SOCKETS: &[Seed] = &[
         "large-and-dropping-old",
         &[&[73, 12, 15], b"\x10a\x13\x04\x12a\xFF\x12a\xFF\x12a\xFF\x14\x13"],
     ),
+    ("too-large-and-not-read-yet", &[&[104, 4, 67], b"\0\x13\x02\x02\x02\xFF"]),
     ("octet-by-octet", &[&[0, 12, 0], b"\x10a\x13", SENT, b"\x06", SENT]),
     ("narrow-limits", &[&[24, 12, 95], b"\x10a\x13\x12a\xFF\x23\x12a\xFF"]),
     ("flipped-greeting", &[ROOMY, b"\x09\x0A\x01\x89\x0A\x04\x43"]),

@@ -49,6 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// attempt is 5 s.
 const HEALING: Duration = Duration::from_secs(8);
 
+/// Everything that can be done has been done when so much time passes.
+const TICK: Duration = Duration::from_millis(1);
+
 /// How long a sender waits for room, where it waits.
 const ROOM: Duration = Duration::from_secs(2);
 
@@ -276,13 +279,18 @@ impl Scene {
             loop {
                 // What has been cut is gone after this.
                 sleep(Duration::from_millis(20)).await;
-                while self.tampered.try_recv().is_ok() {}
+                // While something comes, what comes next may be the end of the connection.
+                let mut is_quiet = true;
+                while let Ok(received) = timeout(TICK, self.tampered.recv()).await {
+                    received.expect("the socket is open");
+                    is_quiet = false;
+                }
                 while let Some(event) = self.monitor.try_next() {
                     if let Event::Parked { .. } = event {
                         self.tampered.connect(to_tampered()).expect("good options");
                     }
                 }
-                if self.is_back() {
+                if is_quiet && self.is_back() {
                     return;
                 }
             }
