@@ -23,6 +23,10 @@ doc $RUSTDOCFLAGS="-D warnings":
 fuzz seconds="20":
     for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}} || exit 1; done
 
+# How much of the library the fuzz targets reach (needs nightly's llvm-tools, too).
+coverage *targets:
+    fuzz/coverage.sh {{targets}}
+
 # This library and libzmq, each with each, over tcp and ipc.
 interop:
     cargo run --release -p weather-demo --features libzmq -- interop

@@ -1,6 +1,8 @@
-//! What the tests share: peers of libzmq and pyzmq, peers made of octets by hand, and a network
-//! on which everything goes wrong.
+//! What the tests share: peers of libzmq and pyzmq, peers made of octets by hand, a network on
+//! which everything goes wrong, and calls that are dropped wherever they wait.
 
+pub mod cancel;
+pub mod census;
 pub mod libzmq;
 pub mod network;
 pub mod pyzmq;

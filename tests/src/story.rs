@@ -5,10 +5,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use zmtp_socket::{Context, Event, Message, Monitor, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_socket::{
+    Context, Event, HighWaterMark, Linger, Message, Monitor, PubOptions, PubSocket, Stats,
+    SubOptions, SubSocket,
+};
 
 /// How long anything may take: far more than it does, so that only a hang reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A body too large for many of them to hide in the buffers of any transport.
+pub const LARGE: usize = 256 << 10;
+
+/// The messages of a [load](Place::loaded).
+pub const LOAD: u64 = 100;
 
 /// An endpoint that no other test uses, known before anybody binds it.
 #[derive(Debug)]
@@ -54,6 +63,33 @@ impl Place {
         let subscriber = self.context.sub_socket(SubOptions::new());
         subscriber.subscribe(topic);
         subscriber
+    }
+
+    /// A publisher whose peers lose nothing, bound here, and a subscriber to everything, connected.
+    pub async fn pair(&self) -> (PubSocket, SubSocket) {
+        let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED);
+        let server = self.context.pub_socket(options);
+        server.bind(&*self.endpoint).await.expect("nobody else is here");
+        let client = self.subscriber("");
+        client.connect(&*self.endpoint).expect("it can be connected to");
+        wanted(&server, "").await;
+        (server, client)
+    }
+
+    /// A publisher with [`LOAD`] messages queued for a subscriber that has read none.
+    pub async fn loaded(&self, linger: Linger) -> (PubSocket, SubSocket) {
+        let server = self.context.pub_socket(PubOptions::new().linger(linger));
+        server.bind(&*self.endpoint).await.expect("nobody else is here");
+        let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
+        let client = self.context.sub_socket(options);
+        client.subscribe("");
+        client.connect(&*self.endpoint).expect("it can be connected to");
+        wanted(&server, "").await;
+        for number in 0..LOAD {
+            let message = [&number.to_be_bytes()[..], &[7; LARGE]].concat();
+            server.send(message).await.expect("the socket is open");
+        }
+        (server, client)
     }
 }
 
@@ -134,6 +170,13 @@ pub async fn receive(subscriber: &mut SubSocket) -> Message {
     within("a message", subscriber.recv()).await.expect("the socket is open")
 }
 
+/// Receives a whole [load](Place::loaded), in order.
+pub async fn expect_load(subscriber: &mut SubSocket) {
+    for number in 0..LOAD {
+        assert_eq!(&receive(subscriber).await.first()[..8], &number.to_be_bytes());
+    }
+}
+
 /// The first part of the next message, as text.
 pub async fn receive_text(subscriber: &mut SubSocket) -> String {
     String::from_utf8_lossy(receive(subscriber).await.first()).into_owned()
@@ -147,4 +190,18 @@ pub async fn wanted(publisher: &PubSocket, topic: impl AsRef<[u8]>) {
 /// Waits until so many peers of `publisher` have subscribed to something.
 pub async fn subscribers(publisher: &PubSocket, count: usize) {
     eventually(&format!("{count} subscribers"), || publisher.subscriber_count() == count).await;
+}
+
+/// Waits until nothing moves any more: every buffer on the way from `publisher` is full.
+pub async fn settled(publisher: &PubSocket) {
+    let sent = |stats: Stats| (stats.sent, stats.queued);
+    let mut before = sent(publisher.stats());
+    let mut still = 0;
+    eventually("the transport to be full", || {
+        let now = sent(publisher.stats());
+        still = if now == before { still + 1 } else { 0 };
+        before = now;
+        still == 25
+    })
+    .await;
 }

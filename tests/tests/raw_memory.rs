@@ -4,6 +4,7 @@
 
 use tokio::sync::{Mutex, MutexGuard};
 use zmtp_socket::{Endpoint, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, GREETING, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
 };
@@ -159,6 +160,38 @@ async fn a_flood_of_pings_whose_pongs_are_not_read_costs_little_and_ends_well() 
     assert!(pongs < count * 4096, "nothing was held back: the flood was no flood");
     peer.send(b"\x04\x0B\x04PING\0\0last").await;
     while peer.frame().await != (0x04, b"\x04PONGlast".into()) {}
+    drop(memory);
+}
+
+#[tokio::test]
+async fn a_million_messages_that_a_publisher_discards_leave_no_memory_behind() {
+    let memory = Memory::alone().await;
+    let (publisher, endpoint) = publisher(PubOptions::new()).await;
+    let (mut neighbour, mut subscriber) = Neighbour::subscriber(&publisher, &endpoint).await;
+    let mut peer = RawPeer::dial(&endpoint).await;
+    peer.open(READY_SUB, READY_PUB).await;
+    // No subscription, one of two parts, an unknown command, and a topic that comes and goes.
+    let rubbish = [
+        &b"\x00\x02zz"[..],
+        b"\x01\x02\x01A\x00\x01B",
+        b"\x04\x04\x03HEY",
+        b"\x00\x02\x01A\x00\x02\x00A",
+        b"\x04\x08\x06CANCELA",
+    ];
+    let flood = rubbish.concat().repeat(5_000);
+    let mut before = None;
+    for round in 0..50 {
+        peer.send(&flood).await;
+        peer.send(b"\x04\x07\x04PING\0\0").await;
+        peer.expect(b"\x04\x05\x04PONG").await;
+        neighbour.send().await;
+        neighbour.receive_all(&mut subscriber).await;
+        if round == 5 {
+            before = Some(Memory::now());
+        }
+    }
+    before.unwrap().expect_growth_below(FEW_MIB, "a million messages to be discarded");
+    assert_eq!(publisher.subscriber_count(), 1);
     drop(memory);
 }
 

@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use zmtp_socket::{Linger, PubOptions, SubOptions};
+use zmtp_tests::census::Census;
 use zmtp_tests::story::{Place, subscribers, wanted, within};
-
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 #[tokio::test]
 async fn after_close_every_descriptor_is_closed() {
     let (tcp, ipc) = (Place::tcp(), Place::ipc());
-    let before = open_descriptors();
+    let before = Census::now().descriptors;
     for round in 0..5 {
         let server = tcp.context.pub_socket(PubOptions::new());
         let mut clients = Vec::new();
@@ -25,7 +22,7 @@ async fn after_close_every_descriptor_is_closed() {
             }
         }
         subscribers(&server, 9).await;
-        assert!(open_descriptors() >= before + 3 + 18, "in round {round}");
+        assert!(Census::now().descriptors >= before + 3 + 18, "in round {round}");
         for number in 0..100 {
             server.send(format!("{number}")).await.unwrap();
         }
@@ -33,7 +30,7 @@ async fn after_close_every_descriptor_is_closed() {
         for client in clients {
             within("a subscriber's end", client.close()).await;
         }
-        assert_eq!(open_descriptors(), before, "in round {round}");
+        assert_eq!(Census::now().descriptors, before, "in round {round}");
     }
 
     // And when the peer is stuck, and the time to linger is over.
@@ -50,5 +47,5 @@ async fn after_close_every_descriptor_is_closed() {
     }
     assert!(within("the close", server.close()).await > 0);
     within("the close", stuck.close()).await;
-    assert_eq!(open_descriptors(), before);
+    assert_eq!(Census::now().descriptors, before);
 }

@@ -4,7 +4,9 @@
 //! A stranger who says nothing holds a place only until others need it.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
@@ -31,13 +33,13 @@ struct Places {
 #[derive(Debug)]
 pub(crate) struct Expel(oneshot::Sender<Reason>);
 
-/// Tells a connection that it has been ended.
-pub(crate) struct Expelled(oneshot::Receiver<Reason>);
+/// Tells a connection that it has been ended; pending if nobody does, or can any more.
+pub(crate) struct Expelled(Option<oneshot::Receiver<Reason>>);
 
 impl Expel {
     pub(crate) fn new() -> (Self, Expelled) {
         let (expel, expelled) = oneshot::channel();
-        (Self(expel), Expelled(expelled))
+        (Self(expel), Expelled(Some(expelled)))
     }
 
     pub(crate) fn because(self, reason: Reason) {
@@ -46,13 +48,15 @@ impl Expel {
     }
 }
 
-impl Expelled {
-    /// Returns if it ever happens.
-    pub(crate) async fn reason(self) -> Reason {
-        match self.0.await {
-            Ok(reason) => reason,
-            Err(_nobody_can) => std::future::pending().await,
-        }
+impl Future for Expelled {
+    type Output = Reason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let Some(expelled) = &mut self.0 else { return Poll::Pending };
+        let reason = ready!(Pin::new(expelled).poll(cx));
+        // It is over, one way or the other.
+        self.0 = None;
+        reason.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -154,7 +158,7 @@ mod tests {
     }
 
     fn fate(expelled: &mut Expelled) -> Option<String> {
-        expelled.0.try_recv().ok().map(|reason| reason.to_string())
+        expelled.0.as_mut()?.try_recv().ok().map(|reason| reason.to_string())
     }
 
     #[test]

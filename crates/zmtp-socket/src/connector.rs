@@ -12,6 +12,9 @@ use crate::shared::{Door, Shared};
 use crate::transport::dial;
 use crate::{Event, Reason};
 
+/// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
 pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
     let mut backoff = Backoff::new(door.terms().options.reconnect, socket.networks.chance());
@@ -106,9 +109,9 @@ impl Backoff {
     }
 
     fn next(&mut self) -> Duration {
-        let delay = self.delay.min(self.limits.max);
+        let delay = self.delay.min(self.limits.max).max(SHORTEST);
         self.delay = delay.saturating_mul(2);
-        delay.mul_f64(0.5 + self.chance.f64() / 2.0)
+        delay.mul_f64(0.5 + self.chance.f64() / 2.0).max(SHORTEST)
     }
 }
 
@@ -135,6 +138,19 @@ mod tests {
         let limits = Reconnect { initial: Duration::from_secs(9), max: Duration::from_secs(1) };
         let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
         assert!(backoff.next() <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn without_a_delay_there_is_still_a_pause() {
+        for max in [Duration::ZERO, Duration::from_secs(1)] {
+            let limits = Reconnect { initial: Duration::ZERO, max };
+            let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+            for _ in 0..20 {
+                assert!(backoff.next() >= Duration::from_millis(1));
+            }
+            let longest = backoff.next();
+            assert!(longest >= max / 2, "{longest:?} after many of {max:?} at most");
+        }
     }
 
     #[test]

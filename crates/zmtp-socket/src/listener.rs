@@ -66,5 +66,5 @@ fn serve<C: Core>(stream: Stream, address: &str, door: &Door, core: &Arc<C>, soc
     };
     let (terms, stop) = (door.terms(), door.stop.clone());
     let driver = driver::run(stream, peer, place, core.clone(), socket.clone(), terms, stop);
-    socket.spawn(door, async { drop(driver.await) }, &Handle::current());
+    socket.spawn(door, driver, &Handle::current());
 }

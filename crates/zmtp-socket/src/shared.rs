@@ -94,10 +94,10 @@ impl Shared {
     }
 
     /// Runs `task` for one endpoint of this socket.
-    pub(crate) fn spawn(
+    pub(crate) fn spawn<T: Send + 'static>(
         &self,
         door: &Door,
-        task: impl Future<Output = ()> + Send + 'static,
+        task: impl Future<Output = T> + Send + 'static,
         runtime: &Handle,
     ) {
         let task = door.tasks.track_future(task);

@@ -146,6 +146,112 @@ const CONNECTION: &[Seed] = &[
     ("sends", &[&[PUB | READY, 17], SUBSCRIBE, &[0xF5, 0xF5, 0xF4, 0xF5]]),
 ];
 
+/// Two connections: who they are (one octet), and what happens. The low four bits of an instruction:
+/// 0 and 1 subscribe and cancel, 2 send, 3 and 4 let time pass, 5 judge, 6 pause and resume, 7 and 8
+/// carry, 9 to 15 edit; the highest says towards whom, the subscriber if it is set.
+const LINK: &[Seed] = &[
+    ("traffic", &[&[0], HANDS, b"\x10a\x07", TWO_PARTS, b"\x02\x04\x87\x11a\x07"]),
+    ("old-subscriber", &[&[2], HANDS, b"\x10a\x07", TWO_PARTS, b"\x87"]),
+    ("plain", &[&[8], HANDS, b"\x05\x87\x07\x87", TWO_PARTS, b"\x87"]),
+    ("plain-denied", &[&[8], HANDS, b"\x15\x87"]),
+    ("plain-publisher-is-client", &[&[12], b"\x87", HANDS, b"\x87\x05\x07\x87\x07\x02\x04\x87"]),
+    ("beats", &[&[48], HANDS, b"\x03\x87\x07\x87\x83\x07\x87\x07\x34"]),
+    ("silence", &[&[48], HANDS, b"\x03\x03\x03\x83"]),
+    ("paused", &[&[48], HANDS, b"\x06\x86\x03\x03\x64\x16\x96\x87\x07"]),
+    ("no-greeting-in-time", &[&[0], b"\xA4"]),
+    ("piecemeal", &[&[64], b"\x08\x0B\x88\x40\x08\x40\x07\x87\x07\x42\x60\x88\x05\x87"]),
+    ("flipped-size", &[&[0], HANDS, b"\x02\x04\x89\x01\x10\x87\x02\x04\x87"]),
+    ("forged-error", &[&[0], HANDS, b"\x8F\0\x0A\x87"]),
+    ("forged-ready", &[&[0], HANDS, b"\x0F\0\x03\x07"]),
+    ("forged-giant-command", &[&[0], HANDS, b"\x0F\0\x18\x07"]),
+    ("forged-giant-in-the-handshake", &[&[0], b"\x07\x0F\0\x18", TWICE, TWICE, TWICE, b"\x07"]),
+    ("forged-giant", &[&[128], HANDS, b"\x02\x04\x8F\x06\x17\x87\x42\x63\x42\x63\x87"]),
+    (
+        "flood-of-pings",
+        &[&[0], HANDS, b"\x0F\0\x13", TWICE, TWICE, TWICE, TWICE, TWICE, b"\x07\x87"],
+    ),
+    ("doubled-greeting", &[&[0], b"\x8C\0\0\x87\x07"]),
+    ("swapped", &[&[0], HANDS, TWO_PARTS, b"\x12\x05\x8E\0\x06\x87"]),
+];
+
+/// Both greetings, and the publisher's READY, are carried, and what the subscriber answers.
+const HANDS: &[u8] = b"\x07\x87\x07";
+const TWO_PARTS: &[u8] = b"\x12\x04";
+
+/// All that is under way is doubled, three times.
+const TWICE: &[u8] = b"\x0C\0\0\x0C\0\0\x0C\0\0";
+
+/// Whole sockets: who they are (three octets), and what happens. The low four bits of an instruction:
+/// 0 and 1 subscribe and unsubscribe, 2 send, 3 let time pass, 4 hold and release, 5 cut, 6 receive,
+/// 7 dial anew, 8 a stranger, 9 to 15 edit; the highest says which way, to the publisher if it is set.
+const SOCKETS: &[Seed] = &[
+    ("traffic", &[ROOMY, b"\x10a\x13", SENT, b"\x22bc\x02\x06\x13\x11a", SENT]),
+    ("cut", &[ROOMY, b"\x10a\x10b\x13\x05\x23", SENT, b"\x05\x23\x12b\x01"]),
+    ("taken-back-before-it-was-told", &[ROOMY, b"\x13\x10a\x11a\x10b\x13", SENT]),
+    ("dialled-anew", &[ROOMY, b"\x10a\x13\x07\x10b\x13", SENT]),
+    ("held-and-dropping-new", &[&[0, 12, 15], HELD, b"\x14\x13"]),
+    ("held-and-dropping-old", &[&[1, 12, 15], HELD, b"\x14\x13"]),
+    ("held-and-disconnected", &[&[2, 12, 15], HELD, b"\x14\x13"]),
+    ("held-and-waiting", &[&[3, 12, 15], HELD, b"\x14\x13"]),
+    ("held-and-waiting-in-vain", &[&[4, 12, 15], HELD]),
+    ("conflated", &[&[0x85, 12, 15], HELD, b"\x14\x13\x16"]),
+    ("too-many-topics", &[&[120, 0, 15], b"\x10a\x10b\x13\x43"]),
+    ("half-done-handshakes", &[ROOMY, b"\x13\x08\x08\x08\x13\x05\x10a\x13"]),
+    ("few-connections", &[&[120, 12, 143], b"\x08\x13\x84\x05\x10a\x13\x94\x23"]),
+    ("falls-silent", &[&[120, 60, 15], b"\x10a\x13\x04\x53"]),
+    ("forged-error", &[ROOMY, b"\x10a\x13\x0F\0\x0A", SENT, b"\x53"]),
+    ("forged-giant", &[ROOMY, b"\x10a\x13\x0F\0\x17", SENT, b"\x23", SENT]),
+    ("forged-subscription", &[ROOMY, b"\x13\x10a\x8F\0\x0B\x13", SENT, b"\x11a\x13"]),
+    ("wrong-password", &[&[120, 76, 15], b"\x84\x13\x89\x4F\x01\x94\x53"]),
+    (
+        "large",
+        &[ROOMY, b"\x10a\x13\x12a\xFF\x22bc\xFF\x13\x04\x12a\xFF\x42a\xFF\x13\x05\x23", SENT],
+    ),
+    (
+        "large-and-dropping-old",
+        &[&[73, 12, 15], b"\x10a\x13\x04\x12a\xFF\x12a\xFF\x12a\xFF\x14\x13"],
+    ),
+    ("too-large-and-not-read-yet", &[&[104, 4, 67], b"\0\x13\x02\x02\x02\xFF"]),
+    ("octet-by-octet", &[&[0, 12, 0], b"\x10a\x13", SENT, b"\x06", SENT]),
+    ("narrow-limits", &[&[24, 12, 95], b"\x10a\x13\x12a\xFF\x23\x12a\xFF"]),
+    ("flipped-greeting", &[ROOMY, b"\x09\x0A\x01\x89\x0A\x04\x43"]),
+];
+
+/// Wide pipes and queues, and nothing special.
+const ROOMY: &[u8] = &[120, 12, 15];
+const SENT: &[u8] = b"\x12a\x04";
+
+/// A subscriber to whom nothing comes through any more, and more messages than it has room for.
+const HELD: &[u8] = b"\x10a\x13\x04\x12a\x40\x12a\x40\x12a\x40";
+
+/// Options: where the sockets meet, then how many are set on each, and which to what; then how many on
+/// the endpoint that is bound, and on the one connected.
+const OPTIONS: &[Seed] = &[
+    ("none", &[&[0]]),
+    ("none-over-inproc", &[&[1]]),
+    ("subscriber-binds", &[&[2]]),
+    ("who-connects-comes-first", &[&[4]]),
+    ("plain", &[&[8]]),
+    ("marks-of-zero", &[&[0, 2, 0, 4, 1, 4, 1, 0, 4]]),
+    ("no-room-for-an-octet", &[&[0, 1, 1, 4, 1, 1, 4]]),
+    ("waits", &[&[0, 3, 0, 5, 2, 3, 1, 5, 1, 0, 5]]),
+    ("waits-for-no-time", &[&[0, 2, 2, 4, 4, 0, 5, 1, 2]]),
+    ("conflate", &[&[0, 1, 3, 1, 2]]),
+    ("limits-of-zero", &[&[0, 1, 17, 4, 4, 4, 4, 0]]),
+    ("limits-without-limit", &[&[0, 1, 17, 7, 7, 7, 7, 1, 17, 7, 7, 7, 7]]),
+    ("no-topics", &[&[0, 1, 6, 4, 4]]),
+    ("times-without-end", &[&[0, 4, 18, 7, 19, 7, 8, 7, 27, 7, 7, 7, 3, 18, 7, 20, 7, 7, 7, 8, 7]]),
+    ("times-of-zero", &[&[0, 3, 18, 4, 19, 4, 8, 4, 2, 20, 4, 4, 4, 8, 4]]),
+    ("beats-without-pause", &[&[0, 1, 20, 5, 0, 5, 1, 20, 5, 0, 5]]),
+    ("dials-without-pause", &[&[4, 0, 1, 21, 4, 4]]),
+    ("dials-never-again", &[&[4, 0, 1, 21, 7, 7]]),
+    ("credentials-too-long", &[&[0, 1, 13, 128, 0, 1, 14, 128, 0]]),
+    ("credentials-too-long-to-connect", &[&[0, 0, 1, 13, 128, 0]]),
+    ("version-4", &[&[0, 1, 12, 4, 0]]),
+    ("endpoints-differ", &[&[0, 0, 0, 2, 2, 11, 15, 22, 13, 2, 2]]),
+    ("for-ever", &[&[1, 2, 7, 9, 4, 2, 7, 10, 4]]),
+];
+
 /// What is done with a key, how many octets are new in it, and how many are the last key's.
 const TOPICS: &[Seed] = &[
     (
@@ -178,14 +284,25 @@ const ENDPOINT: &[Seed] = &[
     ("wildcard", &[b"ipc://*"]),
     ("inproc", &[b"inproc://feed"]),
     ("unknown", &[b"tpc://x"]),
+    ("spelt-otherwise", &[b"tcp://[0:0::0001]:0080"]),
+    ("mem", &[b"mem://feed"]),
+    ("address-4", &[&[127, 0, 0, 1]]),
+    ("address-6", &[&[0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]),
+    ("address-6-of-4", &[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 127, 0, 0, 1]]),
+    ("host-alone", &[b"feed-1.example.net."]),
+    ("path-like-a-name", &[b"@feed"]),
+    ("longest-name", &[b"inproc://", &[b'x'; 256]]),
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 6] = [
+const ALL: [(&str, &[Seed]); 9] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("command", COMMAND),
     ("connection", CONNECTION),
+    ("link", LINK),
+    ("sockets", SOCKETS),
+    ("options", OPTIONS),
     ("topics", TOPICS),
     ("endpoint", ENDPOINT),
 ];

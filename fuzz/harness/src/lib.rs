@@ -5,10 +5,16 @@
 
 mod command;
 mod connection;
+mod editor;
 mod endpoint;
 mod frame;
 mod greeting;
+mod link;
+mod options;
 mod script;
+mod sockets;
+mod stage;
+mod tampered;
 mod topics;
 
 pub use command::command;
@@ -16,17 +22,23 @@ pub use connection::connection;
 pub use endpoint::endpoint;
 pub use frame::frame;
 pub use greeting::greeting;
+pub use link::link;
+pub use options::options;
+pub use sockets::sockets;
 pub use topics::topics;
 
 /// A target: octets in, a panic out if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
     ("connection", connection),
+    ("link", link),
+    ("sockets", sockets),
+    ("options", options),
     ("topics", topics),
     ("endpoint", endpoint),
 ];

@@ -174,12 +174,19 @@ fn handshakes(unfit: &str) -> Vec<Breach> {
 }
 
 fn traffic() -> Vec<Breach> {
-    let rows: [(&str, &[u8], &str); 18] = [
+    let rows: [(&str, &[u8], &str); 28] = [
         (
             "a second READY",
             b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB",
             "got the command READY",
         ),
+        (
+            "a second READY between the parts of a message",
+            b"\x01\x01A\x04\x06\x05READY",
+            "got the command READY",
+        ),
+        ("HELLO", b"\x04\x08\x05HELLO\0\0", "got the command HELLO"),
+        ("INITIATE", b"\x04\x09\x08INITIATE", "got the command INITIATE"),
         ("a command of PLAIN", b"\x04\x08\x07WELCOME", "got the command WELCOME"),
         ("a reserved flag on a message", b"\x08\x01A", "frame flags 08: a reserved bit is set"),
         ("the highest flag", b"\x80\x01A", "frame flags 80: a reserved bit is set"),
@@ -201,6 +208,21 @@ fn traffic() -> Vec<Breach> {
             "the protocol allows 2^63-1",
         ),
         (
+            "a frame that ends at 2^64 octets with its header",
+            b"\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xF7",
+            "the protocol allows 2^63-1",
+        ),
+        (
+            "a first part of 2^64-1 octets",
+            b"\x03\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+            "the protocol allows 2^63-1",
+        ),
+        (
+            "a frame of 2^63-1 octets",
+            b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+            "a message comes to 9223372036854775807 octets",
+        ),
+        (
             "a frame of 2^62 octets",
             b"\x02\x40\0\0\0\0\0\0\0",
             "a message comes to 4611686018427387904 octets",
@@ -215,7 +237,19 @@ fn traffic() -> Vec<Breach> {
             b"\x06\x40\0\0\0\0\0\0\0",
             "a command announces 4611686018427387904 octets",
         ),
+        (
+            "a command of 2^63-1 octets",
+            b"\x06\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+            "a command announces 9223372036854775807 octets",
+        ),
+        (
+            "a command of 2^64-1 octets",
+            b"\x06\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+            "the protocol allows 2^63-1",
+        ),
         ("a command without a name", b"\x04\x00", "malformed unnamed command"),
+        ("a command with an empty name", b"\x04\x01\x00", "malformed unnamed command"),
+        ("ERROR cut short", b"\x04\x07\x05ERROR\x05", "malformed ERROR command"),
         ("SUBSCRIBE cut short", b"\x04\x05\x09SUBS", "malformed unnamed command"),
         (
             "PING without a time to live",

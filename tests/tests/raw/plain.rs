@@ -5,7 +5,7 @@ use std::time::Duration;
 use zmtp_socket::{
     Endpoint, Event, PlainUsers, PubOptions, PubSocket, Reconnect, SubOptions, SubSocket,
 };
-use zmtp_tests::raw::{ANY_PORT, GREETING, RawListener, RawPeer, end_of, in_time};
+use zmtp_tests::raw::{ANY_PORT, GREETING, RawListener, RawPeer, end_of, eventually, in_time};
 
 const GREETING_CLIENT: &[u8; 64] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01PLAIN\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
@@ -135,6 +135,43 @@ async fn a_client_that_breaks_the_mechanism_is_closed_and_the_neighbour_is_not()
     }
     friend.expect([&GREETING_SERVER[..], WELCOME, READY_PUB].concat()).await;
     friend.expect(b"\x00\x01A".repeat(rows.len())).await;
+}
+
+#[tokio::test]
+async fn strangers_that_stop_wherever_they_like_hold_up_nobody_who_knows_the_password() {
+    // Were they waited for, it would be for longer than anything here may take.
+    let options = PubOptions::new().handshake_timeout(Duration::from_secs(3600));
+    let users = PlainUsers::new().user("admin", "secret");
+    let publisher = PubSocket::with_options(options.plain_server(users));
+    let endpoint = publisher.bind(ANY_PORT).await.unwrap();
+    let mut monitor = publisher.monitor();
+    let conversation = [GREETING_CLIENT, HELLO, INITIATE_SUB].concat();
+    // Nothing, half a greeting, the greeting, half of HELLO, HELLO, half of INITIATE.
+    let stops = [0, 30, 64, 74, 64 + HELLO.len(), conversation.len() - 10];
+    let mut stalled = Vec::new();
+    for number in 0..300 {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.send(&conversation[..stops[number % stops.len()]]).await;
+        stalled.push(peer);
+        if number % 50 == 49 {
+            let mut newcomer = RawPeer::dial(&endpoint).await;
+            newcomer.send(&conversation).await;
+            newcomer.subscribe("A").await;
+            in_time("a subscription", publisher.wait_for_subscriber("A")).await.unwrap();
+            publisher.send("A").await.unwrap();
+            let expected = [&GREETING_SERVER[..], WELCOME, READY_PUB, b"\x00\x01A"];
+            newcomer.expect(expected.concat()).await;
+            newcomer.finish().await;
+            eventually("it has gone", || publisher.subscriber_count() == 0).await;
+        }
+    }
+    // Nobody was turned away to make room for another.
+    while let Some(event) = monitor.try_next() {
+        assert!(!matches!(event, Event::HandshakeFailed { .. }), "{event:?}");
+    }
+    for peer in &mut stalled {
+        peer.expect(GREETING_SERVER).await;
+    }
 }
 
 #[tokio::test]

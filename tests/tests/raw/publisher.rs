@@ -149,14 +149,6 @@ async fn what_was_not_subscribed_to_is_filtered_and_counted() {
 }
 
 #[tokio::test]
-async fn commands_that_mean_nothing_to_a_subscriber_are_passed_over() {
-    let (mut subscriber, mut peer) = subscriber(&["A"]).await;
-    peer.open(READY_PUB, READY_SUB).await;
-    peer.send(b"\x04\x0B\x09SUBSCRIBEA\x04\x08\x06CANCELA\x04\x04\x03HEY\x00\x01A").await;
-    assert_eq!(received(&mut subscriber).await.first(), "A");
-}
-
-#[tokio::test]
 async fn each_distinct_topic_is_told_once_however_often_it_was_subscribed_to() {
     let (subscriber, mut peer) = subscriber(&["b", "a", "b", "c"]).await;
     subscriber.unsubscribe("b");

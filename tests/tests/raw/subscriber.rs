@@ -210,31 +210,6 @@ async fn a_ready_of_4_kib_with_hundreds_of_properties_is_taken() {
 }
 
 #[tokio::test]
-async fn whatever_else_a_subscriber_sends_is_passed_over() {
-    let (publisher, endpoint) = publisher().await;
-    let mut peer = RawPeer::dial(&endpoint).await;
-    peer.open(READY_SUB, READY_PUB).await;
-    let rows: [&[u8]; 7] = [
-        b"\x00\x00",               // an empty message
-        b"\x00\x05hello",          // no subscription
-        b"\x00\x02\x02A",          // neither 0 nor 1
-        b"\x01\x02\x01A\x00\x01B", // a subscription has one part
-        b"\x04\x04\x03HEY",        // an unknown command
-        b"\x04\x05\x04PONG",       // an answer to nothing
-        b"\x04\x0B\x09subscribeA", // names of commands have their case
-    ];
-    for octets in rows {
-        peer.send(octets).await;
-    }
-    peer.subscribe("B").await;
-    wait_for(&publisher, "B").await;
-    assert_eq!(publisher.stats().peers[0].subscriptions, 1);
-    publisher.send("A").await.unwrap();
-    publisher.send("B").await.unwrap();
-    peer.expect(b"\x00\x01B").await;
-}
-
-#[tokio::test]
 async fn topics_and_messages_of_every_length_have_the_right_header() {
     let (publisher, endpoint) = publisher().await;
     let mut peer = RawPeer::dial(&endpoint).await;

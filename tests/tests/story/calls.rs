@@ -1,4 +1,4 @@
-//! The calls themselves: from many tasks, dropped half-way, as streams and sinks.
+//! The calls themselves: from many tasks, as streams and sinks, without a runtime.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,10 +9,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use zmtp_socket::{
-    Closed, Context, Endpoint, Heartbeat, HighWaterMark, Message, Monitor, PubOptions, PubSocket,
-    RecvError, SendError, SubHandle, SubOptions, SubSocket, TryRecvError, WhenFull,
+    Closed, Context, Endpoint, Heartbeat, Message, Monitor, PubOptions, PubSocket, RecvError,
+    SendError, SubHandle, SubOptions, SubSocket, TryRecvError, WhenFull,
 };
-use zmtp_tests::story::{Place, eventually, receive, receive_text, subscribers, wanted, within};
+use zmtp_tests::story::{Place, eventually, receive, subscribers, wanted, within};
 
 const fn is_send_and_sync<T: Send + Sync + 'static>() {}
 
@@ -26,23 +26,13 @@ const _: () = {
     is_send_and_sync::<Endpoint>();
 };
 
-/// A publisher whose peers lose nothing, and a subscriber to everything, at `place`.
-async fn pair(place: &Place) -> (PubSocket, SubSocket) {
-    let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::UNLIMITED));
-    server.bind(&*place.endpoint).await.unwrap();
-    let client = place.subscriber("");
-    client.connect(&*place.endpoint).unwrap();
-    wanted(&server, "").await;
-    (server, client)
-}
-
 #[tokio::test]
 async fn every_future_can_be_spawned() {
     fn spawnable<T: Send>(future: T) -> T {
         future
     }
     let place = Place::inproc();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     spawnable(server.send("a")).await.unwrap();
     spawnable(client.recv()).await.unwrap();
     spawnable(server.wait_for_subscriber("a")).await.unwrap();
@@ -53,7 +43,7 @@ async fn every_future_can_be_spawned() {
 #[tokio::test]
 async fn whatever_can_be_sent_arrives_as_the_same_octets() {
     let place = Place::tcp();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     let text = String::from("octets");
     let message = Message::from("octets");
     server.send("octets").await.unwrap();
@@ -75,7 +65,7 @@ async fn whatever_can_be_sent_arrives_as_the_same_octets() {
 #[tokio::test]
 async fn messages_of_every_size_arrive_whole() {
     let place = Place::tcp();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     let sizes = [0, 1, 254, 255, 256, 257, 65_534, 65_535, 65_536, 65_537, 1 << 20, 20 << 20];
     for (fill, size) in sizes.iter().enumerate() {
         server.send(vec![fill as u8; *size]).await.unwrap();
@@ -90,7 +80,7 @@ async fn messages_of_every_size_arrive_whole() {
 #[tokio::test]
 async fn try_recv_says_whether_there_is_nothing_or_never_will_be() {
     let place = Place::inproc();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     assert_eq!(client.try_recv(), Err(TryRecvError::Empty));
     server.try_send("one").unwrap();
     server.try_send("two").unwrap();
@@ -105,7 +95,7 @@ async fn try_recv_says_whether_there_is_nothing_or_never_will_be() {
 #[tokio::test]
 async fn close_ends_a_waiting_recv_and_every_clone() {
     let place = Place::inproc();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     let handle = client.handle();
     let receiving = tokio::spawn(async move { client.recv().await });
     tokio::task::yield_now().await;
@@ -127,7 +117,7 @@ async fn close_ends_a_waiting_recv_and_every_clone() {
 #[tokio::test]
 async fn a_sink_feeds_a_stream() {
     let place = Place::tcp();
-    let (mut server, mut client) = pair(&place).await;
+    let (mut server, mut client) = place.pair().await;
     for number in 0..1000 {
         poll_fn(|cx| Pin::new(&mut server).poll_ready(cx)).await.unwrap();
         Pin::new(&mut server).start_send(Message::from(format!("{number}"))).unwrap();
@@ -149,7 +139,7 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
     const TASKS: u8 = 8;
     const EACH: u32 = 2000;
     let place = Place::tcp();
-    let (server, mut client) = pair(&place).await;
+    let (server, mut client) = place.pair().await;
     let senders: Vec<_> = (0..TASKS)
         .map(|task| {
             let server = server.clone();
@@ -243,103 +233,6 @@ async fn whoever_writes_over_ipc_no_message_is_torn() {
     now_and_then_and_all_at_once(Place::ipc()).await;
 }
 
-#[tokio::test]
-async fn a_send_that_is_dropped_reached_nobody_or_everybody_once() {
-    let place = Place::inproc();
-    let (server, mut one) = pair(&place).await;
-    let mut other = place.subscriber("");
-    other.connect(&*place.endpoint).unwrap();
-    subscribers(&server, 2).await;
-
-    let mut expected = Vec::new();
-    let mut postponed = 0;
-    for number in 0..8000 {
-        let text = format!("{number}");
-        match number % 3 {
-            // Never polled.
-            0 => drop(server.send(&text)),
-            // Polled once: it is done, or it has not begun.
-            1 => {
-                let mut cx = TaskContext::from_waker(Waker::noop());
-                let polled = pin!(server.send(&text)).poll(&mut cx);
-                match polled {
-                    Poll::Ready(sent) => {
-                        sent.unwrap();
-                        expected.push(text);
-                    }
-                    Poll::Pending => postponed += 1,
-                }
-            }
-            _ => {
-                server.send(&text).await.unwrap();
-                expected.push(text);
-            }
-        }
-    }
-    assert!(postponed > 0, "some sends waited for their turn");
-    for client in [&mut one, &mut other] {
-        for text in &expected {
-            assert_eq!(&receive_text(client).await, text);
-        }
-        assert!(client.try_recv().is_err());
-    }
-}
-
-#[tokio::test]
-async fn a_recv_that_is_dropped_loses_nothing() {
-    const COUNT: u32 = 10_000;
-    let place = Place::tcp();
-    let (server, mut client) = pair(&place).await;
-    let sending = tokio::spawn(async move {
-        for number in 0..COUNT {
-            server.send(&number.to_be_bytes()).await.unwrap();
-            if number % 100 == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-        server
-    });
-    let mut dropped = 0;
-    within("all messages", async {
-        for number in 0..COUNT {
-            let message = loop {
-                // Dropped at its first wait, again and again.
-                let first = {
-                    let mut receiving = pin!(client.recv());
-                    poll_fn(|cx| Poll::Ready(receiving.as_mut().poll(cx))).await
-                };
-                match first {
-                    Poll::Ready(message) => break message.unwrap(),
-                    Poll::Pending => dropped += 1,
-                }
-                tokio::select! {
-                    biased;
-                    message = client.recv() => break message.unwrap(),
-                    () = tokio::task::yield_now() => dropped += 1,
-                }
-            };
-            assert_eq!(message.first(), &number.to_be_bytes()[..]);
-        }
-    })
-    .await;
-    assert!(dropped > 0);
-    drop(sending.await.unwrap());
-}
-
-#[tokio::test]
-async fn a_dropped_wait_for_a_subscriber_leaves_nothing_behind() {
-    let place = Place::inproc();
-    let server = place.publisher();
-    server.bind(&*place.endpoint).await.unwrap();
-    for _ in 0..100 {
-        let mut cx = TaskContext::from_waker(Waker::noop());
-        assert!(pin!(server.wait_for_subscriber("a")).poll(&mut cx).is_pending());
-    }
-    let client = place.subscriber("");
-    client.connect(&*place.endpoint).unwrap();
-    wanted(&server, "a").await;
-}
-
 #[test]
 fn without_a_runtime_bind_and_connect_say_so() {
     let context = Context::new();
@@ -359,7 +252,7 @@ fn without_a_runtime_bind_and_connect_say_so() {
 fn a_socket_may_outlive_its_runtime() {
     let place = Place::tcp();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (server, mut client) = runtime.block_on(pair(&place));
+    let (server, mut client) = runtime.block_on(place.pair());
     drop(runtime);
     server.try_send("nobody is there").unwrap();
     assert_eq!(client.try_recv(), Err(TryRecvError::Empty));

@@ -3,56 +3,32 @@
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
-use zmtp_socket::{HighWaterMark, Linger, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_socket::Linger;
 use zmtp_tests::over_each_transport;
-use zmtp_tests::story::{Place, event, eventually, receive, subscribers, wanted, within};
-
-const COUNT: u64 = 100;
-
-/// More in all than any transport holds.
-const LARGE: usize = 256 << 10;
-
-/// A publisher with `COUNT` messages queued for a subscriber that has read none.
-async fn loaded(place: &Place, linger: Linger) -> (PubSocket, SubSocket) {
-    let server = place.context.pub_socket(PubOptions::new().linger(linger));
-    server.bind(&*place.endpoint).await.unwrap();
-    let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
-    let client = place.context.sub_socket(options);
-    client.subscribe("");
-    client.connect(&*place.endpoint).unwrap();
-    wanted(&server, "").await;
-    for number in 0..COUNT {
-        server.send([&number.to_be_bytes()[..], &[7; LARGE]].concat()).await.unwrap();
-    }
-    (server, client)
-}
-
-async fn expect_all(client: &mut SubSocket) {
-    for number in 0..COUNT {
-        assert_eq!(&receive(client).await.first()[..8], &number.to_be_bytes());
-    }
-}
+use zmtp_tests::story::{
+    LOAD, Place, event, eventually, expect_load, receive, subscribers, wanted, within,
+};
 
 over_each_transport! {
     async fn close_delivers_what_is_queued_to_a_slow_reader(place: Place) {
         for linger in [Linger::Forever, Linger::For(Duration::from_secs(60))] {
-            let (server, mut client) = loaded(&place, linger).await;
+            let (server, mut client) = place.loaded(linger).await;
             let closing = tokio::spawn(async move { server.close().await });
-            expect_all(&mut client).await;
+            expect_load(&mut client).await;
             assert_eq!(within("the close", closing).await.unwrap(), 0);
         }
     }
 
     async fn close_gives_up_on_a_stuck_reader_and_says_how_much_was_left(place: Place) {
         for time in [Duration::from_millis(30), Duration::ZERO] {
-            let (server, mut client) = loaded(&place, Linger::For(time)).await;
+            let (server, mut client) = place.loaded(Linger::For(time)).await;
             let begun = Instant::now();
             let left = within("the close", server.close()).await;
             assert!(begun.elapsed() >= time);
-            assert!(left > 0 && left <= COUNT as usize, "{left} left");
+            assert!(left > 0 && left <= LOAD as usize, "{left} left");
             // What counts as sent had been given to the transport whole.
             let stats = server.stats();
-            assert_eq!(stats.sent + left as u64, COUNT, "{stats:?}");
+            assert_eq!(stats.sent + left as u64, LOAD, "{stats:?}");
             assert_eq!((stats.undelivered, stats.queued), (left as u64, 0));
             for number in 0..stats.sent {
                 let message = receive(&mut client).await;
@@ -62,29 +38,17 @@ over_each_transport! {
     }
 
     async fn dropping_the_last_handle_lingers_in_the_background(place: Place) {
-        let (server, mut client) = loaded(&place, Linger::Forever).await;
+        let (server, mut client) = place.loaded(Linger::Forever).await;
         let clone = server.clone();
         drop(server);
         clone.send("not the last").await.unwrap();
         drop(clone);
-        expect_all(&mut client).await;
+        expect_load(&mut client).await;
         assert_eq!(receive(&mut client).await.first(), "not the last");
     }
 
-    async fn a_dropped_close_goes_on(place: Place) {
-        let (server, mut client) = loaded(&place, Linger::Forever).await;
-        {
-            let mut closing = Box::pin(server.close());
-            let once = std::future::poll_fn(|cx| std::task::Poll::Ready(closing.as_mut().poll(cx)));
-            assert!(once.await.is_pending());
-        }
-        assert!(server.send("late").await.is_err(), "it is closed all the same");
-        expect_all(&mut client).await;
-        assert_eq!(within("the second close", server.close()).await, 0);
-    }
-
     async fn closing_with_no_subscriber_left_takes_no_time(place: Place) {
-        let (server, client) = loaded(&place, Linger::Forever).await;
+        let (server, client) = place.loaded(Linger::Forever).await;
         client.close().await;
         subscribers(&server, 0).await;
         assert_eq!(within("the close", server.close()).await, 0);
@@ -109,7 +73,7 @@ over_each_transport! {
 #[tokio::test]
 async fn a_subscriber_that_has_left_is_not_lingered_for() {
     let place = Place::tcp();
-    let (server, client) = loaded(&place, Linger::Forever).await;
+    let (server, client) = place.loaded(Linger::Forever).await;
     let mut monitor = server.monitor();
     let closing = tokio::spawn(async move { server.close().await });
     tokio::task::yield_now().await;
@@ -124,13 +88,13 @@ fn after_close_no_task_is_left() {
     for place in [Place::tcp(), Place::ipc(), Place::inproc()] {
         let runtime = current_thread();
         runtime.block_on(async {
-            let (server, mut client) = loaded(&place, Linger::Forever).await;
+            let (server, mut client) = place.loaded(Linger::Forever).await;
             // A peer in the middle of its handshake, and endpoints that lead nowhere.
             let lost = place.subscriber("");
             lost.connect("tcp://127.0.0.1:1").unwrap();
             lost.connect("inproc://nobody").unwrap();
             server.connect("ipc:///nowhere/to/be/found").unwrap();
-            expect_all(&mut client).await;
+            expect_load(&mut client).await;
             assert_eq!(within("the publisher's end", server.close()).await, 0);
             assert_eq!(within("a subscriber's end", client.close()).await, 0);
             assert_eq!(within("a subscriber's end", lost.close()).await, 0);
@@ -144,10 +108,10 @@ fn after_a_drop_no_task_is_left_either() {
     let place = Place::tcp();
     let runtime = current_thread();
     runtime.block_on(async {
-        let (server, mut client) = loaded(&place, Linger::Forever).await;
+        let (server, mut client) = place.loaded(Linger::Forever).await;
         let handle = client.handle();
         drop(server);
-        expect_all(&mut client).await;
+        expect_load(&mut client).await;
         drop(client);
         let metrics = tokio::runtime::Handle::current().metrics();
         eventually("the last task", || metrics.num_alive_tasks() == 0).await;

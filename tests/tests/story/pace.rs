@@ -3,14 +3,12 @@
 use std::sync::mpsc;
 
 use tokio::runtime::Builder;
-use zmtp_socket::{Event, HighWaterMark, PubOptions, PubSocket, Stats, SubOptions, SubSocket};
+use zmtp_socket::{Event, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
-    Place, event, eventually, gone, receive, receive_text, subscribers, wanted, within,
+    LARGE, Place, event, eventually, gone, receive, receive_text, settled, subscribers, wanted,
+    within,
 };
-
-/// A body too large for many of them to hide in the system's buffers.
-const LARGE: usize = 256 << 10;
 
 over_each_transport! {
     async fn a_client_reads_on_from_its_buffer_after_the_server_is_gone(place: Place) {
@@ -230,20 +228,6 @@ async fn expect_numbers(client: &mut SubSocket, numbers: std::ops::Range<u64>) {
     for number in numbers {
         assert_eq!(receive(client).await.first(), &number.to_be_bytes()[..], "number {number}");
     }
-}
-
-/// Waits until nothing moves any more: every buffer on the way is full.
-async fn settled(server: &PubSocket) {
-    let sent = |stats: Stats| (stats.sent, stats.queued);
-    let mut before = sent(server.stats());
-    let mut still = 0;
-    eventually("the transport to be full", || {
-        let now = sent(server.stats());
-        still = if now == before { still + 1 } else { 0 };
-        before = now;
-        still == 25
-    })
-    .await;
 }
 
 /// The system has two megabytes for a client that was not running: its driver must not take them all

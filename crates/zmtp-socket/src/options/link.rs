@@ -168,7 +168,7 @@ impl fmt::Debug for Security {
 /// How long to wait between attempts to connect.
 ///
 /// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
-/// does not come back in step.
+/// does not come back in step. None is shorter than a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     /// The first delay, and again the first one after a connection that carried traffic.

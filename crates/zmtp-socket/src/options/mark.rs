@@ -102,3 +102,16 @@ impl fmt::Display for Mark {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PubOptions, SubOptions};
+
+    #[test]
+    fn every_mark_lets_one_message_through() {
+        assert_eq!(HighWaterMark::messages(0).get(), 1);
+        assert_eq!(PubOptions::new().send_hwm_octets(0).role.marks().octets, 1);
+        assert_eq!(SubOptions::new().receive_hwm_octets(0).role.marks().octets, 1);
+    }
+}

@@ -50,10 +50,10 @@ macro_rules! options {
             }
 
             /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
-            /// mark is reached first counts. An empty queue takes any one message; `usize::MAX` is no
-            /// limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+            /// mark is reached first counts. An empty queue takes any one message; 0 is taken as 1, and
+            /// `usize::MAX` is no limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
             pub fn send_hwm_octets(mut self, octets: usize) -> Self {
-                self.role$(.$inner)?.send_hwm_octets = Some(octets);
+                self.role$(.$inner)?.send_hwm_octets = Some(octets.max(1));
                 self
             }
 

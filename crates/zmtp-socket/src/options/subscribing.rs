@@ -34,9 +34,9 @@ macro_rules! options {
 
             /// How many octets of each publisher may wait, beside [`receive_hwm`](Self::receive_hwm):
             /// whichever mark is reached first counts. What one read brought (256 KiB at most) or one message
-            /// may go beyond it; `usize::MAX` is no limit. Default: 64 MiB.
+            /// may go beyond it; 0 is taken as 1, and `usize::MAX` is no limit. Default: 64 MiB.
             pub fn receive_hwm_octets(mut self, octets: usize) -> Self {
-                self.role$(.$inner)?.receive_hwm_octets = octets;
+                self.role$(.$inner)?.receive_hwm_octets = octets.max(1);
                 self
             }
 

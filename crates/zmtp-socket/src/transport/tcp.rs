@@ -281,7 +281,10 @@ mod tests {
         let (error, waited) = loop {
             assert!(taken.len() < 10, "the queue of a listener has no end");
             let begun = Instant::now();
-            match dial(&Host::Ip(address.ip()), address.port(), &options).await {
+            // Without us, the system would wait for minutes.
+            let host = Host::Ip(address.ip());
+            let dialling = dial(&host, address.port(), &options);
+            match tokio::time::timeout(Duration::from_secs(20), dialling).await.unwrap() {
                 Ok(connected) => taken.push(connected),
                 Err(error) => break (error, begun.elapsed()),
             }

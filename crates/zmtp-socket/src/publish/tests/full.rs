@@ -149,7 +149,7 @@ async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
         send(&core, body.as_bytes());
         fast.write(usize::MAX);
     }
-    let mut fate = std::pin::pin!(fate.reason());
+    let mut fate = std::pin::pin!(fate);
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(fate.as_mut().poll(cx).is_pending());
     send(&core, b"3");

@@ -1,0 +1,335 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use zmtp_codec::{
+    Config, Connection, Denial, Error, Event, Heartbeat, Limits, Mechanism, Message, SocketType,
+    Subscription, Version,
+};
+
+use crate::{
+    editor::{EDITS, Edit},
+    script::Script,
+};
+
+/// Two whole connections, a publisher's and a subscriber's, and a hostile hand on the octets between
+/// them.
+///
+/// Instructions: one octet says who they are (see `Link::new`), each further one what happens next
+/// (see `Link::step`).
+///
+/// Each ends but once and stays closed, holds a bounded number of octets, moves on when its deadline
+/// comes, and falls silent when nothing more is to be said. Where nothing was edited, what was sent
+/// arrives whole and in order.
+pub fn link(data: &[u8]) {
+    let mut script = Script::new(data);
+    let mut link = Link::new(script.octet());
+    while !script.is_over() {
+        link.step(&mut script);
+    }
+    link.settle();
+    link.judge();
+}
+
+/// Narrow, so that the fuzzer gets to all of them.
+const LIMITS: Limits =
+    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 300 };
+
+/// What one frame may make us hold that is not whole yet, its header with it.
+const FRAME: usize = 600 + 9;
+
+/// Greeting and handshake; what a flood of PINGs may make us hold of answers, and as much again for
+/// the last of them.
+const OURS: usize = 64 + 300 + 2 * 64 * 1024;
+
+/// Who the sides are, by their index: the other one's is `1 - index`.
+const PUB: usize = 0;
+const SUB: usize = 1;
+
+struct Link {
+    sides: [Side; 2],
+    now: Duration,
+    /// How many messages are taken at once.
+    together: usize,
+    has_denied: bool,
+}
+
+struct Side {
+    connection: Connection,
+    /// On its way to this side.
+    under_way: Vec<u8>,
+    /// Whether what is on its way to this side has ever been edited.
+    is_edited: bool,
+    is_asked: bool,
+    /// What the caller had sent to the other side, and its octets at most.
+    said: Vec<Event>,
+    said_octets: usize,
+    /// What came from the other side.
+    heard: Vec<Event>,
+    error: Option<Error>,
+}
+
+impl Link {
+    fn new(choice: u8) -> Self {
+        let version = |is_old: bool| if is_old { Version::V3_0 } else { Version::V3_1 };
+        let (username, password) = (Bytes::from_static(b"user"), Bytes::from_static(b"secret"));
+        let client = Mechanism::PlainClient { username, password };
+        let (of_pub, of_sub) = match choice >> 2 & 3 {
+            2 => (Mechanism::PlainServer, client),
+            3 => (client, Mechanism::PlainServer),
+            _ => (Mechanism::Null, Mechanism::Null),
+        };
+        let heartbeat = |beats: bool| {
+            beats.then(|| Heartbeat {
+                ttl: Duration::from_secs(3),
+                ..Heartbeat::every(Duration::from_secs(1))
+            })
+        };
+        let (publisher, subscriber) = match choice & 128 {
+            0 => (SocketType::Pub, SocketType::Sub),
+            _ => (SocketType::XPub, SocketType::XSub),
+        };
+        let side = |socket_type, version, mechanism, heartbeat| {
+            let defaults = Config::new(socket_type);
+            Side::new(Config { version, mechanism, heartbeat, limits: LIMITS, ..defaults })
+        };
+        let publisher =
+            side(publisher, version(choice & 1 != 0), of_pub, heartbeat(choice & 16 != 0));
+        let subscriber =
+            side(subscriber, version(choice & 2 != 0), of_sub, heartbeat(choice & 32 != 0));
+        Self {
+            sides: [publisher, subscriber],
+            now: Duration::ZERO,
+            together: if choice & 64 == 0 { usize::MAX } else { 1 },
+            has_denied: false,
+        }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        let octet = script.octet();
+        let (what, more, who) = (octet & 15, octet >> 4, usize::from(octet >> 7));
+        match what {
+            0 => self.subscribe(Subscription::Subscribe(topic(more, script))),
+            1 => self.subscribe(Subscription::Cancel(topic(more, script))),
+            2 => self.send(more, script),
+            3 => {
+                let deadline = self.sides[who].connection.deadline();
+                self.pass_until(deadline.unwrap_or_default());
+            }
+            4 => self.pass_until(self.now + Duration::from_millis(100 << more)),
+            5 => {
+                let verdict = if more & 1 == 0 { Ok(()) } else { Err(Denial::new("400")) };
+                self.answer(verdict);
+            }
+            6 if more & 1 == 0 => self.sides[who].connection.pause_reading(),
+            6 => self.sides[who].connection.resume_reading(self.now),
+            7 => self.carry(who, usize::MAX),
+            8 => self.carry(who, usize::from(script.octet())),
+            _ => self.edit(who, &Edit::next(what - 9, script)),
+        }
+        for side in &mut self.sides {
+            side.check(self.now);
+        }
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) {
+        let side = &mut self.sides[SUB];
+        if side.connection.is_traffic() {
+            side.connection.subscribe(&subscription);
+            side.says(Event::Subscription(subscription), 32);
+        }
+    }
+
+    fn send(&mut self, more: u8, script: &mut Script<'_>) {
+        let side = &mut self.sides[PUB];
+        if side.connection.is_traffic() {
+            let number = side.said.len() as u8;
+            let size = usize::from(script.octet()) % 100;
+            let parts = 1 + usize::from(more) % LIMITS.message_parts;
+            let message = Message::multipart((0..parts).map(|_| vec![number; size]));
+            let message = message.expect("a part at least");
+            side.connection.send(&message);
+            side.says(Event::Message(message), parts * (9 + size));
+        }
+    }
+
+    fn pass_until(&mut self, then: Duration) {
+        self.now = self.now.max(then);
+        for side in &mut self.sides {
+            side.tick(self.now);
+        }
+    }
+
+    /// Judges the credentials of who asks for it.
+    fn answer(&mut self, verdict: Result<(), Denial>) {
+        for side in &mut self.sides {
+            if std::mem::take(&mut side.is_asked) {
+                self.has_denied |= verdict.is_err();
+                side.connection.authorize(self.now, verdict.clone());
+                side.poll(self.now, self.together);
+            }
+        }
+    }
+
+    /// Puts on its way to one side what the other has to say.
+    fn put_on_the_way(&mut self, to: usize) {
+        let output = self.sides[1 - to].connection.output().split();
+        self.sides[to].under_way.extend_from_slice(&output);
+    }
+
+    /// Lets so many octets arrive.
+    fn carry(&mut self, to: usize, most: usize) {
+        self.put_on_the_way(to);
+        let side = &mut self.sides[to];
+        let count = most.min(side.under_way.len());
+        let arriving = side.under_way.drain(..count).collect::<Vec<_>>();
+        side.connection.receive(self.now, &arriving);
+        side.poll(self.now, self.together);
+    }
+
+    fn edit(&mut self, to: usize, edit: &Edit) {
+        self.put_on_the_way(to);
+        let side = &mut self.sides[to];
+        edit.apply(&mut side.under_way);
+        side.is_edited = true;
+    }
+
+    /// Lets everything arrive, and what is said to it, until nobody says anything.
+    fn settle(&mut self) {
+        for _ in 0..16 {
+            self.answer(Ok(()));
+            self.carry(PUB, usize::MAX);
+            self.carry(SUB, usize::MAX);
+            for side in &mut self.sides {
+                side.check(self.now);
+            }
+            let is_quiet = |side: &mut Side| !side.is_asked && side.connection.output().is_empty();
+            if self.sides.iter_mut().all(is_quiet) {
+                return;
+            }
+        }
+        panic!("they go on talking by themselves");
+    }
+
+    fn judge(mut self) {
+        for side in &mut self.sides {
+            side.stays_closed(self.now);
+        }
+        for (side, other) in
+            [(&self.sides[PUB], &self.sides[SUB]), (&self.sides[SUB], &self.sides[PUB])]
+        {
+            if side.is_edited {
+                continue;
+            }
+            // Who was told the truth hears nothing else, though perhaps not to the end.
+            assert!(other.said.starts_with(&side.heard), "{:?} of {:?}", side.heard, other.said);
+            match &side.error {
+                None if other.is_edited || other.error.is_some() => {}
+                None => {
+                    assert!(side.connection.is_traffic(), "nothing stood in the way");
+                    assert_eq!(side.heard, other.said);
+                }
+                Some(Error::Timeout(_)) => assert!(self.now > Duration::ZERO),
+                Some(Error::Denied(_)) => assert!(self.has_denied),
+                Some(Error::Refused { .. }) => assert!(self.has_denied || other.is_edited),
+                Some(error) => panic!("no reason for it: {error}"),
+            }
+        }
+    }
+}
+
+impl Side {
+    fn new(config: Config) -> Self {
+        Self {
+            connection: Connection::new(Arc::new(config)),
+            under_way: Vec::new(),
+            is_edited: false,
+            is_asked: false,
+            said: Vec::new(),
+            said_octets: 0,
+            heard: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn says(&mut self, event: Event, octets: usize) {
+        self.said.push(event);
+        self.said_octets += octets;
+    }
+
+    fn poll(&mut self, now: Duration, together: usize) {
+        loop {
+            while let Some(batch) = self.connection.poll_batch(together) {
+                self.heard.extend(batch.map(Event::Message));
+            }
+            match self.connection.poll_event(now) {
+                Ok(None) => break,
+                Ok(Some(Event::Credentials(_))) => self.is_asked = true,
+                Ok(Some(Event::Ready(_))) => assert!(self.connection.peer().is_some()),
+                Ok(Some(event)) => self.heard.push(event),
+                Err(error) => self.ends(error),
+            }
+        }
+    }
+
+    fn ends(&mut self, error: Error) {
+        assert_eq!(self.error.replace(error), None, "it ends but once");
+        self.is_asked = false;
+    }
+
+    /// It is `now`: what is due is done, and nothing before its time.
+    fn tick(&mut self, now: Duration) {
+        let is_due = self.connection.deadline().is_some_and(|deadline| deadline <= now);
+        let before = self.connection.output().len();
+        match self.connection.handle_timeout(now) {
+            Ok(()) if is_due => {
+                let next = self.connection.deadline();
+                assert!(next.is_none_or(|next| next > now), "{next:?} at {now:?}");
+            }
+            Ok(()) => assert_eq!(self.connection.output().len(), before, "before its time"),
+            Err(error) => {
+                assert!(is_due, "before its time: {error}");
+                self.ends(error);
+            }
+        }
+    }
+
+    fn check(&mut self, now: Duration) {
+        assert_eq!(self.connection.is_closed(), self.error.is_some());
+        let waiting = self.connection.output().len();
+        assert!(waiting <= OURS + self.said_octets, "{waiting} octets wait to be written");
+        let input = self.connection.input().len();
+        assert!(self.is_asked || input <= FRAME, "{input} octets lie there undecoded");
+        let hint = self.connection.read_hint();
+        assert!(hint <= FRAME, "a hint of {hint}");
+        let deadline = self.connection.deadline();
+        assert!(deadline.is_none_or(|deadline| deadline > now), "{deadline:?} at {now:?}");
+    }
+
+    /// Once closed, nothing that happens makes a difference.
+    fn stays_closed(&mut self, now: Duration) {
+        if self.error.is_none() {
+            return;
+        }
+        let connection = &mut self.connection;
+        let output = connection.output().clone();
+        connection.receive(now, b"\x04\x07\x04PING\0\x01\0\x01a");
+        connection.authorize(now, Ok(()));
+        connection.send(&Message::from("a"));
+        connection.subscribe(&Subscription::Subscribe(Bytes::new()));
+        connection.resume_reading(now);
+        assert_eq!(connection.handle_timeout(now + Duration::from_secs(3600)), Ok(()));
+        assert_eq!(connection.poll_event(now), Ok(None));
+        assert!(connection.poll_batch(usize::MAX).is_none());
+        assert!(connection.is_closed() && connection.peer().is_none());
+        assert_eq!((connection.deadline(), connection.input().len()), (None, 0));
+        assert_eq!(*connection.output(), output, "it says nothing more");
+    }
+}
+
+/// A topic of up to seven octets.
+fn topic(more: u8, script: &mut Script<'_>) -> Bytes {
+    Bytes::copy_from_slice(script.take(usize::from(more & 7)))
+}
+
+/// Every kind of edit has an instruction of its own.
+const _: () = assert!(9 + EDITS == 16);

@@ -1,0 +1,347 @@
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::{sleep, timeout};
+use zmtp_socket::{
+    BindError, ConnectError, Context, Duplicates, EndpointOptions, Heartbeat, HighWaterMark,
+    Keepalive, Limits, Linger, Message, Options, PlainUsers, PubOptions, PubSocket, Reconnect,
+    SocketRole, SubOptions, SubSocket, Version, WhenFull, simulation::Network,
+};
+
+use crate::{
+    script::Script,
+    stage::{play, within},
+};
+
+/// A publisher and a subscriber with any options, set in any order.
+///
+/// Instructions: one octet says where they meet and who comes first (see `meet`). For each socket, one
+/// says how many of its options are set, each by one octet and one for each of its values; and so for
+/// the endpoint of each.
+///
+/// Nothing panics, nothing spins, and the sockets close in time. If nothing that was set is in the way
+/// of it, messages arrive.
+pub fn options(data: &[u8]) {
+    play(meet(Script::new(data)));
+}
+
+/// For so long a peer is waited for, and a message.
+const LITTLE: Duration = Duration::from_millis(500);
+
+/// Longer than the end of a socket takes.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Who dials so often in these few seconds dials without a pause.
+const DIALS: u32 = 20_000;
+
+/// The first [`HARMLESS`] of the values are in nobody's way; those at the edge may be.
+const HARMLESS: usize = 4;
+const DURATIONS: [Duration; 8] = [
+    Duration::from_secs(1),
+    Duration::from_secs(30),
+    Duration::from_millis(600),
+    Duration::from_secs(3600),
+    Duration::ZERO,
+    Duration::from_nanos(1),
+    Duration::from_millis(1),
+    Duration::MAX,
+];
+const NUMBERS: [usize; 8] = [1000, 4096, 1 << 20, 255, 0, 1, 2, usize::MAX];
+
+async fn meet(mut script: Script<'_>) {
+    let choice = script.octet();
+    let mut draw = Draw { script, is_harmless: true, flaws: Flaws::default() };
+    let dials = Arc::new(AtomicU32::new(0));
+    let context = Context::simulated(Counting(dials.clone()), 1);
+    let (mut options, mut wishes) = (PubOptions::new(), SubOptions::new());
+    if choice & 8 != 0 {
+        options = options.plain_server(PlainUsers::new().user("user", "secret"));
+        wishes = wishes.plain_client("user", "secret");
+    }
+    let publisher = context.pub_socket(draw.publishing(options));
+    let of_publisher = std::mem::take(&mut draw.flaws);
+    let mut subscriber = context.sub_socket(draw.subscribing(wishes));
+    let of_subscriber = draw.flaws;
+    subscriber.subscribe("topic");
+
+    let place = if choice & 1 == 0 { "mem://place" } else { "inproc://place" };
+    let changes = (draw.script.octet() % 4, draw.script.octet() % 4);
+    let flaws = match choice & 2 {
+        0 => (of_publisher, of_subscriber),
+        _ => (of_subscriber, of_publisher),
+    };
+    for step in if choice & 4 == 0 { [0, 1] } else { [1, 0] } {
+        if step == 0 {
+            draw.flaws = flaws.0;
+            bind(&mut draw, changes.0, choice, place, &publisher, &subscriber).await;
+        } else {
+            draw.flaws = flaws.1;
+            connect(&mut draw, changes.1, choice, place, &publisher, &subscriber);
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    exchange(&draw, &publisher, &mut subscriber).await;
+
+    let (_, _) = (publisher.stats(), subscriber.stats());
+    within(PATIENCE, "the end of the subscriber", subscriber.close()).await;
+    within(PATIENCE, "the end of the publisher", publisher.close()).await;
+    let dials = dials.load(Ordering::Relaxed);
+    assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
+}
+
+/// Binds one of the two, with so many changes for the endpoint.
+async fn bind(
+    draw: &mut Draw<'_>,
+    changes: u8,
+    choice: u8,
+    place: &str,
+    publisher: &PubSocket,
+    subscriber: &SubSocket,
+) {
+    let bound = match (choice & 2, changes) {
+        (0, 0) => publisher.bind(place).await,
+        (0, _) => publisher.bind_with(place, |options| draw.changes(changes, options)).await,
+        (_, 0) => subscriber.bind(place).await,
+        _ => subscriber.bind_with(place, |options| draw.changes(changes, options)).await,
+    };
+    match bound {
+        Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
+        Err(BindError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
+        Err(error) => panic!("the name is free, and yet: {error}"),
+    }
+}
+
+/// Connects the other one.
+fn connect(
+    draw: &mut Draw<'_>,
+    changes: u8,
+    choice: u8,
+    place: &str,
+    publisher: &PubSocket,
+    subscriber: &SubSocket,
+) {
+    let connected = match (choice & 2, changes) {
+        (0, 0) => subscriber.connect(place),
+        (0, _) => subscriber.connect_with(place, |options| draw.changes(changes, options)),
+        (_, 0) => publisher.connect(place),
+        _ => publisher.connect_with(place, |options| draw.changes(changes, options)),
+    };
+    match connected {
+        Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
+        Err(ConnectError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
+        Err(error) => panic!("the name is good, and yet: {error}"),
+    }
+}
+
+/// Whatever the options are, no call panics; if nothing is in the way, what is sent arrives.
+async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut SubSocket) {
+    let wanted = timeout(LITTLE, publisher.wait_for_subscriber("topic")).await;
+    assert!(!draw.is_harmless || wanted.is_ok(), "nothing is in the way of the subscription");
+    let parts = Message::multipart(["topic", "of two parts"]).expect("two parts");
+    for message in [Message::from("topic"), parts, Message::from("topic again")] {
+        let sent = timeout(LITTLE, publisher.send(message.clone())).await;
+        let received = timeout(LITTLE, subscriber.recv()).await;
+        if draw.is_harmless {
+            assert_eq!((sent, received), (Ok(Ok(())), Ok(Ok(message))));
+        }
+    }
+}
+
+/// Draws options from a script, and notes whether any of them may be in the way.
+struct Draw<'a> {
+    script: Script<'a>,
+    is_harmless: bool,
+    flaws: Flaws,
+}
+
+/// Why the options drawn last allow no connection at all, as bind and connect must say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flaws {
+    version: bool,
+    credentials: bool,
+    limits: bool,
+}
+
+impl Flaws {
+    fn any(self) -> bool {
+        self.version || self.credentials || self.limits
+    }
+}
+
+impl Draw<'_> {
+    fn publishing(&mut self, mut options: PubOptions) -> PubOptions {
+        for _ in 0..self.script.octet() % 16 {
+            options = match self.script.octet() % 32 {
+                0 => options.send_hwm(self.mark()),
+                1 => options.send_hwm_octets(self.any_number()),
+                2 => options.when_full(match self.script.octet() % 5 {
+                    0 => WhenFull::DropNew,
+                    1 => WhenFull::DropOldest,
+                    2 => WhenFull::Disconnect,
+                    3 => WhenFull::Wait,
+                    _ => WhenFull::WaitFor(self.any_duration()),
+                }),
+                3 => options.conflate(),
+                4 => options.duplicate_subscriptions(Duplicates::AsSet),
+                5 => options.duplicate_subscriptions(Duplicates::Counted),
+                6 => options.max_subscriptions(self.number(), self.number()),
+                what => self.socket(what, options),
+            };
+        }
+        options
+    }
+
+    fn subscribing(&mut self, mut options: SubOptions) -> SubOptions {
+        for _ in 0..self.script.octet() % 16 {
+            options = match self.script.octet() % 32 {
+                0 => options.receive_hwm(self.mark()),
+                1 => options.receive_hwm_octets(self.any_number()),
+                2 => options.conflate(true),
+                3 => options.conflate(false),
+                what => self.socket(what, options),
+            };
+        }
+        options
+    }
+
+    fn changes(&mut self, count: u8, mut options: EndpointOptions) -> EndpointOptions {
+        for _ in 0..count {
+            let what = self.script.octet();
+            options = self.link(what, options);
+        }
+        options
+    }
+
+    fn socket<Role: SocketRole>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
+        match what {
+            7 => options.linger(Linger::Forever),
+            8 => options.linger(Linger::For(self.any_duration())),
+            9 => options.max_connections(self.any_number()),
+            10 => options.max_handshakes(self.any_number()),
+            _ => self.link(what, options),
+        }
+    }
+
+    fn link<Role>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
+        match what % 32 {
+            11 => {
+                self.flaws.version = false;
+                options.version(Version::V3_0)
+            }
+            12 => {
+                self.is_harmless = false;
+                let version = Version { major: self.script.octet(), minor: self.script.octet() };
+                self.flaws.version = ![Version::V3_0, Version::V3_1].contains(&version);
+                options.version(version)
+            }
+            13 => {
+                self.is_harmless = false;
+                let (username, password) = (self.text(), self.text());
+                self.flaws.credentials = username.len().max(password.len()) > 255;
+                options.plain_client(username, password)
+            }
+            14 => {
+                self.is_harmless = false;
+                self.flaws.credentials = false;
+                options.plain_server(PlainUsers::new().user(self.text(), self.text()))
+            }
+            15 => {
+                self.is_harmless = false;
+                self.flaws.credentials = false;
+                options.plain_server_with(|credentials| credentials.username == "user")
+            }
+            16 => options.max_message_size(self.number() as u64),
+            17 => {
+                let limits = Limits {
+                    message_size: self.number() as u64,
+                    message_parts: self.number(),
+                    command_size: self.number() as u64,
+                    handshake_frame_size: self.number() as u64,
+                };
+                // Not even our own READY would fit.
+                self.flaws.limits = limits.handshake_frame_size <= 2;
+                options.limits(limits)
+            }
+            18 => options.handshake_timeout(self.duration()),
+            19 => options.heartbeat(Heartbeat::every(self.duration())),
+            20 => {
+                self.is_harmless = false;
+                let (interval, timeout) = (self.duration(), self.duration());
+                options.heartbeat(Heartbeat { interval, timeout, ttl: self.duration() })
+            }
+            21 => {
+                // Who dials before the other one is there may have to wait for long.
+                self.is_harmless = false;
+                let (initial, max) = (self.duration(), self.duration());
+                options.reconnect(Reconnect { initial, max })
+            }
+            22 => options.retry_refused(true),
+            23 => options.send_buffer(self.any_number() as u32),
+            24 => options.receive_buffer(self.any_number() as u32),
+            25 => options.connect_timeout(self.any_duration()),
+            26 => options.keepalive(None),
+            27 => {
+                let (idle, interval) = (self.any_duration(), self.any_duration());
+                options.keepalive(Keepalive { idle, interval, probes: self.any_number() as u32 })
+            }
+            28 => options.user_timeout(self.any_duration()),
+            29 => options.nodelay(false).ipv6_only(true),
+            30 => options.type_of_service(self.script.octet()),
+            31 => options.bind_device("lo"),
+            _ => options,
+        }
+    }
+
+    /// Any mark lets one message through.
+    fn mark(&mut self) -> HighWaterMark {
+        match self.any_number() {
+            usize::MAX => HighWaterMark::UNLIMITED,
+            count => HighWaterMark::messages(count),
+        }
+    }
+
+    fn any_number(&mut self) -> usize {
+        NUMBERS[usize::from(self.script.octet()) % NUMBERS.len()]
+    }
+
+    fn any_duration(&mut self) -> Duration {
+        DURATIONS[usize::from(self.script.octet()) % DURATIONS.len()]
+    }
+
+    fn number(&mut self) -> usize {
+        let number = self.any_number();
+        self.is_harmless &= NUMBERS[..HARMLESS].contains(&number);
+        number
+    }
+
+    fn duration(&mut self) -> Duration {
+        let duration = self.any_duration();
+        self.is_harmless &= DURATIONS[..HARMLESS].contains(&duration);
+        duration
+    }
+
+    /// A name or a password, perhaps too long for one.
+    fn text(&mut self) -> Bytes {
+        let len = usize::from(self.script.octet()) * 2;
+        Bytes::from(b"user".iter().copied().cycle().take(len).collect::<Vec<_>>())
+    }
+}
+
+/// A network that counts how often it was asked for a connection.
+struct Counting(Arc<AtomicU32>);
+
+impl Network for Counting {
+    fn resolve(&self, name: &str) -> io::Result<String> {
+        let dials = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        // Time stands still meanwhile: nobody else would end it.
+        assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
+        Ok(name.to_owned())
+    }
+}

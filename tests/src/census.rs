@@ -1,0 +1,61 @@
+//! What is open: descriptors of the process, tasks of a runtime.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+
+use crate::story::DEADLINE;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// How much is open at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Open descriptors of this process.
+    pub descriptors: usize,
+    /// Tasks of this runtime that have not ended.
+    pub tasks: usize,
+}
+
+impl Census {
+    /// What is open now.
+    pub fn now() -> Self {
+        let descriptors = std::fs::read_dir("/proc/self/fd").expect("procfs is there").count();
+        Self { descriptors, tasks: Handle::current().metrics().num_alive_tasks() }
+    }
+
+    /// Waits until no more is open than this says. Less may be: something else in the process can have
+    /// had a descriptor open for a moment when this was counted.
+    ///
+    /// # Panics
+    /// When it does not come to that, `after` what is named.
+    pub async fn expect(self, after: &str) {
+        let more = || {
+            let now = Self::now();
+            now.descriptors > self.descriptors || now.tasks > self.tasks
+        };
+        let wait = async {
+            while more() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let done = tokio::time::timeout(DEADLINE, wait).await;
+        assert!(done.is_ok(), "{:?}, expected {self:?}, after {after}", Self::now());
+    }
+
+    /// As much, and so many descriptors and tasks more.
+    pub fn and(self, descriptors: usize, tasks: usize) -> Self {
+        Self { descriptors: self.descriptors + descriptors, tasks: self.tasks + tasks }
+    }
+}
+
+/// Runs one test, on a current-thread runtime that comes after the last test's and is gone before
+/// the next: descriptors belong to the whole process. Names are looked up one at a time.
+pub fn alone(test: impl Future<Output = ()>) {
+    // A test that failed says nothing about this one.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1);
+    runtime.build().expect("a runtime can be made").block_on(test);
+}
