@@ -80,10 +80,11 @@ impl Traffic {
         while self.open(input)? {
             let mut opened = mem::take(&mut self.opened);
             let event = self.next_plain(&mut opened, output, liveness, now);
-            self.opened = opened;
             if !matches!(event, Ok(None)) {
+                self.keep(opened);
                 return event;
             }
+            debug_assert!(opened.is_empty(), "only whole frames are opened");
         }
         Ok(None)
     }
@@ -96,6 +97,11 @@ impl Traffic {
             self.opened = channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default();
         }
         Ok(!self.opened.is_empty())
+    }
+
+    /// Keeps what is left, but not the read buffer for nothing.
+    fn keep(&mut self, opened: BytesMut) {
+        self.opened = if opened.is_empty() { BytesMut::new() } else { opened };
     }
 
     /// Adds whole plain frames to the output, sealed where traffic is.
@@ -149,7 +155,7 @@ impl Traffic {
         self.open(input).ok()?;
         let mut opened = mem::take(&mut self.opened);
         let batch = self.batch_plain(&mut opened, most);
-        self.opened = opened;
+        self.keep(opened);
         batch
     }
 

@@ -59,6 +59,22 @@ fn the_parts_of_a_message_share_its_limit_also_when_announced() {
         assert_eq!(connection.poll_batch(together), None);
         assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error.clone())));
     }
+    // The next message begins anew, also where it comes with the end of this one.
+    let mut connection = limited(limits);
+    let octets = sealed(b"\x01\x09aaaaaaaaa\x00\x01b\x00\x0Acccccccccc");
+    connection.receive(NOW, &octets[..44]);
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    connection.receive(NOW, &octets[44..]);
+    for size in [10, 10] {
+        let event = connection.poll_event(NOW);
+        assert!(matches!(event, Ok(Some(Event::Message(message))) if message.size() == size));
+    }
+    // A command between them does not begin anew.
+    let mut connection = limited(Limits { command_size: 7, ..limits });
+    connection.receive(NOW, &sealed(b"\x01\x06aaaaaa\x04\x07\x04PING\0\0"));
+    connection.receive(NOW, &[0, 8 + OVERHEAD as u8]);
+    let beyond = ProtocolError::MessageTooLarge { size: 14, limit: 10 };
+    assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(beyond)));
     let rows: [(&[u8], ProtocolError); 3] = [
         (b"\x01\x06aaaaaa\x00\x05bbbbb", error),
         (b"\x01\x00\x01\x00\x01\x00", ProtocolError::TooManyParts { limit: 2 }),
@@ -220,6 +236,13 @@ fn socket_types_that_do_not_fit_are_told_by_the_server_alone() {
         errors
     };
     assert_eq!(pair(SocketType::XSub), [None, None]);
+    let mut puller =
+        Connection::new(Arc::new(Config { socket_type: SocketType::Pull, ..client() }));
+    let heard = ["welcome", "ready"].map(crate::curve::vector).concat();
+    puller.receive(NOW, &[greeting(), heard].concat());
+    assert!(matches!(puller.poll_event(NOW), Err(Error::Mismatch(_))));
+    let says_error = puller.output().windows(6).any(|octets| octets == b"\x05ERROR");
+    assert!(!says_error, "a client never says ERROR");
     let [ours, theirs] = pair(SocketType::Pull);
     assert!(matches!(ours, Some(Error::Mismatch(_))), "{ours:?}");
     assert_eq!(theirs, Some(Error::Refused { reason: "Invalid socket type".into() }));

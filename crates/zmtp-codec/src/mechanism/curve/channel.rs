@@ -94,8 +94,8 @@ impl Channel {
         let (mut start, mut end, mut ahead) = (0_usize, 0_usize, 0_usize);
         loop {
             let rest = input.get_mut(ahead..).unwrap_or_default();
-            let opened = match self.open_frame(rest, parts_size, limits) {
-                Ok(Some(opened)) => opened,
+            let plain = match self.open_frame(rest, parts_size, limits) {
+                Ok(Some(plain)) => plain,
                 Ok(None) => break,
                 Err(error) => {
                     self.failed = Some(error.clone());
@@ -105,12 +105,9 @@ impl Channel {
                     break;
                 }
             };
-            let Opened { header, plain } = opened;
-            if header.more {
-                parts_size = parts_size.saturating_add(header.size);
-            } else if !header.command {
-                parts_size = 0;
-            }
+            // Of which message the next frame is, and so how large it may be, is found out by who
+            // takes these frames; if it is not whole yet, it is judged again when it is the first.
+            parts_size = 0;
             let from = ahead.saturating_add(plain.start)..ahead.saturating_add(plain.end);
             if ahead == 0 {
                 start = from.start;
@@ -130,14 +127,14 @@ impl Channel {
         Ok(Some(run))
     }
 
-    /// Opens the frame at the front in place, if it is whole.
+    /// Opens the frame at the front in place, if it is whole, and says where the plain one is.
     #[inline]
     fn open_frame(
         &mut self,
         octets: &mut [u8],
         parts_size: u64,
         limits: &Limits,
-    ) -> Result<Option<Opened>, ProtocolError> {
+    ) -> Result<Option<Range<usize>>, ProtocolError> {
         let Some((outer, outer_len)) = FrameHeader::decode(octets)? else { return Ok(None) };
         let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
             return Err(ProtocolError::Unsealed);
@@ -179,14 +176,8 @@ impl Channel {
         if let Some(room) = octets.get_mut(start..start.saturating_add(plain_len)) {
             room.copy_from_slice(plain);
         }
-        Ok(Some(Opened { header, plain: start..whole }))
+        Ok(Some(start..whole))
     }
-}
-
-/// A frame that was opened, and where it is now.
-struct Opened {
-    header: FrameHeader,
-    plain: Range<usize>,
 }
 
 /// The whole frames at the front of `octets`.
