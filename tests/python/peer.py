@@ -1,7 +1,8 @@
 """A pyzmq peer for the tests: python peer.py TYPE (bind|connect) ENDPOINT [OPTION=VALUE ...]
 
 TYPE is PUB, SUB, XPUB or XSUB. Options: subscribe=HEX (of a SUB, before it connects), user=NAME
-and password=TEXT (as a PLAIN client, or the only ones let in, with server=1).
+and password=TEXT (as a PLAIN client, or the only ones let in, with server=1), curve=Z85 (its secret
+key; as a server, or as the client of server_key=Z85), heartbeat=MILLISECONDS.
 
 Says "ready" once it is bound or connecting, then "got HEX ..." for each message, a word for each
 part ("-" for an empty one). Obeys the lines "send HEX ...", "subscribe HEX" and "unsubscribe HEX"
@@ -34,6 +35,15 @@ def start(context, kind, how, endpoint, options):
     elif "user" in options:
         socket.plain_username = options["user"].encode()
         socket.plain_password = options["password"].encode()
+    if "curve" in options:
+        secret = options["curve"].encode()
+        socket.curve_secretkey, socket.curve_publickey = secret, zmq.curve_public(secret)
+        if "server_key" in options:
+            socket.curve_serverkey = options["server_key"].encode()
+        else:
+            socket.curve_server = True
+    if "heartbeat" in options:
+        socket.heartbeat_ivl, socket.heartbeat_timeout = int(options["heartbeat"]), 60_000
     if "subscribe" in options:
         socket.subscribe(octets(options["subscribe"]))
     getattr(socket, how)(endpoint)

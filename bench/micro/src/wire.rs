@@ -3,12 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use zmtp_codec::{Config, Connection, SocketType};
+use zmtp_codec::{Config, Connection, CurveKeyPair, CurveSecretKey, Event, Mechanism, SocketType};
 
 /// A subscriber whose handshake is over.
 pub fn in_traffic() -> Connection {
-    let mut publisher = Connection::new(Arc::new(Config::new(SocketType::Pub)));
-    let mut subscriber = Connection::new(Arc::new(Config::new(SocketType::Sub)));
+    pair(Mechanism::Null, Mechanism::Null).1
+}
+
+/// A publisher and a subscriber that have a key in common.
+pub fn sealed() -> (Connection, Connection) {
+    let [server, client] =
+        [1, 2].map(|octet| CurveKeyPair::from(CurveSecretKey::from([octet; 32])));
+    let server_key = server.public();
+    pair(
+        Mechanism::CurveServer { keys: server },
+        Mechanism::CurveClient { server_key, keys: client },
+    )
+}
+
+/// A publisher and a subscriber whose handshake is over.
+fn pair(ours: Mechanism, theirs: Mechanism) -> (Connection, Connection) {
+    let config =
+        |socket_type, mechanism| Arc::new(Config { mechanism, ..Config::new(socket_type) });
+    let mut publisher = Connection::new(config(SocketType::Pub, ours));
+    let mut subscriber = Connection::new(config(SocketType::Sub, theirs));
     while !subscriber.is_traffic() {
         for side in [false, true] {
             let (from, to) = if side {
@@ -17,8 +35,13 @@ pub fn in_traffic() -> Connection {
                 (&mut subscriber, &mut publisher)
             };
             to.receive(Duration::ZERO, &from.output().split());
-            while to.poll_event(Duration::ZERO).expect("the peer keeps the rules").is_some() {}
+            while let Some(event) = to.poll_event(Duration::ZERO).expect("the peer keeps the rules")
+            {
+                if let Event::Credentials(_) = event {
+                    to.authorize(Duration::ZERO, Ok(()));
+                }
+            }
         }
     }
-    subscriber
+    (publisher, subscriber)
 }

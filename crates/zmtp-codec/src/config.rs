@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::{Mechanism, Metadata, SocketType, Version};
+use crate::mechanism::curve;
+use crate::{Mechanism, Metadata, Randomness, SocketType, Version};
 
 /// How this side of a connection behaves.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ pub struct Config {
     /// DEALER and ROUTER send. Socket-Type is always ours to say, and passed over here. Empty by
     /// default.
     pub metadata: Metadata,
+    /// Whether the caller is asked about peers under NULL too, which say nothing of themselves, as
+    /// [`Credentials::Null`](crate::Credentials::Null); no by default. Our READY is sent only after
+    /// the verdict.
+    pub judge_null: bool,
+    /// Where CURVE's transient keys and nonces come from; the operating system by default.
+    pub randomness: Randomness,
     /// What a peer may make us hold.
     pub limits: Limits,
     /// How long greeting and handshake may take together, a verdict on credentials included; 30
@@ -35,6 +42,8 @@ impl Config {
             version: Version::V3_1,
             mechanism: Mechanism::Null,
             metadata: Metadata::new(),
+            judge_null: false,
+            randomness: Randomness::default(),
             limits: Limits::default(),
             handshake_timeout: Some(Duration::from_secs(30)),
             heartbeat: None,
@@ -60,8 +69,23 @@ impl Config {
         if self.metadata.identity().is_some_and(|id| id.len() > 255 || id.first() == Some(&0)) {
             return Err(ConfigError::Identity);
         }
-        let size = "\x08INITIATE".len().saturating_add(self.ready_metadata().encoded_len());
+        if let Mechanism::CurveClient { server_key, .. } = &self.mechanism
+            && curve::is_weak(server_key)
+        {
+            return Err(ConfigError::WeakServerKey);
+        }
         let limit = self.limits.handshake_frame_size;
+        // What a peer must be able to send us, and what we send.
+        let (least, own) = match &self.mechanism {
+            Mechanism::CurveClient { .. } => (curve::WELCOME, curve::INITIATE),
+            Mechanism::CurveServer { .. } => (curve::INITIATE, curve::READY),
+            _ => (0, "\x08INITIATE".len()),
+        };
+        if least as u64 > limit {
+            let mechanism = self.mechanism.name();
+            return Err(ConfigError::HandshakeFrameSize { mechanism, size: least, limit });
+        }
+        let size = own.saturating_add(self.ready_metadata().encoded_len());
         if size as u64 > limit {
             return Err(ConfigError::Metadata { size, limit });
         }

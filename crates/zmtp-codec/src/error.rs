@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::{MechanismName, SocketType};
+use crate::{MechanismName, NoRandomness, SocketType};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,6 +30,9 @@ pub enum Error {
     /// The peer was silent for too long.
     #[error(transparent)]
     Timeout(#[from] Timeout),
+    /// There was nothing to make a key of.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
 }
 
 impl Error {
@@ -142,6 +145,39 @@ pub enum ProtocolError {
     /// A message came before the handshake was over.
     #[error("expected a command of the handshake, got a message")]
     MessageInHandshake,
+    /// CURVE: a box does not open with the key that the two sides share.
+    #[error("the box of {of} does not open: forged, damaged, or made for another key")]
+    BadBox {
+        /// The command, or the part of one.
+        of: &'static str,
+    },
+    /// CURVE: a public key is one of the few with which every agreement gives the same.
+    #[error("{of} is of small order: it keeps nothing secret")]
+    WeakKey {
+        /// Whose key.
+        of: &'static str,
+    },
+    /// CURVE: what the client's permanent key vouches for is another connection or another server.
+    #[error("the client's vouch is for another connection, or for another server")]
+    Vouch,
+    /// CURVE: a number that must rise with each command does not: a command was repeated or
+    /// reordered.
+    #[error("a short nonce of {nonce} after {last}: it must rise with each command")]
+    Nonce {
+        /// The nonce that came.
+        nonce: u64,
+        /// The last one before.
+        last: u64,
+    },
+    /// CURVE: a frame in clear text, or none that can be a MESSAGE, after the handshake.
+    #[error("expected a MESSAGE of CURVE, got a frame that is none")]
+    Unsealed,
+    /// CURVE: a reserved bit is set in the box of a MESSAGE, or MORE on a command.
+    #[error("flags {flags:02X} in a MESSAGE: a reserved bit is set, or MORE on a command")]
+    SealedFlags {
+        /// The octet that came.
+        flags: u8,
+    },
 }
 
 /// Why two peers that keep the rules cannot talk.
@@ -246,6 +282,19 @@ pub enum ConfigError {
         /// The size given, in octets.
         size: usize,
     },
+    /// The server's key is one of the few that nobody can have the secret half of.
+    #[error("the server's key is of small order: no server can have it")]
+    WeakServerKey,
+    /// The commands of our security mechanism are larger than a frame of the handshake may be.
+    #[error("a handshake frame of {mechanism} needs {size} octets; the limit is {limit}")]
+    HandshakeFrameSize {
+        /// The mechanism.
+        mechanism: MechanismName,
+        /// What is needed, in octets.
+        size: usize,
+        /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
+        limit: u64,
+    },
     /// An identity has more than 255 octets, or begins with a zero.
     #[error("an identity has at most 255 octets and does not begin with a zero")]
     Identity,
@@ -256,6 +305,30 @@ pub enum ConfigError {
         size: usize,
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
+    },
+}
+
+/// A text that is no CURVE key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidKey {
+    /// A key has 40 characters.
+    #[error("a key has 40 characters, not {length} octets")]
+    Length {
+        /// What was given, in octets.
+        length: usize,
+    },
+    /// A character is not one of Z85.
+    #[error("character {position} of the key is none of Z85's")]
+    Character {
+        /// Counted from 0.
+        position: usize,
+    },
+    /// Five characters say more than four octets can hold.
+    #[error("characters {position} and following of the key stand for too large a number")]
+    Group {
+        /// The first of the five, counted from 0.
+        position: usize,
     },
 }
 

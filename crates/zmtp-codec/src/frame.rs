@@ -55,12 +55,19 @@ impl FrameHeader {
     /// Appends this header to `out` in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut BytesMut) {
+        let (octets, length) = self.octets();
+        out.extend_from_slice(octets.get(..length).unwrap_or_default());
+    }
+
+    /// The octets of the shortest form, and how many they are.
+    #[inline]
+    pub(crate) fn octets(&self) -> ([u8; 9], usize) {
         let flags = if self.more { MORE } else { 0 } | if self.command { COMMAND } else { 0 };
         if let Ok(size) = u8::try_from(self.size) {
-            out.extend_from_slice(&[flags, size]);
+            ([flags, size, 0, 0, 0, 0, 0, 0, 0], 2)
         } else {
             let [a, b, c, d, e, f, g, h] = self.size.to_be_bytes();
-            out.extend_from_slice(&[flags | LONG, a, b, c, d, e, f, g, h]);
+            ([flags | LONG, a, b, c, d, e, f, g, h], 9)
         }
     }
 

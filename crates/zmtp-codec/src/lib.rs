@@ -1,5 +1,8 @@
 //! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
 //!
+//! There is one thing it asks the operating system for: random octets, for the keys of CURVE; and
+//! [`Randomness`] can replace them.
+//!
 //! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
 //! gives back events, octets to write and the next deadline. What it is made of can be used
 //! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`]. With the feature
@@ -61,6 +64,7 @@ mod greeting;
 mod mechanism;
 mod message;
 mod metadata;
+mod randomness;
 mod socket_type;
 mod subscription;
 #[cfg(feature = "tokio-util")]
@@ -72,13 +76,15 @@ pub use crate::command::Command;
 pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
 pub use crate::error::{
-    ConfigError, Denial, Error, InvalidProperty, Mismatch, ProtocolError, Timeout,
+    ConfigError, Denial, Error, InvalidKey, InvalidProperty, Mismatch, ProtocolError, Timeout,
 };
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::{Greeting, MechanismName, Version};
-pub use crate::mechanism::{Credentials, Mechanism};
+pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
+pub use crate::mechanism::{Allowed, Credentials, Mechanism};
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
+pub use crate::randomness::{NoRandomness, Randomness};
 pub use crate::socket_type::SocketType;
 pub use crate::subscription::Subscription;
 #[cfg(feature = "tokio-util")]

@@ -1,5 +1,6 @@
 //! Ours and libzmq, each with each.
 
+mod curve;
 mod exchange;
 mod links;
 mod plain;

@@ -2,13 +2,17 @@
 
 use bytes::Bytes;
 
-use crate::{Credentials, Message, Metadata, SocketType, Subscription, Version};
+use crate::{
+    Allowed, Credentials, CurvePublicKey, Message, Metadata, SocketType, Subscription, Version,
+};
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A PLAIN client claims to be someone: answer with [`Connection::authorize`](crate::Connection::authorize). Nothing more
-    /// is read before.
+    /// Who the peer claims to be: answer with
+    /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given
+    /// to PLAIN and CURVE servers always, and under NULL where
+    /// [`Config::judge_null`](crate::Config::judge_null) says so.
     Credentials(Box<Credentials>),
     /// The handshake is over, and messages may be sent.
     Ready(Box<PeerInfo>),
@@ -29,6 +33,10 @@ pub struct PeerInfo {
     pub metadata: Metadata,
     /// The user name that was accepted, where we are a PLAIN server.
     pub username: Option<Bytes>,
+    /// The permanent key that the peer has proven to be its own, where we are a CURVE server.
+    pub public_key: Option<CurvePublicKey>,
+    /// What the verdict said of the peer, where there was one.
+    pub allowed: Allowed,
 }
 
 #[cfg(test)]

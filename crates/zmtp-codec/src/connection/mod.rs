@@ -20,7 +20,7 @@ use crate::error::{Error, Timeout};
 use crate::frame::FrameHeader;
 use crate::mechanism::Handshake;
 use crate::wire::read_ahead;
-use crate::{Batch, Command, Denial, Greeting, Message, Subscription, Version};
+use crate::{Allowed, Batch, Command, Denial, Greeting, Message, Subscription, Version};
 
 /// One side of a connection, without I/O and without a clock.
 ///
@@ -223,13 +223,23 @@ impl Connection {
     /// Nothing happens when no verdict is awaited, nor once the handshake's deadline has passed:
     /// [`handle_timeout`](Self::handle_timeout) is then due.
     pub fn authorize(&mut self, now: Duration, verdict: Result<(), Denial>) {
+        self.judged(now, verdict.map(|()| Allowed::new()));
+    }
+
+    /// The same as [`authorize`](Self::authorize) with `Ok(())`, and tells who the peer is: it will be in
+    /// [`PeerInfo`].
+    pub fn allow(&mut self, now: Duration, allowed: Allowed) {
+        self.judged(now, Ok(allowed));
+    }
+
+    fn judged(&mut self, now: Duration, verdict: Result<Allowed, Denial>) {
         let late = self.deadline().is_some_and(|deadline| now >= deadline);
         let awaited = matches!(&self.state, State::Handshake(state, _) if state.awaits_verdict());
         if late || !awaited {
             return;
         }
         if let State::Handshake(handshake, version) = mem::replace(&mut self.state, State::Closed) {
-            self.state = match handshake.authorize(verdict, &mut self.output) {
+            self.state = match handshake.authorize(verdict, &self.config, &mut self.output) {
                 Ok(handshake) => State::Handshake(handshake, version),
                 Err(denial) => State::Denied(denial),
             };
@@ -242,8 +252,9 @@ impl Connection {
     /// closed connection nothing happens.
     pub fn subscribe(&mut self, subscription: &Subscription) {
         debug_assert!(!self.is_early(), "subscriptions follow the handshake");
-        if let State::Traffic(traffic) = &self.state {
-            subscription.encode(traffic.version, &mut self.output);
+        if let State::Traffic(traffic) = &mut self.state {
+            let version = traffic.version;
+            traffic.write(&mut self.output, |out| subscription.encode(version, out));
         }
     }
 
@@ -254,8 +265,35 @@ impl Connection {
     #[inline]
     pub fn send(&mut self, message: &Message) {
         debug_assert!(!self.is_early(), "messages follow the handshake");
-        if self.is_traffic() {
-            message.encode(&mut self.output);
+        if let State::Traffic(traffic) = &mut self.state {
+            traffic.write(&mut self.output, |out| message.encode(out));
+        }
+    }
+
+    /// Whether all traffic with this peer is sealed, as it is with CURVE: then frames that were
+    /// encoded elsewhere must pass through [`seal`](Self::seal).
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        matches!(&self.state, State::Traffic(traffic) if traffic.channel.is_some())
+    }
+
+    /// Appends to `out` what must be written for these whole frames: each in a box of its own where
+    /// traffic [is sealed](Self::is_sealed), or else as they are. Room for all is made once.
+    ///
+    /// Boxes are numbered as they are sealed, and the peer hangs up when the numbers do not rise. So
+    /// what is sealed must be written in the order in which it was sealed, and that includes what is
+    /// in the [`output`](Self::output): write that first, and call nothing that may add to it (PONG,
+    /// PING, subscriptions) to be written ahead of `out`.
+    ///
+    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a closed
+    /// connection nothing happens.
+    pub fn seal(&mut self, frames: &[u8], out: &mut BytesMut) {
+        debug_assert!(!self.is_early(), "messages follow the handshake");
+        if let State::Traffic(traffic) = &mut self.state {
+            match &mut traffic.channel {
+                Some(channel) => channel.seal(frames, out),
+                None => out.extend_from_slice(frames),
+            }
         }
     }
 
@@ -285,9 +323,11 @@ impl Connection {
 
     /// A peer that takes nothing gets no further PING on top of what it has not taken.
     fn ping(&mut self, heartbeat: Heartbeat) {
-        if self.output.len() < PING_BACKLOG {
-            let ttl = heartbeat.ttl_tenths();
-            Command::Ping { ttl, context: Bytes::new() }.encode(&mut self.output);
+        if let State::Traffic(traffic) = &mut self.state
+            && self.output.len() < PING_BACKLOG
+        {
+            let ping = Command::Ping { ttl: heartbeat.ttl_tenths(), context: Bytes::new() };
+            traffic.write(&mut self.output, |out| ping.encode(out));
         }
     }
 

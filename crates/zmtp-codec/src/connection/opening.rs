@@ -11,8 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Mismatch, ProtocolError};
 use crate::frame::FrameHeader;
 use crate::mechanism::{Done, Handshake, Progress};
-use crate::wire::take_copy;
-use crate::{Command, Greeting, Version};
+use crate::{Command, Greeting, Mechanism, Version};
 
 /// The reason in our ERROR to a socket of a type that ours cannot talk to.
 const UNFIT: &[u8] = b"Invalid socket type";
@@ -28,19 +27,24 @@ impl Connection {
                         return Ok(None);
                     };
                     self.input.advance(Greeting::LEN);
-                    self.greeted(greeting)?;
+                    if let Some(event) = self.greeted(greeting, now)? {
+                        return Ok(Some(event));
+                    }
+                }
+                State::Handshake(Handshake::Over(done), version) => {
+                    return Ok(Some(self.ready(*done, version, now)));
                 }
                 State::Handshake(handshake, version) => {
-                    let command = if handshake.awaits_verdict() {
+                    let body = if handshake.awaits_verdict() {
                         None
                     } else {
                         next_handshake_command(&mut self.input, &self.config)?
                     };
-                    let Some(command) = command else {
+                    let Some(body) = body else {
                         self.state = State::Handshake(handshake, version);
                         return Ok(None);
                     };
-                    if let Some(event) = self.step(handshake, version, command, now)? {
+                    if let Some(event) = self.step(handshake, version, body, now)? {
                         return Ok(Some(event));
                     }
                 }
@@ -54,57 +58,64 @@ impl Connection {
         }
     }
 
-    fn greeted(&mut self, greeting: Greeting) -> Result<(), Error> {
+    fn greeted(&mut self, greeting: Greeting, now: Duration) -> Result<Option<Event>, Error> {
         let (ours, theirs) = (self.config.mechanism.name(), greeting.mechanism);
         if ours != theirs {
             return Err(Mismatch::Mechanism { ours, theirs }.into());
         }
-        let handshake = Handshake::begin(&self.config, &mut self.output);
-        self.state = State::Handshake(handshake, greeting.version);
-        Ok(())
+        let progress = Handshake::begin(&self.config, &mut self.output)?;
+        Ok(self.advance(progress, greeting.version, now))
     }
 
     fn step(
         &mut self,
         handshake: Handshake,
         version: Version,
-        command: Command,
+        body: BytesMut,
         now: Duration,
     ) -> Result<Option<Event>, Error> {
-        let progress = handshake.handle(command, &self.config, &mut self.output);
-        // RFC 23: who finds the socket types at odds says so with ERROR, and closes.
-        if let Err(Error::Mismatch(Mismatch::SocketType { .. })) = progress {
+        let progress = handshake.handle(body, &self.config, &mut self.output);
+        // RFC 23: who finds the socket types at odds says so with ERROR, and closes. A CURVE client
+        // never sends ERROR (RFC 26).
+        let may_say = !matches!(self.config.mechanism, Mechanism::CurveClient { .. });
+        if let Err(Error::Mismatch(Mismatch::SocketType { .. })) = progress
+            && may_say
+        {
             Command::Error(Bytes::from_static(UNFIT)).encode(&mut self.output);
         }
-        Ok(match progress? {
+        Ok(self.advance(progress?, version, now))
+    }
+
+    fn advance(&mut self, progress: Progress, version: Version, now: Duration) -> Option<Event> {
+        match progress {
             Progress::Continue(handshake) => {
                 self.state = State::Handshake(handshake, version);
                 None
             }
-            Progress::Ask(verdict, credentials) => {
-                self.state = State::Handshake(Handshake::PlainAwaitVerdict(verdict), version);
+            Progress::Ask(handshake, credentials) => {
+                self.state = State::Handshake(handshake, version);
                 Some(Event::Credentials(Box::new(credentials)))
             }
             Progress::Done(done) => Some(self.ready(done, version, now)),
-        })
+        }
     }
 
     fn ready(&mut self, done: Done, version: Version, now: Duration) -> Event {
-        let Done { metadata, socket_type, username } = done;
-        let peer = PeerInfo { version, socket_type, metadata, username };
+        let Done { metadata, socket_type, username, public_key, allowed, channel } = done;
+        let peer = PeerInfo { version, socket_type, metadata, username, public_key, allowed };
         // A peer of 3.0 need not know PING, so its silence after one would prove nothing.
         let heartbeat = self.config.heartbeat.filter(|_| version >= Version::V3_1);
         self.liveness.begin(heartbeat, now);
-        self.state = State::Traffic(Traffic::new(&self.config, peer.clone()));
+        self.state = State::Traffic(Traffic::new(&self.config, peer.clone(), channel));
         Event::Ready(Box::new(peer))
     }
 }
 
-/// Takes the next command of the handshake, if it is whole.
+/// Takes the body of the next command of the handshake, if it is whole.
 fn next_handshake_command(
     input: &mut BytesMut,
     config: &Config,
-) -> Result<Option<Command>, ProtocolError> {
+) -> Result<Option<BytesMut>, ProtocolError> {
     let Some((header, header_len)) = FrameHeader::decode(input)? else { return Ok(None) };
     if !header.command {
         return Err(ProtocolError::MessageInHandshake);
@@ -117,5 +128,8 @@ fn next_handshake_command(
     if input.len().saturating_sub(header_len) < size {
         return Ok(None);
     }
-    Command::decode(take_copy(input, header_len, size)).map(Some)
+    input.advance(header_len);
+    let body = BytesMut::from(input.get(..size).unwrap_or_default());
+    input.advance(size);
+    Ok(Some(body))
 }

@@ -1,5 +1,6 @@
 //! After the handshake: frames to messages, subscriptions and heartbeats.
 
+use std::mem;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,12 +11,16 @@ use crate::command::Name;
 use crate::config::{Config, Limits};
 use crate::error::{Error, ProtocolError};
 use crate::frame::FrameHeader;
+use crate::mechanism::curve::Channel;
 use crate::wire::{take_body, take_copy, take_frames};
 use crate::{Batch, Command, Message, Subscription, Version};
 
 /// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
 const PONG_BACKLOG: usize = 64 * 1024;
+
+/// Room for what is to be sealed that is kept for the next time.
+const UNSEALED_KEPT: usize = 64 * 1024;
 
 /// A message has rarely more parts; the room for more is not kept after one that had.
 const PARTS_KEPT: usize = 16;
@@ -34,10 +39,16 @@ pub(super) struct Traffic {
     parts_size: u64,
     /// At least the octets of PONG in the output.
     pongs: usize,
+    /// Where traffic is sealed: what seals and opens it,
+    pub(super) channel: Option<Box<Channel>>,
+    /// the frames that are opened and not taken yet, all of them whole,
+    opened: BytesMut,
+    /// and room for what is to be sealed.
+    unsealed: BytesMut,
 }
 
 impl Traffic {
-    pub(super) fn new(config: &Config, peer: PeerInfo) -> Self {
+    pub(super) fn new(config: &Config, peer: PeerInfo, channel: Option<Box<Channel>>) -> Self {
         Self {
             version: config.version.min(peer.version),
             peer: Box::new(peer),
@@ -46,6 +57,9 @@ impl Traffic {
             parts: Vec::new(),
             parts_size: 0,
             pongs: 0,
+            channel,
+            opened: BytesMut::new(),
+            unsealed: BytesMut::new(),
         }
     }
 
@@ -54,6 +68,56 @@ impl Traffic {
     /// A size is checked as soon as it is announced, before its octets are waited for.
     #[inline]
     pub(super) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+        liveness: &mut Liveness,
+        now: Duration,
+    ) -> Result<Option<Event>, Error> {
+        if self.channel.is_none() {
+            return self.next_plain(input, output, liveness, now);
+        }
+        while self.open(input)? {
+            let mut opened = mem::take(&mut self.opened);
+            let event = self.next_plain(&mut opened, output, liveness, now);
+            if !matches!(event, Ok(None)) {
+                self.keep(opened);
+                return event;
+            }
+            debug_assert!(opened.is_empty(), "only whole frames are opened");
+        }
+        Ok(None)
+    }
+
+    /// Opens what is sealed in `input`, if nothing is open. Whether anything is open then.
+    fn open(&mut self, input: &mut BytesMut) -> Result<bool, ProtocolError> {
+        if self.opened.is_empty()
+            && let Some(channel) = &mut self.channel
+        {
+            self.opened = channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default();
+        }
+        Ok(!self.opened.is_empty())
+    }
+
+    /// Keeps what is left, but not the read buffer for nothing.
+    fn keep(&mut self, opened: BytesMut) {
+        self.opened = if opened.is_empty() { BytesMut::new() } else { opened };
+    }
+
+    /// Adds whole plain frames to the output, sealed where traffic is.
+    #[inline]
+    pub(super) fn write(&mut self, output: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
+        let Some(channel) = &mut self.channel else { return encode(output) };
+        encode(&mut self.unsealed);
+        channel.seal(&self.unsealed, output);
+        self.unsealed.clear();
+        if self.unsealed.capacity() > UNSEALED_KEPT {
+            self.unsealed = BytesMut::new();
+        }
+    }
+
+    #[inline]
+    fn next_plain(
         &mut self,
         input: &mut BytesMut,
         output: &mut BytesMut,
@@ -80,10 +144,22 @@ impl Traffic {
 
     /// Takes the whole messages at the front of `input`, at most `most` of them and up to the first
     /// frame that is none of theirs. Whatever is wrong with that one is found by [`next`](Self::next).
-    pub(super) fn batch(&self, input: &mut BytesMut, most: usize) -> Option<Batch> {
+    pub(super) fn batch(&mut self, input: &mut BytesMut, most: usize) -> Option<Batch> {
         if !self.parts.is_empty() || self.publisher {
             return None;
         }
+        if self.channel.is_none() {
+            return self.batch_plain(input, most);
+        }
+        // What is wrong with what comes next is told again by `next`.
+        self.open(input).ok()?;
+        let mut opened = mem::take(&mut self.opened);
+        let batch = self.batch_plain(&mut opened, most);
+        self.keep(opened);
+        batch
+    }
+
+    fn batch_plain(&self, input: &mut BytesMut, most: usize) -> Option<Batch> {
         let (mut end, mut messages) = (0, 0);
         let (mut ahead, mut size, mut parts) = (0_usize, 0_u64, 0_usize);
         while messages < most {
@@ -198,7 +274,7 @@ impl Traffic {
         self.output_seen(output);
         if self.pongs < PONG_BACKLOG {
             let before = output.len();
-            Command::Pong { context }.encode(output);
+            self.write(output, |out| Command::Pong { context }.encode(out));
             self.pongs = self.pongs.saturating_add(output.len().saturating_sub(before));
         }
     }
@@ -218,8 +294,15 @@ mod tests {
 
     fn traffic(socket_type: SocketType) -> Traffic {
         let (version, metadata) = (Version { major: 4, minor: 2 }, Metadata::new());
-        let peer = PeerInfo { version, socket_type: None, metadata, username: None };
-        Traffic::new(&Config::new(socket_type), peer)
+        let peer = PeerInfo {
+            version,
+            socket_type: None,
+            metadata,
+            username: None,
+            public_key: None,
+            allowed: crate::Allowed::new(),
+        };
+        Traffic::new(&Config::new(socket_type), peer, None)
     }
 
     #[test]

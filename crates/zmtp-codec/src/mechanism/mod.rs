@@ -3,6 +3,8 @@
 //! A mechanism is one file with its states, and a few variants of [`Handshake`]. What it needs to
 //! know of this side is in [`Config`]; what it wants written goes to the output.
 
+mod credentials;
+pub(crate) mod curve;
 pub(crate) mod null;
 pub(crate) mod plain;
 
@@ -10,13 +12,16 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+pub use self::credentials::{Allowed, Credentials};
+use self::curve::{Channel, CurveKeyPair, CurvePublicKey};
+
 use crate::config::Config;
 use crate::error::{Error, Mismatch, printable};
 use crate::message::Excerpt;
 use crate::{Command, Denial, MechanismName, Metadata, SocketType};
 
 /// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
-/// password.
+/// password and no secret key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mechanism {
@@ -32,6 +37,20 @@ pub enum Mechanism {
     /// User name and password in clear text, as the side that judges them; see
     /// [`Event::Credentials`](crate::Event::Credentials).
     PlainServer,
+    /// Both sides prove who they are, and everything is encrypted, as the side that knows beforehand
+    /// whom it talks to (RFC 25).
+    CurveClient {
+        /// The server's permanent key: nobody else is talked to.
+        server_key: CurvePublicKey,
+        /// Our permanent key: who we are to the server.
+        keys: CurveKeyPair,
+    },
+    /// The same, as the side that judges the other's key; see
+    /// [`Event::Credentials`](crate::Event::Credentials).
+    CurveServer {
+        /// Our permanent key: the public half is what clients must know.
+        keys: CurveKeyPair,
+    },
 }
 
 impl Mechanism {
@@ -40,12 +59,13 @@ impl Mechanism {
         match self {
             Self::Null => MechanismName::NULL,
             Self::PlainClient { .. } | Self::PlainServer => MechanismName::PLAIN,
+            Self::CurveClient { .. } | Self::CurveServer { .. } => MechanismName::CURVE,
         }
     }
 
     /// Whether this side is the server: what the greeting's as-server octet says.
     pub fn is_server(&self) -> bool {
-        matches!(self, Self::PlainServer)
+        matches!(self, Self::PlainServer | Self::CurveServer { .. })
     }
 }
 
@@ -57,69 +77,106 @@ impl fmt::Debug for Mechanism {
                 write!(f, "PlainClient({:?}, ***)", Excerpt(username))
             }
             Self::PlainServer => f.write_str("PlainServer"),
+            Self::CurveClient { server_key, keys } => {
+                write!(f, "CurveClient({keys:?}, to {server_key})")
+            }
+            Self::CurveServer { keys } => write!(f, "CurveServer({keys:?})"),
         }
-    }
-}
-
-/// What a PLAIN client claims; `Debug` shows no password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// At most 255 octets, of any kind.
-    pub username: Bytes,
-    /// At most 255 octets, of any kind.
-    pub password: Bytes,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({:?}, ***)", Excerpt(&self.username))
     }
 }
 
 /// A handshake under way: one variant for each state of each mechanism.
 #[derive(Debug)]
 pub(crate) enum Handshake {
+    NullAwaitVerdict(null::AwaitVerdict),
     NullAwaitReady(null::AwaitReady),
     PlainAwaitWelcome(plain::AwaitWelcome),
     PlainAwaitReady(plain::AwaitReady),
     PlainAwaitHello(plain::AwaitHello),
     PlainAwaitVerdict(plain::AwaitVerdict),
     PlainAwaitInitiate(plain::AwaitInitiate),
+    CurveAwaitWelcome(Box<curve::AwaitWelcome>),
+    CurveAwaitReady(Box<curve::AwaitReady>),
+    CurveAwaitHello(curve::AwaitHello),
+    CurveAwaitInitiate(Box<curve::AwaitInitiate>),
+    CurveAwaitVerdict(Box<curve::AwaitVerdict>),
+    /// A verdict has ended it, and the caller is yet to be told.
+    Over(Box<Done>),
 }
 
-/// What a command has led to.
+/// What a step has led to.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// More commands must come.
     Continue(Handshake),
     /// Someone must judge these credentials before anything else is read.
-    Ask(plain::AwaitVerdict, Credentials),
+    Ask(Handshake, Credentials),
     /// The handshake is over.
     Done(Done),
 }
 
 /// What a handshake has found out about the peer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) metadata: Metadata,
     pub(crate) socket_type: Option<SocketType>,
     pub(crate) username: Option<Bytes>,
+    pub(crate) public_key: Option<CurvePublicKey>,
+    pub(crate) allowed: Allowed,
+    /// What seals and opens the traffic, where the mechanism does that.
+    pub(crate) channel: Option<Box<Channel>>,
 }
 
 impl Handshake {
     /// Begins after the greetings: what this side says first goes to `out`.
-    pub(crate) fn begin(config: &Config, out: &mut BytesMut) -> Self {
-        match &config.mechanism {
+    pub(crate) fn begin(config: &Config, out: &mut BytesMut) -> Result<Progress, Error> {
+        Ok(Progress::Continue(match &config.mechanism {
+            Mechanism::Null if config.judge_null => {
+                let state = Self::NullAwaitVerdict(null::AwaitVerdict);
+                return Ok(Progress::Ask(state, Credentials::Null));
+            }
             Mechanism::Null => Self::NullAwaitReady(null::AwaitReady::begin(config, out)),
             Mechanism::PlainClient { username, password } => {
                 Self::PlainAwaitWelcome(plain::AwaitWelcome::begin(username, password, out))
             }
             Mechanism::PlainServer => Self::PlainAwaitHello(plain::AwaitHello),
-        }
+            Mechanism::CurveClient { server_key, keys } => {
+                let state = curve::AwaitWelcome::begin(*server_key, keys.clone(), config, out)?;
+                Self::CurveAwaitWelcome(Box::new(state))
+            }
+            Mechanism::CurveServer { keys } => {
+                Self::CurveAwaitHello(curve::AwaitHello { keys: keys.clone() })
+            }
+        }))
     }
 
-    /// Takes the peer's next command.
+    /// Takes the body of the peer's next command.
     pub(crate) fn handle(
+        self,
+        body: BytesMut,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> Result<Progress, Error> {
+        Ok(match self {
+            Self::CurveAwaitWelcome(state) => {
+                let next = state.handle(body, config, out)?;
+                Progress::Continue(Self::CurveAwaitReady(Box::new(next)))
+            }
+            Self::CurveAwaitReady(state) => Progress::Done(state.handle(body, config)?),
+            Self::CurveAwaitHello(state) => {
+                let next = state.handle(body, config, out)?;
+                Progress::Continue(Self::CurveAwaitInitiate(Box::new(next)))
+            }
+            Self::CurveAwaitInitiate(state) => {
+                let (next, credentials) = state.handle(body, config)?;
+                Progress::Ask(Self::CurveAwaitVerdict(Box::new(next)), credentials)
+            }
+            other => return other.command(Command::decode(body.freeze())?, config, out),
+        })
+    }
+
+    /// The same, for the mechanisms that have no commands of another form.
+    fn command(
         self,
         command: Command,
         config: &Config,
@@ -133,36 +190,49 @@ impl Handshake {
             Self::PlainAwaitWelcome(state) => state.handle(command, config, out),
             Self::PlainAwaitReady(state) => state.handle(command, config),
             Self::PlainAwaitHello(state) => state.handle(command),
-            Self::PlainAwaitVerdict(state) => {
-                Ok(Progress::Continue(Self::PlainAwaitVerdict(state)))
-            }
             Self::PlainAwaitInitiate(state) => state.handle(command, config, out),
+            other => Ok(Progress::Continue(other)),
         }
     }
 
-    /// Takes the verdict on the credentials; nothing happens when none is awaited.
+    /// Takes the verdict on the credentials; nothing happens when none is awaited. A denial is told
+    /// to the peer.
     pub(crate) fn authorize(
         self,
-        verdict: Result<(), Denial>,
+        verdict: Result<Allowed, Denial>,
+        config: &Config,
         out: &mut BytesMut,
     ) -> Result<Self, Denial> {
-        match self {
-            Self::PlainAwaitVerdict(state) => {
-                state.authorize(verdict, out).map(Self::PlainAwaitInitiate)
-            }
-            other => Ok(other),
+        if !self.awaits_verdict() {
+            return Ok(self);
         }
+        let allowed = verdict.inspect_err(|denial| {
+            Command::Error(Bytes::copy_from_slice(denial.reason().as_bytes())).encode(out);
+        })?;
+        Ok(match self {
+            Self::NullAwaitVerdict(state) => {
+                Self::NullAwaitReady(state.allow(allowed, config, out))
+            }
+            Self::PlainAwaitVerdict(state) => Self::PlainAwaitInitiate(state.allow(allowed, out)),
+            Self::CurveAwaitVerdict(state) => {
+                Self::Over(Box::new(state.allow(allowed, config, out)))
+            }
+            other => other,
+        })
     }
 
     /// Whether the next step is the caller's and not the peer's.
     pub(crate) fn awaits_verdict(&self) -> bool {
-        matches!(self, Self::PlainAwaitVerdict(_))
+        matches!(
+            self,
+            Self::NullAwaitVerdict(_) | Self::PlainAwaitVerdict(_) | Self::CurveAwaitVerdict(_)
+        )
     }
 }
 
 /// Checks what the peer says of itself against our socket type (RFC 23, The Socket-Type
 /// Property). A peer that names no type is taken as it is.
-fn judge(metadata: Metadata, username: Option<Bytes>, config: &Config) -> Result<Done, Error> {
+fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {
         let ours = config.socket_type;
@@ -171,7 +241,7 @@ fn judge(metadata: Metadata, username: Option<Bytes>, config: &Config) -> Result
             return Err(Mismatch::SocketType { ours, theirs: printable(name) }.into());
         }
     }
-    Ok(Done { metadata, socket_type, username })
+    Ok(Done { metadata, socket_type, ..Done::default() })
 }
 
 fn unexpected(command: &Command, expected: &'static str) -> Error {

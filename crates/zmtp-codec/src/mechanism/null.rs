@@ -1,24 +1,41 @@
-//! NULL: both sides send READY (RFC 23, The NULL Security Mechanism).
+//! NULL: both sides send READY (RFC 23, The NULL Security Mechanism). Where the peer is judged, that
+//! comes before our READY (RFC 27).
 
 use bytes::BytesMut;
 
-use super::{Progress, judge, unexpected};
+use super::{Done, Progress, judge, unexpected};
 use crate::config::Config;
-use crate::{Command, Error};
+use crate::{Allowed, Command, Error};
+
+/// The caller is judging the peer; nothing is sent, and nothing is read.
+#[derive(Debug)]
+pub(crate) struct AwaitVerdict;
+
+impl AwaitVerdict {
+    pub(super) fn allow(self, allowed: Allowed, config: &Config, out: &mut BytesMut) -> AwaitReady {
+        let mut next = AwaitReady::begin(config, out);
+        next.allowed = allowed;
+        next
+    }
+}
 
 /// Our READY is sent; the peer's must come.
 #[derive(Debug)]
-pub(crate) struct AwaitReady;
+pub(crate) struct AwaitReady {
+    allowed: Allowed,
+}
 
 impl AwaitReady {
     pub(super) fn begin(config: &Config, out: &mut BytesMut) -> Self {
         Command::Ready(config.ready_metadata()).encode(out);
-        Self
+        Self { allowed: Allowed::new() }
     }
 
     pub(super) fn handle(self, command: Command, config: &Config) -> Result<Progress, Error> {
         match command {
-            Command::Ready(metadata) => Ok(Progress::Done(judge(metadata, None, config)?)),
+            Command::Ready(metadata) => {
+                Ok(Progress::Done(Done { allowed: self.allowed, ..judge(metadata, config)? }))
+            }
             other => Err(unexpected(&other, "READY")),
         }
     }
@@ -40,6 +57,6 @@ mod tests {
             panic!("READY ends the handshake")
         };
         assert_eq!(done.socket_type, Some(SocketType::XPub));
-        assert!(AwaitReady.handle(Command::Welcome, &config).is_err());
+        assert!(AwaitReady::begin(&config, &mut out).handle(Command::Welcome, &config).is_err());
     }
 }

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Credentials, Handshake, Progress, judge, unexpected};
 use crate::config::Config;
-use crate::{Command, Denial, Error};
+use crate::{Allowed, Command, Error};
 
 /// Client: HELLO is sent.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct AwaitReady;
 impl AwaitReady {
     pub(super) fn handle(self, command: Command, config: &Config) -> Result<Progress, Error> {
         match command {
-            Command::Ready(metadata) => Ok(Progress::Done(judge(metadata, None, config)?)),
+            Command::Ready(metadata) => Ok(Progress::Done(judge(metadata, config)?)),
             other => Err(unexpected(&other, "READY")),
         }
     }
@@ -65,7 +65,10 @@ impl AwaitHello {
         match command {
             Command::Hello { username, password } => {
                 let verdict = AwaitVerdict { username: username.clone() };
-                Ok(Progress::Ask(verdict, Credentials { username, password }))
+                Ok(Progress::Ask(
+                    Handshake::PlainAwaitVerdict(verdict),
+                    Credentials::Plain { username, password },
+                ))
             }
             other => Err(unexpected(&other, "HELLO")),
         }
@@ -79,22 +82,9 @@ pub(crate) struct AwaitVerdict {
 }
 
 impl AwaitVerdict {
-    pub(super) fn authorize(
-        self,
-        verdict: Result<(), Denial>,
-        out: &mut BytesMut,
-    ) -> Result<AwaitInitiate, Denial> {
-        match verdict {
-            Ok(()) => {
-                Command::Welcome.encode(out);
-                Ok(AwaitInitiate { username: self.username })
-            }
-            Err(denial) => {
-                let reason = Bytes::copy_from_slice(denial.reason().as_bytes());
-                Command::Error(reason).encode(out);
-                Err(denial)
-            }
-        }
+    pub(super) fn allow(self, allowed: Allowed, out: &mut BytesMut) -> AwaitInitiate {
+        Command::Welcome.encode(out);
+        AwaitInitiate { username: self.username, allowed }
     }
 }
 
@@ -102,6 +92,7 @@ impl AwaitVerdict {
 #[derive(Debug)]
 pub(crate) struct AwaitInitiate {
     username: Bytes,
+    allowed: Allowed,
 }
 
 impl AwaitInitiate {
@@ -113,7 +104,9 @@ impl AwaitInitiate {
     ) -> Result<Progress, Error> {
         match command {
             Command::Initiate(metadata) => {
-                let done = judge(metadata, Some(self.username), config)?;
+                let mut done = judge(metadata, config)?;
+                done.username = Some(self.username);
+                done.allowed = self.allowed;
                 Command::Ready(config.ready_metadata()).encode(out);
                 Ok(Progress::Done(done))
             }
@@ -158,25 +151,21 @@ mod tests {
     fn the_server_says_welcome_then_ready() {
         let mut out = BytesMut::new();
         let hello = Command::Hello { username: "u".into(), password: "pw".into() };
-        let Ok(Progress::Ask(state, credentials)) = AwaitHello.handle(hello) else {
+        let Ok(Progress::Ask(Handshake::PlainAwaitVerdict(state), credentials)) =
+            AwaitHello.handle(hello)
+        else {
             panic!("someone must judge")
         };
-        assert_eq!((credentials.username, credentials.password), ("u".into(), "pw".into()));
-        let state = state.authorize(Ok(()), &mut out).unwrap();
+        let claimed = Credentials::Plain { username: "u".into(), password: "pw".into() };
+        assert_eq!(credentials, claimed);
+        let state = state.allow(Allowed::new().user_id("7"), &mut out);
         assert_eq!(&out.split()[..], b"\x04\x08\x07WELCOME");
         let initiate = Command::Initiate(Metadata::new());
         let Ok(Progress::Done(done)) = state.handle(initiate, &config(), &mut out) else {
             panic!("INITIATE ends the handshake")
         };
         assert_eq!(done.username, Some("u".into()));
+        assert_eq!(done.allowed.user_id, Some("7".into()));
         assert_eq!(&out[..], b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PAIR");
-    }
-
-    #[test]
-    fn a_denial_is_said_as_an_error() {
-        let mut out = BytesMut::new();
-        let state = AwaitVerdict { username: "u".into() };
-        assert!(state.authorize(Err(Denial::new("no")), &mut out).is_err());
-        assert_eq!(&out[..], b"\x04\x09\x05ERROR\x02no");
     }
 }

@@ -1,6 +1,8 @@
 //! The codec as its callers see it: whole conversations, on virtual time, and under attack.
 
 mod boundaries;
+mod curve;
+mod curve_limits;
 mod limits;
 mod pair;
 mod round_trips;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use zmtp_codec::{
-    Config, Connection, Denial, Error, Event, Heartbeat, Mechanism, Message, Mismatch, SocketType,
-    Subscription, Timeout, Version,
+    Allowed, Config, Connection, Credentials, CurveKeyPair, Denial, Error, Event, Heartbeat,
+    Mechanism, Message, Mismatch, ProtocolError, SocketType, Subscription, Timeout, Version,
 };
 
 use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB, READY_SUB};
@@ -360,7 +360,8 @@ fn a_handshake_must_be_over_in_time() {
 fn credentials_are_judged_by_the_caller() {
     let mut pair = Pair::new(plain_server(), plain_client());
     let [Event::Credentials(credentials)] = &pair.events[0][..] else { panic!() };
-    assert_eq!((&credentials.username[..], &credentials.password[..]), (&b"u"[..], &b"p"[..]));
+    let claimed = Credentials::Plain { username: "u".into(), password: "p".into() };
+    assert_eq!(**credentials, claimed);
     assert!(!pair.both_in_traffic());
     pair.sides[0].authorize(pair.now, Ok(()));
     pair.settle();
@@ -369,6 +370,81 @@ fn credentials_are_judged_by_the_caller() {
     pair.sides[0].authorize(pair.now, Err(Denial::new("late")));
     pair.settle();
     assert!(pair.alive());
+}
+
+#[test]
+fn a_null_peer_is_judged_before_it_hears_more_than_a_greeting() {
+    let judging = || Config { judge_null: true, ..publisher() };
+    let mut pair = Pair::new(judging(), subscriber());
+    assert_eq!(pair.events[0], [Event::Credentials(Box::new(Credentials::Null))]);
+    assert!(!pair.both_in_traffic(), "the peer waits for our READY");
+    pair.sides[0].allow(pair.now, Allowed::new().user_id("ann"));
+    // The peer's READY has waited for the verdict.
+    pair.poll(0);
+    pair.settle();
+    assert!(pair.alive());
+    let peer = pair.sides[0].peer().unwrap();
+    assert_eq!((peer.allowed.user_id.as_deref(), &peer.username), (Some(&b"ann"[..]), &None));
+
+    let mut pair = Pair::new(judging(), subscriber());
+    pair.sides[0].authorize(pair.now, Err(Denial::new("400")));
+    pair.poll(0);
+    assert_eq!(pair.sides[0].output()[..], b"\x04\x0A\x05ERROR\x03400"[..]);
+    pair.settle();
+    let refused = Error::Refused { reason: "400".into() };
+    assert_eq!(pair.errors, [Some(Error::Denied(Denial::new("400"))), Some(refused)]);
+}
+
+#[test]
+fn what_the_verdict_says_of_a_plain_client_is_kept() {
+    let mut pair = Pair::new(plain_server(), plain_client());
+    pair.sides[0].allow(pair.now, Allowed::new().user_id("7"));
+    pair.settle();
+    let peer = pair.sides[0].peer().unwrap();
+    assert_eq!(peer.username.as_deref(), Some(&b"u"[..]));
+    assert_eq!(peer.allowed, Allowed::new().user_id("7"));
+    assert_eq!(pair.sides[1].peer().unwrap().allowed, Allowed::new());
+}
+
+#[test]
+fn a_curve_pair_talks_and_lives_on_heartbeats() {
+    let configs = || (beating(crate::curve::server(), 1000, 500, 2000), crate::curve::client());
+    let (server, client) = configs();
+    let mut pair = Pair::new(server, client);
+    assert!(matches!(pair.events[0][..], [Event::Credentials(_)]));
+    pair.sides[0].authorize(pair.now, Ok(()));
+    // The handshake is over on our side only when its event is taken.
+    pair.poll(0);
+    pair.settle();
+    assert!(pair.alive(), "{:?}", pair.errors);
+    let wish = Subscription::Subscribe("10001".into());
+    pair.sides[1].subscribe(&wish);
+    pair.settle();
+    assert_eq!(pair.events[0].last(), Some(&Event::Subscription(wish)));
+    pair.pass(Duration::from_secs(600));
+    assert!(pair.alive(), "{:?}", pair.errors);
+    pair.sides[0].send(&Message::from("10001 17"));
+    pair.settle();
+    assert_eq!(pair.events[1].last(), Some(&Event::Message("10001 17".into())));
+
+    let (server, client) = configs();
+    let mut pair = Pair::new(server, client);
+    pair.sides[0].authorize(pair.now, Err(Denial::new("400")));
+    pair.poll(0);
+    pair.settle();
+    let refused = Error::Refused { reason: "400".into() };
+    assert_eq!(pair.errors, [Some(Error::Denied(Denial::new("400"))), Some(refused)]);
+}
+
+#[test]
+fn a_client_of_another_server_ends_its_own_connection_alone() {
+    let keys = CurveKeyPair::generate().unwrap();
+    let mechanism = Mechanism::CurveClient { server_key: keys.public(), keys };
+    let mut pair = Pair::new(crate::curve::server(), Config { mechanism, ..subscriber() });
+    let error = Error::Protocol(ProtocolError::BadBox { of: "HELLO" });
+    assert_eq!(pair.errors, [Some(error), None]);
+    pair.pass(Duration::from_secs(30));
+    assert_eq!(pair.errors[1], Some(Error::Timeout(Timeout::Handshake)));
 }
 
 #[test]
@@ -393,7 +469,9 @@ fn a_verdict_after_the_deadline_changes_nothing() {
 
 #[test]
 fn the_server_says_so_and_nobody_else() {
-    for (config, as_server) in [(publisher(), 0), (plain_client(), 0), (plain_server(), 1)] {
+    let curve = [(crate::curve::client(), 0), (crate::curve::server(), 1)];
+    let others = [(publisher(), 0), (plain_client(), 0), (plain_server(), 1)];
+    for (config, as_server) in others.into_iter().chain(curve) {
         let mut connection = Connection::new(Arc::new(config));
         assert_eq!(connection.output()[32], as_server);
     }

@@ -89,7 +89,7 @@ fn endure(config: Config, prefix: &[u8], noise: &[u8], cut: usize) {
         let capacity = connection.input().capacity();
         assert!(capacity <= 2 * fed + 64, "{capacity} octets reserved for {fed}");
         assert!(connection.read_hint() <= fed.max(64 * 1024));
-        assert!(connection.output().len() <= 256 + 2 * fed);
+        assert!(connection.output().len() <= 512 + 2 * fed);
         let _ = connection.handle_timeout(now);
     }
 }
@@ -180,13 +180,16 @@ proptest! {
     fn arbitrary_octets_do_no_harm(noise in noise(), cut in 1..100usize) {
         let plain_client = Mechanism::PlainClient { username: "u".into(), password: "p".into() };
         let publisher = Config::new(SocketType::Pub);
-        let rows: [(Config, &[&[u8]]); 6] = [
+        let curve = crate::curve::greeting();
+        let rows: [(Config, &[&[u8]]); 8] = [
             (publisher.clone(), &[]),
             (publisher.clone(), &[NULL_3_1]),
             (publisher.clone(), &[NULL_3_1, READY_SUB]),
             (Config::new(SocketType::Sub), &[NULL_3_1, READY_PUB]),
             (Config { mechanism: Mechanism::PlainServer, ..publisher.clone() }, &[PLAIN_3_1]),
             (Config { mechanism: plain_client, ..publisher }, &[PLAIN_3_1]),
+            (crate::curve::server(), &[&curve]),
+            (crate::curve::client(), &[&curve]),
         ];
         for (config, prefix) in rows {
             endure(config, &prefix.concat(), &noise, cut);

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::{
-    Config, Connection, Denial, Error, Event, Mechanism, Message, Mismatch, ProtocolError,
-    SocketType, Subscription,
+    Config, Connection, Credentials, Denial, Error, Event, Mechanism, Message, Mismatch,
+    ProtocolError, SocketType, Subscription,
 };
 
 use crate::wire::*;
 
 /// What came of a conversation: events, the error that ended it, and all that we wrote.
 #[derive(Debug, PartialEq)]
-struct Outcome {
-    events: Vec<Event>,
-    error: Option<Error>,
-    output: Vec<u8>,
+pub(crate) struct Outcome {
+    pub(crate) events: Vec<Event>,
+    pub(crate) error: Option<Error>,
+    pub(crate) output: Vec<u8>,
 }
 
 /// Feeds these reads, giving `verdict` on any credentials. Messages are taken up to `together` at
@@ -60,7 +60,11 @@ fn hear<'a>(
 
 /// Hears the octets whole, byte by byte, and cut in two at every point; messages one by one and
 /// together.
-fn hear_every_way(config: Config, verdict: Result<(), Denial>, heard: &[&[u8]]) -> Outcome {
+pub(crate) fn hear_every_way(
+    config: Config,
+    verdict: Result<(), Denial>,
+    heard: &[&[u8]],
+) -> Outcome {
     let config = Arc::new(config);
     let octets = heard.concat();
     let whole = hear(&config, &verdict, 0, [&octets[..]]);
@@ -76,7 +80,7 @@ fn hear_every_way(config: Config, verdict: Result<(), Denial>, heard: &[&[u8]]) 
     whole
 }
 
-fn ready(outcome: &Outcome) -> &zmtp_codec::PeerInfo {
+pub(crate) fn ready(outcome: &Outcome) -> &zmtp_codec::PeerInfo {
     outcome
         .events
         .iter()
@@ -87,7 +91,7 @@ fn ready(outcome: &Outcome) -> &zmtp_codec::PeerInfo {
         .expect("the handshake is over")
 }
 
-fn after_ready(outcome: &Outcome) -> &[Event] {
+pub(crate) fn after_ready(outcome: &Outcome) -> &[Event] {
     let at = outcome.events.iter().position(|event| matches!(event, Event::Ready(_))).unwrap();
     &outcome.events[at + 1..]
 }
@@ -183,9 +187,9 @@ fn a_plain_server_lets_in_and_keeps_out() {
     let outcome = hear_every_way(plain_server(), Ok(()), &heard);
     assert_eq!(outcome.error, None);
     let Event::Credentials(credentials) = &outcome.events[0] else { panic!("{outcome:?}") };
-    assert_eq!(credentials.username, "admin");
-    assert_eq!(credentials.password, "secret");
-    assert_eq!(format!("{credentials:?}"), "Credentials(\"admin\", ***)");
+    let claimed = Credentials::Plain { username: "admin".into(), password: "secret".into() };
+    assert_eq!(**credentials, claimed);
+    assert_eq!(format!("{credentials:?}"), "Plain(\"admin\", ***)");
     assert_eq!(ready(&outcome).username.as_deref(), Some(&b"admin"[..]));
     let subscription = Event::Subscription(Subscription::Subscribe("A".into()));
     assert_eq!(after_ready(&outcome), [subscription]);

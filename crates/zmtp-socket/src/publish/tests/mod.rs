@@ -65,6 +65,8 @@ impl Reader {
             socket_type: None,
             metadata: Metadata::default(),
             username: None,
+            public_key: None,
+            allowed: zmtp_codec::Allowed::new(),
         };
         let (expel, expelled) = Expel::new();
         let mut session = core.open(&peer, &info, None, expel);

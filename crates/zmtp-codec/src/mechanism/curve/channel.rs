@@ -1,0 +1,192 @@
+//! A connection after the handshake: every frame, either way, is a MESSAGE with a box.
+//!
+//! On the wire: `07 "MESSAGE"`, a short nonce, a box of one octet of flags and the body. The frame
+//! around it has no flags of its own, as libzmq has it; with COMMAND, as RFC 26 has it, it is
+//! accepted too. In the flags, MORE is 1, and libzmq says with 2 that the body is a command.
+
+use std::ops::Range;
+
+use bytes::{Buf, BytesMut};
+
+use super::boxes::{SharedKey, TAG, short_nonce};
+use super::rising;
+use crate::config::Limits;
+use crate::error::ProtocolError;
+use crate::frame::FrameHeader;
+
+const NAME: &[u8; 8] = b"\x07MESSAGE";
+
+/// The octets of a MESSAGE beside the body: name, nonce, tag, flags.
+const OVERHEAD: usize = NAME.len() + 8 + TAG + 1;
+
+const CLIENTS: &[u8; 16] = b"CurveZMQMESSAGEC";
+const SERVERS: &[u8; 16] = b"CurveZMQMESSAGES";
+
+const MORE: u8 = 1;
+const COMMAND: u8 = 2;
+
+/// Seals what we send, and opens what the peer sends.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    shared: SharedKey,
+    ours: &'static [u8; 16],
+    theirs: &'static [u8; 16],
+    /// The last short nonces, ours and the peer's.
+    sent: u64,
+    heard: u64,
+    /// What was wrong with the frame that is next in the input.
+    failed: Option<ProtocolError>,
+}
+
+impl Channel {
+    pub(super) fn of_client(shared: SharedKey, sent: u64, heard: u64) -> Self {
+        Self { shared, ours: CLIENTS, theirs: SERVERS, sent, heard, failed: None }
+    }
+
+    pub(super) fn of_server(shared: SharedKey, sent: u64, heard: u64) -> Self {
+        Self { shared, ours: SERVERS, theirs: CLIENTS, sent, heard, failed: None }
+    }
+
+    /// Appends to `out` a sealed frame for each of these whole plain ones.
+    pub(crate) fn seal(&mut self, frames: &[u8], out: &mut BytesMut) {
+        out.reserve(whole_frames(frames).fold(0, |sum: usize, (_, body)| {
+            let header = 9_usize.saturating_add(OVERHEAD);
+            sum.saturating_add(header).saturating_add(body.len())
+        }));
+        for (header, body) in whole_frames(frames) {
+            self.seal_frame(header, body, out);
+        }
+    }
+
+    #[inline]
+    fn seal_frame(&mut self, header: FrameHeader, body: &[u8], out: &mut BytesMut) {
+        // No number is ever used twice: after 2^64 of them, which takes ages, nothing is said.
+        let Some(number) = self.sent.checked_add(1) else { return };
+        self.sent = number;
+        let flags = if header.more { MORE } else { 0 } | if header.command { COMMAND } else { 0 };
+        let size = (body.len() as u64).saturating_add(OVERHEAD as u64);
+        FrameHeader { more: false, command: false, size }.encode(out);
+        out.extend_from_slice(NAME);
+        out.extend_from_slice(&number.to_be_bytes());
+        let at = out.len();
+        out.extend_from_slice(&[0; TAG]);
+        out.extend_from_slice(&[flags]);
+        out.extend_from_slice(body);
+        let nonce = short_nonce(self.ours, number);
+        self.shared.close(&nonce, out.get_mut(at..).unwrap_or_default());
+    }
+
+    /// Takes the whole sealed frames at the front of `input`, and gives the plain ones in their
+    /// place; `None` if the first is not whole. `parts_size` is what has come of a message that has
+    /// not ended yet.
+    ///
+    /// It goes up to the first frame with something wrong; what is wrong is told from then on.
+    pub(crate) fn open(
+        &mut self,
+        input: &mut BytesMut,
+        mut parts_size: u64,
+        limits: &Limits,
+    ) -> Result<Option<BytesMut>, ProtocolError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        // The plain frames move together at `start..end`; `ahead` octets are taken.
+        let (mut start, mut end, mut ahead) = (0_usize, 0_usize, 0_usize);
+        loop {
+            let rest = input.get_mut(ahead..).unwrap_or_default();
+            let plain = match self.open_frame(rest, parts_size, limits) {
+                Ok(Some(plain)) => plain,
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed = Some(error.clone());
+                    if ahead == 0 {
+                        return Err(error);
+                    }
+                    break;
+                }
+            };
+            // Of which message the next frame is, and so how large it may be, is found out by who
+            // takes these frames; if it is not whole yet, it is judged again when it is the first.
+            parts_size = 0;
+            let from = ahead.saturating_add(plain.start)..ahead.saturating_add(plain.end);
+            if ahead == 0 {
+                start = from.start;
+                end = from.end;
+            } else {
+                input.copy_within(from.clone(), end);
+                end = end.saturating_add(plain.len());
+            }
+            ahead = from.end;
+        }
+        if ahead == 0 {
+            return Ok(None);
+        }
+        let mut run = input.split_to(ahead);
+        run.truncate(end);
+        run.advance(start);
+        Ok(Some(run))
+    }
+
+    /// Opens the frame at the front in place, if it is whole, and says where the plain one is.
+    #[inline]
+    fn open_frame(
+        &mut self,
+        octets: &mut [u8],
+        parts_size: u64,
+        limits: &Limits,
+    ) -> Result<Option<Range<usize>>, ProtocolError> {
+        let Some((outer, outer_len)) = FrameHeader::decode(octets)? else { return Ok(None) };
+        let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
+            return Err(ProtocolError::Unsealed);
+        };
+        // What is in the box is not known yet: a part or a command.
+        let limit = limits.message_size.saturating_sub(parts_size).max(limits.command_size);
+        if size > limit {
+            let (size, limit) = (size.saturating_add(parts_size), limits.message_size);
+            return Err(ProtocolError::MessageTooLarge { size, limit });
+        }
+        let size = FrameHeader { size, ..outer }.body_len()?;
+        let text_at = outer_len.saturating_add(OVERHEAD).saturating_sub(1);
+        let whole = text_at.saturating_add(1).saturating_add(size);
+        let body = octets.get_mut(outer_len..).unwrap_or_default();
+        let Some((name, body)) = body.split_first_chunk_mut() else { return Ok(None) };
+        if name != NAME {
+            return Err(ProtocolError::Unsealed);
+        }
+        let Some((number, body)) = body.split_first_chunk_mut() else { return Ok(None) };
+        let Some((tag, text)) = body.split_first_chunk_mut::<TAG>() else { return Ok(None) };
+        let Some(text) = text.get_mut(..=size) else { return Ok(None) };
+
+        let number = u64::from_be_bytes(*number);
+        rising(number, self.heard)?;
+        if !self.shared.open(&short_nonce(self.theirs, number), tag, text) {
+            return Err(ProtocolError::BadBox { of: "MESSAGE" });
+        }
+        self.heard = number;
+        let flags = text.first().copied().unwrap_or_default();
+        let (more, command) = (flags & MORE != 0, flags & COMMAND != 0);
+        if flags > COMMAND {
+            return Err(ProtocolError::SealedFlags { flags });
+        }
+        let header = FrameHeader { more, command, size: size as u64 };
+        // The plain header goes right before the body: there is always room.
+        let (plain, plain_len) = header.octets();
+        let plain = plain.get(..plain_len).unwrap_or_default();
+        let start = text_at.saturating_add(1).saturating_sub(plain_len);
+        if let Some(room) = octets.get_mut(start..start.saturating_add(plain_len)) {
+            room.copy_from_slice(plain);
+        }
+        Ok(Some(start..whole))
+    }
+}
+
+/// The whole frames at the front of `octets`.
+fn whole_frames(mut octets: &[u8]) -> impl Iterator<Item = (FrameHeader, &[u8])> {
+    std::iter::from_fn(move || {
+        let (header, header_len) = FrameHeader::decode(octets).ok()??;
+        let end = header_len.checked_add(usize::try_from(header.size).ok()?)?;
+        let body = octets.get(header_len..end)?;
+        octets = octets.get(end..)?;
+        Some((header, body))
+    })
+}

@@ -1,0 +1,133 @@
+//! The client's states: HELLO, then INITIATE.
+
+use bytes::{Bytes, BytesMut};
+
+use super::boxes::{SharedKey, TAG, long_nonce, short_nonce};
+use super::channel::Channel;
+use super::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
+use super::{
+    COOKIE, INITIATE_NONCE, READY_NONCE, VOUCH, VOUCH_NONCE, WELCOME_NONCE, bad_box, begin, data,
+    hello_nonce, malformed, weak_key,
+};
+use crate::Metadata;
+use crate::command::Name;
+use crate::config::Config;
+use crate::error::Error;
+use crate::mechanism::{Done, judge};
+use crate::wire::Reader;
+
+/// HELLO is sent.
+#[derive(Debug)]
+pub(crate) struct AwaitWelcome {
+    server_key: CurvePublicKey,
+    keys: CurveKeyPair,
+    transient: CurveSecretKey,
+    transient_public: CurvePublicKey,
+    vouch_nonce: [u8; 16],
+    /// Between our transient and the server's permanent key.
+    shared: SharedKey,
+}
+
+/// The number of HELLO; that of INITIATE is the next.
+const FIRST: u64 = 1;
+
+impl AwaitWelcome {
+    pub(crate) fn begin(
+        server_key: CurvePublicKey,
+        keys: CurveKeyPair,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> Result<Self, Error> {
+        let drawn = config.randomness.draw::<48>()?;
+        let mut drawn = Reader::new(&*drawn);
+        let transient = CurveSecretKey::from(drawn.array::<32>().unwrap_or_default());
+        let vouch_nonce = drawn.array().unwrap_or_default();
+        let transient_public = transient.public();
+        let shared = SharedKey::agree(&transient, &server_key)
+            .ok_or_else(|| weak_key("the server's permanent key"))?;
+
+        // RFC 26: HELLO is larger than WELCOME, so that nobody gains by having it sent to others.
+        begin(Name::Hello, HELLO, out);
+        out.extend_from_slice(&[1, 0]);
+        out.extend_from_slice(&[0; 72]);
+        out.extend_from_slice(transient_public.as_octets());
+        out.extend_from_slice(&FIRST.to_be_bytes());
+        shared.append(&hello_nonce(FIRST), &[&[0; 64]], out);
+        Ok(Self { server_key, keys, transient, transient_public, vouch_nonce, shared })
+    }
+
+    /// Takes WELCOME, and sends INITIATE.
+    pub(crate) fn handle(
+        self,
+        body: BytesMut,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> Result<AwaitReady, Error> {
+        let mut data = data(body, Name::Welcome)?;
+        if data.len() != WELCOME {
+            return Err(malformed(Name::Welcome, "it must have 168 octets"));
+        }
+        let (random, boxed) = data.split_at_mut(16);
+        let random = Reader::new(random).array().unwrap_or_default();
+        let opened = self.shared.unbox(&long_nonce(WELCOME_NONCE, &random), boxed);
+        let mut opened = Reader::new(opened.ok_or_else(|| bad_box("WELCOME"))?);
+        let theirs = CurvePublicKey::from(opened.array::<32>().unwrap_or_default());
+        let cookie = opened.rest();
+
+        let weak = || weak_key("the server's transient key");
+        let shared = SharedKey::agree(&self.transient, &theirs).ok_or_else(weak)?;
+        let vouching = SharedKey::agree(self.keys.secret(), &theirs).ok_or_else(weak)?;
+        let mut vouch = BytesMut::with_capacity(VOUCH);
+        vouch.extend_from_slice(&self.vouch_nonce);
+        let vouched = [&self.transient_public.as_octets()[..], self.server_key.as_octets()];
+        vouching.append(&long_nonce(VOUCH_NONCE, &self.vouch_nonce), &vouched, &mut vouch);
+
+        let mut metadata = BytesMut::new();
+        config.ready_metadata().encode(&mut metadata);
+        let public_key = self.keys.public();
+        let boxed = [&public_key.as_octets()[..], &vouch, &metadata];
+        let boxed_len = boxed.iter().fold(TAG, |sum, part| sum.saturating_add(part.len()));
+        let number = FIRST.saturating_add(1);
+        begin(Name::Initiate, boxed_len.saturating_add(COOKIE).saturating_add(8), out);
+        out.extend_from_slice(cookie);
+        out.extend_from_slice(&number.to_be_bytes());
+        shared.append(&short_nonce(INITIATE_NONCE, number), &boxed, out);
+        Ok(AwaitReady { shared, sent: number })
+    }
+}
+
+/// The data of a HELLO, in octets: version, padding, key, nonce, box.
+pub(super) const HELLO: usize = 2 + 72 + 32 + 8 + TAG + 64;
+
+/// The data of a WELCOME, in octets: nonce, box of key and cookie.
+pub(super) const WELCOME: usize = 16 + TAG + 32 + COOKIE;
+
+// RFC 26 counts whole commands.
+const _: () = assert!(HELLO + 6 == 200 && WELCOME + 8 == 168);
+
+/// INITIATE is sent.
+#[derive(Debug)]
+pub(crate) struct AwaitReady {
+    /// Between the transient keys.
+    shared: SharedKey,
+    sent: u64,
+}
+
+impl AwaitReady {
+    /// Takes READY, which ends the handshake.
+    pub(crate) fn handle(self, body: BytesMut, config: &Config) -> Result<Done, Error> {
+        let mut data = data(body, Name::Ready)?;
+        let Some((number, boxed)) = data.split_first_chunk_mut::<8>() else {
+            return Err(malformed(Name::Ready, "it must have 30 octets at least"));
+        };
+        let number = u64::from_be_bytes(*number);
+        if boxed.len() < TAG {
+            return Err(malformed(Name::Ready, "it must have 30 octets at least"));
+        }
+        let opened = self.shared.unbox(&short_nonce(READY_NONCE, number), boxed);
+        let metadata = Bytes::copy_from_slice(opened.ok_or_else(|| bad_box("READY"))?);
+        let mut done = judge(Metadata::decode(metadata)?, config)?;
+        done.channel = Some(Box::new(Channel::of_client(self.shared, self.sent, number)));
+        Ok(done)
+    }
+}

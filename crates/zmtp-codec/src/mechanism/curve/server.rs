@@ -1,0 +1,162 @@
+//! The server's states: WELCOME, then a verdict, then READY.
+
+use bytes::{Bytes, BytesMut};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::boxes::{SharedKey, TAG, long_nonce, short_nonce};
+use super::channel::Channel;
+use super::client::{HELLO, WELCOME};
+use super::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
+use super::{
+    COOKIE, COOKIE_NONCE, INITIATE_NONCE, READY, READY_NONCE, VOUCH, VOUCH_NONCE, WELCOME_NONCE,
+    bad_box, begin, data, hello_nonce, malformed, rising, weak_key,
+};
+use crate::command::Name;
+use crate::config::Config;
+use crate::error::{Error, ProtocolError};
+use crate::mechanism::{Credentials, Done, judge};
+use crate::wire::Reader;
+use crate::{Allowed, Metadata};
+
+/// The client speaks first.
+#[derive(Debug)]
+pub(crate) struct AwaitHello {
+    pub(crate) keys: CurveKeyPair,
+}
+
+impl AwaitHello {
+    /// Takes HELLO, and sends WELCOME. The connection's keys go into the cookie, and are not kept.
+    pub(crate) fn handle(
+        self,
+        body: BytesMut,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> Result<AwaitInitiate, Error> {
+        let mut data = data(body, Name::Hello)?;
+        if data.len() != HELLO {
+            return Err(malformed(Name::Hello, "it must have 200 octets"));
+        }
+        let (clear, boxed) = data.split_at_mut(2 + 72 + 32 + 8);
+        let mut clear = Reader::new(clear);
+        if clear.array() != Some([1, 0]) {
+            return Err(malformed(Name::Hello, "its version must be 1.0"));
+        }
+        if clear.array() != Some([0; 72]) {
+            return Err(malformed(Name::Hello, "its padding must be zeros"));
+        }
+        let client = CurvePublicKey::from(clear.array::<32>().unwrap_or_default());
+        let number = u64::from_be_bytes(clear.array().unwrap_or_default());
+        // Costs one agreement of keys: whoever does not know our key gets no further.
+        let shared = SharedKey::agree(self.keys.secret(), &client)
+            .ok_or_else(|| weak_key("the client's transient key"))?;
+        if shared.unbox(&hello_nonce(number), boxed).is_none_or(|opened| *opened != [0; 64]) {
+            return Err(bad_box("HELLO"));
+        }
+
+        let drawn = config.randomness.draw::<96>()?;
+        let mut drawn = Reader::new(&*drawn);
+        let secret = Zeroizing::new(drawn.array::<32>().unwrap_or_default());
+        let cookie_key = SharedKey::symmetric(&Zeroizing::new(drawn.array().unwrap_or_default()));
+        let cookie_nonce = drawn.array().unwrap_or_default();
+        let welcome_nonce = drawn.array().unwrap_or_default();
+
+        let mut cookie = BytesMut::with_capacity(COOKIE);
+        cookie.extend_from_slice(&cookie_nonce);
+        let kept = [&client.as_octets()[..], &*secret];
+        cookie_key.append(&long_nonce(COOKIE_NONCE, &cookie_nonce), &kept, &mut cookie);
+
+        begin(Name::Welcome, WELCOME, out);
+        out.extend_from_slice(&welcome_nonce);
+        let transient = CurveSecretKey::from(*secret).public();
+        let told = [&transient.as_octets()[..], &cookie];
+        shared.append(&long_nonce(WELCOME_NONCE, &welcome_nonce), &told, out);
+        Ok(AwaitInitiate { keys: self.keys, cookie_key, heard: number })
+    }
+}
+
+/// WELCOME is sent. Nothing is kept of the client but what opens its cookie.
+#[derive(Debug)]
+pub(crate) struct AwaitInitiate {
+    keys: CurveKeyPair,
+    cookie_key: SharedKey,
+    /// The short nonce of HELLO.
+    heard: u64,
+}
+
+impl AwaitInitiate {
+    /// Takes INITIATE: the client has proven who it is.
+    pub(crate) fn handle(
+        self,
+        body: BytesMut,
+        config: &Config,
+    ) -> Result<(AwaitVerdict, Credentials), Error> {
+        let mut data = data(body, Name::Initiate)?;
+        if data.len() < COOKIE + 8 + TAG + 32 + VOUCH {
+            return Err(malformed(Name::Initiate, "it must have 257 octets at least"));
+        }
+        let (cookie, sealed) = data.split_at_mut(COOKIE);
+        let (random, boxed) = cookie.split_at_mut(16);
+        let random = Reader::new(random).array().unwrap_or_default();
+        let kept = self.cookie_key.unbox(&long_nonce(COOKIE_NONCE, &random), boxed);
+        let kept = kept.ok_or_else(|| bad_box("the cookie"))?;
+        let mut reader = Reader::new(kept);
+        let client = CurvePublicKey::from(reader.array::<32>().unwrap_or_default());
+        let transient = CurveSecretKey::from(reader.array::<32>().unwrap_or_default());
+        // Our secret key lay open in it.
+        kept.zeroize();
+
+        let (number, boxed) = sealed.split_at_mut(8);
+        let number = u64::from_be_bytes(Reader::new(number).array().unwrap_or_default());
+        rising(number, self.heard)?;
+        let shared = SharedKey::agree(&transient, &client)
+            .ok_or_else(|| weak_key("the client's transient key"))?;
+        let opened = shared.unbox(&short_nonce(INITIATE_NONCE, number), boxed);
+        let opened = opened.ok_or_else(|| bad_box("INITIATE"))?;
+
+        let (public_key, rest) = opened.split_at_mut(32);
+        let public_key =
+            CurvePublicKey::from(Reader::new(public_key).array::<32>().unwrap_or_default());
+        let (vouch, metadata) = rest.split_at_mut(VOUCH);
+        let (random, boxed) = vouch.split_at_mut(16);
+        let random = Reader::new(random).array().unwrap_or_default();
+        let vouching = SharedKey::agree(&transient, &public_key)
+            .ok_or_else(|| weak_key("the client's permanent key"))?;
+        let vouched = vouching.unbox(&long_nonce(VOUCH_NONCE, &random), boxed);
+        let vouched = vouched.ok_or_else(|| bad_box("the vouch"))?;
+        let (theirs, ours) = vouched.split_at(32);
+        let genuine = theirs.ct_eq(client.as_octets()) & ours.ct_eq(self.keys.public().as_octets());
+        if !bool::from(genuine) {
+            return Err(ProtocolError::Vouch.into());
+        }
+
+        let metadata = Metadata::decode(Bytes::copy_from_slice(metadata))?;
+        let mut done = judge(metadata, config)?;
+        done.public_key = Some(public_key);
+        Ok((AwaitVerdict { done, shared, heard: number }, Credentials::Curve { public_key }))
+    }
+}
+
+/// The caller is judging the client's key; nothing is read meanwhile.
+#[derive(Debug)]
+pub(crate) struct AwaitVerdict {
+    done: Done,
+    /// Between the transient keys.
+    shared: SharedKey,
+    heard: u64,
+}
+
+impl AwaitVerdict {
+    /// Sends READY, which ends the handshake.
+    pub(crate) fn allow(mut self, allowed: Allowed, config: &Config, out: &mut BytesMut) -> Done {
+        let number = 1_u64;
+        let mut metadata = BytesMut::new();
+        config.ready_metadata().encode(&mut metadata);
+        begin(Name::Ready, (READY - 6).saturating_add(metadata.len()), out);
+        out.extend_from_slice(&number.to_be_bytes());
+        self.shared.append(&short_nonce(READY_NONCE, number), &[&metadata], out);
+        self.done.allowed = allowed;
+        self.done.channel = Some(Box::new(Channel::of_server(self.shared, number, self.heard)));
+        self.done
+    }
+}
