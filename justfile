@@ -21,7 +21,7 @@ doc $RUSTDOCFLAGS="-D warnings":
 
 # Each fuzz target for so many seconds (needs a nightly toolchain and cargo-fuzz).
 fuzz seconds="20":
-    for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}} || exit 1; done
+    for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run -s none "$target" -- -max_total_time={{seconds}} || exit 1; done
 
 # How much of the library the fuzz targets reach (needs nightly's llvm-tools, too).
 coverage *targets:
