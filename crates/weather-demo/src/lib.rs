@@ -9,11 +9,13 @@ pub mod cli;
 pub mod interop;
 mod notes;
 mod publisher;
+mod security;
 mod subscriber;
 mod update;
 
 pub use cli::Failure;
 pub use notes::{Notes, watch};
 pub use publisher::{Pace, PublishOptions, publish, report_rates};
+pub use security::{ClientSecurity, ServerSecurity};
 pub use subscriber::{CollectOptions, Collection, collect};
 pub use update::{HUMIDITIES, TEMPERATURES, Update, UpdateError, ZIPCODES};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use indicatif::ProgressBar;
-use zmtp_socket::{Event, Monitor};
+use zmtp_socket::{Event, Monitor, Reason};
 
 /// Says lines on standard error, each under the program's name. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,12 +39,21 @@ impl Notes {
 /// the socket is gone.
 pub async fn watch(mut monitor: Monitor, notes: Notes) {
     let mut silent = HashSet::new();
+    let mut hung_up = HashSet::new();
     while let Some(event) = monitor.next().await {
         match event {
             // Said once, however often it is tried.
             Event::RetryingIn { endpoint, reason, .. } if !silent.contains(&endpoint) => {
                 notes.say(format_args!("{endpoint}: {reason}; trying again until it answers"));
                 silent.insert(endpoint);
+            }
+            Event::HandshakeFailed { peer, reason: Reason::PeerClosed }
+                if hung_up.insert(peer.endpoint().clone()) =>
+            {
+                notes.say(format_args!(
+                    "{}: hung up in the handshake: is it a ZeroMQ peer of this mechanism, and is its key right?",
+                    peer.endpoint()
+                ));
             }
             Event::HandshakeSucceeded { peer, .. } if silent.remove(peer.endpoint()) => {
                 notes.say(format_args!("{}: connected", peer.endpoint()));

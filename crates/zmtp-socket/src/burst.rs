@@ -65,6 +65,18 @@ impl Burst {
         count
     }
 
+    /// All that is to be written, of which nothing has been, in one piece, and how many messages end in it.
+    pub(crate) fn join(self) -> (Bytes, usize) {
+        let messages = self.pieces.iter().map(|piece| piece.messages).sum();
+        if let [piece] = self.pieces.as_slices().0
+            && self.pieces.len() == 1
+        {
+            return (piece.octets.clone(), messages);
+        }
+        let octets: Vec<&[u8]> = self.pieces.iter().map(|piece| &*piece.octets).collect();
+        (octets.concat().into(), messages)
+    }
+
     /// Notes that the transport took `written` octets. Returns how many messages ended among them.
     pub(crate) fn advance(&mut self, mut written: usize) -> usize {
         let mut done = 0;

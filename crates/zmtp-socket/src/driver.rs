@@ -1,6 +1,6 @@
 //! One connection's life: the only place that holds both a stream and a [`Connection`].
 
-use std::future::poll_fn;
+use std::future::{self, poll_fn};
 use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,9 +14,12 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
-use zmtp_codec::{Batch, Connection, Denial, Event as WireEvent, PeerInfo, Subscription};
+use zmtp_codec::{
+    Allowed, Batch, Connection, Credentials, Event as WireEvent, PeerInfo, Subscription,
+};
 
 use crate::admission::{Expel, Expelled, Ticket};
+use crate::authorize::{Claim, Judging, denied};
 use crate::burst::{Burst, SLICES};
 use crate::options::{Security, Terms};
 use crate::shared::Shared;
@@ -38,10 +41,6 @@ const TURN: usize = 256 << 10;
 
 /// Messages that are handed on together: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
-
-/// What a peer is told whose name or password is wrong: the status of RFC 27 (Status Codes and
-/// Text) for it, which libzmq understands.
-const DENIED: &str = "400";
 
 /// How long we wait for a peer to take what we wrote last and to hang up, and how many octets of what
 /// it still sends we take meanwhile.
@@ -169,6 +168,11 @@ struct Link<C: Core> {
     established: bool,
     flowed: bool,
     paused: bool,
+    /// The verdict on the peer's credentials, while it is awaited.
+    judging: Option<Judging>,
+    /// What has been taken from the session and sealed, and the transport has not taken: messages, and
+    /// their octets before.
+    sealed: Option<(usize, usize)>,
     /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
     mute: bool,
     draining: bool,
@@ -200,6 +204,8 @@ impl<C: Core> Link<C> {
             established: false,
             flowed: false,
             paused: false,
+            judging: None,
+            sealed: None,
             mute: false,
             draining: false,
             peer,
@@ -256,9 +262,10 @@ impl<C: Core> Link<C> {
         self.turn = TURN;
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
+                let judged = self.poll_verdict(cx)?;
                 let read = self.poll_read(cx)?;
                 let written = self.poll_write(cx)?;
-                Ok(read.is_ready() || written.is_ready())
+                Ok(judged.is_ready() || read.is_ready() || written.is_ready())
             });
             match progress {
                 Err(reason) => return Poll::Ready(reason),
@@ -362,12 +369,12 @@ impl<C: Core> Link<C> {
             }
             match self.connection.poll_event(now)? {
                 None => return Ok(Poll::Ready(())),
-                Some(event) => self.deal_with(event, now)?,
+                Some(event) => self.deal_with(event)?,
             }
         }
     }
 
-    fn deal_with(&mut self, event: WireEvent, now: Duration) -> Result<(), Reason> {
+    fn deal_with(&mut self, event: WireEvent) -> Result<(), Reason> {
         match (event, &mut self.session) {
             (WireEvent::Message(message), Some(session)) => {
                 self.flowed = true;
@@ -379,7 +386,8 @@ impl<C: Core> Link<C> {
             }
             (WireEvent::Ready(info), _) => {
                 let expel = self.ticket.establish()?;
-                let outlet = self.stream.outlet();
+                // Who writes by itself does not seal.
+                let outlet = self.stream.outlet().filter(|_| !self.connection.is_sealed());
                 self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
                 self.established = true;
                 self.read_size = SMALL_READ;
@@ -390,18 +398,45 @@ impl<C: Core> Link<C> {
                 });
             }
             (WireEvent::Credentials(credentials), _) => {
-                let allowed = match &self.terms.options.security {
-                    Security::PlainServer(allow) => allow(&credentials),
-                    Security::Null | Security::PlainClient { .. } => false,
-                };
-                let verdict = if allowed { Ok(()) } else { Err(Denial::new(DENIED)) };
-                self.connection.authorize(now, verdict);
+                self.judging = Some(self.judge(*credentials));
             }
             (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }
         Ok(())
+    }
+
+    /// Begins to judge.
+    fn judge(&self, credentials: Credentials) -> Judging {
+        let options = &self.terms.options;
+        let mut allowed = Allowed::new();
+        if let Security::PlainServer(allow) = &options.security {
+            match &credentials {
+                Credentials::Plain { username, .. } if allow(&credentials) => {
+                    allowed = allowed.user_id(username.clone());
+                }
+                _ => return Box::pin(future::ready(Err(denied()))),
+            }
+        }
+        match &options.judge {
+            Some(judge) => judge.judge(Claim { peer: self.peer.clone(), credentials }),
+            None => Box::pin(future::ready(Ok(allowed))),
+        }
+    }
+
+    /// Takes the verdict on the peer, if there is one.
+    fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+        let Some(judging) = &mut self.judging else { return Ok(Poll::Pending) };
+        let Poll::Ready(verdict) = judging.as_mut().poll(cx) else { return Ok(Poll::Pending) };
+        self.judging = None;
+        let now = self.now();
+        match verdict {
+            Ok(allowed) => self.connection.allow(now, allowed),
+            Err(denial) => self.connection.authorize(now, Err(denial)),
+        }
+        // What stood behind the credentials has arrived already.
+        self.deal(cx)
     }
 
     /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
@@ -433,8 +468,16 @@ impl<C: Core> Link<C> {
             ready!(self.poll_control(cx))?;
         }
         let Some(session) = &mut self.session else { return Poll::Pending };
+        if let Some((messages, octets)) = self.sealed.take() {
+            self.flowed |= messages > 0;
+            session.written(messages, octets);
+        }
         if self.burst.is_empty() {
             ready!(session.poll_outgoing(cx, &mut self.connection, &mut self.burst));
+            if self.connection.is_sealed() {
+                self.seal();
+                return self.poll_control(cx);
+            }
             if self.burst.is_empty() {
                 return self.poll_control(cx);
             }
@@ -451,6 +494,16 @@ impl<C: Core> Link<C> {
         session.written(messages, written);
         self.tell_output();
         Poll::Ready(Ok(()))
+    }
+
+    /// Seals what is to be written, all at once, behind what the connection has to say: what is sealed must
+    /// go out in that order.
+    fn seal(&mut self) {
+        let (frames, messages) = std::mem::take(&mut self.burst).join();
+        let mut output = std::mem::take(self.connection.output());
+        self.connection.seal(&frames, &mut output);
+        *self.connection.output() = output;
+        self.sealed = Some((messages, frames.len()));
     }
 
     /// The transport has taken something.

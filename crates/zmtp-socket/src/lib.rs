@@ -53,6 +53,7 @@
 //! library's own lines out: some are written while the socket is locked.
 
 mod admission;
+mod authorize;
 pub mod blocking;
 mod burst;
 mod connector;
@@ -106,6 +107,7 @@ mod pages {
     }
 }
 
+pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
@@ -130,5 +132,6 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    ConfigError, Credentials, Heartbeat, Limits, Message, Metadata, PeerInfo, SocketType, Version,
+    Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
+    Heartbeat, InvalidKey, Limits, Message, Metadata, NoRandomness, PeerInfo, SocketType, Version,
 };

@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    BindError, ConnectError, Context, Duplicates, EndpointOptions, Heartbeat, HighWaterMark,
-    Keepalive, Limits, Linger, Message, Options, PlainUsers, PubOptions, PubSocket, Reconnect,
-    SocketRole, SubOptions, SubSocket, Version, WhenFull, simulation::Network,
+    BindError, ConnectError, Context, Credentials, Duplicates, EndpointOptions, Heartbeat,
+    HighWaterMark, Keepalive, Limits, Linger, Message, Options, PlainUsers, PubOptions, PubSocket,
+    Reconnect, SocketRole, SubOptions, SubSocket, Version, WhenFull, simulation::Network,
 };
 
 use crate::{
@@ -255,7 +255,9 @@ impl Draw<'_> {
             15 => {
                 self.is_harmless = false;
                 self.flaws.credentials = false;
-                options.plain_server_with(|credentials| credentials.username == "user")
+                options.plain_server_with(
+                    |it| matches!(it, Credentials::Plain { username, .. } if username == "user"),
+                )
             }
             16 => options.max_message_size(self.number() as u64),
             17 => {

@@ -2,5 +2,6 @@
 
 mod interop;
 mod proxy;
+mod security;
 mod xpub;
 mod xsub;

@@ -10,7 +10,9 @@ use clap::Parser;
 use indicatif::HumanCount;
 use tokio::time::timeout;
 use weather_demo::cli::{finish, parse};
-use weather_demo::{Failure, Notes, Pace, PublishOptions, publish, report_rates, watch};
+use weather_demo::{
+    Failure, Notes, Pace, PublishOptions, ServerSecurity, publish, report_rates, watch,
+};
 use zmtp_socket::{Context, Endpoint, HighWaterMark, PubOptions, PubSocket};
 
 /// How long Ctrl-C waits for subscribers to take what is queued for them.
@@ -51,6 +53,9 @@ struct Cli {
     /// Make the weather from this number: the same seed, the same weather
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+
+    #[command(flatten)]
+    security: ServerSecurity,
 
     /// Say rates, subscribers and drops every second, also when standard error is no terminal
     #[arg(long)]
@@ -102,6 +107,7 @@ async fn open(cli: &Cli, notes: &Notes) -> Result<PubSocket, Failure> {
     if let Some(hwm) = cli.send_hwm {
         options = options.send_hwm(hwm);
     }
+    options = cli.security.apply(options)?;
     let socket = Context::new().pub_socket(options);
     tokio::spawn(watch(socket.monitor(), notes.clone()));
     for endpoint in &cli.connect {

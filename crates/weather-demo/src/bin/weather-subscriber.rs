@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use weather_demo::cli::{Output, finish, parse};
-use weather_demo::{CollectOptions, Collection, Failure, Notes, collect, watch};
+use weather_demo::{ClientSecurity, CollectOptions, Collection, Failure, Notes, collect, watch};
 use zmtp_socket::{Context, Endpoint, HighWaterMark, SubOptions, SubSocket};
 
 /// The exit status of a program that Ctrl-C ended before it had done its work.
@@ -43,6 +43,9 @@ struct Cli {
     /// Messages queued from each server before it is made to wait: a number, or "unlimited" [default: 1000]
     #[arg(long, value_name = "N")]
     receive_hwm: Option<HighWaterMark>,
+
+    #[command(flatten)]
+    security: ClientSecurity,
 }
 
 #[tokio::main]
@@ -81,6 +84,7 @@ async fn open(cli: &Cli, topic: &[u8], notes: &Notes) -> Result<SubSocket, Failu
     if let Some(hwm) = cli.receive_hwm {
         options = options.receive_hwm(hwm);
     }
+    options = cli.security.apply(options)?;
     let socket = Context::new().sub_socket(options);
     tokio::spawn(watch(socket.monitor(), notes.clone()));
     socket.subscribe(topic);

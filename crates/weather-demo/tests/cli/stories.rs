@@ -1,7 +1,7 @@
 //! The stories of a server and a client: who comes first, who leaves, who is slow.
 
 use weather_demo::Update;
-use zmtp_socket::{Context, Message, PubOptions};
+use zmtp_socket::{Context, CurveKeyPair, Message, PubOptions};
 
 use crate::process::{PROXY, PUBLISHER, Place, Process, SUBSCRIBER};
 
@@ -33,6 +33,8 @@ over_tcp_and_ipc! {
     a_client_has_two_servers
     a_client_passes_over_what_is_no_update
     a_proxy_stands_between_two_servers_and_a_client
+    a_server_with_a_key_serves_who_knows_it
+    a_server_with_users_serves_who_is_one
 }
 
 fn a_client_collects_what_the_server_sends(endpoint: &str) {
@@ -83,6 +85,45 @@ fn a_proxy_stands_between_two_servers_and_a_client(endpoint: &str) {
     let ended = proxy.end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert!(ended.stderr.iter().any(|line| line.contains("handed on")), "{ended:#?}");
+}
+
+fn a_server_with_a_key_serves_who_knows_it(endpoint: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let [secret, other] = ["secret", "other"].map(|name| {
+        let (file, keys) = (directory.path().join(name), CurveKeyPair::generate().unwrap());
+        std::fs::write(&file, keys.secret().to_z85().as_bytes()).unwrap();
+        (file.to_str().unwrap().to_owned(), keys.public().to_string())
+    });
+    let zipcode =
+        ["--zipcode", "10002", "--rate", "1000", "--seed", "7", "--curve-secret", &secret.0];
+    let _server = Process::publisher(endpoint, &zipcode);
+    // With a wrong key there is a line that says so.
+    let mut stranger = Process::subscriber(endpoint, &["--curve-server", &other.1]);
+    stranger.stderr.wait_for("hung up in the handshake");
+    drop(stranger);
+    let known = ["--curve-server", &secret.1, "--curve-secret", &other.0];
+    for arguments in [&known[..2], &known[..]] {
+        let ended = Process::subscriber(endpoint, arguments).end();
+        assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+        let seed = Seed { seed: 7, zipcode: Some(10002), topic: "" };
+        assert_collected(&ended.stdout, 5, "zipcode '10002'", seed);
+    }
+    let ended = Process::subscriber(endpoint, &["--curve-server", "too short"]).end();
+    assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
+}
+
+fn a_server_with_users_serves_who_is_one(endpoint: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users.txt");
+    std::fs::write(&users, "ann:secret\nbob:too\n").unwrap();
+    let users = users.to_str().unwrap();
+    let zipcode = ["--zipcode", "10002", "--rate", "1000", "--seed", "7", "--plain", users];
+    let _server = Process::publisher(endpoint, &zipcode);
+    let mut stranger = Process::subscriber(endpoint, &["--user", "ann:guess"]);
+    stranger.stderr.wait_for("not trying again");
+    drop(stranger);
+    let ended = Process::subscriber(endpoint, &["--user", "bob:too"]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
 }
 
 fn a_client_is_there_first(endpoint: &str) {

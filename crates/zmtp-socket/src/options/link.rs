@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, Version};
+use zmtp_codec::{
+    Config, Credentials, CurveKeyPair, CurvePublicKey, Heartbeat, Limits, Mechanism, SocketType,
+    Version,
+};
 
 use super::{Options, TcpOptions};
+use crate::authorize::{Claim, Judge, Verdict};
 use crate::plain::PlainUsers;
 
 #[derive(Clone, Debug)]
 pub(crate) struct LinkOptions {
     pub(crate) version: Version,
     pub(crate) security: Security,
+    pub(crate) judge: Option<Judge>,
     pub(crate) limits: Limits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) heartbeat: Option<Heartbeat>,
@@ -41,6 +46,8 @@ pub(crate) enum Security {
     Null,
     PlainClient { username: Bytes, password: Bytes },
     PlainServer(Arc<dyn Fn(&Credentials) -> bool + Send + Sync>),
+    CurveClient { server_key: CurvePublicKey, keys: CurveKeyPair },
+    CurveServer { keys: CurveKeyPair },
 }
 
 impl<Role> Options<Role> {
@@ -73,6 +80,48 @@ impl<Role> Options<Role> {
         allow: impl Fn(&Credentials) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.link.security = Security::PlainServer(Arc::new(allow));
+        self
+    }
+
+    /// Encrypts, and lets only the server with this key take part, with the CURVE mechanism (RFC 25 and
+    /// 26). `keys` are our own: what the server may know us by. Default: no mechanism (NULL).
+    ///
+    /// A server that has another key, or does not know ours, hangs up in the handshake.
+    pub fn curve_client(mut self, server_key: CurvePublicKey, keys: CurveKeyPair) -> Self {
+        self.link.security = Security::CurveClient { server_key, keys };
+        self
+    }
+
+    /// Encrypts, with the CURVE mechanism (RFC 25 and 26). Any client is let in that knows our public
+    /// key, unless a judge says otherwise: [`allow_keys`](crate::allow_keys), for example. Default: no
+    /// mechanism (NULL).
+    pub fn curve_server(mut self, keys: CurveKeyPair) -> Self {
+        self.link.security = Security::CurveServer { keys };
+        self
+    }
+
+    /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
+    /// it does, within the [handshake's time](Self::handshake_timeout), nothing more is read from the
+    /// peer. Whom it denies is told the reason, and does not dial again. Default: nobody.
+    ///
+    /// ```
+    /// use zmtp_socket::{Allowed, Credentials, CurveKeyPair, Denial, PubOptions};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = PubOptions::new().curve_server(CurveKeyPair::generate()?).authorize(|claim| async move {
+    ///     match claim.credentials {
+    ///         Credentials::Curve { public_key } => Ok(Allowed::new().user_id(public_key.to_string())),
+    ///         _ => Err(Denial::new("400")), // the status of RFC 27
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authorize<F: Future<Output = Verdict> + Send + 'static>(
+        mut self,
+        judge: impl Fn(Claim) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.link.judge = Some(Judge::new(judge));
         self
     }
 
@@ -132,7 +181,12 @@ impl LinkOptions {
                 Mechanism::PlainClient { username: username.clone(), password: password.clone() }
             }
             Security::PlainServer(_) => Mechanism::PlainServer,
+            Security::CurveClient { server_key, keys } => {
+                Mechanism::CurveClient { server_key: *server_key, keys: keys.clone() }
+            }
+            Security::CurveServer { keys } => Mechanism::CurveServer { keys: keys.clone() },
         };
+        config.judge_null = self.judge.is_some();
         config.limits = self.limits;
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;
@@ -145,6 +199,7 @@ impl Default for LinkOptions {
         Self {
             version: Version::V3_1,
             security: Security::Null,
+            judge: None,
             limits: Limits::default(),
             handshake_timeout: Duration::from_secs(30),
             heartbeat: None,
@@ -161,6 +216,8 @@ impl fmt::Debug for Security {
             Self::Null => "Null",
             Self::PlainClient { .. } => "PlainClient",
             Self::PlainServer(_) => "PlainServer",
+            Self::CurveClient { .. } => "CurveClient",
+            Self::CurveServer { .. } => "CurveServer",
         })
     }
 }

@@ -1,0 +1,93 @@
+//! What the command lines say of security: files of users and of keys.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use zmtp_socket::{CurveKeyPair, CurvePublicKey, CurveSecretKey, Options, PlainUsers};
+
+use crate::Failure;
+
+/// A server's part: who may come in.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct ServerSecurity {
+    /// Encrypt with CURVE; the file holds our secret key, as the keygen example writes it
+    #[arg(long, value_name = "FILE")]
+    curve_secret: Option<PathBuf>,
+
+    /// Let in only these users; the file has a line "name:password" for each
+    #[arg(long, value_name = "FILE")]
+    plain: Option<PathBuf>,
+}
+
+/// A client's part: who it is, and whom it trusts.
+#[derive(Debug, Args)]
+pub struct ClientSecurity {
+    /// Encrypt with CURVE; this is the server's public key, 40 characters
+    #[arg(long, value_name = "KEY", conflicts_with = "user")]
+    curve_server: Option<CurvePublicKey>,
+
+    /// Our own secret key, in a file [default: a new one each time]
+    #[arg(long, value_name = "FILE", requires = "curve_server")]
+    curve_secret: Option<PathBuf>,
+
+    /// Who we are, for a server that asks for a name and a password
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    user: Option<String>,
+}
+
+impl ServerSecurity {
+    /// Puts it into a socket's options.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or does not hold what it should; the text names it.
+    pub fn apply<Role>(&self, options: Options<Role>) -> Result<Options<Role>, Failure> {
+        if let Some(file) = &self.curve_secret {
+            return Ok(options.curve_server(keys(file)?));
+        }
+        let Some(file) = &self.plain else { return Ok(options) };
+        let text = read(file)?;
+        let mut users = PlainUsers::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let (name, password) = pair(line).ok_or_else(|| {
+                format!("{}: expected lines of \"name:password\"", file.display())
+            })?;
+            users = users.user(name, password);
+        }
+        Ok(options.plain_server(users))
+    }
+}
+
+impl ClientSecurity {
+    /// Puts it into a socket's options.
+    ///
+    /// # Errors
+    /// If a file cannot be read or holds no key, or there is no colon between name and password.
+    pub fn apply<Role>(&self, options: Options<Role>) -> Result<Options<Role>, Failure> {
+        if let Some(server) = self.curve_server {
+            let ours = self
+                .curve_secret
+                .as_deref()
+                .map_or_else(|| CurveKeyPair::generate().map_err(Failure::from), keys)?;
+            return Ok(options.curve_client(server, ours));
+        }
+        let Some(user) = &self.user else { return Ok(options) };
+        let (name, password) = pair(user).ok_or("--user: expected NAME:PASSWORD")?;
+        Ok(options.plain_client(name, password))
+    }
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    text.trim().split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
+}
+
+fn keys(file: &Path) -> Result<CurveKeyPair, Failure> {
+    let secret: CurveSecretKey =
+        read(file)?.trim().parse().map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(CurveKeyPair::from(secret))
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
