@@ -388,14 +388,14 @@ impl<C: Core> Link<C> {
                 let expel = self.ticket.establish()?;
                 // Who writes by itself does not seal.
                 let outlet = self.stream.outlet().filter(|_| !self.connection.is_sealed());
+                let info: Arc<PeerInfo> = Arc::from(info);
+                self.peer.set_info(info.clone());
                 self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
                 self.established = true;
                 self.read_size = SMALL_READ;
                 let peer = &self.peer;
-                self.socket.events.emit(|| Event::HandshakeSucceeded {
-                    peer: peer.clone(),
-                    info: Arc::from(info),
-                });
+                let events = &self.socket.events;
+                events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
             }
             (WireEvent::Credentials(credentials), _) => {
                 self.judging = Some(self.judge(*credentials));

@@ -1,10 +1,12 @@
 //! Who is at the other end of a connection.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use zmtp_codec::PeerInfo;
 
 use crate::Endpoint;
 
@@ -22,21 +24,21 @@ impl fmt::Display for PeerId {
 
 /// One connection of a socket: its number, our endpoint it came through, and the address of the
 /// other side. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Peer(Arc<Inner>);
 
-#[derive(PartialEq, Eq, Hash)]
 struct Inner {
     id: PeerId,
     endpoint: Endpoint,
     address: Box<str>,
     since: Instant,
+    info: OnceLock<Arc<PeerInfo>>,
 }
 
 impl Peer {
     pub(crate) fn new(id: PeerId, endpoint: Endpoint, address: &str) -> Self {
         let (address, since) = (address.into(), Instant::now());
-        Self(Arc::new(Inner { id, endpoint, address, since }))
+        Self(Arc::new(Inner { id, endpoint, address, since, info: OnceLock::new() }))
     }
 
     /// The number of this connection, unique within its socket.
@@ -49,6 +51,17 @@ impl Peer {
         &self.0.endpoint
     }
 
+    /// What the handshake has told of it, and whoever judged it: its socket type and metadata, its key or
+    /// name, and the user id it was [given](crate::Allowed). Nothing before the handshake is done.
+    pub fn info(&self) -> Option<&PeerInfo> {
+        self.0.info.get().map(Arc::as_ref)
+    }
+
+    pub(crate) fn set_info(&self, info: Arc<PeerInfo>) {
+        // Once: there is one handshake.
+        let _ = self.0.info.set(info);
+    }
+
     /// How long ago the connection was made.
     pub fn age(&self) -> Duration {
         self.0.since.elapsed()
@@ -57,6 +70,22 @@ impl Peer {
     /// The transport's own name for the other side: `127.0.0.1:49152` over tcp, a path over ipc.
     pub fn address(&self) -> &str {
         &self.0.address
+    }
+}
+
+/// One connection of one socket; those of other sockets may have the same number.
+impl PartialEq for Peer {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&*self.0, &*other.0);
+        (one.id, &one.endpoint, &one.address) == (other.id, &other.endpoint, &other.address)
+    }
+}
+
+impl Eq for Peer {}
+
+impl Hash for Peer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.id, &self.0.endpoint, &self.0.address).hash(state);
     }
 }
 

@@ -225,3 +225,80 @@ async fn a_verbose_xpub_tells_libzmqs_subscriptions_each() {
         within("the end", server.close()).await;
     }
 }
+
+/// Ours, libzmq's and ours in a row, with subscribers of both that come and go: in the end the publisher
+/// is asked for exactly what is still wanted.
+#[tokio::test]
+async fn through_a_row_of_ours_and_libzmqs_proxies_what_is_asked_for_is_exact() {
+    use std::collections::BTreeSet;
+
+    use zmtp_socket::proxy;
+    use zmtp_tests::libzmq::Proxy;
+    use zmtp_tests::story::receive_text;
+
+    let place = Place::tcp();
+    let (publisher, theirs) = (place.publisher(), Proxy::start());
+    publisher.bind(&*place.endpoint).await.unwrap();
+    // libzmq's proxy binds both its sockets, so ours above it dials, and ours below it too.
+    let (frontend, backend) = (
+        place.context.xsub_socket(XSubOptions::new()),
+        place.context.xpub_socket(XPubOptions::new()),
+    );
+    frontend.connect(&*place.endpoint).unwrap();
+    backend.connect(theirs.for_publishers()).unwrap();
+    let mut upper = proxy(frontend, backend);
+    tokio::spawn(async move { upper.run().await });
+    let (frontend, backend) = (
+        place.context.xsub_socket(XSubOptions::new()),
+        place.context.xpub_socket(XPubOptions::new()),
+    );
+    frontend.connect(theirs.for_subscribers()).unwrap();
+    let endpoint = backend.bind("tcp://127.0.0.1:*").await.unwrap();
+    let mut lower = proxy(frontend, backend);
+    tokio::spawn(async move { lower.run().await });
+
+    let mut chance = fastrand::Rng::with_seed(11);
+    let topic = |number: usize| format!("{number:04}");
+    let (mut ours, mut libzmqs) = (Vec::new(), Vec::new());
+    for round in 0..120 {
+        let topics: BTreeSet<usize> = (0..20).map(|_| chance.usize(0..1000)).collect();
+        if round % 10 == 9 {
+            let client = Libzmq::new(zmq::SUB);
+            for number in &topics {
+                client.subscribe(topic(*number)).await;
+            }
+            client.connect(&endpoint.to_string()).await;
+            libzmqs.push((client, topics));
+        } else if chance.u8(0..3) == 0 && !ours.is_empty() {
+            drop(ours.swap_remove(chance.usize(0..ours.len())));
+        } else {
+            let client = place.context.sub_socket(SubOptions::new());
+            topics.iter().for_each(|number| client.subscribe(topic(*number)));
+            client.connect(&endpoint).unwrap();
+            ours.push((client, topics));
+        }
+    }
+    let (gone, _) = libzmqs.swap_remove(0);
+    gone.close().await;
+    let all = ours.iter().map(|(_, topics)| topics).chain(libzmqs.iter().map(|(_, topics)| topics));
+    let wanted: BTreeSet<usize> = all.flatten().copied().collect();
+    assert!(wanted.len() > 300);
+    eventually("exactly what is wanted is asked for", || {
+        let peers = publisher.stats().peers;
+        peers.len() == 1 && peers[0].subscriptions == wanted.len() as u64
+    })
+    .await;
+    for number in 0..1000 {
+        publisher.send(topic(number)).await.unwrap();
+    }
+    for (client, topics) in &mut ours {
+        for number in &*topics {
+            assert_eq!(receive_text(client).await, topic(*number));
+        }
+    }
+    for (client, topics) in &libzmqs {
+        for number in topics {
+            assert_eq!(client.receive().await, topic(*number).into_bytes());
+        }
+    }
+}

@@ -183,7 +183,10 @@ over_each_transport! {
 
 async fn established(monitor: &mut Monitor) -> PeerInfo {
     event(monitor, "a handshake", |event| match event {
-        Event::HandshakeSucceeded { info, .. } => Some((*info).clone()),
+        Event::HandshakeSucceeded { info, peer } => {
+            assert_eq!(peer.info(), Some(&*info), "it stays with the peer");
+            Some((*info).clone())
+        }
         _ => None,
     })
     .await

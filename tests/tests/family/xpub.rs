@@ -128,6 +128,7 @@ over_each_transport! {
             panic!("a message")
         };
         assert_eq!(message, question);
+        assert_eq!(peer.info().unwrap().socket_type, Some(zmtp_socket::SocketType::XSub));
         server.send_to(&peer, "answer 4").unwrap();
         assert_eq!(receive_text(&mut client).await, "answer 4");
     }
