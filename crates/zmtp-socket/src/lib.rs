@@ -103,7 +103,8 @@ mod pages {
         Proxy = "docs/topologies/proxy.md",
         Tree = "docs/topologies/tree.md",
         LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md"
+        InProcess = "docs/topologies/in-process.md",
+        Secure = "docs/topologies/secure.md"
     }
 }
 

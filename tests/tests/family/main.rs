@@ -1,5 +1,6 @@
 //! XPUB, XSUB and the proxy between them, our own and libzmq's.
 
+mod curve_hostile;
 mod interop;
 mod proxy;
 mod security;

@@ -1,0 +1,200 @@
+//! A CURVE client that breaks a rule at each step: its connection ends, and its neighbour notices nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use zmtp_codec::{Config, Connection, Mechanism, Metadata, Subscription};
+use zmtp_socket::{
+    CurveKeyPair, Endpoint, Event, Limits, Monitor, PubOptions, PubSocket, Reason, SocketType,
+    SubOptions,
+};
+use zmtp_tests::raw::{ANY_PORT, in_time};
+use zmtp_tests::story::{receive_text, wanted};
+
+const NOW: Duration = Duration::ZERO;
+
+/// What the client says next, which the breach may change: 0 is its greeting, 1 HELLO, 2 INITIATE, and
+/// then come what it says in traffic: a subscription, and more.
+type Breach = fn(step: usize, says: &mut Vec<u8>);
+
+/// Plays a client until the server hangs up.
+async fn play(endpoint: &Endpoint, config: Config, breach: Breach) {
+    let address = endpoint.to_string().replace("tcp://", "");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut connection = Connection::new(Arc::new(config));
+    let (mut step, mut subscribed) = (0, false);
+    in_time("the server hangs up", async {
+        loop {
+            // Whatever the server answers to a breach is no matter.
+            while let Ok(Some(_event)) = connection.poll_event(NOW) {}
+            if connection.is_traffic() && !subscribed {
+                subscribed = true;
+                connection.subscribe(&Subscription::Subscribe("a".into()));
+            }
+            let mut says = connection.output().split().to_vec();
+            if !says.is_empty() {
+                breach(step, &mut says);
+                step += 1;
+                if stream.write_all(&says).await.is_err() {
+                    return;
+                }
+            }
+            if stream.read_buf(connection.input()).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+/// Why the last connection ended, which is not the neighbour's.
+async fn end(monitor: &mut Monitor) -> (bool, String) {
+    in_time("its end", async {
+        loop {
+            match monitor.next().await.unwrap() {
+                Event::HandshakeFailed { reason, .. } => return (false, protocol(reason)),
+                Event::Disconnected { reason, .. } => return (true, protocol(reason)),
+                _ => {}
+            }
+        }
+    })
+    .await
+}
+
+fn protocol(reason: Reason) -> String {
+    let Reason::Protocol(error) = reason else { panic!("no breach: {reason}") };
+    error.to_string()
+}
+
+fn flip_last(says: &mut [u8]) {
+    *says.last_mut().unwrap() ^= 1;
+}
+
+#[tokio::test]
+async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_rule() {
+    let keys = || CurveKeyPair::generate().unwrap();
+    let server_keys = keys();
+    let options = PubOptions::new().curve_server(server_keys.clone());
+    let limits = Limits { handshake_frame_size: 600, ..Limits::default() };
+    let server: PubSocket = PubSocket::with_options(options.limits(limits));
+    let endpoint = server.bind(ANY_PORT).await.unwrap();
+    let options = SubOptions::new().curve_client(server_keys.public(), keys());
+    let mut neighbour = zmtp_socket::SubSocket::with_options(options);
+    neighbour.subscribe("neighbour");
+    neighbour.connect(&endpoint).unwrap();
+    wanted(&server, "neighbour").await;
+
+    // The breach, whether the handshake is done by then, and what the event names.
+    let rows: [(&str, Breach, bool, &str); 9] = [
+        (
+            "a bad box in HELLO",
+            |step, says| (step == 1).then(|| flip_last(says)).unwrap_or(()),
+            false,
+            "HELLO",
+        ),
+        (
+            "a HELLO cut short",
+            |step, says| {
+                if step == 1 {
+                    says.pop();
+                    says[1] -= 1;
+                }
+            },
+            false,
+            "HELLO",
+        ),
+        (
+            "INITIATE at once",
+            |step, says| {
+                if step == 1 {
+                    *says = [&b"\x06\0\0\0\0\0\0\x01\x01\x08INITIATE"[..], &[7; 248]].concat();
+                }
+            },
+            false,
+            "INITIATE",
+        ),
+        (
+            "a cookie that is not ours",
+            |step, says| {
+                if step == 2 {
+                    // The frame's header, the name, 16 octets of nonce: in the cookie's box.
+                    says[9 + 9 + 40] ^= 1;
+                }
+            },
+            false,
+            "cookie",
+        ),
+        (
+            "a bad box in INITIATE",
+            |step, says| (step == 2).then(|| flip_last(says)).unwrap_or(()),
+            false,
+            "INITIATE",
+        ),
+        (
+            "a greeting of NULL",
+            |step, says| {
+                if step == 0 {
+                    says[12..32].copy_from_slice(b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+                }
+            },
+            false,
+            "CURVE",
+        ),
+        (
+            "plain text in traffic",
+            |step, says| {
+                if step == 3 {
+                    *says = b"\x00\x02\x01a".to_vec();
+                }
+            },
+            true,
+            "expected a MESSAGE of CURVE",
+        ),
+        (
+            "a bad box in traffic",
+            |step, says| (step == 3).then(|| flip_last(says)).unwrap_or(()),
+            true,
+            "MESSAGE",
+        ),
+        (
+            "a box twice",
+            |step, says| {
+                if step == 3 {
+                    *says = says.repeat(2);
+                }
+            },
+            true,
+            "nonce",
+        ),
+    ];
+    for (name, breach, is_established, rule) in rows {
+        let mut monitor = server.monitor();
+        let mechanism = Mechanism::CurveClient { server_key: server_keys.public(), keys: keys() };
+        let config = Config { mechanism, ..Config::new(SocketType::Sub) };
+        play(&endpoint, config, breach).await;
+        let (established, reason) = end(&mut monitor).await;
+        assert!(
+            established == is_established && reason.contains(rule),
+            "{name}: {established}, {reason}"
+        );
+        server.send(format!("neighbour {name}")).await.unwrap();
+        assert_eq!(receive_text(&mut neighbour).await, format!("neighbour {name}"));
+    }
+
+    // Those that need no tampering.
+    let mut monitor = server.monitor();
+    let mechanism = Mechanism::CurveClient { server_key: keys().public(), keys: keys() };
+    play(&endpoint, Config { mechanism, ..Config::new(SocketType::Sub) }, |_, _| {}).await;
+    let (established, reason) = end(&mut monitor).await;
+    assert!(!established && reason.contains("HELLO"), "a key that is not ours: {reason}");
+    let mechanism = Mechanism::CurveClient { server_key: server_keys.public(), keys: keys() };
+    let metadata = Metadata::new().with("X-much", vec![7; 1000]).unwrap();
+    let config = Config { mechanism, metadata, ..Config::new(SocketType::Sub) };
+    play(&endpoint, config, |_, _| {}).await;
+    let (established, reason) = end(&mut monitor).await;
+    assert!(!established && reason.contains("the limit is 600"), "much metadata: {reason}");
+    server.send("neighbour at the end").await.unwrap();
+    assert_eq!(receive_text(&mut neighbour).await, "neighbour at the end");
+}
