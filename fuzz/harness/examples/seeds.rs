@@ -154,6 +154,8 @@ const LINK: &[Seed] = &[
     ("old-subscriber", &[&[2], HANDS, b"\x10a\x07", TWO_PARTS, b"\x87"]),
     ("plain", &[&[8], HANDS, b"\x05\x87\x07\x87", TWO_PARTS, b"\x87"]),
     ("plain-denied", &[&[8], HANDS, b"\x15\x87"]),
+    ("curve", &[&[4], HANDS, HANDS, b"\x05\x87\x07\x87\x10a\x07", TWO_PARTS, b"\x87\x02\x04\x87"]),
+    ("curve-flipped", &[&[4], HANDS, HANDS, b"\x05\x87\x07\x87\x02\x04\x89\x20\x10\x87"]),
     ("plain-publisher-is-client", &[&[12], b"\x87", HANDS, b"\x87\x05\x07\x87\x07\x02\x04\x87"]),
     ("beats", &[&[48], HANDS, b"\x03\x87\x07\x87\x83\x07\x87\x07\x34"]),
     ("silence", &[&[48], HANDS, b"\x03\x03\x03\x83"]),

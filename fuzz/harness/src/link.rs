@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use zmtp_codec::{
-    Config, Connection, Denial, Error, Event, Heartbeat, Limits, Mechanism, Message, SocketType,
-    Subscription, Version,
+    Config, Connection, CurveKeyPair, CurveSecretKey, Denial, Error, Event, Heartbeat, Limits,
+    Mechanism, Message, Randomness, SocketType, Subscription, Version,
 };
 
 use crate::{
@@ -35,7 +35,10 @@ const LIMITS: Limits =
     Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 300 };
 
 /// What one frame may make us hold that is not whole yet, its header with it.
-const FRAME: usize = 600 + 9;
+const FRAME: usize = 600 + 9 + SEALED;
+
+/// What a box and its frame add to a frame.
+const SEALED: usize = 9 + 33;
 
 /// Greeting and handshake; what a flood of PINGs may make us hold of answers, and as much again for
 /// the last of them.
@@ -44,6 +47,13 @@ const OURS: usize = 64 + 300 + 2 * 64 * 1024;
 /// Who the sides are, by their index: the other one's is `1 - index`.
 const PUB: usize = 0;
 const SUB: usize = 1;
+
+/// A server and a client of CURVE, who know each other.
+fn curve() -> (Mechanism, Mechanism) {
+    let [server, client] = [1, 2].map(|seed| CurveKeyPair::from(CurveSecretKey::from([seed; 32])));
+    let server_key = server.public();
+    (Mechanism::CurveServer { keys: server }, Mechanism::CurveClient { server_key, keys: client })
+}
 
 struct Link {
     sides: [Side; 2],
@@ -76,6 +86,7 @@ impl Link {
         let (of_pub, of_sub) = match choice >> 2 & 3 {
             2 => (Mechanism::PlainServer, client),
             3 => (client, Mechanism::PlainServer),
+            1 => curve(),
             _ => (Mechanism::Null, Mechanism::Null),
         };
         let heartbeat = |beats: bool| {
@@ -89,8 +100,17 @@ impl Link {
             _ => (SocketType::XPub, SocketType::XSub),
         };
         let side = |socket_type, version, mechanism, heartbeat| {
+            // The same keys and nonces in each run.
+            let randomness = Randomness::fixed(vec![7; 200]);
             let defaults = Config::new(socket_type);
-            Side::new(Config { version, mechanism, heartbeat, limits: LIMITS, ..defaults })
+            Side::new(Config {
+                version,
+                mechanism,
+                heartbeat,
+                limits: LIMITS,
+                randomness,
+                ..defaults
+            })
         };
         let publisher =
             side(publisher, version(choice & 1 != 0), of_pub, heartbeat(choice & 16 != 0));
@@ -253,7 +273,7 @@ impl Side {
 
     fn says(&mut self, event: Event, octets: usize) {
         self.said.push(event);
-        self.said_octets += octets;
+        self.said_octets += octets + SEALED;
     }
 
     fn poll(&mut self, now: Duration, together: usize) {
