@@ -302,3 +302,108 @@ async fn through_a_row_of_ours_and_libzmqs_proxies_what_is_asked_for_is_exact() 
         }
     }
 }
+
+/// libzmq's options of the family, on either side: the zmq crate has no words for most of them, so its peer
+/// is pyzmq's.
+mod options {
+    use zmtp_socket::{PubOptions, SubOptions, Verbosity};
+    use zmtp_tests::pyzmq::{Pyzmq, python};
+    use zmtp_tests::story::receive_text;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn inverted_matching_means_the_same_to_both() {
+        let Some(python) = python() else { return };
+        let place = Place::tcp();
+        let options = PubOptions::new().invert_matching(true);
+        let publisher = place.context.pub_socket(options);
+        publisher.bind(&*place.endpoint).await.unwrap();
+        let inverted = ["invert_matching=1"];
+        let mut theirs = Pyzmq::start(&python, "SUB", "connect", &place.endpoint, &inverted).await;
+        theirs.subscribe(b"a").await;
+        eventually("it has subscribed", || publisher.subscriber_count() == 1).await;
+        for message in ["a 1", "b 1", "a 2", "b 2"] {
+            publisher.send(message).await.unwrap();
+        }
+        for expected in [&b"b 1"[..], b"b 2"] {
+            assert_eq!(theirs.receive().await, [expected]);
+        }
+        theirs.kill().await;
+        within("the end", publisher.close()).await;
+
+        let mut theirs = Pyzmq::start(&python, "XPUB", "bind", &place.endpoint, &inverted).await;
+        let mut ours = place.context.sub_socket(SubOptions::new().invert_matching(true));
+        ours.subscribe("a");
+        ours.connect(&*place.endpoint).unwrap();
+        assert_eq!(theirs.receive().await, [b"\x01a"]);
+        for message in [&b"a 1"[..], b"b 1", b"a 2", b"b 2"] {
+            theirs.send(&[message]).await;
+        }
+        for expected in ["b 1", "b 2"] {
+            assert_eq!(receive_text(&mut ours).await, expected);
+        }
+    }
+
+    /// libzmq's SUB sends each SUBSCRIBE, but a CANCEL for the last alone; a verbose XPUB of either tells
+    /// what it was told.
+    #[tokio::test]
+    async fn a_verbose_xpub_of_either_tells_each_subscription() {
+        let Some(python) = python() else { return };
+        let place = Place::tcp();
+        let options = XPubOptions::new().verbosity(Verbosity::All);
+        let mut ours = place.context.xpub_socket(options);
+        ours.bind(&*place.endpoint).await.unwrap();
+        let mut theirs = Vec::new();
+        for _ in 0..2 {
+            let mut peer = Pyzmq::start(&python, "SUB", "connect", &place.endpoint, &[]).await;
+            peer.subscribe(b"a").await;
+            let told = within("a request", ours.recv()).await.unwrap();
+            assert!(matches!(told, Request::Subscribe { topic, .. } if topic == "a"));
+            theirs.push(peer);
+        }
+        for mut peer in theirs {
+            peer.unsubscribe(b"a").await;
+            let told = within("a request", ours.recv()).await.unwrap();
+            assert!(matches!(told, Request::Unsubscribe { topic, .. } if topic == "a"));
+            peer.kill().await;
+        }
+        within("the end", ours.close()).await;
+
+        let verbose = ["xpub_verboser=1"];
+        let mut theirs = Pyzmq::start(&python, "XPUB", "bind", &place.endpoint, &verbose).await;
+        let clients = [place.subscriber("a"), place.subscriber("a")];
+        for client in &clients {
+            client.connect(&*place.endpoint).unwrap();
+            assert_eq!(theirs.receive().await, [b"\x01a"]);
+        }
+        for client in &clients {
+            client.unsubscribe("a");
+            assert_eq!(theirs.receive().await, [b"\x00a"]);
+        }
+    }
+
+    /// In manual mode the user answers a subscription of libzmq's with another topic of its choice.
+    #[tokio::test]
+    async fn a_manual_xpub_serves_libzmq_what_its_user_sees_fit() {
+        let Some(python) = python() else { return };
+        let place = Place::tcp();
+        let mut ours = place.context.xpub_socket(XPubOptions::new().manual(true));
+        ours.bind(&*place.endpoint).await.unwrap();
+        let mut theirs = Pyzmq::start(&python, "SUB", "connect", &place.endpoint, &[]).await;
+        theirs.subscribe(b"a").await;
+        let Request::Subscribe { peer, .. } = within("a request", ours.recv()).await.unwrap()
+        else {
+            panic!("a subscription")
+        };
+        ours.send("a lost").await.unwrap();
+        assert!(ours.subscribe(&peer, "a last"));
+        ours.send_to(&peer, "a last value").unwrap();
+        for message in ["a 1", "a last 2"] {
+            ours.send(message).await.unwrap();
+        }
+        for expected in [&b"a last value"[..], b"a last 2"] {
+            assert_eq!(theirs.receive().await, [expected]);
+        }
+    }
+}
