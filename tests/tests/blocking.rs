@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use zmtp_socket::blocking::{Context, PubSocket, SubSocket};
 use zmtp_socket::{
-    HighWaterMark, Linger, PubOptions, RecvError, SendError, SubOptions, TryRecvError, WhenFull,
+    HighWaterMark, Linger, PubOptions, RecvError, Request, SendError, SubOptions, TryRecvError,
+    WhenFull, XPubOptions, XSubOptions,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -129,6 +130,32 @@ fn the_last_handle_delivers_what_is_queued_and_the_thread_then_ends() {
     drop(publisher);
     assert_eq!(subscriber.take(COUNT).count(), COUNT);
     wait_for_no_io_threads();
+}
+
+#[test]
+fn an_xpub_and_an_xsub_talk_both_ways() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let context = Context::new();
+    let mut publisher = context.xpub_socket(XPubOptions::new());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    assert_eq!(publisher.recv_timeout(SHORT), Err(TryRecvError::Empty));
+    let mut subscriber = context.xsub_socket(XSubOptions::new());
+    subscriber.connect(&endpoint).unwrap();
+    subscriber.wait_for_publisher().unwrap();
+    subscriber.subscribe("answer");
+    let told = publisher.recv_timeout(LONG).unwrap();
+    assert!(matches!(told, Request::Subscribe { topic, .. } if topic == "answer"));
+    subscriber.send("question").unwrap();
+    let Request::Message { peer, message } = publisher.recv().unwrap() else { panic!("a message") };
+    assert_eq!(message.first(), "question");
+    publisher.send_to(&peer, "answer").unwrap();
+    assert_eq!(subscriber.recv_timeout(LONG).unwrap().first(), "answer");
+    publisher.send("answer to all").unwrap();
+    assert_eq!(subscriber.next().unwrap().first(), "answer to all");
+    publisher.close();
+    let told = publisher.next();
+    assert!(matches!(told, Some(Request::Unsubscribe { topic, .. }) if topic == "answer"));
+    assert_eq!(publisher.next(), None);
 }
 
 /// Held by every test; that of the threads' end must be alone in the process.

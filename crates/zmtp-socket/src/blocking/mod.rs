@@ -28,15 +28,19 @@
 mod pub_socket;
 mod sub_socket;
 mod thread;
+mod xpub_socket;
+mod xsub_socket;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use crate::{PubOptions, SubOptions};
+use crate::{PubOptions, SubOptions, XPubOptions, XSubOptions};
 
 pub use pub_socket::PubSocket;
 pub use sub_socket::SubSocket;
 use thread::IoThread;
+pub use xpub_socket::XPubSocket;
+pub use xsub_socket::XSubSocket;
 
 /// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
 ///
@@ -71,6 +75,16 @@ impl Context {
     /// A new PUB socket.
     pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
         PubSocket::of(self.context.pub_socket(options), self.thread.clone())
+    }
+
+    /// A new XPUB socket.
+    pub fn xpub_socket(&self, options: XPubOptions) -> XPubSocket {
+        XPubSocket::of(self.context.xpub_socket(options), self.thread.clone())
+    }
+
+    /// A new XSUB socket.
+    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
+        XSubSocket::of(self.context.xsub_socket(options), self.thread.clone())
     }
 
     /// A new SUB socket.

@@ -1,11 +1,88 @@
 //! The SUB socket.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::thread::IoThread;
 use super::{Context, endpoint_methods};
-use crate::{Message, RecvError, SubHandle, SubOptions, TryRecvError};
+use crate::SubOptions;
+
+/// The methods of every socket that receives, for a type with a `socket` and its `thread`: they are written,
+/// and documented, here alone.
+macro_rules! receiver_methods {
+    ($face:ty) => {
+        impl $face {
+            /// Receives the next message; waits for it.
+            ///
+            /// # Errors
+            /// [`RecvError::Closed`](crate::RecvError::Closed) once the socket has been closed through
+            /// a [handle](Self::handle) and everything that had arrived has been received.
+            #[inline]
+            pub fn recv(&mut self) -> Result<crate::Message, crate::RecvError> {
+                match self.socket.try_recv() {
+                    Ok(message) => Ok(message),
+                    Err(_none_yet) => self.thread.block_on(self.socket.recv()),
+                }
+            }
+
+            /// Receives the next message; waits for it no longer than `time`.
+            ///
+            /// # Errors
+            /// [`TryRecvError::Empty`](crate::TryRecvError::Empty) if none has come in that time;
+            /// [`TryRecvError::Closed`](crate::TryRecvError::Closed) as for [`recv`](Self::recv).
+            pub fn recv_timeout(
+                &mut self,
+                time: std::time::Duration,
+            ) -> Result<crate::Message, crate::TryRecvError> {
+                match self.socket.try_recv() {
+                    Err(crate::TryRecvError::Empty) => {}
+                    done => return done,
+                }
+                match self.thread.block_for(time, self.socket.recv()) {
+                    Some(Ok(message)) => Ok(message),
+                    Some(Err(crate::RecvError::Closed(closed))) => Err(closed.into()),
+                    None => Err(crate::TryRecvError::Empty),
+                }
+            }
+
+            /// Receives the next message if one has arrived.
+            ///
+            /// # Errors
+            /// As [`SubSocket::try_recv`](crate::SubSocket::try_recv).
+            #[inline]
+            pub fn try_recv(&mut self) -> Result<crate::Message, crate::TryRecvError> {
+                self.socket.try_recv()
+            }
+
+            /// A handle with which other threads subscribe and look on. To bind and connect is this
+            /// socket's own affair: the handle would need a runtime.
+            pub fn handle(&self) -> crate::SubHandle {
+                self.socket.handle()
+            }
+
+            /// Subscribes to every message whose first part begins with `topic`, any octets.
+            /// Subscriptions count: two to the same topic take two calls of
+            /// [`unsubscribe`](Self::unsubscribe).
+            pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+                self.socket.subscribe(topic);
+            }
+
+            /// Takes one subscription back. Returns whether there was such a subscription.
+            pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+                self.socket.unsubscribe(topic)
+            }
+        }
+
+        impl Iterator for $face {
+            type Item = crate::Message;
+
+            fn next(&mut self) -> Option<crate::Message> {
+                self.recv().ok()
+            }
+        }
+    };
+}
+
+pub(super) use receiver_methods;
 
 /// Receives the messages it subscribed to: [`SubSocket`](crate::SubSocket) for programs without async.
 ///
@@ -31,62 +108,6 @@ impl SubSocket {
         Self { socket, thread }
     }
 
-    /// Receives the next message; waits for it.
-    ///
-    /// # Errors
-    /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
-    /// everything that had arrived has been received.
-    #[inline]
-    pub fn recv(&mut self) -> Result<Message, RecvError> {
-        match self.socket.try_recv() {
-            Ok(message) => Ok(message),
-            Err(_none_yet) => self.thread.block_on(self.socket.recv()),
-        }
-    }
-
-    /// Receives the next message; waits for it no longer than `time`.
-    ///
-    /// # Errors
-    /// [`TryRecvError::Empty`] if none has come in that time; [`TryRecvError::Closed`] as for
-    /// [`recv`](Self::recv).
-    pub fn recv_timeout(&mut self, time: Duration) -> Result<Message, TryRecvError> {
-        match self.socket.try_recv() {
-            Err(TryRecvError::Empty) => {}
-            done => return done,
-        }
-        match self.thread.block_for(time, self.socket.recv()) {
-            Some(Ok(message)) => Ok(message),
-            Some(Err(RecvError::Closed(closed))) => Err(closed.into()),
-            None => Err(TryRecvError::Empty),
-        }
-    }
-
-    /// Receives the next message if one has arrived.
-    ///
-    /// # Errors
-    /// As [`SubSocket::try_recv`](crate::SubSocket::try_recv).
-    #[inline]
-    pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        self.socket.try_recv()
-    }
-
-    /// A handle with which other threads subscribe and look on: none of its methods that are not async
-    /// block, but `connect`, which is this socket's own affair.
-    pub fn handle(&self) -> SubHandle {
-        self.socket.handle()
-    }
-
-    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
-    /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
-    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
-        self.socket.subscribe(topic);
-    }
-
-    /// Takes one subscription back. Returns whether there was such a subscription.
-    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-        self.socket.unsubscribe(topic)
-    }
-
     /// Closes the socket. Returns how many messages had arrived and were not received.
     pub fn close(self) -> usize {
         let Self { socket, thread } = self;
@@ -94,18 +115,11 @@ impl SubSocket {
     }
 }
 
+receiver_methods!(SubSocket);
 endpoint_methods!(SubSocket, this => this.socket, this.thread);
 
 impl Default for SubSocket {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Iterator for SubSocket {
-    type Item = Message;
-
-    fn next(&mut self) -> Option<Message> {
-        self.recv().ok()
     }
 }

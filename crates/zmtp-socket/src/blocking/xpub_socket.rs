@@ -1,0 +1,112 @@
+//! The XPUB socket.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::thread::IoThread;
+use super::{Context, PubSocket};
+use crate::{Message, Peer, RecvError, Request, SendError, TryRecvError, XPubOptions};
+
+/// A PUB that also hears what its subscribers want: [`XPubSocket`](crate::XPubSocket) for programs without
+/// async.
+///
+/// It is a [`PubSocket`], and has all its methods: a clone of that sends from other threads while this one
+/// receives.
+#[derive(Debug)]
+pub struct XPubSocket {
+    publisher: PubSocket,
+    socket: crate::XPubSocket,
+    thread: Arc<IoThread>,
+}
+
+impl XPubSocket {
+    /// In the process-wide context, with the default options.
+    pub fn new() -> Self {
+        Self::with_options(XPubOptions::new())
+    }
+
+    /// In the process-wide context.
+    pub fn with_options(options: XPubOptions) -> Self {
+        Context::global().xpub_socket(options)
+    }
+
+    pub(super) fn of(socket: crate::XPubSocket, thread: Arc<IoThread>) -> Self {
+        let publisher = PubSocket::of(socket.publisher().clone(), thread.clone());
+        Self { publisher, socket, thread }
+    }
+
+    /// The socket as a publisher, to be cloned for other threads.
+    pub fn publisher(&self) -> &PubSocket {
+        &self.publisher
+    }
+
+    /// What a subscriber wants next; waits for it.
+    ///
+    /// # Errors
+    /// [`RecvError::Closed`] once the socket has been closed and everything has been received.
+    pub fn recv(&mut self) -> Result<Request, RecvError> {
+        self.thread.block_on(self.socket.recv())
+    }
+
+    /// What a subscriber wants next; waits for it no longer than `time`.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] if nobody has wanted anything in that time; [`TryRecvError::Closed`] as for
+    /// [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, time: Duration) -> Result<Request, TryRecvError> {
+        match self.thread.block_for(time, self.socket.recv()) {
+            Some(Ok(request)) => Ok(request),
+            Some(Err(RecvError::Closed(closed))) => Err(closed.into()),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// What a subscriber wants next, if it has said so already.
+    ///
+    /// # Errors
+    /// As [`XPubSocket::try_recv`](crate::XPubSocket::try_recv).
+    pub fn try_recv(&mut self) -> Result<Request, TryRecvError> {
+        self.socket.try_recv()
+    }
+
+    /// As [`XPubSocket::send_to`](crate::XPubSocket::send_to), which waits for nobody.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed.
+    pub fn send_to(&self, peer: &Peer, message: impl Into<Message>) -> Result<bool, SendError> {
+        self.socket.send_to(peer, message)
+    }
+
+    /// As [`XPubSocket::subscribe`](crate::XPubSocket::subscribe).
+    pub fn subscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
+        self.socket.subscribe(peer, topic)
+    }
+
+    /// As [`XPubSocket::unsubscribe`](crate::XPubSocket::unsubscribe).
+    pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
+        self.socket.unsubscribe(peer, topic)
+    }
+}
+
+impl Deref for XPubSocket {
+    type Target = PubSocket;
+
+    fn deref(&self) -> &PubSocket {
+        &self.publisher
+    }
+}
+
+impl Default for XPubSocket {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Iterator for XPubSocket {
+    type Item = Request;
+
+    fn next(&mut self) -> Option<Request> {
+        self.recv().ok()
+    }
+}
