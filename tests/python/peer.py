@@ -3,7 +3,7 @@
 TYPE is PUB, SUB, XPUB or XSUB. Options: subscribe=HEX (of a SUB, before it connects), user=NAME
 and password=TEXT (as a PLAIN client, or the only ones let in, with server=1), curve=Z85 (its secret
 key; as a server, or as the client of server_key=Z85), heartbeat=MILLISECONDS, and any of libzmq's by
-its name in small letters, with a number: invert_matching=1.
+its name in small letters, with a number: zmq_invert_matching=1.
 
 Says "ready" once it is bound or connecting, then "got HEX ..." for each message, a word for each
 part ("-" for an empty one). Obeys the lines "send HEX ...", "subscribe HEX" and "unsubscribe HEX"
@@ -46,8 +46,8 @@ def start(context, kind, how, endpoint, options):
     if "heartbeat" in options:
         socket.heartbeat_ivl, socket.heartbeat_timeout = int(options["heartbeat"]), 60_000
     for name, value in options.items():
-        if hasattr(zmq, name.upper()):
-            socket.setsockopt(getattr(zmq, name.upper()), int(value))
+        if name.startswith("zmq_"):
+            socket.setsockopt(getattr(zmq, name.removeprefix("zmq_").upper()), int(value))
     if "subscribe" in options:
         socket.subscribe(octets(options["subscribe"]))
     getattr(socket, how)(endpoint)

@@ -319,7 +319,7 @@ mod options {
         let options = PubOptions::new().invert_matching(true);
         let publisher = place.context.pub_socket(options);
         publisher.bind(&*place.endpoint).await.unwrap();
-        let inverted = ["invert_matching=1"];
+        let inverted = ["zmq_invert_matching=1"];
         let mut theirs = Pyzmq::start(&python, "SUB", "connect", &place.endpoint, &inverted).await;
         theirs.subscribe(b"a").await;
         eventually("it has subscribed", || publisher.subscriber_count() == 1).await;
@@ -370,7 +370,7 @@ mod options {
         }
         within("the end", ours.close()).await;
 
-        let verbose = ["xpub_verboser=1"];
+        let verbose = ["zmq_xpub_verboser=1"];
         let mut theirs = Pyzmq::start(&python, "XPUB", "bind", &place.endpoint, &verbose).await;
         let clients = [place.subscriber("a"), place.subscriber("a")];
         for client in &clients {
