@@ -74,9 +74,20 @@ impl Traffic {
         liveness: &mut Liveness,
         now: Duration,
     ) -> Result<Option<Event>, Error> {
-        if self.channel.is_none() {
-            return self.next_plain(input, output, liveness, now);
+        match self.channel {
+            None => self.next_plain(input, output, liveness, now),
+            Some(_) => self.next_sealed(input, output, liveness, now),
         }
+    }
+
+    #[inline(never)]
+    fn next_sealed(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut BytesMut,
+        liveness: &mut Liveness,
+        now: Duration,
+    ) -> Result<Option<Event>, Error> {
         while self.open(input)? {
             let mut opened = mem::take(&mut self.opened);
             let event = self.next_plain(&mut opened, output, liveness, now);
