@@ -1,10 +1,10 @@
 //! What stands between publishers and subscribers (RFC 29; ZeroMQ calls it a proxy or a forwarder).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
+use crate::sync::lock;
 use crate::{Message, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
@@ -34,7 +34,7 @@ use crate::{Message, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubS
 /// ```
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
     let shared =
-        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Counts::default() });
+        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
     Proxy { frontend, backend, capture: None, handle: ProxyHandle(shared) }
 }
 
@@ -54,7 +54,7 @@ pub struct ProxyHandle(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     command: watch::Sender<Command>,
-    counts: Counts,
+    counts: Mutex<ProxyStats>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +62,6 @@ enum Command {
     Run,
     Pause,
     Stop,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    messages: AtomicU64,
-    octets: AtomicU64,
-    upstream: AtomicU64,
-    subscriptions: AtomicU64,
-    cancels: AtomicU64,
 }
 
 /// What a [`Proxy`] has handed on.
@@ -140,10 +131,11 @@ impl Proxy {
 
     /// Hands on a message, and those that came with it.
     async fn hand_on(&mut self, mut message: Message) -> Result<(), SendError> {
-        let counts = &self.handle.0.counts;
         loop {
-            counts.messages.fetch_add(1, Ordering::Relaxed);
-            counts.octets.fetch_add(message.encoded_len() as u64, Ordering::Relaxed);
+            self.handle.count(|counts| {
+                counts.messages += 1;
+                counts.octets += message.encoded_len() as u64;
+            });
             if let Some(tap) = &self.capture {
                 tap.send(&message).await?;
             }
@@ -157,20 +149,19 @@ impl Proxy {
 
     /// Hands on what a subscriber wants.
     async fn ask(&self, request: Request) -> Result<(), SendError> {
-        let counts = &self.handle.0.counts;
         match request {
             Request::Subscribe { topic, .. } => {
-                counts.subscriptions.fetch_add(1, Ordering::Relaxed);
+                self.handle.count(|counts| counts.subscriptions += 1);
                 self.frontend.subscribe(topic);
             }
             Request::Unsubscribe { topic, .. } => {
-                counts.cancels.fetch_add(1, Ordering::Relaxed);
+                self.handle.count(|counts| counts.cancels += 1);
                 // Where each subscription is told but only the last end, that one stands for all.
                 let each = self.backend.publisher().core().verbosity() == Verbosity::All;
                 while self.frontend.unsubscribe(&topic) && !each {}
             }
             Request::Message { message, .. } => {
-                counts.upstream.fetch_add(1, Ordering::Relaxed);
+                self.handle.count(|counts| counts.upstream += 1);
                 if let Some(tap) = &self.capture {
                     tap.send(&message).await?;
                 }
@@ -200,14 +191,11 @@ impl ProxyHandle {
 
     /// What has been handed on.
     pub fn stats(&self) -> ProxyStats {
-        let counts = &self.0.counts;
-        ProxyStats {
-            messages: counts.messages.load(Ordering::Relaxed),
-            octets: counts.octets.load(Ordering::Relaxed),
-            upstream: counts.upstream.load(Ordering::Relaxed),
-            subscriptions: counts.subscriptions.load(Ordering::Relaxed),
-            cancels: counts.cancels.load(Ordering::Relaxed),
-        }
+        *lock(&self.0.counts)
+    }
+
+    fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
+        count(&mut lock(&self.0.counts));
     }
 
     /// What has been stopped stays so.

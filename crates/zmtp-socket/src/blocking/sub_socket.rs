@@ -34,13 +34,10 @@ macro_rules! receiver_methods {
                 time: std::time::Duration,
             ) -> Result<crate::Message, crate::TryRecvError> {
                 match self.socket.try_recv() {
-                    Err(crate::TryRecvError::Empty) => {}
-                    done => return done,
-                }
-                match self.thread.block_for(time, self.socket.recv()) {
-                    Some(Ok(message)) => Ok(message),
-                    Some(Err(crate::RecvError::Closed(closed))) => Err(closed.into()),
-                    None => Err(crate::TryRecvError::Empty),
+                    Err(crate::TryRecvError::Empty) => {
+                        self.thread.receive_for(time, self.socket.recv())
+                    }
+                    done => done,
                 }
             }
 

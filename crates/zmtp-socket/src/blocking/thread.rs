@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio_util::sync::CancellationToken;
 
+use crate::{RecvError, TryRecvError};
+
 /// A thread with a runtime. It ends when this is dropped.
 pub(super) struct IoThread {
     runtime: Handle,
@@ -35,6 +37,19 @@ impl IoThread {
     pub(super) fn block_for<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
         // The timer must be made on the runtime.
         self.runtime.block_on(async { tokio::time::timeout(time, future).await.ok() })
+    }
+
+    /// Waits for something to be received, but no longer than `time`.
+    pub(super) fn receive_for<T>(
+        &self,
+        time: Duration,
+        receiving: impl Future<Output = Result<T, RecvError>>,
+    ) -> Result<T, TryRecvError> {
+        match self.block_for(time, receiving) {
+            Some(Ok(received)) => Ok(received),
+            Some(Err(RecvError::Closed(closed))) => Err(closed.into()),
+            None => Err(TryRecvError::Empty),
+        }
     }
 
     /// Lets what is called meanwhile spawn its tasks here.

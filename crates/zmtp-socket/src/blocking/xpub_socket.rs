@@ -55,11 +55,7 @@ impl XPubSocket {
     /// [`TryRecvError::Empty`] if nobody has wanted anything in that time; [`TryRecvError::Closed`] as for
     /// [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, time: Duration) -> Result<Request, TryRecvError> {
-        match self.thread.block_for(time, self.socket.recv()) {
-            Some(Ok(request)) => Ok(request),
-            Some(Err(RecvError::Closed(closed))) => Err(closed.into()),
-            None => Err(TryRecvError::Empty),
-        }
+        self.thread.receive_for(time, self.socket.recv())
     }
 
     /// What a subscriber wants next, if it has said so already.
