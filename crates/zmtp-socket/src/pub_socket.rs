@@ -10,7 +10,7 @@ use futures_sink::Sink;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
-use crate::options::{LinkOptions, Publishing, Requests, SocketOptions, Terms};
+use crate::options::{LinkOptions, Publishing, RequestOptions, SocketOptions, Terms};
 use crate::publish::{Outgoing, Publisher};
 use crate::socket::{Socket, endpoint_methods};
 use crate::{Closed, Context, Linger, Message, PubOptions, SendError};
@@ -61,7 +61,7 @@ impl PubSocket {
         link: LinkOptions,
         socket: SocketOptions,
         publishing: Publishing,
-        hearing: Option<Requests>,
+        hearing: Option<RequestOptions>,
     ) -> Self {
         let linger = socket.linger.unwrap_or(LINGER);
         let events = Arc::new(Events::default());

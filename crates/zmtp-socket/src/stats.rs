@@ -3,6 +3,8 @@
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
+use zmtp_codec::Batch;
+
 use crate::{Message, Peer};
 
 /// What one socket has done since it was made. A message that goes to three peers counts three
@@ -104,6 +106,7 @@ impl Stats {
         self.dropped_octets += peer.dropped_octets;
         self.queued += peer.queued;
         self.queued_octets += peer.queued_octets;
+        self.subscriptions += peer.subscriptions;
         self.peers.push(peer);
     }
 }
@@ -118,6 +121,10 @@ pub(crate) struct Count {
 impl Count {
     pub(crate) fn of(message: &Message) -> Self {
         Self { messages: 1, octets: message.encoded_len() as u64 }
+    }
+
+    pub(crate) fn of_batch(batch: &Batch) -> Self {
+        Self { messages: batch.len() as u64, octets: batch.octets() as u64 }
     }
 
     pub(crate) fn add(&mut self, messages: usize, octets: usize) {

@@ -14,7 +14,7 @@ pub use link::Reconnect;
 pub(crate) use link::{LinkOptions, Security, Terms};
 pub(crate) use mark::Marks;
 pub use mark::{HighWaterMark, InvalidHighWaterMark, Mark};
-pub(crate) use publishing::Requests;
+pub(crate) use publishing::RequestOptions;
 pub use publishing::{Duplicates, Hearing, Publishing, WhenFull};
 pub use subscribing::{Asking, Subscribing};
 pub use tcp::Keepalive;

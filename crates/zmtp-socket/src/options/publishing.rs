@@ -25,12 +25,12 @@ pub struct Publishing {
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
     pub(crate) publishing: Publishing,
-    pub(crate) requests: Requests,
+    pub(crate) requests: RequestOptions,
 }
 
 /// How an XPUB deals with what its subscribers want.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Requests {
+pub(crate) struct RequestOptions {
     pub(crate) verbosity: Verbosity,
     pub(crate) manual: bool,
     pub(crate) welcome: Option<Message>,

@@ -32,7 +32,7 @@ use crate::admission::Expel;
 use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::monitor::Events;
-use crate::options::{self, Publishing};
+use crate::options::{Publishing, RequestOptions};
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{
@@ -48,7 +48,8 @@ use topics::Change;
 pub(crate) struct Publisher {
     state: Mutex<State>,
     options: Publishing,
-    hearing: options::Requests,
+    /// Of an XPUB.
+    hearing: Option<RequestOptions>,
     /// A sender has used up its turn.
     turn_is_over: AtomicBool,
     /// Told of every new subscription, and of the end.
@@ -62,12 +63,11 @@ impl Publisher {
     /// With `hearing`, the user is told what subscribers want.
     pub(crate) fn new(
         options: Publishing,
-        hearing: Option<options::Requests>,
+        hearing: Option<RequestOptions>,
         events: Arc<Events>,
     ) -> Self {
         let limit = Unread { requests: options.max_topics, octets: options.max_topic_octets };
         let requests = hearing.as_ref().map(|it| Requests::new(it.verbosity, limit));
-        let hearing = hearing.unwrap_or_default();
         Self {
             state: Mutex::new(State::new(&options, requests)),
             options,
@@ -252,7 +252,7 @@ impl Publisher {
     }
 
     pub(crate) fn verbosity(&self) -> Verbosity {
-        self.hearing.verbosity
+        self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
     }
 
     /// Nobody reads requests any more.
@@ -278,10 +278,7 @@ impl Publisher {
     pub(crate) fn change_for(&self, peer: &Peer, subscription: Subscription) -> bool {
         let mut state = self.settled();
         let Some(&key) = state.keys.get(&peer.id()) else { return false };
-        let change = match &subscription {
-            Subscription::Subscribe(topic) => state.topics.subscribe(key, topic),
-            Subscription::Cancel(topic) => state.topics.cancel(key, topic),
-        };
+        let change = state.topics.change(key, &subscription);
         drop(state);
         self.tell(peer, subscription, change);
         change >= Change::OfPeer
@@ -319,7 +316,7 @@ impl Core for Publisher {
         if state.requests.is_some() {
             state.keys.insert(peer.id(), key);
         }
-        if let Some(welcome) = &self.hearing.welcome {
+        if let Some(welcome) = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref()) {
             state.send_to(key, welcome, &self.events);
         }
         drop(state);
@@ -347,7 +344,6 @@ impl Core for Publisher {
                 queued_octets: outbox.queued_octets() as u64,
                 subscriptions: state.topics.held_by(key).0 as u64,
             };
-            stats.subscriptions += peer.subscriptions;
             stats.add(peer);
         }
         stats
@@ -368,6 +364,13 @@ impl Core for Publisher {
     }
 }
 
+/// Wakes who waits for requests, if there are some now, once the state is free.
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let reader = state.requests.as_mut().and_then(Requests::wake);
+    drop(state);
+    reader.into_iter().for_each(Waker::wake);
+}
+
 /// A publisher's side of one connection.
 pub(crate) struct PublishSession {
     core: Arc<Publisher>,
@@ -383,12 +386,13 @@ impl Session for PublishSession {
     fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
         // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
         // the XPUB Socket Type, it is the user's.
+        if self.core.hearing.is_none() {
+            return Ok(());
+        }
         let mut state = lock(&self.core.state);
         let Some(requests) = &mut state.requests else { return Ok(()) };
         let added = batch.into_iter().try_for_each(|it| requests.add_message(&self.peer, it));
-        let reader = requests.wake();
-        drop(state);
-        reader.into_iter().for_each(Waker::wake);
+        wake_reader(state);
         Ok(added?)
     }
 
@@ -396,33 +400,23 @@ impl Session for PublishSession {
         let options = &self.core.options;
         let mut guard = self.core.settled();
         let state = &mut *guard;
-        if self.core.hearing.manual {
+        if self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual) {
             let Some(requests) = &mut state.requests else { return Ok(()) };
             let added = requests.add_change(&self.peer, subscription);
-            let reader = requests.wake();
-            drop(guard);
-            reader.into_iter().for_each(Waker::wake);
+            wake_reader(guard);
             return Ok(added?);
         }
-        let change = match &subscription {
-            Subscription::Subscribe(topic) => {
-                let change = state.topics.subscribe(self.key, topic);
-                let (topics, octets) = state.topics.held_by(self.key);
-                if topics > options.max_topics || octets > options.max_topic_octets {
-                    let (topics, octets) = (options.max_topics, options.max_topic_octets);
-                    return Err(Overrun::Subscriptions { topics, octets }.into());
-                }
-                change
-            }
-            Subscription::Cancel(topic) => state.topics.cancel(self.key, topic),
-        };
-        let mut reader = None;
+        let change = state.topics.change(self.key, &subscription);
+        let (topics, octets) = state.topics.held_by(self.key);
+        let begins = matches!(subscription, Subscription::Subscribe(_));
+        if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
+            let (topics, octets) = (options.max_topics, options.max_topic_octets);
+            return Err(Overrun::Subscriptions { topics, octets }.into());
+        }
         if let Some(requests) = &mut state.requests {
             requests.tell(&self.peer, subscription.clone(), change)?;
-            reader = requests.wake();
         }
-        drop(guard);
-        reader.into_iter().for_each(Waker::wake);
+        wake_reader(guard);
         self.core.tell(&self.peer, subscription, change);
         Ok(())
     }
@@ -471,9 +465,7 @@ impl Drop for PublishSession {
     fn drop(&mut self) {
         let mut state = self.core.settled();
         let awaited = state.remove(self.key);
-        let reader = state.requests.as_mut().and_then(Requests::wake);
-        drop(state);
-        reader.into_iter().for_each(Waker::wake);
+        wake_reader(state);
         if awaited {
             self.core.room.notify_waiters();
         }

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use slab::Slab;
+use zmtp_codec::Subscription;
 
 use super::audience::{Audience, Who};
 use crate::Duplicates;
@@ -96,7 +97,15 @@ impl Topics {
         left
     }
 
-    pub(crate) fn subscribe(&mut self, key: usize, topic: &[u8]) -> Change {
+    /// A peer subscribes to a topic, or takes a subscription back.
+    pub(crate) fn change(&mut self, key: usize, subscription: &Subscription) -> Change {
+        match subscription {
+            Subscription::Subscribe(topic) => self.subscribe(key, topic),
+            Subscription::Cancel(topic) => self.cancel(key, topic),
+        }
+    }
+
+    fn subscribe(&mut self, key: usize, topic: &[u8]) -> Change {
         let (entry, audience) = self.index.entry(topic);
         let held = &mut self.peers[key];
         match held.topics.entry(entry) {
@@ -120,7 +129,7 @@ impl Topics {
         }
     }
 
-    pub(crate) fn cancel(&mut self, key: usize, topic: &[u8]) -> Change {
+    fn cancel(&mut self, key: usize, topic: &[u8]) -> Change {
         let held = &mut self.peers[key];
         let Some(entry) = self.index.find(topic) else { return Change::Nothing };
         let Some(subscribed) = held.topics.get_mut(&entry) else { return Change::Nothing };

@@ -1,7 +1,6 @@
 //! Messages that have arrived: a queue of batches for each publisher, taken in turn.
 
 use std::collections::VecDeque;
-use std::ops::{AddAssign, SubAssign};
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
@@ -21,7 +20,7 @@ pub(crate) struct Inbox {
     /// Of each publisher the newest message alone is kept.
     conflate: bool,
     /// What the queues of publishers that have gone hold.
-    departed: Load,
+    departed: Count,
     /// What has come, and been dropped, of all publishers there ever were.
     pub(crate) received: Count,
     pub(crate) dropped: Count,
@@ -39,9 +38,9 @@ pub(crate) struct Queue {
     pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
     /// What is in these.
-    pub(crate) waiting: Load,
+    pub(crate) waiting: Count,
     /// What is here and in the receiver's hands: all that counts for the high-water mark.
-    held: Load,
+    held: Count,
     /// The publisher's driver, if it waits for room.
     driver: Option<Waker>,
     gone: bool,
@@ -53,34 +52,7 @@ pub(crate) struct InHand {
     pub(crate) batch: Batch,
     /// Whose it is, and what was in it.
     queue: usize,
-    taken: Load,
-}
-
-/// Messages that are held, and their octets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) messages: usize,
-    pub(crate) octets: usize,
-}
-
-impl Load {
-    pub(crate) fn of(batch: &Batch) -> Self {
-        Self { messages: batch.len(), octets: batch.octets() }
-    }
-}
-
-impl AddAssign for Load {
-    fn add_assign(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.octets += other.octets;
-    }
-}
-
-impl SubAssign for Load {
-    fn sub_assign(&mut self, other: Self) {
-        self.messages -= other.messages;
-        self.octets -= other.octets;
-    }
+    taken: Count,
 }
 
 impl Inbox {
@@ -90,7 +62,7 @@ impl Inbox {
             turns: VecDeque::new(),
             marks: options.marks(),
             conflate: options.conflate,
-            departed: Load::default(),
+            departed: Count::default(),
             received: Count::default(),
             dropped: Count::default(),
             receiver: None,
@@ -106,8 +78,8 @@ impl Inbox {
             received: Count::default(),
             dropped: Count::default(),
             batches: VecDeque::new(),
-            waiting: Load::default(),
-            held: Load::default(),
+            waiting: Count::default(),
+            held: Count::default(),
             driver: None,
             gone: false,
         })
@@ -129,8 +101,8 @@ impl Inbox {
     /// What departed publishers left counts for everyone: otherwise one that comes back again and
     /// again would fill another queue each time.
     pub(crate) fn room(&self, key: usize) -> usize {
-        let room = |held: Load| match held.octets < self.marks.octets {
-            true => self.marks.messages.get().saturating_sub(held.messages),
+        let room = |held: Count| match held.octets < self.marks.octets as u64 {
+            true => self.marks.messages.get().saturating_sub(held.messages as usize),
             false => 0,
         };
         // Where a message takes the place of another there is always room.
@@ -150,9 +122,9 @@ impl Inbox {
     }
 
     /// Counts what has come from one publisher.
-    pub(crate) fn arrived(&mut self, key: usize, arrived: Load) {
-        self.queues[key].received.add(arrived.messages, arrived.octets);
-        self.received.add(arrived.messages, arrived.octets);
+    pub(crate) fn arrived(&mut self, key: usize, arrived: Count) {
+        self.queues[key].received += arrived;
+        self.received += arrived;
     }
 
     /// Adds messages of one publisher, at least one. Returns the receiver to be woken, if it waits.
@@ -161,17 +133,17 @@ impl Inbox {
         if queue.batches.is_empty() {
             self.turns.push_back(key);
         }
-        let mut kept = Load::of(&batch);
+        let mut kept = Count::of_batch(&batch);
         if self.conflate {
             let mut dropped = std::mem::take(&mut queue.waiting);
             queue.held -= dropped;
             queue.batches.clear();
             dropped += kept;
             batch.keep_last();
-            kept = Load::of(&batch);
+            kept = Count::of_batch(&batch);
             dropped -= kept;
-            queue.dropped.add(dropped.messages, dropped.octets);
-            self.dropped.add(dropped.messages, dropped.octets);
+            queue.dropped += dropped;
+            self.dropped += dropped;
         }
         queue.held += kept;
         queue.waiting += kept;
@@ -189,7 +161,7 @@ impl Inbox {
         let queue = &mut self.queues[key];
         hand.batch = queue.batches.pop_front().unwrap_or_default();
         hand.queue = key;
-        hand.taken = Load::of(&hand.batch);
+        hand.taken = Count::of_batch(&hand.batch);
         queue.waiting -= hand.taken;
         // What a publisher sent before a cut comes out before what it sends once it is back.
         match (queue.batches.is_empty(), queue.gone) {
@@ -220,8 +192,8 @@ impl Inbox {
             self.departed -= taken;
             let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
             wake.extend(waiting);
-        } else if queue.held.messages <= self.marks.messages.get() / 2
-            && queue.held.octets <= self.marks.octets / 2
+        } else if queue.held.messages <= self.marks.messages.get() as u64 / 2
+            && queue.held.octets <= self.marks.octets as u64 / 2
         {
             // Not for each message: a driver that is woken should have something to do.
             wake.extend(queue.driver.take());
@@ -238,8 +210,8 @@ impl Inbox {
     }
 
     /// What has not been taken out.
-    pub(crate) fn queued(&self) -> Load {
-        let mut queued = Load::default();
+    pub(crate) fn queued(&self) -> Count {
+        let mut queued = Count::default();
         self.queues.iter().for_each(|(_, queue)| queued += queue.waiting);
         queued
     }
@@ -288,7 +260,7 @@ mod tests {
     /// Delivers a batch of this many messages, numbered from `first`.
     fn deliver(inbox: &mut Inbox, key: usize, first: usize, count: usize) {
         let batch = batch(key, first..first + count);
-        inbox.arrived(key, Load::of(&batch));
+        inbox.arrived(key, Count::of_batch(&batch));
         assert!(inbox.deliver(key, batch).is_none());
     }
 
@@ -423,7 +395,7 @@ mod tests {
         let mut inbox = inbox(10);
         for _ in 0..2 {
             let key = publisher(&mut inbox);
-            assert_eq!(inbox.room(key), 10 - inbox.departed.messages);
+            assert_eq!(inbox.room(key), 10 - inbox.departed.messages as usize);
             deliver(&mut inbox, key, 0, 5);
             inbox.depart(key);
         }

@@ -28,7 +28,7 @@ use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats};
 use filter::Filter;
-use inbox::{InHand, Inbox, Load};
+use inbox::{InHand, Inbox};
 use upstream::Upstream;
 
 /// The core of a SUB socket.
@@ -106,13 +106,7 @@ impl Subscriber {
         if lock(&self.inbox).is_closed() {
             return Err(Closed);
         }
-        let mut wishes = lock(&self.wishes);
-        for (_, upstream) in &mut wishes.upstreams {
-            upstream.push_message(message, limit);
-            if let Some(waker) = upstream.waker.take() {
-                waker.wake();
-            }
-        }
+        lock(&self.wishes).for_each_upstream(|upstream| upstream.push_message(message, limit));
         Ok(())
     }
 
@@ -135,8 +129,13 @@ impl Subscriber {
 impl Wishes {
     /// Queues a change for every publisher.
     fn tell_all(&mut self, change: &Subscription) {
+        self.for_each_upstream(|upstream| upstream.push(change.clone()));
+    }
+
+    /// Queues something for every publisher.
+    fn for_each_upstream(&mut self, mut queue: impl FnMut(&mut Upstream)) {
         for (_, upstream) in &mut self.upstreams {
-            upstream.push(change.clone());
+            queue(upstream);
             if let Some(waker) = upstream.waker.take() {
                 waker.wake();
             }
@@ -276,28 +275,25 @@ impl Core for Subscriber {
                 received_octets: queue.received.octets,
                 dropped: queue.dropped.messages + upstream.dropped.messages,
                 dropped_octets: queue.dropped.octets + upstream.dropped.octets,
-                queued: queue.waiting.messages as u64 + upstream.queued.messages,
-                queued_octets: queue.waiting.octets as u64 + upstream.queued.octets,
+                queued: queue.waiting.messages + upstream.queued.messages,
+                queued_octets: queue.waiting.octets + upstream.queued.octets,
                 subscriptions,
             }
         });
         let mut stats = Stats { peers: peers.collect(), ..Stats::default() };
         // The sums also know of publishers that have gone.
-        let queued = inbox.queued();
-        stats.queued = queued.messages as u64;
-        stats.queued_octets = queued.octets as u64;
         stats.received = inbox.received.messages;
         stats.received_octets = inbox.received.octets;
         stats.filtered = self.filtered.load(Ordering::Relaxed);
         stats.subscriptions = subscriptions;
-        let (mut sent, mut dropped) = (wishes.sent, inbox.dropped);
+        let (mut sent, mut dropped, mut queued) = (wishes.sent, inbox.dropped, inbox.queued());
         dropped += wishes.dropped;
         for (_, upstream) in &wishes.upstreams {
             sent += upstream.sent;
             dropped += upstream.dropped;
-            stats.queued += upstream.queued.messages;
-            stats.queued_octets += upstream.queued.octets;
+            queued += upstream.queued;
         }
+        (stats.queued, stats.queued_octets) = (queued.messages, queued.octets);
         (stats.sent, stats.sent_octets) = (sent.messages, sent.octets);
         (stats.dropped, stats.dropped_octets) = (dropped.messages, dropped.octets);
         stats
@@ -311,7 +307,7 @@ impl Core for Subscriber {
     }
 
     fn undelivered(&self) -> usize {
-        lock(&self.inbox).queued().messages
+        lock(&self.inbox).queued().messages as usize
     }
 }
 
@@ -333,7 +329,7 @@ impl Session for SubscribeSession {
     }
 
     fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
-        let arrived = Load::of(&batch);
+        let arrived = Count::of_batch(&batch);
         if self.core.options.conflate {
             // What nobody wants must not take the place of what somebody does.
             self.core.filter(&mut batch);
