@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use zmtp_socket::{Endpoint, Event, Monitor, PeerId, Reason};
+use zmtp_socket::{Endpoint, Event, Monitor, PeerId, Reason, Reconnect, SubOptions, SubSocket};
 
 /// The greeting of a 3.1 peer that speaks NULL; also what our own sockets say.
 pub const GREETING: &[u8; 64] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL\
@@ -238,6 +238,22 @@ impl RawListener {
     /// What our sockets are to connect to.
     pub fn endpoint(&self) -> String {
         format!("tcp://{}", self.address())
+    }
+
+    /// The next connection, as a PUB that has finished the handshake.
+    pub async fn publisher(&self) -> RawPeer {
+        let mut peer = self.accept().await;
+        peer.open(READY_PUB, READY_SUB).await;
+        peer
+    }
+
+    /// A SUB to "A" that has dialled here and comes back within milliseconds.
+    pub fn quick_subscriber(&self, options: SubOptions) -> SubSocket {
+        let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
+        let subscriber = SubSocket::with_options(options.reconnect(Reconnect { initial, max }));
+        subscriber.subscribe("A");
+        subscriber.connect(self.endpoint()).unwrap();
+        subscriber
     }
 
     /// The next connection.

@@ -203,8 +203,7 @@ async fn a_publisher_that_floods_a_subscriber_that_does_not_receive_is_not_read_
     let subscriber = SubSocket::with_options(SubOptions::new().receive_hwm(mark));
     subscriber.subscribe("");
     subscriber.connect(listener.endpoint()).unwrap();
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     let before = Memory::now();
     let message = [&b"\x02\0\0\0\0\0\0\x03\xE8"[..], &[b'x'; 1000]].concat();
     // More than the system keeps between us: it never takes it all.

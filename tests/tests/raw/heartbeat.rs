@@ -42,8 +42,7 @@ async fn ping_is_answered_between_the_frames_of_a_multipart_message() {
     let mut subscriber = SubSocket::new();
     subscriber.subscribe("");
     subscriber.connect(listener.endpoint()).unwrap();
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     peer.expect(b"\x04\x0A\x09SUBSCRIBE").await;
     peer.send(b"\x01\x01a\x04\x08\x04PING\0\0\x01").await;
     peer.expect(b"\x04\x06\x04PONG\x01").await;
@@ -141,8 +140,7 @@ async fn a_peer_that_does_not_answer_heartbeats_is_closed_and_dialled_again() {
     let mut monitor = subscriber.monitor();
     subscriber.connect(listener.endpoint()).unwrap();
     for _ in 0..2 {
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         // Half a message, and then nothing: no deadline of its own ends this.
         peer.send(b"\x00\x10half").await;
         peer.expect(b"\x04\x0B\x09SUBSCRIBEA\x04\x07\x04PING\0\0").await;

@@ -31,8 +31,7 @@ fn subscriber(listener: &RawListener, options: SubOptions) -> SubSocket {
 /// Takes the next connection as a good publisher, which is told every subscription once and in
 /// order, before anything else.
 async fn serve(listener: &RawListener) -> RawPeer {
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     peer.expect(SUBSCRIPTIONS).await;
     peer
 }
@@ -223,8 +222,7 @@ async fn thousands_of_subscriptions_are_all_told_on_every_connection() {
     }
     subscriber.connect(listener.endpoint()).unwrap();
     for _ in 0..3 {
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         // A PING in the middle of them is answered between two of them.
         peer.send(b"\x04\x07\x04PING\0\0").await;
         let mut told = Vec::new();
@@ -253,8 +251,7 @@ async fn subscriptions_changed_while_nobody_is_there_are_told_on_the_next_connec
     subscriber.unsubscribe("b");
     subscriber.subscribe("c");
     // "b" was subscribed to twice, and keeps its place.
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     peer.expect(b"\x04\x0B\x09SUBSCRIBEb\x04\x13\x09SUBSCRIBEneighbour\x04\x0B\x09SUBSCRIBEc")
         .await;
 }

@@ -1,10 +1,8 @@
 //! Peers whose frames have every size: the largest that can be announced, and all that make a
 //! decoder move what stands in its buffer.
 
-use std::time::Duration;
-
 use zmtp_codec::Limits;
-use zmtp_socket::{PubOptions, PubSocket, Reconnect, SubOptions, SubSocket};
+use zmtp_socket::{PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
@@ -48,18 +46,7 @@ fn headers() -> impl Iterator<Item = (&'static [u8], &'static str)> {
 /// A SUB to "A" that allows everything and comes back within milliseconds, and its publisher.
 async fn subscriber() -> (SubSocket, RawListener) {
     let listener = RawListener::bind().await;
-    let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = SubOptions::new().reconnect(Reconnect { initial, max }).limits(WIDEST);
-    let subscriber = SubSocket::with_options(options);
-    subscriber.subscribe("A");
-    subscriber.connect(listener.endpoint()).unwrap();
-    (subscriber, listener)
-}
-
-async fn accept(listener: &RawListener) -> RawPeer {
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
-    peer
+    (listener.quick_subscriber(SubOptions::new().limits(WIDEST)), listener)
 }
 
 #[tokio::test]
@@ -93,7 +80,7 @@ async fn a_subscriber_waits_for_the_largest_frame_there_is_and_hears_its_neighbo
     let mut neighbour = Neighbour::publisher(&subscriber).await;
     for (header, rule) in headers() {
         let mut monitor = subscriber.monitor();
-        let mut peer = accept(&listener).await;
+        let mut peer = listener.publisher().await;
         peer.send([b"\x00\x02A1", header].concat()).await;
         let message = in_time("what came before", subscriber.recv()).await.unwrap();
         assert_eq!(message.first(), "A1");
@@ -131,7 +118,7 @@ fn sizes() -> Vec<usize> {
 async fn a_frame_whose_octets_stand_in_the_buffer_when_it_must_grow_arrives_whole() {
     let (mut subscriber, listener) = subscriber().await;
     let mut neighbour = Neighbour::publisher(&subscriber).await;
-    let mut peer = accept(&listener).await;
+    let mut peer = listener.publisher().await;
     let mut chance = fastrand::Rng::with_seed(1);
     for size in sizes() {
         let whole = frame(chance.bool(), false, &body(size));
@@ -152,7 +139,7 @@ async fn a_giant_behind_a_flood_of_tiny_frames_arrives_whole_and_so_do_they() {
     const TINY: usize = 20_000;
     let (mut subscriber, listener) = subscriber().await;
     let mut neighbour = Neighbour::publisher(&subscriber).await;
-    let mut peer = accept(&listener).await;
+    let mut peer = listener.publisher().await;
     let tiny =
         [frame(false, false, b"A"), frame(true, true, b"A"), frame(true, false, b"")].concat();
     let giant = frame(true, false, &body(8 << 20));

@@ -4,7 +4,7 @@
 use std::thread;
 
 use tokio::runtime::Builder;
-use zmtp_socket::{PubSocket, SubSocket};
+use zmtp_socket::{Monitor, PubSocket, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
@@ -58,6 +58,13 @@ async fn dealt_with(peer: &mut RawPeer) {
     peer.expect(b"\x04\x05\x04PONG").await;
 }
 
+/// The peer is gone, with all that it is subscribed to.
+async fn resets(peer: RawPeer, monitor: &mut Monitor) {
+    let address = peer.address();
+    peer.reset();
+    end_of(monitor, &address).await.expect(true, "reset by peer");
+}
+
 #[test]
 fn a_topic_as_long_as_a_command_comes_and_goes() {
     on_a_small_stack(async {
@@ -85,9 +92,7 @@ fn a_topic_as_long_as_a_command_comes_and_goes() {
         }
         peer.send(subscribe(DEEP)).await;
         dealt_with(&mut peer).await;
-        let address = peer.address();
-        peer.reset();
-        end_of(&mut monitor, &address).await.expect(true, "reset by peer");
+        resets(peer, &mut monitor).await;
         assert_eq!(publisher.subscriber_count(), 1);
         neighbour.send().await;
         neighbour.receive_all(&mut subscriber).await;
@@ -124,9 +129,7 @@ fn thousands_of_topics_within_one_another_are_cancelled_in_any_order() {
             peer.send(subscribe(length)).await;
         }
         dealt_with(&mut peer).await;
-        let address = peer.address();
-        peer.reset();
-        end_of(&mut monitor, &address).await.expect(true, "reset by peer");
+        resets(peer, &mut monitor).await;
         assert_eq!(publisher.subscriber_count(), 1);
         neighbour.send().await;
         neighbour.receive_all(&mut subscriber).await;
@@ -140,8 +143,7 @@ fn a_subscriber_of_thousands_of_topics_within_one_another_takes_them_back_in_any
         let mut subscriber = SubSocket::new();
         let mut neighbour = Neighbour::publisher(&subscriber).await;
         subscriber.connect(listener.endpoint()).unwrap();
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         peer.expect(b"\x04\x13\x09SUBSCRIBEneighbour").await;
         for order in orders() {
             for &length in &order {

@@ -77,8 +77,7 @@ async fn whatever_else_a_publisher_sends_is_passed_over() {
     subscriber.subscribe("A");
     subscriber.connect(listener.endpoint()).unwrap();
     let mut neighbour = Neighbour::publisher(&subscriber).await;
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     peer.expect(b"\x04\x0B\x09SUBSCRIBEA\x04\x13\x09SUBSCRIBEneighbour").await;
     for (name, octets) in rows {
         println!("{name}");

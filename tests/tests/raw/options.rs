@@ -56,8 +56,7 @@ async fn a_message_above_the_largest_size_closes_and_one_of_that_size_does_not()
         let mut monitor = subscriber.monitor();
         subscriber.subscribe("");
         subscriber.connect(listener.endpoint()).unwrap();
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         peer.expect(b"\x04\x0A\x09SUBSCRIBE").await;
         peer.send(b"\x00\x0A0123456789\x01\x04abcd\x01\x00\x00\x06efghij").await;
         let message = in_time("a message", subscriber.recv()).await.unwrap();

@@ -168,8 +168,7 @@ async fn what_was_not_asked_for_does_not_take_the_place_of_what_was() {
     let mut subscriber = SubSocket::with_options(SubOptions::new().conflate(true));
     subscriber.subscribe("a");
     subscriber.connect(listener.endpoint()).unwrap();
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
+    let mut peer = listener.publisher().await;
     peer.send(b"\x00\x02a1\x00\x02a2\x00\x01b\x00\x01c").await;
     in_time("all of it", async {
         while subscriber.stats().received < 4 {

@@ -1,10 +1,8 @@
 //! Messages that are never finished: nobody gets a part of one, and none begins another.
 
-use std::time::Duration;
-
-use zmtp_socket::{Closed, Reconnect, RecvError, SubOptions, SubSocket};
+use zmtp_socket::{Closed, RecvError, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
-use zmtp_tests::raw::{READY_PUB, READY_SUB, RawListener, RawPeer, end_of, in_time};
+use zmtp_tests::raw::{RawListener, end_of, in_time};
 
 /// Beginnings, each behind a whole message "A1".
 const BEGINNINGS: [&[u8]; 7] = [
@@ -20,18 +18,7 @@ const BEGINNINGS: [&[u8]; 7] = [
 /// A SUB that comes back within milliseconds, and its publisher.
 async fn subscriber() -> (SubSocket, RawListener) {
     let listener = RawListener::bind().await;
-    let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = SubOptions::new().reconnect(Reconnect { initial, max });
-    let subscriber = SubSocket::with_options(options);
-    subscriber.subscribe("A");
-    subscriber.connect(listener.endpoint()).unwrap();
-    (subscriber, listener)
-}
-
-async fn accept(listener: &RawListener) -> RawPeer {
-    let mut peer = listener.accept().await;
-    peer.open(READY_PUB, READY_SUB).await;
-    peer
+    (listener.quick_subscriber(SubOptions::new()), listener)
 }
 
 async fn expect(subscriber: &mut SubSocket, message: &str) {
@@ -46,7 +33,7 @@ async fn what_a_publisher_left_unfinished_is_not_received_and_does_not_begin_the
     for beginning in BEGINNINGS {
         for reset in [false, true] {
             let mut monitor = subscriber.monitor();
-            let mut peer = accept(&listener).await;
+            let mut peer = listener.publisher().await;
             peer.send(beginning).await;
             expect(&mut subscriber, "A1").await;
             neighbour.send().await;
@@ -59,7 +46,7 @@ async fn what_a_publisher_left_unfinished_is_not_received_and_does_not_begin_the
             };
             end_of(&mut monitor, &listener.address()).await.expect(true, expected);
             neighbour.receive_all(&mut subscriber).await;
-            let mut peer = accept(&listener).await;
+            let mut peer = listener.publisher().await;
             peer.send(b"\x00\x02A3").await;
             expect(&mut subscriber, "A3").await;
             peer.finish().await;
@@ -73,7 +60,7 @@ async fn a_socket_that_is_closed_in_the_middle_of_a_message_does_not_receive_it(
     for beginning in BEGINNINGS {
         let (mut subscriber, listener) = subscriber().await;
         let mut neighbour = Neighbour::publisher(&subscriber).await;
-        let mut peer = accept(&listener).await;
+        let mut peer = listener.publisher().await;
         peer.send(beginning).await;
         expect(&mut subscriber, "A1").await;
         neighbour.send().await;

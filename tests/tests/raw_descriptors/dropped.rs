@@ -147,8 +147,7 @@ fn in_the_middle_of_a_message_that_comes() {
         subscriber.subscribe("");
         let listener = RawListener::bind().await;
         subscriber.connect(listener.endpoint()).unwrap();
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         peer.send(b"\x00\x05whole\x01\x04half\x02\0\0\0\0\0\x01\0\0and so o").await;
         in_time("what came before", subscriber.recv()).await.unwrap();
         Scene::new(subscriber, (listener, peer), 2)
@@ -233,8 +232,7 @@ fn while_it_reads_no_more_for_want_of_room() {
         subscriber.subscribe("");
         let listener = RawListener::bind().await;
         subscriber.connect(listener.endpoint()).unwrap();
-        let mut peer = listener.accept().await;
-        peer.open(READY_PUB, READY_SUB).await;
+        let mut peer = listener.publisher().await;
         peer.send(b"\x00\x01A".repeat(1000)).await;
         eventually("a full queue", || subscriber.stats().queued == 1).await;
         Scene::new(subscriber, (listener, peer), 2)

@@ -2,7 +2,7 @@
 
 use zmtp_socket::{
     Event, HighWaterMark, Mark, Message, Overrun, PeerState, PubOptions, Reason, SubOptions,
-    WhenFull,
+    SubSocket, WhenFull,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
@@ -21,6 +21,15 @@ fn number_of(message: &Message) -> u64 {
     u64::from_be_bytes(message.first()[..8].try_into().unwrap())
 }
 
+/// A subscriber to everything that stops reading after one message, until it is received.
+fn slow_subscriber(place: &Place) -> SubSocket {
+    let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
+    let slow = place.context.sub_socket(options);
+    slow.subscribe("");
+    slow.connect(&*place.endpoint).unwrap();
+    slow
+}
+
 over_each_transport! {
     async fn a_slow_subscriber_gets_the_newest_messages_where_the_oldest_are_dropped(place: Place) {
         const COUNT: u64 = 100;
@@ -28,10 +37,7 @@ over_each_transport! {
         let options = PubOptions::new().when_full(WhenFull::DropOldest);
         let server = place.context.pub_socket(options.send_hwm(HighWaterMark::messages(MARK)));
         server.bind(&*place.endpoint).await.unwrap();
-        let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
-        let mut slow = place.context.sub_socket(options);
-        slow.subscribe("");
-        slow.connect(&*place.endpoint).unwrap();
+        let mut slow = slow_subscriber(&place);
         subscribers(&server, 1).await;
         let mut good = place.subscriber("");
         good.connect(&*place.endpoint).unwrap();
@@ -60,10 +66,7 @@ over_each_transport! {
         let options = PubOptions::new().when_full(WhenFull::Disconnect);
         let server = place.context.pub_socket(options.send_hwm(HighWaterMark::messages(4)));
         server.bind(&*place.endpoint).await.unwrap();
-        let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
-        let mut slow = place.context.sub_socket(options);
-        slow.subscribe("");
-        slow.connect(&*place.endpoint).unwrap();
+        let mut slow = slow_subscriber(&place);
         subscribers(&server, 1).await;
         let slow_peer = server.stats().peers[0].peer.clone();
         let mut good = place.subscriber("");
@@ -141,10 +144,7 @@ over_each_transport! {
     async fn a_conflating_publisher_keeps_the_newest_message_for_each_subscriber(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().conflate());
         server.bind(&*place.endpoint).await.unwrap();
-        let options = SubOptions::new().receive_hwm(HighWaterMark::messages(1));
-        let mut slow = place.context.sub_socket(options);
-        slow.subscribe("");
-        slow.connect(&*place.endpoint).unwrap();
+        let mut slow = slow_subscriber(&place);
         wanted(&server, "").await;
         for number in 0..100 {
             let parts = [numbered(number), b"end".to_vec()];
