@@ -94,11 +94,12 @@ pub(crate) fn run(settings: &Settings) {
         thread::sleep(timeout);
         exit(9);
     });
-    match (settings.role, settings.library) {
-        (Role::Pub, Library::Ours) => publish(&ours::publisher(&settings.bounds), &plans),
-        (Role::Pub, Library::Libzmq) => publish(&libzmq::publisher(&settings.bounds), &plans),
-        (Role::Sub, Library::Ours) => ours::subscribe(&settings.bounds),
-        (Role::Sub, Library::Libzmq) => libzmq::subscribe(&settings.bounds),
+    let Settings { role, library, bounds, .. } = settings;
+    match (role, library) {
+        (Role::Pub, Library::Ours) => publish(&ours::publisher(bounds), &plans),
+        (Role::Pub, Library::Libzmq) => publish(&libzmq::publisher(bounds), &plans),
+        (Role::Sub, Library::Ours) => ours::subscribe(bounds),
+        (Role::Sub, Library::Libzmq) => libzmq::subscribe(bounds),
     }
 }
 
