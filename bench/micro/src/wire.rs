@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use zmtp_codec::{Config, Connection, CurveKeyPair, CurveSecretKey, Event, Mechanism, SocketType};
+use zmtp_codec::{
+    Allowed, Config, Connection, CurveKeyPair, CurveSecretKey, Event, Mechanism, SocketType,
+};
 
 /// A subscriber whose handshake is over.
 pub fn in_traffic() -> Connection {
@@ -38,7 +40,7 @@ fn pair(ours: Mechanism, theirs: Mechanism) -> (Connection, Connection) {
             while let Some(event) = to.poll_event(Duration::ZERO).expect("the peer keeps the rules")
             {
                 if let Event::Credentials(_) = event {
-                    to.authorize(Duration::ZERO, Ok(()));
+                    to.authorize(Duration::ZERO, Ok(Allowed::new()));
                 }
             }
         }

@@ -431,10 +431,7 @@ impl<C: Core> Link<C> {
         let Poll::Ready(verdict) = judging.as_mut().poll(cx) else { return Ok(Poll::Pending) };
         self.judging = None;
         let now = self.now();
-        match verdict {
-            Ok(allowed) => self.connection.allow(now, allowed),
-            Err(denial) => self.connection.authorize(now, Err(denial)),
-        }
+        self.connection.authorize(now, verdict);
         // What stood behind the credentials has arrived already.
         self.deal(cx)
     }

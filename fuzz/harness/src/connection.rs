@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{
-    Command, Config, Connection, Denial, Error, Event, Greeting, Heartbeat, Limits, Mechanism,
-    Message, Metadata, SocketType, Subscription, Version,
+    Allowed, Command, Config, Connection, Denial, Error, Event, Greeting, Heartbeat, Limits,
+    Mechanism, Message, Metadata, SocketType, Subscription, Version,
 };
 
 use crate::script::Script;
@@ -148,7 +148,7 @@ impl Scene {
                 Ok(Some(event)) => {
                     if let Event::Credentials(_) = event {
                         let denial = || Denial::new("400");
-                        connection.authorize(now, self.grant.then_some(()).ok_or_else(denial));
+                        connection.authorize(now, self.grant.then(Allowed::new).ok_or_else(denial));
                     }
                     outcome.events.push(event);
                 }

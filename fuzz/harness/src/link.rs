@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use zmtp_codec::{
-    Config, Connection, CurveKeyPair, CurveSecretKey, Denial, Error, Event, Heartbeat, Limits,
-    Mechanism, Message, Randomness, SocketType, Subscription, Version,
+    Allowed, Config, Connection, CurveKeyPair, CurveSecretKey, Denial, Error, Event, Heartbeat,
+    Limits, Mechanism, Message, Randomness, SocketType, Subscription, Version,
 };
 
 use crate::{
@@ -184,7 +184,8 @@ impl Link {
         for side in &mut self.sides {
             if std::mem::take(&mut side.is_asked) {
                 self.has_denied |= verdict.is_err();
-                side.connection.authorize(self.now, verdict.clone());
+                let verdict = verdict.clone().map(|()| Allowed::new());
+                side.connection.authorize(self.now, verdict);
                 side.poll(self.now, self.together);
             }
         }
@@ -333,7 +334,7 @@ impl Side {
         let connection = &mut self.connection;
         let output = connection.output().clone();
         connection.receive(now, b"\x04\x07\x04PING\0\x01\0\x01a");
-        connection.authorize(now, Ok(()));
+        connection.authorize(now, Ok(Allowed::new()));
         connection.send(&Message::from("a"));
         connection.subscribe(&Subscription::Subscribe(Bytes::new()));
         connection.resume_reading(now);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use zmtp_codec::{
-    Config, Connection, Credentials, CurveKeyPair, Denial, Event, Mechanism, Message, SocketType,
-    Subscription,
+    Allowed, Config, Connection, Credentials, CurveKeyPair, Denial, Event, Mechanism, Message,
+    SocketType, Subscription,
 };
 use zmtp_tests::pyzmq::{Pyzmq, python};
 use zmtp_tests::story::{Place, within};
@@ -79,7 +79,7 @@ async fn a_subscriber_of_libzmq_proves_its_key_and_hears_us() {
     let public_key = theirs.public();
     let claimed = Event::Credentials(Box::new(Credentials::Curve { public_key }));
     assert_eq!(publisher.event().await, Some(claimed));
-    publisher.connection.authorize(NOW, Ok(()));
+    publisher.connection.authorize(NOW, Ok(Allowed::new()));
     let Some(Event::Ready(peer)) = publisher.event().await else { panic!("it is let in") };
     assert_eq!((peer.public_key, peer.socket_type), (Some(public_key), Some(SocketType::Sub)));
     let wish = Event::Subscription(Subscription::Subscribe("10001".into()));

@@ -217,22 +217,12 @@ impl Connection {
         self.liveness.resume(now);
     }
 
-    /// Answers [`Event::Credentials`]. A denial is told to the peer as ERROR, and the next
-    /// [`poll_event`](Self::poll_event) gives [`Error::Denied`].
+    /// Answers [`Event::Credentials`]. What is allowed will be in [`PeerInfo`]; a denial is told to the
+    /// peer as ERROR, and the next [`poll_event`](Self::poll_event) gives [`Error::Denied`].
     ///
     /// Nothing happens when no verdict is awaited, nor once the handshake's deadline has passed:
     /// [`handle_timeout`](Self::handle_timeout) is then due.
-    pub fn authorize(&mut self, now: Duration, verdict: Result<(), Denial>) {
-        self.judged(now, verdict.map(|()| Allowed::new()));
-    }
-
-    /// The same as [`authorize`](Self::authorize) with `Ok(())`, and tells who the peer is: it will be in
-    /// [`PeerInfo`].
-    pub fn allow(&mut self, now: Duration, allowed: Allowed) {
-        self.judged(now, Ok(allowed));
-    }
-
-    fn judged(&mut self, now: Duration, verdict: Result<Allowed, Denial>) {
+    pub fn authorize(&mut self, now: Duration, verdict: Result<Allowed, Denial>) {
         let late = self.deadline().is_some_and(|deadline| now >= deadline);
         let awaited = matches!(&self.state, State::Handshake(state, _) if state.awaits_verdict());
         if late || !awaited {

@@ -70,7 +70,7 @@ pub(crate) fn in_traffic(config: Config, heard: &[&str]) -> Connection {
     connection.receive(NOW, &[greeting(), vectors(heard)].concat());
     while let Some(event) = connection.poll_event(NOW).unwrap() {
         if let Event::Credentials(_) = event {
-            connection.authorize(NOW, Ok(()));
+            connection.authorize(NOW, Ok(Allowed::new()));
         }
     }
     assert!(connection.is_traffic() && connection.is_sealed());
@@ -174,7 +174,7 @@ fn a_verdict_lets_in_with_a_name_or_keeps_out_with_a_reason() {
     assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Credentials(_)))));
     let metadata = Metadata::new().with("X-room", "7").unwrap();
     let allowed = Allowed::new().user_id("ann").metadata(metadata);
-    connection.allow(NOW, allowed.clone());
+    connection.authorize(NOW, Ok(allowed.clone()));
     let Ok(Some(Event::Ready(peer))) = connection.poll_event(NOW) else { panic!() };
     assert_eq!(peer.allowed, allowed);
     assert_eq!(connection.peer().unwrap().allowed.user_id, Some(Bytes::from("ann")));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use zmtp_codec::{
-    Config, Connection, Error, Event, Heartbeat, Limits, Message, ProtocolError, SocketType,
-    Subscription,
+    Allowed, Config, Connection, Error, Event, Heartbeat, Limits, Message, ProtocolError,
+    SocketType, Subscription,
 };
 
 use crate::curve::{
@@ -228,7 +228,7 @@ fn socket_types_that_do_not_fit_are_told_by_the_server_alone() {
                     None
                 }) {
                     if let Event::Credentials(_) = event {
-                        sides[to].authorize(NOW, Ok(()));
+                        sides[to].authorize(NOW, Ok(Allowed::new()));
                     }
                 }
             }

@@ -363,7 +363,7 @@ fn credentials_are_judged_by_the_caller() {
     let claimed = Credentials::Plain { username: "u".into(), password: "p".into() };
     assert_eq!(**credentials, claimed);
     assert!(!pair.both_in_traffic());
-    pair.sides[0].authorize(pair.now, Ok(()));
+    pair.sides[0].authorize(pair.now, Ok(Allowed::new()));
     pair.settle();
     assert!(pair.alive());
     // Once is enough.
@@ -378,7 +378,7 @@ fn a_null_peer_is_judged_before_it_hears_more_than_a_greeting() {
     let mut pair = Pair::new(judging(), subscriber());
     assert_eq!(pair.events[0], [Event::Credentials(Box::new(Credentials::Null))]);
     assert!(!pair.both_in_traffic(), "the peer waits for our READY");
-    pair.sides[0].allow(pair.now, Allowed::new().user_id("ann"));
+    pair.sides[0].authorize(pair.now, Ok(Allowed::new().user_id("ann")));
     // The peer's READY has waited for the verdict.
     pair.poll(0);
     pair.settle();
@@ -398,7 +398,7 @@ fn a_null_peer_is_judged_before_it_hears_more_than_a_greeting() {
 #[test]
 fn what_the_verdict_says_of_a_plain_client_is_kept() {
     let mut pair = Pair::new(plain_server(), plain_client());
-    pair.sides[0].allow(pair.now, Allowed::new().user_id("7"));
+    pair.sides[0].authorize(pair.now, Ok(Allowed::new().user_id("7")));
     pair.settle();
     let peer = pair.sides[0].peer().unwrap();
     assert_eq!(peer.username.as_deref(), Some(&b"u"[..]));
@@ -412,7 +412,7 @@ fn a_curve_pair_talks_and_lives_on_heartbeats() {
     let (server, client) = configs();
     let mut pair = Pair::new(server, client);
     assert!(matches!(pair.events[0][..], [Event::Credentials(_)]));
-    pair.sides[0].authorize(pair.now, Ok(()));
+    pair.sides[0].authorize(pair.now, Ok(Allowed::new()));
     // The handshake is over on our side only when its event is taken.
     pair.poll(0);
     pair.settle();
@@ -461,7 +461,7 @@ fn a_denial_reaches_the_peer_as_a_refusal() {
 #[test]
 fn a_verdict_after_the_deadline_changes_nothing() {
     let mut pair = Pair::new(plain_server(), plain_client());
-    pair.sides[0].authorize(ms(30_000), Ok(()));
+    pair.sides[0].authorize(ms(30_000), Ok(Allowed::new()));
     assert!(pair.sides[0].output().is_empty());
     let timeout = Err(Error::Timeout(Timeout::Handshake));
     assert_eq!(pair.sides[0].handle_timeout(ms(30_000)), timeout);
@@ -510,7 +510,7 @@ fn a_closed_connection_takes_and_gives_nothing() {
     assert_eq!(connection.poll_event(ms(0)), Ok(None));
     connection.send(&Message::from("x"));
     connection.subscribe(&Subscription::Subscribe("x".into()));
-    connection.authorize(ms(0), Ok(()));
+    connection.authorize(ms(0), Ok(Allowed::new()));
     assert_eq!(connection.handle_timeout(Duration::MAX), Ok(()));
     assert!(connection.output().is_empty());
     assert!(connection.is_closed() && connection.peer().is_none());

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use zmtp_codec::{
-    Command, Config, Connection, Event, Frame, FrameHeader, Greeting, Mechanism, MechanismName,
-    Message, Metadata, SocketType, Subscription, Version,
+    Allowed, Command, Config, Connection, Event, Frame, FrameHeader, Greeting, Mechanism,
+    MechanismName, Message, Metadata, SocketType, Subscription, Version,
 };
 
 use crate::wire::{NULL_3_1, PLAIN_3_1, READY_PUB, READY_SUB};
@@ -79,7 +79,7 @@ fn endure(config: Config, prefix: &[u8], noise: &[u8], cut: usize) {
         fed += read.len();
         while let Ok(Some(event)) = connection.poll_event(now) {
             match event {
-                Event::Credentials(_) => connection.authorize(now, Ok(())),
+                Event::Credentials(_) => connection.authorize(now, Ok(Allowed::new())),
                 Event::Message(message) => given += message.size(),
                 Event::Subscription(wish) => given += wish.topic().len(),
                 Event::Ready(_) => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::{
-    Config, Connection, Credentials, Denial, Error, Event, Mechanism, Message, Mismatch,
+    Allowed, Config, Connection, Credentials, Denial, Error, Event, Mechanism, Message, Mismatch,
     ProtocolError, SocketType, Subscription,
 };
 
@@ -43,7 +43,7 @@ fn hear<'a>(
                     assert_eq!(outcome.error, None, "an event after the end");
                     if matches!(event, Event::Credentials(_)) {
                         assert_eq!(connection.poll_event(now), Ok(None), "no verdict yet");
-                        connection.authorize(now, verdict.clone());
+                        connection.authorize(now, verdict.clone().map(|()| Allowed::new()));
                     }
                     outcome.events.push(event);
                 }
