@@ -27,11 +27,17 @@ class Peer:
     floor: bool = False  # no library: one publisher, one subscriber, tcp
     ipc: bool = True
     inproc: bool = False
+    curve: bool = False
 
 
 PEERS = {
-    "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True),
-    "ours-multi": Peer("peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True),
+    "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True, curve=True),
+    "ours-multi": Peer(
+        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True, curve=True
+    ),
+    "ours-soft": Peer(
+        "peer-ours-soft", "zmtp-socket, poly1305_backend", pub="--nodrop", inproc=True, curve=True
+    ),
     "ours-sndbuf": Peer(
         "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False
     ),
@@ -39,7 +45,9 @@ PEERS = {
     "raw-sndbuf": Peer(
         "peer-raw", "raw tcp, SO_SNDBUF 256 KiB", both="--sndbuf 262144", slow="--rt tokio", floor=True, ipc=False
     ),
-    "libzmq-bp": Peer("peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True),
+    "libzmq-bp": Peer(
+        "peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True, curve=True
+    ),
     "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, inproc=True),
     "omq": Peer("peer-omq", "omq-tokio, blocking", pub="--nodrop", sub="--hwm 1000", inproc=True),
     "omq-tokio": Peer("peer-omq", "omq-tokio", both="--rt current", pub="--nodrop", sub="--hwm 1000"),
@@ -54,7 +62,7 @@ DEFAULT = ["ours", "libzmq-bp", "omq", "omq-tokio", "rzmq", "zeromq", "monocoque
 def add(definition):
     """Adds `name=command …`, a further peer that speaks the protocol and waits for room."""
     name, command = definition.split("=", 1)
-    PEERS[name] = Peer(command, name, pub="--nodrop", inproc=True)
+    PEERS[name] = Peer(command, name, pub="--nodrop", inproc=True, curve=True)
 
 
 def argv(name, role, case=None):
@@ -69,6 +77,8 @@ def argv(name, role, case=None):
         words += shlex.split(peer.pub)
     if case and role == "sub":
         words += shlex.split(peer.sub)
+    if case and case.curve:
+        words += ["--curve"]
     if case and (case.mode == "lat" or case.size > 65536):
         words += shlex.split(peer.slow)
     return words

@@ -14,6 +14,7 @@ class Case:
     subs: int = 1  # sockets in each of them
     zips: int = 0  # zipcodes for each socket; 0 subscribes to everything
     transport: str = "tcp"
+    curve: bool = False
 
     @property
     def sockets(self):
@@ -33,7 +34,8 @@ class Scenario:
     def takes(self, peer, case):
         """Whether this implementation can take part in this case."""
         transport = {"ipc": peer.ipc, "inproc": peer.inproc}.get(case.transport, True)
-        return transport and (self.floor or not peer.floor)
+        mechanism = peer.curve or not case.curve
+        return transport and mechanism and (self.floor or not peer.floor)
 
 
 def octets(size):
@@ -73,6 +75,11 @@ SCENARIOS = {
         metric="p50",
         unit="µs",
         floor=True,
+    ),
+    "curve": Scenario(
+        "With CURVE: one PUB over tcp, all deliveries together",
+        tuple(Case(octets(size), size, curve=True) for size in (16, 64, 256, 1024, 16384, 65536))
+        + tuple(Case(f"{octets(size)}, 8 processes", size, processes=8, curve=True) for size in (64, 1024)),
     ),
     "ipc": Scenario("One PUB to one SUB over ipc", (Case("64 B", transport="ipc"),)),
     "inproc": Scenario(

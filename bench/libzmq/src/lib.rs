@@ -9,6 +9,9 @@ const DONTWAIT: c_int = 1;
 const POLLIN: c_short = 1;
 const IO_THREADS: c_int = 1;
 const MAX_SOCKETS: c_int = 2;
+const CURVE_PUBLICKEY: c_int = 48;
+const CURVE_SECRETKEY: c_int = 49;
+const CURVE_SERVERKEY: c_int = 50;
 
 /// The socket options that are used.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,8 @@ pub enum SocketOption {
     SendHwm = 23,
     /// Messages queued from each peer; 0 is no limit.
     ReceiveHwm = 24,
+    /// Whether this is the server's side of CURVE.
+    CurveServer = 47,
     /// Whether a full queue makes `send` wait.
     XpubNodrop = 69,
 }
@@ -129,6 +134,27 @@ impl Socket {
         let value = (&raw const octets).cast();
         let set = unsafe { zmq_setsockopt(self.0, MAXMSGSIZE, value, size_of::<i64>()) };
         assert_eq!(set, 0, "the largest message");
+    }
+
+    /// Encrypts, with CURVE, as the server whose secret key this is, in Z85.
+    pub fn curve_server(&self, secret: &str) {
+        self.set_text(CURVE_SECRETKEY, secret);
+        self.set(SocketOption::CurveServer, 1);
+    }
+
+    /// Encrypts, with CURVE, as a client of the server with this public key; all in Z85.
+    pub fn curve_client(&self, server_key: &str, public: &str, secret: &str) {
+        self.set_text(CURVE_SERVERKEY, server_key);
+        self.set_text(CURVE_PUBLICKEY, public);
+        self.set_text(CURVE_SECRETKEY, secret);
+    }
+
+    #[expect(unsafe_code, reason = "the text is given with its octet 0 and outlives the call")]
+    fn set_text(&self, option: c_int, text: &str) {
+        let text = CString::new(text).expect("no octet 0");
+        let octets = text.as_bytes_with_nul();
+        let set = unsafe { zmq_setsockopt(self.0, option, octets.as_ptr().cast(), octets.len()) };
+        assert_eq!(set, 0, "option {option}: is libzmq built with libsodium?");
     }
 
     /// Subscribes to what begins with `topic`.

@@ -65,6 +65,9 @@ pub struct Args {
     /// The minor version of ZMTP that idle subscribers announce.
     #[arg(long, default_value_t = 0)]
     pub minor: u8,
+    /// Encrypt, with CURVE and the keys of [`curve`](crate::curve).
+    #[arg(long)]
+    pub curve: bool,
     /// Give up after so many seconds.
     #[arg(long, default_value_t = 25.0)]
     pub timeout: f64,

@@ -15,6 +15,7 @@
 //! scenario it is one of the texts of [`Weather`].
 
 mod args;
+pub mod curve;
 mod measure;
 mod memory;
 mod publish;

@@ -1,7 +1,7 @@
 //! The benchmark peer of libzmq.
 
 use libzmq::{Context, Message, Poll, Socket, SocketOption};
-use rig::{Args, Group, Publisher, Role, Tally, publish, run_ready};
+use rig::{Args, Group, Publisher, Role, Tally, curve, publish, run_ready};
 
 /// Messages of one socket in a row, when others may be waiting.
 const TURN: usize = 256;
@@ -39,6 +39,9 @@ fn publisher(context: Context, args: &Args) {
     if args.nodrop {
         socket.set(SocketOption::XpubNodrop, 1);
     }
+    if args.curve {
+        socket.curve_server(curve::SERVER_SECRET);
+    }
     socket.bind(&args.endpoint);
     args.bound();
     run_ready(publish(LibzmqPub(socket), args));
@@ -63,6 +66,9 @@ fn open(context: Context, args: &Args, index: usize) -> Socket {
     socket.set(SocketOption::Linger, 0);
     for topic in args.topics(index) {
         socket.subscribe(&topic);
+    }
+    if args.curve {
+        socket.curve_client(curve::SERVER_PUBLIC, curve::CLIENT_PUBLIC, curve::CLIENT_SECRET);
     }
     socket.connect(&args.endpoint);
     socket

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
+use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, curve, publish, receive_all, runtime};
 use zmtp_socket::{
-    Context, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket, Version, WhenFull,
+    Context, CurveKeyPair, CurveSecretKey, HighWaterMark, PubOptions, PubSocket, SubOptions,
+    SubSocket, Version, WhenFull,
 };
 
 struct Ours(PubSocket);
@@ -55,6 +56,9 @@ async fn publisher(context: &Context, args: &Args) {
     if args.sndbuf != 0 {
         options = options.send_buffer(args.sndbuf);
     }
+    if args.curve {
+        options = options.curve_server(keys(curve::SERVER_SECRET));
+    }
     let socket = context.pub_socket(options);
     socket.bind(&*args.endpoint).await.expect("the endpoint is free");
     args.bound();
@@ -63,11 +67,15 @@ async fn publisher(context: &Context, args: &Args) {
 
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
-        let options = match args.hwm {
+        let mut options = match args.hwm {
             // At the default mark the subscriber stops reading, and loses nothing.
             0 => SubOptions::new(),
             count => SubOptions::new().receive_hwm(HighWaterMark::messages(count as usize)),
         };
+        if args.curve {
+            let server_key = curve::SERVER_PUBLIC.parse().expect("a key");
+            options = options.curve_client(server_key, keys(curve::CLIENT_SECRET));
+        }
         let socket = context.sub_socket(options);
         socket.connect(&*args.endpoint).expect("a valid endpoint");
         for topic in args.topics(index) {
@@ -77,6 +85,10 @@ async fn subscribers(context: &Context, args: &Args) {
     };
     let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
     rig::subscribe(args, open, spawn).await;
+}
+
+fn keys(secret: &str) -> CurveKeyPair {
+    CurveKeyPair::from(secret.parse::<CurveSecretKey>().expect("a key"))
 }
 
 /// Publisher and subscriber each have a thread and a runtime, and share only the context.

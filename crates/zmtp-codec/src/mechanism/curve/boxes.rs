@@ -1,68 +1,66 @@
 //! Boxes: XSalsa20 and Poly1305 under a key that two sides share. The one place that names the
 //! cipher.
+//!
+//! XSalsa20 makes a key of the first two thirds of the nonce, by HSalsa20, and Salsa20 goes on with
+//! that and the last third. In the traffic of a connection those two thirds stay, and so the key
+//! is made once, and not for each message.
 
 use std::fmt;
 
 use bytes::BytesMut;
-use crypto_secretbox::{AeadInPlace, Kdf, KeyInit, XSalsa20Poly1305};
-use zeroize::Zeroize;
+use poly1305::Poly1305;
+use poly1305::universal_hash::KeyInit;
+use salsa20::cipher::consts::U10;
+use salsa20::cipher::{KeyIvInit, StreamCipher};
+use salsa20::{Salsa20, hsalsa};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::keys::{CurvePublicKey, CurveSecretKey};
 
 /// How many octets a box has more than what is in it; they stand before it.
 pub(super) const TAG: usize = 16;
 
-pub(super) type Nonce = [u8; 24];
+/// What a box is sealed with beside the key, and with no other box.
+#[derive(Debug)]
+pub(super) struct Nonce {
+    /// For XSalsa20.
+    prefix: [u8; 16],
+    /// For Salsa20.
+    rest: [u8; 8],
+}
 
 /// Protects keys that are used but for one connection: a number that rises.
 pub(super) fn short_nonce(prefix: &[u8; 16], number: u64) -> Nonce {
-    nonce(prefix, &number.to_be_bytes())
+    Nonce { prefix: *prefix, rest: number.to_be_bytes() }
 }
 
 /// Protects permanent keys: random octets.
 pub(super) fn long_nonce(prefix: &[u8; 8], random: &[u8; 16]) -> Nonce {
-    nonce(prefix, random)
+    let mut octets = prefix.iter().chain(random).copied();
+    let mut next = |_| octets.next().unwrap_or_default();
+    Nonce { prefix: std::array::from_fn(&mut next), rest: std::array::from_fn(&mut next) }
 }
 
-fn nonce(prefix: &[u8], own: &[u8]) -> Nonce {
-    let mut nonce = [0; 24];
-    for (to, from) in nonce.iter_mut().zip(prefix.iter().chain(own)) {
-        *to = *from;
-    }
-    nonce
-}
-
-/// A key with which boxes are sealed and opened, wiped when dropped.
-pub(super) struct SharedKey(XSalsa20Poly1305);
+/// A key that two sides share, wiped when dropped.
+pub(super) struct SharedKey(Zeroizing<[u8; 32]>);
 
 impl SharedKey {
     /// What `secret` and `public` have in common; `None` where `public` is of small order.
     pub(super) fn agree(secret: &CurveSecretKey, public: &CurvePublicKey) -> Option<Self> {
         let agreed = secret.agree(public)?;
         // crypto_box hashes what X25519 gives, with HSalsa20 and no nonce.
-        let mut key = XSalsa20Poly1305::kdf((&*agreed).into(), &[0; 16].into());
-        let shared = Self(XSalsa20Poly1305::new(&key));
-        key.as_mut_slice().zeroize();
-        Some(shared)
+        Some(Self(hashed(&agreed, &[0; 16])))
     }
 
     /// This very key.
     pub(super) fn symmetric(key: &[u8; 32]) -> Self {
-        Self(XSalsa20Poly1305::new(key.into()))
+        Self(Zeroizing::new(*key))
     }
 
-    /// Encrypts `text` in place, and returns its tag.
-    #[inline]
-    pub(super) fn seal(&self, nonce: &Nonce, text: &mut [u8]) -> [u8; TAG] {
-        #[expect(clippy::expect_used, reason = "it can fail for associated data alone")]
-        let tag = self.0.encrypt_in_place_detached(nonce.into(), b"", text).expect("there is none");
-        tag.into()
-    }
-
-    /// Decrypts `text` in place; when it is not genuine, leaves it as it is and returns `false`.
-    #[inline]
-    pub(super) fn open(&self, nonce: &Nonce, tag: &[u8; TAG], text: &mut [u8]) -> bool {
-        self.0.decrypt_in_place_detached(nonce.into(), b"", text, tag.into()).is_ok()
+    /// The key of the boxes whose nonces begin with `prefix`.
+    pub(super) fn under(&self, prefix: &[u8; 16]) -> BoxKey {
+        BoxKey(hashed(&self.0, prefix))
     }
 
     /// Appends a box of `parts` to `out`.
@@ -73,25 +71,72 @@ impl SharedKey {
         self.close(nonce, out.get_mut(at..).unwrap_or_default());
     }
 
-    /// Makes a box of room for the tag with the text after it.
-    #[inline]
+    /// Makes a box of room for the tag with the text after it, in place.
     pub(super) fn close(&self, nonce: &Nonce, room: &mut [u8]) {
-        if let Some((tag, text)) = room.split_first_chunk_mut() {
-            *tag = self.seal(nonce, text);
-        }
+        self.under(&nonce.prefix).close(nonce.rest, room);
     }
 
     /// Opens a whole box, tag and text, in place.
     pub(super) fn unbox<'a>(&self, nonce: &Nonce, boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (tag, text) = boxed.split_first_chunk_mut()?;
-        self.open(nonce, tag, text).then_some(text)
+        self.under(&nonce.prefix).open(nonce.rest, tag, text).then_some(text)
     }
+}
+
+/// A key with which boxes are sealed and opened, wiped when dropped.
+pub(super) struct BoxKey(Zeroizing<[u8; 32]>);
+
+impl BoxKey {
+    /// Makes a box of room for the tag with the text after it, in place.
+    #[inline]
+    pub(super) fn close(&self, nonce: [u8; 8], room: &mut [u8]) {
+        if let Some((tag, text)) = room.split_first_chunk_mut::<TAG>() {
+            let (mut cipher, hash) = self.begin(nonce);
+            cipher.apply_keystream(text);
+            *tag = hash.compute_unpadded(text).into();
+        }
+    }
+
+    /// Decrypts `text` in place; when it is not genuine, leaves it as it is and returns `false`.
+    #[inline]
+    pub(super) fn open(&self, nonce: [u8; 8], tag: &[u8; TAG], text: &mut [u8]) -> bool {
+        let (mut cipher, hash) = self.begin(nonce);
+        let genuine = hash.compute_unpadded(text).as_slice().ct_eq(tag).into();
+        if genuine {
+            cipher.apply_keystream(text);
+        }
+        genuine
+    }
+
+    /// The cipher of one box, and the hash under a key from the first of its stream.
+    #[inline]
+    fn begin(&self, nonce: [u8; 8]) -> (Salsa20, Poly1305) {
+        let mut cipher = Salsa20::new((&*self.0).into(), &nonce.into());
+        let mut key = Zeroizing::new([0; 32]);
+        cipher.apply_keystream(&mut *key);
+        (cipher, Poly1305::new((&*key).into()))
+    }
+}
+
+/// HSalsa20.
+fn hashed(key: &[u8; 32], input: &[u8; 16]) -> Zeroizing<[u8; 32]> {
+    let mut hashed = hsalsa::<U10>(key.into(), input.into());
+    let key = Zeroizing::new(hashed.into());
+    hashed.as_mut_slice().zeroize();
+    key
 }
 
 /// Shows nothing of the key.
 impl fmt::Debug for SharedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedKey(***)")
+    }
+}
+
+/// Shows nothing of the key.
+impl fmt::Debug for BoxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxKey(***)")
     }
 }
 
@@ -105,7 +150,7 @@ mod tests {
         let [ours, theirs] =
             [(&a, b.public()), (&b, a.public())].map(|(s, p)| SharedKey::agree(s, &p).unwrap());
         let nonce = short_nonce(b"CurveZMQMESSAGEC", 7);
-        assert_eq!(&nonce[..], b"CurveZMQMESSAGEC\0\0\0\0\0\0\0\x07");
+        assert_eq!(nonce.rest, 7_u64.to_be_bytes());
         let mut sealed = BytesMut::new();
         ours.append(&nonce, &[b"10001 ", b"17"], &mut sealed);
         assert_eq!(sealed.len(), TAG + 8);

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use bytes::{Buf, BytesMut};
 
-use super::boxes::{SharedKey, TAG, short_nonce};
+use super::boxes::{BoxKey, SharedKey, TAG};
 use super::rising;
 use crate::config::Limits;
 use crate::error::ProtocolError;
@@ -28,9 +28,8 @@ const COMMAND: u8 = 2;
 /// Seals what we send, and opens what the peer sends.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    shared: SharedKey,
-    ours: &'static [u8; 16],
-    theirs: &'static [u8; 16],
+    ours: BoxKey,
+    theirs: BoxKey,
     /// The last short nonces, ours and the peer's.
     sent: u64,
     heard: u64,
@@ -39,12 +38,14 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn of_client(shared: SharedKey, sent: u64, heard: u64) -> Self {
-        Self { shared, ours: CLIENTS, theirs: SERVERS, sent, heard, failed: None }
+    pub(super) fn of_client(shared: &SharedKey, sent: u64, heard: u64) -> Self {
+        let (ours, theirs) = (shared.under(CLIENTS), shared.under(SERVERS));
+        Self { ours, theirs, sent, heard, failed: None }
     }
 
-    pub(super) fn of_server(shared: SharedKey, sent: u64, heard: u64) -> Self {
-        Self { shared, ours: SERVERS, theirs: CLIENTS, sent, heard, failed: None }
+    pub(super) fn of_server(shared: &SharedKey, sent: u64, heard: u64) -> Self {
+        let (ours, theirs) = (shared.under(SERVERS), shared.under(CLIENTS));
+        Self { ours, theirs, sent, heard, failed: None }
     }
 
     /// Appends to `out` a sealed frame for each of these whole plain ones.
@@ -72,8 +73,7 @@ impl Channel {
         out.extend_from_slice(&[0; TAG]);
         out.extend_from_slice(&[flags]);
         out.extend_from_slice(body);
-        let nonce = short_nonce(self.ours, number);
-        self.shared.close(&nonce, out.get_mut(at..).unwrap_or_default());
+        self.ours.close(number.to_be_bytes(), out.get_mut(at..).unwrap_or_default());
     }
 
     /// Takes the whole sealed frames at the front of `input`, and gives the plain ones in their
@@ -157,9 +157,10 @@ impl Channel {
         let Some((tag, text)) = body.split_first_chunk_mut::<TAG>() else { return Ok(None) };
         let Some(text) = text.get_mut(..=size) else { return Ok(None) };
 
-        let number = u64::from_be_bytes(*number);
+        let nonce = *number;
+        let number = u64::from_be_bytes(nonce);
         rising(number, self.heard)?;
-        if !self.shared.open(&short_nonce(self.theirs, number), tag, text) {
+        if !self.theirs.open(nonce, tag, text) {
             return Err(ProtocolError::BadBox { of: "MESSAGE" });
         }
         self.heard = number;

@@ -127,7 +127,7 @@ impl AwaitReady {
         let opened = self.shared.unbox(&short_nonce(READY_NONCE, number), boxed);
         let metadata = Bytes::copy_from_slice(opened.ok_or_else(|| bad_box("READY"))?);
         let mut done = judge(Metadata::decode(metadata)?, config)?;
-        done.channel = Some(Box::new(Channel::of_client(self.shared, self.sent, number)));
+        done.channel = Some(Box::new(Channel::of_client(&self.shared, self.sent, number)));
         Ok(done)
     }
 }

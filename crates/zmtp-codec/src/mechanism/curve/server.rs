@@ -156,7 +156,7 @@ impl AwaitVerdict {
         out.extend_from_slice(&number.to_be_bytes());
         self.shared.append(&short_nonce(READY_NONCE, number), &[&metadata], out);
         self.done.allowed = allowed;
-        self.done.channel = Some(Box::new(Channel::of_server(self.shared, number, self.heard)));
+        self.done.channel = Some(Box::new(Channel::of_server(&self.shared, number, self.heard)));
         self.done
     }
 }

@@ -320,7 +320,7 @@ fn channel() -> (Channel, SharedKey) {
     let [a, b] = [[7; 32], [8; 32]].map(CurveSecretKey::from);
     let [ours, theirs] =
         [(&a, &b), (&b, &a)].map(|(own, other)| SharedKey::agree(own, &other.public()).unwrap());
-    (Channel::of_client(ours, 2, 1), theirs)
+    (Channel::of_client(&ours, 2, 1), theirs)
 }
 
 fn message(shared: &SharedKey, number: u64, text: &[u8]) -> BytesMut {
@@ -366,7 +366,7 @@ fn numbers_may_leap_but_not_stay_and_are_never_used_up_twice() {
     let error = ProtocolError::Nonce { nonce: u64::MAX, last: u64::MAX };
     assert_eq!(channel.open(&mut message(&theirs, u64::MAX, b"\0"), 0, &limits), Err(error));
 
-    let mut spent = Channel::of_client(theirs, u64::MAX, 1);
+    let mut spent = Channel::of_client(&theirs, u64::MAX, 1);
     let mut out = BytesMut::new();
     spent.seal(b"\x00\x01x", &mut out);
     assert!(out.is_empty());
