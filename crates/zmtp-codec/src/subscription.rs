@@ -34,7 +34,31 @@ impl Subscription {
     /// A proxy sends this form even to peers of ZMTP 3.1. The topic is copied out, for it may be
     /// kept much longer than the message.
     pub fn from_message(message: &Message) -> Option<Self> {
-        let (which, topic) = message.first().split_first().filter(|_| !message.is_multipart())?;
+        if message.is_multipart() { None } else { Self::from_part(message.first()) }
+    }
+
+    /// Takes the subscriptions out of a message of an XSUB, and gives back what is left of it: libzmq's
+    /// may be several, each a part, with the parts of a message for the user between them.
+    ///
+    /// With `only_first`, they are looked for only where the first part is one: a message for the user
+    /// may then have any octets in its other parts (`ZMQ_ONLY_FIRST_SUBSCRIBE`).
+    pub fn take_from(message: Message, only_first: bool) -> (Vec<Self>, Option<Message>) {
+        let mut taken = Vec::new();
+        if only_first && Self::from_part(message.first()).is_none() {
+            return (taken, Some(message));
+        }
+        let mut left = Vec::new();
+        for part in message.parts() {
+            match Self::from_part(part) {
+                Some(subscription) => taken.push(subscription),
+                None => left.push(part.clone()),
+            }
+        }
+        (taken, Message::multipart(left))
+    }
+
+    fn from_part(part: &[u8]) -> Option<Self> {
+        let (which, topic) = part.split_first()?;
         match *which {
             SUBSCRIBE => Some(Self::Subscribe(Bytes::copy_from_slice(topic))),
             CANCEL => Some(Self::Cancel(Bytes::copy_from_slice(topic))),
@@ -120,6 +144,25 @@ mod tests {
         for message in [Message::from(""), Message::from(b"\x02A"), Message::from("A"), multipart] {
             assert_eq!(Subscription::from_message(&message), None, "{message:?}");
         }
+    }
+
+    #[test]
+    fn subscriptions_are_taken_out_of_a_message() {
+        let of = |parts: &[&'static [u8]]| Message::multipart(parts.to_vec()).unwrap();
+        let (a, b) = (Subscription::Subscribe("a".into()), Subscription::Cancel("b".into()));
+        let mixed = of(&[b"\x01a", b"x", b"", b"\x00b"]);
+        let later = of(&[b"x", b"\x00b"]);
+        for only_first in [true, false] {
+            let taken = (vec![a.clone(), b.clone()], Some(of(&[b"x", b""])));
+            assert_eq!(Subscription::take_from(mixed.clone(), only_first), taken);
+            let alone = Subscription::take_from(b"\x01a".into(), only_first);
+            assert_eq!(alone, (vec![a.clone()], None));
+            let none = Subscription::take_from("x".into(), only_first);
+            assert_eq!(none, (vec![], Some("x".into())));
+        }
+        let kept = Subscription::take_from(later.clone(), true);
+        assert_eq!(kept, (vec![], Some(later.clone())));
+        assert_eq!(Subscription::take_from(later, false), (vec![b], Some("x".into())));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use zmtp_codec::{SocketType, Subscription};
 
+use crate::options::Asking;
 use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubOptions};
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
@@ -33,6 +34,7 @@ use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubO
 pub struct XSubSocket {
     subscriber: SubSocket,
     send_hwm: HighWaterMark,
+    only_first: bool,
 }
 
 impl XSubSocket {
@@ -48,9 +50,9 @@ impl XSubSocket {
 
     pub(crate) fn with_context(context: &Context, options: XSubOptions) -> Self {
         let XSubOptions { link, socket, role } = options;
-        let (subscribing, send_hwm) = (role.subscribing, role.send_hwm);
+        let Asking { subscribing, send_hwm, only_first } = role;
         let subscriber = SubSocket::of_type(context, SocketType::XSub, link, socket, subscribing);
-        Self { subscriber, send_hwm }
+        Self { subscriber, send_hwm, only_first }
     }
 
     /// Waits until some publisher is connected, so that what is sent next reaches one.
@@ -68,17 +70,22 @@ impl XSubSocket {
     /// [too many](XSubOptions::send_hwm) wait loses it, which is
     /// [counted](crate::PeerStats::dropped).
     ///
-    /// A message of one part that begins with the octet 1 or 0 is what peers take for a subscription or
-    /// the end of one, and is taken for that here too.
+    /// A part that begins with the octet 1 or 0 is what peers take for a subscription or the end of one,
+    /// and is taken for that here too, if it is the first part or follows on one, or
+    /// [anywhere](XSubOptions::only_first_subscribe). The other parts are a message.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.
     pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let message = message.into();
-        match Subscription::from_message(&message) {
-            Some(Subscription::Subscribe(topic)) => self.subscriber.subscribe(topic),
-            Some(Subscription::Cancel(topic)) => drop(self.subscriber.unsubscribe(topic)),
-            None => self.subscriber.core().send(&message, self.send_hwm.get())?,
+        let (subscriptions, message) = Subscription::take_from(message.into(), self.only_first);
+        for subscription in subscriptions {
+            match subscription {
+                Subscription::Subscribe(topic) => self.subscriber.subscribe(topic),
+                Subscription::Cancel(topic) => drop(self.subscriber.unsubscribe(topic)),
+            }
+        }
+        if let Some(message) = message {
+            self.subscriber.core().send(&message, self.send_hwm.get())?;
         }
         Ok(())
     }

@@ -383,6 +383,59 @@ mod options {
         }
     }
 
+    /// libzmq's XSUB sends subscriptions and a message as parts of one, and both XPUBs take them out.
+    #[tokio::test]
+    async fn subscriptions_in_a_message_of_several_parts_mean_the_same_to_both() {
+        let Some(python) = python() else { return };
+        for only_first in [true, false] {
+            let place = Place::tcp();
+            let option = format!("zmq_only_first_subscribe={}", u8::from(only_first));
+            let option = [option.as_str()];
+            let options = XPubOptions::new().only_first_subscribe(only_first);
+            let mut ours = place.context.xpub_socket(options);
+            ours.bind(&*place.endpoint).await.unwrap();
+            let mut theirs =
+                Pyzmq::start(&python, "XSUB", "connect", &place.endpoint, &option).await;
+            theirs.send(&[b"\x01a", b"x", b"\x01b"]).await;
+            theirs.send(&[b"x", b"\x01c"]).await;
+            let mut heard = Vec::new();
+            while heard.iter().filter(|it: &&String| it.starts_with("message")).count() < 2 {
+                heard.push(match within("a request", ours.recv()).await.unwrap() {
+                    Request::Subscribe { topic, .. } => format!("+{topic:?}"),
+                    Request::Unsubscribe { topic, .. } => format!("-{topic:?}"),
+                    Request::Message { message, .. } => format!("message {message:?}"),
+                    other => panic!("{other:?}"),
+                });
+            }
+            let last: &[&str] = match only_first {
+                true => &["message Message[\"x\", \"\\x01c\"]"],
+                false => &["+b\"c\"", "message Message[\"x\"]"],
+            };
+            let first = ["+b\"a\"", "+b\"b\"", "message Message[\"x\"]"];
+            assert_eq!(heard, [&first[..], last].concat(), "only_first: {only_first}");
+            theirs.kill().await;
+            within("the end", ours.close()).await;
+
+            let mut theirs = Pyzmq::start(&python, "XPUB", "bind", &place.endpoint, &option).await;
+            let options = XSubOptions::new().only_first_subscribe(only_first);
+            let ours = place.context.xsub_socket(options);
+            ours.connect(&*place.endpoint).unwrap();
+            within("a publisher", ours.wait_for_publisher()).await.unwrap();
+            ours.send(Message::multipart(["\x01a", "x"]).unwrap()).unwrap();
+            assert_eq!(theirs.receive().await, [b"\x01a"]);
+            assert_eq!(theirs.receive().await, [b"x"]);
+            ours.send(Message::multipart(["x", "\x00a"]).unwrap()).unwrap();
+            match only_first {
+                true => assert_eq!(theirs.receive().await, [&b"x"[..], b"\x00a"]),
+                false => {
+                    let mut heard = [theirs.receive().await, theirs.receive().await];
+                    heard.sort();
+                    assert_eq!(heard, [[b"\x00a".to_vec()], [b"x".to_vec()]]);
+                }
+            }
+        }
+    }
+
     /// In manual mode the user answers a subscription of libzmq's with another topic of its choice.
     #[tokio::test]
     async fn a_manual_xpub_serves_libzmq_what_its_user_sees_fit() {

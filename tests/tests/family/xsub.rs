@@ -1,6 +1,6 @@
 //! An XSUB sends to its publishers, and receives all that they send.
 
-use zmtp_socket::{HighWaterMark, Request, XPubOptions, XPubSocket, XSubOptions};
+use zmtp_socket::{HighWaterMark, Message, Request, XPubOptions, XPubSocket, XSubOptions};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive_text, within};
 
@@ -56,6 +56,32 @@ over_each_transport! {
             assert_eq!(said(&mut server).await, format!("{number}"));
         }
         eventually("it is known to be sent", || client.stats().sent == 10).await;
+    }
+
+    async fn subscriptions_may_be_parts_of_a_message(place: Place) {
+        for only_first in [true, false] {
+            let options = XPubOptions::new().only_first_subscribe(only_first);
+            let mut server = place.context.xpub_socket(options);
+            server.bind(&*place.endpoint).await.unwrap();
+            let options = XSubOptions::new().only_first_subscribe(only_first);
+            let client = place.context.xsub_socket(options);
+            client.connect(&*place.endpoint).unwrap();
+            within("a publisher", client.wait_for_publisher()).await.unwrap();
+            client.send(Message::multipart(["\x01a", "x", "\x01b"]).unwrap()).unwrap();
+            for expected in ["+a", "+b", "x"] {
+                assert_eq!(said(&mut server).await, expected);
+            }
+            client.send(Message::multipart(["x", "\x00b"]).unwrap()).unwrap();
+            if !only_first {
+                assert_eq!(said(&mut server).await, "-b");
+            }
+            let Request::Message { message, .. } = within("it", server.recv()).await.unwrap() else {
+                panic!("the user's")
+            };
+            assert_eq!(message.part_count(), if only_first { 2 } else { 1 });
+            assert_eq!(client.stats().subscriptions, if only_first { 2 } else { 1 });
+            server.close().await;
+        }
     }
 
     async fn nothing_is_filtered_out(place: Place) {

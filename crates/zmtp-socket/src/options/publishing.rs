@@ -29,11 +29,19 @@ pub struct Hearing {
 }
 
 /// How an XPUB deals with what its subscribers want.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestOptions {
     pub(crate) verbosity: Verbosity,
     pub(crate) manual: bool,
     pub(crate) welcome: Option<Message>,
+    pub(crate) only_first: bool,
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        let verbosity = Verbosity::default();
+        Self { verbosity, manual: false, welcome: None, only_first: true }
+    }
 }
 
 /// The options of every socket that publishes, written and documented here alone.
@@ -129,6 +137,15 @@ impl XPubOptions {
     /// with. Default: nothing.
     pub fn welcome(mut self, message: impl Into<Message>) -> Self {
         self.role.requests.welcome = Some(message.into());
+        self
+    }
+
+    /// Of a message of several parts from an XSUB: looks for subscriptions in it only if the first part is
+    /// one. Otherwise any part that begins with the octet 1 or 0 is taken for a subscription or the end of
+    /// one, and the user does not receive it; so libzmq does unless `ZMQ_ONLY_FIRST_SUBSCRIBE` is set.
+    /// Default: yes.
+    pub fn only_first_subscribe(mut self, only_first: bool) -> Self {
+        self.role.requests.only_first = only_first;
         self
     }
 }

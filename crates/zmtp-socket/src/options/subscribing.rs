@@ -13,10 +13,18 @@ pub struct Subscribing {
 }
 
 /// What only an XSUB has to be told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Asking {
     pub(crate) subscribing: Subscribing,
     pub(crate) send_hwm: HighWaterMark,
+    pub(crate) only_first: bool,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        let subscribing = Subscribing::default();
+        Self { subscribing, send_hwm: HighWaterMark::default(), only_first: true }
+    }
 }
 
 /// The options of every socket that subscribes, written and documented here alone.
@@ -66,6 +74,14 @@ impl XSubOptions {
     /// loses new ones. Default: 1000.
     pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
         self.role.send_hwm = mark;
+        self
+    }
+
+    /// Of a message of several parts that is [sent](crate::XSubSocket::send): looks for subscriptions in
+    /// it only if the first part is one, as publishers do that are
+    /// [told the same](crate::XPubOptions::only_first_subscribe). Default: yes.
+    pub fn only_first_subscribe(mut self, only_first: bool) -> Self {
+        self.role.only_first = only_first;
         self
     }
 }

@@ -386,14 +386,18 @@ impl Session for PublishSession {
     fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
         // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
         // the XPUB Socket Type, it is the user's.
-        if self.core.hearing.is_none() {
-            return Ok(());
+        let Some(hearing) = &self.core.hearing else { return Ok(()) };
+        let only_first = hearing.only_first;
+        for message in batch {
+            let (subscriptions, message) = Subscription::take_from(message, only_first);
+            subscriptions.into_iter().try_for_each(|it| self.subscription(it))?;
+            let mut state = lock(&self.core.state);
+            let Some(requests) = &mut state.requests else { return Ok(()) };
+            let added = message.map_or(Ok(()), |it| requests.add_message(&self.peer, it));
+            wake_reader(state);
+            added?;
         }
-        let mut state = lock(&self.core.state);
-        let Some(requests) = &mut state.requests else { return Ok(()) };
-        let added = batch.into_iter().try_for_each(|it| requests.add_message(&self.peer, it));
-        wake_reader(state);
-        Ok(added?)
+        Ok(())
     }
 
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
