@@ -71,6 +71,42 @@ impl Batch {
         }
     }
 
+    /// The next message, which stays.
+    pub fn peek(&self) -> Option<Message> {
+        match &self.0 {
+            Held::Frames { octets, .. } => take_message(&mut octets.clone()),
+            Held::Messages(messages) => messages.front().cloned(),
+        }
+    }
+
+    /// The octets of the next message, which stays, if it has one part. They are borrowed: for who
+    /// copies them anyway, this spares a [`Message`].
+    #[inline]
+    pub fn peek_body(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Held::Frames { octets, .. } => {
+                let (_, body) = next_frame(octets).filter(|(header, _)| !header.more)?;
+                octets.get(body)
+            }
+            Held::Messages(messages) => {
+                let message = messages.front().filter(|message| !message.is_multipart())?;
+                Some(message.first())
+            }
+        }
+    }
+
+    /// Throws the next message out.
+    #[inline]
+    pub fn drop_next(&mut self) {
+        match &mut self.0 {
+            Held::Frames { octets, messages } => {
+                skip_message(octets);
+                *messages = messages.saturating_sub(1);
+            }
+            Held::Messages(messages) => drop(messages.pop_front()),
+        }
+    }
+
     /// Throws out all messages but the last. Returns how many they were.
     pub fn keep_last(&mut self) -> usize {
         let before = self.len().saturating_sub(1);
@@ -129,12 +165,8 @@ impl Iterator for Batch {
     fn next(&mut self) -> Option<Message> {
         match &mut self.0 {
             Held::Frames { octets, messages } => {
-                let (header, body) = next_frame(octets)?;
                 *messages = messages.saturating_sub(1);
-                if header.more {
-                    return multipart(octets);
-                }
-                Some(take_part(octets, body).into())
+                take_message(octets)
             }
             Held::Messages(messages) => messages.pop_front(),
         }
@@ -159,6 +191,16 @@ fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     let (header, header_len) = FrameHeader::decode(octets).ok()??;
     let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
     Some((header, header_len..end))
+}
+
+/// Takes the message at the front.
+#[inline]
+fn take_message(octets: &mut Bytes) -> Option<Message> {
+    let (header, body) = next_frame(octets)?;
+    if header.more {
+        return multipart(octets);
+    }
+    Some(take_part(octets, body).into())
 }
 
 /// Takes the message at the front away.
@@ -228,6 +270,21 @@ mod tests {
         }
         assert!(batch.is_empty());
         assert_eq!(batch.next(), None);
+    }
+
+    #[test]
+    fn the_next_message_can_be_looked_at_and_passed_over() {
+        let made_of_messages: Batch = messages().into_iter().collect();
+        for mut batch in [batch(), made_of_messages] {
+            for (message, body) in messages().into_iter().zip([Some("A"), None, Some("D")]) {
+                assert_eq!(batch.peek(), Some(message));
+                assert_eq!(batch.peek_body(), body.map(str::as_bytes));
+                batch.drop_next();
+            }
+            assert_eq!((batch.len(), batch.peek(), batch.peek_body()), (0, None, None));
+            batch.drop_next();
+            assert!(batch.is_empty());
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
+use zmtp_codec::Batch;
 
 use crate::sync::lock;
-use crate::{Message, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
+use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -35,7 +36,8 @@ use crate::{Message, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubS
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
     let shared =
         Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
-    Proxy { frontend, backend, capture: None, handle: ProxyHandle(shared) }
+    let (in_hand, for_tap) = (Batch::new(), Batch::new());
+    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle(shared) }
 }
 
 /// See [`proxy`].
@@ -44,6 +46,9 @@ pub struct Proxy {
     frontend: XSubSocket,
     backend: XPubSocket,
     capture: Option<PubSocket>,
+    /// What has been received and not handed on yet.
+    in_hand: Batch,
+    for_tap: Batch,
     handle: ProxyHandle,
 }
 
@@ -72,6 +77,10 @@ pub struct ProxyStats {
     pub messages: u64,
     /// Octets of these, as frames.
     pub octets: u64,
+    /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
+    /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
+    /// [socket's counters](crate::PubSocket::stats).
+    pub dropped: u64,
     /// Messages from subscribers to publishers.
     pub upstream: u64,
     /// Topics that publishers were asked for.
@@ -101,8 +110,7 @@ impl Proxy {
     /// is closed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, at most the message in hand is lost, and only where the backend or the
-    /// tap [waits](crate::WhenFull::Wait) for room. It can be run again.
+    /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
     pub async fn run(&mut self) {
         let mut commands = self.handle.0.command.subscribe();
         loop {
@@ -113,14 +121,7 @@ impl Proxy {
                 Command::Run => tokio::select! {
                     biased;
                     _ = commands.changed() => false,
-                    request = self.backend.recv() => match request {
-                        Ok(request) => self.ask(request).await.is_err(),
-                        Err(_closed) => true,
-                    },
-                    message = self.frontend.recv() => match message {
-                        Ok(message) => self.hand_on(message).await.is_err(),
-                        Err(_closed) => true,
-                    },
+                    handed_on = self.hand_on_next() => handed_on.is_err(),
                 },
             };
             if ended {
@@ -129,26 +130,37 @@ impl Proxy {
         }
     }
 
-    /// Hands on a message, and those that came with it.
-    async fn hand_on(&mut self, mut message: Message) -> Result<(), SendError> {
-        loop {
-            self.handle.count(|counts| {
-                counts.messages += 1;
-                counts.octets += message.encoded_len() as u64;
-            });
-            if let Some(tap) = &self.capture {
-                tap.send(&message).await?;
-            }
-            self.backend.send(message).await?;
-            match self.frontend.next_in_hand() {
-                Some(next) => message = next,
-                None => return Ok(()),
+    /// Waits for a request, or for messages that come together, and hands them on. Whenever it is dropped,
+    /// what it has taken and not handed on is in hand.
+    async fn hand_on_next(&mut self) -> Result<(), Closed> {
+        self.hand_on().await?;
+        tokio::select! {
+            biased;
+            request = self.backend.recv() => self.ask(request.map_err(|_closed| Closed)?)?,
+            batch = self.frontend.recv_batch() => {
+                self.in_hand = batch.map_err(|_closed| Closed)?;
+                self.handle.count(|counts| {
+                    counts.messages += self.in_hand.len() as u64;
+                    counts.octets += self.in_hand.octets() as u64;
+                });
+                if self.capture.is_some() {
+                    self.for_tap = self.in_hand.clone();
+                }
             }
         }
+        self.hand_on().await
+    }
+
+    /// Hands on what is in hand.
+    async fn hand_on(&mut self) -> Result<(), Closed> {
+        if let Some(tap) = &self.capture {
+            send_all(tap, &mut self.for_tap, &self.handle).await?;
+        }
+        send_all(self.backend.publisher(), &mut self.in_hand, &self.handle).await
     }
 
     /// Hands on what a subscriber wants.
-    async fn ask(&self, request: Request) -> Result<(), SendError> {
+    fn ask(&mut self, request: Request) -> Result<(), Closed> {
         match request {
             Request::Subscribe { topic, .. } => {
                 self.handle.count(|counts| counts.subscriptions += 1);
@@ -162,14 +174,30 @@ impl Proxy {
             }
             Request::Message { message, .. } => {
                 self.handle.count(|counts| counts.upstream += 1);
-                if let Some(tap) = &self.capture {
-                    tap.send(&message).await?;
+                if self.capture.is_some() {
+                    self.for_tap = message.clone().into();
                 }
-                self.frontend.send(message)?;
+                self.frontend.send(message).map_err(|_closed| Closed)?;
             }
         }
         Ok(())
     }
+}
+
+/// Sends all of `batch`, but for messages that wait for room longer than they may: these are counted.
+async fn send_all(
+    socket: &PubSocket,
+    batch: &mut Batch,
+    handle: &ProxyHandle,
+) -> Result<(), Closed> {
+    while let Err(error) = socket.core().send_batch(batch).await {
+        match error {
+            SendError::Full => handle.count(|counts| counts.dropped += 1),
+            SendError::Closed(closed) => return Err(closed),
+        }
+        batch.drop_next();
+    }
+    Ok(())
 }
 
 impl ProxyHandle {

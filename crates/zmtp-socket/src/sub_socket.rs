@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use futures_core::Stream;
-use zmtp_codec::SocketType;
+use zmtp_codec::{Batch, SocketType};
 
 use crate::monitor::Events;
 use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
@@ -101,9 +101,9 @@ impl SubSocket {
         self.receiver.try_next(&self.handle.socket.core)?.ok_or(TryRecvError::Empty)
     }
 
-    /// The next message of those that have been taken out of the inbox together.
-    pub(crate) fn next_in_hand(&mut self) -> Option<Message> {
-        self.receiver.next_in_hand(&self.handle.socket.core)
+    /// Receives all messages that have come together.
+    pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
+        Ok(poll_fn(|cx| self.receiver.poll_batch(&self.handle.socket.core, cx)).await?)
     }
 
     /// A handle to subscribe, connect and look on with while another task receives.

@@ -1,11 +1,12 @@
 //! Our proxy between publishers and subscribers.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use zmtp_socket::{
-    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, Request, SubOptions,
-    Verbosity, XPubOptions, XSubOptions, proxy,
+    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, PubSocket, Request,
+    SubOptions, SubSocket, Verbosity, WhenFull, XPubOptions, XSubOptions, proxy,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, receive_text, wanted, within};
@@ -146,6 +147,75 @@ async fn a_paused_proxy_hands_nothing_on_and_loses_nothing() {
     running.handle.resume();
     let mut proxy = within("its end", running.task).await.unwrap();
     within("it stays stopped", proxy.run()).await;
+}
+
+/// A proxy whose one subscriber has no room, and `COUNT` messages on their way to it.
+async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, PubSocket, SubSocket) {
+    let server = place.publisher();
+    server.bind(&*place.endpoint).await.unwrap();
+    let frontend = place.context.xsub_socket(XSubOptions::new());
+    frontend.connect(&*place.endpoint).unwrap();
+    let few = HighWaterMark::messages(3);
+    let options = XPubOptions::new().when_full(when_full).send_hwm(few);
+    let backend = place.context.xpub_socket(options);
+    backend.bind("inproc://backend").await.unwrap();
+    let client = place.context.sub_socket(SubOptions::new().receive_hwm(few));
+    client.subscribe("");
+    client.connect("inproc://backend").unwrap();
+    let publisher = backend.publisher().clone();
+    let mut proxy = proxy(frontend, backend);
+    tokio::select! {
+        () = proxy.run() => unreachable!("it runs on"),
+        () = wanted(&server, "") => {}
+    }
+    for number in 0..COUNT {
+        server.send(large(number)).await.unwrap();
+    }
+    (proxy, publisher, client)
+}
+
+const COUNT: u64 = 200;
+
+/// A message with this number, of which few fit the transport.
+fn large(number: u64) -> Vec<u8> {
+    number.to_be_bytes().repeat(2000)
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_dropped_while_it_is_held_up_loses_nothing() {
+    let place = Place::inproc();
+    let (mut proxy, backend, mut client) = held_up(&place, WhenFull::Wait).await;
+    let handle = proxy.handle();
+    let queue_is_full = || backend.stats().queued == 3 && handle.stats().messages > 20;
+    tokio::select! {
+        () = proxy.run() => unreachable!("it runs on"),
+        () = eventually("it is held up", queue_is_full) => {}
+    }
+    let running = start(proxy, "inproc://backend".parse().unwrap());
+    for number in 0..COUNT {
+        assert_eq!(receive(&mut client).await.first(), &large(number));
+    }
+    assert_eq!((handle.stats().messages, handle.stats().dropped), (COUNT, 0));
+    // Held up or not, it can be stopped.
+    running.handle.stop();
+    within("its end", running.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_waited_too_long_is_counted_and_the_proxy_goes_on() {
+    let place = Place::inproc();
+    let wait = WhenFull::WaitFor(Duration::from_millis(1));
+    let (proxy, _, mut client) = held_up(&place, wait).await;
+    let running = start(proxy, "inproc://backend".parse().unwrap());
+    let stats = || running.handle.stats();
+    eventually("most are lost", || stats().dropped > COUNT / 2).await;
+    let mut received = 0;
+    while received + stats().dropped < COUNT {
+        receive(&mut client).await;
+        received += 1;
+    }
+    assert!(received > 0);
+    assert_eq!((stats().messages, received + stats().dropped), (COUNT, COUNT));
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ use crate::transport::Outlet;
 use crate::{
     Closed, Event, Message, Overrun, Peer, PeerState, PeerStats, Reason, SendError, Stats, WhenFull,
 };
-use outbox::{Outbox, has_large_part};
+use outbox::{LARGE, Outbox, has_large_part};
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use state::{State, Subscriber};
@@ -106,6 +106,29 @@ impl Publisher {
                 let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
                 sent.unwrap_or(Err(SendError::Full))
             }
+        }
+    }
+
+    /// Publishes all of `batch`, each message as if it were sent by itself, and takes it out once it is. What
+    /// fails is left in front.
+    pub(crate) async fn send_batch(&self, batch: &mut Batch) -> Result<(), SendError> {
+        loop {
+            let sent = match batch.peek_body() {
+                // It is copied in any case.
+                Some(body) if body.len() < LARGE => self.send_now(&body.into()),
+                _ => {
+                    let Some(message) = batch.peek() else { return Ok(()) };
+                    self.send_now(&message.into())
+                }
+            };
+            match sent {
+                Some(sent) => sent?,
+                None => {
+                    let message = batch.peek().expect("it has not been sent");
+                    self.send_later(&message.into()).await?;
+                }
+            }
+            batch.drop_next();
         }
     }
 

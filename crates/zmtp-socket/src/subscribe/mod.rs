@@ -9,6 +9,7 @@ mod filter;
 mod inbox;
 mod upstream;
 
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
@@ -156,7 +157,7 @@ impl Receiver {
     pub(crate) fn try_next(&mut self, core: &Subscriber) -> Result<Option<Message>, Closed> {
         match self.next_in_hand(core) {
             Some(message) => Ok(Some(message)),
-            None => self.next_in_inbox(core, None),
+            None => self.fill(core, None).map(|_| self.hand.batch.next()),
         }
     }
 
@@ -170,15 +171,23 @@ impl Receiver {
         if let Some(message) = self.next_in_hand(core) {
             return Poll::Ready(Ok(message));
         }
-        // A flood must not keep the task's others from running: each batch is paid for.
-        let turn = ready!(coop::poll_proceed(cx));
-        let next = match self.next_in_inbox(core, Some(cx)) {
-            Ok(Some(message)) => Ok(message),
-            Ok(None) => return Poll::Pending,
-            Err(closed) => Err(closed),
-        };
-        turn.made_progress();
-        Poll::Ready(next)
+        ready!(self.poll_fill(core, cx))?;
+        let next = self.hand.batch.next().expect("it has been filled");
+        Poll::Ready(Ok(next))
+    }
+
+    /// Waits for messages, and takes all that are in hand. They count for the high-water mark until it is
+    /// asked again.
+    pub(crate) fn poll_batch(
+        &mut self,
+        core: &Subscriber,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Batch, Closed>> {
+        self.filter_anew(core);
+        if self.hand.batch.is_empty() {
+            ready!(self.poll_fill(core, cx))?;
+        }
+        Poll::Ready(Ok(mem::take(&mut self.hand.batch)))
     }
 
     /// Messages that have been taken out of the inbox and not received.
@@ -188,19 +197,27 @@ impl Receiver {
 
     /// The way of most messages, without a lock.
     #[inline]
-    pub(crate) fn next_in_hand(&mut self, core: &Subscriber) -> Option<Message> {
-        // Nothing comes out that has been unsubscribed from before it was asked for.
-        if self.narrowed != core.narrowed.load(Ordering::Acquire) {
-            self.filter(core);
-        }
+    fn next_in_hand(&mut self, core: &Subscriber) -> Option<Message> {
+        self.filter_anew(core);
         self.hand.batch.next()
     }
 
-    fn next_in_inbox(
-        &mut self,
-        core: &Subscriber,
-        cx: Option<&mut Context<'_>>,
-    ) -> Result<Option<Message>, Closed> {
+    /// Waits until there is something in hand.
+    fn poll_fill(&mut self, core: &Subscriber, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        // A flood must not keep the task's others from running: each batch is paid for.
+        let turn = ready!(coop::poll_proceed(cx));
+        let filled = match self.fill(core, Some(cx)) {
+            Ok(true) => Ok(()),
+            Ok(false) => return Poll::Pending,
+            Err(closed) => Err(closed),
+        };
+        turn.made_progress();
+        Poll::Ready(filled)
+    }
+
+    /// Takes something out of the inbox in place of what was in hand. Returns whether there was anything;
+    /// if not, waits for it.
+    fn fill(&mut self, core: &Subscriber, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
         loop {
             let mut wake = Vec::new();
             let taken = {
@@ -218,12 +235,20 @@ impl Receiver {
             };
             wake.into_iter().for_each(Waker::wake);
             if !taken {
-                return Ok(None);
+                return Ok(false);
             }
             self.filter(core);
-            if let Some(message) = self.hand.batch.next() {
-                return Ok(Some(message));
+            if !self.hand.batch.is_empty() {
+                return Ok(true);
             }
+        }
+    }
+
+    /// Nothing comes out that has been unsubscribed from before it was asked for.
+    #[inline]
+    fn filter_anew(&mut self, core: &Subscriber) {
+        if self.narrowed != core.narrowed.load(Ordering::Acquire) {
+            self.filter(core);
         }
     }
 
