@@ -1,151 +1,11 @@
-//! Every pair of PUB or XPUB and SUB or XSUB, with libzmq on either side.
+//! What an XPUB and an XSUB can do that a PUB and a SUB cannot, with libzmq on either side.
 
-use zmtp_socket::{
-    Message, PubSocket, Request, SubOptions, SubSocket, XPubOptions, XSubOptions, XSubSocket,
-};
-use zmtp_tests::libzmq::{Libzmq, Parts};
+use zmtp_socket::{Message, Request, XPubOptions, XSubOptions};
+use zmtp_tests::libzmq::Libzmq;
 use zmtp_tests::over;
-use zmtp_tests::story::{Place, eventually, receive, wanted, within};
-
-/// A publishing socket.
-enum Publisher {
-    Ours(PubSocket),
-    Libzmq(Libzmq),
-}
-
-/// A subscribing socket.
-enum Subscriber {
-    Sub(SubSocket),
-    XSub(XSubSocket),
-    Libzmq(Libzmq, zmq::SocketType),
-}
-
-impl Publisher {
-    async fn send(&self, parts: Parts) {
-        match self {
-            Self::Ours(socket) => {
-                let message = Message::multipart(parts).expect("there are parts");
-                socket.send(message).await.expect("it is open");
-            }
-            Self::Libzmq(socket) => socket.send_parts(parts).await,
-        }
-    }
-}
-
-impl Subscriber {
-    async fn subscribe(&self, topic: &str) {
-        match self {
-            Self::Sub(socket) => socket.subscribe(topic),
-            Self::XSub(socket) => socket.subscribe(topic),
-            Self::Libzmq(socket, zmq::XSUB) => {
-                socket.send([b"\x01", topic.as_bytes()].concat()).await;
-            }
-            Self::Libzmq(socket, _) => socket.subscribe(topic).await,
-        }
-    }
-
-    async fn receive(&mut self) -> Parts {
-        let ours = match self {
-            Self::Sub(socket) => receive(socket).await,
-            Self::XSub(socket) => receive(socket).await,
-            Self::Libzmq(socket, _) => return socket.receive_parts().await,
-        };
-        ours.parts().iter().map(|part| part.to_vec()).collect()
-    }
-}
-
-/// The subscriber is connected to the publisher, which sends until it is heard: a PUB of libzmq does
-/// not tell who has subscribed.
-async fn meet(publisher: &Publisher, subscriber: &mut Subscriber, topic: &str) {
-    if let Publisher::Ours(socket) = publisher {
-        return wanted(socket, topic).await;
-    }
-    let mut last = 0_u64;
-    within("libzmq to know the subscription", async {
-        loop {
-            last += 1;
-            let probe = vec![topic.as_bytes().to_vec(), last.to_be_bytes().to_vec()];
-            publisher.send(probe).await;
-            let patience = std::time::Duration::from_millis(10);
-            let heard = match subscriber {
-                Subscriber::Sub(socket) => {
-                    tokio::time::timeout(patience, socket.recv()).await.is_ok()
-                }
-                Subscriber::XSub(socket) => {
-                    tokio::time::timeout(patience, socket.recv()).await.is_ok()
-                }
-                Subscriber::Libzmq(..) => unreachable!("libzmq is not tested with itself"),
-            };
-            if heard {
-                break;
-            }
-        }
-    })
-    .await;
-    // A last one, behind all probes.
-    publisher.send(vec![topic.as_bytes().to_vec(), b"end of probes".to_vec()]).await;
-    while subscriber.receive().await[1] != b"end of probes" {}
-}
-
-async fn exchange(publisher: &Publisher, mut subscriber: Subscriber) {
-    let subscriber = &mut subscriber;
-    subscriber.subscribe("10001").await;
-    meet(publisher, subscriber, "10001").await;
-    subscriber.subscribe("10002").await;
-    if let Publisher::Ours(socket) = publisher {
-        wanted(socket, "10002").await;
-    }
-    let large = vec![7; 70_000];
-    for number in 0..100_u8 {
-        publisher.send(vec![b"10001".to_vec(), vec![number], large.clone()]).await;
-        publisher.send(vec![b"20000".to_vec(), vec![number]]).await;
-        assert_eq!(subscriber.receive().await, [b"10001".to_vec(), vec![number], large.clone()]);
-    }
-}
+use zmtp_tests::story::{Place, eventually, receive, within};
 
 over! { [tcp, ipc]
-    async fn our_publishers_serve_every_subscriber(place: Place) {
-        for is_xpub in [false, true] {
-            let xpub = place.context.xpub_socket(XPubOptions::new());
-            let publisher = if is_xpub { xpub.publisher().clone() } else { place.publisher() };
-            publisher.bind(&*place.endpoint).await.unwrap();
-            let ours = Publisher::Ours(publisher.clone());
-            for number in 0..4 {
-                let subscriber = match number {
-                    0 => Subscriber::Libzmq(Libzmq::new(zmq::SUB), zmq::SUB),
-                    1 => Subscriber::Libzmq(Libzmq::new(zmq::XSUB), zmq::XSUB),
-                    2 => Subscriber::Sub(place.context.sub_socket(SubOptions::new())),
-                    _ => Subscriber::XSub(place.context.xsub_socket(XSubOptions::new())),
-                };
-                match &subscriber {
-                    Subscriber::Libzmq(socket, _) => socket.connect(&place.endpoint).await,
-                    Subscriber::Sub(socket) => drop(socket.connect(&*place.endpoint).unwrap()),
-                    Subscriber::XSub(socket) => drop(socket.connect(&*place.endpoint).unwrap()),
-                }
-                exchange(&ours, subscriber).await;
-                // The next one's subscription must not be taken for this one's.
-                eventually("it is gone", || publisher.subscriber_count() == 0).await;
-            }
-            within("the end", publisher.close()).await;
-        }
-    }
-
-    async fn our_subscribers_are_served_by_every_publisher_of_libzmq(place: Place) {
-        for kind in [zmq::PUB, zmq::XPUB] {
-            let socket = Libzmq::new(kind);
-            socket.bind(&place.endpoint).await;
-            let publisher = Publisher::Libzmq(socket);
-            let socket = place.context.sub_socket(SubOptions::new());
-            socket.connect(&*place.endpoint).unwrap();
-            exchange(&publisher, Subscriber::Sub(socket)).await;
-            let socket = place.context.xsub_socket(XSubOptions::new());
-            socket.connect(&*place.endpoint).unwrap();
-            exchange(&publisher, Subscriber::XSub(socket)).await;
-            let Publisher::Libzmq(socket) = publisher else { unreachable!() };
-            socket.close().await;
-        }
-    }
-
     async fn libzmqs_xsub_is_heard_and_answered(place: Place) {
         let mut server = place.context.xpub_socket(XPubOptions::new());
         server.bind(&*place.endpoint).await.unwrap();
@@ -232,7 +92,7 @@ async fn a_verbose_xpub_tells_libzmqs_subscriptions_each() {
 async fn through_a_row_of_ours_and_libzmqs_proxies_what_is_asked_for_is_exact() {
     use std::collections::BTreeSet;
 
-    use zmtp_socket::proxy;
+    use zmtp_socket::{SubOptions, proxy};
     use zmtp_tests::libzmq::Proxy;
     use zmtp_tests::story::receive_text;
 

@@ -2,6 +2,8 @@
 
 mod curve_hostile;
 mod interop;
+mod matrix;
+mod party;
 mod proxy;
 mod security;
 mod xpub;
