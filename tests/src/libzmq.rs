@@ -161,6 +161,9 @@ impl Proxy {
         let [mut publishers, mut subscribers, mut end, control] = kinds.map(|kind| {
             let socket = context.socket(kind).expect("libzmq makes a socket");
             socket.set_linger(0).expect("any socket has this option");
+            // At a mark it would lose subscriptions, in silence.
+            socket.set_sndhwm(0).expect("any socket has this option");
+            socket.set_rcvhwm(0).expect("any socket has this option");
             socket
         });
         let [for_publishers, for_subscribers] = [&publishers, &subscribers].map(|socket| {

@@ -6,5 +6,7 @@ mod matrix;
 mod party;
 mod proxy;
 mod security;
+mod tree;
+mod wishes;
 mod xpub;
 mod xsub;
