@@ -3,9 +3,12 @@
 
 pub mod cancel;
 pub mod census;
+pub mod guard;
 pub mod libzmq;
 pub mod network;
 pub mod pyzmq;
 pub mod raw;
+pub mod secured;
 pub mod story;
+pub mod theirs;
 pub mod wiretap;

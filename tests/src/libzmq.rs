@@ -161,6 +161,9 @@ impl Proxy {
         let [mut publishers, mut subscribers, mut end, control] = kinds.map(|kind| {
             let socket = context.socket(kind).expect("libzmq makes a socket");
             socket.set_linger(0).expect("any socket has this option");
+            // At a mark it would lose subscriptions, in silence.
+            socket.set_sndhwm(0).expect("any socket has this option");
+            socket.set_rcvhwm(0).expect("any socket has this option");
             socket
         });
         let [for_publishers, for_subscribers] = [&publishers, &subscribers].map(|socket| {
@@ -210,10 +213,19 @@ fn work(socket: &zmq::Socket, to_do: &mpsc::Receiver<Job>) {
 /// Waits until libzmq's `publisher` knows that `subscriber` wants `topic`. A PUB of libzmq does not
 /// tell, so it sends until the subscriber receives; all it sent is then taken away.
 pub async fn meet(publisher: &Libzmq, subscriber: &mut SubSocket, topic: impl AsRef<[u8]>) {
+    meet_with(async |parts| publisher.send_parts(parts).await, subscriber, topic).await;
+}
+
+/// The same with any publisher that can `send`.
+pub async fn meet_with(
+    mut send: impl AsyncFnMut(Parts),
+    subscriber: &mut SubSocket,
+    topic: impl AsRef<[u8]>,
+) {
     let topic = topic.as_ref();
     let arrived = within("libzmq to know the subscription", async {
         for sent in 0_u64.. {
-            publisher.send_parts(probe(topic, sent)).await;
+            send(probe(topic, sent)).await;
             if let Ok(message) = tokio::time::timeout(GLANCE, subscriber.recv()).await {
                 return (message.expect("the socket is open"), sent);
             }

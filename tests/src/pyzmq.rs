@@ -40,11 +40,16 @@ impl Pyzmq {
         endpoint: &str,
         options: &[&str],
     ) -> Self {
+        let mut peer = Self::without_socket(python);
+        peer.open(kind, how, endpoint, options).await;
+        peer
+    }
+
+    /// Starts a process that has no socket yet.
+    pub fn without_socket(python: &OsString) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/peer.py");
         let mut process = Command::new(python)
             .arg(script)
-            .args([kind, how, endpoint])
-            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -52,9 +57,15 @@ impl Pyzmq {
             .expect("ZMTP_PYTHON can be run");
         let commands = process.stdin.take().expect("it is piped");
         let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        let mut peer = Self { process, commands, lines };
-        assert_eq!(peer.line().await, "ready");
-        peer
+        Self { process, commands, lines }
+    }
+
+    /// Puts another socket in the place of the one there is, which is closed: another process would take
+    /// far longer.
+    pub async fn open(&mut self, kind: &str, how: &str, endpoint: &str, options: &[&str]) {
+        self.command(&format!("open {kind} {how} {endpoint} {}", options.join(" "))).await;
+        // What the one before has received is of no interest any more.
+        while self.line().await != "ready" {}
     }
 
     /// Sends a message.
@@ -98,9 +109,11 @@ impl Pyzmq {
 }
 
 fn to_word(octets: &[u8]) -> String {
+    let digits =
+        |octet: &u8| [octet >> 4, octet & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
     match octets {
         [] => "-".to_owned(),
-        octets => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+        octets => octets.iter().flat_map(digits).map(char::from).collect(),
     }
 }
 

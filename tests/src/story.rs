@@ -53,6 +53,15 @@ impl Place {
         Self { context: Context::new(), endpoint: "inproc://place".to_owned(), _directory: None }
     }
 
+    /// Another place of the same transport.
+    pub fn another(&self) -> Self {
+        match self.endpoint.split(':').next() {
+            Some("tcp") => Self::tcp(),
+            Some("ipc") => Self::ipc(),
+            _ => Self::inproc(),
+        }
+    }
+
     /// A publisher with the default options.
     pub fn publisher(&self) -> PubSocket {
         self.context.pub_socket(PubOptions::new())

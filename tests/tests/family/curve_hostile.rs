@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zmtp_codec::{Config, Connection, Mechanism, Metadata, Subscription};
 use zmtp_socket::{
-    CurveKeyPair, Endpoint, Event, Limits, Monitor, PubOptions, PubSocket, Reason, SocketType,
-    SubOptions,
+    Endpoint, Event, Limits, Monitor, PubOptions, PubSocket, Reason, SocketType, SubOptions,
 };
 use zmtp_tests::raw::{ANY_PORT, in_time};
+use zmtp_tests::secured::keys;
 use zmtp_tests::story::{receive_text, wanted};
 
 const NOW: Duration = Duration::ZERO;
@@ -77,7 +77,6 @@ fn flip_last_at(where_to: usize, step: usize, says: &mut [u8]) {
 
 #[tokio::test]
 async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_rule() {
-    let keys = || CurveKeyPair::generate().unwrap();
     let server_keys = keys();
     let options = PubOptions::new().curve_server(server_keys.clone());
     let limits = Limits { handshake_frame_size: 600, ..Limits::default() };

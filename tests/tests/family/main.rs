@@ -2,7 +2,11 @@
 
 mod curve_hostile;
 mod interop;
+mod matrix;
+mod party;
 mod proxy;
 mod security;
+mod tree;
+mod wishes;
 mod xpub;
 mod xsub;

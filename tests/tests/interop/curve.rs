@@ -11,6 +11,7 @@ use zmtp_codec::{
     SocketType, Subscription,
 };
 use zmtp_tests::pyzmq::{Pyzmq, python};
+use zmtp_tests::secured::{keys, secret};
 use zmtp_tests::story::{Place, within};
 
 const NOW: Duration = Duration::ZERO;
@@ -48,14 +49,6 @@ impl Side {
         let output = self.connection.output().split();
         self.stream.write_all(&output).await.expect("libzmq reads");
     }
-}
-
-fn keys() -> CurveKeyPair {
-    CurveKeyPair::generate().expect("there is randomness")
-}
-
-fn secret(keys: &CurveKeyPair) -> String {
-    format!("curve={}", *keys.secret().to_z85())
 }
 
 /// The sizes around which frames and buffers change.

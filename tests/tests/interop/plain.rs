@@ -2,6 +2,7 @@
 
 use zmtp_codec::Error;
 use zmtp_socket::{Event, Monitor, PlainUsers, PubOptions, Reason, SubOptions};
+use zmtp_tests::guard::{Guard, introduce};
 use zmtp_tests::libzmq::{Libzmq, meet};
 use zmtp_tests::story::{Place, event, gone, receive_text, wanted};
 
@@ -14,44 +15,17 @@ const WRONG: [(&str, &str); 4] =
     [(USER, "27 34"), ("Weather", PASSWORD), (USER, "27 3"), (PASSWORD, USER)];
 
 fn users() -> PlainUsers {
-    // The longest that PLAIN can say, which take a long frame.
-    PlainUsers::new().user(USER, PASSWORD).user("u".repeat(255), "p".repeat(255))
+    right()
+        .into_iter()
+        .fold(PlainUsers::new(), |users, (user, password)| users.user(user, password))
 }
 
-/// The same, as libzmq has them checked: by a handler of RFC 27, its own socket in the same
-/// context, which has to live as long.
-async fn guard(server: &Libzmq) -> Libzmq {
-    let handler = server.sibling(zmq::REP);
-    handler.bind("inproc://zeromq.zap.01").await;
-    handler.leave_to(|socket| {
-        // Ends with the context, or when nobody has knocked for long.
-        while let Ok(request) = socket.recv_multipart(0) {
-            let [version, id, _domain, _address, _identity, mechanism, user, password] =
-                &request[..]
-            else {
-                panic!("RFC 27: a request for PLAIN has eight parts: {request:?}");
-            };
-            assert_eq!((&version[..], &mechanism[..]), (&b"1.0"[..], &b"PLAIN"[..]));
-            let long = (vec![b'u'; 255], vec![b'p'; 255]);
-            let allowed = (&user[..], &password[..]) == (USER.as_bytes(), PASSWORD.as_bytes())
-                || (user, password) == (&long.0, &long.1);
-            let status = if allowed { "200" } else { "400" };
-            let reply = [version, id, status.as_bytes(), b"", user, b""];
-            socket.send_multipart(reply, 0).expect("libzmq waits for the reply");
-        }
-    });
-    server.set(|socket| socket.set_plain_server(true));
-    handler
+/// The same, as libzmq has them checked, as long as the guard lives.
+async fn guard(server: &Libzmq) -> Guard {
+    Guard::of(server, right().into()).await
 }
 
-fn introduce(client: &Libzmq, user: &str, password: &str) {
-    let (user, password) = (user.to_owned(), password.to_owned());
-    client.set(move |socket| {
-        socket.set_plain_username(Some(&user))?;
-        socket.set_plain_password(Some(&password))
-    });
-}
-
+/// The longest are the longest that PLAIN can say, which take a long frame.
 fn right() -> [(String, String); 2] {
     [(USER.to_owned(), PASSWORD.to_owned()), ("u".repeat(255), "p".repeat(255))]
 }
@@ -60,7 +34,7 @@ fn right() -> [(String, String); 2] {
 async fn our_subscriber_is_let_in_by_a_publisher_of_libzmq() {
     let place = Place::tcp();
     let publisher = Libzmq::new(zmq::PUB);
-    let _handler = guard(&publisher).await;
+    let _guard = guard(&publisher).await;
     publisher.bind(&place.endpoint).await;
     for (user, password) in right() {
         let options = SubOptions::new().plain_client(user, password);
@@ -77,7 +51,7 @@ async fn our_subscriber_is_let_in_by_a_publisher_of_libzmq() {
 async fn our_publisher_is_let_in_by_a_subscriber_of_libzmq() {
     let place = Place::tcp();
     let subscriber = Libzmq::new(zmq::SUB);
-    let _handler = guard(&subscriber).await;
+    let _guard = guard(&subscriber).await;
     subscriber.subscribe("10001").await;
     subscriber.bind(&place.endpoint).await;
     for (user, password) in right() {
@@ -134,11 +108,11 @@ async fn our_subscriber_lets_a_publisher_of_libzmq_in() {
 async fn we_park_an_endpoint_whose_libzmq_refuses_our_password() {
     let place = Place::tcp();
     let publisher = Libzmq::new(zmq::PUB);
-    let _handler = guard(&publisher).await;
+    let _guard = guard(&publisher).await;
     publisher.bind(&place.endpoint).await;
     let other_place = Place::tcp();
     let other = Libzmq::new(zmq::SUB);
-    let _other_handler = guard(&other).await;
+    let _other_guard = guard(&other).await;
     other.bind(&other_place.endpoint).await;
 
     for (user, password) in WRONG {
@@ -217,7 +191,7 @@ async fn null_and_plain_do_not_meet_and_we_keep_trying() {
     for (options, guarded) in [(SubOptions::new(), true), (plain, false)] {
         let place = Place::tcp();
         let publisher = Libzmq::new(zmq::PUB);
-        let _handler = if guarded { Some(guard(&publisher).await) } else { None };
+        let _guard = if guarded { Some(guard(&publisher).await) } else { None };
         publisher.bind(&place.endpoint).await;
         let subscriber = place.context.sub_socket(options);
         let mut monitor = subscriber.monitor();

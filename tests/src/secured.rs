@@ -1,0 +1,147 @@
+//! Who may come in under each mechanism: what either side is told, so that it can be told to either
+//! implementation.
+
+use std::fmt;
+
+use zmtp_socket::{CurveKeyPair, CurvePublicKey, EndpointOptions, PlainUsers, allow_keys};
+
+/// Who is let in under PLAIN, and with what.
+pub const USER: (&str, &str) = ("ann", "secret");
+
+/// A server under one mechanism.
+#[derive(Clone, Debug)]
+pub enum Server {
+    /// Lets everybody in who speaks NULL.
+    Null,
+    /// Lets [`USER`] in.
+    Plain,
+    /// Lets who has one key in.
+    Curve {
+        /// Its own keys.
+        keys: CurveKeyPair,
+        /// Those of the one client that it knows.
+        known: CurveKeyPair,
+    },
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug)]
+pub enum Client {
+    /// Nothing.
+    Null,
+    /// That it is the user of [`USER`].
+    Plain {
+        /// What it gives for a proof.
+        password: &'static str,
+    },
+    /// That it has a key.
+    Curve {
+        /// Which server it means.
+        server: CurvePublicKey,
+        /// Its keys.
+        keys: CurveKeyPair,
+    },
+}
+
+/// New keys.
+pub fn keys() -> CurveKeyPair {
+    CurveKeyPair::generate().expect("there is randomness")
+}
+
+impl Server {
+    /// A CURVE server with new keys, that knows one client with new keys.
+    pub fn curve() -> Self {
+        Self::Curve { keys: keys(), known: keys() }
+    }
+
+    /// The client that is let in.
+    pub fn client(&self) -> Client {
+        match self {
+            Self::Null => Client::Null,
+            Self::Plain => Client::Plain { password: USER.1 },
+            Self::Curve { keys, known } => {
+                Client::Curve { server: keys.public(), keys: known.clone() }
+            }
+        }
+    }
+
+    /// Clients that are not, and what is wrong with them.
+    pub fn strangers(&self) -> Vec<(&'static str, Client)> {
+        let null = ("one that says nothing of itself", Client::Null);
+        match self {
+            Self::Null => vec![("one that speaks PLAIN", Self::Plain.client())],
+            Self::Plain => vec![null, ("a wrong password", Client::Plain { password: "Secret" })],
+            Self::Curve { keys: server, known } => {
+                let (server, known) = (server.public(), known.clone());
+                vec![
+                    null,
+                    ("one that speaks PLAIN", Self::Plain.client()),
+                    ("a key that the server does not know", Client::Curve { server, keys: keys() }),
+                    (
+                        "a client of another server",
+                        Client::Curve { server: keys().public(), keys: known },
+                    ),
+                ]
+            }
+        }
+    }
+
+    /// Makes an endpoint of ours this server.
+    pub fn apply(&self, options: EndpointOptions) -> EndpointOptions {
+        match self {
+            Self::Null => options,
+            Self::Plain => options.plain_server(PlainUsers::new().user(USER.0, USER.1)),
+            Self::Curve { keys, known } => {
+                options.curve_server(keys.clone()).authorize(allow_keys([known.public()]))
+            }
+        }
+    }
+
+    /// The options that make a socket of pyzmq this server.
+    pub fn for_pyzmq(&self) -> Vec<String> {
+        match self {
+            Self::Null => Vec::new(),
+            Self::Plain => [vec!["server=1".to_owned()], self.client().for_pyzmq()].concat(),
+            Self::Curve { keys, known } => {
+                vec![secret(keys), format!("known={}", known.public())]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "NULL",
+            Self::Plain => "PLAIN",
+            Self::Curve { .. } => "CURVE",
+        })
+    }
+}
+
+impl Client {
+    /// Makes an endpoint of ours this client.
+    pub fn apply(&self, options: EndpointOptions) -> EndpointOptions {
+        match self {
+            Self::Null => options,
+            Self::Plain { password } => options.plain_client(USER.0, *password),
+            Self::Curve { server, keys } => options.curve_client(*server, keys.clone()),
+        }
+    }
+
+    /// The options that make a socket of pyzmq this client.
+    pub fn for_pyzmq(&self) -> Vec<String> {
+        match self {
+            Self::Null => Vec::new(),
+            Self::Plain { password } => {
+                vec![format!("user={}", USER.0), format!("password={password}")]
+            }
+            Self::Curve { server, keys } => vec![secret(keys), format!("server_key={server}")],
+        }
+    }
+}
+
+/// The option that gives a socket of pyzmq its keys.
+pub fn secret(keys: &CurveKeyPair) -> String {
+    format!("curve={}", *keys.secret().to_z85())
+}

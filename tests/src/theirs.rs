@@ -1,0 +1,176 @@
+//! A socket of libzmq: of the one that the `zmq` crate builds, or of pyzmq's, which is newer and has
+//! CURVE.
+
+use std::ffi::OsString;
+
+use zmtp_socket::SocketType;
+
+use crate::guard::{Guard, introduce};
+use crate::libzmq::{Libzmq, Parts};
+use crate::pyzmq::Pyzmq;
+use crate::secured::{Client, Server, USER};
+
+/// One socket at a time, of one libzmq.
+#[derive(Debug)]
+pub struct Theirs {
+    library: Library,
+    kind: SocketType,
+}
+
+#[derive(Debug)]
+enum Library {
+    Crate(Option<(Libzmq, Option<Guard>)>),
+    Pyzmq(Box<Pyzmq>),
+}
+
+impl Theirs {
+    /// The `zmq` crate's. It has no CURVE.
+    pub fn of_the_crate() -> Self {
+        Self { library: Library::Crate(None), kind: SocketType::Pair }
+    }
+
+    /// pyzmq's, in a process that lives as long as this.
+    pub fn of_pyzmq(python: &OsString) -> Self {
+        Self {
+            library: Library::Pyzmq(Box::new(Pyzmq::without_socket(python))),
+            kind: SocketType::Pair,
+        }
+    }
+
+    /// Which of the two it is.
+    pub fn name(&self) -> &'static str {
+        match self.library {
+            Library::Crate(_) => "libzmq",
+            Library::Pyzmq(_) => "pyzmq",
+        }
+    }
+
+    /// Whether it is a `kind`.
+    pub fn is(&self, kind: SocketType) -> bool {
+        self.kind == kind
+    }
+
+    /// Binds a new socket, in the place of the last.
+    pub async fn bind(&mut self, kind: SocketType, endpoint: &str, server: &Server) {
+        self.kind = kind;
+        match &mut self.library {
+            Library::Crate(socket) => {
+                leave(socket).await;
+                let new = Libzmq::new(of_the_crate(kind));
+                let guard = match server {
+                    Server::Null => None,
+                    Server::Plain => {
+                        let users = vec![(USER.0.to_owned(), USER.1.to_owned())];
+                        Some(Guard::of(&new, users).await)
+                    }
+                    Server::Curve { .. } => panic!("this libzmq has no CURVE"),
+                };
+                new.bind(endpoint).await;
+                *socket = Some((new, guard));
+            }
+            Library::Pyzmq(process) => {
+                open(process, kind, "bind", endpoint, server.for_pyzmq()).await;
+            }
+        }
+    }
+
+    /// Connects a new socket, in the place of the last. What is refused is not dialled again.
+    pub async fn connect(&mut self, kind: SocketType, endpoint: &str, client: &Client) {
+        self.kind = kind;
+        match &mut self.library {
+            Library::Crate(socket) => {
+                leave(socket).await;
+                let new = Libzmq::new(of_the_crate(kind));
+                match client {
+                    Client::Null => {}
+                    Client::Plain { password } => introduce(&new, USER.0, password),
+                    Client::Curve { .. } => panic!("this libzmq has no CURVE"),
+                }
+                new.set(|socket| socket.set_reconnect_ivl(-1));
+                new.connect(endpoint).await;
+                *socket = Some((new, None));
+            }
+            Library::Pyzmq(process) => {
+                let mut options = client.for_pyzmq();
+                options.push("zmq_reconnect_ivl=-1".to_owned());
+                open(process, kind, "connect", endpoint, options).await;
+            }
+        }
+    }
+
+    /// Subscribes, as a SUB and an XSUB do it.
+    pub async fn subscribe(&mut self, topic: &str) {
+        if self.is(SocketType::XSub) {
+            return self.send(vec![[b"\x01", topic.as_bytes()].concat()]).await;
+        }
+        match &mut self.library {
+            Library::Crate(socket) => opened(socket).subscribe(topic).await,
+            Library::Pyzmq(process) => process.subscribe(topic.as_bytes()).await,
+        }
+    }
+
+    /// Takes a subscription back.
+    pub async fn unsubscribe(&mut self, topic: &str) {
+        if self.is(SocketType::XSub) {
+            return self.send(vec![[b"\x00", topic.as_bytes()].concat()]).await;
+        }
+        match &mut self.library {
+            Library::Crate(socket) => opened(socket).unsubscribe(topic).await,
+            Library::Pyzmq(process) => process.unsubscribe(topic.as_bytes()).await,
+        }
+    }
+
+    /// Sends a message.
+    pub async fn send(&mut self, parts: Parts) {
+        match &mut self.library {
+            Library::Crate(socket) => opened(socket).send_parts(parts).await,
+            Library::Pyzmq(process) => {
+                let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+                process.send(&parts).await;
+            }
+        }
+    }
+
+    /// The next message.
+    pub async fn receive(&mut self) -> Parts {
+        match &mut self.library {
+            Library::Crate(socket) => opened(socket).receive_parts().await,
+            Library::Pyzmq(process) => process.receive().await,
+        }
+    }
+}
+
+async fn open(
+    process: &mut Pyzmq,
+    kind: SocketType,
+    how: &str,
+    endpoint: &str,
+    mut options: Vec<String>,
+) {
+    // Under CURVE these go through the boxes too.
+    options.push("heartbeat=20".to_owned());
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    process.open(kind.name(), how, endpoint, &options).await;
+}
+
+async fn leave(socket: &mut Option<(Libzmq, Option<Guard>)>) {
+    if let Some((socket, guard)) = socket.take() {
+        drop(guard);
+        socket.close().await;
+    }
+}
+
+fn opened(socket: &Option<(Libzmq, Option<Guard>)>) -> &Libzmq {
+    let (socket, _guard) = socket.as_ref().expect("a socket has been opened");
+    socket
+}
+
+fn of_the_crate(kind: SocketType) -> zmq::SocketType {
+    match kind {
+        SocketType::Pub => zmq::PUB,
+        SocketType::Sub => zmq::SUB,
+        SocketType::XPub => zmq::XPUB,
+        SocketType::XSub => zmq::XSUB,
+        other => panic!("{other} is not of the family"),
+    }
+}
