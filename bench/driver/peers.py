@@ -28,12 +28,13 @@ class Peer:
     ipc: bool = True
     inproc: bool = False
     curve: bool = False
+    proxy: bool = False
 
 
 PEERS = {
-    "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True, curve=True),
+    "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True, curve=True, proxy=True),
     "ours-multi": Peer(
-        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True, curve=True
+        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True, curve=True, proxy=True
     ),
     "ours-soft": Peer(
         "peer-ours-soft", "zmtp-socket, poly1305_backend", pub="--nodrop", inproc=True, curve=True
@@ -46,7 +47,7 @@ PEERS = {
         "peer-raw", "raw tcp, SO_SNDBUF 256 KiB", both="--sndbuf 262144", slow="--rt tokio", floor=True, ipc=False
     ),
     "libzmq-bp": Peer(
-        "peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True, curve=True
+        "peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True, curve=True, proxy=True
     ),
     "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, inproc=True),
     "omq": Peer("peer-omq", "omq-tokio, blocking", pub="--nodrop", sub="--hwm 1000", inproc=True),
@@ -62,7 +63,7 @@ DEFAULT = ["ours", "libzmq-bp", "omq", "omq-tokio", "rzmq", "zeromq", "monocoque
 def add(definition):
     """Adds `name=command …`, a further peer that speaks the protocol and waits for room."""
     name, command = definition.split("=", 1)
-    PEERS[name] = Peer(command, name, pub="--nodrop", inproc=True, curve=True)
+    PEERS[name] = Peer(command, name, pub="--nodrop", inproc=True, curve=True, proxy=True)
 
 
 def argv(name, role, case=None):

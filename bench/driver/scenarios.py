@@ -15,6 +15,7 @@ class Case:
     zips: int = 0  # zipcodes for each socket; 0 subscribes to everything
     transport: str = "tcp"
     curve: bool = False
+    proxied: bool = False  # through a proxy of the publisher's implementation
 
     @property
     def sockets(self):
@@ -34,8 +35,8 @@ class Scenario:
     def takes(self, peer, case):
         """Whether this implementation can take part in this case."""
         transport = {"ipc": peer.ipc, "inproc": peer.inproc}.get(case.transport, True)
-        mechanism = peer.curve or not case.curve
-        return transport and mechanism and (self.floor or not peer.floor)
+        able = (peer.curve or not case.curve) and (peer.proxy or not case.proxied)
+        return transport and able and (self.floor or not peer.floor)
 
 
 def octets(size):
@@ -80,6 +81,10 @@ SCENARIOS = {
         "With CURVE: one PUB over tcp, all deliveries together",
         tuple(Case(octets(size), size, curve=True) for size in (16, 64, 256, 1024, 16384, 65536))
         + tuple(Case(f"{octets(size)}, 8 processes", size, processes=8, curve=True) for size in (64, 1024)),
+    ),
+    "proxy": Scenario(
+        "One PUB to one SUB through a proxy of its own process, over tcp",
+        tuple(Case(octets(size), size, proxied=True) for size in (16, 64, 256, 1024, 16384, 65536)),
     ),
     "ipc": Scenario("One PUB to one SUB over ipc", (Case("64 B", transport="ipc"),)),
     "inproc": Scenario(

@@ -30,6 +30,11 @@ def _apart(pair, case, options, count_calls, stack):
     endpoint = _endpoint(case.transport, stack)
     publisher = _start(stack, pair[0], "pub", case, endpoint, options, ["--wait-subs", str(case.sockets)])
     publisher.expect("BOUND", 10)
+    if case.proxied:
+        backend = _endpoint(case.transport, stack)
+        proxy = peers.argv(pair[0], "proxy") + ["--endpoint", endpoint, "--backend", backend]
+        stack.enter_context(Process(proxy)).expect("BOUND", 10)
+        endpoint = backend
     subscribers = [_start(stack, pair[1], "sub", case, endpoint, options) for _ in range(case.processes)]
     for subscriber in subscribers:
         subscriber.expect("SYNCED", 20)

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use libzmq::{Context, Socket};
+use libzmq::{Context, Socket, SocketType};
 use tokio::runtime::{Builder, Runtime};
 use zmtp_codec::Subscription;
 use zmtp_socket::{PubOptions, PubSocket};
@@ -58,7 +58,7 @@ pub(crate) struct Libzmq(Socket);
 
 impl Publisher for Libzmq {
     fn bound() -> (Self, String) {
-        let socket = Context::new(1).publisher();
+        let socket = Context::new(1).socket(SocketType::Pub);
         socket.bind("tcp://127.0.0.1:*");
         let endpoint = socket.last_endpoint();
         (Self(socket), endpoint)

@@ -3,8 +3,6 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_void};
 
-const PUB: c_int = 1;
-const SUB: c_int = 2;
 const DONTWAIT: c_int = 1;
 const POLLIN: c_short = 1;
 const IO_THREADS: c_int = 1;
@@ -27,6 +25,20 @@ pub enum SocketOption {
     CurveServer = 47,
     /// Whether a full queue makes `send` wait.
     XpubNodrop = 69,
+}
+
+/// The types of sockets that are used.
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum SocketType {
+    /// PUB
+    Pub = 1,
+    /// SUB
+    Sub = 2,
+    /// XPUB
+    XPub = 9,
+    /// XSUB
+    XSub = 10,
 }
 
 /// A context, which lives as long as the process.
@@ -84,6 +96,7 @@ unsafe extern "C" {
     fn zmq_msg_recv(message: *mut ZmqMsg, socket: *mut c_void, flags: c_int) -> c_int;
     fn zmq_msg_data(message: *mut ZmqMsg) -> *mut c_void;
     fn zmq_msg_size(message: *const ZmqMsg) -> usize;
+    fn zmq_proxy(front: *mut c_void, back: *mut c_void, capture: *mut c_void) -> c_int;
     fn zmq_poll(items: *mut PollItem, n: c_int, timeout: c_long) -> c_int;
 }
 
@@ -99,19 +112,10 @@ impl Context {
         Self(context)
     }
 
-    /// A PUB socket.
-    pub fn publisher(self) -> Socket {
-        self.socket(PUB)
-    }
-
-    /// A SUB socket.
-    pub fn subscriber(self) -> Socket {
-        self.socket(SUB)
-    }
-
+    /// A socket of this type.
     #[expect(unsafe_code, reason = "the context lives as long as the process")]
-    fn socket(self, socket_type: c_int) -> Socket {
-        let socket = unsafe { zmq_socket(self.0, socket_type) };
+    pub fn socket(self, socket_type: SocketType) -> Socket {
+        let socket = unsafe { zmq_socket(self.0, socket_type as c_int) };
         assert!(!socket.is_null());
         Socket(socket)
     }
@@ -224,6 +228,12 @@ impl Socket {
             Some(std::slice::from_raw_parts(zmq_msg_data(message).cast(), size))
         }
     }
+}
+
+/// Hands messages and subscriptions on between two sockets, as long as the process lives.
+#[expect(unsafe_code, reason = "the sockets live as long as the process")]
+pub fn proxy(frontend: &Socket, backend: &Socket) {
+    unsafe { zmq_proxy(frontend.0, backend.0, std::ptr::null_mut()) };
 }
 
 impl Default for Message {

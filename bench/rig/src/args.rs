@@ -19,6 +19,9 @@ pub struct Args {
     /// Where the publisher binds and the subscribers connect.
     #[arg(long, default_value = "tcp://127.0.0.1:5556")]
     pub endpoint: String,
+    /// Where a proxy binds for the subscribers.
+    #[arg(long, default_value = "tcp://127.0.0.1:5557")]
+    pub backend: String,
     /// Octets of a message, 16 or more.
     #[arg(long, default_value_t = 64, value_parser = size)]
     pub size: usize,
@@ -87,6 +90,8 @@ pub enum Role {
     Inproc,
     /// Subscribers that nothing is sent to.
     IdleSubs,
+    /// What stands between the publisher and the subscribers.
+    Proxy,
 }
 
 /// What is published.
@@ -127,9 +132,9 @@ impl Args {
         args
     }
 
-    /// Tells the driver that the publisher's endpoint is open.
+    /// Tells the driver that the endpoint of a publisher or proxy is open.
     pub fn bound(&self) {
-        if self.role == Role::Pub {
+        if matches!(self.role, Role::Pub | Role::Proxy) {
             measure::print("BOUND");
         }
     }

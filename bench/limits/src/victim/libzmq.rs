@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use libzmq::{Context, Message, Socket};
+use libzmq::{Context, Message, Socket, SocketType};
 
 use super::{ANY_PORT, Bounds};
 
@@ -21,13 +21,13 @@ impl super::Publisher for Publisher {
 }
 
 pub(super) fn publisher(bounds: &Bounds) -> impl super::Publisher + use<> {
-    let socket = Context::new(1).publisher();
+    let socket = Context::new(1).socket(SocketType::Pub);
     bind(&socket, bounds);
     Publisher(socket)
 }
 
 pub(super) fn subscribe(bounds: &Bounds) {
-    let socket = Context::new(1).subscriber();
+    let socket = Context::new(1).socket(SocketType::Sub);
     socket.subscribe("");
     bind(&socket, bounds);
     let mut message = Message::default();

@@ -1,6 +1,6 @@
 //! The benchmark peer of libzmq.
 
-use libzmq::{Context, Message, Poll, Socket, SocketOption};
+use libzmq::{Context, Message, Poll, Socket, SocketOption, SocketType};
 use rig::{Args, Group, Publisher, Role, Tally, curve, publish, run_ready};
 
 /// Messages of one socket in a row, when others may be waiting.
@@ -27,13 +27,14 @@ fn main() {
             });
             publisher(context, &args);
         }),
-        Role::IdleSubs => panic!("libzmq has no idle subscribers here"),
+        Role::Proxy => proxy(context, &args),
+        role => panic!("libzmq has no {role:?} here"),
     }
     std::process::exit(0);
 }
 
 fn publisher(context: Context, args: &Args) {
-    let socket = context.publisher();
+    let socket = context.socket(SocketType::Pub);
     socket.set(SocketOption::SendHwm, args.hwm as i32);
     socket.set(SocketOption::Linger, 0);
     if args.nodrop {
@@ -58,8 +59,22 @@ fn subscribers(context: Context, args: &Args) {
     group.report(&tallies);
 }
 
+/// Between the publisher and the subscribers, with the marks of both.
+fn proxy(context: Context, args: &Args) {
+    const HWM: i32 = 1000;
+    let frontend = context.socket(SocketType::XSub);
+    frontend.set(SocketOption::ReceiveHwm, HWM);
+    frontend.connect(&args.endpoint);
+    let backend = context.socket(SocketType::XPub);
+    backend.set(SocketOption::SendHwm, HWM);
+    backend.set(SocketOption::XpubNodrop, 1);
+    backend.bind(&args.backend);
+    args.bound();
+    libzmq::proxy(&frontend, &backend);
+}
+
 fn open(context: Context, args: &Args, index: usize) -> Socket {
-    let socket = context.subscriber();
+    let socket = context.socket(SocketType::Sub);
     socket.set(SocketOption::ReceiveHwm, args.hwm as i32);
     // Subscriptions count as messages to be sent: past the mark they would be lost.
     socket.set(SocketOption::SendHwm, 0);

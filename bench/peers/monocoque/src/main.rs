@@ -41,7 +41,9 @@ fn main() {
     match args.role {
         Role::Pub => runtime.block_on(publisher(&args)),
         Role::Sub => runtime.block_on(subscribers(&args)),
-        Role::Inproc | Role::IdleSubs => panic!("monocoque has two roles: pub and sub"),
+        Role::Inproc | Role::IdleSubs | Role::Proxy => {
+            panic!("monocoque has two roles: pub and sub")
+        }
     }
     std::process::exit(0);
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) {
             });
             run_ready(publish(socket, args));
         }),
-        Role::IdleSubs => panic!("omq has no idle subscribers here"),
+        role => panic!("omq has no {role:?} here"),
     }
 }
 

@@ -54,7 +54,9 @@ fn main() {
             match args.role {
                 Role::Pub => publisher(&args).await,
                 Role::Sub => subscribers(&args).await,
-                Role::Inproc | Role::IdleSubs => panic!("omq has these roles only as blocking"),
+                Role::Inproc | Role::IdleSubs | Role::Proxy => {
+                    panic!("omq has these roles only as blocking")
+                }
             }
         });
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, curve, publish, receive_all, runtime};
 use zmtp_socket::{
     Context, CurveKeyPair, CurveSecretKey, HighWaterMark, PubOptions, PubSocket, SubOptions,
-    SubSocket, Version, WhenFull,
+    SubSocket, Version, WhenFull, XPubOptions, XSubOptions,
 };
 
 struct Ours(PubSocket);
@@ -38,6 +38,7 @@ fn main() {
         Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
         Role::Inproc => inproc(&context, &args),
         Role::IdleSubs => runtime(&args).block_on(idle(&context, &args)),
+        Role::Proxy => runtime(&args).block_on(proxy(&context, &args)),
     }
     // Without lingering: to close is no part of what is measured.
     std::process::exit(0);
@@ -85,6 +86,15 @@ async fn subscribers(context: &Context, args: &Args) {
     };
     let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
     rig::subscribe(args, open, spawn).await;
+}
+
+async fn proxy(context: &Context, args: &Args) {
+    let frontend = context.xsub_socket(XSubOptions::new());
+    frontend.connect(&*args.endpoint).expect("a valid endpoint");
+    let backend = context.xpub_socket(XPubOptions::new().when_full(WhenFull::Wait));
+    backend.bind(&*args.backend).await.expect("the endpoint is free");
+    args.bound();
+    zmtp_socket::proxy(frontend, backend).run().await;
 }
 
 fn keys(secret: &str) -> CurveKeyPair {

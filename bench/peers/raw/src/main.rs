@@ -57,7 +57,7 @@ fn main() {
     let run = async || match args.role {
         Role::Pub => publisher(&args, on_tokio).await,
         Role::Sub => subscriber(&args, on_tokio).await,
-        Role::Inproc | Role::IdleSubs => panic!("raw has two roles: pub and sub"),
+        Role::Inproc | Role::IdleSubs | Role::Proxy => panic!("raw has two roles: pub and sub"),
     };
     if on_tokio {
         rig::runtime(&Args { rt: None, ..args.clone() }).block_on(run());

@@ -39,7 +39,7 @@ fn main() {
                     rig::stop();
                 });
             }
-            Role::IdleSubs => panic!("rzmq has no idle subscribers here"),
+            role => panic!("rzmq has no {role:?} here"),
         }
     });
     std::process::exit(0);

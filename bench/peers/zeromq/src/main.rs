@@ -29,7 +29,7 @@ fn main() {
     match args.role {
         Role::Pub => runtime(&args).block_on(publisher(&args)),
         Role::Sub => runtime(&args).block_on(subscribers(&args)),
-        Role::Inproc | Role::IdleSubs => panic!("zeromq has two roles: pub and sub"),
+        Role::Inproc | Role::IdleSubs | Role::Proxy => panic!("zeromq has two roles: pub and sub"),
     }
     std::process::exit(0);
 }
