@@ -13,7 +13,7 @@ use crate::monitor::Events;
 use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
 use crate::socket::{Socket, endpoint_methods};
 use crate::subscribe::{Receiver, Subscriber};
-use crate::{Context, Linger, Message, RecvError, SubOptions, TryRecvError};
+use crate::{Context, Linger, Message, Peer, RecvError, SubOptions, TryRecvError};
 
 /// Receives the messages it subscribed to (RFC 29, The SUB Socket Type).
 ///
@@ -99,6 +99,13 @@ impl SubSocket {
     /// [`TryRecvError::Empty`] if none has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
         self.receiver.try_next(&self.handle.socket.core)?.ok_or(TryRecvError::Empty)
+    }
+
+    /// The publisher that the message came from which was received last: what the handshake has told of it,
+    /// and who it was judged to be, is in its [`info`](Peer::info). It may have gone by now. None before the
+    /// first message.
+    pub fn sender(&self) -> Option<&Peer> {
+        self.receiver.sender()
     }
 
     /// Receives all messages that have come together.

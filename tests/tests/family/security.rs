@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use zmtp_socket::{
-    Allowed, Credentials, Denial, Event, Heartbeat, HighWaterMark, Monitor, PeerInfo, PubOptions,
-    Reason, SubOptions, WhenFull, allow_addresses, allow_keys,
+    Allowed, Credentials, Denial, Event, Heartbeat, HighWaterMark, Monitor, PeerInfo, PlainUsers,
+    PubOptions, Reason, SubOptions, WhenFull, allow_addresses, allow_keys,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::secured::keys;
@@ -149,6 +149,35 @@ async fn ready_made_judges_let_in_whom_they_know() {
         match is_allowed {
             true => wanted(&server, "a").await,
             false => drop(parked(&mut its_monitor).await),
+        }
+    }
+}
+
+over_each_transport! {
+    async fn a_subscriber_knows_who_has_sent_each_message(place: Place) {
+        let names = ["ann", "bob", "eve"];
+        let users = names.into_iter().fold(PlainUsers::new(), |users, name| users.user(name, name));
+        let mut server = place.context.sub_socket(SubOptions::new().plain_server(users));
+        server.bind(&*place.endpoint).await.unwrap();
+        server.subscribe("");
+        assert_eq!(server.sender(), None);
+        let mut publishers = Vec::new();
+        for name in names {
+            let publisher = place.context.pub_socket(PubOptions::new().plain_client(name, name));
+            publisher.connect(&*place.endpoint).unwrap();
+            wanted(&publisher, "").await;
+            publishers.push(publisher);
+        }
+        for _ in 0..10 {
+            for (publisher, name) in publishers.iter().zip(names) {
+                publisher.send(name).await.unwrap();
+            }
+            for _ in names {
+                let name = receive_text(&mut server).await;
+                let info = server.sender().and_then(|peer| peer.info()).expect("it has come in");
+                assert_eq!(info.username, Some(name.clone().into()));
+                assert_eq!(info.allowed.user_id, Some(name.into()));
+            }
         }
     }
 }

@@ -50,8 +50,10 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
     pub(crate) batch: Batch,
-    /// Whose it is, and what was in it.
+    /// Whose it is,
+    pub(crate) peer: Option<Peer>,
     queue: usize,
+    /// and what was in it.
     taken: Count,
 }
 
@@ -160,6 +162,7 @@ impl Inbox {
         let Some(key) = self.turns.pop_front() else { return false };
         let queue = &mut self.queues[key];
         hand.batch = queue.batches.pop_front().unwrap_or_default();
+        hand.peer = Some(queue.peer.clone());
         hand.queue = key;
         hand.taken = Count::of_batch(&hand.batch);
         queue.waiting -= hand.taken;

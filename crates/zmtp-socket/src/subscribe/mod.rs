@@ -190,6 +190,11 @@ impl Receiver {
         Poll::Ready(Ok(mem::take(&mut self.hand.batch)))
     }
 
+    /// Whose message the last one was.
+    pub(crate) fn sender(&self) -> Option<&Peer> {
+        self.hand.peer.as_ref()
+    }
+
     /// Messages that have been taken out of the inbox and not received.
     pub(crate) fn in_hand(&self) -> usize {
         self.hand.batch.len()
