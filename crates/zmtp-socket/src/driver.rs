@@ -542,6 +542,6 @@ mod tests {
     #[test]
     fn a_connection_costs_a_publisher_little() {
         let size = size_of_output(run::<Publisher>);
-        assert!(size <= 1024, "{size} octets for each connection's future");
+        assert!(size <= 968, "{size} octets for each connection's future");
     }
 }

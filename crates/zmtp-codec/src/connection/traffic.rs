@@ -39,12 +39,8 @@ pub(super) struct Traffic {
     parts_size: u64,
     /// At least the octets of PONG in the output.
     pongs: usize,
-    /// Where traffic is sealed: what seals and opens it,
+    /// Where traffic is sealed: what seals and opens it.
     pub(super) channel: Option<Box<Channel>>,
-    /// the frames that are opened and not taken yet, all of them whole,
-    opened: BytesMut,
-    /// and room for what is to be sealed.
-    unsealed: BytesMut,
 }
 
 impl Traffic {
@@ -58,8 +54,6 @@ impl Traffic {
             parts_size: 0,
             pongs: 0,
             channel,
-            opened: BytesMut::new(),
-            unsealed: BytesMut::new(),
         }
     }
 
@@ -88,8 +82,11 @@ impl Traffic {
         liveness: &mut Liveness,
         now: Duration,
     ) -> Result<Option<Event>, Error> {
-        while self.open(input)? {
-            let mut opened = mem::take(&mut self.opened);
+        loop {
+            let mut opened = self.open(input)?;
+            if opened.is_empty() {
+                return Ok(None);
+            }
             let event = self.next_plain(&mut opened, output, liveness, now);
             if !matches!(event, Ok(None)) {
                 self.keep(opened);
@@ -97,33 +94,39 @@ impl Traffic {
             }
             debug_assert!(opened.is_empty(), "only whole frames are opened");
         }
-        Ok(None)
     }
 
-    /// Opens what is sealed in `input`, if nothing is open. Whether anything is open then.
-    fn open(&mut self, input: &mut BytesMut) -> Result<bool, ProtocolError> {
-        if self.opened.is_empty()
-            && let Some(channel) = &mut self.channel
-        {
-            self.opened = channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default();
+    /// Takes the frames that are open, all of them whole; if there are none, opens what is sealed in
+    /// `input`.
+    fn open(&mut self, input: &mut BytesMut) -> Result<BytesMut, ProtocolError> {
+        let Some(channel) = &mut self.channel else { return Ok(BytesMut::new()) };
+        match mem::take(&mut channel.opened) {
+            none if none.is_empty() => {
+                Ok(channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default())
+            }
+            opened => Ok(opened),
         }
-        Ok(!self.opened.is_empty())
     }
 
     /// Keeps what is left, but not the read buffer for nothing.
     fn keep(&mut self, opened: BytesMut) {
-        self.opened = if opened.is_empty() { BytesMut::new() } else { opened };
+        if let Some(channel) = &mut self.channel
+            && !opened.is_empty()
+        {
+            channel.opened = opened;
+        }
     }
 
     /// Adds whole plain frames to the output, sealed where traffic is.
     #[inline]
     pub(super) fn write(&mut self, output: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
         let Some(channel) = &mut self.channel else { return encode(output) };
-        encode(&mut self.unsealed);
-        channel.seal(&self.unsealed, output);
-        self.unsealed.clear();
-        if self.unsealed.capacity() > UNSEALED_KEPT {
-            self.unsealed = BytesMut::new();
+        let mut unsealed = mem::take(&mut channel.unsealed);
+        encode(&mut unsealed);
+        channel.seal(&unsealed, output);
+        unsealed.clear();
+        if unsealed.capacity() <= UNSEALED_KEPT {
+            channel.unsealed = unsealed;
         }
     }
 
@@ -163,8 +166,7 @@ impl Traffic {
             return self.batch_plain(input, most);
         }
         // What is wrong with what comes next is told again by `next`.
-        self.open(input).ok()?;
-        let mut opened = mem::take(&mut self.opened);
+        let mut opened = self.open(input).ok()?;
         let batch = self.batch_plain(&mut opened, most);
         self.keep(opened);
         batch

@@ -35,17 +35,24 @@ pub(crate) struct Channel {
     heard: u64,
     /// What was wrong with the frame that is next in the input.
     failed: Option<ProtocolError>,
+    /// The plain frames that are opened and not taken yet, all of them whole.
+    pub(crate) opened: BytesMut,
+    /// Room for what is to be sealed.
+    pub(crate) unsealed: BytesMut,
 }
 
 impl Channel {
     pub(super) fn of_client(shared: &SharedKey, sent: u64, heard: u64) -> Self {
-        let (ours, theirs) = (shared.under(CLIENTS), shared.under(SERVERS));
-        Self { ours, theirs, sent, heard, failed: None }
+        Self::new(shared.under(CLIENTS), shared.under(SERVERS), sent, heard)
     }
 
     pub(super) fn of_server(shared: &SharedKey, sent: u64, heard: u64) -> Self {
-        let (ours, theirs) = (shared.under(SERVERS), shared.under(CLIENTS));
-        Self { ours, theirs, sent, heard, failed: None }
+        Self::new(shared.under(SERVERS), shared.under(CLIENTS), sent, heard)
+    }
+
+    fn new(ours: BoxKey, theirs: BoxKey, sent: u64, heard: u64) -> Self {
+        let (opened, unsealed) = (BytesMut::new(), BytesMut::new());
+        Self { ours, theirs, sent, heard, failed: None, opened, unsealed }
     }
 
     /// Appends to `out` a sealed frame for each of these whole plain ones.
