@@ -1,6 +1,8 @@
 //! XPUB, XSUB and the proxy between them, our own and libzmq's.
 
+mod authorize;
 mod curve_hostile;
+mod denial;
 mod interop;
 mod proxy;
 mod security;

@@ -15,7 +15,7 @@ use super::{
 use crate::command::Name;
 use crate::config::Config;
 use crate::error::{Error, ProtocolError};
-use crate::mechanism::{Credentials, Done, judge};
+use crate::mechanism::{Applicant, Credentials, Done, judge};
 use crate::wire::Reader;
 use crate::{Allowed, Metadata};
 
@@ -90,7 +90,7 @@ impl AwaitInitiate {
         self,
         body: BytesMut,
         config: &Config,
-    ) -> Result<(AwaitVerdict, Credentials), Error> {
+    ) -> Result<(AwaitVerdict, Applicant), Error> {
         let mut data = data(body, Name::Initiate)?;
         if data.len() < COOKIE + 8 + TAG + 32 + VOUCH {
             return Err(malformed(Name::Initiate, "it must have 257 octets at least"));
@@ -133,7 +133,9 @@ impl AwaitInitiate {
         let metadata = Metadata::decode(Bytes::copy_from_slice(metadata))?;
         let mut done = judge(metadata, config)?;
         done.public_key = Some(public_key);
-        Ok((AwaitVerdict { done, shared, heard: number }, Credentials::Curve { public_key }))
+        let credentials = Credentials::Curve { public_key };
+        let applicant = Applicant { credentials, metadata: done.metadata.clone() };
+        Ok((AwaitVerdict { done, shared, heard: number }, applicant))
     }
 }
 
