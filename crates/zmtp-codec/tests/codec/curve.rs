@@ -184,6 +184,29 @@ fn a_verdict_lets_in_with_a_name_or_keeps_out_with_a_reason() {
 }
 
 #[test]
+fn a_cookie_is_good_for_one_connection_and_once() {
+    let (opening, initiate) = ([greeting(), vector("hello")].concat(), vector("initiate"));
+    let mut first = Connection::new(Arc::new(server()));
+    first.receive(NOW, &opening);
+    assert_eq!(first.poll_event(NOW), Ok(None));
+    assert!(first.input().is_empty(), "nothing of HELLO waits any longer");
+
+    // All that this client says, in another connection to the same server.
+    let config = Config { randomness: Randomness::default(), ..server() };
+    let mut other = Connection::new(Arc::new(config));
+    other.receive(NOW, &[&opening[..], &initiate].concat());
+    let error = ProtocolError::BadBox { of: "the cookie" };
+    assert_eq!(other.poll_event(NOW), Err(error.into()));
+
+    // In its own, twice.
+    first.receive(NOW, &initiate.repeat(2));
+    assert!(matches!(first.poll_event(NOW), Ok(Some(Event::Credentials(_)))));
+    first.authorize(NOW, Ok(Allowed::new()));
+    assert!(matches!(first.poll_event(NOW), Ok(Some(Event::Ready(_)))));
+    assert_eq!(first.poll_event(NOW), Err(ProtocolError::Unsealed.into()));
+}
+
+#[test]
 fn a_client_takes_error_for_a_refusal_but_only_before_ready() {
     for names in [&[][..], &["welcome"]] {
         let heard = [&greeting(), &vectors(names)[..], ERROR_400].concat();
