@@ -3,6 +3,7 @@
 mod authorize;
 mod curve_hostile;
 mod denial;
+mod downgrade;
 mod interop;
 mod proxy;
 mod security;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    CurveKeyPair, EndpointOptions, Event, Heartbeat, HighWaterMark, Monitor, PlainUsers,
-    PubOptions, PubSocket, Reason, SubOptions, SubSocket, WhenFull, XPubOptions, XSubOptions,
+    CurveKeyPair, EndpointOptions, Event, Heartbeat, HighWaterMark, PlainUsers, PubOptions,
+    PubSocket, SubOptions, SubSocket, WhenFull, XPubOptions, XSubOptions,
 };
 use zmtp_tests::pyzmq::{Pyzmq, python};
-use zmtp_tests::story::{Place, event, eventually, receive, wanted};
+use zmtp_tests::story::{Place, eventually, receive, wanted};
 use zmtp_tests::{over, over_each_transport};
 
 fn keys() -> CurveKeyPair {
@@ -108,36 +108,6 @@ over_each_transport! {
             assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
         }
     }
-
-    async fn there_is_never_a_downgrade(place: Place) {
-        let server_keys = keys();
-        let server = place.context.pub_socket(PubOptions::new().curve_server(server_keys.clone()));
-        server.bind(&*place.endpoint).await.unwrap();
-        let mut monitor = server.monitor();
-        let wrong = keys().public();
-        let strangers = [
-            SubOptions::new(),
-            SubOptions::new().plain_client("ann", "secret"),
-            SubOptions::new().curve_client(wrong, keys()),
-        ];
-        for options in strangers {
-            let stranger = place.context.sub_socket(options);
-            stranger.subscribe("");
-            let mut its_monitor = stranger.monitor();
-            stranger.connect(&*place.endpoint).unwrap();
-            failed(&mut monitor).await;
-            failed(&mut its_monitor).await;
-            assert_eq!((server.subscriber_count(), stranger.stats().peers.len()), (0, 0));
-        }
-    }
-}
-
-async fn failed(monitor: &mut Monitor) -> Reason {
-    event(monitor, "a failed handshake", |event| match event {
-        Event::HandshakeFailed { reason, .. } => Some(reason),
-        _ => None,
-    })
-    .await
 }
 
 over! { [tcp, ipc]
