@@ -2,8 +2,14 @@
 //!
 //! What is measured belongs to the whole process: one test at a time.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::sync::{Mutex, MutexGuard};
-use zmtp_socket::{Endpoint, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_codec::{Config, Connection, Mechanism};
+use zmtp_socket::{
+    CurveKeyPair, Endpoint, HighWaterMark, PubOptions, PubSocket, SocketType, SubOptions, SubSocket,
+};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, GREETING, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
@@ -317,6 +323,59 @@ async fn an_idle_subscriber_costs_little() {
     // 10 KiB each, and what the peers themselves are made of is among it.
     before.expect_growth_below(FEW_MIB, "400 idle subscribers");
     drop(memory);
+}
+
+/// RFC 26: a server keeps nothing for a client until it has proven with INITIATE who it is.
+#[tokio::test]
+async fn a_hello_of_curve_that_nothing_follows_costs_hardly_more_than_a_connection() {
+    const COUNT: u64 = 1000;
+    const KIB: u64 = 1 << 10;
+    let keys = CurveKeyPair::generate().unwrap();
+    let hello = hello(&keys);
+    let (greeting, hello) = hello.split_at(GREETING.len());
+    let memory = Memory::alone().await;
+    let server = PubSocket::with_options(PubOptions::new().curve_server(keys));
+    let endpoint = server.bind(ANY_PORT).await.unwrap();
+    let start = Memory::now();
+    let mut strangers = Vec::new();
+    for _ in 0..COUNT {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.send(greeting).await;
+        peer.take(greeting.len()).await;
+        strangers.push(peer);
+    }
+    let say_hello = async |peer: &mut RawPeer| {
+        peer.send(hello).await;
+        peer.take(WELCOME).await;
+    };
+    // What the server needs once is there.
+    let (first, others) = strangers.split_first_mut().unwrap();
+    say_hello(first).await;
+    let before = Memory::now();
+    for peer in others {
+        say_hello(peer).await;
+    }
+    // HELLO has 200 octets itself, and is read into room for 1 KiB.
+    before.expect_growth_below(160 * COUNT, "1000 times HELLO");
+    // That includes their own sides.
+    start.expect_growth_below(3 * KIB * COUNT, "1000 strangers that have said HELLO");
+    assert_eq!(server.stats().handshakes, COUNT);
+    drop(memory);
+}
+
+/// The frame of a WELCOME, in octets.
+const WELCOME: usize = 2 + 168;
+
+/// What a client of the server with these keys says first: its greeting, and HELLO.
+fn hello(server: &CurveKeyPair) -> Vec<u8> {
+    let keys = CurveKeyPair::generate().unwrap();
+    let mechanism = Mechanism::CurveClient { server_key: server.public(), keys };
+    let config = Config { mechanism, ..Config::new(SocketType::Sub) };
+    let mut client = Connection::new(Arc::new(config));
+    let greeting = client.output().clone();
+    client.receive(Duration::ZERO, &greeting);
+    assert_eq!(client.poll_event(Duration::ZERO), Ok(None));
+    client.output().to_vec()
 }
 
 /// Waits until so many peers have a subscription.

@@ -1,11 +1,10 @@
 //! Errors, by who is to blame.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use thiserror::Error;
 
-use crate::{MechanismName, NoRandomness, SocketType};
+use crate::{Denial, MechanismName, NoRandomness, SocketType, Status};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -17,15 +16,14 @@ pub enum Error {
     /// Both sides keep the rules, but do not fit together.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    /// The peer refused us with ERROR. By RFC 23 it is not to be asked again with the same
-    /// credentials.
+    /// The peer refused us with ERROR; see [`is_refusal`](Self::is_refusal).
     #[error("the peer refused the connection: {reason:?}")]
     Refused {
         /// What the peer said: at most 255 characters, none of them a control character.
         reason: String,
     },
-    /// We refused the peer's credentials, and have told it so.
-    #[error("the peer's credentials were refused: {0}")]
+    /// We did not let the peer in.
+    #[error("the peer was not let in: {0}")]
     Denied(Denial),
     /// The peer was silent for too long.
     #[error(transparent)]
@@ -36,9 +34,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the peer refused us with ERROR: do not dial again with the same credentials.
+    /// Whether the peer refused us with ERROR for good: do not dial again with the same credentials
+    /// (RFC 23, The ERROR Command). A reason of `300` is a [temporary](Status::Temporary) one.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { reason } if Status::from_code(reason) != Some(Status::Temporary))
     }
 
     pub(crate) fn refused(reason: &[u8]) -> Self {
@@ -217,35 +216,6 @@ pub enum Timeout {
     PeerTtl,
 }
 
-/// Why we refuse a peer; it is told so in an ERROR command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    reason: String,
-}
-
-impl Denial {
-    /// A denial for this reason, of which at most 255 characters are kept; a character that is
-    /// not printable ASCII becomes `?`.
-    ///
-    /// libzmq understands the three digits `300`, `400` and `500` as a status of ZAP (RFC 27),
-    /// and shows any other text to nobody.
-    pub fn new(reason: &str) -> Self {
-        let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-        Self { reason: reason.chars().take(255).map(visible).collect() }
-    }
-
-    /// The reason, at most 255 octets.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
 /// A property that cannot be expressed in metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -345,7 +315,7 @@ mod tests {
 
     #[test]
     fn messages_say_what_was_expected_and_what_came() {
-        let rows: [(Error, &str); 5] = [
+        let rows: [(Error, &str); 6] = [
             (
                 ProtocolError::NotZmtp { first: b'G' }.into(),
                 "the peer broke the protocol: expected a ZMTP 3 greeting, whose first octet is \
@@ -361,6 +331,10 @@ mod tests {
                 "a SUB socket cannot talk to a socket of type \"PULL\"",
             ),
             (Error::refused(b"400"), "the peer refused the connection: \"400\""),
+            (
+                Error::Denied(Denial::refused("who?")),
+                "the peer was not let in: 400 authentication failure: who?",
+            ),
             (Timeout::Handshake.into(), "the handshake was not over in time"),
         ];
         for (error, text) in rows {
@@ -370,10 +344,16 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_of_an_error_is_for_good_but_300() {
+        for reason in [&b"400"[..], b"500", b"", b"Invalid socket type", b"3000", b"300 "] {
+            assert!(Error::refused(reason).is_refusal(), "{}", reason.escape_ascii());
+        }
+        assert!(!Error::refused(b"300").is_refusal());
+    }
+
+    #[test]
     fn reasons_are_bounded_and_harmless() {
         assert_eq!(printable(b"no\x1B[2J\nentry\xFF"), "no\u{fffd}[2J\u{fffd}entry\u{fffd}");
         assert_eq!(printable(&[b'x'; 1000]).len(), 255);
-        assert_eq!(Denial::new("b\u{e4}d\n").reason(), "b?d?");
-        assert_eq!(Denial::new(&"\u{e4}".repeat(1000)).reason().len(), 255);
     }
 }

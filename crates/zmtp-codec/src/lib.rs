@@ -76,12 +76,12 @@ pub use crate::command::Command;
 pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
 pub use crate::error::{
-    ConfigError, Denial, Error, InvalidKey, InvalidProperty, Mismatch, ProtocolError, Timeout,
+    ConfigError, Error, InvalidKey, InvalidProperty, Mismatch, ProtocolError, Timeout,
 };
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::{Greeting, MechanismName, Version};
 pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
-pub use crate::mechanism::{Allowed, Credentials, Mechanism};
+pub use crate::mechanism::{Allowed, Applicant, Credentials, Denial, Mechanism, Status};
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
 pub use crate::randomness::{NoRandomness, Randomness};

@@ -8,23 +8,56 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use zmtp_codec::{Allowed, Credentials, CurvePublicKey, Denial};
+use zmtp_codec::{
+    Allowed, Applicant, Credentials, CurvePublicKey, Denial, MechanismName, Metadata,
+};
 
 use crate::Peer;
-
-/// What a peer is told that may not come in: the status of RFC 27 (Status Codes and Text) for it, which
-/// libzmq understands.
-const DENIED: &str = "400";
+use crate::options::{LinkOptions, Security};
 
 /// Somebody who asks to come in: what a judge sees (see
-/// [`authorize`](crate::PubOptions::authorize)).
+/// [`authorize`](crate::PubOptions::authorize)). It has the fields of a request of RFC 27.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Claim {
-    /// The connection: its endpoint, and the remote address.
+    /// The connection: its endpoint, and the other side's address as the transport names it. Of the
+    /// handshake it [knows](Peer::info) nothing yet.
     pub peer: Peer,
-    /// The mechanism, and what the peer has said or proven in it.
+    /// What the [option](crate::PubOptions::domain) says.
+    pub domain: Arc<str>,
+    /// The other side's address, if it has one: none over ipc and inproc. That of an IPv4 peer at an
+    /// IPv6 endpoint is the IPv4 one.
+    pub address: Option<IpAddr>,
+    /// What the peer has said or proven of itself, by the rules of the mechanism.
     pub credentials: Credentials,
+    /// What the peer has announced by then. Under CURVE that is all it ever will, and nobody else can
+    /// have said it. Under NULL and PLAIN it is empty: there a peer says more of itself only once it is
+    /// let in, and [`Peer::info`] has it then.
+    pub metadata: Metadata,
+}
+
+impl Claim {
+    fn new(peer: &Peer, domain: &Arc<str>, applicant: Applicant) -> Self {
+        let address = peer.address().parse::<SocketAddr>().ok();
+        Self {
+            peer: peer.clone(),
+            domain: domain.clone(),
+            address: address.map(|it| it.ip().to_canonical()),
+            credentials: applicant.credentials,
+            metadata: applicant.metadata,
+        }
+    }
+
+    /// The name of the mechanism.
+    pub fn mechanism(&self) -> MechanismName {
+        self.credentials.mechanism()
+    }
+
+    /// The property Identity of the [metadata](Self::metadata), if it is there: subscribers and
+    /// publishers announce none.
+    pub fn identity(&self) -> Option<&[u8]> {
+        self.metadata.identity()
+    }
 }
 
 /// Lets a peer in, and says who it is; or does not, and says why.
@@ -43,10 +76,6 @@ impl Judge {
     ) -> Self {
         Self(Arc::new(move |claim| Box::pin(judge(claim))))
     }
-
-    pub(crate) fn judge(&self, claim: Claim) -> Judging {
-        (self.0)(claim)
-    }
 }
 
 impl fmt::Debug for Judge {
@@ -55,9 +84,32 @@ impl fmt::Debug for Judge {
     }
 }
 
-/// Not allowed.
-pub(crate) fn denied() -> Denial {
-    Denial::new(DENIED)
+/// Begins to judge who asks to come in: by name and password where the mechanism has them, and then by
+/// the judge.
+pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) -> Judging {
+    let mut name = None;
+    if let Security::PlainServer(allow) = &options.security {
+        match &applicant.credentials {
+            plain @ Credentials::Plain { username, .. } if allow(plain) => {
+                name = Some(username.clone());
+            }
+            _ => {
+                let denial = Denial::refused("name and password were not accepted");
+                return Box::pin(ready(Err(denial)));
+            }
+        }
+    }
+    let judging =
+        options.judge.as_ref().map(|judge| (judge.0)(Claim::new(peer, &options.domain, applicant)));
+    Box::pin(async move {
+        let mut allowed = match judging {
+            Some(judging) => judging.await?,
+            None => Allowed::new(),
+        };
+        // Whoever has given a password is known by name, unless the judge knows better.
+        allowed.user_id = allowed.user_id.or(name);
+        Ok(allowed)
+    })
 }
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only CURVE clients with one of these
@@ -72,7 +124,10 @@ pub fn allow_keys(
             Credentials::Curve { public_key } if keys.contains(&public_key) => {
                 Ok(Allowed::new().user_id(public_key.to_string()))
             }
-            _ => Err(denied()),
+            Credentials::Curve { public_key } => {
+                Err(Denial::refused(format!("the key {public_key} is not on the list")))
+            }
+            _ => Err(Denial::refused("it has no key")),
         })
     }
 }
@@ -84,13 +139,11 @@ pub fn allow_addresses(
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
     let ranges: Vec<IpNet> = ranges.into_iter().collect();
     move |claim| {
-        let address = claim.peer.address().parse::<SocketAddr>().ok().map(|it| it.ip());
-        // An IPv4 peer at an IPv6 endpoint is meant by its own address.
-        let address = address.map(|it| it.to_canonical());
         let is_within = |address: IpAddr| ranges.iter().any(|range| range.contains(&address));
-        ready(match address.is_some_and(is_within) {
-            true => Ok(Allowed::new()),
-            false => Err(denied()),
+        ready(match claim.address {
+            Some(address) if is_within(address) => Ok(Allowed::new()),
+            Some(_) => Err(Denial::refused("its address is in none of the ranges")),
+            None => Err(Denial::refused("it has no address")),
         })
     }
 }
@@ -101,9 +154,22 @@ mod tests {
     use crate::Endpoint;
     use crate::peer::PeerId;
 
-    fn claim(address: &str, credentials: Credentials) -> Claim {
+    fn claim(address: &str, applicant: impl Into<Applicant>) -> Claim {
         let peer = Peer::new(PeerId(1), Endpoint::Inproc("test".into()), address);
-        Claim { peer, credentials }
+        Claim::new(&peer, &"weather".into(), applicant.into())
+    }
+
+    #[test]
+    fn a_claim_has_the_fields_of_rfc_27() {
+        let mut applicant: Applicant = Credentials::Curve { public_key: [7; 32].into() }.into();
+        applicant.metadata = Metadata::new().with("identity", "bob").unwrap();
+        let claim = claim("[::ffff:192.168.55.1]:5556", applicant);
+        let address = claim.address.unwrap().to_string();
+        let mechanism = claim.mechanism().to_string();
+        let fields = [&*claim.domain, &address, &mechanism];
+        assert_eq!(fields, ["weather", "192.168.55.1", "CURVE"]);
+        assert_eq!(claim.identity(), Some(&b"bob"[..]));
+        assert_eq!(claim.credentials.frames(), [&[7; 32][..]]);
     }
 
     #[test]
@@ -130,7 +196,7 @@ mod tests {
         let verdict =
             |public_key| judge(claim("x", Credentials::Curve { public_key })).into_inner();
         assert_eq!(verdict(known), Ok(Allowed::new().user_id(known.to_string())));
-        assert!(verdict(unknown).is_err());
+        assert!(verdict(unknown).unwrap_err().text().contains(&unknown.to_string()));
         assert!(judge(claim("x", Credentials::Null)).into_inner().is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! One connection's life: the only place that holds both a stream and a [`Connection`].
 
-use std::future::{self, poll_fn};
+use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,14 +14,12 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
-use zmtp_codec::{
-    Allowed, Batch, Connection, Credentials, Event as WireEvent, PeerInfo, Subscription,
-};
+use zmtp_codec::{Batch, Connection, Event as WireEvent, PeerInfo, Subscription};
 
 use crate::admission::{Expel, Expelled, Ticket};
-use crate::authorize::{Claim, Judging, denied};
+use crate::authorize::{Judging, judge};
 use crate::burst::{Burst, SLICES};
-use crate::options::{Security, Terms};
+use crate::options::Terms;
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
 use crate::{Event, Peer, Reason, Stats};
@@ -397,32 +395,14 @@ impl<C: Core> Link<C> {
                 let events = &self.socket.events;
                 events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
             }
-            (WireEvent::Credentials(credentials), _) => {
-                self.judging = Some(self.judge(*credentials));
+            (WireEvent::Credentials(applicant), _) => {
+                self.judging = Some(judge(&self.terms.options, &self.peer, *applicant));
             }
             (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }
         Ok(())
-    }
-
-    /// Begins to judge.
-    fn judge(&self, credentials: Credentials) -> Judging {
-        let options = &self.terms.options;
-        let mut allowed = Allowed::new();
-        if let Security::PlainServer(allow) = &options.security {
-            match &credentials {
-                Credentials::Plain { username, .. } if allow(&credentials) => {
-                    allowed = allowed.user_id(username.clone());
-                }
-                _ => return Box::pin(future::ready(Err(denied()))),
-            }
-        }
-        match &options.judge {
-            Some(judge) => judge.judge(Claim { peer: self.peer.clone(), credentials }),
-            None => Box::pin(future::ready(Ok(allowed))),
-        }
     }
 
     /// Takes the verdict on the peer, if there is one.

@@ -134,5 +134,6 @@ pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
     Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, Message, Metadata, NoRandomness, PeerInfo, SocketType, Version,
+    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
+    SocketType, Status, Version,
 };

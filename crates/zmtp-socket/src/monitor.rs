@@ -81,7 +81,7 @@ pub enum Event {
     },
     /// The peer refused us with an ERROR command: the endpoint is not dialled again until
     /// `connect` is repeated (RFC 23, The ERROR Command: to try again with the same credentials is
-    /// pointless).
+    /// pointless). A refusal with the reason `300` is temporary, and no cause for this.
     Parked {
         /// Which endpoint.
         endpoint: Endpoint,

@@ -14,6 +14,9 @@ use zmtp_codec::Credentials;
 /// let users = PlainUsers::new().user("weather", "10002");
 /// let options = PubOptions::new().plain_server(users);
 /// ```
+///
+/// A user is known by name from then on: it is the [user id](crate::Allowed), unless a
+/// [judge](crate::PubOptions::authorize), who is asked next, gives another.
 #[derive(Clone, Default)]
 pub struct PlainUsers(Vec<(Bytes, Bytes)>);
 
@@ -29,21 +32,68 @@ impl PlainUsers {
         self
     }
 
-    /// Whether one of the users is meant. Every entry is compared whole, so that the time it takes
-    /// does not tell how much of a guess was right.
+    /// Whether one of the users is meant. Every entry is compared whole and at one length, so that the
+    /// time it takes tells neither how much of a guess was right, nor how long the right one is, nor
+    /// whether there is a user of that name.
     pub fn allow(&self, credentials: &Credentials) -> bool {
-        let Credentials::Plain { username, password: claimed } = credentials else { return false };
+        let Credentials::Plain { username, password } = credentials else { return false };
+        let (claimed_name, claimed_password) = (padded(username), padded(password));
         let allowed = self.0.iter().fold(Choice::from(0), |allowed, (name, password)| {
-            allowed
-                | (name.as_ref().ct_eq(username.as_ref())
-                    & password.as_ref().ct_eq(claimed.as_ref()))
+            let name = padded(name).ct_eq(&claimed_name);
+            allowed | (name & padded(password).ct_eq(&claimed_password))
         });
         allowed.into()
     }
 }
 
+/// A name or a password with its length before it, filled up. What is longer than a peer can say (RFC
+/// 24) is told apart from all that it can.
+fn padded(text: &[u8]) -> [u8; 257] {
+    let mut padded = [0; 257];
+    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    padded[..2].copy_from_slice(&length.to_be_bytes());
+    padded[2..].iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+    padded
+}
+
 impl fmt::Debug for PlainUsers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PlainUsers({} users)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_meant_by_the_whole_name_and_the_whole_password_of_one_entry() {
+        let long = "x".repeat(255);
+        let users = PlainUsers::new()
+            .user("ann", "secret")
+            .user("bob", "")
+            .user(long.clone(), long.clone())
+            .user("eve", format!("{long}x"));
+        let rows = [
+            ("ann", "secret", true),
+            ("bob", "", true),
+            (&*long, &*long, true),
+            ("ann", "", false),
+            ("ann", "secre", false),
+            ("ann", "secret\0", false),
+            ("ann\0", "secret", false),
+            ("an", "nsecret", false),
+            ("bob", "secret", false),
+            ("", "", false),
+            ("carl", "secret", false),
+            // Cut to what can be said, the password of eve would be this.
+            ("eve", &*long, false),
+        ];
+        for (username, password, expected) in rows {
+            let (username, password) = (username.to_owned().into(), password.to_owned().into());
+            let credentials = Credentials::Plain { username, password };
+            assert_eq!(users.allow(&credentials), expected, "{credentials:?}");
+        }
+        assert!(!users.allow(&Credentials::Null));
     }
 }

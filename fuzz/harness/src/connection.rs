@@ -147,7 +147,7 @@ impl Scene {
                 Ok(None) => break,
                 Ok(Some(event)) => {
                     if let Event::Credentials(_) = event {
-                        let denial = || Denial::new("400");
+                        let denial = || Denial::refused("");
                         connection.authorize(now, self.grant.then(Allowed::new).ok_or_else(denial));
                     }
                     outcome.events.push(event);

@@ -137,7 +137,7 @@ impl Link {
             }
             4 => self.pass_until(self.now + Duration::from_millis(100 << more)),
             5 => {
-                let verdict = if more & 1 == 0 { Ok(()) } else { Err(Denial::new("400")) };
+                let verdict = if more & 1 == 0 { Ok(()) } else { Err(Denial::refused("")) };
                 self.answer(verdict);
             }
             6 if more & 1 == 0 => self.sides[who].connection.pause_reading(),

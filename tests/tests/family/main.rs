@@ -1,6 +1,9 @@
 //! XPUB, XSUB and the proxy between them, our own and libzmq's.
 
+mod authorize;
 mod curve_hostile;
+mod denial;
+mod downgrade;
 mod interop;
 mod matrix;
 mod party;

@@ -70,8 +70,9 @@ async fn a_subscriber_of_libzmq_proves_its_key_and_hears_us() {
     let mut publisher = Side::new(stream, SocketType::Pub, Mechanism::CurveServer { keys: ours });
 
     let public_key = theirs.public();
-    let claimed = Event::Credentials(Box::new(Credentials::Curve { public_key }));
-    assert_eq!(publisher.event().await, Some(claimed));
+    let Some(Event::Credentials(applicant)) = publisher.event().await else { panic!("it asks") };
+    assert_eq!(applicant.credentials, Credentials::Curve { public_key });
+    assert_eq!(applicant.metadata.socket_type(), Some(&b"SUB"[..]));
     publisher.connection.authorize(NOW, Ok(Allowed::new()));
     let Some(Event::Ready(peer)) = publisher.event().await else { panic!("it is let in") };
     assert_eq!((peer.public_key, peer.socket_type), (Some(public_key), Some(SocketType::Sub)));
@@ -137,7 +138,7 @@ async fn a_stranger_with_libzmq_is_told_that_it_is_refused() {
     let (stream, _) = within("a connection", listener.accept()).await.expect("it is made");
     let mut publisher = Side::new(stream, SocketType::Pub, Mechanism::CurveServer { keys: ours });
     assert!(matches!(publisher.event().await, Some(Event::Credentials(_))));
-    publisher.connection.authorize(NOW, Err(Denial::new("400")));
+    publisher.connection.authorize(NOW, Err(Denial::refused("")));
     assert!(publisher.connection.poll_event(NOW).is_err());
     publisher.write().await;
     // libzmq understands, and hangs up.

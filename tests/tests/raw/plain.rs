@@ -89,7 +89,7 @@ async fn who_is_not_let_in_hears_400_and_is_closed_before_anything_else_is_read(
         let address = peer.address();
         drop(peer);
         let end = end_of(&mut monitor, &address).await;
-        end.expect(false, "the peer's credentials were refused: 400");
+        end.expect(false, "the peer was not let in: 400 authentication failure");
         assert_eq!(publisher.subscriber_count(), 0);
     }
 }

@@ -3,17 +3,17 @@
 use bytes::Bytes;
 
 use crate::{
-    Allowed, Credentials, CurvePublicKey, Message, Metadata, SocketType, Subscription, Version,
+    Allowed, Applicant, CurvePublicKey, Message, Metadata, SocketType, Subscription, Version,
 };
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Who the peer claims to be: answer with
+    /// Who the peer claims to be, and what it says of itself: answer with
     /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given
     /// to PLAIN and CURVE servers always, and under NULL where
     /// [`Config::judge_null`](crate::Config::judge_null) says so.
-    Credentials(Box<Credentials>),
+    Credentials(Box<Applicant>),
     /// The handshake is over, and messages may be sent.
     Ready(Box<PeerInfo>),
     /// A subscription, in either form; given only where we are PUB or XPUB.

@@ -217,8 +217,10 @@ impl Connection {
         self.liveness.resume(now);
     }
 
-    /// Answers [`Event::Credentials`]. What is allowed will be in [`PeerInfo`]; a denial is told to the
-    /// peer as ERROR, and the next [`poll_event`](Self::poll_event) gives [`Error::Denied`].
+    /// Answers [`Event::Credentials`]. What is allowed will be in [`PeerInfo`]. A denial is told to the
+    /// peer as ERROR, with the [status](crate::Status) as its reason, unless it is temporary: then the
+    /// peer is told nothing, and comes again. The next [`poll_event`](Self::poll_event) gives
+    /// [`Error::Denied`].
     ///
     /// Nothing happens when no verdict is awaited, nor once the handshake's deadline has passed:
     /// [`handle_timeout`](Self::handle_timeout) is then due.

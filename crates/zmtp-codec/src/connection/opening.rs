@@ -92,9 +92,9 @@ impl Connection {
                 self.state = State::Handshake(handshake, version);
                 None
             }
-            Progress::Ask(handshake, credentials) => {
+            Progress::Ask(handshake, applicant) => {
                 self.state = State::Handshake(handshake, version);
-                Some(Event::Credentials(Box::new(credentials)))
+                Some(Event::Credentials(Box::new(applicant)))
             }
             Progress::Done(done) => Some(self.ready(done, version, now)),
         }

@@ -7,18 +7,20 @@ mod credentials;
 pub(crate) mod curve;
 pub(crate) mod null;
 pub(crate) mod plain;
+mod verdict;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-pub use self::credentials::{Allowed, Credentials};
+pub use self::credentials::{Applicant, Credentials};
 use self::curve::{Channel, CurveKeyPair, CurvePublicKey};
+pub use self::verdict::{Allowed, Denial, Status};
 
 use crate::config::Config;
 use crate::error::{Error, Mismatch, printable};
 use crate::message::Excerpt;
-use crate::{Command, Denial, MechanismName, Metadata, SocketType};
+use crate::{Command, MechanismName, Metadata, SocketType};
 
 /// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
 /// password and no secret key.
@@ -109,8 +111,8 @@ pub(crate) enum Handshake {
 pub(crate) enum Progress {
     /// More commands must come.
     Continue(Handshake),
-    /// Someone must judge these credentials before anything else is read.
-    Ask(Handshake, Credentials),
+    /// Someone must judge the peer before anything else is read.
+    Ask(Handshake, Applicant),
     /// The handshake is over.
     Done(Done),
 }
@@ -133,7 +135,7 @@ impl Handshake {
         Ok(Progress::Continue(match &config.mechanism {
             Mechanism::Null if config.judge_null => {
                 let state = Self::NullAwaitVerdict(null::AwaitVerdict);
-                return Ok(Progress::Ask(state, Credentials::Null));
+                return Ok(Progress::Ask(state, Credentials::Null.into()));
             }
             Mechanism::Null => Self::NullAwaitReady(null::AwaitReady::begin(config, out)),
             Mechanism::PlainClient { username, password } => {
@@ -168,8 +170,8 @@ impl Handshake {
                 Progress::Continue(Self::CurveAwaitInitiate(Box::new(next)))
             }
             Self::CurveAwaitInitiate(state) => {
-                let (next, credentials) = state.handle(body, config)?;
-                Progress::Ask(Self::CurveAwaitVerdict(Box::new(next)), credentials)
+                let (next, applicant) = state.handle(body, config)?;
+                Progress::Ask(Self::CurveAwaitVerdict(Box::new(next)), applicant)
             }
             other => return other.command(Command::decode(body.freeze())?, config, out),
         })
@@ -195,8 +197,8 @@ impl Handshake {
         }
     }
 
-    /// Takes the verdict on the credentials; nothing happens when none is awaited. A denial is told
-    /// to the peer.
+    /// Takes the verdict on the peer; nothing happens when none is awaited. A denial is told to the
+    /// peer, unless it is temporary.
     pub(crate) fn authorize(
         self,
         verdict: Result<Allowed, Denial>,
@@ -207,7 +209,9 @@ impl Handshake {
             return Ok(self);
         }
         let allowed = verdict.inspect_err(|denial| {
-            Command::Error(Bytes::copy_from_slice(denial.reason().as_bytes())).encode(out);
+            if let Some(reason) = denial.status().told() {
+                Command::Error(reason).encode(out);
+            }
         })?;
         Ok(match self {
             Self::NullAwaitVerdict(state) => {

@@ -67,7 +67,7 @@ impl AwaitHello {
                 let verdict = AwaitVerdict { username: username.clone() };
                 Ok(Progress::Ask(
                     Handshake::PlainAwaitVerdict(verdict),
-                    Credentials::Plain { username, password },
+                    Credentials::Plain { username, password }.into(),
                 ))
             }
             other => Err(unexpected(&other, "HELLO")),
@@ -151,13 +151,13 @@ mod tests {
     fn the_server_says_welcome_then_ready() {
         let mut out = BytesMut::new();
         let hello = Command::Hello { username: "u".into(), password: "pw".into() };
-        let Ok(Progress::Ask(Handshake::PlainAwaitVerdict(state), credentials)) =
+        let Ok(Progress::Ask(Handshake::PlainAwaitVerdict(state), applicant)) =
             AwaitHello.handle(hello)
         else {
             panic!("someone must judge")
         };
         let claimed = Credentials::Plain { username: "u".into(), password: "pw".into() };
-        assert_eq!(credentials, claimed);
+        assert_eq!(applicant, claimed.into());
         let state = state.allow(Allowed::new().user_id("7"), &mut out);
         assert_eq!(&out.split()[..], b"\x04\x08\x07WELCOME");
         let initiate = Command::Initiate(Metadata::new());

@@ -93,9 +93,12 @@ fn a_server_hears_what_libsodium_sealed_and_writes_the_same() {
     let outcome = hear_every_way(server(), Ok(()), &[&heard]);
     assert_eq!(outcome.error, None);
     let public_key = secret("client_secret").public();
-    let claimed = Event::Credentials(Box::new(Credentials::Curve { public_key }));
-    assert_eq!(outcome.events[0], claimed);
-    assert_eq!(format!("{claimed:?}"), format!("Credentials(Curve({public_key}))"));
+    let Event::Credentials(applicant) = &outcome.events[0] else { panic!("{outcome:?}") };
+    assert_eq!(applicant.credentials, Credentials::Curve { public_key });
+    assert_eq!(format!("{:?}", applicant.credentials), format!("Curve({public_key})"));
+    // INITIATE has said who comes, before anybody judges.
+    assert_eq!(applicant.metadata.socket_type(), Some(&b"SUB"[..]));
+    assert_eq!(applicant.metadata, ready(&outcome).metadata);
     assert_eq!(ready(&outcome).public_key, Some(public_key));
     assert_eq!(ready(&outcome).socket_type, Some(SocketType::Sub));
     let wishes =
@@ -162,7 +165,7 @@ fn frames_for_a_peer_without_curve_are_left_as_they_are() {
 #[test]
 fn a_verdict_lets_in_with_a_name_or_keeps_out_with_a_reason() {
     let heard = [greeting(), vectors(&["hello", "initiate", "subscribe"])].concat();
-    let denial = Denial::new("400");
+    let denial = Denial::refused("not on the list");
     let outcome = hear_every_way(server(), Err(denial.clone()), &[&heard]);
     assert_eq!(outcome.error, Some(Error::Denied(denial)));
     assert_eq!(outcome.events.len(), 1);
@@ -178,6 +181,29 @@ fn a_verdict_lets_in_with_a_name_or_keeps_out_with_a_reason() {
     let Ok(Some(Event::Ready(peer))) = connection.poll_event(NOW) else { panic!() };
     assert_eq!(peer.allowed, allowed);
     assert_eq!(connection.peer().unwrap().allowed.user_id, Some(Bytes::from("ann")));
+}
+
+#[test]
+fn a_cookie_is_good_for_one_connection_and_once() {
+    let (opening, initiate) = ([greeting(), vector("hello")].concat(), vector("initiate"));
+    let mut first = Connection::new(Arc::new(server()));
+    first.receive(NOW, &opening);
+    assert_eq!(first.poll_event(NOW), Ok(None));
+    assert!(first.input().is_empty(), "nothing of HELLO waits any longer");
+
+    // All that this client says, in another connection to the same server.
+    let config = Config { randomness: Randomness::default(), ..server() };
+    let mut other = Connection::new(Arc::new(config));
+    other.receive(NOW, &[&opening[..], &initiate].concat());
+    let error = ProtocolError::BadBox { of: "the cookie" };
+    assert_eq!(other.poll_event(NOW), Err(error.into()));
+
+    // In its own, twice.
+    first.receive(NOW, &initiate.repeat(2));
+    assert!(matches!(first.poll_event(NOW), Ok(Some(Event::Credentials(_)))));
+    first.authorize(NOW, Ok(Allowed::new()));
+    assert!(matches!(first.poll_event(NOW), Ok(Some(Event::Ready(_)))));
+    assert_eq!(first.poll_event(NOW), Err(ProtocolError::Unsealed.into()));
 }
 
 #[test]

@@ -359,24 +359,27 @@ fn a_handshake_must_be_over_in_time() {
 #[test]
 fn credentials_are_judged_by_the_caller() {
     let mut pair = Pair::new(plain_server(), plain_client());
-    let [Event::Credentials(credentials)] = &pair.events[0][..] else { panic!() };
+    let [Event::Credentials(applicant)] = &pair.events[0][..] else { panic!() };
     let claimed = Credentials::Plain { username: "u".into(), password: "p".into() };
-    assert_eq!(**credentials, claimed);
+    assert_eq!(applicant.credentials, claimed);
     assert!(!pair.both_in_traffic());
     pair.sides[0].authorize(pair.now, Ok(Allowed::new()));
     pair.settle();
     assert!(pair.alive());
     // Once is enough.
-    pair.sides[0].authorize(pair.now, Err(Denial::new("late")));
+    pair.sides[0].authorize(pair.now, Err(Denial::refused("late")));
     pair.settle();
     assert!(pair.alive());
 }
 
+fn judging() -> Config {
+    Config { judge_null: true, ..publisher() }
+}
+
 #[test]
 fn a_null_peer_is_judged_before_it_hears_more_than_a_greeting() {
-    let judging = || Config { judge_null: true, ..publisher() };
     let mut pair = Pair::new(judging(), subscriber());
-    assert_eq!(pair.events[0], [Event::Credentials(Box::new(Credentials::Null))]);
+    assert_eq!(pair.events[0], [Event::Credentials(Box::new(Credentials::Null.into()))]);
     assert!(!pair.both_in_traffic(), "the peer waits for our READY");
     pair.sides[0].authorize(pair.now, Ok(Allowed::new().user_id("ann")));
     // The peer's READY has waited for the verdict.
@@ -385,14 +388,6 @@ fn a_null_peer_is_judged_before_it_hears_more_than_a_greeting() {
     assert!(pair.alive());
     let peer = pair.sides[0].peer().unwrap();
     assert_eq!((peer.allowed.user_id.as_deref(), &peer.username), (Some(&b"ann"[..]), &None));
-
-    let mut pair = Pair::new(judging(), subscriber());
-    pair.sides[0].authorize(pair.now, Err(Denial::new("400")));
-    pair.poll(0);
-    assert_eq!(pair.sides[0].output()[..], b"\x04\x0A\x05ERROR\x03400"[..]);
-    pair.settle();
-    let refused = Error::Refused { reason: "400".into() };
-    assert_eq!(pair.errors, [Some(Error::Denied(Denial::new("400"))), Some(refused)]);
 }
 
 #[test]
@@ -408,9 +403,8 @@ fn what_the_verdict_says_of_a_plain_client_is_kept() {
 
 #[test]
 fn a_curve_pair_talks_and_lives_on_heartbeats() {
-    let configs = || (beating(crate::curve::server(), 1000, 500, 2000), crate::curve::client());
-    let (server, client) = configs();
-    let mut pair = Pair::new(server, client);
+    let server = beating(crate::curve::server(), 1000, 500, 2000);
+    let mut pair = Pair::new(server, crate::curve::client());
     assert!(matches!(pair.events[0][..], [Event::Credentials(_)]));
     pair.sides[0].authorize(pair.now, Ok(Allowed::new()));
     // The handshake is over on our side only when its event is taken.
@@ -426,14 +420,6 @@ fn a_curve_pair_talks_and_lives_on_heartbeats() {
     pair.sides[0].send(&Message::from("10001 17"));
     pair.settle();
     assert_eq!(pair.events[1].last(), Some(&Event::Message("10001 17".into())));
-
-    let (server, client) = configs();
-    let mut pair = Pair::new(server, client);
-    pair.sides[0].authorize(pair.now, Err(Denial::new("400")));
-    pair.poll(0);
-    pair.settle();
-    let refused = Error::Refused { reason: "400".into() };
-    assert_eq!(pair.errors, [Some(Error::Denied(Denial::new("400"))), Some(refused)]);
 }
 
 #[test]
@@ -448,14 +434,30 @@ fn a_client_of_another_server_ends_its_own_connection_alone() {
 }
 
 #[test]
-fn a_denial_reaches_the_peer_as_a_refusal() {
-    let mut pair = Pair::new(plain_server(), plain_client());
-    let denial = Denial::new("bad password");
-    pair.sides[0].authorize(pair.now, Err(denial.clone()));
-    pair.poll(0);
-    pair.settle();
-    let refused = Error::Refused { reason: "bad password".into() };
-    assert_eq!(pair.errors, [Some(Error::Denied(denial)), Some(refused)]);
+fn a_denial_reaches_the_peer_as_its_status_and_a_temporary_one_not_at_all() {
+    type Row = (fn(&str) -> Denial, &'static [u8], Option<&'static str>);
+    let rows: [Row; 3] = [
+        (|text| Denial::refused(text), b"\x04\x0A\x05ERROR\x03400", Some("400")),
+        (|text| Denial::failed(text), b"\x04\x0A\x05ERROR\x03500", Some("500")),
+        (|text| Denial::temporary(text), b"", None),
+    ];
+    let pairs = || {
+        let curve = (crate::curve::server(), crate::curve::client());
+        [(judging(), subscriber()), (plain_server(), plain_client()), curve]
+    };
+    for (denial, told, reason) in rows {
+        for (server, client) in pairs() {
+            let mut pair = Pair::new(server, client);
+            let denial = denial("a text for us alone");
+            pair.sides[0].authorize(pair.now, Err(denial.clone()));
+            pair.poll(0);
+            assert_eq!(pair.sides[0].output()[..], *told, "{denial}");
+            assert!(pair.sides[0].is_closed());
+            pair.settle();
+            let refused = reason.map(|reason| Error::Refused { reason: reason.into() });
+            assert_eq!(pair.errors, [Some(Error::Denied(denial)), refused]);
+        }
+    }
 }
 
 #[test]

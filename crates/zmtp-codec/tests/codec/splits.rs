@@ -186,16 +186,16 @@ fn a_plain_server_lets_in_and_keeps_out() {
     let heard = [PLAIN_3_1, HELLO, INITIATE_SUB, SUBSCRIBE_A];
     let outcome = hear_every_way(plain_server(), Ok(()), &heard);
     assert_eq!(outcome.error, None);
-    let Event::Credentials(credentials) = &outcome.events[0] else { panic!("{outcome:?}") };
+    let Event::Credentials(applicant) = &outcome.events[0] else { panic!("{outcome:?}") };
     let claimed = Credentials::Plain { username: "admin".into(), password: "secret".into() };
-    assert_eq!(**credentials, claimed);
-    assert_eq!(format!("{credentials:?}"), "Plain(\"admin\", ***)");
+    assert_eq!(**applicant, claimed.into(), "it has announced nothing yet");
+    assert_eq!(format!("{:?}", applicant.credentials), "Plain(\"admin\", ***)");
     assert_eq!(ready(&outcome).username.as_deref(), Some(&b"admin"[..]));
     let subscription = Event::Subscription(Subscription::Subscribe("A".into()));
     assert_eq!(after_ready(&outcome), [subscription]);
     assert_eq!(outcome.output, [OUR_PLAIN_SERVER, WELCOME, READY_PUB].concat());
 
-    let denial = Denial::new("400");
+    let denial = Denial::refused("wrong password");
     let outcome = hear_every_way(plain_server(), Err(denial.clone()), &heard);
     assert_eq!(outcome.error, Some(Error::Denied(denial)));
     assert_eq!(outcome.events.len(), 1);

@@ -19,6 +19,7 @@ pub(crate) struct LinkOptions {
     pub(crate) version: Version,
     pub(crate) security: Security,
     pub(crate) judge: Option<Judge>,
+    pub(crate) domain: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) heartbeat: Option<Heartbeat>,
@@ -102,7 +103,11 @@ impl<Role> Options<Role> {
 
     /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
     /// it does, within the [handshake's time](Self::handshake_timeout), nothing more is read from the
-    /// peer. Whom it denies is told the reason, and does not dial again. Default: nobody.
+    /// peer. Default: nobody.
+    ///
+    /// What the judge gives an [allowed](crate::Allowed) peer is in [`Peer::info`](crate::Peer::info)
+    /// from then on. A [denied](crate::Denial) one is told the status, 400 or 500, and does not dial
+    /// again; with a temporary denial the connection is closed without a word, and the peer tries later.
     ///
     /// ```
     /// use zmtp_socket::{Allowed, Credentials, CurveKeyPair, Denial, PubOptions};
@@ -111,7 +116,27 @@ impl<Role> Options<Role> {
     /// let options = PubOptions::new().curve_server(CurveKeyPair::generate()?).authorize(|claim| async move {
     ///     match claim.credentials {
     ///         Credentials::Curve { public_key } => Ok(Allowed::new().user_id(public_key.to_string())),
-    ///         _ => Err(Denial::new("400")), // the status of RFC 27
+    ///         _ => Err(Denial::refused("a key is asked for")),
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Two judges are asked one after the other by a third:
+    ///
+    /// ```
+    /// use zmtp_socket::{CurveKeyPair, PubOptions, allow_addresses, allow_keys};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (server, client) = (CurveKeyPair::generate()?, CurveKeyPair::generate()?);
+    /// let addresses = allow_addresses(["10.0.0.0/8".parse()?]);
+    /// let keys = allow_keys([client.public()]);
+    /// let options = PubOptions::new().curve_server(server).authorize(move |claim| {
+    ///     let (address, key) = (addresses(claim.clone()), keys(claim));
+    ///     async move {
+    ///         address.await?;
+    ///         key.await
     ///     }
     /// });
     /// # Ok(())
@@ -122,6 +147,14 @@ impl<Role> Options<Role> {
         judge: impl Fn(Claim) -> F + Send + Sync + 'static,
     ) -> Self {
         self.link.judge = Some(Judge::new(judge));
+        self
+    }
+
+    /// What the [judge](Self::authorize) is told of where a peer wants to come in, as
+    /// [`Claim::domain`]: RFC 27 has it for rules that many sockets share, and wants 255 characters of
+    /// ASCII at most. Default: empty.
+    pub fn domain(mut self, domain: impl Into<Arc<str>>) -> Self {
+        self.link.domain = domain.into();
         self
     }
 
@@ -164,7 +197,8 @@ impl<Role> Options<Role> {
     }
 
     /// Dials again also when the peer refused us with an ERROR command (RFC 23 advises against
-    /// it). Default: no; the endpoint is [parked](crate::Event::Parked).
+    /// it). Default: no; the endpoint is [parked](crate::Event::Parked), unless the reason is `300`, which
+    /// means a temporary error (RFC 27).
     pub fn retry_refused(mut self, retry: bool) -> Self {
         self.link.retry_refused = retry;
         self
@@ -200,6 +234,7 @@ impl Default for LinkOptions {
             version: Version::V3_1,
             security: Security::Null,
             judge: None,
+            domain: Arc::default(),
             limits: Limits::default(),
             handshake_timeout: Duration::from_secs(30),
             heartbeat: None,

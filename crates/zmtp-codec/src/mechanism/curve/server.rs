@@ -1,4 +1,10 @@
 //! The server's states: WELCOME, then a verdict, then READY.
+//!
+//! Until a client has proven with INITIATE who it is, the server keeps no key of it, nor its own for this
+//! connection: both are in the cookie, which the client holds (RFC 26, The WELCOME Command). RFC 26 lets
+//! one cookie key serve many clients, if it is discarded soon. Here each connection has a key of its own,
+//! as with libzmq, which is stricter: it goes with the first INITIATE, good or bad, or with the
+//! connection, whose handshake has a deadline. So a cookie is good for one connection, and once.
 
 use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
@@ -15,7 +21,7 @@ use super::{
 use crate::command::Name;
 use crate::config::Config;
 use crate::error::{Error, ProtocolError};
-use crate::mechanism::{Credentials, Done, judge};
+use crate::mechanism::{Applicant, Credentials, Done, judge};
 use crate::wire::Reader;
 use crate::{Allowed, Metadata};
 
@@ -75,12 +81,13 @@ impl AwaitHello {
     }
 }
 
-/// WELCOME is sent. Nothing is kept of the client but what opens its cookie.
+/// WELCOME is sent. Of the client nothing is kept but a number, whatever it has said.
 #[derive(Debug)]
 pub(crate) struct AwaitInitiate {
+    /// Shared by all connections.
     keys: CurveKeyPair,
     cookie_key: SharedKey,
-    /// The short nonce of HELLO.
+    /// The short nonce of HELLO: that of INITIATE must be above it (RFC 26, The HELLO Command).
     heard: u64,
 }
 
@@ -90,7 +97,7 @@ impl AwaitInitiate {
         self,
         body: BytesMut,
         config: &Config,
-    ) -> Result<(AwaitVerdict, Credentials), Error> {
+    ) -> Result<(AwaitVerdict, Applicant), Error> {
         let mut data = data(body, Name::Initiate)?;
         if data.len() < COOKIE + 8 + TAG + 32 + VOUCH {
             return Err(malformed(Name::Initiate, "it must have 257 octets at least"));
@@ -133,7 +140,9 @@ impl AwaitInitiate {
         let metadata = Metadata::decode(Bytes::copy_from_slice(metadata))?;
         let mut done = judge(metadata, config)?;
         done.public_key = Some(public_key);
-        Ok((AwaitVerdict { done, shared, heard: number }, Credentials::Curve { public_key }))
+        let credentials = Credentials::Curve { public_key };
+        let applicant = Applicant { credentials, metadata: done.metadata.clone() };
+        Ok((AwaitVerdict { done, shared, heard: number }, applicant))
     }
 }
 
@@ -158,5 +167,20 @@ impl AwaitVerdict {
         self.done.allowed = allowed;
         self.done.channel = Some(Box::new(Channel::of_server(&self.shared, number, self.heard)));
         self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_welcome_and_initiate_there_is_our_key_the_cookies_and_a_number() {
+        let ours = size_of::<CurveKeyPair>() + size_of::<SharedKey>();
+        let of_the_client = size_of::<u64>();
+        assert_eq!(size_of::<AwaitInitiate>(), ours + of_the_client);
+        // Both are their octets and nothing behind a pointer, but for the secret, which all share.
+        assert_eq!(size_of::<SharedKey>(), 32);
+        assert_eq!(size_of::<CurveKeyPair>(), 32 + size_of::<usize>());
     }
 }

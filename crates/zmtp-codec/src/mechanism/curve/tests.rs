@@ -65,8 +65,8 @@ fn initiate() -> (AwaitReady, AwaitInitiate, BytesMut) {
 
 fn ready() -> (AwaitReady, BytesMut) {
     let (client, server, initiate) = initiate();
-    let (state, credentials) = server.handle(initiate, &server_config()).unwrap();
-    assert_eq!(credentials, Credentials::Curve { public_key: keys(CLIENT).public() });
+    let (state, applicant) = server.handle(initiate, &server_config()).unwrap();
+    assert_eq!(applicant.credentials, Credentials::Curve { public_key: keys(CLIENT).public() });
     let mut out = BytesMut::new();
     let done = state.allow(Allowed::new(), &server_config(), &mut out);
     assert_eq!(done.public_key, Some(keys(CLIENT).public()));

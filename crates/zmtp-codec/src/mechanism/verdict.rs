@@ -1,0 +1,175 @@
+//! What a judge says: come in, or not (RFC 27, the reply).
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Metadata;
+use crate::error::printable;
+
+/// A verdict that lets a peer in, and what is to be known of it from then on (RFC 27, the user id
+/// and the metadata of a reply). It ends up in [`PeerInfo`](crate::PeerInfo); the peer is told
+/// nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Allowed {
+    /// Who the peer is, by the judge's own reckoning.
+    pub user_id: Option<Bytes>,
+    /// Further properties that the judge gives the peer.
+    pub metadata: Metadata,
+}
+
+impl Allowed {
+    /// Lets the peer in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with the user id.
+    pub fn user_id(mut self, user_id: impl Into<Bytes>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// The same, with these properties.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+}
+
+/// A verdict that keeps a peer out, and why. The peer is told the [status](Status) at most: the text
+/// stays with us, in the error and in the log, for it would help nobody but strangers.
+///
+/// ```
+/// use zmtp_codec::{Denial, Status};
+///
+/// let denial = Denial::refused("the key has been withdrawn");
+/// assert_eq!(denial.status(), Status::Refused);
+/// assert_eq!(denial.to_string(), "400 authentication failure: the key has been withdrawn");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    status: Status,
+    text: String,
+}
+
+impl Denial {
+    /// Not now: who judges cannot tell. The peer is told nothing, and comes again.
+    pub fn temporary(text: impl AsRef<str>) -> Self {
+        Self::new(Status::Temporary, text.as_ref())
+    }
+
+    /// This peer may not come in.
+    pub fn refused(text: impl AsRef<str>) -> Self {
+        Self::new(Status::Refused, text.as_ref())
+    }
+
+    /// Something is broken on our side, and coming again will not help.
+    pub fn failed(text: impl AsRef<str>) -> Self {
+        Self::new(Status::Failed, text.as_ref())
+    }
+
+    /// Of the text, at most 255 octets are kept, and no control characters.
+    fn new(status: Status, text: &str) -> Self {
+        Self { status, text: printable(text.as_bytes()) }
+    }
+
+    /// What kind of denial it is.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The reason, for a person; may be empty.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.text {
+            "" => self.status.fmt(f),
+            text => write!(f, "{}: {text}", self.status),
+        }
+    }
+}
+
+/// Why a peer is not let in, as RFC 27 tells reasons apart (Message Format, status code).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// 300, a temporary error. By RFC 26 the peer must not come again once it has been told ERROR; so
+    /// it is told nothing, as with libzmq.
+    Temporary,
+    /// 400, an authentication failure.
+    Refused,
+    /// 500, an internal error.
+    Failed,
+}
+
+impl Status {
+    const ALL: [Self; 3] = [Self::Temporary, Self::Refused, Self::Failed];
+
+    /// The three digits.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Temporary => "300",
+            Self::Refused => "400",
+            Self::Failed => "500",
+        }
+    }
+
+    /// The status with these three digits, as the reason in the ERROR of a peer may be.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+
+    /// The reason in the ERROR for the peer, where there is to be one.
+    pub(crate) fn told(self) -> Option<Bytes> {
+        (self != Self::Temporary).then(|| Bytes::from_static(self.code().as_bytes()))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match self {
+            Self::Temporary => "temporary error",
+            Self::Refused => "authentication failure",
+            Self::Failed => "internal error",
+        };
+        write!(f, "{} {meaning}", self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_denial_has_its_status_and_says_it() {
+        let rows = [
+            (Denial::temporary(""), Status::Temporary, "300 temporary error"),
+            (Denial::refused("who?"), Status::Refused, "400 authentication failure: who?"),
+            (Denial::failed("no disk"), Status::Failed, "500 internal error: no disk"),
+        ];
+        for (denial, status, text) in rows {
+            assert_eq!((denial.status(), denial.to_string().as_str()), (status, text));
+            assert_eq!(Status::from_code(status.code()), Some(status));
+        }
+        for other in ["", "200", "30", "3000", "300 ", "Invalid socket type"] {
+            assert_eq!(Status::from_code(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_who_need_not_come_again_is_told() {
+        let told = Status::ALL.map(Status::told);
+        assert_eq!(told, [None, Some("400".into()), Some("500".into())]);
+    }
+
+    #[test]
+    fn the_text_is_bounded_and_harmless() {
+        assert_eq!(Denial::refused("b\u{e4}d\x1B[2J\n").text(), "b\u{e4}d\u{fffd}[2J\u{fffd}");
+        assert_eq!(Denial::refused("x".repeat(1000)).text().len(), 255);
+    }
+}

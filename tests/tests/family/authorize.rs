@@ -1,0 +1,264 @@
+//! Who may come in: what a judge is told, and what becomes of its verdict.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use zmtp_codec::Error;
+use zmtp_socket::{
+    Allowed, Claim, Credentials, Denial, EndpointOptions, Event, Metadata, Monitor, Peer, PeerInfo,
+    PlainUsers, PubOptions, Reason, Reconnect, Request, SubOptions, Verbosity, XPubOptions,
+    XSubOptions, allow_addresses, allow_keys,
+};
+use zmtp_tests::over_each_transport;
+use zmtp_tests::secured::{Client, Server, USER, keys};
+use zmtp_tests::story::{Place, event, eventually, gone, receive_text, wanted, within};
+
+/// A server under each mechanism.
+pub(crate) fn servers() -> [Server; 3] {
+    [Server::Null, Server::Plain, Server::curve()]
+}
+
+pub(crate) const QUICK: Reconnect =
+    Reconnect { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
+
+async fn established(monitor: &mut Monitor) -> PeerInfo {
+    event(monitor, "a handshake", |event| match event {
+        Event::HandshakeSucceeded { info, peer } => {
+            assert_eq!(peer.info(), Some(&*info), "it stays with the peer");
+            Some((*info).clone())
+        }
+        _ => None,
+    })
+    .await
+}
+
+pub(crate) async fn parked(monitor: &mut Monitor) -> Reason {
+    event(monitor, "a refusal", |event| match event {
+        Event::Parked { reason, .. } => Some(reason),
+        _ => None,
+    })
+    .await
+}
+
+/// Why the server has not let somebody in.
+pub(crate) async fn denied(monitor: &mut Monitor) -> Denial {
+    event(monitor, "a denial", |event| match event {
+        Event::HandshakeFailed { reason: Reason::Protocol(Error::Denied(denial)), .. } => {
+            Some(denial)
+        }
+        Event::HandshakeSucceeded { .. } => panic!("somebody has been let in"),
+        _ => None,
+    })
+    .await
+}
+
+over_each_transport! {
+    async fn a_judge_takes_its_time_and_says_who_it_is_or_why_not(place: Place) {
+        let (server_keys, known, unknown) = (keys(), keys(), keys());
+        let friend = known.public();
+        let turns = Arc::new(Semaphore::new(0));
+        let options = PubOptions::new().curve_server(server_keys.clone());
+        let verdicts = turns.clone();
+        let options = options.authorize(move |claim| {
+            let turns = verdicts.clone();
+            async move {
+                drop(turns.acquire().await);
+                match claim.credentials {
+                    Credentials::Curve { public_key } if public_key == friend => {
+                        Ok(Allowed::new().user_id(format!("friend at {}", claim.peer.endpoint())))
+                    }
+                    _ => Err(Denial::refused("no friend")),
+                }
+            }
+        });
+        let server = place.context.pub_socket(options);
+        let mut monitor = server.monitor();
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = |keys| {
+            let options = SubOptions::new().curve_client(server_keys.public(), keys);
+            let client = place.context.sub_socket(options);
+            client.subscribe("a");
+            let monitor = client.monitor();
+            client.connect(&*place.endpoint).unwrap();
+            (client, monitor)
+        };
+        let (_denied, mut its_monitor) = client(unknown);
+        let (mut allowed, _) = client(known);
+        eventually("both are there", || server.stats().handshakes == 2).await;
+        assert_eq!(server.stats().peers, [], "nobody is in before the verdict");
+        turns.add_permits(2);
+        let info = established(&mut monitor).await;
+        assert_eq!(info.public_key, Some(friend));
+        let user = Bytes::from(format!("friend at {}", place.endpoint));
+        assert_eq!(info.allowed.user_id, Some(user));
+        let reason = parked(&mut its_monitor).await;
+        assert!(reason.to_string().contains("400"), "{reason}");
+        wanted(&server, "a").await;
+        server.send("a").await.unwrap();
+        assert_eq!(receive_text(&mut allowed).await, "a");
+    }
+
+    async fn a_judge_is_told_what_rfc_27_says_and_its_verdict_stays_with_the_peer(place: Place) {
+        for secured in servers() {
+            let name = secured.to_string();
+            let (told, mut claims) = mpsc::unbounded_channel::<Claim>();
+            let verdict = Allowed::new().user_id("dora").metadata(
+                Metadata::new().with("X-Room", "7").unwrap()
+            );
+            let allowed = verdict.clone();
+            let options = XPubOptions::new().verbosity(Verbosity::All);
+            let mut server = place.context.xpub_socket(options);
+            let mut monitor = server.monitor();
+            let terms = |it: EndpointOptions| {
+                secured.apply(it).domain("weather").authorize(move |claim| {
+                    told.send(claim).unwrap();
+                    std::future::ready(Ok(allowed.clone()))
+                })
+            };
+            server.bind_with(&*place.endpoint, terms).await.unwrap();
+            let client = place.context.xsub_socket(XSubOptions::new());
+            client.subscribe("a");
+            let it_is = secured.client();
+            client.connect_with(&*place.endpoint, |it| it_is.apply(it)).unwrap();
+
+            let claim = within("a claim", claims.recv()).await.unwrap();
+            let is_tcp = place.endpoint.starts_with("tcp:");
+            assert_eq!(claim.address.map(|it| it.is_loopback()), is_tcp.then_some(true));
+            assert_eq!((&*claim.domain, claim.identity()), ("weather", None));
+            assert_eq!(claim.mechanism().to_string(), name);
+            let key;
+            let frames: Vec<&[u8]> = match &it_is {
+                Client::Null => vec![],
+                Client::Plain { password } => vec![USER.0.as_bytes(), password.as_bytes()],
+                Client::Curve { keys, .. } => {
+                    key = keys.public();
+                    vec![key.as_octets()]
+                }
+            };
+            assert_eq!(claim.credentials.frames(), frames);
+            // Only INITIATE of CURVE comes before the verdict.
+            let expected = (name == "CURVE").then_some(&b"XSUB"[..]);
+            assert_eq!(claim.metadata.socket_type(), expected, "{name}");
+
+            // Wherever a peer is met.
+            let is_known = |peer: &Peer| {
+                let info = peer.info().expect("the handshake is done");
+                assert_eq!(info.allowed, verdict, "{name}");
+                assert_eq!(info.metadata.socket_type(), Some(&b"XSUB"[..]));
+            };
+            assert_eq!(established(&mut monitor).await.allowed, verdict);
+            let request = within("a subscription", server.recv()).await.unwrap();
+            assert!(matches!(request, Request::Subscribe { .. }), "{request:?}");
+            is_known(request.peer());
+            is_known(&claim.peer);
+            is_known(&server.stats().peers[0].peer);
+            client.send("hello").unwrap();
+            let request = within("a message", server.recv()).await.unwrap();
+            assert!(matches!(request, Request::Message { .. }), "{request:?}");
+            is_known(request.peer());
+            drop(client);
+            let request = within("the end of a subscription", server.recv()).await.unwrap();
+            assert!(matches!(request, Request::Unsubscribe { .. }), "{request:?}");
+            is_known(request.peer());
+            let mut seen = 0;
+            event(&mut monitor, "its end", |event| match event {
+                Event::Subscribed { peer, .. } | Event::Unsubscribed { peer, .. } => {
+                    is_known(&peer);
+                    seen += 1;
+                    None
+                }
+                Event::Disconnected { peer, .. } => {
+                    is_known(&peer);
+                    Some(())
+                }
+                _ => None,
+            })
+            .await;
+            assert!(seen > 0, "no event told of its subscription");
+            assert!(claims.try_recv().is_err(), "it was judged more than once");
+            server.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn ready_made_judges_let_in_whom_they_know() {
+    let place = Place::tcp();
+    let (server_keys, known, unknown) = (keys(), keys(), keys());
+    let options = PubOptions::new().curve_server(server_keys.clone());
+    let server = place.context.pub_socket(options.authorize(allow_keys([known.public()])));
+    server.bind(&*place.endpoint).await.unwrap();
+    let mut monitor = server.monitor();
+    for (keys, name) in [(known.clone(), Some(known.public().to_string())), (unknown, None)] {
+        let client =
+            place.context.sub_socket(SubOptions::new().curve_client(server_keys.public(), keys));
+        let mut its_monitor = client.monitor();
+        client.connect(&*place.endpoint).unwrap();
+        match name {
+            Some(name) => {
+                assert_eq!(established(&mut monitor).await.allowed.user_id, Some(name.into()));
+                drop(client);
+                gone(&mut monitor).await;
+            }
+            None => drop(parked(&mut its_monitor).await),
+        }
+    }
+    // Under NULL, by their addresses.
+    for (range, is_allowed) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
+        let place = Place::tcp();
+        let judge = allow_addresses([range.parse().unwrap()]);
+        let server = place.context.pub_socket(PubOptions::new().authorize(judge));
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = place.subscriber("a");
+        let mut its_monitor = client.monitor();
+        client.connect(&*place.endpoint).unwrap();
+        match is_allowed {
+            true => wanted(&server, "a").await,
+            false => drop(parked(&mut its_monitor).await),
+        }
+    }
+}
+
+#[tokio::test]
+async fn users_and_judges_must_all_agree_and_the_last_word_on_the_name_is_the_judges() {
+    // The password, the range of the first judge, what the second one calls the user, and who is let in.
+    let rows = [
+        ("secret", "127.0.0.0/8", None, Ok("ann")),
+        ("secret", "127.0.0.0/8", Some("dora"), Ok("dora")),
+        ("secret", "10.0.0.0/8", Some("dora"), Err("its address is in none of the ranges")),
+        ("Secret", "127.0.0.0/8", Some("dora"), Err("name and password were not accepted")),
+    ];
+    for (password, range, name, expected) in rows {
+        let place = Place::tcp();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let times = asked.clone();
+        let addresses = allow_addresses([range.parse().unwrap()]);
+        let options = PubOptions::new().plain_server(PlainUsers::new().user("ann", "secret"));
+        let options = options.authorize(move |claim| {
+            times.fetch_add(1, Ordering::Relaxed);
+            let address = addresses(claim);
+            async move {
+                address.await?;
+                Ok(name.map_or(Allowed::new(), |name| Allowed::new().user_id(name)))
+            }
+        });
+        let server = place.context.pub_socket(options);
+        let mut monitor = server.monitor();
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = place.context.sub_socket(SubOptions::new().plain_client("ann", password));
+        client.connect(&*place.endpoint).unwrap();
+        match expected {
+            Ok(user) => {
+                let info = established(&mut monitor).await;
+                assert_eq!(info.username.as_deref(), Some(&b"ann"[..]));
+                assert_eq!(info.allowed.user_id.as_deref(), Some(user.as_bytes()));
+            }
+            Err(text) => assert_eq!(denied(&mut monitor).await, Denial::refused(text)),
+        }
+        let is_password_right = password == "secret";
+        assert_eq!(asked.load(Ordering::Relaxed), usize::from(is_password_right));
+    }
+}
