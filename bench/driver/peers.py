@@ -32,6 +32,7 @@ class Peer:
 PEERS = {
     "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True),
     "ours-multi": Peer("peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True),
+    "ours-blocking": Peer("peer-ours", "zmtp-socket, blocking", both="--rt blocking", pub="--nodrop"),
     "ours-sndbuf": Peer(
         "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False
     ),
