@@ -40,6 +40,14 @@ impl PubSocket {
         Self { inner: Arc::new(Inner { socket, thread }) }
     }
 
+    pub(super) fn socket(&self) -> &crate::PubSocket {
+        &self.inner.socket
+    }
+
+    pub(super) fn thread(&self) -> &IoThread {
+        &self.inner.thread
+    }
+
     /// Sends `message` to every peer whose subscriptions match its first part.
     ///
     /// Waits for nobody, but where the socket is told to [wait](crate::WhenFull::Wait) for room.
@@ -114,8 +122,7 @@ impl PubSocket {
         topic: impl AsRef<[u8]>,
         time: Duration,
     ) -> Result<bool, Closed> {
-        let waiting = self.inner.socket.wait_for_subscriber(topic);
-        self.inner.thread.block_for(time, waiting).map_or(Ok(false), |there| there.map(|()| true))
+        self.inner.thread.wait_for(time, self.inner.socket.wait_for_subscriber(topic))
     }
 
     /// Closes the socket, after it has delivered what is queued, for as long as

@@ -50,10 +50,10 @@ macro_rules! receiver_methods {
                 self.socket.try_recv()
             }
 
-            /// A handle with which other threads subscribe and look on. To bind and connect is this
-            /// socket's own affair: the handle would need a runtime.
-            pub fn handle(&self) -> crate::SubHandle {
-                self.socket.handle()
+            /// A handle with which other threads subscribe, connect, look on and close while this one
+            /// receives.
+            pub fn handle(&self) -> crate::blocking::SubHandle {
+                crate::blocking::SubHandle::of(self.socket.handle(), self.thread.clone())
             }
 
             /// Subscribes to every message whose first part begins with `topic`, any octets.
@@ -90,6 +90,14 @@ pub struct SubSocket {
     thread: Arc<IoThread>,
 }
 
+/// A handle on a [`SubSocket`] or an [`XSubSocket`](super::XSubSocket), for other threads than the one
+/// that receives. Cheap to clone. It does not keep the socket open.
+#[derive(Clone, Debug)]
+pub struct SubHandle {
+    handle: crate::SubHandle,
+    thread: Arc<IoThread>,
+}
+
 impl SubSocket {
     /// A subscriber in the process-wide context, with the default options.
     pub fn new() -> Self {
@@ -112,8 +120,32 @@ impl SubSocket {
     }
 }
 
+impl SubHandle {
+    pub(super) fn of(handle: crate::SubHandle, thread: Arc<IoThread>) -> Self {
+        Self { handle, thread }
+    }
+
+    /// As [`SubSocket::subscribe`].
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.handle.subscribe(topic);
+    }
+
+    /// As [`SubSocket::unsubscribe`].
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.unsubscribe(topic)
+    }
+
+    /// Closes the socket from another thread: its [`recv`](SubSocket::recv) gives what has arrived and then
+    /// [`RecvError::Closed`](crate::RecvError::Closed), also to who waits in it. Returns how many messages
+    /// had arrived and were not received.
+    pub fn close(&self) -> usize {
+        self.thread.block_on(self.handle.close())
+    }
+}
+
 receiver_methods!(SubSocket);
 endpoint_methods!(SubSocket, this => this.socket, this.thread);
+endpoint_methods!(SubHandle, this => this.handle, this.thread);
 
 impl Default for SubSocket {
     fn default() -> Self {

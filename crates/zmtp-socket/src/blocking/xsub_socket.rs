@@ -1,6 +1,7 @@
 //! The XSUB socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::sub_socket::receiver_methods;
 use super::thread::IoThread;
@@ -30,6 +31,10 @@ impl XSubSocket {
         Self { socket, thread }
     }
 
+    pub(super) fn into_parts(self) -> (crate::XSubSocket, Arc<IoThread>) {
+        (self.socket, self.thread)
+    }
+
     /// As [`XSubSocket::send`](crate::XSubSocket::send), which waits for nobody.
     ///
     /// # Errors
@@ -46,10 +51,20 @@ impl XSubSocket {
         self.thread.block_on(self.socket.wait_for_publisher())
     }
 
+    /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns whether
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
+        self.thread.wait_for(time, self.socket.wait_for_publisher())
+    }
+
     /// Closes the socket. Returns how many messages had arrived and were not received.
     pub fn close(self) -> usize {
-        let Self { socket, thread } = self;
-        thread.block_on(socket.handle().close())
+        let Self { mut socket, thread } = self;
+        let left = thread.block_on(socket.handle().close());
+        left + std::iter::from_fn(|| socket.next_in_hand()).count()
     }
 }
 
