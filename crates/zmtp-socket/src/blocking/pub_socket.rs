@@ -61,8 +61,13 @@ impl PubSocket {
         loop {
             match core.send_now(&message) {
                 Some(sent) => return sent,
-                // A queue is full, or much has been sent: the other threads' turn.
-                None if core.take_turn() => std::thread::yield_now(),
+                // Much has been sent, or a queue is full, and who does not wait would lose the next: the
+                // other threads' turn. Who waits gives them theirs when it has to.
+                None if core.take_turn() => {
+                    if !core.waits_for_room() {
+                        std::thread::yield_now();
+                    }
+                }
                 None => return self.inner.thread.block_on(core.send_later(&message)),
             }
         }
