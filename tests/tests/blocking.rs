@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
 use zmtp_socket::{
-    Event, HighWaterMark, Linger, PlainUsers, PubOptions, RecvError, Request, SendError,
+    Event, HighWaterMark, Linger, Message, PlainUsers, PubOptions, RecvError, Request, SendError,
     SubOptions, TryRecvError, WhenFull, XPubOptions, XSubOptions,
 };
 
@@ -243,6 +243,27 @@ fn the_last_handle_delivers_what_is_queued_and_the_thread_then_ends() {
     drop(publisher);
     assert_eq!(subscriber.take(COUNT).count(), COUNT);
     wait_for_no_io_threads();
+}
+
+#[test]
+fn an_xsub_that_is_dropped_delivers_what_is_queued() {
+    const COUNT: usize = 5000;
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let mut publisher = Context::new().xpub_socket(XPubOptions::new());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    let options = XSubOptions::new().send_hwm(HighWaterMark::UNLIMITED).linger(Linger::For(LONG));
+    let subscriber = Context::new().xsub_socket(options);
+    subscriber.connect(&endpoint).unwrap();
+    assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());
+    // More than lies between two sockets of tcp.
+    let large = Message::from(vec![b'x'; 4096]);
+    for _ in 0..COUNT {
+        subscriber.send(large.clone()).unwrap();
+    }
+    drop(subscriber);
+    for _ in 0..COUNT {
+        assert!(matches!(publisher.recv_timeout(LONG), Ok(Request::Message { .. })));
+    }
 }
 
 #[test]

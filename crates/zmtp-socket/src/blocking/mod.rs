@@ -204,7 +204,7 @@ macro_rules! endpoint_methods {
             /// What happens to this socket's endpoints and peers from now on.
             pub fn monitor(&self) -> crate::blocking::Monitor {
                 let $this = self;
-                crate::blocking::Monitor::of($socket.monitor(), $thread.clone())
+                crate::blocking::Monitor::of($socket.monitor(), std::sync::Arc::clone(&$thread))
             }
         }
     };

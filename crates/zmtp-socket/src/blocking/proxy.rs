@@ -1,8 +1,6 @@
 //! What stands between publishers and subscribers.
 
-use std::sync::Arc;
-
-use super::thread::IoThread;
+use super::sub_socket::Home;
 use super::{PubSocket, XPubSocket, XSubSocket};
 use crate::ProxyHandle;
 
@@ -37,7 +35,7 @@ pub struct Proxy {
 /// What keeps the sockets and their threads, as long as the proxy is there.
 #[derive(Debug)]
 struct Sockets {
-    _frontend: Arc<IoThread>,
+    _frontend: Home,
     publisher: PubSocket,
     _tap: Option<PubSocket>,
 }

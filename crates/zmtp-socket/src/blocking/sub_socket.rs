@@ -1,5 +1,6 @@
 //! The SUB socket.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::thread::IoThread;
@@ -53,7 +54,7 @@ macro_rules! receiver_methods {
             /// A handle with which other threads subscribe, connect, look on and close while this one
             /// receives.
             pub fn handle(&self) -> crate::blocking::SubHandle {
-                crate::blocking::SubHandle::of(self.socket.handle(), self.thread.clone())
+                crate::blocking::SubHandle::of(self.socket.handle(), Arc::clone(&self.thread))
             }
 
             /// Subscribes to every message whose first part begins with `topic`, any octets.
@@ -87,7 +88,37 @@ pub(super) use receiver_methods;
 #[derive(Debug)]
 pub struct SubSocket {
     socket: crate::SubSocket,
+    thread: Home,
+}
+
+/// The thread of a socket that receives, which stays until the socket has delivered what it still may.
+#[derive(Debug)]
+pub(super) struct Home {
+    handle: crate::SubHandle,
     thread: Arc<IoThread>,
+}
+
+impl Home {
+    pub(super) fn of(handle: crate::SubHandle, thread: Arc<IoThread>) -> Self {
+        Self { handle, thread }
+    }
+}
+
+impl Deref for Home {
+    type Target = Arc<IoThread>;
+
+    fn deref(&self) -> &Arc<IoThread> {
+        &self.thread
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let handle = self.handle.clone();
+        self.thread.finish(async move {
+            handle.close().await;
+        });
+    }
 }
 
 /// A handle on a [`SubSocket`] or an [`XSubSocket`](super::XSubSocket), for other threads than the one
@@ -110,7 +141,7 @@ impl SubSocket {
     }
 
     pub(super) fn of(socket: crate::SubSocket, thread: Arc<IoThread>) -> Self {
-        Self { socket, thread }
+        Self { thread: Home::of(socket.handle(), thread), socket }
     }
 
     /// Closes the socket. Returns how many messages had arrived and were not received.

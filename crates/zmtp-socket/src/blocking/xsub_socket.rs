@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sub_socket::receiver_methods;
+use super::sub_socket::{Home, receiver_methods};
 use super::thread::IoThread;
 use super::{Context, endpoint_methods};
 use crate::{Closed, Message, SendError, XSubOptions};
@@ -13,7 +13,7 @@ use crate::{Closed, Message, SendError, XSubOptions};
 #[derive(Debug)]
 pub struct XSubSocket {
     socket: crate::XSubSocket,
-    thread: Arc<IoThread>,
+    thread: Home,
 }
 
 impl XSubSocket {
@@ -28,10 +28,10 @@ impl XSubSocket {
     }
 
     pub(super) fn of(socket: crate::XSubSocket, thread: Arc<IoThread>) -> Self {
-        Self { socket, thread }
+        Self { thread: Home::of(socket.handle(), thread), socket }
     }
 
-    pub(super) fn into_parts(self) -> (crate::XSubSocket, Arc<IoThread>) {
+    pub(super) fn into_parts(self) -> (crate::XSubSocket, Home) {
         (self.socket, self.thread)
     }
 
