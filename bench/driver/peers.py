@@ -39,6 +39,9 @@ PEERS = {
     "ours-soft": Peer(
         "peer-ours-soft", "zmtp-socket, poly1305_backend", pub="--nodrop", inproc=True, curve=True
     ),
+    "ours-blocking": Peer(
+        "peer-ours", "zmtp-socket, blocking", both="--rt blocking", pub="--nodrop", curve=True, proxy=True
+    ),
     "ours-sndbuf": Peer(
         "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False
     ),

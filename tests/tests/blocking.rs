@@ -4,10 +4,10 @@ use std::sync::RwLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zmtp_socket::blocking::{Context, PubSocket, SubSocket};
+use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
 use zmtp_socket::{
-    HighWaterMark, Linger, PubOptions, RecvError, Request, SendError, SubOptions, TryRecvError,
-    WhenFull, XPubOptions, XSubOptions,
+    Event, HighWaterMark, Linger, Message, PlainUsers, PubOptions, RecvError, Request, SendError,
+    SubOptions, TryRecvError, WhenFull, XPubOptions, XSubOptions,
 };
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -110,10 +110,123 @@ fn a_thread_that_waits_is_woken_by_the_end() {
     let (publisher, mut subscriber) = pair(PubOptions::new(), SubOptions::new());
     let handle = subscriber.handle();
     let receiving = thread::spawn(move || subscriber.recv());
-    let closing = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    closing.block_on(handle.close());
+    assert_eq!(handle.close(), 0);
     assert!(matches!(receiving.join().unwrap(), Err(RecvError::Closed(_))));
     drop(publisher);
+}
+
+#[test]
+fn a_handle_does_for_a_thread_that_waits_what_it_cannot() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let context = Context::new();
+    let publisher = context.pub_socket(PubOptions::new());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    let mut subscriber = context.sub_socket(SubOptions::new());
+    let handle = subscriber.handle();
+    let receiving = thread::spawn(move || subscriber.recv_timeout(LONG));
+    handle.subscribe("10001");
+    handle.connect(&endpoint).unwrap();
+    assert!(publisher.wait_for_subscriber_timeout("10001", LONG).unwrap());
+    publisher.send("10001 20 50").unwrap();
+    assert_eq!(receiving.join().unwrap().unwrap().first(), "10001 20 50");
+}
+
+#[test]
+fn an_endpoint_has_options_of_its_own() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let context = Context::new();
+    let publisher = context.pub_socket(PubOptions::new());
+    let users = || PlainUsers::new().user("user", "secret");
+    let guarded = publisher.bind_with(ANY_PORT, |it| it.plain_server(users())).unwrap();
+    let mut subscriber = context.sub_socket(SubOptions::new());
+    subscriber.subscribe("");
+    let mut events = subscriber.monitor();
+    subscriber.connect_with(&guarded, |it| it.plain_client("user", "wrong")).unwrap();
+    let begun = Instant::now();
+    while !matches!(events.next_timeout(LONG), Some(Event::Parked { .. })) {
+        assert!(begun.elapsed() < LONG, "nobody is refused");
+    }
+    assert!(!publisher.wait_for_subscriber_timeout("", SHORT).unwrap());
+
+    subscriber.connect_with(&guarded, |it| it.plain_client("user", "secret")).unwrap();
+    assert!(publisher.wait_for_subscriber_timeout("", LONG).unwrap());
+    publisher.send("for the guarded").unwrap();
+    assert_eq!(subscriber.recv_timeout(LONG).unwrap().first(), "for the guarded");
+}
+
+#[test]
+fn a_thread_follows_what_happens_up_to_the_end() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let publisher = Context::new().pub_socket(PubOptions::new());
+    let mut events = publisher.monitor();
+    let begun = Instant::now();
+    assert!(events.next_timeout(SHORT).is_none());
+    assert!(begun.elapsed() >= SHORT);
+    let following = thread::spawn(move || events.collect::<Vec<_>>());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    publisher.close();
+    let events = following.join().unwrap();
+    assert!(matches!(&events[..], [Event::Listening { endpoint: bound }] if *bound == endpoint));
+}
+
+#[test]
+fn a_proxy_runs_until_it_is_stopped() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let context = Context::new();
+    let frontend = context.xsub_socket(XSubOptions::new());
+    let backend = context.xpub_socket(XPubOptions::new());
+    let tap = context.pub_socket(PubOptions::new());
+    let endpoints = [frontend.bind(ANY_PORT), backend.bind(ANY_PORT), tap.bind(ANY_PORT)];
+    let [publishers, subscribers, looked_at] = endpoints.map(Result::unwrap);
+    // Each side has a context, and so a thread, of its own, and so has the proxy.
+    let publisher = Context::new().pub_socket(PubOptions::new());
+    publisher.connect(&publishers).unwrap();
+    let around = Context::new();
+    let connect = |endpoint| {
+        let subscriber = around.sub_socket(SubOptions::new());
+        subscriber.subscribe("10001");
+        subscriber.connect(endpoint).unwrap();
+        subscriber
+    };
+    let (mut subscriber, mut witness) = (connect(&subscribers), connect(&looked_at));
+    assert!(tap.wait_for_subscriber_timeout("10001", LONG).unwrap());
+
+    let proxy = proxy(frontend, backend).capture(tap);
+    let handle = proxy.handle();
+    let running = thread::spawn(move || proxy.run());
+    assert!(publisher.wait_for_subscriber_timeout("10001", LONG).unwrap());
+    publisher.send("10001 20 50").unwrap();
+    assert_eq!(subscriber.recv_timeout(LONG).unwrap().first(), "10001 20 50");
+    assert_eq!(witness.recv_timeout(LONG).unwrap().first(), "10001 20 50");
+    assert_eq!(handle.stats().messages, 1);
+
+    handle.stop();
+    running.join().unwrap();
+}
+
+#[test]
+fn what_was_taken_in_hand_and_not_received_is_counted_at_the_end() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let context = Context::new();
+    let publisher = context.pub_socket(PubOptions::new().when_full(WhenFull::Wait));
+    let mut subscriber = context.xsub_socket(XSubOptions::new());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    assert!(!subscriber.wait_for_publisher_timeout(SHORT).unwrap());
+    subscriber.subscribe("");
+    subscriber.connect(&endpoint).unwrap();
+    assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());
+    assert!(publisher.wait_for_subscriber_timeout("", LONG).unwrap());
+    for _ in 0..1000 {
+        publisher.send("message").unwrap();
+    }
+    let begun = Instant::now();
+    while subscriber.stats().received < 1000 {
+        assert!(begun.elapsed() < LONG, "not all arrives");
+        thread::sleep(Duration::from_millis(1));
+    }
+    // They have come in batches of many, of which one is in hand now.
+    assert_eq!(subscriber.by_ref().take(500).count(), 500);
+    assert_eq!(subscriber.close(), 500);
 }
 
 #[test]
@@ -130,6 +243,27 @@ fn the_last_handle_delivers_what_is_queued_and_the_thread_then_ends() {
     drop(publisher);
     assert_eq!(subscriber.take(COUNT).count(), COUNT);
     wait_for_no_io_threads();
+}
+
+#[test]
+fn an_xsub_that_is_dropped_delivers_what_is_queued() {
+    const COUNT: usize = 5000;
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let mut publisher = Context::new().xpub_socket(XPubOptions::new());
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    let options = XSubOptions::new().send_hwm(HighWaterMark::UNLIMITED).linger(Linger::For(LONG));
+    let subscriber = Context::new().xsub_socket(options);
+    subscriber.connect(&endpoint).unwrap();
+    assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());
+    // More than lies between two sockets of tcp.
+    let large = Message::from(vec![b'x'; 4096]);
+    for _ in 0..COUNT {
+        subscriber.send(large.clone()).unwrap();
+    }
+    drop(subscriber);
+    for _ in 0..COUNT {
+        assert!(matches!(publisher.recv_timeout(LONG), Ok(Request::Message { .. })));
+    }
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl XSubSocket {
         }
         Ok(())
     }
+
+    /// Closes the socket, as [`SubSocket::close`] does.
+    pub async fn close(self) -> usize {
+        self.subscriber.close().await
+    }
 }
 
 impl Deref for XSubSocket {

@@ -40,6 +40,9 @@ const DENYING: u8 = 16;
 const BEATING: u8 = 32;
 const GREETED: u8 = 64;
 const READY: u8 = 192;
+const CURVE_CLIENT: u8 = 128;
+const CURVE_SERVER: u8 = 132;
+const CURVE_READY: u8 = 8;
 
 const GREETING: &[Seed] = &[
     ("null-3.1", &[BEGIN_3_1, NULL, CLIENT, END]),
@@ -144,6 +147,67 @@ const CONNECTION: &[Seed] = &[
     ("time-to-live", &[&[PUB | BEATING | READY, 12], PING, &[0xF0, 0xF2, 0xF1, 0xF3, 0xF2, 0xF2]]),
     ("no-greeting-in-time", &[&[PUB, 0xF3, 0xF2]]),
     ("sends", &[&[PUB | READY, 17], SUBSCRIBE, &[0xF5, 0xF5, 0xF4, 0xF5]]),
+    ("curve-client", &[&[SUB | CURVE_CLIENT, 10], WELCOME]),
+    ("curve-client-in-clear", &[&[SUB | CURVE_CLIENT | CURVE_READY, 13], WEATHER]),
+    ("curve-server", &[&[PUB | CURVE_SERVER, 20], HELLO]),
+    ("curve-server-in-clear", &[&[PUB | CURVE_SERVER | CURVE_READY, 0xF5, 17], SUBSCRIBE]),
+    ("curve-server-denies", &[&[PUB | CURVE_SERVER | CURVE_READY | DENYING]]),
+    (
+        "curve-server-and-a-forged-box",
+        &[
+            &[PUB | CURVE_SERVER | CURVE_READY, 35],
+            b"\0\x21\x07MESSAGE\0\0\0\0\0\0\0\x03",
+            &[0; 17],
+        ],
+    ),
+];
+
+/// A connection with CURVE: who we are, what is edited of the handshake, and what the peer seals. The low
+/// three bits of an instruction: 0 seal (flags; which body), 1 and 2 with a number that rises and one that
+/// does not, 3 with flags outside, 4 edit what is sealed, 5 replay and reflect, 6 in clear, 7 we say
+/// something; with the highest, all arrives.
+const OF_CURVE: &[Seed] = &[
+    ("client", &[&[0, 0], b"\x00\0\x08\0\x80\0\x07\x0F\x80\x06"]),
+    ("server", &[&[3, 0], b"\x00\x02\x10\x04\x80\x06\x17\x0F\x80\x03"]),
+    ("client-octet-by-octet", &[&[0x08, 0], b"\x00\0\x80\x0C\x80\x0E"]),
+    ("server-of-3.0", &[&[0x23, 0], b"\x00\x02\x07\x0F\x80\x03"]),
+    ("xsub", &[&[0x44, 0], b"\x00\0\x00\x02\x80\x04\x0F"]),
+    ("xpub", &[&[7, 0], b"\x00\x02\x10\x04\x80\0\x0F"]),
+    ("ping", &[&[0, 0], b"\x10\x06\x90\x06\x87"]),
+    ("error", &[&[0, 0], b"\x80\0\x90\x08"]),
+    ("parts", &[&[0, 0], b"\x08\0\x08\x01\x08\x0C\x80\0\x08\0\x08\0\x08\0\x08\0\x08\0\x88\0"]),
+    ("too-large", &[&[0, 0], b"\x80\0\x80\x0E"]),
+    ("too-large-a-command", &[&[0, 0], b"\x80\0\x90\x0D"]),
+    ("not-a-flag", &[&[0, 0], b"\x80\0\xA0\0"]),
+    ("equal-number", &[&[0, 0], b"\x80\0\x82\0"]),
+    ("lower-number", &[&[0, 0], b"\x80\0\x89\0\x9A\0"]),
+    ("last-number", &[&[0, 0], b"\x79\0\x80\0"]),
+    ("outer-more", &[&[0, 0], b"\x80\0\x8B\0"]),
+    ("outer-command", &[&[0, 0], b"\x80\0\xA3\0\x80\0"]),
+    ("outer-reserved", &[&[0, 0], b"\x80\0\xC3\0"]),
+    ("flipped-tag", &[&[0, 0], b"\x00\0\x84\x10\x01"]),
+    ("flipped-number", &[&[0, 0], b"\x00\0\x84\x0F\x01"]),
+    ("flipped-text", &[&[0, 0], b"\x00\0\x84\x22\x01"]),
+    ("cut-short", &[&[0, 0], b"\x00\0\xA4\x22"]),
+    ("replayed", &[&[0, 0], b"\x80\0\x80\x01\x85"]),
+    ("reflected", &[&[0, 0], b"\x80\0\x07\x8D"]),
+    ("reflected-to-a-server", &[&[3, 0], b"\x07\x07\x07\x8D"]),
+    ("in-clear", &[&[0, 0], b"\x80\0\x8E10001 17"]),
+    ("after-a-breach", &[&[0, 0], b"\x00\0\x02\0\x00\0\x80\0"]),
+    ("hello-flipped", &[&[3, 1], b"\x60\x01"]),
+    ("hello-not-zeros", &[&[3, 2], b"\x07\x01"]),
+    ("welcome-flipped", &[&[0, 1], b"\x60\x01"]),
+    ("welcome-of-another-key", &[&[0, 2], b"\x03\x01"]),
+    ("another-cookie", &[&[0, 2], b"\x30\x01\x80\0"]),
+    ("cookie-flipped", &[&[3, 3], b"\x20\x01"]),
+    ("initiate-flipped", &[&[3, 3], b"\xA0\x01"]),
+    ("initiate-of-another-key", &[&[3, 4], b"\x03\x01"]),
+    ("vouch-flipped", &[&[3, 4], b"\x40\x01"]),
+    ("other-properties", &[&[3, 4], b"\x90\x20\x80\x03"]),
+    ("vouch-for-another-client", &[&[3, 5], b"\x03\x01"]),
+    ("vouch-to-another-server", &[&[3, 5], b"\x23\x01"]),
+    ("ready-flipped", &[&[0, 3], b"\x10\x01"]),
+    ("ready-cut", &[&[0, 0x24], b"\x09"]),
 ];
 
 /// Two connections: who they are (one octet), and what happens. The low four bits of an instruction:
@@ -214,6 +278,13 @@ const SOCKETS: &[Seed] = &[
         &[&[73, 12, 15], b"\x10a\x13\x04\x12a\xFF\x12a\xFF\x12a\xFF\x14\x13"],
     ),
     ("too-large-and-not-read-yet", &[&[104, 4, 67], b"\0\x13\x02\x02\x02\xFF"]),
+    ("curve", &[&[126, 12, 15], b"\x10a\x13", SENT, b"\x22bc\x02\x06\x13\x11a", SENT]),
+    ("curve-waits", &[&[127, 12, 15], HELD, b"\x14\x13"]),
+    ("curve-cut", &[&[126, 12, 15], b"\x10a\x13\x05\x23", SENT, b"\x05\x23\x12b\x01"]),
+    ("curve-flipped", &[&[126, 12, 15], b"\x10a\x13\x09\x30\x01", SENT, b"\x23", SENT]),
+    ("curve-in-clear", &[&[126, 12, 15], b"\x10a\x13\x0F\0\x10", SENT, b"\x23", SENT]),
+    ("curve-large", &[&[126, 12, 15], b"\x10a\x13\x12a\xFF\x22bc\xFF\x13\x05\x23", SENT]),
+    ("curve-narrow", &[&[126, 12, 79], b"\x10a\x13\x12a\x04\x12a\xFF\x23", SENT]),
     ("octet-by-octet", &[&[0, 12, 0], b"\x10a\x13", SENT, b"\x06", SENT]),
     ("narrow-limits", &[&[24, 12, 95], b"\x10a\x13\x12a\xFF\x23\x12a\xFF"]),
     ("flipped-greeting", &[ROOMY, b"\x09\x0A\x01\x89\x0A\x04\x43"]),
@@ -252,6 +323,15 @@ const OPTIONS: &[Seed] = &[
     ("version-4", &[&[0, 1, 12, 4, 0]]),
     ("endpoints-differ", &[&[0, 0, 0, 2, 2, 11, 15, 22, 13, 2, 2]]),
     ("for-ever", &[&[1, 2, 7, 9, 4, 2, 7, 10, 4]]),
+    ("curve", &[&[16]]),
+    ("curve-subscriber-binds", &[&[18]]),
+    ("curve-known-keys", &[&[16, 1, 35]]),
+    ("curve-another-server", &[&[16, 0, 1, 33, 1]]),
+    ("curve-to-plain", &[&[16, 0, 1, 13, 2, 2]]),
+    ("curve-in-a-narrow-handshake", &[&[16, 1, 17, 2, 2, 2, 5]]),
+    ("curve-on-one-endpoint", &[&[0, 0, 0, 1, 1, 32, 33, 0]]),
+    ("judged", &[&[0, 1, 34, 1, 34]]),
+    ("judged-for-ever", &[&[0, 1, 36, 7]]),
 ];
 
 /// What is done with a key, how many octets are new in it, and how many are the last key's.
@@ -297,11 +377,12 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 9] = [
+const ALL: [(&str, &[Seed]); 10] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("command", COMMAND),
     ("connection", CONNECTION),
+    ("curve", OF_CURVE),
     ("link", LINK),
     ("sockets", SOCKETS),
     ("options", OPTIONS),

@@ -6,7 +6,10 @@ use zmtp_codec::{
     Mechanism, Message, Metadata, SocketType, Subscription, Version,
 };
 
-use crate::script::Script;
+use crate::{
+    curve_peer::{CurvePeer, frame, with_curve},
+    script::Script,
+};
 
 /// A whole connection, against a peer that sends anything.
 ///
@@ -67,6 +70,9 @@ struct Outcome {
 /// What a flood of PINGs may make us hold of answers, and as much again for the last of them.
 const ANSWERS: usize = 2 * 64 * 1024;
 
+/// What a box adds to a frame of ours.
+const SEALED: usize = 42;
+
 impl Scene {
     fn new(choice: u8) -> Self {
         let (socket_type, theirs) = match choice & 3 {
@@ -94,6 +100,11 @@ impl Scene {
             ..Heartbeat::every(Duration::from_secs(1))
         });
 
+        let grant = choice & 16 == 0;
+        if choice & 192 == 128 {
+            let config = Config { limits, heartbeat, ..Config::new(socket_type) };
+            return Self::with_curve(config, choice & 4 != 0, choice & 8 != 0, theirs, grant);
+        }
         let mut prelude = BytesMut::new();
         if choice & 64 != 0 {
             let greeting = Greeting { version, mechanism: mechanism.name(), as_server: false };
@@ -112,7 +123,34 @@ impl Scene {
         }
 
         let config = Config { version, mechanism, limits, heartbeat, ..Config::new(socket_type) };
-        Self { config: Arc::new(config), prelude: prelude.to_vec(), grant: choice & 16 == 0 }
+        Self { config: Arc::new(config), prelude: prelude.to_vec(), grant }
+    }
+
+    /// The same with CURVE, after the greeting or after the handshake. What is in boxes is the matter of
+    /// another target.
+    fn with_curve(
+        config: Config,
+        is_server: bool,
+        is_ready: bool,
+        theirs: &str,
+        grant: bool,
+    ) -> Self {
+        let config = Arc::new(with_curve(config, is_server));
+        let mut peer = CurvePeer::known(!is_server).of_type(theirs);
+        let (version, mechanism) = (config.version, config.mechanism.name());
+        let mut prelude = Greeting { version, mechanism, as_server: !is_server }.encode().to_vec();
+        // What the peer says second depends on what it hears.
+        let mut connection = Connection::new(config.clone());
+        connection.receive(Duration::ZERO, &prelude);
+        for second in [false, true].into_iter().filter(|_| is_ready) {
+            while let Ok(Some(_)) = connection.poll_event(Duration::ZERO) {}
+            peer.hear(&connection.output().split());
+            let inside = peer.inside(second, &peer.vouched());
+            let command = frame(4, &peer.command(second, &inside));
+            connection.receive(Duration::ZERO, &command);
+            prelude.extend(command);
+        }
+        Self { config, prelude, grant }
     }
 
     /// What comes of these octets, if up to `together` messages are taken at once.
@@ -211,11 +249,11 @@ fn with_a_clock(scene: &Scene, script: &[u8]) {
             Step::Write => connection.output().clear(),
             Step::Send if connection.is_traffic() => {
                 connection.send(&Message::from("10001 20 50"));
-                ours += 16;
+                ours += 16 + SEALED;
             }
             Step::Subscribe if connection.is_traffic() => {
                 connection.subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")));
-                ours += 32;
+                ours += 32 + SEALED;
             }
             Step::Send | Step::Subscribe => {}
         }

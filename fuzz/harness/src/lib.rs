@@ -3,8 +3,11 @@
 //!
 //! They are apart from the targets so that a test can replay the corpus without a fuzzer.
 
+mod boxes;
 mod command;
 mod connection;
+mod curve;
+mod curve_peer;
 mod editor;
 mod endpoint;
 mod frame;
@@ -19,6 +22,7 @@ mod topics;
 
 pub use command::command;
 pub use connection::connection;
+pub use curve::curve;
 pub use endpoint::endpoint;
 pub use frame::frame;
 pub use greeting::greeting;
@@ -31,11 +35,12 @@ pub use topics::topics;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
     ("connection", connection),
+    ("curve", curve),
     ("link", link),
     ("sockets", sockets),
     ("options", options),

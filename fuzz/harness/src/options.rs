@@ -1,4 +1,5 @@
 use std::{
+    future::ready,
     io,
     sync::{
         Arc,
@@ -10,9 +11,10 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    BindError, ConnectError, Context, Credentials, Duplicates, EndpointOptions, Heartbeat,
-    HighWaterMark, Keepalive, Limits, Linger, Message, Options, PlainUsers, PubOptions, PubSocket,
-    Reconnect, SocketRole, SubOptions, SubSocket, Version, WhenFull, simulation::Network,
+    Allowed, BindError, ConfigError, ConnectError, Context, Credentials, CurveKeyPair,
+    CurveSecretKey, Duplicates, EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Limits,
+    Linger, Message, Options, PlainUsers, PubOptions, PubSocket, Reconnect, SocketRole, SubOptions,
+    SubSocket, Version, WhenFull, allow_keys, simulation::Network,
 };
 
 use crate::{
@@ -57,7 +59,8 @@ const NUMBERS: [usize; 8] = [1000, 4096, 1 << 20, 255, 0, 1, 2, usize::MAX];
 
 async fn meet(mut script: Script<'_>) {
     let choice = script.octet();
-    let mut draw = Draw { script, is_harmless: true, flaws: Flaws::default() };
+    let unchanged = Flaws { is_curve: choice & 16 != 0, ..Flaws::default() };
+    let mut draw = Draw { script, is_harmless: true, flaws: unchanged };
     let dials = Arc::new(AtomicU32::new(0));
     let context = Context::simulated(Counting(dials.clone()), 1);
     let (mut options, mut wishes) = (PubOptions::new(), SubOptions::new());
@@ -65,8 +68,12 @@ async fn meet(mut script: Script<'_>) {
         options = options.plain_server(PlainUsers::new().user("user", "secret"));
         wishes = wishes.plain_client("user", "secret");
     }
+    if unchanged.is_curve {
+        options = options.curve_server(keys(1));
+        wishes = wishes.curve_client(keys(1).public(), keys(3));
+    }
     let publisher = context.pub_socket(draw.publishing(options));
-    let of_publisher = std::mem::take(&mut draw.flaws);
+    let of_publisher = std::mem::replace(&mut draw.flaws, unchanged);
     let mut subscriber = context.sub_socket(draw.subscribing(wishes));
     let of_subscriber = draw.flaws;
     subscriber.subscribe("topic");
@@ -113,7 +120,7 @@ async fn bind(
     };
     match bound {
         Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
-        Err(BindError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
+        Err(BindError::Options(error)) => draw.is_refused(&error),
         Err(error) => panic!("the name is free, and yet: {error}"),
     }
 }
@@ -135,7 +142,7 @@ fn connect(
     };
     match connected {
         Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
-        Err(ConnectError::Options(error)) => assert!(draw.flaws.any(), "{error}"),
+        Err(ConnectError::Options(error)) => draw.is_refused(&error),
         Err(error) => panic!("the name is good, and yet: {error}"),
     }
 }
@@ -166,19 +173,33 @@ struct Draw<'a> {
 struct Flaws {
     version: bool,
     credentials: bool,
+    /// Not even our own READY would fit.
     limits: bool,
+    /// What CURVE's handshake needs would not.
+    curve_limits: bool,
+    is_curve: bool,
 }
 
 impl Flaws {
     fn any(self) -> bool {
-        self.version || self.credentials || self.limits
+        self.version || self.credentials || self.limits || (self.is_curve && self.curve_limits)
+    }
+
+    /// Another mechanism takes the place of the last one.
+    fn mechanism(&mut self, is_curve: bool) {
+        (self.is_curve, self.credentials) = (is_curve, false);
     }
 }
 
 impl Draw<'_> {
+    fn is_refused(&mut self, error: &ConfigError) {
+        assert!(self.flaws.any(), "{error}");
+        self.is_harmless = false;
+    }
+
     fn publishing(&mut self, mut options: PubOptions) -> PubOptions {
         for _ in 0..self.script.octet() % 16 {
-            options = match self.script.octet() % 32 {
+            options = match self.script.octet() % 40 {
                 0 => options.send_hwm(self.mark()),
                 1 => options.send_hwm_octets(self.any_number()),
                 2 => options.when_full(match self.script.octet() % 5 {
@@ -200,7 +221,7 @@ impl Draw<'_> {
 
     fn subscribing(&mut self, mut options: SubOptions) -> SubOptions {
         for _ in 0..self.script.octet() % 16 {
-            options = match self.script.octet() % 32 {
+            options = match self.script.octet() % 40 {
                 0 => options.receive_hwm(self.mark()),
                 1 => options.receive_hwm_octets(self.any_number()),
                 2 => options.conflate(true),
@@ -230,7 +251,7 @@ impl Draw<'_> {
     }
 
     fn link<Role>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
-        match what % 32 {
+        match what % 40 {
             11 => {
                 self.flaws.version = false;
                 options.version(Version::V3_0)
@@ -244,17 +265,18 @@ impl Draw<'_> {
             13 => {
                 self.is_harmless = false;
                 let (username, password) = (self.text(), self.text());
+                self.flaws.mechanism(false);
                 self.flaws.credentials = username.len().max(password.len()) > 255;
                 options.plain_client(username, password)
             }
             14 => {
                 self.is_harmless = false;
-                self.flaws.credentials = false;
+                self.flaws.mechanism(false);
                 options.plain_server(PlainUsers::new().user(self.text(), self.text()))
             }
             15 => {
                 self.is_harmless = false;
-                self.flaws.credentials = false;
+                self.flaws.mechanism(false);
                 options.plain_server_with(
                     |it| matches!(it, Credentials::Plain { username, .. } if username == "user"),
                 )
@@ -267,8 +289,8 @@ impl Draw<'_> {
                     command_size: self.number() as u64,
                     handshake_frame_size: self.number() as u64,
                 };
-                // Not even our own READY would fit.
                 self.flaws.limits = limits.handshake_frame_size <= 2;
+                self.flaws.curve_limits = limits.handshake_frame_size <= 255;
                 options.limits(limits)
             }
             18 => options.handshake_timeout(self.duration()),
@@ -297,6 +319,31 @@ impl Draw<'_> {
             29 => options.nodelay(false).ipv6_only(true),
             30 => options.type_of_service(self.script.octet()),
             31 => options.bind_device("lo"),
+            32 => {
+                self.is_harmless = false;
+                self.flaws.mechanism(true);
+                options.curve_server(keys(1))
+            }
+            33 => {
+                self.is_harmless = false;
+                self.flaws.mechanism(true);
+                // The server's key, or another.
+                options.curve_client(keys(1 + self.script.octet() % 2).public(), keys(3))
+            }
+            34 => options.authorize(|_claim| ready(Ok(Allowed::new().user_id("somebody")))),
+            35 => {
+                self.is_harmless = false;
+                options.authorize(allow_keys([keys(3).public()]))
+            }
+            // Who takes too long to judge lets nobody in.
+            36 => {
+                self.is_harmless = false;
+                let time = self.any_duration();
+                options.authorize(move |_claim| async move {
+                    sleep(time).await;
+                    Ok(Allowed::new())
+                })
+            }
             _ => options,
         }
     }
@@ -334,6 +381,11 @@ impl Draw<'_> {
         let len = usize::from(self.script.octet()) * 2;
         Bytes::from(b"user".iter().copied().cycle().take(len).collect::<Vec<_>>())
     }
+}
+
+/// The same keys in each run.
+fn keys(seed: u8) -> CurveKeyPair {
+    CurveSecretKey::from([seed; 32]).into()
 }
 
 /// A network that counts how often it was asked for a connection.

@@ -5,8 +5,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 use zmtp_socket::{
-    Context, Duplicates, Event, Heartbeat, HighWaterMark, Limits, Message, Monitor, PeerStats,
-    PlainUsers, PubOptions, PubSocket, SubOptions, SubSocket, Version, WhenFull,
+    Context, CurveKeyPair, CurveSecretKey, Duplicates, Event, Heartbeat, HighWaterMark, Limits,
+    Message, Monitor, PeerStats, PlainUsers, PubOptions, PubSocket, SubOptions, SubSocket, Version,
+    WhenFull, allow_keys,
 };
 
 use crate::{
@@ -94,7 +95,7 @@ impl Scene {
         let when_full = match first & 7 {
             1 => WhenFull::DropOldest,
             2 => WhenFull::Disconnect,
-            3 => WhenFull::Wait,
+            3 | 7 => WhenFull::Wait,
             4 => WhenFull::WaitFor(Duration::from_secs(1)),
             _ => WhenFull::DropNew,
         };
@@ -121,7 +122,16 @@ impl Scene {
         if second & 32 != 0 {
             wary = wary.heartbeat(heartbeat);
         }
-        if second & 64 != 0 {
+        let is_curve = first & 7 >= 6;
+        if is_curve {
+            let [server, client] = [1, 2].map(|seed| CurveSecretKey::from([seed; 32]));
+            let (server, client) = (CurveKeyPair::from(server), CurveKeyPair::from(client));
+            let server_key = server.public();
+            let judge = allow_keys([client.public()]);
+            options = options.curve_server(server).authorize(judge);
+            wary = wary.curve_client(server_key, client.clone());
+            honest = honest.curve_client(server_key, client);
+        } else if second & 64 != 0 {
             options = options.plain_server(PlainUsers::new().user("user", "secret"));
             wary = wary.plain_client("user", "secret");
             honest = honest.plain_client("user", "secret");
@@ -137,7 +147,8 @@ impl Scene {
                 message_size: 1200,
                 message_parts: 2,
                 command_size: 64,
-                handshake_frame_size: 64,
+                // An INITIATE of CURVE is long.
+                handshake_frame_size: if is_curve { 300 } else { 64 },
             };
             (options, wary) = (options.limits(limits), wary.limits(limits));
         }

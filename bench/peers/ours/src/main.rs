@@ -1,4 +1,7 @@
-//! The benchmark peer of zmtp-socket.
+//! The benchmark peer of zmtp-socket. `--rt blocking` takes its blocking sockets, with a thread of their
+//! own for the network; `--rt current` (the default) and `--rt multi` keep everything on the runtime.
+
+mod blocking;
 
 use std::time::Duration;
 
@@ -34,6 +37,7 @@ fn main() {
     let args = Args::of_peer("ours");
     let context = Context::new();
     match args.role {
+        _ if args.rt.as_deref() == Some("blocking") => blocking::run(&args),
         Role::Pub => runtime(&args).block_on(publisher(&context, &args)),
         Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
         Role::Inproc => inproc(&context, &args),
@@ -45,6 +49,13 @@ fn main() {
 }
 
 async fn publisher(context: &Context, args: &Args) {
+    let socket = context.pub_socket(pub_options(args));
+    socket.bind(&*args.endpoint).await.expect("the endpoint is free");
+    args.bound();
+    publish(Ours(socket), args).await;
+}
+
+fn pub_options(args: &Args) -> PubOptions {
     let when_full = if args.nodrop { WhenFull::Wait } else { WhenFull::DropNew };
     let mut options = PubOptions::new().when_full(when_full);
     options = match args.hwm {
@@ -60,24 +71,12 @@ async fn publisher(context: &Context, args: &Args) {
     if args.curve {
         options = options.curve_server(keys(curve::SERVER_SECRET));
     }
-    let socket = context.pub_socket(options);
-    socket.bind(&*args.endpoint).await.expect("the endpoint is free");
-    args.bound();
-    publish(Ours(socket), args).await;
+    options
 }
 
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
-        let mut options = match args.hwm {
-            // At the default mark the subscriber stops reading, and loses nothing.
-            0 => SubOptions::new(),
-            count => SubOptions::new().receive_hwm(HighWaterMark::messages(count as usize)),
-        };
-        if args.curve {
-            let server_key = curve::SERVER_PUBLIC.parse().expect("a key");
-            options = options.curve_client(server_key, keys(curve::CLIENT_SECRET));
-        }
-        let socket = context.sub_socket(options);
+        let socket = context.sub_socket(sub_options(args));
         socket.connect(&*args.endpoint).expect("a valid endpoint");
         for topic in args.topics(index) {
             socket.subscribe(topic);
@@ -86,6 +85,19 @@ async fn subscribers(context: &Context, args: &Args) {
     };
     let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
     rig::subscribe(args, open, spawn).await;
+}
+
+fn sub_options(args: &Args) -> SubOptions {
+    let options = match args.hwm {
+        // At the default mark the subscriber stops reading, and loses nothing.
+        0 => SubOptions::new(),
+        count => SubOptions::new().receive_hwm(HighWaterMark::messages(count as usize)),
+    };
+    if args.curve {
+        let server_key = curve::SERVER_PUBLIC.parse().expect("a key");
+        return options.curve_client(server_key, keys(curve::CLIENT_SECRET));
+    }
+    options
 }
 
 async fn proxy(context: &Context, args: &Args) {

@@ -25,6 +25,8 @@
 //! These calls must not be made from within an async task: they would block it, and panic where they have
 //! to wait.
 
+mod monitor;
+mod proxy;
 mod pub_socket;
 mod sub_socket;
 mod thread;
@@ -36,16 +38,18 @@ use std::sync::{Arc, LazyLock};
 
 use crate::{PubOptions, SubOptions, XPubOptions, XSubOptions};
 
+pub use monitor::Monitor;
+pub use proxy::{Proxy, proxy};
 pub use pub_socket::PubSocket;
-pub use sub_socket::SubSocket;
+pub use sub_socket::{SubHandle, SubSocket};
 use thread::IoThread;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 
 /// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
 ///
-/// The thread ends when the context and all its sockets have been dropped, and the sockets have delivered
-/// what they still may.
+/// The thread ends when the context and all its sockets, handles and monitors have been dropped, and the
+/// sockets have delivered what they still may.
 #[derive(Clone)]
 pub struct Context {
     context: crate::Context,
@@ -124,6 +128,20 @@ macro_rules! endpoint_methods {
                 $thread.block_on($socket.bind(endpoint))
             }
 
+            /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change`
+            /// is given, for this endpoint and the connections through it.
+            ///
+            /// # Errors
+            /// As [`bind`](Self::bind).
+            pub fn bind_with(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
+            ) -> Result<crate::Endpoint, crate::BindError> {
+                let $this = self;
+                $thread.block_on($socket.bind_with(endpoint, change))
+            }
+
             /// Connects to a peer's endpoint in the background, again after every cut. Returns at once;
             /// that nobody is there yet is no error.
             ///
@@ -137,6 +155,22 @@ macro_rules! endpoint_methods {
                 let $this = self;
                 let _within = $thread.enter();
                 $socket.connect(endpoint)
+            }
+
+            /// Does as [`connect`](Self::connect), with other options than the socket's own, which
+            /// `change` is given, for this endpoint; if it is connected already, from its next
+            /// connection on.
+            ///
+            /// # Errors
+            /// As [`connect`](Self::connect).
+            pub fn connect_with(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
+            ) -> Result<crate::Endpoint, crate::ConnectError> {
+                let $this = self;
+                let _within = $thread.enter();
+                $socket.connect_with(endpoint, change)
             }
 
             /// Ends an endpoint that was bound, with all its connections; its address is free again when
@@ -167,11 +201,10 @@ macro_rules! endpoint_methods {
                 $socket.stats()
             }
 
-            /// What happens to this socket's endpoints and peers from now on: to be read with
-            /// [`try_next`](crate::Monitor::try_next).
-            pub fn monitor(&self) -> crate::Monitor {
+            /// What happens to this socket's endpoints and peers from now on.
+            pub fn monitor(&self) -> crate::blocking::Monitor {
                 let $this = self;
-                $socket.monitor()
+                crate::blocking::Monitor::of($socket.monitor(), std::sync::Arc::clone(&$thread))
             }
         }
     };

@@ -40,6 +40,14 @@ impl PubSocket {
         Self { inner: Arc::new(Inner { socket, thread }) }
     }
 
+    pub(super) fn socket(&self) -> &crate::PubSocket {
+        &self.inner.socket
+    }
+
+    pub(super) fn thread(&self) -> &IoThread {
+        &self.inner.thread
+    }
+
     /// Sends `message` to every peer whose subscriptions match its first part.
     ///
     /// Waits for nobody, but where the socket is told to [wait](crate::WhenFull::Wait) for room.
@@ -53,8 +61,13 @@ impl PubSocket {
         loop {
             match core.send_now(&message) {
                 Some(sent) => return sent,
-                // A queue is full, or much has been sent: the other threads' turn.
-                None if core.take_turn() => std::thread::yield_now(),
+                // Much has been sent, or a queue is full, and who does not wait would lose the next: the
+                // other threads' turn. Who waits gives them theirs when it has to.
+                None if core.take_turn() => {
+                    if !core.waits_for_room() {
+                        std::thread::yield_now();
+                    }
+                }
                 None => return self.inner.thread.block_on(core.send_later(&message)),
             }
         }
@@ -114,8 +127,7 @@ impl PubSocket {
         topic: impl AsRef<[u8]>,
         time: Duration,
     ) -> Result<bool, Closed> {
-        let waiting = self.inner.socket.wait_for_subscriber(topic);
-        self.inner.thread.block_for(time, waiting).map_or(Ok(false), |there| there.map(|()| true))
+        self.inner.thread.wait_for(time, self.inner.socket.wait_for_subscriber(topic))
     }
 
     /// Closes the socket, after it has delivered what is queued, for as long as

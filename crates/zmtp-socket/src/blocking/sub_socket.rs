@@ -1,5 +1,6 @@
 //! The SUB socket.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::thread::IoThread;
@@ -50,10 +51,10 @@ macro_rules! receiver_methods {
                 self.socket.try_recv()
             }
 
-            /// A handle with which other threads subscribe and look on. To bind and connect is this
-            /// socket's own affair: the handle would need a runtime.
-            pub fn handle(&self) -> crate::SubHandle {
-                self.socket.handle()
+            /// A handle with which other threads subscribe, connect, look on and close while this one
+            /// receives.
+            pub fn handle(&self) -> crate::blocking::SubHandle {
+                crate::blocking::SubHandle::of(self.socket.handle(), Arc::clone(&self.thread))
             }
 
             /// Subscribes to every message whose first part begins with `topic`, any octets.
@@ -87,6 +88,44 @@ pub(super) use receiver_methods;
 #[derive(Debug)]
 pub struct SubSocket {
     socket: crate::SubSocket,
+    thread: Home,
+}
+
+/// The thread of a socket that receives, which stays until the socket has delivered what it still may.
+#[derive(Debug)]
+pub(super) struct Home {
+    handle: crate::SubHandle,
+    thread: Arc<IoThread>,
+}
+
+impl Home {
+    pub(super) fn of(handle: crate::SubHandle, thread: Arc<IoThread>) -> Self {
+        Self { handle, thread }
+    }
+}
+
+impl Deref for Home {
+    type Target = Arc<IoThread>;
+
+    fn deref(&self) -> &Arc<IoThread> {
+        &self.thread
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let handle = self.handle.clone();
+        self.thread.finish(async move {
+            handle.close().await;
+        });
+    }
+}
+
+/// A handle on a [`SubSocket`] or an [`XSubSocket`](super::XSubSocket), for other threads than the one
+/// that receives. Cheap to clone. It does not keep the socket open.
+#[derive(Clone, Debug)]
+pub struct SubHandle {
+    handle: crate::SubHandle,
     thread: Arc<IoThread>,
 }
 
@@ -102,7 +141,7 @@ impl SubSocket {
     }
 
     pub(super) fn of(socket: crate::SubSocket, thread: Arc<IoThread>) -> Self {
-        Self { socket, thread }
+        Self { thread: Home::of(socket.handle(), thread), socket }
     }
 
     /// Closes the socket. Returns how many messages had arrived and were not received.
@@ -112,8 +151,32 @@ impl SubSocket {
     }
 }
 
+impl SubHandle {
+    pub(super) fn of(handle: crate::SubHandle, thread: Arc<IoThread>) -> Self {
+        Self { handle, thread }
+    }
+
+    /// As [`SubSocket::subscribe`].
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.handle.subscribe(topic);
+    }
+
+    /// As [`SubSocket::unsubscribe`].
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.unsubscribe(topic)
+    }
+
+    /// Closes the socket from another thread: its [`recv`](SubSocket::recv) gives what has arrived and then
+    /// [`RecvError::Closed`](crate::RecvError::Closed), also to who waits in it. Returns how many messages
+    /// had arrived and were not received.
+    pub fn close(&self) -> usize {
+        self.thread.block_on(self.handle.close())
+    }
+}
+
 receiver_methods!(SubSocket);
 endpoint_methods!(SubSocket, this => this.socket, this.thread);
+endpoint_methods!(SubHandle, this => this.handle, this.thread);
 
 impl Default for SubSocket {
     fn default() -> Self {

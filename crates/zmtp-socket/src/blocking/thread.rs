@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{RecvError, TryRecvError};
+use crate::{Closed, RecvError, TryRecvError};
 
 /// A thread with a runtime. It ends when this is dropped.
 pub(super) struct IoThread {
@@ -39,6 +39,15 @@ impl IoThread {
         self.runtime.block_on(async { tokio::time::timeout(time, future).await.ok() })
     }
 
+    /// Waits for somebody to be there, but no longer than `time`. Returns whether there is.
+    pub(super) fn wait_for(
+        &self,
+        time: Duration,
+        coming: impl Future<Output = Result<(), Closed>>,
+    ) -> Result<bool, Closed> {
+        self.block_for(time, coming).map_or(Ok(false), |there| there.map(|()| true))
+    }
+
     /// Waits for something to be received, but no longer than `time`.
     pub(super) fn receive_for<T>(
         &self,
@@ -50,6 +59,11 @@ impl IoThread {
             Some(Err(RecvError::Closed(closed))) => Err(closed.into()),
             None => Err(TryRecvError::Empty),
         }
+    }
+
+    /// Waits for `task`, which runs on this thread and not on the caller's.
+    pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.block_on(self.runtime.spawn(task)).expect("nothing of ours panics");
     }
 
     /// Lets what is called meanwhile spawn its tasks here.

@@ -17,7 +17,6 @@ use crate::{Message, Peer, RecvError, Request, SendError, TryRecvError, XPubOpti
 pub struct XPubSocket {
     publisher: PubSocket,
     socket: crate::XPubSocket,
-    thread: Arc<IoThread>,
 }
 
 impl XPubSocket {
@@ -32,8 +31,11 @@ impl XPubSocket {
     }
 
     pub(super) fn of(socket: crate::XPubSocket, thread: Arc<IoThread>) -> Self {
-        let publisher = PubSocket::of(socket.publisher().clone(), thread.clone());
-        Self { publisher, socket, thread }
+        Self { publisher: PubSocket::of(socket.publisher().clone(), thread), socket }
+    }
+
+    pub(super) fn into_parts(self) -> (PubSocket, crate::XPubSocket) {
+        (self.publisher, self.socket)
     }
 
     /// The socket as a publisher, to be cloned for other threads.
@@ -46,7 +48,10 @@ impl XPubSocket {
     /// # Errors
     /// [`RecvError::Closed`] once the socket has been closed and everything has been received.
     pub fn recv(&mut self) -> Result<Request, RecvError> {
-        self.thread.block_on(self.socket.recv())
+        match self.socket.try_recv() {
+            Ok(request) => Ok(request),
+            Err(_none_yet) => self.publisher.thread().block_on(self.socket.recv()),
+        }
     }
 
     /// What a subscriber wants next; waits for it no longer than `time`.
@@ -55,7 +60,12 @@ impl XPubSocket {
     /// [`TryRecvError::Empty`] if nobody has wanted anything in that time; [`TryRecvError::Closed`] as for
     /// [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, time: Duration) -> Result<Request, TryRecvError> {
-        self.thread.receive_for(time, self.socket.recv())
+        match self.socket.try_recv() {
+            Err(TryRecvError::Empty) => {
+                self.publisher.thread().receive_for(time, self.socket.recv())
+            }
+            done => done,
+        }
     }
 
     /// What a subscriber wants next, if it has said so already.

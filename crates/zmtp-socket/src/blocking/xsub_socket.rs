@@ -1,8 +1,9 @@
 //! The XSUB socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::sub_socket::receiver_methods;
+use super::sub_socket::{Home, receiver_methods};
 use super::thread::IoThread;
 use super::{Context, endpoint_methods};
 use crate::{Closed, Message, SendError, XSubOptions};
@@ -12,7 +13,7 @@ use crate::{Closed, Message, SendError, XSubOptions};
 #[derive(Debug)]
 pub struct XSubSocket {
     socket: crate::XSubSocket,
-    thread: Arc<IoThread>,
+    thread: Home,
 }
 
 impl XSubSocket {
@@ -27,7 +28,11 @@ impl XSubSocket {
     }
 
     pub(super) fn of(socket: crate::XSubSocket, thread: Arc<IoThread>) -> Self {
-        Self { socket, thread }
+        Self { thread: Home::of(socket.handle(), thread), socket }
+    }
+
+    pub(super) fn into_parts(self) -> (crate::XSubSocket, Home) {
+        (self.socket, self.thread)
     }
 
     /// As [`XSubSocket::send`](crate::XSubSocket::send), which waits for nobody.
@@ -46,10 +51,19 @@ impl XSubSocket {
         self.thread.block_on(self.socket.wait_for_publisher())
     }
 
+    /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns whether
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
+        self.thread.wait_for(time, self.socket.wait_for_publisher())
+    }
+
     /// Closes the socket. Returns how many messages had arrived and were not received.
     pub fn close(self) -> usize {
         let Self { socket, thread } = self;
-        thread.block_on(socket.handle().close())
+        thread.block_on(socket.close())
     }
 }
 

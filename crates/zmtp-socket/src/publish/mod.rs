@@ -142,6 +142,11 @@ impl Publisher {
         }
     }
 
+    /// Whether a sender waits for room, and loses nothing.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        self.options.when_full.waits()
+    }
+
     /// Whether the sender should let others run first.
     pub(crate) fn take_turn(&self) -> bool {
         self.turn_is_over.load(Ordering::Relaxed)

@@ -1,0 +1,73 @@
+//! The same with the blocking sockets: the caller's thread here, the network's there.
+
+use rig::{Args, Group, Publisher, Role, Subscriber, Tally, publish, receive_all, run_ready};
+use zmtp_socket::blocking::{Context, PubSocket, SubSocket};
+use zmtp_socket::{WhenFull, XPubOptions, XSubOptions};
+
+use crate::{pub_options, sub_options};
+
+struct OurPub(PubSocket);
+
+impl Publisher for OurPub {
+    async fn send(&mut self, body: &[u8]) {
+        self.0.send(body).expect("the socket is open");
+    }
+
+    fn dropped(&self) -> u64 {
+        self.0.stats().dropped
+    }
+}
+
+struct OurSub(SubSocket);
+
+impl Subscriber for OurSub {
+    async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
+        let message = self.0.recv().map_err(|error| error.to_string())?;
+        tally.message(message.first());
+        Ok(())
+    }
+}
+
+/// All that the command line asks for.
+pub(crate) fn run(args: &Args) {
+    let context = Context::new();
+    match args.role {
+        Role::Pub => publisher(&context, args),
+        Role::Sub => subscribers(&context, args),
+        Role::Proxy => proxy(&context, args),
+        Role::Inproc | Role::IdleSubs => panic!("these roles are not for the blocking sockets"),
+    }
+}
+
+fn publisher(context: &Context, args: &Args) {
+    let socket = context.pub_socket(pub_options(args));
+    socket.bind(&*args.endpoint).expect("the endpoint is free");
+    args.bound();
+    run_ready(publish(OurPub(socket), args));
+}
+
+fn proxy(context: &Context, args: &Args) {
+    let frontend = context.xsub_socket(XSubOptions::new());
+    frontend.connect(&*args.endpoint).expect("a valid endpoint");
+    let backend = context.xpub_socket(XPubOptions::new().when_full(WhenFull::Wait));
+    backend.bind(&*args.backend).expect("the endpoint is free");
+    args.bound();
+    zmtp_socket::blocking::proxy(frontend, backend).run();
+}
+
+fn subscribers(context: &Context, args: &Args) {
+    let group = Group::new(args);
+    let open = |index| {
+        let socket = context.sub_socket(sub_options(args));
+        socket.connect(&*args.endpoint).expect("a valid endpoint");
+        for topic in args.topics(index) {
+            socket.subscribe(topic);
+        }
+        let tally = Tally::new(&group, index);
+        std::thread::spawn(move || run_ready(receive_all(OurSub(socket), tally)))
+    };
+    let threads: Vec<_> = (0..args.subs).map(open).collect();
+    let tallies: Vec<Tally> =
+        threads.into_iter().map(|thread| thread.join().expect("a subscriber")).collect();
+    group.report(&tallies);
+}

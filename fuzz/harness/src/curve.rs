@@ -1,0 +1,319 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use zmtp_codec::{
+    Allowed, Config, Connection, Credentials, Error, Event, Greeting, Limits, MechanismName,
+    Message, SocketType, Subscription, Version,
+};
+
+use crate::{
+    curve_peer::{CurvePeer, frame, with_curve},
+    editor::{EDITS, Edit},
+    script::Script,
+};
+
+/// A connection with CURVE, and a peer that holds the keys: the fuzzer's octets get into the boxes.
+///
+/// Instructions: one octet says who we are (see `Scene::new`), one what is wrong with the handshake (see
+/// `Scene::greet`), each further one what comes next (see `Scene::step`).
+///
+/// What was sealed by the peer, and arrives in order, has the effect that the same frames have without
+/// CURVE on a twin of the connection. Whatever else comes ends the connection, and nothing of it comes
+/// out. What the connection says, opened, is what its twin says.
+pub fn curve(data: &[u8]) {
+    let mut script = Script::new(data);
+    let mut scene = Scene::new(script.octet());
+    if !scene.greet(&mut script) {
+        return;
+    }
+    while !script.is_over() && scene.victim.error.is_none() {
+        scene.step(&mut script);
+    }
+    scene.deliver();
+}
+
+/// Narrow, so that the fuzzer gets to all of them.
+const LIMITS: Limits =
+    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 400 };
+
+/// Frames that come together, at most: their answers stay far below the bound for these.
+const TOGETHER: usize = 64;
+
+const NOW: Duration = Duration::ZERO;
+
+/// What is in a box: bodies of every command and of any message.
+const BODIES: &[&[u8]] = &[
+    b"10001 17 40",
+    b"",
+    b"\x0110001",
+    b"\x0010001",
+    b"\x09SUBSCRIBE10001",
+    b"\x06CANCEL10001",
+    b"\x04PING\0\x01hi",
+    b"\x04PONG",
+    b"\x05ERROR\x03400",
+    b"\x05READY",
+    b"\x08UNHEARD1",
+    b"\x04PIN",
+    &[b'x'; 301],
+    &[b'x'; 401],
+    &[b'x'; 601],
+];
+
+struct Scene {
+    victim: Side,
+    /// The same without CURVE.
+    twin: Side,
+    peer: CurvePeer,
+    /// How many octets arrive at once.
+    fragment: usize,
+    /// What the peer has sealed so far, as it went out.
+    sealed: Vec<Vec<u8>>,
+    /// What the victim has said last.
+    said: Vec<u8>,
+    /// On its way, and what of it is genuine, in clear.
+    under_way: Vec<u8>,
+    in_clear: Vec<u8>,
+    waiting: usize,
+    /// The number of the last genuine frame, and whether anything after it was none.
+    heard: u64,
+    is_breached: bool,
+}
+
+struct Side {
+    connection: Connection,
+    /// How many messages are taken at once.
+    together: usize,
+    arrived: usize,
+    heard: Vec<Event>,
+    error: Option<Error>,
+}
+
+impl Scene {
+    fn new(choice: u8) -> Self {
+        let is_server = choice & 1 != 0;
+        let (socket_type, theirs) = match choice >> 1 & 3 {
+            0 => (SocketType::Sub, "PUB"),
+            1 => (SocketType::Pub, "SUB"),
+            2 => (SocketType::XSub, "XPUB"),
+            _ => (SocketType::XPub, "XSUB"),
+        };
+        let version = if choice & 32 == 0 { Version::V3_1 } else { Version::V3_0 };
+        let together = if choice & 64 == 0 { usize::MAX } else { 1 };
+        let config = Config { version, limits: LIMITS, ..Config::new(socket_type) };
+        let mut twin = Side::new(config.clone(), together);
+        let victim = Side::new(with_curve(config, is_server), together);
+
+        let greeting = |mechanism| Greeting { version, mechanism, as_server: !is_server }.encode();
+        let peer = CurvePeer::known(!is_server).of_type(theirs);
+        let ready = [&b"\x05READY"[..], &peer.metadata].concat();
+        twin.receive(&[&greeting(MechanismName::NULL)[..], &frame(4, &ready)].concat(), 64);
+        assert!(twin.connection.is_traffic());
+        twin.connection.output().clear();
+        let mut scene = Self {
+            victim,
+            twin,
+            peer,
+            fragment: [usize::MAX, 1, 7, 64][usize::from(choice >> 3 & 3)],
+            sealed: Vec::new(),
+            said: Vec::new(),
+            under_way: Vec::new(),
+            in_clear: Vec::new(),
+            waiting: 0,
+            heard: 0,
+            is_breached: false,
+        };
+        scene.victim.receive(&greeting(MechanismName::CURVE), scene.fragment);
+        scene
+    }
+
+    /// The handshake. The lowest three bits of an octet say what is edited: of the peer's first command
+    /// or its second the whole (1, 3) or what is in its box (2, 4), or what the vouch vouches for (5).
+    /// Returns whether traffic follows.
+    fn greet(&mut self, script: &mut Script<'_>) -> bool {
+        let octet = script.octet();
+        let what = octet & 7;
+        let edit = (what != 0).then(|| Edit::next(octet >> 3, script));
+        let apply = |place: u8, octets: &mut Vec<u8>| {
+            let before = octets.clone();
+            edit.iter().filter(|_| what == place).for_each(|edit| edit.apply(octets));
+            *octets != before
+        };
+        let (mut is_edited, mut is_forged) = (false, false);
+        for second in [false, true] {
+            self.peer.hear(&self.victim.connection.output().split());
+            let mut vouched = self.peer.vouched();
+            is_forged |= second && self.peer.is_client() && apply(5, &mut vouched);
+            let mut inner = self.peer.inside(second, &vouched);
+            let (before, own) = (inner.clone(), self.peer.own_affair(second));
+            if apply(if second { 4 } else { 2 }, &mut inner) {
+                is_edited = true;
+                is_forged |= inner.get(..own) != before.get(..own);
+            }
+            let mut command = self.peer.command(second, &inner);
+            is_forged |= apply(if second { 3 } else { 1 }, &mut command);
+            self.victim.receive(&frame(4, &command), self.fragment);
+            if let Some(error) = &self.victim.error {
+                assert!(is_edited || is_forged, "{error}, and nothing was wrong");
+                return false;
+            }
+        }
+        assert!(!is_forged, "what is forged is let in");
+        let info = self.victim.connection.peer().expect("the handshake is over");
+        assert_eq!(info.public_key, self.peer.is_client().then(|| self.peer.public_key().into()));
+        self.heard = if self.peer.is_client() { 2 } else { 1 };
+        self.peer.hear(&self.victim.connection.output().split());
+        true
+    }
+
+    /// What comes next, by the lowest three bits; with the highest, what is under way arrives after it.
+    fn step(&mut self, script: &mut Script<'_>) {
+        let octet = script.octet();
+        let more = octet >> 3 & 15;
+        match octet & 7 {
+            0 => self.say(self.heard.wrapping_add(1), more, 0, script),
+            // Numbers that rise by more, and those that do not.
+            1 if more == 15 => self.say(u64::MAX, 0, 0, script),
+            1 => self.say(self.heard.saturating_add(u64::from(more) << 8), 0, 0, script),
+            2 => self.say(self.heard.saturating_sub(u64::from(more)), 0, 0, script),
+            // Flags outside of the box, which libzmq does not set.
+            3 => self.say(self.heard.wrapping_add(1), 0, more, script),
+            4 => {
+                let edit = Edit::next(more % EDITS, script);
+                let genuine = self.peer.message(self.heard.wrapping_add(1), 0, b"10001 17 40");
+                let mut edited = genuine.clone();
+                edit.apply(&mut edited);
+                if edited != genuine {
+                    self.forge(&frame(0, &edited));
+                }
+            }
+            5 if more & 1 == 0 => {
+                let replayed = self.sealed.get(usize::from(more >> 1)).cloned();
+                replayed.iter().for_each(|frame| self.forge(frame));
+            }
+            5 => {
+                // What it said itself comes back.
+                let said = self.said.clone();
+                self.forge(&said);
+            }
+            6 => {
+                let body = script.take(usize::from(more) * 8).to_vec();
+                self.forge(&frame(more & 5, &body));
+            }
+            _ => self.answer(more),
+        }
+        if octet & 128 != 0 || self.waiting == TOGETHER {
+            self.deliver();
+        }
+    }
+
+    /// The peer seals something, with this number, and these flags within and without.
+    fn say(&mut self, number: u64, within: u8, without: u8, script: &mut Script<'_>) {
+        let flags =
+            [0, 1, 2, 3, 4, 5, 8, 16, 32, 64, 128, 130, 254, 255, 0, 2][usize::from(within)];
+        let choice = usize::from(script.octet());
+        let body = match BODIES.get(choice) {
+            Some(body) => body.to_vec(),
+            None => script.take(choice % 64).to_vec(),
+        };
+        let whole = frame(without, &self.peer.message(number, flags, &body));
+        // Outside, whether it is long and whether it is a command say nothing.
+        if number > self.heard && flags <= 2 && without & !6 == 0 {
+            if !self.is_breached {
+                self.heard = number;
+                self.sealed.push(whole.clone());
+                self.in_clear.extend(frame(flags & 1 | flags << 1 & 4, &body));
+            }
+            self.under_way.extend(whole);
+            self.waiting += 1;
+        } else {
+            self.forge(&whole);
+        }
+    }
+
+    /// Something that is not what the peer sealed, or not in its place.
+    fn forge(&mut self, octets: &[u8]) {
+        if !octets.is_empty() {
+            self.under_way.extend_from_slice(octets);
+            self.is_breached = true;
+            self.waiting += 1;
+        }
+    }
+
+    /// We say something, both of us.
+    fn answer(&mut self, more: u8) {
+        self.deliver();
+        if self.victim.error.is_some() {
+            return;
+        }
+        for Side { connection, .. } in [&mut self.victim, &mut self.twin] {
+            if more & 1 == 0 {
+                let parts = (0..=more >> 1).map(|part| vec![more; usize::from(part) * 99]);
+                connection.send(&Message::multipart(parts).expect("a part at least"));
+            } else {
+                let topic = Bytes::from_static(b"10001");
+                connection.subscribe(&Subscription::Subscribe(topic));
+            }
+        }
+        self.compare();
+    }
+
+    /// Lets what is under way arrive.
+    fn deliver(&mut self) {
+        self.victim.receive(&std::mem::take(&mut self.under_way), self.fragment);
+        self.twin.receive(&std::mem::take(&mut self.in_clear), usize::MAX);
+        self.waiting = 0;
+        self.compare();
+    }
+
+    fn compare(&mut self) {
+        assert_eq!(self.victim.heard, self.twin.heard);
+        let error = &self.victim.error;
+        assert_eq!(error.is_some(), self.is_breached || self.twin.error.is_some(), "{error:?}");
+        let input = self.victim.connection.input();
+        assert!(input.is_empty(), "{} octets are neither opened nor refused", input.len());
+        let said = self.victim.connection.output().split().to_vec();
+        let expected = self.twin.connection.output().split();
+        assert_eq!(self.peer.open_all(&said), expected);
+        if !said.is_empty() {
+            self.said = said;
+        }
+    }
+}
+
+impl Side {
+    fn new(config: Config, together: usize) -> Self {
+        let connection = Connection::new(Arc::new(config));
+        Self { connection, together, arrived: 0, heard: Vec::new(), error: None }
+    }
+
+    fn receive(&mut self, octets: &[u8], fragment: usize) {
+        for octets in octets.chunks(fragment) {
+            self.arrived += octets.len();
+            self.connection.receive(NOW, octets);
+            self.poll();
+            let (room, arrived) = (self.connection.input().capacity(), self.arrived);
+            assert!(room <= 2 * arrived + 64, "room for {room} after {arrived}");
+        }
+    }
+
+    fn poll(&mut self) {
+        loop {
+            while let Some(batch) = self.connection.poll_batch(self.together) {
+                self.heard.extend(batch.map(Event::Message));
+            }
+            match self.connection.poll_event(NOW) {
+                Ok(None) => break,
+                Ok(Some(Event::Credentials(claimed))) => {
+                    let public_key = CurvePeer::known(false).public_key().into();
+                    assert_eq!(claimed.credentials, Credentials::Curve { public_key });
+                    self.connection.authorize(NOW, Ok(Allowed::new()));
+                }
+                Ok(Some(Event::Ready(_))) => {}
+                Ok(Some(event)) => self.heard.push(event),
+                Err(error) => assert_eq!(self.error.replace(error), None, "it ends but once"),
+            }
+        }
+        assert_eq!(self.connection.is_closed(), self.error.is_some());
+    }
+}
