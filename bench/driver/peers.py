@@ -36,11 +36,11 @@ PEERS = {
     "ours-multi": Peer(
         "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True, curve=True, proxy=True
     ),
-    "ours-soft": Peer(
-        "peer-ours-soft", "zmtp-socket, poly1305_backend", pub="--nodrop", inproc=True, curve=True
+    "ours-unset": Peer(
+        "peer-ours-unset", "zmtp-socket, without poly1305_backend", pub="--nodrop", inproc=True, curve=True
     ),
     "ours-blocking": Peer(
-        "peer-ours", "zmtp-socket, blocking", both="--rt blocking", pub="--nodrop", curve=True, proxy=True
+        "peer-ours-blocking", "zmtp-socket, blocking", pub="--nodrop", curve=True, proxy=True
     ),
     "ours-sndbuf": Peer(
         "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False

@@ -74,7 +74,7 @@ impl Batch {
     /// The next message, which stays.
     pub fn peek(&self) -> Option<Message> {
         match &self.0 {
-            Held::Frames { octets, .. } => take_message(&mut octets.clone()),
+            Held::Frames { .. } => self.clone().next(),
             Held::Messages(messages) => messages.front().cloned(),
         }
     }
@@ -165,8 +165,12 @@ impl Iterator for Batch {
     fn next(&mut self) -> Option<Message> {
         match &mut self.0 {
             Held::Frames { octets, messages } => {
+                let (header, body) = next_frame(octets)?;
                 *messages = messages.saturating_sub(1);
-                take_message(octets)
+                if header.more {
+                    return multipart(octets);
+                }
+                Some(take_part(octets, body).into())
             }
             Held::Messages(messages) => messages.pop_front(),
         }
@@ -191,16 +195,6 @@ fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     let (header, header_len) = FrameHeader::decode(octets).ok()??;
     let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
     Some((header, header_len..end))
-}
-
-/// Takes the message at the front.
-#[inline]
-fn take_message(octets: &mut Bytes) -> Option<Message> {
-    let (header, body) = next_frame(octets)?;
-    if header.more {
-        return multipart(octets);
-    }
-    Some(take_part(octets, body).into())
 }
 
 /// Takes the message at the front away.

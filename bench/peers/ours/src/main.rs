@@ -1,15 +1,10 @@
-//! The benchmark peer of zmtp-socket. `--rt blocking` takes its blocking sockets, with a thread of their
-//! own for the network; `--rt current` (the default) and `--rt multi` keep everything on the runtime.
-
-mod blocking;
+//! The benchmark peer of zmtp-socket.
 
 use std::time::Duration;
 
-use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, curve, publish, receive_all, runtime};
-use zmtp_socket::{
-    Context, CurveKeyPair, CurveSecretKey, HighWaterMark, PubOptions, PubSocket, SubOptions,
-    SubSocket, Version, WhenFull, XPubOptions, XSubOptions,
-};
+use peer_ours::{backend_options, pub_options, sub_options};
+use rig::{Args, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
+use zmtp_socket::{Context, PubSocket, SubOptions, SubSocket, Version, XSubOptions};
 
 struct Ours(PubSocket);
 
@@ -37,7 +32,6 @@ fn main() {
     let args = Args::of_peer("ours");
     let context = Context::new();
     match args.role {
-        _ if args.rt.as_deref() == Some("blocking") => blocking::run(&args),
         Role::Pub => runtime(&args).block_on(publisher(&context, &args)),
         Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
         Role::Inproc => inproc(&context, &args),
@@ -55,25 +49,6 @@ async fn publisher(context: &Context, args: &Args) {
     publish(Ours(socket), args).await;
 }
 
-fn pub_options(args: &Args) -> PubOptions {
-    let when_full = if args.nodrop { WhenFull::Wait } else { WhenFull::DropNew };
-    let mut options = PubOptions::new().when_full(when_full);
-    options = match args.hwm {
-        // No mark, so that nothing is lost. Where `send` waits, and for idle subscribers, the
-        // defaults lose nothing.
-        0 if args.nodrop || args.mode == Mode::Idle => options,
-        0 => options.send_hwm(HighWaterMark::UNLIMITED).send_hwm_octets(usize::MAX),
-        count => options.send_hwm(HighWaterMark::messages(count as usize)),
-    };
-    if args.sndbuf != 0 {
-        options = options.send_buffer(args.sndbuf);
-    }
-    if args.curve {
-        options = options.curve_server(keys(curve::SERVER_SECRET));
-    }
-    options
-}
-
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
         let socket = context.sub_socket(sub_options(args));
@@ -87,30 +62,13 @@ async fn subscribers(context: &Context, args: &Args) {
     rig::subscribe(args, open, spawn).await;
 }
 
-fn sub_options(args: &Args) -> SubOptions {
-    let options = match args.hwm {
-        // At the default mark the subscriber stops reading, and loses nothing.
-        0 => SubOptions::new(),
-        count => SubOptions::new().receive_hwm(HighWaterMark::messages(count as usize)),
-    };
-    if args.curve {
-        let server_key = curve::SERVER_PUBLIC.parse().expect("a key");
-        return options.curve_client(server_key, keys(curve::CLIENT_SECRET));
-    }
-    options
-}
-
 async fn proxy(context: &Context, args: &Args) {
     let frontend = context.xsub_socket(XSubOptions::new());
     frontend.connect(&*args.endpoint).expect("a valid endpoint");
-    let backend = context.xpub_socket(XPubOptions::new().when_full(WhenFull::Wait));
+    let backend = context.xpub_socket(backend_options());
     backend.bind(&*args.backend).await.expect("the endpoint is free");
     args.bound();
     zmtp_socket::proxy(frontend, backend).run().await;
-}
-
-fn keys(secret: &str) -> CurveKeyPair {
-    CurveKeyPair::from(secret.parse::<CurveSecretKey>().expect("a key"))
 }
 
 /// Publisher and subscriber each have a thread and a runtime, and share only the context.

@@ -171,6 +171,15 @@ impl Receiver {
         if let Some(message) = self.next_in_hand(core) {
             return Poll::Ready(Ok(message));
         }
+        self.poll_next_in_inbox(core, cx)
+    }
+
+    #[inline(never)]
+    fn poll_next_in_inbox(
+        &mut self,
+        core: &Subscriber,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Message, Closed>> {
         ready!(self.poll_fill(core, cx))?;
         let next = self.hand.batch.next().expect("it has been filled");
         Poll::Ready(Ok(next))

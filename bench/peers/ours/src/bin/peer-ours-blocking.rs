@@ -1,10 +1,9 @@
-//! The same with the blocking sockets: the caller's thread here, the network's there.
+//! The benchmark peer of zmtp-socket's blocking sockets: the caller's thread here, the network's there.
 
+use peer_ours::{backend_options, pub_options, sub_options};
 use rig::{Args, Group, Publisher, Role, Subscriber, Tally, publish, receive_all, run_ready};
-use zmtp_socket::blocking::{Context, PubSocket, SubSocket};
-use zmtp_socket::{WhenFull, XPubOptions, XSubOptions};
-
-use crate::{pub_options, sub_options};
+use zmtp_socket::XSubOptions;
+use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
 
 struct OurPub(PubSocket);
 
@@ -28,15 +27,17 @@ impl Subscriber for OurSub {
     }
 }
 
-/// All that the command line asks for.
-pub(crate) fn run(args: &Args) {
+fn main() {
+    let args = Args::of_peer("ours-blocking");
     let context = Context::new();
     match args.role {
-        Role::Pub => publisher(&context, args),
-        Role::Sub => subscribers(&context, args),
-        Role::Proxy => proxy(&context, args),
-        Role::Inproc | Role::IdleSubs => panic!("these roles are not for the blocking sockets"),
+        Role::Pub => publisher(&context, &args),
+        Role::Sub => subscribers(&context, &args),
+        Role::Proxy => hand_on(&context, &args),
+        role => panic!("the blocking sockets have no {role:?} here"),
     }
+    // Without lingering: to close is no part of what is measured.
+    std::process::exit(0);
 }
 
 fn publisher(context: &Context, args: &Args) {
@@ -46,13 +47,13 @@ fn publisher(context: &Context, args: &Args) {
     run_ready(publish(OurPub(socket), args));
 }
 
-fn proxy(context: &Context, args: &Args) {
+fn hand_on(context: &Context, args: &Args) {
     let frontend = context.xsub_socket(XSubOptions::new());
     frontend.connect(&*args.endpoint).expect("a valid endpoint");
-    let backend = context.xpub_socket(XPubOptions::new().when_full(WhenFull::Wait));
+    let backend = context.xpub_socket(backend_options());
     backend.bind(&*args.backend).expect("the endpoint is free");
     args.bound();
-    zmtp_socket::blocking::proxy(frontend, backend).run();
+    proxy(frontend, backend).run();
 }
 
 fn subscribers(context: &Context, args: &Args) {
