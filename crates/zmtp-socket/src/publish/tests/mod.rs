@@ -6,19 +6,20 @@ mod model;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::task::Wake;
+use std::task::{Context, Wake};
 
 use bytes::{Bytes, BytesMut};
-use zmtp_codec::{Config, Metadata, SocketType, Version};
+use zmtp_codec::{Config, Connection, Metadata, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
 use super::state::{OCTETS_PER_COST, SENT, TURN};
 use super::*;
 use crate::admission::Expelled;
-use crate::burst::SLICES;
+use crate::burst::{Burst, SLICES};
+use crate::driver::Session;
 use crate::peer::PeerId;
-use crate::{Endpoint, HighWaterMark, Mark, Message};
+use crate::{Endpoint, HighWaterMark, Mark, Message, Overrun, Reason};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
     publisher_with(limit, Publishing::default())

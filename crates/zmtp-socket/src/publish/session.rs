@@ -1,0 +1,126 @@
+//! A publisher's side of one connection.
+
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use zmtp_codec::{Batch, Connection, Subscription};
+
+use super::Publisher;
+use super::requests::Requests;
+use super::state::State;
+use crate::burst::Burst;
+use crate::driver::Session;
+use crate::sync::lock;
+use crate::{Event, Overrun, Peer, Reason};
+
+/// A publisher's side of one connection.
+pub(crate) struct PublishSession {
+    pub(super) core: Arc<Publisher>,
+    pub(super) peer: Peer,
+    pub(super) key: usize,
+}
+
+impl Session for PublishSession {
+    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(usize::MAX)
+    }
+
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
+        // the XPUB Socket Type, it is the user's.
+        let Some(hearing) = &self.core.hearing else { return Ok(()) };
+        let only_first = hearing.only_first;
+        for message in batch {
+            let (subscriptions, message) = Subscription::take_from(message, only_first);
+            subscriptions.into_iter().try_for_each(|it| self.subscription(it))?;
+            let mut state = lock(&self.core.state);
+            let Some(requests) = &mut state.requests else { return Ok(()) };
+            let added = message.map_or(Ok(()), |it| requests.add_message(&self.peer, it));
+            wake_reader(state);
+            added?;
+        }
+        Ok(())
+    }
+
+    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
+        let options = &self.core.options;
+        let mut guard = self.core.settled();
+        let state = &mut *guard;
+        if self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual) {
+            let Some(requests) = &mut state.requests else { return Ok(()) };
+            let added = requests.add_change(&self.peer, subscription);
+            wake_reader(guard);
+            return Ok(added?);
+        }
+        let change = state.topics.change(self.key, &subscription);
+        let (topics, octets) = state.topics.held_by(self.key);
+        let begins = matches!(subscription, Subscription::Subscribe(_));
+        if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
+            let (topics, octets) = (options.max_topics, options.max_topic_octets);
+            return Err(Overrun::Subscriptions { topics, octets }.into());
+        }
+        if let Some(requests) = &mut state.requests {
+            requests.tell(&self.peer, subscription.clone(), change)?;
+        }
+        wake_reader(guard);
+        self.core.tell(&self.peer, subscription, change);
+        Ok(())
+    }
+
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        _connection: &mut Connection,
+        burst: &mut Burst,
+    ) -> Poll<()> {
+        let state = &mut *self.core.settled();
+        let outbox = &mut state.peers[self.key].outbox;
+        if outbox.is_empty() {
+            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                outbox.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        state.journal.seal();
+        outbox.take(burst);
+        Poll::Ready(())
+    }
+
+    fn written(&mut self, messages: usize, octets: usize) {
+        let state = &mut *self.core.settled();
+        let outbox = &mut state.peers[self.key].outbox;
+        if outbox.written(messages, octets) {
+            self.core.room.notify_waiters();
+        }
+        if outbox.catch_up() {
+            let (peer, dropped) = (self.peer.clone(), outbox.dropped.messages);
+            self.core.events.emit(|| Event::CaughtUp { peer, dropped });
+        }
+    }
+
+    fn claim(&mut self, burst: &mut Burst) {
+        self.core.settled().peers[self.key].outbox.claim(burst);
+    }
+
+    fn has_written(&self) -> bool {
+        lock(&self.core.state).peers[self.key].outbox.sent.messages > 0
+    }
+}
+
+impl Drop for PublishSession {
+    fn drop(&mut self) {
+        let mut state = self.core.settled();
+        let awaited = state.remove(self.key);
+        wake_reader(state);
+        if awaited {
+            self.core.room.notify_waiters();
+        }
+    }
+}
+
+/// Wakes who waits for requests, if there are some now, once the state is free.
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let reader = state.requests.as_mut().and_then(Requests::wake);
+    drop(state);
+    reader.into_iter().for_each(Waker::wake);
+}
