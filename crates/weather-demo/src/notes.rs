@@ -36,9 +36,10 @@ impl Notes {
 }
 
 /// Says when a connected endpoint does not answer, or is lost, and when it answers again; returns when
-/// the socket is gone.
-pub async fn watch(mut monitor: Monitor, notes: Notes) {
+/// the socket is gone, or so many of its endpoints have refused it for good (0: whoever refuses it).
+pub async fn watch(mut monitor: Monitor, notes: Notes, endpoints: usize) {
     let mut silent = HashSet::new();
+    let mut refused = HashSet::new();
     let mut hung_up = HashSet::new();
     while let Some(event) = monitor.next().await {
         match event {
@@ -60,6 +61,10 @@ pub async fn watch(mut monitor: Monitor, notes: Notes) {
             }
             Event::Parked { endpoint, reason } => {
                 notes.say(format_args!("{endpoint}: {reason}; not trying again"));
+                refused.insert(endpoint);
+                if refused.len() == endpoints {
+                    return;
+                }
             }
             _ => {}
         }

@@ -49,7 +49,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let context = Context::new();
     let frontend = context.xsub_socket(XSubOptions::new());
     let backend = context.xpub_socket(XPubOptions::new());
-    tokio::spawn(watch(frontend.monitor(), notes.clone()));
+    tokio::spawn(watch(frontend.monitor(), notes.clone(), 0));
     for endpoint in &cli.connect {
         notes.say(format_args!("connecting to {}", frontend.connect(endpoint)?));
     }

@@ -109,7 +109,7 @@ async fn open(cli: &Cli, notes: &Notes) -> Result<PubSocket, Failure> {
     }
     options = cli.security.apply(options)?;
     let socket = Context::new().pub_socket(options);
-    tokio::spawn(watch(socket.monitor(), notes.clone()));
+    tokio::spawn(watch(socket.monitor(), notes.clone(), 0));
     for endpoint in &cli.connect {
         let endpoint = socket.connect(endpoint)?;
         notes.say(format_args!("connecting to {endpoint}"));

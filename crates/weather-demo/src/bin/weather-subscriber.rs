@@ -63,12 +63,17 @@ async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
     };
     let mut collection = Collection::new(Output::new(), notes).with_progress(options.updates);
     let mut socket = open(&cli, &topic, collection.notes()).await?;
+    // Where it binds, others may come who let it in.
+    let endpoints = if cli.bind.is_empty() { cli.connect.len().max(1) } else { 0 };
+    let watching = watch(socket.monitor(), collection.notes().clone(), endpoints);
+    connect(&cli, &socket)?;
     collection.write_line("Collecting updates from weather server...")?;
 
     let interrupted = tokio::select! {
         biased;
         interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| true)?,
         done = collect(&mut socket, &options, &mut collection) => done.map(|()| false)?,
+        () = watching => return Err("no server lets us in".into()),
     };
     collection.write_average(&topic)?;
     if !interrupted {
@@ -86,17 +91,20 @@ async fn open(cli: &Cli, topic: &[u8], notes: &Notes) -> Result<SubSocket, Failu
     }
     options = cli.security.apply(options)?;
     let socket = Context::new().sub_socket(options);
-    tokio::spawn(watch(socket.monitor(), notes.clone()));
     socket.subscribe(topic);
     for endpoint in &cli.bind {
         let endpoint = socket.bind(endpoint).await?;
         notes.say(format_args!("listening at {endpoint}"));
     }
+    Ok(socket)
+}
+
+fn connect(cli: &Cli, socket: &SubSocket) -> Result<(), Failure> {
     for endpoint in &cli.connect {
         socket.connect(endpoint)?;
     }
     if cli.bind.is_empty() && cli.connect.is_empty() {
         socket.connect("tcp://localhost:5556")?;
     }
-    Ok(socket)
+    Ok(())
 }

@@ -119,9 +119,13 @@ fn a_server_with_users_serves_who_is_one(endpoint: &str) {
     let users = users.to_str().unwrap();
     let zipcode = ["--zipcode", "10002", "--rate", "1000", "--seed", "7", "--plain", users];
     let _server = Process::publisher(endpoint, &zipcode);
-    let mut stranger = Process::subscriber(endpoint, &["--user", "ann:guess"]);
-    stranger.stderr.wait_for("not trying again");
-    drop(stranger);
+    let stranger = Process::subscriber(endpoint, &["--user", "ann:guess"]).end();
+    assert_eq!(stranger.status.code(), Some(1), "{stranger:#?}");
+    let said = stranger.stderr.join("\n");
+    assert!(
+        said.contains("\"400\"; not trying again") && said.contains("no server lets us in"),
+        "{said}"
+    );
     let ended = Process::subscriber(endpoint, &["--user", "bob:too"]).end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
 }
