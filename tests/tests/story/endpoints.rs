@@ -3,7 +3,9 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
+use tokio::sync::Barrier;
 use zmtp_socket::{
     BindError, Context, Event, Linger, PlainUsers, PubOptions, Reason, Reconnect, SubOptions,
 };
@@ -296,4 +298,31 @@ async fn a_server_that_ends_leaves_its_successor_the_socket_file() {
         assert!(path.exists(), "lost in round {round}");
     }
     server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_servers_that_find_a_dead_ones_file_at_once_one_is_reached_and_no_other_binds() {
+    for round in 0..200 {
+        let place = Place::ipc();
+        drop(UnixListener::bind(place.endpoint.strip_prefix("ipc://").unwrap()).unwrap());
+        let all = Arc::new(Barrier::new(4));
+        let servers: Vec<_> = (0..4)
+            .map(|_| {
+                let (server, endpoint, all) =
+                    (place.publisher(), place.endpoint.clone(), all.clone());
+                tokio::spawn(async move {
+                    all.wait().await;
+                    server.bind(&*endpoint).await.is_ok().then_some(server)
+                })
+            })
+            .collect();
+        let mut bound = Vec::new();
+        for server in servers {
+            bound.extend(within("it to bind or not", server).await.unwrap());
+        }
+        assert_eq!(bound.len(), 1, "in round {round}");
+        let client = place.subscriber("a");
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&bound[0], "a").await;
+    }
 }

@@ -1,15 +1,21 @@
 //! `ipc:///path` and, on Linux, `ipc://@name`.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::Instant;
 
 use super::Connected;
 use crate::IpcAddress;
+
+/// Others bind in no time.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A listening socket, and the file that goes with it.
 pub(crate) struct Listener {
@@ -46,12 +52,31 @@ impl Listener {
 
 /// Binds a path; a file left there by a dead server is in nobody's way.
 async fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let _turn = turn_in(folder.unwrap_or(Path::new("."))).await;
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
             std::fs::remove_file(path)?;
             UnixListener::bind(path)
         }
         result => result,
+    }
+}
+
+/// Of servers that come at once, one binds after the other: else one takes a file for that of a dead server
+/// whose owner is about to listen, or removes what another has put in its place. So the folder is locked
+/// meanwhile, if it can be, but nobody is waited for longer than [`PATIENCE`].
+async fn turn_in(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Err(_) => return None,
+        }
     }
 }
 
