@@ -196,6 +196,28 @@ over_each_transport! {
         expect(&mut server, "question 0").await;
     }
 
+    async fn of_what_goes_past_a_peers_limit_neither_the_beginning_nor_the_end_is_told(place: Place) {
+        let options = XPubOptions::new().verbosity(Verbosity::All).max_subscriptions(1, 100);
+        let mut server = bound(&place, options).await;
+        let mut monitor = server.monitor();
+        let client = place.subscriber("a");
+        client.connect(&*place.endpoint).unwrap();
+        expect(&mut server, "+a").await;
+        client.subscribe("b");
+        event(&mut monitor, "its end", |event| match event {
+            Event::Disconnected { reason: Reason::Overrun(_), .. } => Some(()),
+            _ => None,
+        })
+        .await;
+        within("the end", server.publisher().clone().close()).await;
+        expect(&mut server, "-a").await;
+        // It may have come back meanwhile.
+        while let Ok(request) = server.recv().await {
+            let (heard, _) = text(&request);
+            assert!(["+a", "-a"].contains(&&*heard), "{heard}");
+        }
+    }
+
     async fn a_closed_socket_gives_what_it_has_heard_and_then_its_end(place: Place) {
         let mut server = bound(&place, XPubOptions::new()).await;
         let client = place.context.xsub_socket(XSubOptions::new());
