@@ -247,9 +247,9 @@ const TWO_PARTS: &[u8] = b"\x12\x04";
 /// All that is under way is doubled, three times.
 const TWICE: &[u8] = b"\x0C\0\0\x0C\0\0\x0C\0\0";
 
-/// Whole sockets: who they are (three octets), and what happens. The low four bits of an instruction:
+/// Whole sockets: who they are (three octets, or five where there is an X), and what happens. The low four bits of an instruction:
 /// 0 and 1 subscribe and unsubscribe, 2 send, 3 let time pass, 4 hold and release, 5 cut, 6 receive,
-/// 7 dial anew, 8 a stranger, 9 to 15 edit; the highest says which way, to the publisher if it is set.
+/// 7 dial anew, 8 a stranger (or what only an X does), 9 to 15 edit; the highest says which way, to the publisher if it is set.
 const SOCKETS: &[Seed] = &[
     ("traffic", &[ROOMY, b"\x10a\x13", SENT, b"\x22bc\x02\x06\x13\x11a", SENT]),
     ("cut", &[ROOMY, b"\x10a\x10b\x13\x05\x23", SENT, b"\x05\x23\x12b\x01"]),
@@ -288,7 +288,53 @@ const SOCKETS: &[Seed] = &[
     ("octet-by-octet", &[&[0, 12, 0], b"\x10a\x13", SENT, b"\x06", SENT]),
     ("narrow-limits", &[&[24, 12, 95], b"\x10a\x13\x12a\xFF\x23\x12a\xFF"]),
     ("flipped-greeting", &[ROOMY, b"\x09\x0A\x01\x89\x0A\x04\x43"]),
+    ("xpub-and-xsub", &[ROOMY, b"\x38\0", TALK, b"\x10a\x13", SENT, SPOKEN, b"\x23\x68\x11a"]),
+    ("xpub-tells-each", &[ROOMY, b"\x38\x01\x10a\x13", TALK, b"\x05\x23", SENT, TALK]),
+    ("xpub-tells-all", &[ROOMY, b"\x38\x02\x10a\x13", TALK, b"\x05\x23", SENT, TALK]),
+    ("xpub-is-not-read", &[&[120, 0, 15], b"\x18\x02\x10a\x13\x10b\x13\x18\0", SENT, b"\x53"]),
+    (
+        "xpub-is-not-read-by-an-xsub",
+        &[
+            &[120, 4, 15],
+            b"\x38\0\x13",
+            SPOKEN,
+            SPOKEN,
+            SPOKEN,
+            SPOKEN,
+            b"\x13",
+            TALK,
+            SENT,
+            b"\x53",
+        ],
+    ),
+    ("xpub-of-a-hand", &[ROOMY, b"\x78\x04\x10a\x13", TALK, SENT, b"\x05\x23", SPOKEN, SENT]),
+    (
+        "xpub-looks-through-all-parts",
+        &[ROOMY, b"\xB8\0\x13", TALK, SPOKEN, b"\x38\x01\x38\x01", TALK],
+    ),
+    ("xpub-takes-back", &[ROOMY, b"\x18\x02\x18\0\x18\0\x18\0\x58\x18\0\x18\0\x68"]),
+    (
+        "xpub-set-and-not-counted",
+        &[&[120, 12, 47], b"\x38\x02\x10a\x13", TALK, SPOKEN, b"\x13\x68\x53"],
+    ),
+    (
+        "xpub-is-heard-no-longer",
+        &[&[120, 4, 15], b"\x38\0\x10a\x13", TALK, b"\x88", SPOKEN, TALK, SENT],
+    ),
+    ("xpub-past-its-topics", &[&[120, 0, 15], b"\x18\0\x10a\x13\x10b\x13\x68"]),
+    ("xpub-of-a-hand-is-not-read", &[ROOMY, b"\x58\0\x10a\x13\x05\x23\x68"]),
+    ("xpub-with-curve", &[&[126, 12, 15], b"\x38\x06\x10a\x13", TALK, SPOKEN, SENT, b"\x05\x23"]),
+    ("xsub-of-3.0", &[&[120, 12, 31], b"\x38\0\x10a\x13", SPOKEN, b"\x13", SENT, b"\x68"]),
+    ("xsub-to-a-pub", &[ROOMY, b"\x28\0\x10a\x13", SPOKEN, b"\x13", SENT]),
+    ("xsub-held", &[ROOMY, b"\x38\0\x10a\x13\x84", SPOKEN, SPOKEN, SPOKEN, b"\x13\x94\x13\x68"]),
 ];
+
+/// The honest neighbour asks for something, says something, and does both at once; then it is heard, and
+/// answered.
+const TALK: &[u8] = b"\x18\0\x48\x07\x28\x01\x38\x02\x68\x78";
+
+/// The XSUB behind the hand says something in three parts, of which the second is a subscription.
+const SPOKEN: &[u8] = b"\xF8\x02\x02ab\x02\x01c\x01d";
 
 /// Wide pipes and queues, and nothing special.
 const ROOMY: &[u8] = &[120, 12, 15];
@@ -332,6 +378,13 @@ const OPTIONS: &[Seed] = &[
     ("curve-on-one-endpoint", &[&[0, 0, 0, 1, 1, 32, 33, 0]]),
     ("judged", &[&[0, 1, 34, 1, 34]]),
     ("judged-for-ever", &[&[0, 1, 36, 7]]),
+    ("xpub", &[&[32]]),
+    ("xpub-and-xsub", &[&[96]]),
+    ("xpub-and-xsub-with-plain", &[&[105, 1, 37, 0x0D, 1, 37, 1, 3]]),
+    ("xpub-tells-all-and-welcomes", &[&[112, 1, 0, 5, 0x0C, 1, 0, 4, 0, 5]]),
+    ("xpub-by-hand", &[&[96, 0, 0x10]]),
+    ("xpub-without-topics", &[&[98, 1, 6, 4, 4, 2]]),
+    ("xsub-to-a-pub", &[&[64, 0, 1, 37, 1, 5]]),
 ];
 
 /// What is done with a key, how many octets are new in it, and how many are the last key's.

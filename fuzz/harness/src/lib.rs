@@ -4,14 +4,17 @@
 //! They are apart from the targets so that a test can replay the corpus without a fuzzer.
 
 mod boxes;
+mod cast;
 mod command;
 mod connection;
 mod curve;
 mod curve_peer;
 mod editor;
 mod endpoint;
+mod family;
 mod frame;
 mod greeting;
+mod hearing;
 mod link;
 mod options;
 mod script;

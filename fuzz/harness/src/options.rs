@@ -11,20 +11,23 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Allowed, BindError, ConfigError, ConnectError, Context, Credentials, CurveKeyPair,
-    CurveSecretKey, Duplicates, EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Limits,
-    Linger, Message, Options, PlainUsers, PubOptions, PubSocket, Reconnect, SocketRole, SubOptions,
-    SubSocket, Version, WhenFull, allow_keys, simulation::Network,
+    Allowed, BindError, ConfigError, ConnectError, Context, Credentials, Duplicates,
+    EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Limits, Linger, Message, Options,
+    PlainUsers, PubOptions, PubSocket, Reconnect, Request, SocketRole, SubOptions, SubSocket,
+    Verbosity, Version, WhenFull, XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
+    simulation::Network,
 };
 
 use crate::{
+    cast::keys,
+    family::{Publishes, Subscriber, Subscribes},
     script::Script,
     stage::{play, within},
 };
 
 /// A publisher and a subscriber with any options, set in any order.
 ///
-/// Instructions: one octet says where they meet and who comes first (see `meet`). For each socket, one
+/// Instructions: one octet says where they meet, who comes first and which have their X (see `meet`). For each socket, one
 /// says how many of its options are set, each by one octet and one for each of its values; and so for
 /// the endpoint of each.
 ///
@@ -57,24 +60,39 @@ const DURATIONS: [Duration; 8] = [
 ];
 const NUMBERS: [usize; 8] = [1000, 4096, 1 << 20, 255, 0, 1, 2, usize::MAX];
 
+/// What an XPUB sends first. An XSUB does not filter, and receives it.
+const WELCOME: &str = "welcome";
+
 async fn meet(mut script: Script<'_>) {
     let choice = script.octet();
     let unchanged = Flaws { is_curve: choice & 16 != 0, ..Flaws::default() };
     let mut draw = Draw { script, is_harmless: true, flaws: unchanged };
     let dials = Arc::new(AtomicU32::new(0));
     let context = Context::simulated(Counting(dials.clone()), 1);
-    let (mut options, mut wishes) = (PubOptions::new(), SubOptions::new());
-    if choice & 8 != 0 {
-        options = options.plain_server(PlainUsers::new().user("user", "secret"));
-        wishes = wishes.plain_client("user", "secret");
-    }
-    if unchanged.is_curve {
-        options = options.curve_server(keys(1));
-        wishes = wishes.curve_client(keys(1).public(), keys(3));
-    }
-    let publisher = context.pub_socket(draw.publishing(options));
+    let xpub = (choice & 32 != 0).then(|| {
+        let options = secured(choice, XPubOptions::new());
+        let options = draw.publishing(options);
+        context.xpub_socket(draw.hearing(options))
+    });
+    let publisher = match &xpub {
+        Some(xpub) => xpub.publisher().clone(),
+        None => {
+            let options = secured(choice, PubOptions::new());
+            context.pub_socket(draw.publishing(options))
+        }
+    };
     let of_publisher = std::mem::replace(&mut draw.flaws, unchanged);
-    let mut subscriber = context.sub_socket(draw.subscribing(wishes));
+    let mut subscriber = match choice & 64 {
+        0 => {
+            let options = let_in(choice, SubOptions::new());
+            Subscriber::sub(&context, draw.subscribing(options))
+        }
+        _ => {
+            let options = let_in(choice, XSubOptions::new());
+            let options = draw.subscribing(options);
+            Subscriber::xsub(&context, draw.asking(options))
+        }
+    };
     let of_subscriber = draw.flaws;
     subscriber.subscribe("topic");
 
@@ -95,12 +113,33 @@ async fn meet(mut script: Script<'_>) {
         sleep(Duration::from_millis(1)).await;
     }
     exchange(&draw, &publisher, &mut subscriber).await;
+    if let (Some(mut xpub), Subscriber::XSub(xsub)) = (xpub, &subscriber) {
+        talk(&draw, &mut xpub, xsub).await;
+    }
 
     let (_, _) = (publisher.stats(), subscriber.stats());
     within(PATIENCE, "the end of the subscriber", subscriber.close()).await;
     within(PATIENCE, "the end of the publisher", publisher.close()).await;
     let dials = dials.load(Ordering::Relaxed);
     assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
+}
+
+/// A publisher that asks for something of its subscribers, if it is to.
+fn secured<Role>(choice: u8, options: Options<Role>) -> Options<Role> {
+    match choice & 24 {
+        0 => options,
+        8 => options.plain_server(PlainUsers::new().user("user", "secret")),
+        _ => options.curve_server(keys(1)),
+    }
+}
+
+/// A subscriber that has it.
+fn let_in<Role>(choice: u8, options: Options<Role>) -> Options<Role> {
+    match choice & 24 {
+        0 => options,
+        8 => options.plain_client("user", "secret"),
+        _ => options.curve_client(keys(1).public(), keys(3)),
+    }
 }
 
 /// Binds one of the two, with so many changes for the endpoint.
@@ -154,10 +193,29 @@ async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut SubSo
     let parts = Message::multipart(["topic", "of two parts"]).expect("two parts");
     for message in [Message::from("topic"), parts, Message::from("topic again")] {
         let sent = timeout(LITTLE, publisher.send(message.clone())).await;
-        let received = timeout(LITTLE, subscriber.recv()).await;
+        let mut received = timeout(LITTLE, subscriber.recv()).await;
+        if received == Ok(Ok(WELCOME.into())) {
+            received = timeout(LITTLE, subscriber.recv()).await;
+        }
         if draw.is_harmless {
             assert_eq!((sent, received), (Ok(Ok(())), Ok(Ok(message))));
         }
+    }
+}
+
+/// The other way, too.
+async fn talk(draw: &Draw<'_>, publisher: &mut XPubSocket, subscriber: &XSubSocket) {
+    let said = Message::multipart(["said", "in two parts"]).expect("two parts");
+    assert_eq!(subscriber.send(said.clone()), Ok(()));
+    let asked = timeout(LITTLE, publisher.recv()).await;
+    let heard = timeout(LITTLE, publisher.recv()).await;
+    if draw.is_harmless {
+        let (Ok(Ok(Request::Subscribe { topic, .. })), Ok(Ok(Request::Message { message, .. }))) =
+            (asked, heard)
+        else {
+            panic!("not all that was said was heard");
+        };
+        assert_eq!((&topic[..], message), (&b"topic"[..], said));
     }
 }
 
@@ -197,7 +255,10 @@ impl Draw<'_> {
         self.is_harmless = false;
     }
 
-    fn publishing(&mut self, mut options: PubOptions) -> PubOptions {
+    fn publishing<Role: SocketRole>(&mut self, mut options: Options<Role>) -> Options<Role>
+    where
+        Options<Role>: Publishes,
+    {
         for _ in 0..self.script.octet() % 16 {
             options = match self.script.octet() % 40 {
                 0 => options.send_hwm(self.mark()),
@@ -219,7 +280,10 @@ impl Draw<'_> {
         options
     }
 
-    fn subscribing(&mut self, mut options: SubOptions) -> SubOptions {
+    fn subscribing<Role: SocketRole>(&mut self, mut options: Options<Role>) -> Options<Role>
+    where
+        Options<Role>: Subscribes,
+    {
         for _ in 0..self.script.octet() % 16 {
             options = match self.script.octet() % 40 {
                 0 => options.receive_hwm(self.mark()),
@@ -230,6 +294,29 @@ impl Draw<'_> {
             };
         }
         options
+    }
+
+    /// What only an XPUB is told.
+    fn hearing(&mut self, options: XPubOptions) -> XPubOptions {
+        let octet = self.script.octet();
+        let mut options =
+            options.only_first_subscribe(octet & 1 == 0).verbosity(match octet >> 1 & 3 {
+                0 => Verbosity::Distinct,
+                1 => Verbosity::Subscriptions,
+                _ => Verbosity::All,
+            });
+        if octet & 8 != 0 {
+            options = options.welcome(WELCOME);
+        }
+        // Nobody subscribes whom the user does not.
+        self.is_harmless &= octet & 16 == 0;
+        options.manual(octet & 16 != 0)
+    }
+
+    /// What only an XSUB is told.
+    fn asking(&mut self, options: XSubOptions) -> XSubOptions {
+        let only_first = self.script.octet() & 1 == 0;
+        options.only_first_subscribe(only_first).send_hwm(self.mark())
     }
 
     fn changes(&mut self, count: u8, mut options: EndpointOptions) -> EndpointOptions {
@@ -344,6 +431,7 @@ impl Draw<'_> {
                     Ok(Allowed::new())
                 })
             }
+            37 => options.domain("feed"),
             _ => options,
         }
     }
@@ -381,11 +469,6 @@ impl Draw<'_> {
         let len = usize::from(self.script.octet()) * 2;
         Bytes::from(b"user".iter().copied().cycle().take(len).collect::<Vec<_>>())
     }
-}
-
-/// The same keys in each run.
-fn keys(seed: u8) -> CurveKeyPair {
-    CurveSecretKey::from([seed; 32]).into()
 }
 
 /// A network that counts how often it was asked for a connection.

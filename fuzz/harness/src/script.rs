@@ -13,7 +13,14 @@ impl<'a> Script<'a> {
     }
 
     pub(crate) fn octet(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or(0)
+        let octet = self.peek();
+        self.take(1);
+        octet
+    }
+
+    /// What [`octet`](Self::octet) comes to next.
+    pub(crate) fn peek(&self) -> u8 {
+        self.rest.first().copied().unwrap_or(0)
     }
 
     /// Up to `len` octets.

@@ -1,33 +1,40 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
 use zmtp_socket::{
-    Context, CurveKeyPair, CurveSecretKey, Duplicates, Event, Heartbeat, HighWaterMark, Limits,
-    Message, Monitor, PeerStats, PlainUsers, PubOptions, PubSocket, SubOptions, SubSocket, Version,
-    WhenFull, allow_keys,
+    Context, Event, Message, Monitor, PeerStats, PubOptions, PubSocket, SubOptions, SubSocket,
+    XPubOptions, XSubOptions,
 };
 
 use crate::{
+    cast::Cast,
     editor::{EDITS, Edit},
+    family::Subscriber,
+    hearing::Hearing,
     script::Script,
     stage::{play, within},
     tampered::{SILENT, TAMPERED, Tampered},
 };
 
-/// Whole sockets: a publisher, a subscriber behind a hostile hand, and an honest one beside it.
+/// Whole sockets: a publisher, a subscriber behind a hostile hand, and an honest one beside it. Either
+/// side may have its X.
 ///
-/// Instructions: three octets for who they are (see `Scene::new`), each further one what happens next
-/// (see `Scene::step`).
+/// Instructions: three octets or five for who they are (see `Cast`), each further one what happens next
+/// (see `Scene::step` and `Scene::step_of_family`).
 ///
-/// The honest subscriber misses nothing. Once the hand is gone the other is served again, all that it
+/// The honest subscriber misses nothing, and what it asks for and says is told (see `Hearing`). Once the hand is gone the other is served again, all that it
 /// subscribed to; then every socket closes in time, and nothing of it is left.
 pub fn sockets(data: &[u8]) {
     play(async {
         let mut script = Script::new(data);
-        let mut scene = Scene::new([script.octet(), script.octet(), script.octet()]).await;
+        let mut scene = Scene::new(Cast::draw(&mut script)).await;
         for _ in 0..STEPS {
             if script.is_over() {
                 break;
@@ -62,7 +69,8 @@ const STRANGERS: usize = 4;
 /// The body of a message that its queues share, in place of a copy for each.
 const LARGE: usize = 40_000;
 
-const HWM: [usize; 4] = [1, 2, 5, 1000];
+/// Where the honest subscriber connects to.
+const HONEST: &str = "honest";
 
 /// What the subscriber behind the hand asks for at the end.
 const HEALED: &[u8] = b"healed";
@@ -70,118 +78,84 @@ const HEALED: &[u8] = b"healed";
 struct Scene {
     network: Tampered,
     context: Context,
+    cast: Cast,
     publisher: PubSocket,
+    /// Of an XPUB, as long as somebody listens.
+    hearing: Option<Hearing>,
     /// Whether the tampered link is wide enough for large messages.
     is_wide: bool,
-    hwm: usize,
-    max_topics: usize,
-    honest: SubSocket,
-    tampered: SubSocket,
+    honest: Subscriber,
+    /// What the honest one wants to be told of, beside everything.
+    wishes: BTreeSet<Bytes>,
+    tampered: Subscriber,
     monitor: Monitor,
     /// What `tampered` is subscribed to, and how often.
     topics: BTreeMap<Vec<u8>, usize>,
     strangers: Vec<SubSocket>,
     sent: u32,
+    /// How many messages the honest one has received.
+    delivered: u64,
 }
 
 impl Scene {
-    async fn new([first, second, third]: [u8; 3]) -> Self {
-        let room = [64, 300, 4096, 64 << 10][usize::from(first >> 5 & 3)];
-        let fragment = [1, 7, 64, 64 << 10][usize::from(third & 3)];
+    async fn new(cast: Cast) -> Self {
+        let (room, fragment) = cast.link();
         let network = Tampered::new(room, fragment);
         let context = Context::simulated(network.clone(), 1);
 
-        let mut hwm = HWM[usize::from(first >> 3 & 3)];
-        let when_full = match first & 7 {
-            1 => WhenFull::DropOldest,
-            2 => WhenFull::Disconnect,
-            3 | 7 => WhenFull::Wait,
-            4 => WhenFull::WaitFor(Duration::from_secs(1)),
-            _ => WhenFull::DropNew,
+        let xpub = cast
+            .is_xpub()
+            .then(|| context.xpub_socket(cast.hearing(cast.publishing(XPubOptions::new()))));
+        let publisher = match &xpub {
+            Some(xpub) => xpub.publisher().clone(),
+            None => context.pub_socket(cast.publishing(PubOptions::new())),
         };
-        let max_topics = [1, 3, 8, 1_000_000][usize::from(second >> 2 & 3)];
-        let mut options = PubOptions::new()
-            .send_hwm(HighWaterMark::messages(hwm))
-            .when_full(when_full)
-            .max_handshakes(1 + usize::from(second & 3))
-            .max_subscriptions(max_topics, 1 << 20);
-        if first & 7 == 5 {
-            options = options.conflate();
-            hwm = 1;
-        }
-        let mut wary = SubOptions::new()
-            .receive_hwm(HighWaterMark::messages(HWM[usize::from(third >> 2 & 3)]))
-            .conflate(first & 128 != 0)
-            .retry_refused(second & 128 != 0);
-        let mut honest = SubOptions::new();
-        let heartbeat =
-            Heartbeat { ttl: Duration::from_secs(3), ..Heartbeat::every(Duration::from_secs(1)) };
-        if second & 16 != 0 {
-            options = options.heartbeat(heartbeat);
-        }
-        if second & 32 != 0 {
-            wary = wary.heartbeat(heartbeat);
-        }
-        let is_curve = first & 7 >= 6;
-        if is_curve {
-            let [server, client] = [1, 2].map(|seed| CurveSecretKey::from([seed; 32]));
-            let (server, client) = (CurveKeyPair::from(server), CurveKeyPair::from(client));
-            let server_key = server.public();
-            let judge = allow_keys([client.public()]);
-            options = options.curve_server(server).authorize(judge);
-            wary = wary.curve_client(server_key, client.clone());
-            honest = honest.curve_client(server_key, client);
-        } else if second & 64 != 0 {
-            options = options.plain_server(PlainUsers::new().user("user", "secret"));
-            wary = wary.plain_client("user", "secret");
-            honest = honest.plain_client("user", "secret");
-        }
-        if third & 16 != 0 {
-            wary = wary.version(Version::V3_0);
-        }
-        if third & 32 != 0 {
-            options = options.duplicate_subscriptions(Duplicates::AsSet);
-        }
-        if third & 64 != 0 {
-            let limits = Limits {
-                message_size: 1200,
-                message_parts: 2,
-                command_size: 64,
-                // An INITIATE of CURVE is long.
-                handshake_frame_size: if is_curve { 300 } else { 64 },
-            };
-            (options, wary) = (options.limits(limits), wary.limits(limits));
-        }
-        if third & 128 != 0 {
-            options = options.max_connections(2);
-        }
-
-        let publisher = context.pub_socket(options);
-        for name in ["honest", TAMPERED, SILENT] {
+        for name in [HONEST, TAMPERED, SILENT] {
             publisher.bind(format!("mem://{name}")).await.expect("the name is free");
         }
-        let honest = context.sub_socket(honest);
+        let honest = match cast.is_xpub() {
+            true => {
+                let options = XSubOptions::new().only_first_subscribe(cast.only_first());
+                Subscriber::xsub(&context, cast.known(options))
+            }
+            false => Subscriber::sub(&context, cast.known(SubOptions::new())),
+        };
         honest.subscribe("");
-        honest.connect("mem://honest").expect("good options");
+        honest.connect(format!("mem://{HONEST}")).expect("good options");
+        let hearing = match xpub {
+            Some(xpub) => {
+                Some(within(PATIENCE, "the honest one's request", Hearing::new(xpub, cast)).await)
+            }
+            None => None,
+        };
         within(PATIENCE, "the honest one", publisher.wait_for_subscriber("")).await.expect("open");
-        let tampered = context.sub_socket(wary);
+        let tampered = match cast.is_xsub() {
+            true => Subscriber::xsub(&context, cast.asking(cast.wary(XSubOptions::new()))),
+            false => Subscriber::sub(&context, cast.wary(SubOptions::new())),
+        };
         let monitor = tampered.monitor();
         // Nothing of it runs before the script lets it.
         tampered.connect(to_tampered()).expect("good options");
-        Self {
+        let mut this = Self {
             network,
             context,
+            cast,
             publisher,
+            hearing,
             is_wide: room >= 4096 && fragment >= 64,
-            hwm,
-            max_topics,
             honest,
+            wishes: BTreeSet::new(),
             tampered,
             monitor,
             topics: BTreeMap::new(),
             strangers: Vec::new(),
             sent: 0,
+            delivered: 0,
+        };
+        if let (true, Some(welcome)) = (cast.is_xpub(), cast.welcome()) {
+            this.honest_receives(&[welcome.into()]).await;
         }
+        this
     }
 
     async fn step(&mut self, script: &mut Script<'_>) {
@@ -203,6 +177,9 @@ impl Scene {
                     .expect("it is connected");
                 self.tampered.connect(endpoint).expect("good options");
             }
+            8 if more > 0 && (self.cast.is_xpub() || self.cast.is_xsub()) => {
+                self.step_of_family(more, script).await;
+            }
             8 if self.strangers.len() < STRANGERS => {
                 let stranger = self.context.sub_socket(SubOptions::new());
                 stranger.connect(format!("mem://{SILENT}")).expect("good options");
@@ -214,6 +191,85 @@ impl Scene {
         self.check();
     }
 
+    /// What only a socket with an X does.
+    async fn step_of_family(&mut self, more: u8, script: &mut Script<'_>) {
+        match (more, &mut self.hearing) {
+            (1..=4, Some(_)) => self.honest_speaks(more, script.octet()).await,
+            (5, Some(hearing)) => hearing.hear(1),
+            (6, Some(hearing)) => hearing.hear(usize::MAX),
+            (7, Some(hearing)) => {
+                // What is being written counts until the next turn.
+                sleep(TICK).await;
+                let message = Message::from(self.sent.to_be_bytes().to_vec());
+                hearing.answer(&message);
+                self.sent += 1;
+                self.honest_receives(&[message]).await;
+            }
+            // In manual mode nobody would be subscribed any more.
+            (8, Some(_)) if !self.cast.is_manual() => self.hearing = None,
+            _ => self.speak(script),
+        }
+    }
+
+    /// The honest XSUB changes a subscription, says something, or does both with one message.
+    async fn honest_speaks(&mut self, how: u8, octet: u8) {
+        let (Some(hearing), Subscriber::XSub(honest)) = (&mut self.hearing, &self.honest) else {
+            return;
+        };
+        // No hand makes that up.
+        let topic = Bytes::from(format!("what nobody else wants to be told of {}", octet & 3));
+        let begins = !self.wishes.contains(&topic);
+        let [change, text] = [[&[begins.into()], &topic[..]].concat(), said(self.sent, octet)];
+        let whole = match how {
+            1 => Message::from(change),
+            2 => Message::multipart([change, text.clone()]).expect("two parts"),
+            3 => Message::multipart([text.clone(), change]).expect("two parts"),
+            _ => Message::multipart([text.clone(), text.clone()]).expect("two parts"),
+        };
+        self.sent += 1;
+        let changes = how < 3 || (how == 3 && !self.cast.only_first());
+        if changes && begins && self.wishes.len() + 2 > self.cast.max_topics() {
+            return;
+        }
+        hearing.make_room(2);
+        honest.send(whole.clone()).expect("it is open");
+        if changes {
+            hearing.expect_change(topic.clone(), begins);
+            match begins {
+                true => self.wishes.insert(topic),
+                false => self.wishes.remove(&topic),
+            };
+        }
+        match how {
+            1 => {}
+            _ if changes => hearing.expect_message(text.into()),
+            _ => hearing.expect_message(whole),
+        }
+        sleep(TICK).await;
+    }
+
+    /// The XSUB behind the hand says something, in which there may be subscriptions.
+    fn speak(&mut self, script: &mut Script<'_>) {
+        let Subscriber::XSub(tampered) = &self.tampered else { return };
+        let count = 1 + script.octet() % 3;
+        let mut part = || {
+            let len = script.octet() % 8;
+            script.take(len.into()).to_vec()
+        };
+        let parts: Vec<_> = (0..count).map(|_| part()).collect();
+        tampered.send(Message::multipart(parts.clone()).expect("some parts")).expect("open");
+        if self.cast.asks_only_first() && !matches!(parts[0][..], [0 | 1, ..]) {
+            return;
+        }
+        for part in &parts {
+            match part[..] {
+                [1, ref topic @ ..] => *self.topics.entry(topic.to_vec()).or_default() += 1,
+                [0, ref topic @ ..] => self.forget(topic),
+                _ => {}
+            }
+        }
+    }
+
     fn subscribe(&mut self, topic: Vec<u8>) {
         self.tampered.subscribe(&topic);
         *self.topics.entry(topic).or_default() += 1;
@@ -222,6 +278,10 @@ impl Scene {
     fn unsubscribe(&mut self, topic: &[u8]) {
         let was = self.tampered.unsubscribe(topic);
         assert_eq!(was, self.topics.contains_key(topic));
+        self.forget(topic);
+    }
+
+    fn forget(&mut self, topic: &[u8]) {
         if let Some(count) = self.topics.get_mut(topic) {
             *count -= 1;
             if *count == 0 {
@@ -232,7 +292,7 @@ impl Scene {
 
     /// Sends what a queue has room for at once, which the honest subscriber receives.
     async fn send(&mut self, more: u8, script: &mut Script<'_>) {
-        let burst = 1 + usize::from(more) % self.hwm.min(8);
+        let burst = 1 + usize::from(more) % self.cast.hwm().min(8);
         let topic = topic(more, script);
         let size = match script.octet() {
             255 if self.is_wide => LARGE,
@@ -256,6 +316,7 @@ impl Scene {
             let received = within(PATIENCE, "the honest one's", self.honest.recv()).await;
             assert_eq!(received.as_ref(), Ok(message));
         }
+        self.delivered += expected.len() as u64;
         assert!(self.honest.try_recv().is_err(), "nothing was sent twice");
     }
 
@@ -266,20 +327,30 @@ impl Scene {
         }
     }
 
-    /// What is bounded stays so.
+    /// What is bounded stays so, and the counters add up.
     fn check(&self) {
         let stats = self.publisher.stats();
+        let sum = |count: fn(&PeerStats) -> u64| stats.peers.iter().map(count).sum::<u64>();
+        assert_eq!(stats.subscriptions, sum(|peer| peer.subscriptions));
+        assert_eq!(stats.queued, sum(|peer| peer.queued));
+        assert!(stats.sent >= sum(|peer| peer.sent) && stats.dropped >= sum(|peer| peer.dropped));
         for peer in &stats.peers {
             // What is being written does not count where the oldest is dropped.
-            let most = 2 * self.hwm as u64;
+            let most = 2 * self.cast.hwm() as u64;
             assert!(peer.queued <= most, "{} messages are queued", peer.queued);
-            assert!(peer.subscriptions <= self.max_topics as u64);
+            // What an XPUB's user does in a peer's place is its own affair.
+            let limit =
+                if self.cast.is_manual() { u64::MAX } else { self.cast.max_topics() as u64 };
+            assert!(peer.subscriptions <= limit);
         }
+        let mut honest = stats.peers.iter().filter(|peer| peer.peer.address() == HONEST);
+        let honest = honest.next().expect("the honest one is never disconnected");
+        assert_eq!((honest.sent + honest.queued, honest.dropped), (self.delivered, 0));
     }
 
     /// Ends the hand's doing. What the other side would not allow is given up.
     async fn heal(&mut self) {
-        while self.topics.len() >= self.max_topics {
+        while self.topics.len() >= self.cast.max_topics() {
             let topic = self.topics.keys().next().cloned().expect("there are some");
             self.unsubscribe(&topic);
         }
@@ -300,6 +371,9 @@ impl Scene {
                     if let Event::Parked { .. } = event {
                         self.tampered.connect(to_tampered()).expect("good options");
                     }
+                }
+                if let Some(hearing) = self.hearing.as_mut().filter(|_| self.cast.is_manual()) {
+                    hearing.hear(usize::MAX);
                 }
                 if is_quiet && self.is_back() {
                     return;
@@ -332,12 +406,19 @@ impl Scene {
         }
     }
 
-    async fn close(self) {
+    async fn close(mut self) {
+        // What was left unread until now is told.
+        self.hearing.iter_mut().for_each(|hearing| hearing.hear(usize::MAX));
+        self.check();
         within(PATIENCE, "the end of a subscriber", self.tampered.close()).await;
         let missed = within(PATIENCE, "the end of the honest one", self.honest.close()).await;
         assert_eq!(missed, 0);
         for stranger in self.strangers {
             within(PATIENCE, "the end of a stranger", stranger.close()).await;
+        }
+        if let Some(hearing) = self.hearing {
+            sleep(TICK).await;
+            hearing.end();
         }
         within(PATIENCE, "the end of the publisher", self.publisher.close()).await;
     }
@@ -346,6 +427,13 @@ impl Scene {
 /// Where the subscriber behind the hand connects to.
 fn to_tampered() -> String {
     format!("mem://{TAMPERED}")
+}
+
+/// What the honest one says: the first octet must not be that of a subscription.
+fn said(number: u32, size: u8) -> Vec<u8> {
+    let mut text = format!("{number} was said").into_bytes();
+    text.resize(text.len() + 2 * usize::from(size), b'.');
+    text
 }
 
 /// A topic of up to three octets.

@@ -115,6 +115,34 @@ over_each_transport! {
         assert_eq!(server.subscriber_count(), 0);
     }
 
+    async fn in_manual_mode_peers_that_want_the_same_are_told_apart(place: Place) {
+        let mut server = bound(&place, XPubOptions::new().manual(true)).await;
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let client = place.context.xsub_socket(XSubOptions::new());
+            client.subscribe("a");
+            client.connect(&*place.endpoint).unwrap();
+            within("a publisher", client.wait_for_publisher()).await.unwrap();
+            client.send("so much for that").unwrap();
+            eventually("it is sent", || client.stats().sent == 1).await;
+            clients.push(client);
+        }
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let peer = expect(&mut server, "+a").await;
+            assert!(server.subscribe(&peer, "a"), "it is another");
+            assert_eq!(expect(&mut server, "so much for that").await, peer);
+            asked.push(peer);
+        }
+        for client in clients {
+            client.close().await;
+        }
+        let mut left = [expect(&mut server, "-a").await, expect(&mut server, "-a").await];
+        left.sort_by_key(Peer::id);
+        asked.sort_by_key(Peer::id);
+        assert_eq!(asked, left);
+    }
+
     async fn a_message_comes_with_whose_it_is_and_can_be_answered(place: Place) {
         let mut server = bound(&place, XPubOptions::new()).await;
         let mut client = place.context.xsub_socket(XSubOptions::new());
@@ -194,6 +222,28 @@ over_each_transport! {
         assert_eq!(receive_text(&mut good).await, "good");
         expect(&mut server, "+good").await;
         expect(&mut server, "question 0").await;
+    }
+
+    async fn of_what_goes_past_a_peers_limit_neither_the_beginning_nor_the_end_is_told(place: Place) {
+        let options = XPubOptions::new().verbosity(Verbosity::All).max_subscriptions(1, 100);
+        let mut server = bound(&place, options).await;
+        let mut monitor = server.monitor();
+        let client = place.subscriber("a");
+        client.connect(&*place.endpoint).unwrap();
+        expect(&mut server, "+a").await;
+        client.subscribe("b");
+        event(&mut monitor, "its end", |event| match event {
+            Event::Disconnected { reason: Reason::Overrun(_), .. } => Some(()),
+            _ => None,
+        })
+        .await;
+        within("the end", server.publisher().clone().close()).await;
+        expect(&mut server, "-a").await;
+        // It may have come back meanwhile.
+        while let Ok(request) = server.recv().await {
+            let (heard, _) = text(&request);
+            assert!(["+a", "-a"].contains(&&*heard), "{heard}");
+        }
     }
 
     async fn a_closed_socket_gives_what_it_has_heard_and_then_its_end(place: Place) {

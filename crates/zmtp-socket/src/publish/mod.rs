@@ -66,7 +66,11 @@ impl Publisher {
         events: Arc<Events>,
     ) -> Self {
         let limit = Unread { requests: options.max_topics, octets: options.max_topic_octets };
-        let requests = hearing.as_ref().map(|it| Requests::new(it.verbosity, limit));
+        let requests = hearing.as_ref().map(|it| {
+            // Who subscribes peers itself has to know of each.
+            let verbosity = if it.manual { Verbosity::All } else { it.verbosity };
+            Requests::new(verbosity, limit)
+        });
         Self {
             state: Mutex::new(State::new(&options, requests)),
             options,

@@ -56,6 +56,8 @@ impl Session for PublishSession {
         let (topics, octets) = state.topics.held_by(self.key);
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
+            // Its beginning is not told, and so its end must not be, when the peer leaves.
+            state.topics.change(self.key, &Subscription::Cancel(subscription.topic().clone()));
             let (topics, octets) = (options.max_topics, options.max_topic_octets);
             return Err(Overrun::Subscriptions { topics, octets }.into());
         }

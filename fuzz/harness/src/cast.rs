@@ -1,0 +1,211 @@
+//! Who plays in the scene of the whole sockets.
+
+use std::time::Duration;
+
+use zmtp_socket::{
+    CurveKeyPair, CurveSecretKey, Duplicates, Heartbeat, HighWaterMark, Limits, Options,
+    PlainUsers, SocketRole, Verbosity, Version, WhenFull, XPubOptions, XSubOptions, allow_keys,
+};
+
+use crate::{
+    family::{Publishes, Subscribes},
+    script::Script,
+};
+
+const HWM: [usize; 4] = [1, 2, 5, 1000];
+
+/// Three octets say how the sockets are. If the low four bits of the fourth are an 8 and the high ones
+/// are not zero, these say which of them are an XPUB and an XSUB, and a fifth says how these are.
+#[derive(Clone, Copy)]
+pub(crate) struct Cast {
+    first: u8,
+    second: u8,
+    third: u8,
+    family: u8,
+    hearing: u8,
+}
+
+impl Cast {
+    pub(crate) fn draw(script: &mut Script<'_>) -> Self {
+        let [first, second, third] = [script.octet(), script.octet(), script.octet()];
+        let (mut family, mut hearing) = (0, 0);
+        if script.peek() & 15 == 8 && script.peek() > 15 {
+            (family, hearing) = (script.octet(), script.octet());
+        }
+        Self { first, second, third, family, hearing }
+    }
+
+    /// Octets that the tampered link holds, and that it gives at once.
+    pub(crate) fn link(self) -> (usize, usize) {
+        let room = [64, 300, 4096, 64 << 10][usize::from(self.first >> 5 & 3)];
+        let fragment = [1, 7, 64, 64 << 10][usize::from(self.third & 3)];
+        (room, fragment)
+    }
+
+    pub(crate) fn is_xpub(self) -> bool {
+        self.family & 16 != 0
+    }
+
+    /// Whether the subscriber behind the hand is an XSUB.
+    pub(crate) fn is_xsub(self) -> bool {
+        self.family & 32 != 0
+    }
+
+    pub(crate) fn is_manual(self) -> bool {
+        self.family & 64 != 0
+    }
+
+    /// For the XPUB and the honest XSUB alike.
+    pub(crate) fn only_first(self) -> bool {
+        self.family & 128 == 0
+    }
+
+    pub(crate) fn verbosity(self) -> Verbosity {
+        match self.hearing & 3 {
+            0 => Verbosity::Distinct,
+            1 => Verbosity::Subscriptions,
+            _ => Verbosity::All,
+        }
+    }
+
+    pub(crate) fn welcome(self) -> Option<&'static str> {
+        (self.hearing & 4 != 0).then_some("welcome")
+    }
+
+    pub(crate) fn is_counted(self) -> bool {
+        self.third & 32 == 0
+    }
+
+    pub(crate) fn hwm(self) -> usize {
+        if self.first & 7 == 5 { 1 } else { HWM[usize::from(self.first >> 3 & 3)] }
+    }
+
+    pub(crate) fn max_topics(self) -> usize {
+        [1, 3, 8, 1_000_000][usize::from(self.second >> 2 & 3)]
+    }
+
+    /// The publisher, who knows that much of the others.
+    pub(crate) fn publishing<Role: SocketRole>(self, mut options: Options<Role>) -> Options<Role>
+    where
+        Options<Role>: Publishes,
+    {
+        let when_full = match self.first & 7 {
+            1 => WhenFull::DropOldest,
+            2 => WhenFull::Disconnect,
+            3 | 7 => WhenFull::Wait,
+            4 => WhenFull::WaitFor(Duration::from_secs(1)),
+            _ => WhenFull::DropNew,
+        };
+        options = options
+            .send_hwm(HighWaterMark::messages(self.hwm()))
+            .when_full(when_full)
+            .max_handshakes(1 + usize::from(self.second & 3))
+            .max_subscriptions(self.max_topics(), 1 << 20);
+        if self.first & 7 == 5 {
+            options = options.conflate();
+        }
+        if self.second & 16 != 0 {
+            options = options.heartbeat(heartbeat());
+        }
+        if self.is_curve() {
+            let judge = allow_keys([keys(2).public()]);
+            options = options.curve_server(keys(1)).authorize(judge);
+        } else if self.is_plain() {
+            options = options.plain_server(PlainUsers::new().user("user", "secret"));
+        }
+        if !self.is_counted() {
+            options = options.duplicate_subscriptions(Duplicates::AsSet);
+        }
+        if let Some(limits) = self.limits() {
+            options = options.limits(limits);
+        }
+        if self.third & 128 != 0 {
+            options = options.max_connections(2);
+        }
+        options
+    }
+
+    /// What only an XPUB is told.
+    pub(crate) fn hearing(self, options: XPubOptions) -> XPubOptions {
+        let options = options
+            .verbosity(self.verbosity())
+            .manual(self.is_manual())
+            .only_first_subscribe(self.only_first());
+        match self.welcome() {
+            Some(welcome) => options.welcome(welcome),
+            None => options,
+        }
+    }
+
+    /// Who is behind the hand.
+    pub(crate) fn wary<Role: SocketRole>(self, options: Options<Role>) -> Options<Role>
+    where
+        Options<Role>: Subscribes,
+    {
+        let mut options = self
+            .known(options)
+            .receive_hwm(HighWaterMark::messages(HWM[usize::from(self.third >> 2 & 3)]))
+            .conflate(self.first & 128 != 0)
+            .retry_refused(self.second & 128 != 0);
+        if self.second & 32 != 0 {
+            options = options.heartbeat(heartbeat());
+        }
+        if self.third & 16 != 0 {
+            options = options.version(Version::V3_0);
+        }
+        match self.limits() {
+            Some(limits) => options.limits(limits),
+            None => options,
+        }
+    }
+
+    /// What only an XSUB behind the hand is told.
+    pub(crate) fn asking(self, options: XSubOptions) -> XSubOptions {
+        options
+            .only_first_subscribe(self.asks_only_first())
+            .send_hwm(HighWaterMark::messages(HWM[usize::from(self.hearing >> 4 & 3)]))
+    }
+
+    /// As the publisher, or less: what it would take for a subscription must not be sent otherwise.
+    pub(crate) fn asks_only_first(self) -> bool {
+        self.only_first() && self.hearing & 8 == 0
+    }
+
+    /// Any subscriber, as the publisher lets it in.
+    pub(crate) fn known<Role: SocketRole>(self, options: Options<Role>) -> Options<Role> {
+        if self.is_curve() {
+            options.curve_client(keys(1).public(), keys(2))
+        } else if self.is_plain() {
+            options.plain_client("user", "secret")
+        } else {
+            options
+        }
+    }
+
+    fn is_curve(self) -> bool {
+        self.first & 7 >= 6
+    }
+
+    fn is_plain(self) -> bool {
+        self.second & 64 != 0
+    }
+
+    fn limits(self) -> Option<Limits> {
+        (self.third & 64 != 0).then(|| Limits {
+            message_size: 1200,
+            message_parts: 2,
+            command_size: 64,
+            // An INITIATE of CURVE is long.
+            handshake_frame_size: if self.is_curve() { 300 } else { 64 },
+        })
+    }
+}
+
+fn heartbeat() -> Heartbeat {
+    Heartbeat { ttl: Duration::from_secs(3), ..Heartbeat::every(Duration::from_secs(1)) }
+}
+
+/// The same keys in each run.
+pub(crate) fn keys(seed: u8) -> CurveKeyPair {
+    CurveSecretKey::from([seed; 32]).into()
+}
