@@ -295,8 +295,8 @@ const SOCKETS: &[Seed] = &[
     (
         "xpub-is-not-read-by-an-xsub",
         &[
-            &[120, 4, 15],
-            b"\x38\0\x13",
+            &[120, 0, 15],
+            b"\x38\x30\x13",
             SPOKEN,
             SPOKEN,
             SPOKEN,
@@ -323,6 +323,7 @@ const SOCKETS: &[Seed] = &[
     ),
     ("xpub-past-its-topics", &[&[120, 0, 15], b"\x18\0\x10a\x13\x10b\x13\x68"]),
     ("xpub-of-a-hand-is-not-read", &[ROOMY, b"\x58\0\x10a\x13\x05\x23\x68"]),
+    ("xpub-repeats", &[ROOMY, b"\x18\x02\x10a\x13\x8F\0\x0B\x10b\x13\x8F\0\x0C\x10c\x13\x68"]),
     ("xpub-with-curve", &[&[126, 12, 15], b"\x38\x06\x10a\x13", TALK, SPOKEN, SENT, b"\x05\x23"]),
     ("xsub-of-3.0", &[&[120, 12, 31], b"\x38\0\x10a\x13", SPOKEN, b"\x13", SENT, b"\x68"]),
     ("xsub-to-a-pub", &[ROOMY, b"\x28\0\x10a\x13", SPOKEN, b"\x13", SENT]),

@@ -72,10 +72,6 @@ impl Cast {
         (self.hearing & 4 != 0).then_some("welcome")
     }
 
-    pub(crate) fn is_counted(self) -> bool {
-        self.third & 32 == 0
-    }
-
     pub(crate) fn hwm(self) -> usize {
         if self.first & 7 == 5 { 1 } else { HWM[usize::from(self.first >> 3 & 3)] }
     }
@@ -113,7 +109,7 @@ impl Cast {
         } else if self.is_plain() {
             options = options.plain_server(PlainUsers::new().user("user", "secret"));
         }
-        if !self.is_counted() {
+        if self.third & 32 != 0 {
             options = options.duplicate_subscriptions(Duplicates::AsSet);
         }
         if let Some(limits) = self.limits() {

@@ -55,9 +55,7 @@ impl Hearing {
 
     fn has_heard_all(&self) {
         assert!(self.unread.is_empty(), "{:?} were not told", self.unread);
-        // Where repeated subscriptions are counted they are told, and those who repeat them are known
-        // to be hostile.
-        if self.cast.verbosity() != Verbosity::All || self.cast.is_counted() || self.is_manual() {
+        if self.cast.verbosity() != Verbosity::All || self.is_manual() {
             return;
         }
         for peer in self.socket.stats().peers {
@@ -86,11 +84,7 @@ impl Hearing {
             true => self.wanted.insert((of, topic.clone())),
             false => self.wanted.remove(&(of, topic.clone())),
         };
-        let may_repeat = match verbosity {
-            Verbosity::Distinct => false,
-            Verbosity::Subscriptions => begins,
-            _ => begins || self.cast.is_counted(),
-        };
+        let may_repeat = begins && verbosity == Verbosity::Subscriptions;
         assert!(is_news || may_repeat, "{request:?} is no news");
     }
 

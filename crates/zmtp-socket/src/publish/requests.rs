@@ -46,7 +46,8 @@ pub enum Verbosity {
     Distinct,
     /// Every subscription, and the end of the last to each topic. (`ZMQ_XPUB_VERBOSE`)
     Subscriptions,
-    /// Every subscription, and the end of each. (`ZMQ_XPUB_VERBOSER`)
+    /// Every subscription, and the end of each, once for each peer however often it repeats itself.
+    /// (`ZMQ_XPUB_VERBOSER`)
     All,
 }
 
@@ -97,7 +98,8 @@ impl Requests {
         let is_told = match self.verbosity {
             Verbosity::Distinct => change == Change::OfAll,
             Verbosity::Subscriptions => begins || change == Change::OfAll,
-            Verbosity::All => change > Change::Nothing,
+            // What a peer repeats is no other interest, nor is it the end of one to take that back.
+            Verbosity::All => change >= Change::OfPeer,
         };
         if is_told { self.add_change(peer, subscription) } else { Ok(()) }
     }
@@ -286,6 +288,22 @@ mod tests {
         }
         assert_eq!(pending(&mut requests), ["-1 b\"a\"", "+1 b\"a\""], "a new interest is told");
         assert!(requests.places.is_empty() && requests.unread.is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_takes_back_a_repetition_is_still_told_of() {
+        for verbosity in [Verbosity::Distinct, Verbosity::Subscriptions, Verbosity::All] {
+            let mut requests = requests(verbosity);
+            let steps = [
+                (subscribe("a"), Change::OfAll),
+                (subscribe("a"), Change::Repeated),
+                (cancel("a"), Change::Repeated),
+            ];
+            for (subscription, change) in steps {
+                requests.tell(&peer(1), subscription, change).expect("within limits");
+            }
+            assert_eq!(pending(&mut requests), ["+1 b\"a\""], "{verbosity:?}");
+        }
     }
 
     #[test]
