@@ -143,6 +143,17 @@ over_each_transport! {
         assert_eq!(asked, left);
     }
 
+    async fn who_is_heard_no_longer_is_subscribed_as_with_a_pub(place: Place) {
+        let server = bound(&place, XPubOptions::new().manual(true)).await;
+        let publisher = server.publisher().clone();
+        drop(server);
+        let mut client = place.subscriber("a");
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&publisher, "a").await;
+        publisher.send("a 1").await.unwrap();
+        assert_eq!(receive_text(&mut client).await, "a 1");
+    }
+
     async fn a_message_comes_with_whose_it_is_and_can_be_answered(place: Place) {
         let mut server = bound(&place, XPubOptions::new()).await;
         let mut client = place.context.xsub_socket(XSubOptions::new());
@@ -156,6 +167,10 @@ over_each_transport! {
             panic!("a message")
         };
         assert_eq!(message, question);
+        let stats = server.stats();
+        let octets = question.encoded_len() as u64;
+        assert_eq!((stats.received, stats.received_octets), (1, octets));
+        assert_eq!((stats.peers[0].received, stats.peers[0].received_octets), (1, octets));
         assert_eq!(peer.info().unwrap().socket_type, Some(zmtp_socket::SocketType::XSub));
         server.send_to(&peer, "answer 4").unwrap();
         assert_eq!(receive_text(&mut client).await, "answer 4");

@@ -57,6 +57,7 @@ fn the_table_of_limits_is_true() {
         ),
         ("goes on delivering", "linger", seconds(linger)),
         ("requests of one", "max_subscriptions", publisher.role.max_topics.to_string()),
+        ("the same of", "max_subscriptions", publisher.role.max_topics.to_string()),
         ("events", "", monitor::CAPACITY.to_string()),
     ];
     let rows = rows();

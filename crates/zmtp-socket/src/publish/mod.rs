@@ -33,6 +33,7 @@ use crate::admission::Expel;
 use crate::driver::Core;
 use crate::monitor::Events;
 use crate::options::{Publishing, RequestOptions};
+use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Event, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
@@ -342,7 +343,8 @@ impl Core for Publisher {
         let expel = Some(expel).filter(|_| self.options.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(self.options.marks(), outlet.cloned(), expel);
         let mut state = self.settled();
-        let key = state.peers.insert(Subscriber { peer: peer.clone(), outbox });
+        let received = Count::default();
+        let key = state.peers.insert(Subscriber { peer: peer.clone(), received, outbox });
         state.topics.add_peer(key);
         if state.requests.is_some() {
             state.keys.insert(peer.id(), key);
@@ -360,15 +362,15 @@ impl Core for Publisher {
     fn stats(&self) -> Stats {
         let state = self.settled();
         let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, outbox }) in &state.peers {
+        for (key, Subscriber { peer, received, outbox }) in &state.peers {
             let peer = PeerStats {
                 peer: peer.clone(),
                 age: peer.age(),
                 state: PeerState::of(outbox.is_congested()),
                 sent: outbox.sent.messages,
                 sent_octets: outbox.sent.octets,
-                received: 0,
-                received_octets: 0,
+                received: received.messages,
+                received_octets: received.octets,
                 dropped: outbox.dropped.messages,
                 dropped_octets: outbox.dropped.octets,
                 queued: outbox.queued() as u64,

@@ -1,6 +1,6 @@
 //! What an XPUB's user has yet to be told of its subscribers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use zmtp_codec::Subscription;
 
 use super::topics::Change;
 use crate::peer::PeerId;
+use crate::stats::Count;
 use crate::{Message, Overrun, Peer};
 
 /// Something that a subscriber wants of an [`XPubSocket`](crate::XPubSocket).
@@ -63,12 +64,17 @@ pub(super) struct Requests {
     /// The last change of a topic that is pending: for each peer, where they are told apart.
     places: HashMap<(Option<PeerId>, Bytes), u64>,
     next: u64,
-    unread: HashMap<PeerId, Unread>,
+    /// What is pending of each peer that is there, and where.
+    unread: HashMap<PeerId, (Unread, BTreeSet<u64>)>,
+    /// What is pending of those that have gone.
+    departed: Unread,
+    /// Topics that somebody is known to want, where the end of the last alone is told.
+    told: HashSet<Bytes>,
     reader: Option<Waker>,
 }
 
-/// What is pending of one peer.
-#[derive(Clone, Copy, Default)]
+/// So much that is pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Unread {
     pub(super) requests: usize,
     pub(super) octets: usize,
@@ -83,6 +89,8 @@ impl Requests {
             places: HashMap::new(),
             next: 0,
             unread: HashMap::new(),
+            departed: Unread::default(),
+            told: HashSet::new(),
             reader: None,
         }
     }
@@ -97,7 +105,13 @@ impl Requests {
         let begins = matches!(subscription, Subscription::Subscribe(_));
         let is_told = match self.verbosity {
             Verbosity::Distinct => change == Change::OfAll,
-            Verbosity::Subscriptions => begins || change == Change::OfAll,
+            Verbosity::Subscriptions if begins => true,
+            Verbosity::Subscriptions => {
+                if change >= Change::OfPeer {
+                    self.take_back(peer, subscription.topic());
+                }
+                change == Change::OfAll && self.told.remove(subscription.topic())
+            }
             // What a peer repeats is no other interest, nor is it the end of one to take that back.
             Verbosity::All => change >= Change::OfPeer,
         };
@@ -112,17 +126,15 @@ impl Requests {
     ) -> Result<(), Overrun> {
         let key = (self.apart(peer), subscription.topic().clone());
         let begins = matches!(subscription, Subscription::Subscribe(_));
-        if let Some(&place) = self.places.get(&key) {
-            match (self.pending.get(&place), begins) {
-                // What is repeated.
-                (Some(Request::Subscribe { .. }), true)
-                | (Some(Request::Unsubscribe { .. }), false) => return Ok(()),
-                (Some(Request::Subscribe { .. }), false) => {
-                    self.take(place);
-                    return Ok(());
-                }
-                _ => {}
+        match self.places.get(&key).and_then(|place| self.pending.get(place)) {
+            // What is repeated.
+            Some(Request::Subscribe { .. }) if begins => return Ok(()),
+            Some(Request::Unsubscribe { .. }) if !begins => return Ok(()),
+            Some(Request::Subscribe { .. }) => {
+                self.take_back(peer, &key.1);
+                return Ok(());
             }
+            _ => {}
         }
         self.places.insert(key, self.next);
         let peer = peer.clone();
@@ -137,9 +149,9 @@ impl Requests {
     }
 
     fn add(&mut self, request: Request) -> Result<(), Overrun> {
-        let unread = self.unread.entry(request.peer().id()).or_default();
-        unread.requests += 1;
-        unread.octets += request.octets();
+        let (unread, places) = self.unread.entry(request.peer().id()).or_default();
+        unread.add(&request);
+        places.insert(self.next);
         let limit = self.limit;
         let is_too_much = unread.requests > limit.requests || unread.octets > limit.octets;
         self.pending.insert(self.next, request);
@@ -150,10 +162,49 @@ impl Requests {
         }
     }
 
+    /// Takes back a subscription of this peer that nobody was told of.
+    fn take_back(&mut self, peer: &Peer, topic: &Bytes) {
+        let place = self.places.get(&(self.apart(peer), topic.clone())).copied();
+        if let Some(place) = place
+            && matches!(self.pending.get(&place), Some(Request::Subscribe { .. }))
+        {
+            self.take(place);
+        }
+    }
+
+    /// The peer has gone. What it wanted need not be told any more, where peers are told apart; its
+    /// messages stay, within the limit that all who have gone share. Returns what is lost.
+    pub(super) fn depart(&mut self, peer: &Peer) -> Count {
+        let mut lost = Count::default();
+        let Some((_, places)) = self.unread.remove(&peer.id()) else { return lost };
+        let are_apart = self.apart(peer).is_some();
+        for place in places {
+            let Some(request) = self.pending.get(&place) else { continue };
+            self.departed.add(request);
+            let is_past_limit = self.departed.requests > self.limit.requests
+                || self.departed.octets > self.limit.octets;
+            match request {
+                Request::Subscribe { .. } if are_apart => drop(self.take(place)),
+                Request::Message { message, .. } if is_past_limit => {
+                    lost.add(1, message.encoded_len());
+                    self.take(place);
+                }
+                _ => {}
+            }
+        }
+        lost
+    }
+
     /// The oldest request.
     pub(super) fn pop(&mut self) -> Option<Request> {
         let place = *self.pending.first_key_value()?.0;
-        self.take(place)
+        let request = self.take(place)?;
+        if let (Verbosity::Subscriptions, Request::Subscribe { topic, .. }) =
+            (self.verbosity, &request)
+        {
+            self.told.insert(topic.clone());
+        }
+        Some(request)
     }
 
     fn take(&mut self, place: u64) -> Option<Request> {
@@ -166,12 +217,15 @@ impl Requests {
             }
         }
         let id = request.peer().id();
-        if let Some(unread) = self.unread.get_mut(&id) {
-            unread.requests -= 1;
-            unread.octets -= request.octets();
-            if unread.requests == 0 {
-                self.unread.remove(&id);
+        match self.unread.get_mut(&id) {
+            Some((unread, places)) => {
+                unread.remove(&request);
+                places.remove(&place);
+                if places.is_empty() {
+                    self.unread.remove(&id);
+                }
             }
+            None => self.departed.remove(&request),
         }
         Some(request)
     }
@@ -194,6 +248,18 @@ impl Requests {
     /// The reader, if it waits.
     pub(super) fn end(&mut self) -> Option<Waker> {
         self.reader.take()
+    }
+}
+
+impl Unread {
+    fn add(&mut self, request: &Request) {
+        self.requests += 1;
+        self.octets += request.octets();
+    }
+
+    fn remove(&mut self, request: &Request) {
+        self.requests -= 1;
+        self.octets -= request.octets();
     }
 }
 
@@ -304,6 +370,56 @@ mod tests {
             }
             assert_eq!(pending(&mut requests), ["+1 b\"a\""], "{verbosity:?}");
         }
+    }
+
+    #[test]
+    fn where_the_end_of_the_last_alone_is_told_it_is_so_if_a_beginning_was() {
+        let steps = [
+            (1, subscribe("a"), Change::OfAll),
+            (2, subscribe("a"), Change::OfPeer),
+            (1, cancel("a"), Change::OfPeer),
+            (2, cancel("a"), Change::OfAll),
+        ];
+        // Before each step, so many of the requests before it have been read.
+        for (reads, expected) in [([0; 4], vec![]), ([0, 1, 0, 0], vec!["+1 b\"a\"", "-2 b\"a\""])]
+        {
+            let mut requests = requests(Verbosity::Subscriptions);
+            let mut told = Vec::new();
+            for ((id, subscription, change), read) in steps.clone().into_iter().zip(reads) {
+                if read > 0 {
+                    told.extend(pending(&mut requests));
+                }
+                requests.tell(&peer(id), subscription, change).expect("within limits");
+            }
+            told.extend(pending(&mut requests));
+            assert_eq!(told, expected);
+            assert!(requests.told.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_peers_that_have_gone_leave_unread_is_bounded_for_all_together() {
+        let mut requests = requests(Verbosity::All);
+        let mut lost = 0;
+        for id in 0..100 {
+            requests.add_change(&peer(id), subscribe("a")).expect("within limits");
+            for number in 0..3 {
+                let message = format!("{id}/{number}").into();
+                requests.add_message(&peer(id), message).expect("within limits");
+            }
+            lost += requests.depart(&peer(id)).messages;
+        }
+        assert_eq!(
+            pending(&mut requests),
+            [
+                "0 Message[\"0/0\"]",
+                "0 Message[\"0/1\"]",
+                "0 Message[\"0/2\"]",
+                "1 Message[\"1/0\"]"
+            ]
+        );
+        assert_eq!((lost, requests.departed), (296, Unread::default()));
+        assert!(requests.places.is_empty() && requests.unread.is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::requests::Requests;
 use super::state::State;
 use crate::burst::Burst;
 use crate::driver::Session;
+use crate::stats::Count;
 use crate::sync::lock;
 use crate::{Event, Overrun, Peer, Reason};
 
@@ -33,10 +34,13 @@ impl Session for PublishSession {
         for message in batch {
             let (subscriptions, message) = Subscription::take_from(message, only_first);
             subscriptions.into_iter().try_for_each(|it| self.subscription(it))?;
-            let mut state = lock(&self.core.state);
-            let Some(requests) = &mut state.requests else { return Ok(()) };
-            let added = message.map_or(Ok(()), |it| requests.add_message(&self.peer, it));
-            wake_reader(state);
+            let Some(message) = message else { continue };
+            let mut guard = lock(&self.core.state);
+            let state = &mut *guard;
+            let Some(requests) = &mut state.requests else { continue };
+            state.peers[self.key].received += Count::of(&message);
+            let added = requests.add_message(&self.peer, message);
+            wake_reader(guard);
             added?;
         }
         Ok(())
@@ -46,8 +50,10 @@ impl Session for PublishSession {
         let options = &self.core.options;
         let mut guard = self.core.settled();
         let state = &mut *guard;
-        if self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual) {
-            let Some(requests) = &mut state.requests else { return Ok(()) };
+        // If nobody hears it any more, it is subscribed as with a PUB.
+        if let Some(requests) = &mut state.requests
+            && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
+        {
             let added = requests.add_change(&self.peer, subscription);
             wake_reader(guard);
             return Ok(added?);

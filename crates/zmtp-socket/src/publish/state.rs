@@ -22,6 +22,7 @@ use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
+use crate::stats::Count;
 use crate::{Message, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
@@ -69,6 +70,8 @@ pub(super) struct State {
 /// A peer as its publisher sees it.
 pub(super) struct Subscriber {
     pub(super) peer: Peer,
+    /// What it has sent to the user of an XPUB.
+    pub(super) received: Count,
     pub(super) outbox: Outbox,
 }
 
@@ -305,7 +308,7 @@ impl State {
         events: &Events,
     ) -> Option<Waker> {
         self.settle();
-        let Subscriber { outbox, peer } = &mut self.peers[key];
+        let Subscriber { outbox, peer, .. } = &mut self.peers[key];
         let length = message.encoded_len();
         if outbox.room().is_none() {
             outbox.lose(length, peer, events);
@@ -320,14 +323,19 @@ impl State {
     /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
     pub(super) fn remove(&mut self, key: usize) -> bool {
         let left = self.topics.remove_peer(key, self.requests.is_some());
-        let Subscriber { outbox, peer } = self.peers.remove(key);
+        let Subscriber { outbox, peer, received } = self.peers.remove(key);
         self.keys.remove(&peer.id());
         if let Some(requests) = &mut self.requests {
             for (topic, change) in left {
                 // It is gone already, and what it leaves is no more than it held.
                 let _past_limit = requests.tell(&peer, Subscription::Cancel(topic), change);
             }
+            let lost = requests.depart(&peer);
+            self.gone.dropped += lost.messages;
+            self.gone.dropped_octets += lost.octets;
         }
+        self.gone.received += received.messages;
+        self.gone.received_octets += received.octets;
         self.gone.sent += outbox.sent.messages;
         self.gone.sent_octets += outbox.sent.octets;
         self.gone.dropped += outbox.dropped.messages;
