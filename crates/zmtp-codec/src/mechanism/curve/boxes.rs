@@ -150,7 +150,8 @@ mod tests {
         let [ours, theirs] =
             [(&a, b.public()), (&b, a.public())].map(|(s, p)| SharedKey::agree(s, &p).unwrap());
         let nonce = short_nonce(b"CurveZMQMESSAGEC", 7);
-        assert_eq!(nonce.rest, 7_u64.to_be_bytes());
+        let octets = [&nonce.prefix[..], &nonce.rest].concat();
+        assert_eq!(octets, b"CurveZMQMESSAGEC\0\0\0\0\0\0\0\x07");
         let mut sealed = BytesMut::new();
         ours.append(&nonce, &[b"10001 ", b"17"], &mut sealed);
         assert_eq!(sealed.len(), TAG + 8);
