@@ -100,12 +100,10 @@ impl Traffic {
     /// `input`.
     fn open(&mut self, input: &mut BytesMut) -> Result<BytesMut, ProtocolError> {
         let Some(channel) = &mut self.channel else { return Ok(BytesMut::new()) };
-        match mem::take(&mut channel.opened) {
-            none if none.is_empty() => {
-                Ok(channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default())
-            }
-            opened => Ok(opened),
+        if !channel.opened.is_empty() {
+            return Ok(mem::take(&mut channel.opened));
         }
+        Ok(channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default())
     }
 
     /// Keeps what is left, but not the read buffer for nothing.

@@ -126,15 +126,17 @@ impl Requests {
     ) -> Result<(), Overrun> {
         let key = (self.apart(peer), subscription.topic().clone());
         let begins = matches!(subscription, Subscription::Subscribe(_));
-        match self.places.get(&key).and_then(|place| self.pending.get(place)) {
-            // What is repeated.
-            Some(Request::Subscribe { .. }) if begins => return Ok(()),
-            Some(Request::Unsubscribe { .. }) if !begins => return Ok(()),
-            Some(Request::Subscribe { .. }) => {
-                self.take_back(peer, &key.1);
-                return Ok(());
+        if let Some(&place) = self.places.get(&key) {
+            match (self.pending.get(&place), begins) {
+                // What is repeated.
+                (Some(Request::Subscribe { .. }), true)
+                | (Some(Request::Unsubscribe { .. }), false) => return Ok(()),
+                (Some(Request::Subscribe { .. }), false) => {
+                    self.take(place);
+                    return Ok(());
+                }
+                _ => {}
             }
-            _ => {}
         }
         self.places.insert(key, self.next);
         let peer = peer.clone();
