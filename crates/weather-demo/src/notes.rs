@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use indicatif::ProgressBar;
-use zmtp_socket::{Event, Monitor, Reason};
+use zmtp_socket::{Endpoint, Event, Monitor, Reason};
 
 /// Says lines on standard error, each under the program's name. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,10 +36,9 @@ impl Notes {
 }
 
 /// Says when a connected endpoint does not answer, or is lost, and when it answers again; returns when
-/// the socket is gone, or so many of its endpoints have refused it for good (0: whoever refuses it).
-pub async fn watch(mut monitor: Monitor, notes: Notes, endpoints: usize) {
+/// the socket is gone, or all of `dialled`, if there are any, have refused it for good.
+pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endpoint>) {
     let mut silent = HashSet::new();
-    let mut refused = HashSet::new();
     let mut hung_up = HashSet::new();
     while let Some(event) = monitor.next().await {
         match event {
@@ -61,8 +60,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, endpoints: usize) {
             }
             Event::Parked { endpoint, reason } => {
                 notes.say(format_args!("{endpoint}: {reason}; not trying again"));
-                refused.insert(endpoint);
-                if refused.len() == endpoints {
+                if dialled.remove(&endpoint) && dialled.is_empty() {
                     return;
                 }
             }

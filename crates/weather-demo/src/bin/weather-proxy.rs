@@ -1,5 +1,6 @@
 //! Stands between weather publishers and subscribers: each connects to it, and none has to know another.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,7 +50,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let context = Context::new();
     let frontend = context.xsub_socket(XSubOptions::new());
     let backend = context.xpub_socket(XPubOptions::new());
-    tokio::spawn(watch(frontend.monitor(), notes.clone(), 0));
+    tokio::spawn(watch(frontend.monitor(), notes.clone(), HashSet::new()));
     for endpoint in &cli.connect {
         notes.say(format_args!("connecting to {}", frontend.connect(endpoint)?));
     }

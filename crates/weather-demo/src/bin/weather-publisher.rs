@@ -1,5 +1,6 @@
 //! The weather server: binds tcp://*:5556 and publishes random weather updates.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, stderr};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -109,7 +110,7 @@ async fn open(cli: &Cli, notes: &Notes) -> Result<PubSocket, Failure> {
     }
     options = cli.security.apply(options)?;
     let socket = Context::new().pub_socket(options);
-    tokio::spawn(watch(socket.monitor(), notes.clone(), 0));
+    tokio::spawn(watch(socket.monitor(), notes.clone(), HashSet::new()));
     for endpoint in &cli.connect {
         let endpoint = socket.connect(endpoint)?;
         notes.say(format_args!("connecting to {endpoint}"));

@@ -1,5 +1,6 @@
 //! The weather client: connects to tcp://localhost:5556, collects updates and averages them.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -63,10 +64,13 @@ async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
     };
     let mut collection = Collection::new(Output::new(), notes).with_progress(options.updates);
     let mut socket = open(&cli, &topic, collection.notes()).await?;
-    // Where it binds, others may come who let it in.
-    let endpoints = if cli.bind.is_empty() { cli.connect.len().max(1) } else { 0 };
-    let watching = watch(socket.monitor(), collection.notes().clone(), endpoints);
-    connect(&cli, &socket)?;
+    let monitor = socket.monitor();
+    let mut dialled = connect(&cli, &socket)?;
+    if !cli.bind.is_empty() {
+        // Others may come who let it in.
+        dialled.clear();
+    }
+    let watching = watch(monitor, collection.notes().clone(), dialled);
     collection.write_line("Collecting updates from weather server...")?;
 
     let interrupted = tokio::select! {
@@ -99,12 +103,13 @@ async fn open(cli: &Cli, topic: &[u8], notes: &Notes) -> Result<SubSocket, Failu
     Ok(socket)
 }
 
-fn connect(cli: &Cli, socket: &SubSocket) -> Result<(), Failure> {
+fn connect(cli: &Cli, socket: &SubSocket) -> Result<HashSet<Endpoint>, Failure> {
+    let mut dialled = HashSet::new();
     for endpoint in &cli.connect {
-        socket.connect(endpoint)?;
+        dialled.insert(socket.connect(endpoint)?);
     }
     if cli.bind.is_empty() && cli.connect.is_empty() {
-        socket.connect("tcp://localhost:5556")?;
+        dialled.insert(socket.connect("tcp://localhost:5556")?);
     }
-    Ok(())
+    Ok(dialled)
 }
