@@ -13,12 +13,12 @@ use crate::secured::{Client, Server, USER};
 /// One socket at a time, of one libzmq.
 #[derive(Debug)]
 pub struct Theirs {
-    library: Library,
+    origin: Origin,
     kind: SocketType,
 }
 
 #[derive(Debug)]
-enum Library {
+enum Origin {
     Crate(Option<(Libzmq, Option<Guard>)>),
     Pyzmq(Box<Pyzmq>),
 }
@@ -26,35 +26,30 @@ enum Library {
 impl Theirs {
     /// The `zmq` crate's. It has no CURVE.
     pub fn of_the_crate() -> Self {
-        Self { library: Library::Crate(None), kind: SocketType::Pair }
+        Self { origin: Origin::Crate(None), kind: SocketType::Pair }
     }
 
     /// pyzmq's, in a process that lives as long as this.
     pub fn of_pyzmq(python: &OsString) -> Self {
         Self {
-            library: Library::Pyzmq(Box::new(Pyzmq::without_socket(python))),
+            origin: Origin::Pyzmq(Box::new(Pyzmq::without_socket(python))),
             kind: SocketType::Pair,
         }
     }
 
     /// Which of the two it is.
     pub fn name(&self) -> &'static str {
-        match self.library {
-            Library::Crate(_) => "libzmq",
-            Library::Pyzmq(_) => "pyzmq",
+        match self.origin {
+            Origin::Crate(_) => "libzmq",
+            Origin::Pyzmq(_) => "pyzmq",
         }
-    }
-
-    /// Whether it is a `kind`.
-    pub fn is(&self, kind: SocketType) -> bool {
-        self.kind == kind
     }
 
     /// Binds a new socket, in the place of the last.
     pub async fn bind(&mut self, kind: SocketType, endpoint: &str, server: &Server) {
         self.kind = kind;
-        match &mut self.library {
-            Library::Crate(socket) => {
+        match &mut self.origin {
+            Origin::Crate(socket) => {
                 leave(socket).await;
                 let new = Libzmq::new(of_the_crate(kind));
                 let guard = match server {
@@ -68,7 +63,7 @@ impl Theirs {
                 new.bind(endpoint).await;
                 *socket = Some((new, guard));
             }
-            Library::Pyzmq(process) => {
+            Origin::Pyzmq(process) => {
                 open(process, kind, "bind", endpoint, server.for_pyzmq()).await;
             }
         }
@@ -77,8 +72,8 @@ impl Theirs {
     /// Connects a new socket, in the place of the last. What is refused is not dialled again.
     pub async fn connect(&mut self, kind: SocketType, endpoint: &str, client: &Client) {
         self.kind = kind;
-        match &mut self.library {
-            Library::Crate(socket) => {
+        match &mut self.origin {
+            Origin::Crate(socket) => {
                 leave(socket).await;
                 let new = Libzmq::new(of_the_crate(kind));
                 match client {
@@ -90,7 +85,7 @@ impl Theirs {
                 new.connect(endpoint).await;
                 *socket = Some((new, None));
             }
-            Library::Pyzmq(process) => {
+            Origin::Pyzmq(process) => {
                 let mut options = client.for_pyzmq();
                 options.push("zmq_reconnect_ivl=-1".to_owned());
                 open(process, kind, "connect", endpoint, options).await;
@@ -100,31 +95,31 @@ impl Theirs {
 
     /// Subscribes, as a SUB and an XSUB do it.
     pub async fn subscribe(&mut self, topic: &str) {
-        if self.is(SocketType::XSub) {
-            return self.send(vec![[b"\x01", topic.as_bytes()].concat()]).await;
-        }
-        match &mut self.library {
-            Library::Crate(socket) => opened(socket).subscribe(topic).await,
-            Library::Pyzmq(process) => process.subscribe(topic.as_bytes()).await,
-        }
+        self.change(topic, true).await;
     }
 
     /// Takes a subscription back.
     pub async fn unsubscribe(&mut self, topic: &str) {
-        if self.is(SocketType::XSub) {
-            return self.send(vec![[b"\x00", topic.as_bytes()].concat()]).await;
+        self.change(topic, false).await;
+    }
+
+    async fn change(&mut self, topic: &str, begins: bool) {
+        if self.kind == SocketType::XSub {
+            return self.send(vec![[&[u8::from(begins)], topic.as_bytes()].concat()]).await;
         }
-        match &mut self.library {
-            Library::Crate(socket) => opened(socket).unsubscribe(topic).await,
-            Library::Pyzmq(process) => process.unsubscribe(topic.as_bytes()).await,
+        match (&mut self.origin, begins) {
+            (Origin::Crate(socket), true) => opened(socket).subscribe(topic).await,
+            (Origin::Crate(socket), false) => opened(socket).unsubscribe(topic).await,
+            (Origin::Pyzmq(process), true) => process.subscribe(topic.as_bytes()).await,
+            (Origin::Pyzmq(process), false) => process.unsubscribe(topic.as_bytes()).await,
         }
     }
 
     /// Sends a message.
     pub async fn send(&mut self, parts: Parts) {
-        match &mut self.library {
-            Library::Crate(socket) => opened(socket).send_parts(parts).await,
-            Library::Pyzmq(process) => {
+        match &mut self.origin {
+            Origin::Crate(socket) => opened(socket).send_parts(parts).await,
+            Origin::Pyzmq(process) => {
                 let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
                 process.send(&parts).await;
             }
@@ -133,9 +128,9 @@ impl Theirs {
 
     /// The next message.
     pub async fn receive(&mut self) -> Parts {
-        match &mut self.library {
-            Library::Crate(socket) => opened(socket).receive_parts().await,
-            Library::Pyzmq(process) => process.receive().await,
+        match &mut self.origin {
+            Origin::Crate(socket) => opened(socket).receive_parts().await,
+            Origin::Pyzmq(process) => process.receive().await,
         }
     }
 }
