@@ -24,7 +24,7 @@ use crate::burst::Burst;
 use crate::driver::{Core, Session};
 use crate::options::Subscribing;
 use crate::stats::Count;
-use crate::sync::lock;
+use crate::sync::{lock, lock_to_wake};
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats};
 use filter::Filter;
@@ -210,9 +210,10 @@ impl Core for Subscriber {
     }
 
     fn close(&self) {
-        if let Some(receiver) = lock(&self.inbox).close() {
-            receiver.wake();
-        }
+        let mut inbox = lock_to_wake(&self.inbox);
+        let receiver = inbox.close();
+        inbox.wake(receiver);
+        drop(inbox);
         self.changed.notify_waiters();
     }
 
@@ -244,17 +245,13 @@ impl Session for SubscribeSession {
             // What nobody wants must not take the place of what somebody does.
             self.core.filter(&mut batch);
         }
-        let mut inbox = lock(&self.core.inbox);
+        let mut inbox = lock_to_wake(&self.core.inbox);
         inbox.arrived(self.queue, arrived);
-        let receiver = match batch.is_empty() {
-            true => None,
-            false => inbox.deliver(self.queue, batch),
-        };
-        self.room = inbox.room(self.queue);
-        drop(inbox);
-        if let Some(receiver) = receiver {
-            receiver.wake();
+        if !batch.is_empty() {
+            let receiver = inbox.deliver(self.queue, batch);
+            inbox.wake(receiver);
         }
+        self.room = inbox.room(self.queue);
         Ok(())
     }
 
