@@ -12,7 +12,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
 use zmtp_codec::{Batch, Connection, Event as WireEvent, PeerInfo, Subscription};
 
@@ -20,6 +19,7 @@ use crate::admission::{Expel, Expelled, Ticket};
 use crate::authorize::{Judging, judge};
 use crate::burst::{Burst, SLICES};
 use crate::options::Terms;
+use crate::panics::catch;
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
 use crate::{Event, Peer, Reason, Stats};
@@ -112,43 +112,62 @@ pub(crate) struct End {
     pub(crate) flowed: bool,
 }
 
-/// Runs one connection to its end. Returns at once when `stop` is cancelled or the peer expelled; when
-/// the socket drains, what is queued is written first.
+/// Runs one connection to its end: a task of its own. Returns at once when the peer is expelled or the
+/// endpoint stopped; when the socket drains, what is queued is written first. A panic is an end too.
 ///
 /// What an idle connection costs is this future, most of all. It is one block with what it captures, for a
 /// future that is awaited by another is part of that too, and often twice.
 pub(crate) fn run<C: Core>(
     stream: Stream,
     peer: Peer,
-    (ticket, expelled): (Ticket, Expelled),
+    ticket: Ticket,
+    mut signal: Expelled,
     core: Arc<C>,
     socket: Arc<Shared>,
     terms: Arc<Terms>,
-    stop: CancellationToken,
 ) -> impl Future<Output = End> + Send + 'static {
     let endpoint = peer.endpoint();
     let span = debug_span!("peer", id = peer.id().0, %endpoint, address = peer.address());
-    let mut link = Link::new(stream, peer.clone(), ticket, core, socket, terms);
+    let life = Life { peer, socket, established: false, end: Reason::RuntimeEnded };
+    let mut link = Link::new(stream, life, ticket, core, terms);
     async move {
-        link.socket.events.emit(|| Event::Connected { peer: link.peer.clone() });
-        let (socket, peer) = (link.socket.clone(), link.peer.clone());
-        let reason = tokio::select! {
-            biased;
-            () = stop.cancelled() => Reason::Stopped,
-            reason = expelled => reason,
-            reason = link.live(&socket.drain) => reason,
+        let reason = {
+            let mut living = pin!(link.live(&mut signal));
+            poll_fn(move |cx| catch(|| living.as_mut().poll(cx)).unwrap_or_else(Poll::Ready)).await
         };
         let end = End { reason: reason.clone(), flowed: link.flowed };
-        let established = link.established;
-        // The peer is forgotten before anybody is told that it is gone.
-        drop(link);
-        socket.events.emit(|| match established {
-            true => Event::Disconnected { peer, reason },
-            false => Event::HandshakeFailed { peer, reason },
-        });
+        link.life.end = reason;
+        // What a panic has left behind may panic again: what else the connection holds is freed all the
+        // same, and its end is told.
+        let session = link.session.take();
+        let _forgotten = catch(|| drop(session));
+        let _told = catch(|| drop(link));
         end
     }
     .instrument(span)
+}
+
+/// A connection as its socket's user sees it. Its end is told when this is dropped.
+struct Life {
+    peer: Peer,
+    socket: Arc<Shared>,
+    established: bool,
+    /// Why it ended. If nobody says, its task was dropped.
+    end: Reason,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A second panic would end the process.
+        if std::thread::panicking() {
+            return;
+        }
+        let (peer, reason) = (self.peer.clone(), self.end.clone());
+        self.socket.events.emit(|| match self.established {
+            true => Event::Disconnected { peer, reason },
+            false => Event::HandshakeFailed { peer, reason },
+        });
+    }
 }
 
 struct Link<C: Core> {
@@ -163,7 +182,6 @@ struct Link<C: Core> {
     read_size: usize,
     /// Octets that may still be read before others get their turn.
     turn: usize,
-    established: bool,
     flowed: bool,
     paused: bool,
     /// The verdict on the peer's credentials, while it is awaited.
@@ -174,22 +192,15 @@ struct Link<C: Core> {
     /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
     mute: bool,
     draining: bool,
-    peer: Peer,
     ticket: Ticket,
     core: Arc<C>,
-    socket: Arc<Shared>,
     terms: Arc<Terms>,
+    /// Dropped last: the peer is forgotten before anybody is told that it is gone.
+    life: Life,
 }
 
 impl<C: Core> Link<C> {
-    fn new(
-        stream: Stream,
-        peer: Peer,
-        ticket: Ticket,
-        core: Arc<C>,
-        socket: Arc<Shared>,
-        terms: Arc<Terms>,
-    ) -> Self {
+    fn new(stream: Stream, life: Life, ticket: Ticket, core: Arc<C>, terms: Arc<Terms>) -> Self {
         Self {
             stream,
             connection: Connection::new(terms.config.clone()),
@@ -199,35 +210,27 @@ impl<C: Core> Link<C> {
             timer: None,
             read_size: FIRST_READ,
             turn: TURN,
-            established: false,
             flowed: false,
             paused: false,
             judging: None,
             sealed: None,
             mute: false,
             draining: false,
-            peer,
             ticket,
             core,
-            socket,
             terms,
+            life,
         }
     }
 
-    /// Exchanges octets until the connection ends, by itself or because the socket drains.
-    async fn live(&mut self, drain: &CancellationToken) -> Reason {
-        let reason = tokio::select! {
-            biased;
-            () = drain.cancelled() => None,
-            reason = poll_fn(|cx| self.poll(cx)) => Some(reason),
-        };
-        let reason = match reason {
-            Some(reason) => reason,
-            None => {
-                self.draining = true;
-                poll_fn(|cx| self.poll(cx)).await
-            }
-        };
+    /// Exchanges octets until the connection ends, by itself or because it is told to.
+    async fn live(&mut self, signal: &mut Expelled) -> Reason {
+        let life = &self.life;
+        life.socket.events.emit(|| Event::Connected { peer: life.peer.clone() });
+        let reason = poll_fn(|cx| self.poll(cx, signal)).await;
+        if signal.is_ended() {
+            return reason;
+        }
         if let Some(session) = &mut self.session {
             self.flowed |= session.has_written();
             session.claim(&mut self.burst);
@@ -235,7 +238,14 @@ impl<C: Core> Link<C> {
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
             self.session = None;
             // Most connections never come to this: it is no part of what each costs.
-            Box::pin(self.part()).await;
+            Box::pin(async {
+                tokio::select! {
+                    biased;
+                    _ended = signal => {}
+                    () = self.part() => {}
+                }
+            })
+            .await;
         }
         reason
     }
@@ -256,7 +266,11 @@ impl<C: Core> Link<C> {
         let _ended = tokio::time::timeout(PARTING, pin!(parting)).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+    fn poll(&mut self, cx: &mut Context<'_>, signal: &mut Expelled) -> Poll<Reason> {
+        if let Poll::Ready(reason) = Pin::new(&mut *signal).poll(cx) {
+            return Poll::Ready(reason);
+        }
+        self.draining = signal.is_draining();
         self.turn = TURN;
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
@@ -328,7 +342,7 @@ impl<C: Core> Link<C> {
             if input.is_empty() {
                 // A quiet peer keeps no read buffer.
                 *input = BytesMut::new();
-                self.read_size = if self.established { SMALL_READ } else { FIRST_READ };
+                self.read_size = if self.life.established { SMALL_READ } else { FIRST_READ };
             }
             return Ok(Poll::Pending);
         };
@@ -387,16 +401,15 @@ impl<C: Core> Link<C> {
                 // Who writes by itself does not seal.
                 let outlet = self.stream.outlet().filter(|_| !self.connection.is_sealed());
                 let info: Arc<PeerInfo> = Arc::from(info);
-                self.peer.set_info(info.clone());
-                self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
-                self.established = true;
+                let Life { peer, socket, established, .. } = &mut self.life;
+                peer.set_info(info.clone());
+                self.session = Some(self.core.open(peer, &info, outlet, expel));
+                *established = true;
                 self.read_size = SMALL_READ;
-                let peer = &self.peer;
-                let events = &self.socket.events;
-                events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
+                socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
             }
             (WireEvent::Credentials(applicant), _) => {
-                self.judging = Some(judge(&self.terms.options, &self.peer, *applicant));
+                self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));
             }
             (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
                 unreachable!("the codec lets nothing through before the handshake is done")
@@ -522,6 +535,6 @@ mod tests {
     #[test]
     fn a_connection_costs_a_publisher_little() {
         let size = size_of_output(run::<Publisher>);
-        assert!(size <= 968, "{size} octets for each connection's future");
+        assert!(size <= 800, "{size} octets for each connection's future");
     }
 }

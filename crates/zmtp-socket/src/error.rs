@@ -124,6 +124,13 @@ pub enum Reason {
     /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
     #[error("closed from this side")]
     Stopped,
+    /// Code that ran for the connection panicked: [a judge](crate::PubOptions::authorize), a
+    /// subscriber of the log, or this library. The text is what the panic said.
+    #[error("a panic: {0}")]
+    Panicked(Arc<str>),
+    /// The tokio runtime that the connection ran on has ended.
+    #[error("the runtime of the connection has ended")]
+    RuntimeEnded,
 }
 
 impl From<io::Error> for Reason {

@@ -68,6 +68,7 @@ mod listener;
 mod log;
 mod monitor;
 mod options;
+mod panics;
 mod peer;
 mod plain;
 mod prefix_map;
@@ -77,6 +78,7 @@ mod publish;
 #[cfg(feature = "serde")]
 mod serialize;
 mod shared;
+mod signal;
 mod socket;
 mod stats;
 mod sub_socket;

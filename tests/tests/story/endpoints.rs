@@ -95,6 +95,24 @@ over_each_transport! {
         }
     }
 
+    // The runtime has one thread, so no task runs between the drop and the next bind.
+    async fn a_dropped_socket_has_freed_its_address(place: Place) {
+        for _ in 0..3 {
+            let server = place.publisher();
+            server.bind(&*place.endpoint).await.unwrap();
+            drop(server);
+            let server = place.publisher();
+            server.bind(&*place.endpoint).await.unwrap();
+            let client = place.subscriber("");
+            client.connect(&*place.endpoint).unwrap();
+            wanted(&server, "").await;
+            drop(server);
+            let client = place.subscriber("");
+            client.bind(&*place.endpoint).await.unwrap();
+            drop(client);
+        }
+    }
+
     async fn plain_lets_in_who_is_known_and_parks_who_is_not(place: Place) {
         let users = PlainUsers::new().user("weather", "10002").user("admin", "secret");
         let server = place.context.pub_socket(PubOptions::new().plain_server(users));

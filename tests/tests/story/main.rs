@@ -9,5 +9,6 @@ mod meeting;
 mod monitor;
 mod options;
 mod pace;
+mod panics;
 mod sight;
 mod subscriptions;

@@ -9,6 +9,25 @@ use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, gone, receive, wanted, within};
 
 over_each_transport! {
+    async fn the_end_of_a_disconnected_or_unbound_endpoint_is_told(place: Place) {
+        let (server, client) = place.pair().await;
+        let (mut here, mut there) = (server.monitor(), client.monitor());
+        let stopped = |event| match event {
+            Event::Disconnected { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        };
+        let endpoint = client.connect(&*place.endpoint).unwrap();
+        client.disconnect(&endpoint).await.unwrap();
+        let reason = event(&mut there, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+        event(&mut here, "the end of the other", stopped).await;
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "").await;
+        server.unbind(&endpoint).await.unwrap();
+        let reason = event(&mut here, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+    }
+
     async fn the_events_of_a_publishers_life_come_in_order(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::messages(2)));
         let mut monitor = server.monitor();

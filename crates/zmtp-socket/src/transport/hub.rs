@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -75,12 +76,10 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(super) async fn accept(&mut self) -> io::Result<Connected> {
-        match self.arrivals.recv().await {
-            Some(pipe) => Ok((Stream::Pipe(pipe), self.name.clone())),
-            // The hub holds a sender for as long as this listener lives.
-            None => std::future::pending().await,
-        }
+    pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        // The hub holds a sender for as long as this listener lives: there is always a next.
+        let Some(pipe) = ready!(self.arrivals.poll_recv(cx)) else { return Poll::Pending };
+        Poll::Ready(Ok((Stream::Pipe(pipe), self.name.clone())))
     }
 }
 

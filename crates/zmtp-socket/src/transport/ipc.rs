@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -43,10 +44,10 @@ impl Listener {
         Ok(Self { listener, address: name_of(address), _file: file })
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Connected> {
-        let (stream, _) = self.listener.accept().await?;
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
         // The other side of an ipc connection has no name of its own.
-        Ok((stream.into(), self.address.clone()))
+        Poll::Ready(Ok((stream.into(), self.address.clone())))
     }
 }
 

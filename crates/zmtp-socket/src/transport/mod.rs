@@ -122,12 +122,12 @@ impl Listener {
         }
     }
 
-    /// The next peer. Cancel-safe.
-    pub(crate) async fn accept(&mut self) -> io::Result<Connected> {
+    /// The next peer. Wakes the task that asked last.
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         match self {
-            Self::Tcp(listener) => tcp::accept(listener).await,
-            Self::Ipc(listener) => listener.accept().await,
-            Self::Hub(listener) => listener.accept().await,
+            Self::Tcp(listener) => tcp::poll_accept(listener, cx),
+            Self::Ipc(listener) => listener.poll_accept(cx),
+            Self::Hub(listener) => listener.poll_accept(cx),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll, ready};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
@@ -43,9 +44,12 @@ fn listen(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpListener> 
     socket.listen(BACKLOG)
 }
 
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<Connected> {
-    let (stream, address) = listener.accept().await?;
-    Ok((stream.into(), address.to_string()))
+pub(super) fn poll_accept(
+    listener: &TcpListener,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Connected>> {
+    let (stream, address) = ready!(listener.poll_accept(cx))?;
+    Poll::Ready(Ok((stream.into(), address.to_string())))
 }
 
 pub(super) async fn dial(host: &Host, port: u16, options: &TcpOptions) -> io::Result<Connected> {
@@ -143,6 +147,7 @@ fn no_such_interface(error: io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::net::Ipv6Addr;
     use std::time::{Duration, Instant};
 
@@ -199,7 +204,7 @@ mod tests {
     async fn ends(host: IpAddr, here: &TcpOptions, there: &TcpOptions) -> [Socket; 2] {
         let (listener, host, port) = bound(host, here).await;
         let dialled = dial(&host, port, there).await.unwrap();
-        let accepted = accept(&listener).await.unwrap();
+        let accepted = poll_fn(|cx| poll_accept(&listener, cx)).await.unwrap();
         [Socket::of(&accepted), Socket::of(&dialled)]
     }
 
