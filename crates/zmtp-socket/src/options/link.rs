@@ -106,8 +106,8 @@ impl<Role> Options<Role> {
     }
 
     /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
-    /// it does, within the [handshake's time](Self::handshake_timeout), nothing more is read from the
-    /// peer. Default: nobody.
+    /// it does, within the [handshake's time](Self::handshake_timeout), no more than 1 KiB of what the
+    /// peer goes on to say is kept. Default: nobody.
     ///
     /// What the judge gives an [allowed](crate::Allowed) peer is in [`Peer::info`](crate::Peer::info)
     /// from then on. A [denied](crate::Denial) one is told the status, 400 or 500, and does not dial
