@@ -22,6 +22,7 @@ use std::{
 /// # Ok::<(), zmtp_socket::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// `tcp://host:port`.
     Tcp {
@@ -41,6 +42,7 @@ pub enum Endpoint {
 
 /// The host of a `tcp` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
     /// `*`: every address of this machine. For `bind` only.
     Any,
@@ -52,6 +54,7 @@ pub enum Host {
 
 /// The address of an `ipc` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IpcAddress {
     /// A path in the file system, of 1 to 107 octets.
     Path(PathBuf),

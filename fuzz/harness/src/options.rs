@@ -391,7 +391,7 @@ impl Draw<'_> {
                 // Who dials before the other one is there may have to wait for long.
                 self.is_harmless = false;
                 let (initial, max) = (self.duration(), self.duration());
-                options.reconnect(Reconnect { initial, max })
+                options.reconnect(Reconnect::new(initial, max))
             }
             22 => options.retry_refused(true),
             23 => options.send_buffer(self.any_number() as u32),
@@ -400,7 +400,7 @@ impl Draw<'_> {
             26 => options.keepalive(None),
             27 => {
                 let (idle, interval) = (self.any_duration(), self.any_duration());
-                options.keepalive(Keepalive { idle, interval, probes: self.any_number() as u32 })
+                options.keepalive(Keepalive::new(idle, interval, self.any_number() as u32))
             }
             28 => options.user_timeout(self.any_duration()),
             29 => options.nodelay(false).ipv6_only(true),

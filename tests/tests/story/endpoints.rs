@@ -206,10 +206,8 @@ async fn a_refused_client_is_let_in_when_it_asks_again_and_is_known_by_then() {
 
     // Or it does not wait to be told.
     open.store(false, Ordering::Relaxed);
-    let fast = Reconnect {
-        initial: std::time::Duration::from_millis(2),
-        max: std::time::Duration::from_millis(10),
-    };
+    let fast =
+        Reconnect::new(std::time::Duration::from_millis(2), std::time::Duration::from_millis(10));
     let stubborn = SubOptions::new().plain_client("a", "b").retry_refused(true).reconnect(fast);
     let stubborn = place.context.sub_socket(stubborn);
     stubborn.subscribe("stubborn");

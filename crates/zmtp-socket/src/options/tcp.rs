@@ -24,6 +24,7 @@ pub(crate) struct TcpOptions {
 ///
 /// The times are rounded to seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keepalive {
     /// How long a connection is quiet before it is asked for a sign of life. Default: 30 s.
     pub idle: Duration,
@@ -33,10 +34,16 @@ pub struct Keepalive {
     pub probes: u32,
 }
 
+impl Keepalive {
+    /// Asks after `idle`, then every `interval`, and gives up when `probes` questions had no answer.
+    pub const fn new(idle: Duration, interval: Duration, probes: u32) -> Self {
+        Self { idle, interval, probes }
+    }
+}
+
 impl Default for Keepalive {
     fn default() -> Self {
-        let (idle, interval) = (Duration::from_secs(30), Duration::from_secs(10));
-        Self { idle, interval, probes: 3 }
+        Self::new(Duration::from_secs(30), Duration::from_secs(10), 3)
     }
 }
 
