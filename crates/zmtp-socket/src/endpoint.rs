@@ -130,6 +130,24 @@ enum Reason {
 }
 
 impl Endpoint {
+    /// The port of a `tcp` endpoint; 0 stands for any free one. `None` for other transports.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let publisher = zmtp_socket::PubSocket::new();
+    /// let endpoint = publisher.bind("tcp://127.0.0.1:*").await?;
+    /// println!("listening on port {}", endpoint.port().expect("tcp has ports"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp { port, .. } => Some(*port),
+            _ => None,
+        }
+    }
+
     /// Whether this endpoint can be dialled.
     pub(crate) fn for_connect(&self) -> Result<(), EndpointError> {
         let reason = match self {
