@@ -9,7 +9,7 @@ use crate::admission::Ticket;
 use crate::driver::{self, Core, End};
 use crate::options::{Reconnect, Terms};
 use crate::shared::{Door, Shared};
-use crate::transport::dial;
+use crate::transport::Dialler;
 use crate::{Event, Reason};
 
 /// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
@@ -18,6 +18,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
 pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
     let mut backoff = Backoff::new(door.terms().options.reconnect, socket.networks.chance());
+    let mut dialler = Dialler::default();
     loop {
         let terms = door.terms();
         backoff.limits = terms.options.reconnect;
@@ -25,7 +26,7 @@ pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Share
         let end = tokio::select! {
             biased;
             () = door.stop.cancelled() => return,
-            end = attempt(&door, &terms, &core, &socket) => end,
+            end = attempt(&mut dialler, &door, &terms, &core, &socket) => end,
         };
         if socket.drain.is_cancelled() || door.stop.is_cancelled() {
             return;
@@ -59,6 +60,7 @@ fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
 
 /// Dials once and, if somebody is there, runs the connection to its end.
 async fn attempt<C: Core>(
+    dialler: &mut Dialler,
     door: &Door,
     terms: &Arc<Terms>,
     core: &Arc<C>,
@@ -67,14 +69,19 @@ async fn attempt<C: Core>(
     let dialled = tokio::select! {
         biased;
         () = socket.drain.cancelled() => return not_made(Reason::Stopped),
-        dialled = dial(&door.endpoint, &socket.networks, &terms.options.tcp) => dialled,
+        dialled = dialler.dial(&door.endpoint, &socket.networks, &terms.options.tcp) => dialled,
     };
     match dialled {
         Ok((stream, address)) => {
             let peer = socket.new_peer(&door.endpoint, &address);
             let place = Ticket::dialled();
             let (core, socket, stop) = (core.clone(), socket.clone(), door.stop.clone());
-            driver::run(stream, peer, place, core, socket, terms.clone(), stop).await
+            let end =
+                driver::run(stream, peer.clone(), place, core, socket, terms.clone(), stop).await;
+            if peer.info().is_some() {
+                dialler.prove(&address);
+            }
+            end
         }
         Err(error) => not_made(error.into()),
     }

@@ -44,11 +44,13 @@ pub enum Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Host {
-    /// `*`: every address of this machine. For `bind` only.
+    /// `*`: every address of this machine, of both families. For `bind` only, which returns the
+    /// endpoint with the host `0.0.0.0`, since every program on this machine can connect to that.
     Any,
     /// An address; one of version 6 is written in brackets: `tcp://[::1]:5556`.
     Ip(IpAddr),
-    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`.
+    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`. `bind` opens
+    /// all of its addresses that this machine has, on the same port, or fails if one of them is taken.
     Name(String),
 }
 
