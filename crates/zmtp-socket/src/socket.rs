@@ -71,10 +71,14 @@ impl<C: Core> Socket<C> {
         let task = listen(listener, door.clone(), self.core.clone(), self.shared.clone());
         let mut doors = lock(&self.shared.doors);
         self.shared.check_open()?;
+        // The system may allow it, as with an ipc path whose file was removed.
+        let Entry::Vacant(place) = doors.entry((Side::Bound, endpoint.clone())) else {
+            return Err(BindError::already_bound(endpoint));
+        };
         // The event comes before those of the first peer.
         self.shared.events.emit(|| Event::Listening { endpoint: endpoint.clone() });
         self.shared.spawn(&door, task, &runtime);
-        doors.insert((Side::Bound, endpoint.clone()), door);
+        place.insert(door);
         Ok(endpoint)
     }
 

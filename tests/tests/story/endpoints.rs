@@ -267,6 +267,26 @@ async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
 }
 
 #[tokio::test]
+async fn an_endpoint_whose_file_was_removed_stays_bound_until_it_is_unbound() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    let server = place.publisher();
+    let endpoint = server.bind(&*place.endpoint).await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert!(error.to_string().ends_with("unbind it first"), "{error}");
+    assert!(!Path::new(path).exists(), "nothing is left of the attempt");
+
+    within("the end of the first", server.unbind(&endpoint)).await.unwrap();
+    server.bind(&*place.endpoint).await.unwrap();
+    let client = place.subscriber("a");
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "a").await;
+    server.unbind(&endpoint).await.unwrap();
+    server.unbind(&endpoint).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_socket_file_that_another_server_has_put_in_place_of_ours_stays() {
     let place = Place::ipc();
     let path = place.endpoint.strip_prefix("ipc://").unwrap();
