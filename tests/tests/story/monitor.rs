@@ -147,7 +147,7 @@ over_each_transport! {
 #[tokio::test]
 async fn retries_are_told_with_delays_that_double_within_their_bounds() {
     let place = Place::tcp();
-    let reconnect = Reconnect { initial: Duration::from_millis(4), max: Duration::from_millis(30) };
+    let reconnect = Reconnect::new(Duration::from_millis(4), Duration::from_millis(30));
     let client = place.context.sub_socket(SubOptions::new().reconnect(reconnect));
     let mut monitor = client.monitor();
     let endpoint = client.connect(&*place.endpoint).unwrap();
