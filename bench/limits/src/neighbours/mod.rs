@@ -34,7 +34,7 @@ pub(crate) struct Neighbours {
     #[arg(long, default_value_t = 700)]
     before: u64,
     /// and with it.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 2000)]
     during: u64,
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use super::attack::Attack;
+use super::attack::{Attack, told};
 use super::meter::Meter;
 use super::scene::{self, BETWEEN_TICKS, Engine, FLOOD, FRAME, Settings, Shape, flood};
 use crate::peer::{Peer, READY_PUB, Width};
@@ -100,6 +100,7 @@ impl Row {
             let stop = StopAtEnd(stopped);
             if shape != Shape::Direct {
                 let mut publisher = Peer::open(first, Width::Wide, READY_PUB)?;
+                publisher.hear_unless(told(topics), stopped)?;
                 let ear = publisher.twin()?;
                 threads.spawn(|| ear.hear_all());
                 threads.spawn(move || publisher.say_on(&block(), u64::MAX, stopped));

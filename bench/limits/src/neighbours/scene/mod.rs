@@ -24,6 +24,9 @@ pub(super) const FLOOD: &str = "d";
 /// subscriber can tell that all its subscriptions have been read.
 pub(super) const BETWEEN_TICKS: usize = 1000;
 
+/// How often a task of ours wants a turn.
+const BEAT: Duration = Duration::from_micros(500);
+
 /// What the victim is, beside its library.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
@@ -68,7 +71,7 @@ pub(super) enum Engine {
 struct Probe {
     /// What a subscriber receives.
     received: Meter,
-    /// How late a task of its own is for its turn.
+    /// From one turn of a task to the next, which it wants after a [`BEAT`].
     turn: Longest,
     /// How long a call takes that needs the socket's lock, and does nothing.
     lock: Longest,
@@ -116,8 +119,8 @@ pub(crate) fn run(settings: &Settings) {
     thread::spawn(|| {
         for _look in io::stdin().lock().lines().map_while(Result::ok) {
             let (received, gap) = PROBE.received.take();
-            let [gap, turn, lock] =
-                [gap, PROBE.turn.take(), PROBE.lock.take()].map(|time| time.as_nanos());
+            let turn = PROBE.turn.take().saturating_sub(BEAT);
+            let [gap, turn, lock] = [gap, turn, PROBE.lock.take()].map(|time| time.as_nanos());
             rig::print(&format!("{received} {gap} {turn} {lock}"));
         }
         exit(0);

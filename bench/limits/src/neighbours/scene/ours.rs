@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
@@ -12,11 +12,8 @@ use zmtp_socket::{
     XPubOptions, XPubSocket, XSubSocket, proxy,
 };
 
-use super::{BETWEEN_TICKS, Engine, FLOOD, PROBE, Settings, Shape, flood, topic};
+use super::{BEAT, BETWEEN_TICKS, Engine, FLOOD, PROBE, Settings, Shape, flood, topic};
 use crate::victim::{ANY_PORT, TICK};
-
-/// How often a task wants a turn.
-const BEAT: Duration = Duration::from_micros(500);
 
 /// How long a thread rests between two calls that need the socket's lock.
 const REST: Duration = Duration::from_micros(250);
@@ -93,15 +90,12 @@ fn judged<Role: SocketRole>(options: Options<Role>, judges: bool) -> Options<Rol
     })
 }
 
-/// Wants a turn twice a millisecond, and notes how late it comes.
+/// Wants a turn twice a millisecond, and notes how long it waits for it.
 async fn watch_turns() {
     let beat = Ticker::new(BEAT);
-    let mut last = Instant::now();
     loop {
+        PROBE.turn.begin();
         beat.tick().await;
-        let now = Instant::now();
-        PROBE.turn.record((now - last).saturating_sub(BEAT).as_nanos() as u64);
-        last = now;
     }
 }
 
@@ -113,9 +107,9 @@ fn watch_lock_of(socket: PubSocket) {
 fn watch_lock(call: impl Fn() + Send + 'static) {
     thread::spawn(move || {
         loop {
-            let start = Instant::now();
+            PROBE.lock.begin();
             call();
-            PROBE.lock.record(start.elapsed().as_nanos() as u64);
+            PROBE.lock.end();
             thread::sleep(REST);
         }
     });
