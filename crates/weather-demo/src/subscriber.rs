@@ -2,17 +2,23 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::coop::consume_budget;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use zmtp_socket::{Message, SubSocket, TryRecvError};
 
 use crate::{Failure, Notes, Update};
 
 /// So much of a message that is no update is shown.
 const SHOWN: usize = 120;
+/// What has come is written at most so often: a terminal takes a line in a thousand times what a line of
+/// a long text costs, and the progress bar has to be cleared and drawn again each time.
+const WRITE_EVERY: Duration = Duration::from_millis(50);
+/// So many octets are written even if it is not time: more than come from a server in that time.
+const WRITE_AT: usize = 4 << 20;
 
 /// How many updates are collected, and how slowly.
 #[derive(Clone, Debug)]
@@ -23,7 +29,7 @@ pub struct CollectOptions {
     pub delay: Duration,
 }
 
-/// Receives updates until `options.updates` have come, each shown at once. Without an end as long as
+/// Receives updates until `options.updates` have come, each shown within 50 ms. Without an end as long as
 /// too few come: a server that is gone may come back.
 ///
 /// Dropping the future stops it between two updates; `collection` has those that came.
@@ -41,18 +47,14 @@ pub async fn collect<W: Write>(
         consume_budget().await;
         let message = match socket.try_recv() {
             Ok(message) => message,
-            Err(TryRecvError::Empty) => {
-                collection.out.flush()?;
-                socket.recv().await?
-            }
+            Err(TryRecvError::Empty) => collection.write_while(socket.recv()).await??,
             Err(closed) => return Err(closed.into()),
         };
         if collection.add(&message)? && !options.delay.is_zero() {
-            collection.out.flush()?;
-            sleep(options.delay).await;
+            collection.write_while(sleep(options.delay)).await?;
         }
     }
-    collection.out.flush()?;
+    collection.write()?;
     Ok(())
 }
 
@@ -61,6 +63,9 @@ pub async fn collect<W: Write>(
 #[derive(Debug)]
 pub struct Collection<W> {
     out: W,
+    /// Lines that are to be written.
+    lines: Vec<u8>,
+    written_at: Instant,
     notes: Notes,
     bar: ProgressBar,
     count: u64,
@@ -70,7 +75,15 @@ pub struct Collection<W> {
 impl<W: Write> Collection<W> {
     /// Nothing yet. `notes` are told of messages that are no updates.
     pub fn new(out: W, notes: Notes) -> Self {
-        Self { out, notes, bar: ProgressBar::hidden(), count: 0, sum: 0 }
+        Self {
+            out,
+            lines: Vec::new(),
+            written_at: Instant::now(),
+            notes,
+            bar: ProgressBar::hidden(),
+            count: 0,
+            sum: 0,
+        }
     }
 
     /// Shows a progress bar towards `updates` on standard error, if that is a terminal.
@@ -92,14 +105,14 @@ impl<W: Write> Collection<W> {
         self.count
     }
 
-    /// Writes a line of text.
+    /// Writes a line of text, at once.
     ///
     /// # Errors
     ///
     /// What the output said.
     pub fn write_line(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.out, "{line}")?;
-        self.out.flush()
+        self.push_line(line.as_bytes());
+        self.write()
     }
 
     /// Ends the progress bar and writes the last line: the mean temperature of the updates that came
@@ -109,6 +122,7 @@ impl<W: Write> Collection<W> {
     ///
     /// What the output said.
     pub fn write_average(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.write()?;
         self.bar.finish_and_clear();
         let Some(mean) = self.mean() else { return Ok(()) };
         let place = match topic {
@@ -123,13 +137,17 @@ impl<W: Write> Collection<W> {
         (self.count > 0).then(|| (self.sum as f64 / self.count as f64).round() as i64)
     }
 
-    /// Takes one message; says whether it is an update. If not, it is noted and not counted.
+    /// Takes one message; says whether it is an update. If not, it is noted and not counted. The text of an
+    /// update is shown as it came: only digits, signs and spaces make one.
     fn add(&mut self, message: &Message) -> io::Result<bool> {
         let reason = match (message.parts().len(), Update::try_from(&**message.first())) {
             (1, Ok(update)) => {
                 self.count += 1;
                 self.sum += i64::from(update.temperature);
-                self.show(message.first())?;
+                self.push_line(message.first());
+                if self.lines.len() >= WRITE_AT || self.written_at.elapsed() >= WRITE_EVERY {
+                    self.write()?;
+                }
                 return Ok(true);
             }
             (1, Err(error)) => error.to_string(),
@@ -142,19 +160,35 @@ impl<W: Write> Collection<W> {
         Ok(false)
     }
 
-    /// Writes the text of an update as it came. Only digits, signs and spaces make an update.
-    fn show(&mut self, text: &[u8]) -> io::Result<()> {
-        let out = &mut self.out;
-        if self.bar.is_hidden() {
-            out.write_all(text)?;
-            return out.write_all(b"\n");
+    fn push_line(&mut self, line: &[u8]) {
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+    }
+
+    /// Waits for `event`, and meanwhile writes what has come, as soon as it is time.
+    async fn write_while<T>(&mut self, event: impl Future<Output = T>) -> io::Result<T> {
+        let mut event = pin!(event);
+        if !self.lines.is_empty() {
+            if let Ok(it) = timeout_at(self.written_at + WRITE_EVERY, &mut event).await {
+                return Ok(it);
+            }
+            self.write()?;
         }
+        Ok(event.await)
+    }
+
+    /// Writes what has come, and draws the progress bar anew below it.
+    fn write(&mut self) -> io::Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        self.bar.set_position(self.count);
         self.bar.suspend(|| {
-            out.write_all(text)?;
-            out.write_all(b"\n")?;
-            out.flush()
+            self.out.write_all(&self.lines)?;
+            self.out.flush()
         })?;
-        self.bar.inc(1);
+        self.lines.clear();
+        self.written_at = Instant::now();
         Ok(())
     }
 }

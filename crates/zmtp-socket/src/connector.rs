@@ -13,7 +13,7 @@ use crate::options::{Reconnect, Terms};
 use crate::panics::{self, caught};
 use crate::shared::{EndpointTask, Shared};
 use crate::signal::Expelled;
-use crate::transport::dial;
+use crate::transport::Dialler;
 use crate::{Event, Reason};
 
 /// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
@@ -24,8 +24,10 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
     let mut signal = task.signal();
     let limits = task.terms().options.reconnect;
     let mut backoff = Backoff::new(limits, socket.networks.chance());
+    let mut dialler = Dialler::default();
     loop {
-        let round = caught(round(&task, &core, &socket, &mut signal, &mut backoff)).await;
+        let round = round(&mut dialler, &task, &core, &socket, &mut signal, &mut backoff);
+        let round = caught(round).await;
         let pause = match round {
             Ok(ControlFlow::Break(())) => return,
             Ok(ControlFlow::Continue(())) => continue,
@@ -42,6 +44,7 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
 
 /// One attempt, what came of it, and the wait for the next one.
 async fn round<C: Core>(
+    dialler: &mut Dialler,
     task: &Arc<EndpointTask>,
     core: &Arc<C>,
     socket: &Arc<Shared>,
@@ -51,7 +54,7 @@ async fn round<C: Core>(
     let terms = task.terms();
     backoff.limits = terms.options.reconnect;
     let begun = Instant::now();
-    let end = attempt(task, &terms, core, socket, signal).await;
+    let end = attempt(dialler, task, &terms, core, socket, signal).await;
     if signal.is_draining() {
         return ControlFlow::Break(());
     }
@@ -91,6 +94,7 @@ fn announce(task: &EndpointTask, socket: &Shared, delay: Option<Duration>, reaso
 
 /// Dials once and, if somebody is there, waits for the end of the connection.
 async fn attempt<C: Core>(
+    dialler: &mut Dialler,
     task: &Arc<EndpointTask>,
     terms: &Arc<Terms>,
     core: &Arc<C>,
@@ -100,7 +104,7 @@ async fn attempt<C: Core>(
     let dialled = tokio::select! {
         biased;
         () = signal.drained() => return not_made(Reason::Stopped),
-        dialled = dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
+        dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
     };
     let (stream, address) = match dialled {
         Ok(connected) => connected,
@@ -109,9 +113,13 @@ async fn attempt<C: Core>(
     let (peer, signal) = (socket.new_peer(&task.endpoint, &address), task.signal());
     let ticket = Ticket::dialled(signal.expel());
     let (core, shared) = (core.clone(), socket.clone());
-    let driver = driver::run(stream, peer, ticket, signal, core, shared, terms.clone());
+    let driver = driver::run(stream, peer.clone(), ticket, signal, core, shared, terms.clone());
     // A task of its own: it ends when it is told to, and whatever befalls it does not befall us.
-    match socket.spawn(task, driver, &Handle::current()).await {
+    let ended = socket.spawn(task, driver, &Handle::current()).await;
+    if peer.info().is_some() {
+        dialler.prove(&address);
+    }
+    match ended {
         Ok(end) => end,
         Err(error) => not_made(match error.try_into_panic() {
             Ok(panic) => panics::reason(&*panic),

@@ -22,6 +22,7 @@ use std::{
 /// # Ok::<(), zmtp_socket::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// `tcp://host:port`.
     Tcp {
@@ -41,17 +42,21 @@ pub enum Endpoint {
 
 /// The host of a `tcp` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
-    /// `*`: every address of this machine. For `bind` only.
+    /// `*`: every address of this machine, of both families. For `bind` only, which returns the
+    /// endpoint with the host `0.0.0.0`, since every program on this machine can connect to that.
     Any,
     /// An address; one of version 6 is written in brackets: `tcp://[::1]:5556`.
     Ip(IpAddr),
-    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`.
+    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`. `bind` opens
+    /// all of its addresses that this machine has, on the same port, or fails if one of them is taken.
     Name(String),
 }
 
 /// The address of an `ipc` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IpcAddress {
     /// A path in the file system, of 1 to 107 octets.
     Path(PathBuf),
@@ -127,6 +132,24 @@ enum Reason {
 }
 
 impl Endpoint {
+    /// The port of a `tcp` endpoint; 0 stands for any free one. `None` for other transports.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let publisher = zmtp_socket::PubSocket::new();
+    /// let endpoint = publisher.bind("tcp://127.0.0.1:*").await?;
+    /// println!("listening on port {}", endpoint.port().expect("tcp has ports"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp { port, .. } => Some(*port),
+            _ => None,
+        }
+    }
+
     /// Whether this endpoint can be dialled.
     pub(crate) fn for_connect(&self) -> Result<(), EndpointError> {
         let reason = match self {

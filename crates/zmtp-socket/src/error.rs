@@ -33,6 +33,14 @@ pub enum BindError {
     NoRuntime(#[from] NoRuntime),
 }
 
+impl BindError {
+    /// The same socket has bound `endpoint` before.
+    pub(crate) fn already_bound(endpoint: Endpoint) -> Self {
+        let advice = "this socket has it bound already; unbind it first";
+        Self::Refused { endpoint, source: io::Error::new(io::ErrorKind::AddrInUse, advice) }
+    }
+}
+
 /// Why [`connect`](crate::PubSocket::connect) failed. That nobody listens there is no error: it is
 /// tried again until somebody does.
 #[derive(Debug, thiserror::Error)]

@@ -117,7 +117,7 @@ pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
-pub use monitor::{Event, Monitor};
+pub use monitor::{Event, EventClass, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
     Keepalive, Linger, Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions,

@@ -71,10 +71,14 @@ impl<C: Core> Socket<C> {
         let run = listen(task.clone(), self.core.clone(), self.shared.clone());
         let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;
+        // The system may allow it, as with an ipc path whose file was removed.
+        let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
+            return Err(BindError::already_bound(endpoint));
+        };
         // The event comes before those of the first peer.
         self.shared.events.emit(|| Event::Listening { endpoint: endpoint.clone() });
         self.shared.spawn(&task, run, &runtime);
-        endpoints.insert((Side::Bound, endpoint.clone()), task);
+        place.insert(task);
         Ok(endpoint)
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn servers() -> [Server; 3] {
 }
 
 pub(crate) const QUICK: Reconnect =
-    Reconnect { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
+    Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
 async fn established(monitor: &mut Monitor) -> PeerInfo {
     event(monitor, "a handshake", |event| match event {

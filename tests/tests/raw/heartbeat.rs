@@ -133,7 +133,7 @@ async fn heartbeats_are_pings_with_the_time_to_live_in_tenths_of_a_second() {
 async fn a_peer_that_does_not_answer_heartbeats_is_closed_and_dialled_again() {
     let heartbeat = Heartbeat::every(Duration::from_millis(50));
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = SubOptions::new().heartbeat(heartbeat).reconnect(Reconnect { initial, max });
+    let options = SubOptions::new().heartbeat(heartbeat).reconnect(Reconnect::new(initial, max));
     let subscriber = SubSocket::with_options(options);
     subscriber.subscribe("A");
     let listener = RawListener::bind().await;

@@ -224,10 +224,8 @@ async fn a_refused_client_is_let_in_when_it_asks_again_and_is_known_by_then() {
 
     // Or it does not wait to be told.
     open.store(false, Ordering::Relaxed);
-    let fast = Reconnect {
-        initial: std::time::Duration::from_millis(2),
-        max: std::time::Duration::from_millis(10),
-    };
+    let fast =
+        Reconnect::new(std::time::Duration::from_millis(2), std::time::Duration::from_millis(10));
     let stubborn = SubOptions::new().plain_client("a", "b").retry_refused(true).reconnect(fast);
     let stubborn = place.context.sub_socket(stubborn);
     stubborn.subscribe("stubborn");
@@ -284,6 +282,26 @@ async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
     let error = server.bind(&*place.endpoint).await.unwrap_err();
     assert_eq!(refused(error), ErrorKind::AddrInUse);
     assert_eq!(std::fs::read(path).unwrap(), b"not a socket");
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_file_was_removed_stays_bound_until_it_is_unbound() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    let server = place.publisher();
+    let endpoint = server.bind(&*place.endpoint).await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert!(error.to_string().ends_with("unbind it first"), "{error}");
+    assert!(!Path::new(path).exists(), "nothing is left of the attempt");
+
+    within("the end of the first", server.unbind(&endpoint)).await.unwrap();
+    server.bind(&*place.endpoint).await.unwrap();
+    let client = place.subscriber("a");
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "a").await;
+    server.unbind(&endpoint).await.unwrap();
+    server.unbind(&endpoint).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    Event, HighWaterMark, Monitor, PubOptions, Reason, Reconnect, SocketType, SubOptions, Version,
+    Event, EventClass, HighWaterMark, Monitor, PubOptions, Reason, Reconnect, SocketType,
+    SubOptions, Version,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, gone, receive, wanted, within};
@@ -147,7 +148,7 @@ over_each_transport! {
 #[tokio::test]
 async fn retries_are_told_with_delays_that_double_within_their_bounds() {
     let place = Place::tcp();
-    let reconnect = Reconnect { initial: Duration::from_millis(4), max: Duration::from_millis(30) };
+    let reconnect = Reconnect::new(Duration::from_millis(4), Duration::from_millis(30));
     let client = place.context.sub_socket(SubOptions::new().reconnect(reconnect));
     let mut monitor = client.monitor();
     let endpoint = client.connect(&*place.endpoint).unwrap();
@@ -173,15 +174,15 @@ async fn a_monitor_that_is_not_read_misses_events_and_counts_them() {
     server.bind(&*place.endpoint).await.unwrap();
     let client = place.context.sub_socket(SubOptions::new());
     client.connect(&*place.endpoint).unwrap();
-    // Listening, Connected and HandshakeSucceeded, and then so many subscriptions.
-    for number in 0..UNREAD - 3 + MORE {
+    // Listening, Connected and HandshakeSucceeded have room of their own, beside so many subscriptions.
+    for number in 0..UNREAD + MORE {
         client.subscribe(number.to_be_bytes());
     }
     client.subscribe("last");
     wanted(&server, "last").await;
     eventually("all events", || monitor.missed() == MORE + 1).await;
     let mut late = server.monitor();
-    for _ in 0..UNREAD {
+    for _ in 0..UNREAD + 3 {
         assert!(monitor.try_next().is_some());
     }
     assert!(monitor.try_next().is_none());
@@ -195,6 +196,20 @@ async fn a_monitor_that_is_not_read_misses_events_and_counts_them() {
         assert_eq!(topic, "last");
     }
     assert_eq!((monitor.missed(), late.missed()), (MORE + 1, 0));
+
+    // However many topics are missed, the end of the connection is not.
+    for number in 0..UNREAD + MORE {
+        client.unsubscribe(number.to_be_bytes());
+    }
+    let (topics, others) = (EventClass::Subscription, EventClass::Connection);
+    eventually("all events", || late.missed_of(topics) == MORE).await;
+    drop(client);
+    eventually("the end", || server.stats().peers.is_empty()).await;
+    assert_eq!(late.missed_of(others), 0);
+    for _ in 0..UNREAD {
+        assert!(late.try_next().is_some());
+    }
+    assert!(matches!(next(&mut late).await, Event::Disconnected { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

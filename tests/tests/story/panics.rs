@@ -10,8 +10,7 @@ use zmtp_socket::{Allowed, Claim, Event, Monitor, PubOptions, Reason, Reconnect,
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, receive_text, wanted, within};
 
-const QUICK: Reconnect =
-    Reconnect { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
+const QUICK: Reconnect = Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
 /// A judge that panics at once the first time, then once in its future, and then lets in everybody.
 fn shy() -> impl Fn(Claim) -> std::pin::Pin<Box<dyn Future<Output = zmtp_socket::Verdict> + Send>> {

@@ -51,6 +51,19 @@ fn good_texts() {
 }
 
 #[test]
+fn tcp_alone_has_ports() {
+    let table = [
+        ("tcp://*:5556", Some(5556)),
+        ("tcp://[::1]:*", Some(0)),
+        ("ipc://5556", None),
+        ("inproc://host:5556", None),
+    ];
+    for (text, port) in table {
+        assert_eq!(text.parse::<Endpoint>().expect(text).port(), port, "{text}");
+    }
+}
+
+#[test]
 fn other_spellings() {
     let table = [
         ("tcp://127.0.0.1:0", "tcp://127.0.0.1:*"),

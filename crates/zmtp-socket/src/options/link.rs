@@ -265,7 +265,16 @@ impl fmt::Debug for Security {
 ///
 /// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
 /// does not come back in step. None is shorter than a millisecond.
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp_socket::{Reconnect, SubOptions};
+///
+/// let patient = Reconnect::new(Duration::from_secs(1), Duration::from_secs(60));
+/// let options = SubOptions::new().reconnect(patient);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reconnect {
     /// The first delay, and again the first one after a connection that carried traffic.
     pub initial: Duration,
@@ -273,9 +282,16 @@ pub struct Reconnect {
     pub max: Duration,
 }
 
+impl Reconnect {
+    /// Delays that begin with `initial` and double up to `max`.
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max }
+    }
+}
+
 impl Default for Reconnect {
     /// 100 ms, doubling to 5 s.
     fn default() -> Self {
-        Self { initial: Duration::from_millis(100), max: Duration::from_secs(5) }
+        Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 }

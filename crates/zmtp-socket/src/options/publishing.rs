@@ -173,6 +173,9 @@ pub enum WhenFull {
     Disconnect,
     /// [`send`](crate::PubSocket::send) waits until every subscriber that wants the message has
     /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
+    ///
+    /// Senders that wait for the same subscriber are served in the order in which they began to wait. A
+    /// `send` that waits keeps its place until it is done or dropped, and so must be polled when it is woken.
     Wait,
     /// The same, but `send` fails, and the message goes to nobody, when it has waited so long.
     WaitFor(Duration),

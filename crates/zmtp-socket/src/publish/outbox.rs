@@ -10,9 +10,10 @@ use zmtp_codec::FrameHeader;
 
 use super::booking::Room;
 use super::journal::{BLOCK, Segment};
+use super::waiters::{Ticket, Waiters};
 use crate::admission::Expel;
 use crate::burst::Burst;
-use crate::monitor::Events;
+use crate::monitor::{Events, Recorded};
 use crate::options::Marks;
 use crate::stats::Count;
 use crate::transport::Outlet;
@@ -44,7 +45,9 @@ pub(super) struct Outbox {
     /// Octets that the transport has not taken.
     octets: usize,
     marks: Marks,
-    /// A sender waits for room here.
+    /// The senders that wait for room here.
+    pub(super) waiters: Waiters,
+    /// The first of them has yet to be told of it.
     awaited: bool,
     /// The newest message for this peer was dropped.
     dropping: bool,
@@ -81,6 +84,7 @@ impl Outbox {
             taken: 0,
             octets: 0,
             marks,
+            waiters: Waiters::default(),
             awaited: false,
             dropping: false,
             block: None,
@@ -105,7 +109,7 @@ impl Outbox {
 
     /// Where a sender may write by itself: nobody else does, and nothing waits.
     pub(super) fn idle_outlet(&self) -> Option<&Outlet> {
-        let is_idle = self.waker.is_some() && self.queued() == 0;
+        let is_idle = self.waker.is_some() && self.queued() == 0 && self.waiters.is_empty();
         self.outlet.as_ref().filter(|_| is_idle)
     }
 
@@ -127,14 +131,10 @@ impl Outbox {
         }
     }
 
-    /// Notes that a sender waits for room.
-    pub(super) fn await_room(&mut self) {
-        self.awaited = true;
-    }
-
-    /// A sender waits for room.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.awaited
+    /// Lets a sender wait for room, in the place that `ticket` gives.
+    pub(super) fn await_room(&mut self, ticket: Ticket, waker: &Waker) {
+        self.waiters.join(ticket, waker);
+        self.awaited |= self.room().is_none();
     }
 
     /// How much may come before it is full; none if it is.
@@ -157,7 +157,7 @@ impl Outbox {
 
     /// The peer loses messages, or a sender waits for it.
     pub(super) fn is_congested(&self) -> bool {
-        self.dropping || self.awaited
+        self.dropping || !self.waiters.is_empty()
     }
 
     /// Ends the peer's connection, if it has not been ended so.
@@ -169,16 +169,17 @@ impl Outbox {
     }
 
     /// Says that the peer loses messages, once until it has caught up.
-    pub(super) fn announce_loss(&mut self, peer: &Peer, events: &Events) {
-        if !std::mem::replace(&mut self.dropping, true) {
-            events.emit(|| Event::Dropping { peer: peer.clone(), mark: self.mark() });
+    pub(super) fn announce_loss(&mut self, peer: &Peer, events: &Events) -> Option<Recorded> {
+        if std::mem::replace(&mut self.dropping, true) {
+            return None;
         }
+        events.record(|| Event::Dropping { peer: peer.clone(), mark: self.mark() })
     }
 
     /// Loses a message that was for this peer alone.
-    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) {
-        self.announce_loss(peer, events);
+    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
         self.dropped.add(1, octets);
+        self.announce_loss(peer, events)
     }
 
     /// Adds messages. Returns whether they are the peer's first in their block.
@@ -228,15 +229,15 @@ impl Outbox {
         short.move_to(burst, 0);
     }
 
-    /// Notes what the transport has taken. Returns whether a sender that waits should look again:
-    /// not for each message, but when half of the queue is free.
-    pub(super) fn written(&mut self, messages: usize, octets: usize) -> bool {
+    /// Notes what the transport has taken. Gives back the first of the senders that wait, who should look
+    /// again: not for each message, but when half of the queue is free.
+    pub(super) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
         self.taken -= messages;
         self.octets -= octets;
         self.sent.add(messages, octets);
         let half_free =
             self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
-        half_free && std::mem::take(&mut self.awaited)
+        if half_free && std::mem::take(&mut self.awaited) { self.waiters.first() } else { None }
     }
 
     /// Whether nothing waits any more for a peer that has lost messages.

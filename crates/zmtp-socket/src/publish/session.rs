@@ -1,13 +1,13 @@
 //! A publisher's side of one connection.
 
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use zmtp_codec::{Batch, Connection, Subscription};
 
 use super::Publisher;
-use super::requests::Requests;
-use super::state::State;
+use super::guard::Guard;
+use super::topics::Change;
 use crate::burst::Burst;
 use crate::driver::Session;
 use crate::stats::Count;
@@ -35,12 +35,12 @@ impl Session for PublishSession {
             let (subscriptions, message) = Subscription::take_from(message, only_first);
             subscriptions.into_iter().try_for_each(|it| self.subscription(it))?;
             let Some(message) = message else { continue };
-            let mut guard = lock(&self.core.state);
+            let mut guard = Guard::lock(&self.core.state);
             let state = &mut *guard;
             let Some(requests) = &mut state.requests else { continue };
             state.peers[self.key].received += Count::of(&message);
             let added = requests.add_message(&self.peer, message);
-            wake_reader(guard);
+            state.wake_reader();
             added?;
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Session for PublishSession {
             && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
         {
             let added = requests.add_change(&self.peer, subscription);
-            wake_reader(guard);
+            state.wake_reader();
             return Ok(added?);
         }
         let change = state.topics.change(self.key, &subscription);
@@ -70,8 +70,11 @@ impl Session for PublishSession {
         if let Some(requests) = &mut state.requests {
             requests.tell(&self.peer, subscription.clone(), change)?;
         }
-        wake_reader(guard);
-        self.core.tell(&self.peer, subscription, change);
+        state.wake_reader();
+        if change >= Change::OfPeer {
+            state.has_changed(self.key);
+            state.tell_of(&self.peer, subscription, &self.core.events);
+        }
         Ok(())
     }
 
@@ -97,12 +100,10 @@ impl Session for PublishSession {
     fn written(&mut self, messages: usize, octets: usize) {
         let state = &mut *self.core.settled();
         let outbox = &mut state.peers[self.key].outbox;
-        if outbox.written(messages, octets) {
-            self.core.room.notify_waiters();
-        }
+        state.effects.wake(outbox.written(messages, octets));
         if outbox.catch_up() {
             let (peer, dropped) = (self.peer.clone(), outbox.dropped.messages);
-            self.core.events.emit(|| Event::CaughtUp { peer, dropped });
+            state.effects.tell(self.core.events.record(|| Event::CaughtUp { peer, dropped }));
         }
     }
 
@@ -117,18 +118,6 @@ impl Session for PublishSession {
 
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        let mut state = self.core.settled();
-        let awaited = state.remove(self.key);
-        wake_reader(state);
-        if awaited {
-            self.core.room.notify_waiters();
-        }
+        self.core.settled().remove(self.key);
     }
-}
-
-/// Wakes who waits for requests, if there are some now, once the state is free.
-fn wake_reader(mut state: MutexGuard<'_, State>) {
-    let reader = state.requests.as_mut().and_then(Requests::wake);
-    drop(state);
-    reader.into_iter().for_each(Waker::wake);
 }

@@ -12,18 +12,21 @@ use zmtp_codec::{FrameHeader, Subscription};
 
 use super::Outgoing;
 use super::booking::{Booking, Room};
+use super::guard::Effects;
 use super::journal::Journal;
 use super::outbox::{LARGE, Outbox, Run};
 use super::outgoing::encode;
 use super::requests::Requests;
+use super::sending::Waiting;
 use super::topics::Topics;
+use super::waiters::{Ticket, Tickets, Waiters};
 use crate::burst::Burst;
 use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
 use crate::stats::Count;
-use crate::{Message, Peer, SendError, Stats, WhenFull};
+use crate::{Event, Message, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -62,9 +65,14 @@ pub(super) struct State {
     /// The topics that one message matches, and the peers that want them; kept for their memory.
     matching: Vec<EntryId>,
     wanted_by: Vec<usize>,
+    tickets: Tickets,
+    /// Those who wait for a change of subscriptions.
+    watchers: Waiters,
     /// What peers that are gone have left in the counters.
     pub(super) gone: Stats,
     pub(super) undelivered_at_close: usize,
+    /// What is due once the state is free.
+    pub(super) effects: Effects,
 }
 
 /// A peer as its publisher sees it.
@@ -91,8 +99,11 @@ impl State {
             turn: TURN,
             matching: Vec::new(),
             wanted_by: Vec::new(),
+            tickets: Tickets::default(),
+            watchers: Waiters::default(),
             gone: Stats::default(),
             undelivered_at_close: 0,
+            effects: Effects::default(),
         }
     }
 
@@ -157,14 +168,14 @@ impl State {
     }
 
     /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
-    /// driver; a large one also the copy. Gives back the driver's waker if it must write the rest. A
+    /// driver; a large one also the copy. Returns whether it has done so; the driver writes what is left. A
     /// small message of many that follow one another closely is left to the driver, which writes many
     /// at once.
-    pub(super) fn write_at_once(
-        &mut self,
-        message: &Outgoing<'_>,
-        length: usize,
-    ) -> Option<Option<Waker>> {
+    pub(super) fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> bool {
+        self.try_write_at_once(message, length).is_some()
+    }
+
+    fn try_write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<()> {
         let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
         let outbox = &mut self.peers[*key].outbox;
         let outlet = outbox.idle_outlet()?;
@@ -200,36 +211,41 @@ impl State {
                 begun
             }
         };
-        let waker = if begun.is_empty() { None } else { outbox.waker.take() };
+        if !begun.is_empty() {
+            self.effects.wake(outbox.waker.take());
+        }
         outbox.begin(begun, written, length - written);
         self.spend(length, false);
-        Some(waker)
+        Some(())
     }
 
-    /// Goes on with the booking for other topics, if the same peers want them, or begins another.
-    /// Gives back the wakers of drivers that had nothing to do until now. Of a peer without room
-    /// becomes what `when_full` says.
+    /// Goes on with the booking for other topics, if the same peers want them, or begins another, and
+    /// wakes drivers that had nothing to do until now. Of a peer without room becomes what `when_full`
+    /// says; a peer that somebody [waits](Self::await_room) for who came before `ticket` has none.
     pub(super) fn book_anew(
         &mut self,
         length: usize,
         when_full: WhenFull,
+        ticket: Option<Ticket>,
         events: &Events,
-    ) -> Result<Vec<Waker>, SendError> {
+    ) -> Result<(), SendError> {
         if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
             self.booking.set_topics(&self.matching);
-            return Ok(Vec::new());
+            return Ok(());
         }
         self.settle();
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
-        self.booking.losers.extend(wanted_by.extract_if(.., is_full));
+        let has_no_room = |key: &mut usize| {
+            let outbox = &peers[*key].outbox;
+            outbox.room().is_none() || outbox.waiters.has_before(ticket)
+        };
+        self.booking.losers.extend(wanted_by.extract_if(.., has_no_room));
         if when_full.waits() && !self.booking.losers.is_empty() {
-            self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
             return Err(SendError::Full);
         }
         for &key in &self.booking.losers {
             let Subscriber { outbox, peer, .. } = &mut peers[key];
-            outbox.announce_loss(peer, events);
+            self.effects.tell(outbox.announce_loss(peer, events));
             match when_full {
                 WhenFull::Disconnect => outbox.expel(),
                 WhenFull::DropOldest => {
@@ -245,14 +261,18 @@ impl State {
         if when_full == WhenFull::DropOldest {
             wanted_by.append(&mut self.booking.losers);
         }
-        let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
+        let (mut woken, mut room) = (0, Room::UNLIMITED);
         for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
             room = room.min(outbox.room().or_one());
-            wakers.extend(outbox.waker.take());
+            let waker = outbox.waker.take();
+            woken += usize::from(waker.is_some());
+            self.effects.wake(waker);
         }
-        if !wakers.is_empty() {
+        if woken > 0 {
             self.busy = Some(Instant::now());
+            // Each of them will take its own turn: see `WOKEN`.
+            self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
         }
         std::mem::swap(&mut self.booking.takers, wanted_by);
         if !self.booking.takers.is_empty() {
@@ -260,7 +280,7 @@ impl State {
         }
         self.booking.set_topics(&self.matching);
         self.booking.begin(self.journal.end(), room);
-        Ok(wakers)
+        Ok(())
     }
 
     /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
@@ -299,29 +319,101 @@ impl State {
         }
     }
 
-    /// Queues a message for one peer, whatever it is subscribed to. Gives back the driver's waker if it
-    /// had nothing to do.
-    pub(super) fn send_to(
-        &mut self,
-        key: usize,
-        message: &Message,
-        events: &Events,
-    ) -> Option<Waker> {
+    /// Queues a message for one peer, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, key: usize, message: &Message, events: &Events) {
         self.settle();
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
         let length = message.encoded_len();
         if outbox.room().is_none() {
-            outbox.lose(length, peer, events);
-            return None;
+            self.effects.tell(outbox.lose(length, peer, events));
+            return;
         }
         for run in Run::of_large(message) {
             outbox.push(&run);
         }
-        outbox.waker.take()
+        self.effects.wake(outbox.waker.take());
     }
 
-    /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
-    pub(super) fn remove(&mut self, key: usize) -> bool {
+    /// Lets a sender that has just found no room wait for it, behind those who came before.
+    pub(super) fn await_room(&mut self, waiting: &mut Waiting, waker: &Waker) {
+        let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());
+        let losers = &self.booking.losers;
+        // It keeps its places with peers that have room by now, but not with those that want nothing
+        // of it any more.
+        let wanted: HashSet<usize> = self.wanted_by.iter().chain(losers).copied().collect();
+        let (peers, effects) = (&mut self.peers, &mut self.effects);
+        waiting.peers.retain(|key| {
+            let is_wanted = wanted.contains(key);
+            if !is_wanted && let Some(peer) = peers.get_mut(*key) {
+                effects.wake(peer.outbox.waiters.leave(ticket));
+            }
+            is_wanted
+        });
+        waiting.peers.extend(losers);
+        for &key in &waiting.peers {
+            peers[key].outbox.await_room(ticket, waker);
+        }
+    }
+
+    /// Ends a sender's wait for room. Whoever is next has a turn.
+    pub(super) fn leave(&mut self, waiting: &mut Waiting) {
+        let Some(ticket) = waiting.ticket.take() else { return };
+        for key in std::mem::take(&mut waiting.peers) {
+            if let Some(peer) = self.peers.get_mut(key) {
+                self.effects.wake(peer.outbox.waiters.leave(ticket));
+            }
+        }
+        // What was booked for a peer that others still wait for must not go on: they would be overtaken.
+        self.settle();
+    }
+
+    /// Lets somebody wait for a change of subscriptions.
+    pub(super) fn watch(&mut self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
+        let ticket = ticket.unwrap_or_else(|| self.tickets.next());
+        self.watchers.join(ticket, waker);
+        ticket
+    }
+
+    pub(super) fn stop_watching(&mut self, ticket: Ticket) {
+        // A change wakes all of them, so there is no turn to pass on.
+        let _next = self.watchers.leave(ticket);
+    }
+
+    /// A peer wants other messages than before: those who wait for it, or for any such change, look again.
+    pub(super) fn has_changed(&mut self, key: usize) {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.effects.wake(self.watchers.take_all());
+    }
+
+    /// Tells the monitors of a subscription, or its end.
+    pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription, events: &Events) {
+        self.effects.tell(events.record(|| {
+            let peer = peer.clone();
+            match subscription {
+                Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
+                Subscription::Cancel(topic) => Event::Unsubscribed { peer, topic },
+            }
+        }));
+    }
+
+    /// Wakes who waits for requests, if there are some now.
+    pub(super) fn wake_reader(&mut self) {
+        self.effects.wake(self.requests.as_mut().and_then(Requests::wake));
+    }
+
+    /// Nothing more is accepted: whoever waits for anything is told.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.effects.wake(self.requests.as_mut().and_then(Requests::end));
+        self.effects.wake(self.watchers.take_all());
+        for (_, peer) in &self.peers {
+            self.effects.wake(peer.outbox.waiters.all());
+        }
+    }
+
+    /// Forgets a peer, but not what it counted.
+    pub(super) fn remove(&mut self, key: usize) {
+        self.has_changed(key);
         let left = self.topics.remove_peer(key, self.requests.is_some());
         let Subscriber { outbox, peer, received } = self.peers.remove(key);
         self.keys.remove(&peer.id());
@@ -344,7 +436,7 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
-        outbox.is_awaited()
+        self.wake_reader();
     }
 
     #[inline]
@@ -354,11 +446,6 @@ impl State {
             // The next message would be lost: the drivers should have a chance before.
             self.spent = self.turn;
         }
-    }
-
-    /// So many drivers have been woken.
-    pub(super) fn prolong_turn(&mut self, woken: usize) {
-        self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
     }
 
     /// Whether the sender's turn is over. Then another begins.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Connected, Pipe, Stream};
+use super::{Connected, Pipe, Stream, in_time};
+use crate::options::TcpOptions;
 use crate::sync::lock;
 
 /// What a pipe holds for each direction, in octets, before its writer has to wait.
@@ -39,7 +40,7 @@ impl Hub {
     }
 
     /// Connects to `name`, as soon as somebody listens there.
-    pub(crate) async fn dial(&self, name: &str) -> io::Result<Connected> {
+    pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
         let door = loop {
             let bound = self.0.bound.notified();
@@ -48,7 +49,9 @@ impl Hub {
             }
             bound.await;
         };
-        door.send(Box::new(far)).await.map_err(|_| refused())?;
+        // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
+        // nobody is given as long as those of other transports.
+        in_time(options, async { door.send(Box::new(far)).await.map_err(|_| refused()) }).await?;
         Ok((Stream::Pipe(Box::new(near)), name.to_owned()))
     }
 
@@ -86,5 +89,27 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         lock(&self.hub.0.names).remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::EndpointOptions;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_accepts_nobody_is_given_up_in_time() {
+        let hub = Hub::default();
+        let _listener = hub.listen("name").unwrap();
+        let options = EndpointOptions::new().connect_timeout(Duration::from_secs(3)).link.tcp;
+        let mut waiting = Vec::new();
+        for _ in 0..BACKLOG {
+            waiting.push(hub.dial("name", &options).await.unwrap());
+        }
+        let dialling = tokio::time::timeout(Duration::from_secs(60), hub.dial("name", &options));
+        let error = dialling.await.expect("it is given up").err().expect("there is no room");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

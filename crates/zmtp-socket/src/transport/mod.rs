@@ -1,6 +1,8 @@
 //! What carries octets: tcp, ipc, and pipes inside the process. Everything above knows only
-//! [`Stream`], [`Listener`] and [`dial`].
+//! [`Stream`], [`Listener`] and [`Dialler`].
 
+mod addresses;
+mod dialler;
 mod hub;
 mod ipc;
 mod outlet;
@@ -18,6 +20,7 @@ use tokio::net::{TcpStream, UnixStream, tcp as tokio_tcp, unix};
 
 use crate::Endpoint;
 use crate::options::TcpOptions;
+pub(crate) use dialler::Dialler;
 use hub::Hub;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "simulation")]
@@ -91,7 +94,7 @@ pub(crate) type Connected = (Stream, String);
 
 /// A place where peers arrive. Dropping it frees the address.
 pub(crate) enum Listener {
-    Tcp(tokio::net::TcpListener),
+    Tcp(tcp::Listener),
     Ipc(ipc::Listener),
     Hub(hub::Listener),
 }
@@ -105,7 +108,8 @@ impl Listener {
     ) -> io::Result<(Self, Endpoint)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                let (listener, endpoint) = tcp::bind(host, *port, options).await?;
+                let listener = tcp::Listener::bind(host, *port, networks, options).await?;
+                let endpoint = listener.endpoint(host)?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
@@ -125,26 +129,10 @@ impl Listener {
     /// The next peer. Wakes the task that asked last.
     pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         match self {
-            Self::Tcp(listener) => tcp::poll_accept(listener, cx),
+            Self::Tcp(listener) => listener.poll_accept(cx),
             Self::Ipc(listener) => listener.poll_accept(cx),
             Self::Hub(listener) => listener.poll_accept(cx),
         }
-    }
-}
-
-/// Connects to `endpoint` once. Names are looked up anew. Cancel-safe.
-pub(crate) async fn dial(
-    endpoint: &Endpoint,
-    networks: &Networks,
-    options: &TcpOptions,
-) -> io::Result<Connected> {
-    match endpoint {
-        Endpoint::Tcp { host, port } => tcp::dial(host, *port, options).await,
-        Endpoint::Ipc(address) => in_time(options, ipc::dial(address)).await,
-        // Who waits for a name to be bound asks nobody.
-        Endpoint::Inproc(name) => networks.inproc.dial(name).await,
-        #[cfg(feature = "simulation")]
-        Endpoint::Mem(name) => in_time(options, networks.simulation()?.dial(name)).await,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::admission::Expelled;
 use crate::burst::{Burst, SLICES};
 use crate::driver::Session;
 use crate::peer::PeerId;
-use crate::{Endpoint, HighWaterMark, Mark, Message, Overrun, Reason};
+use crate::{Endpoint, Event, HighWaterMark, Mark, Message, Overrun, Reason};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
     publisher_with(limit, Publishing::default())
