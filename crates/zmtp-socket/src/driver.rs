@@ -103,6 +103,12 @@ pub(crate) trait Session: Send + Unpin + 'static {
     fn has_written(&self) -> bool {
         false
     }
+
+    /// Forgets the peer, which gets nothing more from the first call on, in steps so short that nobody waits
+    /// for long. Returns whether there is more to do; dropping the session does the rest at once.
+    fn leave(&mut self) -> bool {
+        false
+    }
 }
 
 /// How a connection ended.
@@ -138,9 +144,12 @@ pub(crate) fn run<C: Core>(
             reason = expelled => reason,
             reason = link.live(&socket.drain) => reason,
         };
+        // The peer is forgotten before anybody is told that it is gone.
+        if link.session.is_some() {
+            Box::pin(link.leave()).await;
+        }
         let end = End { reason: reason.clone(), flowed: link.flowed };
         let established = link.established;
-        // The peer is forgotten before anybody is told that it is gone.
         drop(link);
         socket.events.emit(|| match established {
             true => Event::Disconnected { peer, reason },
@@ -233,16 +242,24 @@ impl<C: Core> Link<C> {
             session.claim(&mut self.burst);
         }
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
-            self.session = None;
             // Most connections never come to this: it is no part of what each costs.
             Box::pin(self.part()).await;
         }
         reason
     }
 
-    /// Writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
+    /// Forgets the peer, with turns for others.
+    async fn leave(&mut self) {
+        while self.session.as_mut().is_some_and(Session::leave) {
+            yield_now().await;
+        }
+        self.session = None;
+    }
+
+    /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
     async fn part(&mut self) {
+        self.leave().await;
         let parting = async {
             // In the middle of a frame, whatever we say would be read as the rest of it.
             if !self.burst.is_mid_frame() {

@@ -245,7 +245,8 @@ impl Publisher {
 
     /// Nobody reads requests any more.
     pub(crate) fn stop_hearing(&self) {
-        lock(&self.state).requests = None;
+        // What has not been read may be much: it is freed once the state is free again.
+        let _requests = lock(&self.state).requests.take();
     }
 
     /// Sends `message` to one peer. Returns whether it is there.
@@ -300,13 +301,13 @@ impl Core for Publisher {
             state.has_changed(key);
         }
         drop(state);
-        PublishSession { core: self.clone(), peer: peer.clone(), key }
+        PublishSession::new(self.clone(), peer.clone(), key)
     }
 
     fn stats(&self) -> Stats {
         let state = self.settled();
         let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, received, outbox }) in &state.peers {
+        for (key, Subscriber { peer, received, outbox }) in state.present() {
             let peer = PeerStats {
                 peer: peer.clone(),
                 age: peer.age(),

@@ -97,6 +97,11 @@ impl Outbox {
         }
     }
 
+    /// The queue of a peer that has left; an empty one stays in its place.
+    pub(super) fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.marks, None, None))
+    }
+
     /// Messages whose last octet the transport has not taken.
     pub(super) fn queued(&self) -> usize {
         self.waiting + self.taken
@@ -251,10 +256,10 @@ impl Outbox {
     }
 
     /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed.
-    pub(super) fn drop_oldest(&mut self) {
+    /// none is left. Their segments are sealed; they are moved to `dropped`.
+    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) {
         while self.room().is_none() && self.waiting > 0 {
-            let octets = self.remove_oldest();
+            let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
             self.octets -= octets;
             self.dropped.add(1, octets);
@@ -262,7 +267,7 @@ impl Outbox {
     }
 
     /// Walks over the frames of the first message. Returns how many octets it had.
-    fn remove_oldest(&mut self) -> usize {
+    fn remove_oldest(&mut self, removed: &mut Vec<Run>) -> usize {
         let (mut octets, mut more) = (0, true);
         while more && let Some(run) = self.runs.front_mut() {
             let Ok(Some((header, header_len))) = FrameHeader::decode(&run.octets()) else {
@@ -274,9 +279,9 @@ impl Outbox {
             let here = frame.min(run.range.len());
             run.range.start += here;
             if run.range.is_empty() {
-                self.runs.pop_front();
+                removed.extend(self.runs.pop_front());
                 if here < frame {
-                    self.runs.pop_front();
+                    removed.extend(self.runs.pop_front());
                 }
             } else if !more {
                 run.messages -= 1;

@@ -18,7 +18,7 @@ use super::outbox::{LARGE, Outbox, Run};
 use super::outgoing::encode;
 use super::requests::Requests;
 use super::sending::Waiting;
-use super::topics::Topics;
+use super::topics::{SLICE, Topics};
 use super::waiters::{Ticket, Tickets, Waiters};
 use crate::burst::Burst;
 use crate::monitor::Events;
@@ -124,9 +124,15 @@ impl State {
         self.topics.peers_of(&self.matching, &mut self.wanted_by);
         if self.inverted {
             let matched: HashSet<usize> = self.wanted_by.drain(..).collect();
-            let all = self.peers.iter().map(|(key, _)| key);
-            self.wanted_by.extend(all.filter(|key| !matched.contains(key)));
+            let present = self.present().map(|(key, _)| key);
+            let others: Vec<_> = present.filter(|key| !matched.contains(key)).collect();
+            self.wanted_by.extend(others);
         }
+    }
+
+    /// The peers that have not left.
+    pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Subscriber)> {
+        self.peers.iter().filter(|(key, _)| !self.topics.is_leaving(*key))
     }
 
     /// Whether a message with this first part would be sent to anybody.
@@ -253,7 +259,7 @@ impl State {
                     if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
                         self.journal.seal();
                     }
-                    outbox.drop_oldest();
+                    outbox.drop_oldest(&mut self.effects.dropped);
                 }
                 WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
             }
@@ -411,21 +417,14 @@ impl State {
         }
     }
 
-    /// Forgets a peer, but not what it counted.
-    pub(super) fn remove(&mut self, key: usize) {
-        self.has_changed(key);
-        let left = self.topics.remove_peer(key, self.requests.is_some());
-        let Subscriber { outbox, peer, received } = self.peers.remove(key);
+    /// A peer leaves: nothing is sent to it from now on, and what it counted stays. What it wanted is
+    /// [forgotten](Self::forget) later. Gives back its queue, to be freed when nobody waits.
+    pub(super) fn depart(&mut self, key: usize) -> Outbox {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.topics.leave(key);
+        let Subscriber { outbox, peer, received } = &mut self.peers[key];
+        let outbox = outbox.leave();
         self.keys.remove(&peer.id());
-        if let Some(requests) = &mut self.requests {
-            for (topic, change) in left {
-                // It is gone already, and what it leaves is no more than it held.
-                let _past_limit = requests.tell(&peer, Subscription::Cancel(topic), change);
-            }
-            let lost = requests.depart(&peer);
-            self.gone.dropped += lost.messages;
-            self.gone.dropped_octets += lost.octets;
-        }
         self.gone.received += received.messages;
         self.gone.received_octets += received.octets;
         self.gone.sent += outbox.sent.messages;
@@ -436,7 +435,33 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
-        self.wake_reader();
+        outbox
+    }
+
+    /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
+    /// is left, gives back the memory that it took, to be freed when nobody waits; its key may then be
+    /// another's.
+    pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
+        let peer = self.peers[key].peer.clone();
+        if let Some(left) = self.topics.forget(key, self.requests.is_some()) {
+            for (topic, change) in left {
+                // It is gone already, and what it leaves is no more than it held.
+                let cancel = Subscription::Cancel(topic);
+                let requests = self.requests.as_mut();
+                let _past_limit = requests.map(|it| it.tell(&peer, cancel, change));
+            }
+            self.wake_reader();
+            return None;
+        }
+        if let Some(requests) = &mut self.requests {
+            let (lost, has_more) = requests.depart(&peer, SLICE);
+            self.gone.dropped += lost.messages;
+            self.gone.dropped_octets += lost.octets;
+            if has_more {
+                return None;
+            }
+        }
+        Some((self.topics.remove_peer(key), self.peers.remove(key)))
     }
 
     #[inline]

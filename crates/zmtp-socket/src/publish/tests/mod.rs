@@ -1,6 +1,7 @@
 //! The publisher, with readers that take what they are sent only when they are told to.
 
 mod full;
+mod leaving;
 mod model;
 
 use std::io::IoSlice;
@@ -54,13 +55,17 @@ impl Wake for Woken {
 
 impl Reader {
     fn new(core: &Arc<Publisher>, topic: &'static str) -> Self {
-        Self::expellable(core, topic).0
+        Self::expellable(core, 0, topic).0
+    }
+
+    fn with_id(core: &Arc<Publisher>, id: u64, topic: &'static str) -> Self {
+        Self::expellable(core, id, topic).0
     }
 
     /// With what tells it that it has been expelled.
-    fn expellable(core: &Arc<Publisher>, topic: &'static str) -> (Self, Expelled) {
+    fn expellable(core: &Arc<Publisher>, id: u64, topic: &'static str) -> (Self, Expelled) {
         let endpoint = Endpoint::Inproc("test".into());
-        let peer = Peer::new(PeerId(0), endpoint, "test");
+        let peer = Peer::new(PeerId(id), endpoint, "test");
         let info = PeerInfo {
             version: Version::V3_1,
             socket_type: None,
@@ -142,7 +147,7 @@ fn pieces(reader: &Reader) -> Vec<(*const u8, usize)> {
 }
 
 fn runs(core: &Publisher, reader: &Reader) -> usize {
-    core.settled().peers[reader.session.key].outbox.runs()
+    core.settled().peers[reader.session.key()].outbox.runs()
 }
 
 #[test]
@@ -195,7 +200,7 @@ fn a_peer_is_noted_once_as_a_reader_of_a_block() {
         send(&core, b"x");
         reader.write(usize::MAX);
     }
-    assert_eq!(core.settled().journal.readers(), [reader.session.key]);
+    assert_eq!(core.settled().journal.readers(), [reader.session.key()]);
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn who_wants_a_good_part_of_a_block_keeps_it_and_who_wants_little_a_copy() {
             // What has been written is in nobody's way when the block ends.
             assert!(!drained.take());
         }
-        let outbox = &core.settled().peers[reader.session.key].outbox;
+        let outbox = &core.settled().peers[reader.session.key()].outbox;
         assert_eq!(outbox.pinned_blocks(), pinned, "{part} octets of each block");
     }
 }
@@ -228,7 +233,7 @@ fn a_slow_peer_does_not_keep_whole_blocks_for_one_small_message_of_each() {
         fast.write(usize::MAX);
     }
     let state = core.settled();
-    let pinned = state.peers[slow.session.key].outbox.pinned_blocks();
+    let pinned = state.peers[slow.session.key()].outbox.pinned_blocks();
     assert!(pinned <= 1, "{pinned} blocks for 200 messages of 5 octets");
     drop(state);
     assert_eq!(slow.write(usize::MAX), 200);
@@ -272,7 +277,7 @@ fn large_parts_of_a_message_are_shared_and_the_rest_goes_in_its_place() {
         assert_eq!(large[0], message.parts()[1].as_ptr(), "the octets are the sender's");
         assert!(large.len() == 2 && large[1] != message.parts()[3].as_ptr(), "a copy");
         // In the middle of a shared part nothing else may be written.
-        let ahead = if reader.session.key == 0 { 8 } else { 0 };
+        let ahead = if reader.session.key() == 0 { 8 } else { 0 };
         assert_eq!(reader.write(ahead + 3 + 9 + 100), usize::from(ahead > 0));
         assert!(reader.burst.is_mid_frame());
         reader.write(usize::MAX);
