@@ -29,6 +29,9 @@ pub(super) const SHORT: usize = 2 << 10;
 /// A part of so many octets is not copied, where it can be shared.
 pub(super) const LARGE: usize = 32 << 10;
 
+/// More octets than these are not copied while the state is locked.
+pub(super) const COPY: usize = 256 << 10;
+
 /// Whether any part is worth sharing.
 pub(super) fn has_large_part(message: &Message) -> bool {
     message.parts().iter().any(|part| part.len() >= LARGE)
@@ -148,6 +151,11 @@ impl Outbox {
             messages: self.marks.messages.get().saturating_sub(self.queued()),
             octets: self.marks.octets.saturating_sub(self.octets),
         }
+    }
+
+    /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
+    pub(super) fn accepts(&self, ticket: Option<Ticket>) -> bool {
+        !self.room().is_none() && !self.waiters.has_before(ticket)
     }
 
     /// Octets that the transport has not taken.
@@ -313,6 +321,11 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
+    /// Whether a sender has begun a message and not finished it.
+    pub(super) fn begins(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
     }

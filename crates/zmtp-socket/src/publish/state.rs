@@ -14,7 +14,7 @@ use super::Outgoing;
 use super::booking::{Booking, Room};
 use super::guard::Effects;
 use super::journal::Journal;
-use super::outbox::{LARGE, Outbox, Run};
+use super::outbox::{LARGE, Outbox, Run, has_large_part};
 use super::outgoing::encode;
 use super::requests::Requests;
 use super::sending::Waiting;
@@ -165,12 +165,58 @@ impl State {
         self.spend(length, filled);
     }
 
-    /// Books a message whose large parts are shared in place of being copied.
-    pub(super) fn book_apart(&mut self, message: &Message, length: usize) {
+    /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
+    pub(super) fn publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        if self.write_at_once(message, length) {
+            return Ok(());
+        }
+        if message.shared().is_some_and(has_large_part) {
+            return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
+        }
+        self.book_anew(length, when_full, ticket, events)?;
+        let (first, rest) = message.parts();
+        self.book(first, rest, length);
+        Ok(())
+    }
+
+    /// Publishes a message of so many octets that lies in `runs`; there are none if it is known that nobody
+    /// takes it.
+    pub(super) fn publish_runs(
+        &mut self,
+        runs: &[Run],
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        // It is no part of the open segment, and so of no booking that goes on.
+        self.settle();
+        self.book_anew(0, when_full, ticket, events)?;
+        debug_assert!(!runs.is_empty() || self.booking.takers.is_empty(), "nobody was to take it");
         let filled = self.booking.add(length);
-        self.give(&Run::of_large(message));
+        self.give(runs);
         self.booking.clear();
         self.spend(length, filled);
+        Ok(())
+    }
+
+    /// Whether any of the peers that were found would take a message now.
+    pub(super) fn finds_room(&self, when_full: WhenFull, ticket: Option<Ticket>) -> bool {
+        let mut has_room = self.wanted_by.iter().map(|&key| self.peers[key].outbox.accepts(ticket));
+        match when_full {
+            WhenFull::DropOldest => !self.wanted_by.is_empty(),
+            WhenFull::Wait | WhenFull::WaitFor(_) => {
+                !self.wanted_by.is_empty() && has_room.all(|has_room| has_room)
+            }
+            WhenFull::DropNew | WhenFull::Disconnect => has_room.any(|has_room| has_room),
+        }
     }
 
     /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
@@ -208,7 +254,10 @@ impl State {
         let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
         let begun = match written.checked_sub(head.len()) {
             _ if written == length => Burst::default(),
-            Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&body[of_body..])),
+            Some(of_body) => Burst::of_torn(match message.shared() {
+                Some(message) => message.parts()[0].slice(of_body..),
+                None => Bytes::copy_from_slice(&body[of_body..]),
+            }),
             None => {
                 head.extend_from_slice(body);
                 let mut begun = Burst::default();
@@ -241,10 +290,7 @@ impl State {
         }
         self.settle();
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let has_no_room = |key: &mut usize| {
-            let outbox = &peers[*key].outbox;
-            outbox.room().is_none() || outbox.waiters.has_before(ticket)
-        };
+        let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
         self.booking.losers.extend(wanted_by.extract_if(.., has_no_room));
         if when_full.waits() && !self.booking.losers.is_empty() {
             return Err(SendError::Full);
