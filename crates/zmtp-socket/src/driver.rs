@@ -19,7 +19,7 @@ use crate::admission::{Expel, Expelled, Ticket};
 use crate::authorize::{Judging, judge};
 use crate::burst::{Burst, SLICES};
 use crate::options::Terms;
-use crate::panics::catch;
+use crate::panics::{catch, caught};
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
 use crate::{Event, Peer, Reason, Stats};
@@ -121,6 +121,12 @@ pub(crate) trait Session: Send + Unpin + 'static {
     fn has_written(&self) -> bool {
         false
     }
+
+    /// Forgets the peer, which gets nothing more from the first call on, in steps so short that nobody waits
+    /// for long. Returns whether there is more to do; dropping the session does the rest at once.
+    fn leave(&mut self) -> bool {
+        false
+    }
 }
 
 /// How a connection ended.
@@ -155,8 +161,11 @@ pub(crate) fn run<C: Core>(
         };
         let end = End { reason: reason.clone(), flowed: link.flowed };
         link.life.end = reason;
-        // What a panic has left behind may panic again: what else the connection holds is freed all the
-        // same, and its end is told.
+        if link.session.is_some() {
+            // What a panic has left behind may panic again.
+            let _forgotten = Box::pin(caught(link.leave())).await;
+        }
+        // Then the rest is freed all the same, and the end is told.
         let session = link.session.take();
         let _forgotten = catch(|| drop(session));
         let _told = catch(|| drop(link));
@@ -257,7 +266,6 @@ impl<C: Core> Link<C> {
             session.claim(&mut self.burst);
         }
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
-            self.session = None;
             // Most connections never come to this: it is no part of what each costs.
             Box::pin(async {
                 tokio::select! {
@@ -271,9 +279,18 @@ impl<C: Core> Link<C> {
         reason
     }
 
-    /// Writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
+    /// Forgets the peer, with turns for others.
+    async fn leave(&mut self) {
+        while self.session.as_mut().is_some_and(Session::leave) {
+            yield_now().await;
+        }
+        self.session = None;
+    }
+
+    /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
     async fn part(&mut self) {
+        self.leave().await;
         let parting = async {
             // In the middle of a frame, whatever we say would be read as the rest of it.
             if !self.burst.is_mid_frame() {

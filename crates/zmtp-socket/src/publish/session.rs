@@ -18,7 +18,30 @@ use crate::{Event, Overrun, Peer, Reason};
 pub(crate) struct PublishSession {
     pub(super) core: Arc<Publisher>,
     pub(super) peer: Peer,
-    pub(super) key: usize,
+    /// In four octets: there is one session for each connection.
+    key: u32,
+    stage: Stage,
+}
+
+/// How far a peer has been forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Present,
+    /// It gets nothing more. Its topics are being taken away, and its key is still its own.
+    Leaving,
+    Gone,
+}
+
+impl PublishSession {
+    pub(super) fn new(core: Arc<Publisher>, peer: Peer, key: usize) -> Self {
+        let key = u32::try_from(key).expect("no more peers than can be coded");
+        Self { core, peer, key, stage: Stage::Present }
+    }
+
+    /// What the state knows the peer by.
+    pub(super) fn key(&self) -> usize {
+        self.key as usize
+    }
 }
 
 impl Session for PublishSession {
@@ -38,7 +61,7 @@ impl Session for PublishSession {
             let mut guard = Guard::lock(&self.core.state);
             let state = &mut *guard;
             let Some(requests) = &mut state.requests else { continue };
-            state.peers[self.key].received += Count::of(&message);
+            state.peers[self.key()].received += Count::of(&message);
             let added = requests.add_message(&self.peer, message);
             state.wake_reader();
             added?;
@@ -58,12 +81,12 @@ impl Session for PublishSession {
             state.wake_reader();
             return Ok(added?);
         }
-        let change = state.topics.change(self.key, &subscription);
-        let (topics, octets) = state.topics.held_by(self.key);
+        let change = state.topics.change(self.key(), &subscription);
+        let (topics, octets) = state.topics.held_by(self.key());
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
             // Its beginning is not told, and so its end must not be, when the peer leaves.
-            state.topics.change(self.key, &Subscription::Cancel(subscription.topic().clone()));
+            state.topics.change(self.key(), &Subscription::Cancel(subscription.topic().clone()));
             let (topics, octets) = (options.max_topics, options.max_topic_octets);
             return Err(Overrun::Subscriptions { topics, octets }.into());
         }
@@ -72,7 +95,7 @@ impl Session for PublishSession {
         }
         state.wake_reader();
         if change >= Change::OfPeer {
-            state.has_changed(self.key);
+            state.has_changed(self.key());
             state.tell_of(&self.peer, subscription, &self.core.events);
         }
         Ok(())
@@ -85,7 +108,7 @@ impl Session for PublishSession {
         burst: &mut Burst,
     ) -> Poll<()> {
         let state = &mut *self.core.settled();
-        let outbox = &mut state.peers[self.key].outbox;
+        let outbox = &mut state.peers[self.key()].outbox;
         if outbox.is_empty() {
             if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 outbox.waker = Some(cx.waker().clone());
@@ -99,7 +122,7 @@ impl Session for PublishSession {
 
     fn written(&mut self, messages: usize, octets: usize) {
         let state = &mut *self.core.settled();
-        let outbox = &mut state.peers[self.key].outbox;
+        let outbox = &mut state.peers[self.key()].outbox;
         state.effects.wake(outbox.written(messages, octets));
         if outbox.catch_up() {
             let (peer, dropped) = (self.peer.clone(), outbox.dropped.messages);
@@ -108,16 +131,37 @@ impl Session for PublishSession {
     }
 
     fn claim(&mut self, burst: &mut Burst) {
-        self.core.settled().peers[self.key].outbox.claim(burst);
+        self.core.settled().peers[self.key()].outbox.claim(burst);
     }
 
     fn has_written(&self) -> bool {
-        lock(&self.core.state).peers[self.key].outbox.sent.messages > 0
+        lock(&self.core.state).peers[self.key()].outbox.sent.messages > 0
+    }
+
+    fn leave(&mut self) -> bool {
+        match self.stage {
+            Stage::Present => {
+                self.stage = Stage::Leaving;
+                let queue = self.core.settled().depart(self.key());
+                // Not under the lock: it may be much.
+                drop(queue);
+            }
+            Stage::Leaving => {
+                let memory = self.core.settled().forget(self.key());
+                if memory.is_some() {
+                    self.stage = Stage::Gone;
+                }
+                drop(memory);
+            }
+            Stage::Gone => {}
+        }
+        self.stage != Stage::Gone
     }
 }
 
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        self.core.settled().remove(self.key);
+        // The rest, if the driver has not come to it.
+        while self.leave() {}
     }
 }

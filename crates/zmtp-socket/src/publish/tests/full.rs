@@ -143,7 +143,7 @@ fn the_oldest_make_room_for_octets_too_whatever_their_parts() {
 #[tokio::test]
 async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
     let core = publisher_that(WhenFull::Disconnect, 2);
-    let (mut slow, fate) = Reader::expellable(&core, "");
+    let (mut slow, fate) = Reader::expellable(&core, 0, "");
     let mut fast = Reader::new(&core, "");
     for body in ["1", "2"] {
         send(&core, body.as_bytes());
