@@ -77,8 +77,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
     /// Messages have come, no more than there was room for.
     fn messages(&mut self, batch: Batch) -> Result<(), Reason>;
 
-    /// A subscription has come or gone.
-    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
+    /// Subscriptions have come or gone, one after the other. They are taken out.
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason>;
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
     /// Pending if there is nothing; from then on, until it is called again, the driver writes nothing
@@ -365,9 +365,11 @@ impl<C: Core> Link<C> {
     /// Deals with all that has arrived, while there is room for it.
     fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let now = self.now();
+        let mut subscriptions = Vec::new();
         loop {
             if let Some(session) = &mut self.session {
                 let Poll::Ready(room) = session.poll_room(cx) else {
+                    session.subscriptions(&mut subscriptions)?;
                     self.paused = true;
                     self.connection.pause_reading();
                     return Ok(Poll::Pending);
@@ -378,11 +380,26 @@ impl<C: Core> Link<C> {
                 }
                 if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
                     self.flowed = true;
+                    session.subscriptions(&mut subscriptions)?;
                     session.messages(batch)?;
                     continue;
                 }
             }
-            match self.connection.poll_event(now)? {
+            let event = match self.connection.poll_event(now) {
+                Ok(Some(WireEvent::Subscription(subscription))) if subscriptions.len() < BATCH => {
+                    subscriptions.push(subscription);
+                    continue;
+                }
+                event => event,
+            };
+            // Those that come together are handed on together.
+            if let Some(session) = &mut self.session
+                && !subscriptions.is_empty()
+            {
+                self.flowed = true;
+                session.subscriptions(&mut subscriptions)?;
+            }
+            match event? {
                 None => return Ok(Poll::Ready(())),
                 Some(event) => self.deal_with(event)?,
             }
@@ -397,7 +414,7 @@ impl<C: Core> Link<C> {
             }
             (WireEvent::Subscription(subscription), Some(session)) => {
                 self.flowed = true;
-                session.subscription(subscription)?;
+                session.subscriptions(&mut vec![subscription])?;
             }
             (WireEvent::Ready(info), _) => {
                 let expel = self.ticket.establish()?;
