@@ -62,8 +62,8 @@ impl Session for Counting {
         Ok(())
     }
 
-    fn subscription(&mut self, _: Subscription) -> Result<(), Reason> {
-        self.0.changes.fetch_add(1, Ordering::Relaxed);
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        self.0.changes.fetch_add(changes.drain(..).count(), Ordering::Relaxed);
         Ok(())
     }
 

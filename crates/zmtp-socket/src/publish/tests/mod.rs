@@ -36,6 +36,13 @@ fn publisher_with(limit: usize, options: Publishing) -> Arc<Publisher> {
     Arc::new(Publisher::new(options, None, Arc::default()))
 }
 
+impl PublishSession {
+    /// A subscription comes or goes alone.
+    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
+        self.subscriptions(&mut vec![subscription])
+    }
+}
+
 /// A peer that takes what it is sent only when it is told to.
 struct Reader {
     session: PublishSession,
