@@ -64,7 +64,7 @@ impl<C: Core> Socket<C> {
         let endpoint = endpoint.into_endpoint()?;
         terms.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options.tcp).await;
+        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
         let door = self.shared.new_door(endpoint.clone(), terms);

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp as tokio_tcp, unix};
 
 use crate::Endpoint;
-use crate::options::TcpOptions;
+use crate::options::{LinkOptions, TcpOptions};
 pub(crate) use dialler::Dialler;
 use hub::Hub;
 pub(crate) use outlet::Outlet;
@@ -100,21 +100,21 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Opens `endpoint` for peers, and says what it is really called (the port, where any would do).
+    /// Opens `endpoint` for peers, and says what it is really called (the port or the path, where any would do).
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
-        options: &TcpOptions,
+        options: &LinkOptions,
     ) -> io::Result<(Self, Endpoint)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                let listener = tcp::Listener::bind(host, *port, networks, options).await?;
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
                 let endpoint = listener.endpoint(host)?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
-                let listener = ipc::Listener::bind(address).await?;
-                Ok((Self::Ipc(listener), endpoint.clone()))
+                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
             }
             Endpoint::Inproc(name) => {
                 Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
