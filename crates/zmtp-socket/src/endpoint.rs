@@ -31,7 +31,7 @@ pub enum Endpoint {
         /// The port. 0, also written `*`, asks `bind` for any free one.
         port: u16,
     },
-    /// `ipc://path`, `ipc://@name` or `ipc://*`: a Unix domain socket.
+    /// `ipc://path`, `ipc://@name` or `ipc://*`: a Unix domain socket. Not on Windows.
     Ipc(IpcAddress),
     /// `inproc://name`: within one `Context`. The name has 1 to 256 octets.
     Inproc(String),

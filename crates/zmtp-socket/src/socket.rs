@@ -11,7 +11,7 @@ use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::shared::{Shared, Side};
 use crate::sync::lock;
-use crate::transport::Listener;
+use crate::transport::{Listener, check};
 use crate::{
     BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
     UnknownEndpoint,
@@ -102,7 +102,11 @@ impl<C: Core> Socket<C> {
     ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
+        let asked_for = terms.as_ref().unwrap_or(&self.shared.terms);
+        asked_for.config.validate()?;
+        if let Err(source) = check(&endpoint, &asked_for.options) {
+            return Err(ConnectError::Unsupported { endpoint, source });
+        }
         let runtime = self.shared.runtime()?;
         let mut doors = lock(&self.shared.doors);
         self.shared.check_open()?;

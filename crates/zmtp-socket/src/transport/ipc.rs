@@ -144,7 +144,7 @@ fn location(address: &IpcAddress) -> io::Result<PathBuf> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         IpcAddress::Abstract(name) => Ok(format!("\0{name}").into()),
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        IpcAddress::Abstract(_) => Err(unsupported("abstract names are Linux's own")),
+        IpcAddress::Abstract(_) => Err(io::ErrorKind::Unsupported.into()),
         IpcAddress::Any => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
@@ -182,7 +182,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::EndpointOptions;
-use crate::transport::Stream;
+use crate::transport::{Inlet, Stream};
 
 /// What the system says of one end of a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ struct Socket {
 
 impl Socket {
     fn of((stream, _): &Connected) -> Self {
-        let Stream::Tcp(stream, _) = stream else { panic!("a tcp connection") };
+        let Stream::System(Inlet::Tcp(stream), _) = stream else { panic!("a tcp connection") };
         let stream: &TcpStream = stream.as_ref();
         let socket = SockRef::from(stream);
         let is_v4 = stream.local_addr().unwrap().is_ipv4();
@@ -123,6 +123,17 @@ async fn an_ipv6_endpoint_lets_ipv4_peers_in_or_not() {
         let dialled = dialled(&host, port, &TcpOptions::default()).await;
         assert_eq!(dialled.is_err(), only);
     }
+}
+
+#[tokio::test]
+async fn an_ipv4_peer_of_an_ipv6_endpoint_has_the_type_of_service_too() {
+    let options = EndpointOptions::new().ipv6_only(false).type_of_service(0xB8).link.tcp;
+    let (mut listener, _, port) = bound(Ipv6Addr::UNSPECIFIED.into(), &options).await;
+    let _dialled = dialled(&Host::Ip(HOSTS[0]), port, &TcpOptions::default()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let Stream::System(Inlet::Tcp(stream), _) = stream else { panic!("a tcp connection") };
+    let stream: &TcpStream = stream.as_ref();
+    assert_eq!(SockRef::from(stream).tos_v4().unwrap(), 0xB8);
 }
 
 #[tokio::test]
