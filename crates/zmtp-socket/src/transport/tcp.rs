@@ -3,7 +3,7 @@
 mod listener;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -30,10 +30,11 @@ pub(super) async fn dial(
     networks: &Networks,
     options: &TcpOptions,
 ) -> io::Result<Connected> {
+    let host = destination(host);
     let mut deadline = pin!(sleep(options.connect_timeout));
     let addresses = tokio::select! {
         biased;
-        found = addresses::of(host, port, networks) => found?,
+        found = addresses::of(&host, port, networks) => found?,
         () = &mut deadline => {
             let what = "the name's look-up takes too long";
             return Err(io::Error::new(io::ErrorKind::TimedOut, what));
@@ -41,6 +42,16 @@ pub(super) async fn dial(
     };
     let connected = dialler.race(addresses, |address| connect(address, options), deadline).await;
     connected.map_err(|failures| failures.of(&format!("{host}:{port}")))
+}
+
+/// All addresses of this machine are this machine: `bind` returns that name for `*`, and not every system
+/// takes it as a destination.
+fn destination(host: &Host) -> Host {
+    match host {
+        Host::Ip(IpAddr::V4(ip)) if ip.is_unspecified() => Host::Ip(Ipv4Addr::LOCALHOST.into()),
+        Host::Ip(IpAddr::V6(ip)) if ip.is_unspecified() => Host::Ip(Ipv6Addr::LOCALHOST.into()),
+        _ => host.clone(),
+    }
 }
 
 async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<Stream> {
