@@ -26,6 +26,7 @@ pub(crate) struct LinkOptions {
     pub(crate) reconnect: Reconnect,
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
+    pub(crate) ipc_mode: Option<u32>,
 }
 
 /// The terms on which connections are made through one endpoint.
@@ -245,6 +246,7 @@ impl Default for LinkOptions {
             reconnect: Reconnect::default(),
             retry_refused: false,
             tcp: TcpOptions::default(),
+            ipc_mode: None,
         }
     }
 }
