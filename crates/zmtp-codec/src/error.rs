@@ -100,6 +100,15 @@ pub enum ProtocolError {
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
     },
+    /// Octets were read although the connection [did not want any](crate::Connection::wants_input), and are
+    /// more than is kept before the handshake is over.
+    #[error("{size} octets wait for the end of the handshake; the limit is {limit}")]
+    InputBeforeReady {
+        /// What waits, in octets.
+        size: usize,
+        /// 64 KiB more than [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
+        limit: usize,
+    },
     /// A command announces more octets than the limit.
     #[error("a command announces {size} octets; the limit is {limit}")]
     CommandTooLarge {

@@ -17,8 +17,18 @@ use crate::{Command, Greeting, Version};
 const UNFIT: &[u8] = b"Invalid socket type";
 
 impl Connection {
+    /// The handshake, and no more octets beside it than may be kept.
+    pub(super) fn open(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+        let event = self.shake_hands(now)?;
+        if event.is_none() && self.flooded && !self.is_traffic() && self.is_full() {
+            let (size, limit) = (self.input.len(), self.most_before_ready());
+            return Err(ProtocolError::InputBeforeReady { size, limit }.into());
+        }
+        Ok(event)
+    }
+
     /// One step after another, until there is an event or nothing more can be done.
-    pub(super) fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+    fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         loop {
             match mem::replace(&mut self.state, State::Closed) {
                 State::Greeting => {
