@@ -1,6 +1,7 @@
 //! Errors, by who is to blame.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -276,6 +277,20 @@ pub enum ConfigError {
         size: usize,
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
+    },
+    /// Heartbeats leave no time for an answer.
+    #[error("the timeout of heartbeats must not be zero")]
+    HeartbeatTimeout,
+    /// The peer would take us for dead between two PINGs.
+    #[error(
+        "heartbeats promise a sign of life every {ttl:?}, and come only every {interval:?}; \
+         a PING can promise 65.5 s at most"
+    )]
+    HeartbeatTtl {
+        /// The time to live, as a PING says it.
+        ttl: Duration,
+        /// The time from one PING to the next.
+        interval: Duration,
     },
     /// An identity has more than 255 octets, or begins with a zero.
     #[error("an identity has at most 255 octets and does not begin with a zero")]

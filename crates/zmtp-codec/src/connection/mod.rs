@@ -118,11 +118,11 @@ impl Connection {
 
     /// Takes note that `arrived` octets were appended to the input. They are a sign of life, also
     /// in the middle of a frame.
-    pub fn handle_input(&mut self, now: Duration, arrived: usize) {
+    pub fn handle_input(&mut self, _now: Duration, arrived: usize) {
         if self.is_closed() {
             self.input.clear();
         } else if arrived > 0 {
-            self.liveness.heard(now);
+            self.liveness.heard();
             let before = self.input.len().saturating_sub(arrived);
             self.flooded |= !self.is_traffic() && before >= self.most_before_ready();
         }
@@ -306,6 +306,13 @@ impl Connection {
                 None => out.extend_from_slice(frames),
             }
         }
+    }
+
+    /// Whether [`Config::heartbeat`](crate::Config::heartbeat) is at work on this connection. It is not
+    /// where either side announces ZMTP 3.0, which knows no PING: that such a peer has gone is for the
+    /// transport to find out.
+    pub fn sends_heartbeats(&self) -> bool {
+        self.liveness.beats()
     }
 
     /// What is known of the peer while the connection is in traffic.

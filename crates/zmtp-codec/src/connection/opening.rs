@@ -121,8 +121,10 @@ impl Connection {
             public_key: done.public_key,
             allowed: done.allowed,
         };
-        // A peer of 3.0 need not know PING, so its silence after one would prove nothing.
-        let heartbeat = self.config.heartbeat.filter(|_| version >= Version::V3_1);
+        // PING belongs to 3.1, and the version spoken is the lower of the two: to a peer that was told 3.0, or
+        // that said it, silence after a PING would prove nothing.
+        let spoken = version.min(self.config.version);
+        let heartbeat = self.config.heartbeat.filter(|_| spoken >= Version::V3_1);
         self.liveness.begin(heartbeat, now);
         self.state = State::Traffic(Traffic::new(&self.config, peer.clone(), channel));
         Event::Ready(Box::new(peer))

@@ -129,11 +129,10 @@ fn the_handshake_has_small_frames_and_no_messages() {
 }
 
 /// A PUB that judges, at the point where it waits for the verdict, and what it has heard.
-fn judging(mechanism: Mechanism, heard: &[&[u8]]) -> Connection {
-    let config = Config { mechanism, judge_null: true, ..Config::new(SocketType::Pub) };
+fn judging(config: Config, heard: &[u8]) -> Connection {
     let mut connection = Connection::new(Arc::new(config));
     assert!(connection.wants_input());
-    connection.receive(NOW, &heard.concat());
+    connection.receive(NOW, heard);
     assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Credentials(_)))));
     assert!(!connection.wants_input(), "the next step is the caller's");
     connection
@@ -142,10 +141,20 @@ fn judging(mechanism: Mechanism, heard: &[&[u8]]) -> Connection {
 #[test]
 fn a_peer_that_is_being_judged_fills_no_memory() {
     let limit = 4096 + 64 * 1024;
-    let rows: [(Mechanism, &[&[u8]]); 2] =
-        [(Mechanism::Null, &[NULL_3_1]), (Mechanism::PlainServer, &[PLAIN_3_1, HELLO])];
-    for (mechanism, heard) in rows {
-        let mut connection = judging(mechanism, heard);
+    let publisher = || Config::new(SocketType::Pub);
+    let null = Config { judge_null: true, ..publisher() };
+    let plain = Config { mechanism: Mechanism::PlainServer, ..publisher() };
+    let rows = [
+        (null, NULL_3_1.to_vec()),
+        (plain, [PLAIN_3_1, HELLO].concat()),
+        #[cfg(feature = "curve")]
+        (crate::curve::server(), {
+            use crate::curve::{greeting, vector};
+            [greeting(), vector("hello"), vector("initiate")].concat()
+        }),
+    ];
+    for (config, heard) in rows {
+        let mut connection = judging(config, &heard);
         let mut read = 0;
         // The caller reads all the same.
         let error = loop {
@@ -169,7 +178,8 @@ fn a_peer_that_is_being_judged_fills_no_memory() {
 fn what_came_in_one_segment_with_the_handshake_is_served_after_the_verdict() {
     // More than is kept otherwise, but all in one read.
     let wishes = b"\x00\x02\x01A".repeat(50_000);
-    let mut connection = judging(Mechanism::Null, &[NULL_3_1, READY_SUB, &wishes]);
+    let config = Config { judge_null: true, ..Config::new(SocketType::Pub) };
+    let mut connection = judging(config, &[NULL_3_1, READY_SUB, &wishes].concat());
     assert_eq!(connection.poll_event(NOW), Ok(None));
     connection.authorize(NOW, Ok(Allowed::new()));
     assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Ready(_)))));

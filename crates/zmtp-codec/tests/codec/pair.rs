@@ -225,11 +225,59 @@ fn any_octet_is_a_sign_of_life_also_in_a_long_frame() {
         connection.receive(now, b"x");
         assert_eq!(connection.handle_timeout(now), Ok(()));
     }
-    // The peer gave itself one second of silence.
-    let end = now + ms(1000);
-    assert_eq!(connection.handle_timeout(end - ms(1)), Ok(()));
-    assert_eq!(connection.handle_timeout(end), Err(Error::Timeout(Timeout::PeerTtl)));
-    assert_eq!(connection.handle_timeout(end), Ok(()), "an error is given once");
+}
+
+#[test]
+fn a_peers_time_to_live_runs_from_its_ping_and_any_octet_cancels_it() {
+    const PING_1S: &[u8] = b"\x04\x07\x04PING\0\x0A";
+    let fresh = || {
+        let mut connection = Connection::new(Arc::new(subscriber()));
+        connection.receive(ms(0), &[NULL_3_1, READY_PUB].concat());
+        assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+        connection
+    };
+    // Nothing comes.
+    let mut connection = fresh();
+    connection.receive(ms(5), PING_1S);
+    assert_eq!(connection.poll_event(ms(5)), Ok(None));
+    assert_eq!(connection.handle_timeout(ms(1004)), Ok(()));
+    assert_eq!(connection.handle_timeout(ms(1005)), Err(Error::Timeout(Timeout::PeerTtl)));
+    assert_eq!(connection.handle_timeout(ms(1005)), Ok(()), "an error is given once");
+
+    // One octet comes, be it later or with the PING; the peer may then rest for as long as it likes.
+    for cut in 0..=PING_1S.len() + 1 {
+        let mut connection = fresh();
+        let octets = [PING_1S, b"\x00"].concat();
+        for read in [&octets[..cut], &octets[cut..]] {
+            connection.receive(ms(5), read);
+            assert_eq!(connection.poll_event(ms(5)), Ok(None));
+        }
+        assert_eq!(connection.deadline(), None, "cut at {cut}");
+    }
+    // Until it promises again.
+    let mut connection = fresh();
+    connection.receive(ms(5), &[PING_1S, b"\x00\x00", PING_1S].concat());
+    assert!(matches!(connection.poll_event(ms(5)), Ok(Some(Event::Message(_)))));
+    assert_eq!(connection.poll_event(ms(5)), Ok(None));
+    assert_eq!(connection.deadline(), Some(ms(1005)));
+}
+
+#[test]
+fn no_ping_is_sent_where_either_side_announces_3_0() {
+    for (ours, theirs) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let version = |minor| Version { major: 3, minor };
+        let mut pair = Pair::new(
+            Config { version: version(ours), ..beating(publisher(), 1000, 500, 0) },
+            Config { version: version(theirs), ..subscriber() },
+        );
+        let both = ours == 1 && theirs == 1;
+        assert_eq!(pair.sides[0].sends_heartbeats(), both, "{ours} and {theirs}");
+        assert!(!pair.sides[1].sends_heartbeats());
+        // A peer that takes 3.0 by its word need not answer.
+        pair.cut = [true; 2];
+        pair.pass(Duration::from_secs(60));
+        assert_eq!(pair.alive(), !both);
+    }
 }
 
 #[test]
