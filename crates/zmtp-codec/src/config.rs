@@ -7,6 +7,7 @@ use crate::Randomness;
 use crate::error::ConfigError;
 #[cfg(feature = "curve")]
 use crate::mechanism::curve;
+use crate::metadata::{is_identity, is_valid_identity};
 use crate::{Mechanism, Metadata, SocketType, Version};
 
 /// How this side of a connection behaves.
@@ -70,8 +71,7 @@ impl Config {
                 return Err(ConfigError::Credentials { size });
             }
         }
-        // RFC 23: identities that begin with a zero belong to implementations.
-        if self.metadata.identity().is_some_and(|id| id.len() > 255 || id.first() == Some(&0)) {
+        if self.metadata.identity().is_some_and(|identity| !is_valid_identity(identity)) {
             return Err(ConfigError::Identity);
         }
         #[cfg(feature = "curve")]
@@ -105,9 +105,8 @@ impl Config {
     pub(crate) fn ready_metadata(&self) -> Metadata {
         let socket_type = [("Socket-Type", self.socket_type.name().as_bytes())];
         let others = self.metadata.iter().filter(|(name, _)| {
-            let identity = name.eq_ignore_ascii_case("Identity");
             !name.eq_ignore_ascii_case("Socket-Type")
-                && (!identity || self.socket_type.has_identity())
+                && (!is_identity(name) || self.socket_type.has_identity())
         });
         let all = socket_type.into_iter().chain(others);
         // Every name and value comes from a `Metadata`, or is our own: none is refused.

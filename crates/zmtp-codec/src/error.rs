@@ -204,6 +204,12 @@ pub enum Mismatch {
         /// What the peer announced.
         theirs: MechanismName,
     },
+    /// Both sides take the server's part in the security mechanism, and wait for each other.
+    #[error("both sides are servers of {mechanism}: one of them must be the client")]
+    TwoServers {
+        /// The mechanism.
+        mechanism: MechanismName,
+    },
     /// The socket types may not be connected.
     #[error("a {ours} socket cannot talk to a socket of type {theirs:?}")]
     SocketType {

@@ -74,6 +74,10 @@ impl Connection {
         if ours != theirs {
             return Err(Mismatch::Mechanism { ours, theirs }.into());
         }
+        // A server need not say that it is one: libzmq's do not. One that does cannot talk to another.
+        if self.config.mechanism.is_server() && greeting.as_server {
+            return Err(Mismatch::TwoServers { mechanism: ours }.into());
+        }
         let progress = Handshake::begin(&self.config, &mut self.output)?;
         Ok(self.advance(progress, greeting.version, now))
     }
