@@ -105,12 +105,16 @@ mod pages {
         Proxy = "docs/topologies/proxy.md",
         Tree = "docs/topologies/tree.md",
         LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md",
-        Secure = "docs/topologies/secure.md"
+        InProcess = "docs/topologies/in-process.md"
     }
+
+    #[cfg(feature = "curve")]
+    pages! { Secure = "docs/topologies/secure.md" }
 }
 
-pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
+#[cfg(feature = "curve")]
+pub use authorize::allow_keys;
+pub use authorize::{Claim, Verdict, allow_addresses};
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
@@ -135,7 +139,8 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
-    SocketType, Status, Version,
+    Allowed, ConfigError, Credentials, Denial, Heartbeat, Limits, MechanismName, Message, Metadata,
+    PeerInfo, SocketType, Status, Version,
 };
+#[cfg(feature = "curve")]
+pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};
