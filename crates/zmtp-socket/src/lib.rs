@@ -86,28 +86,6 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
-/// The programs of the README and of the pages on topologies are compiled, and run, with the rest.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($page:ident = $file:literal),+) => {$(
-            #[doc = include_str!(concat!("../../../", $file))]
-            struct $page;
-        )+};
-    }
-
-    pages! {
-        Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md",
-        Secure = "docs/topologies/secure.md"
-    }
-}
-
 pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
