@@ -14,6 +14,7 @@ test:
 lint:
     cargo fmt --all -- --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cd bench && cargo clippy --workspace --all-targets -- -D warnings
 
 # The documentation, with warnings as errors.
 doc $RUSTDOCFLAGS="-D warnings":
@@ -46,6 +47,6 @@ instructions *args:
 mutants *args:
     cargo mutants --workspace {{args}}
 
-# All that CI runs.
-ci:
-    .ci/run
+# All that CI runs, or the steps with a word in their names.
+ci word="":
+    .ci/run {{word}}
