@@ -28,13 +28,13 @@ step() {
     echo "== $current: $((SECONDS - since)) s"
 }
 
-# skip NAME REASON
+# skip NAME REASON: counts a step that cannot run here; with CI=true that ends everything.
 skip() {
     [[ $1 == *"$only"* ]] || return 0
     current=$1
-    skipped=$((skipped + 1))
     echo "== $1: skipped, $2"
     [ "${CI:-}" != true ]
+    skipped=$((skipped + 1))
 }
 
 # quietly COMMAND...: shows the output only if the command fails.
