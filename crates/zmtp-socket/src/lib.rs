@@ -88,30 +88,6 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
-/// The programs of the README and of the pages on topologies are compiled, and run, with the rest.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($page:ident = $file:literal),+) => {$(
-            #[doc = include_str!(concat!("../../../", $file))]
-            struct $page;
-        )+};
-    }
-
-    pages! {
-        Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md"
-    }
-
-    #[cfg(feature = "curve")]
-    pages! { Secure = "docs/topologies/secure.md" }
-}
-
 #[cfg(feature = "curve")]
 pub use authorize::allow_keys;
 pub use authorize::{Claim, Verdict, allow_addresses};
