@@ -47,7 +47,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
                 notes.say(format_args!("{endpoint}: {reason}; trying again until it answers"));
                 silent.insert(endpoint);
             }
-            Event::HandshakeFailed { peer, reason: Reason::PeerClosed }
+            Event::HandshakeFailed { peer, reason: Reason::PeerClosed, .. }
                 if hung_up.insert(peer.endpoint().clone()) =>
             {
                 notes.say(format_args!(
@@ -58,7 +58,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
             Event::HandshakeSucceeded { peer, .. } if silent.remove(peer.endpoint()) => {
                 notes.say(format_args!("{}: connected", peer.endpoint()));
             }
-            Event::Parked { endpoint, reason } => {
+            Event::Parked { endpoint, reason, .. } => {
                 notes.say(format_args!("{endpoint}: {reason}; not trying again"));
                 if dialled.remove(&endpoint) && dialled.is_empty() {
                     return;

@@ -109,12 +109,15 @@ mod pages {
 }
 
 pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
+/// What a message is made of.
+pub use bytes::Bytes;
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
+pub use ipnet::IpNet;
 pub use monitor::{Event, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
@@ -126,6 +129,7 @@ pub use plain::PlainUsers;
 pub use proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use pub_socket::PubSocket;
 pub use publish::{Outgoing, Request, Verbosity};
+pub use socket::{OpenEndpoints, Unfinished};
 pub use stats::{PeerState, PeerStats, Stats};
 pub use sub_socket::{SubHandle, SubSocket};
 #[cfg(feature = "simulation")]
@@ -134,6 +138,8 @@ pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
     Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
-    SocketType, Status, Version,
+    Heartbeat, InvalidKey, InvalidProperty, MechanismName, Message, Metadata, NoRandomness,
+    PeerInfo, SocketType, Status, Version,
 };
+/// Why a connection ended, where a rule of the protocol is the [`Reason`].
+pub use zmtp_codec::{Error, Mismatch, ProtocolError, Timeout};

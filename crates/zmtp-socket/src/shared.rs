@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -32,8 +33,11 @@ pub(crate) struct Shared {
     tasks: TaskTracker,
     pub(crate) doors: Mutex<HashMap<(Side, Endpoint), Door>>,
     peers: AtomicU64,
-    linger: Linger,
+    /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
+    pub(crate) linger: Linger,
     runtime: OnceLock<Handle>,
+    /// The process that the socket was made in.
+    process: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +89,14 @@ impl Shared {
             peers: AtomicU64::new(0),
             linger,
             runtime: OnceLock::new(),
+            process: process::id(),
         }
+    }
+
+    /// Whether the process is a copy that was forked off since the socket was made. Its runtime is not
+    /// there, and its descriptors are the other process's too.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != process::id()
     }
 
     pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
@@ -119,6 +130,13 @@ impl Shared {
         Door { endpoint, terms, stop, unpark, tasks: TaskTracker::new() }
     }
 
+    /// The endpoints that are open at this side.
+    pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
+        let doors = lock(&self.doors);
+        let at_side = doors.keys().filter(|(its_side, _)| *its_side == side);
+        at_side.map(|(_, endpoint)| endpoint.clone()).collect()
+    }
+
     /// Ends an endpoint with all its connections.
     pub(crate) async fn shut(
         &self,
@@ -126,12 +144,9 @@ impl Shared {
         endpoint: &Endpoint,
     ) -> Result<(), UnknownEndpoint> {
         let door = lock(&self.doors).remove(&(side, endpoint.clone()));
-        let door = door.ok_or_else(|| UnknownEndpoint {
-            endpoint: endpoint.clone(),
-            state: match side {
-                Side::Bound => "bound",
-                Side::Connected => "connected",
-            },
+        let door = door.ok_or_else(|| match side {
+            Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
+            Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),
         })?;
         door.stop.cancel();
         door.tasks.close();
@@ -152,10 +167,10 @@ impl Shared {
         self.tasks.is_empty()
     }
 
-    /// Waits until all tasks have ended, as they do when drained, but no longer than the socket
-    /// lingers.
-    pub(crate) async fn linger(&self) {
-        match self.linger {
+    /// Waits until all tasks have ended, as they do when drained, but no longer than
+    /// `linger` says.
+    pub(crate) async fn linger(&self, linger: Linger) {
+        match linger {
             Linger::Forever => self.tasks.wait().await,
             Linger::For(time) => {
                 // Elapsed or not: what is left is ended and counted by the caller.

@@ -21,6 +21,7 @@ mod topics;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -36,7 +37,9 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Event, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
+use crate::{
+    Closed, Event, Message, Peer, PeerState, PeerStats, SendError, Stats, Unfinished, WhenFull,
+};
 use outbox::{LARGE, Outbox, has_large_part};
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
@@ -136,7 +139,8 @@ impl Publisher {
         }
     }
 
-    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+    /// Waits for room as long as it takes, then sends.
+    pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         loop {
             let room = self.room.notified();
             match self.try_send(message) {
@@ -149,6 +153,14 @@ impl Publisher {
     /// Whether a sender waits for room, and loses nothing.
     pub(crate) fn waits_for_room(&self) -> bool {
         self.options.when_full.waits()
+    }
+
+    /// How long a sender waits for room, unless it does so for as long as it takes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self.options.when_full {
+            WhenFull::WaitFor(time) => Some(time),
+            _ => None,
+        }
     }
 
     /// Whether the sender should let others run first.
@@ -392,7 +404,8 @@ impl Core for Publisher {
         self.room.notify_waiters();
     }
 
-    fn undelivered(&self) -> usize {
-        lock(&self.state).undelivered_at_close
+    fn unfinished(&self) -> Unfinished {
+        let unsent = lock(&self.state).undelivered_at_close;
+        Unfinished { unsent, ..Unfinished::default() }
     }
 }
