@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "curve")]
+use crate::Randomness;
 use crate::error::ConfigError;
+#[cfg(feature = "curve")]
 use crate::mechanism::curve;
-use crate::{Mechanism, Metadata, Randomness, SocketType, Version};
+use crate::{Mechanism, Metadata, SocketType, Version};
 
 /// How this side of a connection behaves.
 #[derive(Clone, Debug)]
@@ -24,6 +27,7 @@ pub struct Config {
     /// the verdict.
     pub judge_null: bool,
     /// Where CURVE's transient keys and nonces come from; the operating system by default.
+    #[cfg(feature = "curve")]
     pub randomness: Randomness,
     /// What a peer may make us hold.
     pub limits: Limits,
@@ -43,6 +47,7 @@ impl Config {
             mechanism: Mechanism::Null,
             metadata: Metadata::new(),
             judge_null: false,
+            #[cfg(feature = "curve")]
             randomness: Randomness::default(),
             limits: Limits::default(),
             handshake_timeout: Some(Duration::from_secs(30)),
@@ -69,6 +74,7 @@ impl Config {
         if self.metadata.identity().is_some_and(|id| id.len() > 255 || id.first() == Some(&0)) {
             return Err(ConfigError::Identity);
         }
+        #[cfg(feature = "curve")]
         if let Mechanism::CurveClient { server_key, .. } = &self.mechanism
             && curve::is_weak(server_key)
         {
@@ -77,7 +83,9 @@ impl Config {
         let limit = self.limits.handshake_frame_size;
         // What a peer must be able to send us, and what we send.
         let (least, own) = match &self.mechanism {
+            #[cfg(feature = "curve")]
             Mechanism::CurveClient { .. } => (curve::WELCOME, curve::INITIATE),
+            #[cfg(feature = "curve")]
             Mechanism::CurveServer { .. } => (curve::INITIATE, curve::READY),
             _ => (0, "\x08INITIATE".len()),
         };

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::{Denial, MechanismName, NoRandomness, SocketType, Status};
+#[cfg(feature = "curve")]
+use crate::NoRandomness;
+use crate::{Denial, MechanismName, SocketType, Status};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,6 +31,7 @@ pub enum Error {
     #[error(transparent)]
     Timeout(#[from] Timeout),
     /// There was nothing to make a key of.
+    #[cfg(feature = "curve")]
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
@@ -279,6 +282,7 @@ pub enum ConfigError {
 }
 
 /// A text that is no CURVE key.
+#[cfg(feature = "curve")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidKey {

@@ -1,16 +1,20 @@
 //! Who may come in.
 
+#[cfg(feature = "curve")]
 use std::collections::HashSet;
 use std::fmt;
-use std::future::{Ready, ready};
+#[cfg(any(feature = "curve", feature = "ipnet"))]
+use std::future::Ready;
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "ipnet")]
 use ipnet::IpNet;
-use zmtp_codec::{
-    Allowed, Applicant, Credentials, CurvePublicKey, Denial, MechanismName, Metadata,
-};
+#[cfg(feature = "curve")]
+use zmtp_codec::CurvePublicKey;
+use zmtp_codec::{Allowed, Applicant, Credentials, Denial, MechanismName, Metadata};
 
 use crate::Peer;
 use crate::options::{LinkOptions, Security};
@@ -114,6 +118,7 @@ pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) ->
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only CURVE clients with one of these
 /// keys. The user id is the key as text.
+#[cfg(feature = "curve")]
 pub fn allow_keys(
     keys: impl IntoIterator<Item = CurvePublicKey>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -134,6 +139,7 @@ pub fn allow_keys(
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only peers from these ranges of
 /// addresses, under any mechanism; nobody over ipc and inproc, which have no such addresses.
+#[cfg(feature = "ipnet")]
 pub fn allow_addresses(
     ranges: impl IntoIterator<Item = IpNet>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -148,7 +154,7 @@ pub fn allow_addresses(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "curve", feature = "ipnet")))]
 mod tests {
     use super::*;
     use crate::Endpoint;
@@ -159,6 +165,7 @@ mod tests {
         Claim::new(&peer, &"weather".into(), applicant.into())
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn a_claim_has_the_fields_of_rfc_27() {
         let mut applicant: Applicant = Credentials::Curve { public_key: [7; 32].into() }.into();
@@ -172,6 +179,7 @@ mod tests {
         assert_eq!(claim.credentials.frames(), [&[7; 32][..]]);
     }
 
+    #[cfg(feature = "ipnet")]
     #[test]
     fn ranges_of_addresses_are_those_of_the_other_side() {
         let judge = allow_addresses(["10.1.0.0/16", "::1/128"].map(|it| it.parse().unwrap()));
@@ -189,6 +197,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn keys_are_those_on_the_list() {
         let [known, unknown] = [[1; 32], [2; 32]].map(CurvePublicKey::from);

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Mismatch, ProtocolError};
 use crate::frame::FrameHeader;
 use crate::mechanism::{Done, Handshake, Progress};
-use crate::{Command, Greeting, Mechanism, Version};
+use crate::{Command, Greeting, Version};
 
 /// The reason in our ERROR to a socket of a type that ours cannot talk to.
 const UNFIT: &[u8] = b"Invalid socket type";
@@ -31,6 +31,7 @@ impl Connection {
                         return Ok(Some(event));
                     }
                 }
+                #[cfg(feature = "curve")]
                 State::Handshake(Handshake::Over(done), version) => {
                     return Ok(Some(self.ready(*done, version, now)));
                 }
@@ -75,9 +76,8 @@ impl Connection {
         now: Duration,
     ) -> Result<Option<Event>, Error> {
         let progress = handshake.handle(body, &self.config, &mut self.output);
-        // RFC 23: who finds the socket types at odds says so with ERROR, and closes. A CURVE client
-        // never sends ERROR (RFC 26).
-        let may_say = !matches!(self.config.mechanism, Mechanism::CurveClient { .. });
+        // RFC 23: a side that finds the socket types at odds says so with ERROR, and closes.
+        let may_say = self.config.mechanism.may_say_error();
         if let Err(Error::Mismatch(Mismatch::SocketType { .. })) = progress
             && may_say
         {
@@ -101,8 +101,16 @@ impl Connection {
     }
 
     fn ready(&mut self, done: Done, version: Version, now: Duration) -> Event {
-        let Done { metadata, socket_type, username, public_key, allowed, channel } = done;
-        let peer = PeerInfo { version, socket_type, metadata, username, public_key, allowed };
+        let channel = done.channel;
+        let peer = PeerInfo {
+            version,
+            socket_type: done.socket_type,
+            metadata: done.metadata,
+            username: done.username,
+            #[cfg(feature = "curve")]
+            public_key: done.public_key,
+            allowed: done.allowed,
+        };
         // A peer of 3.0 need not know PING, so its silence after one would prove nothing.
         let heartbeat = self.config.heartbeat.filter(|_| version >= Version::V3_1);
         self.liveness.begin(heartbeat, now);

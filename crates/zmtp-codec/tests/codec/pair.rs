@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use zmtp_codec::{
-    Allowed, Config, Connection, Credentials, CurveKeyPair, Denial, Error, Event, Heartbeat,
-    Mechanism, Message, Mismatch, ProtocolError, SocketType, Subscription, Timeout, Version,
+    Allowed, Config, Connection, Credentials, Denial, Error, Event, Heartbeat, Mechanism, Message,
+    Mismatch, SocketType, Subscription, Timeout, Version,
 };
 
 use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB, READY_SUB};
@@ -401,6 +401,7 @@ fn what_the_verdict_says_of_a_plain_client_is_kept() {
     assert_eq!(pair.sides[1].peer().unwrap().allowed, Allowed::new());
 }
 
+#[cfg(feature = "curve")]
 #[test]
 fn a_curve_pair_talks_and_lives_on_heartbeats() {
     let server = beating(crate::curve::server(), 1000, 500, 2000);
@@ -422,12 +423,13 @@ fn a_curve_pair_talks_and_lives_on_heartbeats() {
     assert_eq!(pair.events[1].last(), Some(&Event::Message("10001 17".into())));
 }
 
+#[cfg(feature = "curve")]
 #[test]
 fn a_client_of_another_server_ends_its_own_connection_alone() {
-    let keys = CurveKeyPair::generate().unwrap();
+    let keys = zmtp_codec::CurveKeyPair::generate().unwrap();
     let mechanism = Mechanism::CurveClient { server_key: keys.public(), keys };
     let mut pair = Pair::new(crate::curve::server(), Config { mechanism, ..subscriber() });
-    let error = Error::Protocol(ProtocolError::BadBox { of: "HELLO" });
+    let error = Error::Protocol(zmtp_codec::ProtocolError::BadBox { of: "HELLO" });
     assert_eq!(pair.errors, [Some(error), None]);
     pair.pass(Duration::from_secs(30));
     assert_eq!(pair.errors[1], Some(Error::Timeout(Timeout::Handshake)));
@@ -442,8 +444,12 @@ fn a_denial_reaches_the_peer_as_its_status_and_a_temporary_one_not_at_all() {
         (|text| Denial::temporary(text), b"", None),
     ];
     let pairs = || {
-        let curve = (crate::curve::server(), crate::curve::client());
-        [(judging(), subscriber()), (plain_server(), plain_client()), curve]
+        [
+            (judging(), subscriber()),
+            (plain_server(), plain_client()),
+            #[cfg(feature = "curve")]
+            (crate::curve::server(), crate::curve::client()),
+        ]
     };
     for (denial, told, reason) in rows {
         for (server, client) in pairs() {
@@ -471,9 +477,16 @@ fn a_verdict_after_the_deadline_changes_nothing() {
 
 #[test]
 fn the_server_says_so_and_nobody_else() {
-    let curve = [(crate::curve::client(), 0), (crate::curve::server(), 1)];
-    let others = [(publisher(), 0), (plain_client(), 0), (plain_server(), 1)];
-    for (config, as_server) in others.into_iter().chain(curve) {
+    let rows = [
+        (publisher(), 0),
+        (plain_client(), 0),
+        (plain_server(), 1),
+        #[cfg(feature = "curve")]
+        (crate::curve::client(), 0),
+        #[cfg(feature = "curve")]
+        (crate::curve::server(), 1),
+    ];
+    for (config, as_server) in rows {
         let mut connection = Connection::new(Arc::new(config));
         assert_eq!(connection.output()[32], as_server);
     }

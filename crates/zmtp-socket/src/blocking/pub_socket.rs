@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::thread::IoThread;
-use crate::{Outgoing, PubOptions, SendError};
+use crate::{Outgoing, PubOptions, SendError, WhenFull};
 
 /// Publishes messages to every subscriber that asked for them: [`PubSocket`](crate::PubSocket) for programs
 /// without async.
@@ -170,7 +170,7 @@ impl Inner {
                 // next message: the other threads' turn. A sender that waits gives them theirs when it
                 // has to.
                 None if core.take_turn() => {
-                    if !core.waits_for_room() {
+                    if !core.when_full().waits() {
                         thread::yield_now();
                     }
                 }
@@ -197,7 +197,11 @@ impl Inner {
     ) -> Result<(), SendError> {
         let core = self.socket.core();
         let sending = core.send_when_room(message);
-        match [time, core.patience()].into_iter().flatten().min() {
+        let patience = match core.when_full() {
+            WhenFull::WaitFor(time) => Some(time),
+            _ => None,
+        };
+        match [time, patience].into_iter().flatten().min() {
             Some(time) => self.thread.wait_for(time, sending)?.ok_or(SendError::Full),
             None => self.thread.wait(sending),
         }

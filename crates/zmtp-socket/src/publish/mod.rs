@@ -21,7 +21,6 @@ mod topics;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -150,17 +149,10 @@ impl Publisher {
         }
     }
 
-    /// Whether a sender waits for room, and loses nothing.
-    pub(crate) fn waits_for_room(&self) -> bool {
-        self.options.when_full.waits()
-    }
-
-    /// How long a sender waits for room, unless it does so for as long as it takes.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        match self.options.when_full {
-            WhenFull::WaitFor(time) => Some(time),
-            _ => None,
-        }
+    /// What becomes of a message for which there is no room.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.options.when_full
     }
 
     /// Whether the sender should let others run first.

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Wake};
 
 use bytes::{Bytes, BytesMut};
-use zmtp_codec::{Config, Connection, Metadata, SocketType, Version};
+use zmtp_codec::{Config, Connection, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
@@ -61,14 +61,7 @@ impl Reader {
     fn expellable(core: &Arc<Publisher>, topic: &'static str) -> (Self, Expelled) {
         let endpoint = Endpoint::Inproc("test".into());
         let peer = Peer::new(PeerId(0), endpoint, "test");
-        let info = PeerInfo {
-            version: Version::V3_1,
-            socket_type: None,
-            metadata: Metadata::default(),
-            username: None,
-            public_key: None,
-            allowed: zmtp_codec::Allowed::new(),
-        };
+        let info = PeerInfo::new(Version::V3_1);
         let (expel, expelled) = Expel::new();
         let mut session = core.open(&peer, &info, None, expel);
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
