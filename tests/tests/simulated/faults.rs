@@ -173,7 +173,7 @@ impl World {
 
     /// The listening side comes up elsewhere, under the same name.
     async fn move_listener(&mut self) {
-        let here = format!("mem://place-{}", self.listens_at).parse().unwrap();
+        let here = format!("mem://place-{}", self.listens_at);
         self.listens_at += 1;
         let there = format!("place-{}", self.listens_at);
         if self.dials == Dials::Publisher {
@@ -229,8 +229,8 @@ impl World {
 
     /// Both close, and no message is left.
     async fn end(self) -> Met {
-        assert_eq!(self.server.close().await, 0);
-        assert_eq!(self.client.close().await, 0);
+        assert_eq!(self.server.close().await.unsent, 0);
+        assert_eq!(self.client.close().await.unread, 0);
         Met {
             cuts: self.network.cuts(),
             received: self.ledger.received(),

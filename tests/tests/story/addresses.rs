@@ -208,7 +208,7 @@ async fn all_addresses_are_those_of_both_families() {
     for host in LOOPBACKS {
         let stream = TcpStream::connect((host, port)).await.unwrap();
         let peer = event(&mut monitor, "the connection", |event| match event {
-            Event::Connected { peer } => Some(peer),
+            Event::Connected { peer, .. } => Some(peer),
             _ => None,
         });
         assert_eq!(peer.await.socket_addr(), Some(stream.local_addr().unwrap()));
@@ -218,7 +218,7 @@ async fn all_addresses_are_those_of_both_families() {
     client.connect(&endpoint).unwrap();
     wanted(&server, "").await;
     let peer = event(&mut seen, "the connection", |event| match event {
-        Event::Connected { peer } => Some(peer),
+        Event::Connected { peer, .. } => Some(peer),
         _ => None,
     });
     assert_eq!(peer.await.socket_addr(), Some((LOOPBACKS[0], port).into()));
@@ -252,7 +252,7 @@ async fn an_ipv4_peer_is_one_also_at_an_ipv6_address() {
     let port = endpoint.port().unwrap();
     let stream = TcpStream::connect((LOOPBACKS[0], port)).await.unwrap();
     let peer = event(&mut monitor, "the connection", |event| match event {
-        Event::Connected { peer } => Some(peer),
+        Event::Connected { peer, .. } => Some(peer),
         _ => None,
     });
     assert_eq!(peer.await.address(), stream.local_addr().unwrap().to_string());
