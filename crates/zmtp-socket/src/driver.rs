@@ -83,6 +83,9 @@ pub(crate) trait Core: Send + Sync + 'static {
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
 
+    /// Wakes whoever receives, and makes the next sender look up from its fast path.
+    fn interrupt(&self);
+
     /// Messages that could not be delivered since the socket was closed.
     fn undelivered(&self) -> usize;
 }

@@ -74,6 +74,10 @@ impl PubSocket {
         &self.socket.core
     }
 
+    pub(crate) fn socket(&self) -> &Socket<Publisher> {
+        &self.socket
+    }
+
     /// Sends `message` to every peer whose subscriptions match its first part.
     ///
     /// Does not wait for a subscriber: one at its [high-water mark](PubOptions::send_hwm) loses this
@@ -93,7 +97,10 @@ impl PubSocket {
         match self.socket.core.send_now(&message) {
             Some(sent) => sent,
             // Few messages come this way: in a box, it does not make the future of all others large.
-            None => Box::pin(self.socket.core.send_later(&message)).await,
+            None => {
+                self.socket.move_here();
+                Box::pin(self.socket.core.send_later(&message)).await
+            }
         }
     }
 
@@ -121,6 +128,7 @@ impl PubSocket {
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub async fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
+        self.socket.move_here();
         self.socket.core.wait_for_subscriber(topic.as_ref()).await
     }
 

@@ -90,7 +90,8 @@ impl SubSocket {
     /// # Cancel safety
     /// No message is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<Message, RecvError> {
-        Ok(poll_fn(|cx| self.receiver.poll_next(&self.handle.socket.core, cx)).await?)
+        let socket = &self.handle.socket;
+        Ok(poll_fn(|cx| socket.follow(self.receiver.poll_next(&socket.core, cx))).await?)
     }
 
     /// Receives the next message if one has arrived.
@@ -110,7 +111,8 @@ impl SubSocket {
 
     /// Receives all messages that have come together.
     pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
-        Ok(poll_fn(|cx| self.receiver.poll_batch(&self.handle.socket.core, cx)).await?)
+        let socket = &self.handle.socket;
+        Ok(poll_fn(|cx| socket.follow(self.receiver.poll_batch(&socket.core, cx))).await?)
     }
 
     /// A handle to subscribe, connect and look on with while another task receives.
@@ -196,6 +198,7 @@ impl Stream for SubSocket {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Message>> {
         let this = &mut *self;
-        this.receiver.poll_next(&this.handle.socket.core, cx).map(Result::ok)
+        let socket = &this.handle.socket;
+        socket.follow(this.receiver.poll_next(&socket.core, cx)).map(Result::ok)
     }
 }

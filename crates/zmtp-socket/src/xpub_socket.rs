@@ -11,8 +11,7 @@ use futures_core::Stream;
 use zmtp_codec::{SocketType, Subscription};
 
 use crate::{
-    Closed, Context, Message, Peer, PubSocket, RecvError, Request, SendError, TryRecvError,
-    XPubOptions,
+    Context, Message, Peer, PubSocket, RecvError, Request, SendError, TryRecvError, XPubOptions,
 };
 
 /// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
@@ -83,8 +82,8 @@ impl XPubSocket {
     /// # Cancel safety
     /// No request is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<Request, RecvError> {
-        let core = self.publisher.core();
-        Ok(poll_fn(|cx| core.poll_request(Some(cx.waker()))).await?)
+        let socket = self.publisher.socket();
+        Ok(poll_fn(|cx| socket.follow(socket.core.poll_request(Some(cx.waker())))).await?)
     }
 
     /// What a subscriber wants next, if it has said so already.
@@ -153,9 +152,7 @@ impl Stream for XPubSocket {
     type Item = Request;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Request>> {
-        self.publisher
-            .core()
-            .poll_request(Some(cx.waker()))
-            .map(|request: Result<_, Closed>| request.ok())
+        let socket = self.publisher.socket();
+        socket.follow(socket.core.poll_request(Some(cx.waker()))).map(Result::ok)
     }
 }

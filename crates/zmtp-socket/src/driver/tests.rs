@@ -47,6 +47,8 @@ impl Core for Counter {
 
     fn close(&self) {}
 
+    fn interrupt(&self) {}
+
     fn undelivered(&self) -> usize {
         0
     }
