@@ -47,6 +47,8 @@ impl Core for Counter {
 
     fn close(&self) {}
 
+    fn interrupt(&self) {}
+
     fn unfinished(&self) -> Unfinished {
         Unfinished::default()
     }
