@@ -98,8 +98,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
     /// Messages have come, no more than there was room for.
     fn messages(&mut self, batch: Batch) -> Result<(), Reason>;
 
-    /// A subscription has come or gone.
-    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
+    /// Subscriptions have come or gone, one after the other. They are taken out.
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason>;
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
     /// Pending if there is nothing; from then on, until it is called again, the driver writes nothing
@@ -452,10 +452,9 @@ impl<C: Core> Link<C> {
                 session.messages(message.into())?;
                 self.spend(cost);
             }
-            (WireEvent::Subscription(subscription), Some(session)) => {
+            (WireEvent::Subscription(subscription), Some(_)) => {
                 self.flowed = true;
-                session.subscription(subscription)?;
-                self.spend(SUBSCRIPTION);
+                return self.deal_with_subscriptions(subscription);
             }
             (WireEvent::Ready(info), _) => {
                 let expel = self.ticket.establish()?;
@@ -477,6 +476,26 @@ impl<C: Core> Link<C> {
             }
         }
         Ok(())
+    }
+
+    /// Hands on together the changes of subscriptions that come together, and what comes behind them.
+    fn deal_with_subscriptions(&mut self, first: Subscription) -> Result<(), Reason> {
+        let now = self.now();
+        let mut together = vec![first];
+        let behind = loop {
+            self.spend(SUBSCRIPTION);
+            if self.turn == 0 {
+                break Ok(None);
+            }
+            match self.connection.poll_event(now) {
+                Ok(Some(WireEvent::Subscription(next))) => together.push(next),
+                behind => break behind,
+            }
+        };
+        if let Some(session) = &mut self.session {
+            session.subscriptions(&mut together)?;
+        }
+        behind?.map_or(Ok(()), |event| self.deal_with(event))
     }
 
     /// Takes the verdict on the peer, if there is one.

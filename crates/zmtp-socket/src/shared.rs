@@ -136,7 +136,7 @@ impl EndpointTask {
     /// Binds the address again.
     pub(crate) async fn listen_anew(&self, networks: &Networks) -> io::Result<()> {
         let terms = self.terms();
-        let (listener, _) = Listener::bind(&self.asked, networks, &terms.options.tcp).await?;
+        let (listener, _) = Listener::bind(&self.asked, networks, &terms.options).await?;
         *lock(&self.listener) = Some(listener);
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::shared::{EndpointTask, Shared, Side};
 use crate::sync::lock;
-use crate::transport::Listener;
+use crate::transport::{Listener, check};
 use crate::{
     BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, NoRuntime,
     Stats, UnknownEndpoint,
@@ -68,7 +68,7 @@ impl<C: Core> Socket<C> {
         let asked = endpoint.into_endpoint()?;
         terms.config.validate()?;
         let runtime = self.settle(&asked)?;
-        let bound = Listener::bind(&asked, &self.shared.networks, &terms.options.tcp);
+        let bound = Listener::bind(&asked, &self.shared.networks, &terms.options);
         let (listener, endpoint) = match within(&runtime, bound).await {
             Ok(bound) => bound,
             Err(source) => return Err(BindError::Refused { endpoint: asked, source }),
@@ -110,7 +110,11 @@ impl<C: Core> Socket<C> {
     ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
+        let asked_for = terms.as_ref().unwrap_or(&self.shared.terms);
+        asked_for.config.validate()?;
+        if let Err(source) = check(&endpoint, &asked_for.options) {
+            return Err(ConnectError::Unsupported { endpoint, source });
+        }
         let runtime = self.settle(&endpoint)?;
         let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;

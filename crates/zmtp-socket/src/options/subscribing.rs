@@ -4,7 +4,7 @@ use super::mark::DEFAULT_OCTETS;
 use super::{HighWaterMark, Marks, SubOptions, XSubOptions};
 
 /// What only a subscriber has to be told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Subscribing {
     pub(crate) receive_hwm: HighWaterMark,
     pub(crate) receive_hwm_octets: Option<usize>,
@@ -84,17 +84,6 @@ impl XSubOptions {
     pub fn only_first_subscribe(mut self, only_first: bool) -> Self {
         self.role.only_first = only_first;
         self
-    }
-}
-
-impl Default for Subscribing {
-    fn default() -> Self {
-        Self {
-            receive_hwm: HighWaterMark::default(),
-            receive_hwm_octets: None,
-            conflate: false,
-            inverted: false,
-        }
     }
 }
 

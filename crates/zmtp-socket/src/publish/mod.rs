@@ -41,7 +41,7 @@ use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
 use guard::Guard;
-use outbox::{COPY, Outbox};
+use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use session::PublishSession;
@@ -253,12 +253,14 @@ impl Publisher {
 
     /// Sends `message` to one peer. Returns whether it is there.
     pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
+        // Copies, if there are any, are made while nobody waits.
+        let runs = Run::of_large(message);
         let mut state = Guard::lock(&self.state);
         if state.closed {
             return Err(Closed);
         }
         let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
-        state.send_to(key, message, &self.events);
+        state.send_to(key, &runs, message.encoded_len(), &self.events);
         Ok(true)
     }
 
@@ -289,6 +291,8 @@ impl Core for Publisher {
     ) -> PublishSession {
         let expel = Some(expel).filter(|_| self.options.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(self.options.marks(), outlet.cloned(), expel);
+        let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
+        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let mut state = self.settled();
         let received = Count::default();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), received, outbox });
@@ -296,8 +300,8 @@ impl Core for Publisher {
         if state.requests.is_some() {
             state.keys.insert(peer.id(), key);
         }
-        if let Some(welcome) = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref()) {
-            state.send_to(key, welcome, &self.events);
+        if let Some((runs, length)) = welcome {
+            state.send_to(key, &runs, length, &self.events);
         }
         if self.options.inverted {
             state.has_changed(key);

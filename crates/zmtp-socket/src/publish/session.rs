@@ -7,12 +7,16 @@ use zmtp_codec::{Batch, Connection, Subscription};
 
 use super::Publisher;
 use super::guard::Guard;
+use super::state::State;
 use super::topics::Change;
 use crate::burst::Burst;
 use crate::driver::Session;
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::{Event, Overrun, Peer, Reason};
+
+/// Changes of subscriptions that are made under one lock: each costs some microseconds.
+pub(super) const SUBSCRIPTIONS: usize = 64;
 
 /// A publisher's side of one connection.
 pub(crate) struct PublishSession {
@@ -42,44 +46,16 @@ impl PublishSession {
     pub(super) fn key(&self) -> usize {
         self.key as usize
     }
-}
 
-impl Session for PublishSession {
-    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<usize> {
-        Poll::Ready(usize::MAX)
-    }
-
-    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
-        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
-        // the XPUB Socket Type, it is the user's.
-        let Some(hearing) = &self.core.hearing else { return Ok(()) };
-        let only_first = hearing.only_first;
-        for message in batch {
-            let (subscriptions, message) = Subscription::take_from(message, only_first);
-            subscriptions.into_iter().try_for_each(|it| self.subscription(it))?;
-            let Some(message) = message else { continue };
-            let mut guard = Guard::lock(&self.core.state);
-            let state = &mut *guard;
-            let Some(requests) = &mut state.requests else { continue };
-            state.peers[self.key()].received += Count::of(&message);
-            let added = requests.add_message(&self.peer, message);
-            state.wake_reader();
-            added?;
-        }
-        Ok(())
-    }
-
-    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
+    /// A subscription has come or gone. Returns whether the peer wants other messages than before.
+    fn change(&self, state: &mut State, subscription: Subscription) -> Result<bool, Reason> {
         let options = &self.core.options;
-        let mut guard = self.core.settled();
-        let state = &mut *guard;
         // If nobody hears it any more, it is subscribed as with a PUB.
         if let Some(requests) = &mut state.requests
             && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
         {
-            let added = requests.add_change(&self.peer, subscription);
-            state.wake_reader();
-            return Ok(added?);
+            requests.add_change(&self.peer, subscription)?;
+            return Ok(false);
         }
         let change = state.topics.change(self.key(), &subscription);
         let (topics, octets) = state.topics.held_by(self.key());
@@ -93,10 +69,56 @@ impl Session for PublishSession {
         if let Some(requests) = &mut state.requests {
             requests.tell(&self.peer, subscription.clone(), change)?;
         }
-        state.wake_reader();
-        if change >= Change::OfPeer {
-            state.has_changed(self.key());
+        let has_changed = change >= Change::OfPeer;
+        if has_changed {
             state.tell_of(&self.peer, subscription, &self.core.events);
+        }
+        Ok(has_changed)
+    }
+}
+
+impl Session for PublishSession {
+    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(usize::MAX)
+    }
+
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
+        // the XPUB Socket Type, it is the user's.
+        let Some(hearing) = &self.core.hearing else { return Ok(()) };
+        let only_first = hearing.only_first;
+        let mut changes = Vec::new();
+        for message in batch {
+            let (subscriptions, message) = Subscription::take_from(message, only_first);
+            changes.extend(subscriptions);
+            let Some(message) = message else { continue };
+            self.subscriptions(&mut changes)?;
+            let mut guard = Guard::lock(&self.core.state);
+            let state = &mut *guard;
+            let Some(requests) = &mut state.requests else { continue };
+            state.peers[self.key()].received += Count::of(&message);
+            let added = requests.add_message(&self.peer, message);
+            state.wake_reader();
+            added?;
+        }
+        self.subscriptions(&mut changes)
+    }
+
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        let mut changes = changes.drain(..);
+        while !changes.as_slice().is_empty() {
+            // One lock and one wake-up for as many as others may have to wait for.
+            let mut state = self.core.settled();
+            let mut has_changed = false;
+            let changed = changes.by_ref().take(SUBSCRIPTIONS).try_for_each(|subscription| {
+                has_changed |= self.change(&mut state, subscription)?;
+                Ok::<(), Reason>(())
+            });
+            state.wake_reader();
+            if has_changed {
+                state.has_changed(self.key());
+            }
+            changed?;
         }
         Ok(())
     }

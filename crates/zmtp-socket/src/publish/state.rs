@@ -26,7 +26,7 @@ use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
 use crate::stats::Count;
-use crate::{Event, Message, Peer, SendError, Stats, WhenFull};
+use crate::{Event, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -371,17 +371,16 @@ impl State {
         }
     }
 
-    /// Queues a message for one peer, whatever it is subscribed to.
-    pub(super) fn send_to(&mut self, key: usize, message: &Message, events: &Events) {
+    /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize, events: &Events) {
         self.settle();
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
-        let length = message.encoded_len();
         if outbox.room().is_none() {
             self.effects.tell(outbox.lose(length, peer, events));
             return;
         }
-        for run in Run::of_large(message) {
-            outbox.push(&run);
+        for run in runs {
+            outbox.push(run);
         }
         self.effects.wake(outbox.waker.take());
     }
