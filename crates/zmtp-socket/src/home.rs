@@ -50,18 +50,23 @@ fn has_time(runtime: &Handle) -> bool {
     catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
-/// Whether tasks of `runtime` can wait for what `endpoint` needs of the system. Tokio tells by a panic
-/// alone; where there is no descriptor that costs nothing to try it with, the panic is not foreseen.
+/// Whether tasks of `runtime` can wait for what `endpoint` needs of the system.
 pub(crate) fn check_io(runtime: &Handle, endpoint: &Endpoint) -> Result<(), NoRuntime> {
-    if cfg!(not(unix)) || !matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Ipc(_)) {
-        return Ok(());
-    }
+    let needs_io = matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Ipc(_));
+    if needs_io && !has_io(runtime) { Err(NoRuntime::WithoutIo) } else { Ok(()) }
+}
+
+/// Whether tasks of `runtime` can wait for descriptors. Tokio tells by a panic alone. (To get none, as
+/// where all are in use, is an error and no panic.)
+#[cfg(unix)]
+fn has_io(runtime: &Handle) -> bool {
     let _within = runtime.enter();
-    #[cfg(unix)]
-    // An error is no panic: the system may have no descriptor now.
-    let (Ok(_) | Err(_)) =
-        catch(tokio::net::UnixDatagram::unbound).map_err(|_| NoRuntime::WithoutIo)?;
-    Ok(())
+    catch(|| drop(tokio::net::UnixDatagram::unbound())).is_ok()
+}
+
+#[cfg(not(unix))]
+fn has_io(_runtime: &Handle) -> bool {
+    true
 }
 
 /// Does as `future` does, with descriptors and timers of `runtime`, on whichever it is polled.
