@@ -68,6 +68,7 @@ mod listener;
 mod log;
 mod monitor;
 mod options;
+mod panics;
 mod peer;
 mod plain;
 mod prefix_map;
@@ -77,6 +78,7 @@ mod publish;
 #[cfg(feature = "serde")]
 mod serialize;
 mod shared;
+mod signal;
 mod socket;
 mod stats;
 mod sub_socket;
@@ -86,14 +88,16 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
-pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
+#[cfg(feature = "curve")]
+pub use authorize::allow_keys;
+pub use authorize::{Claim, Verdict, allow_addresses};
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
-pub use monitor::{Event, Monitor};
+pub use monitor::{Event, EventClass, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
     Keepalive, Linger, Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions,
@@ -111,7 +115,8 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
-    SocketType, Status, Version,
+    Allowed, ConfigError, Credentials, Denial, Heartbeat, Limits, MechanismName, Message, Metadata,
+    PeerInfo, SocketType, Status, Version,
 };
+#[cfg(feature = "curve")]
+pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};
