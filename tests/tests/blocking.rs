@@ -54,7 +54,6 @@ fn messages_flow_between_threads_in_order() {
 /// and none of them panics or waits for the task to yield.
 #[tokio::test]
 async fn within_a_task_each_call_does_what_it_does_elsewhere() {
-    let _beside = ONE_AT_A_TIME.read().unwrap();
     poll_fn(|cx| {
         while let Poll::Ready(step) = poll_proceed(cx) {
             step.made_progress();
@@ -62,6 +61,7 @@ async fn within_a_task_each_call_does_what_it_does_elsewhere() {
         Poll::Ready(())
     })
     .await;
+    let _beside = ONE_AT_A_TIME.read().unwrap();
     let options = PubOptions::new().when_full(WhenFull::WaitFor(SHORT));
     let (publisher, mut subscriber) = pair(options, SubOptions::new());
     let begun = Instant::now();
@@ -368,4 +368,35 @@ fn io_threads() -> usize {
     let names =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.trim() == "zmtp-io").count()
+}
+
+/// A message there and one back, each waited for by a thread.
+#[test]
+#[ignore = "a measurement, which prints a time"]
+fn the_time_of_a_round_trip() {
+    const ROUNDS: usize = 20_000;
+    let _alone = ONE_AT_A_TIME.write().unwrap();
+    let (there, mut far) = pair(PubOptions::new(), SubOptions::new());
+    let (back, mut near) = pair(PubOptions::new(), SubOptions::new());
+    let echo = thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            back.send(far.recv_timeout(LONG).unwrap()).unwrap();
+        }
+        far
+    });
+    let mut times: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let begun = Instant::now();
+            there.send("there and back").unwrap();
+            near.recv_timeout(LONG).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    echo.join().unwrap();
+    times.sort();
+    println!(
+        "half of them within {:?}, a tenth within {:?}",
+        times[ROUNDS / 2],
+        times[ROUNDS / 10]
+    );
 }

@@ -34,7 +34,7 @@ const _: () = {
 /// as long as there is one answer to what `_` is: no such trait is implemented.
 const _: () = {
     trait Ambiguous<T> {
-        const WITHOUT: () = ();
+        const WITHOUT: usize = 0;
     }
     impl<S> Ambiguous<()> for S {}
     impl<S: Deref> Ambiguous<u8> for S {}
