@@ -250,7 +250,7 @@ impl RawListener {
     /// A SUB to "A" that has dialled here and comes back within milliseconds.
     pub fn quick_subscriber(&self, options: SubOptions) -> SubSocket {
         let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-        let subscriber = SubSocket::with_options(options.reconnect(Reconnect { initial, max }));
+        let subscriber = SubSocket::with_options(options.reconnect(Reconnect::new(initial, max)));
         subscriber.subscribe("A");
         subscriber.connect(self.endpoint()).unwrap();
         subscriber

@@ -6,7 +6,7 @@ use std::fmt;
 #[cfg(any(feature = "curve", feature = "ipnet"))]
 use std::future::Ready;
 use std::future::ready;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -42,11 +42,10 @@ pub struct Claim {
 
 impl Claim {
     fn new(peer: &Peer, domain: &Arc<str>, applicant: Applicant) -> Self {
-        let address = peer.address().parse::<SocketAddr>().ok();
         Self {
             peer: peer.clone(),
             domain: domain.clone(),
-            address: address.map(|it| it.ip().to_canonical()),
+            address: peer.socket_addr().map(|it| it.ip().to_canonical()),
             credentials: applicant.credentials,
             metadata: applicant.metadata,
         }
@@ -161,7 +160,8 @@ mod tests {
     use crate::peer::PeerId;
 
     fn claim(address: &str, applicant: impl Into<Applicant>) -> Claim {
-        let peer = Peer::new(PeerId(1), Endpoint::Inproc("test".into()), address);
+        let endpoint: Endpoint = "tcp://*:5556".parse().unwrap();
+        let peer = Peer::new(PeerId(1), endpoint, address);
         Claim::new(&peer, &"weather".into(), applicant.into())
     }
 

@@ -34,6 +34,14 @@ pub enum BindError {
     NoRuntime(#[from] NoRuntime),
 }
 
+impl BindError {
+    /// The same socket has bound `endpoint` before.
+    pub(crate) fn already_bound(endpoint: Endpoint) -> Self {
+        let advice = "this socket has it bound already; unbind it first";
+        Self::Refused { endpoint, source: io::Error::new(io::ErrorKind::AddrInUse, advice) }
+    }
+}
+
 /// Why [`connect`](crate::PubSocket::connect) failed. That nobody listens there is no error: it is
 /// tried again until somebody does.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +50,14 @@ pub enum ConnectError {
     /// The text is no endpoint that can be connected to.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// This system cannot do what the options ask for, or has no such transport.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Unsupported {
+        /// What was to be connected.
+        endpoint: Endpoint,
+        /// What is missing.
+        source: io::Error,
+    },
     /// The socket's options do not make sense together.
     #[error("the socket's options: {0}")]
     Options(#[from] ConfigError),
@@ -133,6 +149,13 @@ pub enum Reason {
     /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
     #[error("closed from this side")]
     Stopped,
+    /// Code that ran for the connection panicked: [a judge](crate::PubOptions::authorize), a
+    /// subscriber of the log, or this library. The text is what the panic said.
+    #[error("a panic: {0}")]
+    Panicked(Arc<str>),
+    /// The tokio runtime that the connection ran on has ended.
+    #[error("the runtime of the connection has ended")]
+    RuntimeEnded,
 }
 
 impl From<io::Error> for Reason {

@@ -79,6 +79,7 @@ mod listener;
 mod log;
 mod monitor;
 mod options;
+mod panics;
 mod peer;
 mod plain;
 mod prefix_map;
@@ -88,6 +89,7 @@ mod publish;
 #[cfg(feature = "serde")]
 mod serialize;
 mod shared;
+mod signal;
 mod socket;
 mod stats;
 mod sub_socket;
@@ -96,32 +98,6 @@ mod sync;
 mod transport;
 mod xpub_socket;
 mod xsub_socket;
-
-/// The programs of the README and of the pages on topologies are compiled, and run, with the rest.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($page:ident = $file:literal),+) => {$(
-            #[doc = include_str!(concat!("../../../", $file))]
-            struct $page;
-        )+};
-    }
-
-    pages! {
-        Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md"
-    }
-
-    #[cfg(feature = "blocking")]
-    pages! { InProcess = "docs/topologies/in-process.md" }
-
-    #[cfg(feature = "curve")]
-    pages! { Secure = "docs/topologies/secure.md" }
-}
 
 #[cfg(feature = "ipnet")]
 pub use authorize::allow_addresses;
@@ -138,7 +114,7 @@ pub use error::{
 };
 #[cfg(feature = "ipnet")]
 pub use ipnet::IpNet;
-pub use monitor::{Event, Monitor};
+pub use monitor::{Event, EventClass, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
     Keepalive, Linger, Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions,

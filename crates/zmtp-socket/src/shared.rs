@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::io;
 use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::peer::PeerId;
+use crate::signal::{Expelled, Signals};
 use crate::sync::lock;
-use crate::transport::Networks;
+use crate::transport::{Connected, Listener, Networks};
 use crate::{Closed, Endpoint, Linger, NoRuntime, Peer, UnknownEndpoint};
 
 /// What all tasks of one socket have at hand.
@@ -26,12 +29,11 @@ pub(crate) struct Shared {
     pub(crate) terms: Arc<Terms>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<Events>,
-    /// Cancelled when the socket closes: deliver what is queued, begin nothing new.
-    pub(crate) drain: CancellationToken,
-    /// Cancelled when lingering is over: end at once.
-    abort: CancellationToken,
+    /// The socket is closed: its tasks deliver what is queued, and begin nothing new. Set under the
+    /// lock of `endpoints`.
+    closed: AtomicBool,
     tasks: TaskTracker,
-    pub(crate) doors: Mutex<HashMap<(Side, Endpoint), Door>>,
+    pub(crate) endpoints: Mutex<HashMap<(Side, Endpoint), Arc<EndpointTask>>>,
     peers: AtomicU64,
     /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
     pub(crate) linger: Linger,
@@ -46,19 +48,41 @@ pub(crate) enum Side {
     Connected,
 }
 
-/// One endpoint of a socket, and all that runs behind it.
-#[derive(Clone)]
-pub(crate) struct Door {
+/// One endpoint of a socket: what its task and its connections share.
+pub(crate) struct EndpointTask {
     pub(crate) endpoint: Endpoint,
     /// For the connections to come.
-    terms: Arc<Mutex<Arc<Terms>>>,
-    pub(crate) stop: CancellationToken,
+    terms: Mutex<Arc<Terms>>,
+    /// What ends the task and its connections.
+    signals: Signals,
     /// Wakes a connector that was refused, or waits for its next attempt.
-    pub(crate) unpark: Arc<Notify>,
+    pub(crate) unpark: Notify,
+    /// Where peers arrive, if the endpoint is bound. Whoever ends the endpoint takes it out, so that the
+    /// address is free before the task has run again.
+    listener: Mutex<Option<Listener>>,
     tasks: TaskTracker,
 }
 
-impl Door {
+impl EndpointTask {
+    pub(crate) fn bound(endpoint: Endpoint, terms: Arc<Terms>, listener: Listener) -> Arc<Self> {
+        Self::new(endpoint, terms, Some(listener))
+    }
+
+    pub(crate) fn connected(endpoint: Endpoint, terms: Arc<Terms>) -> Arc<Self> {
+        Self::new(endpoint, terms, None)
+    }
+
+    fn new(endpoint: Endpoint, terms: Arc<Terms>, listener: Option<Listener>) -> Arc<Self> {
+        Arc::new(Self {
+            endpoint,
+            terms: Mutex::new(terms),
+            signals: Signals::default(),
+            unpark: Notify::new(),
+            listener: Mutex::new(listener),
+            tasks: TaskTracker::new(),
+        })
+    }
+
     /// The terms for a connection that begins now.
     pub(crate) fn terms(&self) -> Arc<Terms> {
         lock(&self.terms).clone()
@@ -66,6 +90,35 @@ impl Door {
 
     pub(crate) fn set_terms(&self, terms: Arc<Terms>) {
         *lock(&self.terms) = terms;
+    }
+
+    /// The signal for another task of this endpoint.
+    pub(crate) fn signal(&self) -> Expelled {
+        self.signals.add()
+    }
+
+    /// The next peer that arrives; never any if the listener has been closed.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        match &mut *lock(&self.listener) {
+            Some(listener) => listener.poll_accept(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Frees the address.
+    fn close_listener(&self) {
+        // It is dropped when the lock is released.
+        let _listener = lock(&self.listener).take();
+    }
+
+    fn drain(&self) {
+        self.close_listener();
+        self.signals.drain();
+    }
+
+    fn stop(&self) {
+        self.close_listener();
+        self.signals.stop();
     }
 }
 
@@ -82,10 +135,9 @@ impl Shared {
             terms,
             admission: Admission::new(options),
             events,
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
-            doors: Mutex::default(),
+            endpoints: Mutex::default(),
             peers: AtomicU64::new(0),
             linger,
             runtime: OnceLock::new(),
@@ -107,12 +159,12 @@ impl Shared {
     /// Runs `task` for one endpoint of this socket.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
-        door: &Door,
+        endpoint: &EndpointTask,
         task: impl Future<Output = T> + Send + 'static,
         runtime: &Handle,
-    ) {
-        let task = door.tasks.track_future(task);
-        self.tasks.spawn_on(task, runtime);
+    ) -> JoinHandle<T> {
+        let task = endpoint.tasks.track_future(task);
+        self.tasks.spawn_on(task, runtime)
     }
 
     pub(crate) fn runtime(&self) -> Result<Handle, NoRuntime> {
@@ -121,19 +173,13 @@ impl Shared {
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Closed> {
-        if self.drain.is_cancelled() { Err(Closed) } else { Ok(()) }
-    }
-
-    pub(crate) fn new_door(&self, endpoint: Endpoint, terms: Arc<Terms>) -> Door {
-        let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
-        let terms = Arc::new(Mutex::new(terms));
-        Door { endpoint, terms, stop, unpark, tasks: TaskTracker::new() }
+        if self.closed.load(Ordering::Acquire) { Err(Closed) } else { Ok(()) }
     }
 
     /// The endpoints that are open at this side.
     pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
-        let doors = lock(&self.doors);
-        let at_side = doors.keys().filter(|(its_side, _)| *its_side == side);
+        let endpoints = lock(&self.endpoints);
+        let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
         at_side.map(|(_, endpoint)| endpoint.clone()).collect()
     }
 
@@ -143,23 +189,31 @@ impl Shared {
         side: Side,
         endpoint: &Endpoint,
     ) -> Result<(), UnknownEndpoint> {
-        let door = lock(&self.doors).remove(&(side, endpoint.clone()));
-        let door = door.ok_or_else(|| match side {
+        let task = lock(&self.endpoints).remove(&(side, endpoint.clone()));
+        let task = task.ok_or_else(|| match side {
             Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
             Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),
         })?;
-        door.stop.cancel();
-        door.tasks.close();
-        door.tasks.wait().await;
+        task.stop();
+        task.tasks.close();
+        task.tasks.wait().await;
         Ok(())
     }
 
     /// Begins the end: no endpoint is opened any more, and the connections deliver what is queued.
     pub(crate) fn drain(&self) {
-        // Under this lock, so that no task is spawned after it.
-        let _doors = lock(&self.doors);
-        self.drain.cancel();
+        {
+            // Under this lock, so that no endpoint is opened after it.
+            let _endpoints = lock(&self.endpoints);
+            self.closed.store(true, Ordering::Release);
+        }
+        self.for_each_endpoint(EndpointTask::drain);
         self.tasks.close();
+    }
+
+    fn for_each_endpoint(&self, tell: impl Fn(&EndpointTask)) {
+        let endpoints: Vec<_> = lock(&self.endpoints).values().cloned().collect();
+        endpoints.iter().for_each(|endpoint| tell(endpoint));
     }
 
     /// Whether all tasks have ended.
@@ -177,13 +231,13 @@ impl Shared {
                 let _elapsed = tokio::time::timeout(time, self.tasks.wait()).await;
             }
         }
-        self.abort.cancel();
+        self.for_each_endpoint(EndpointTask::stop);
         self.tasks.wait().await;
     }
 
     /// Nothing runs any more: whoever watches is told.
     pub(crate) fn end(&self) {
-        lock(&self.doors).clear();
+        let _endpoints = std::mem::take(&mut *lock(&self.endpoints));
         self.events.end();
     }
 

@@ -10,9 +10,9 @@ use crate::endpoint::IntoEndpoint;
 use crate::listener::listen;
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
-use crate::shared::{Shared, Side};
+use crate::shared::{EndpointTask, Shared, Side};
 use crate::sync::lock;
-use crate::transport::Listener;
+use crate::transport::{Listener, check};
 use crate::{
     BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
     UnknownEndpoint,
@@ -103,17 +103,21 @@ impl<C: Core> Socket<C> {
         let endpoint = endpoint.into_endpoint()?;
         terms.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options.tcp).await;
+        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
-        let door = self.shared.new_door(endpoint.clone(), terms);
-        let task = listen(listener, door.clone(), self.core.clone(), self.shared.clone());
-        let mut doors = lock(&self.shared.doors);
+        let task = EndpointTask::bound(endpoint.clone(), terms, listener);
+        let run = listen(task.clone(), self.core.clone(), self.shared.clone());
+        let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;
+        // The system may allow it, as with an ipc path whose file was removed.
+        let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
+            return Err(BindError::already_bound(endpoint));
+        };
         // The event comes before those of the first peer.
         self.shared.events.emit(|| Event::Listening { endpoint: endpoint.clone() });
-        self.shared.spawn(&door, task, &runtime);
-        doors.insert((Side::Bound, endpoint.clone()), door);
+        self.shared.spawn(&task, run, &runtime);
+        place.insert(task);
         Ok(endpoint)
     }
 
@@ -137,22 +141,26 @@ impl<C: Core> Socket<C> {
     ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
+        let asked_for = terms.as_ref().unwrap_or(&self.shared.terms);
+        asked_for.config.validate()?;
+        if let Err(source) = check(&endpoint, &asked_for.options) {
+            return Err(ConnectError::Unsupported { endpoint, source });
+        }
         let runtime = self.shared.runtime()?;
-        let mut doors = lock(&self.shared.doors);
+        let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;
-        match doors.entry((Side::Connected, endpoint.clone())) {
-            Entry::Occupied(door) => {
+        match endpoints.entry((Side::Connected, endpoint.clone())) {
+            Entry::Occupied(task) => {
                 if let Some(terms) = terms {
-                    door.get().set_terms(terms);
+                    task.get().set_terms(terms);
                 }
-                door.get().unpark.notify_waiters();
+                task.get().unpark.notify_waiters();
             }
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
-                let door = place.insert(self.shared.new_door(endpoint.clone(), terms));
-                let task = connect(door.clone(), self.core.clone(), self.shared.clone());
-                self.shared.spawn(door, task, &runtime);
+                let task = place.insert(EndpointTask::connected(endpoint.clone(), terms));
+                let run = connect(task.clone(), self.core.clone(), self.shared.clone());
+                self.shared.spawn(task, run, &runtime);
             }
         }
         Ok(endpoint)

@@ -392,7 +392,7 @@ impl Draw<'_> {
                 // Who dials before the other one is there may have to wait for long.
                 self.is_harmless = false;
                 let (initial, max) = (self.duration(), self.duration());
-                options.reconnect(Reconnect { initial, max })
+                options.reconnect(Reconnect::new(initial, max))
             }
             22 => options.retry_refused(true),
             23 => options.send_buffer(self.any_number() as u32),
@@ -401,7 +401,7 @@ impl Draw<'_> {
             26 => options.keepalive(None),
             27 => {
                 let (idle, interval) = (self.any_duration(), self.any_duration());
-                options.keepalive(Keepalive { idle, interval, probes: self.any_number() as u32 })
+                options.keepalive(Keepalive::new(idle, interval, self.any_number() as u32))
             }
             28 => options.user_timeout(self.any_duration()),
             29 => options.nodelay(false).ipv6_only(true),
@@ -476,10 +476,10 @@ impl Draw<'_> {
 struct Counting(Arc<AtomicU32>);
 
 impl Network for Counting {
-    fn resolve(&self, name: &str) -> io::Result<String> {
+    fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
         let dials = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         // Time stands still meanwhile: nobody else would end it.
         assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
-        Ok(name.to_owned())
+        Ok(vec![name.to_owned()])
     }
 }

@@ -12,7 +12,7 @@ use zmtp_tests::story::{Place, eventually, receive_text, subscribers, wanted, wi
 /// A subscriber to everything that comes back within milliseconds.
 fn eager(place: &Place) -> SubSocket {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = SubOptions::new().reconnect(Reconnect { initial, max });
+    let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
     let subscriber = place.context.sub_socket(options);
     subscriber.subscribe("");
     subscriber

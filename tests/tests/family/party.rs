@@ -61,7 +61,7 @@ impl Party {
 
     /// Connects once: what is refused is not dialled again.
     pub(crate) async fn connect(&mut self, endpoint: &str, client: &Client) {
-        let once = Reconnect { initial: NEVER, max: NEVER };
+        let once = Reconnect::new(NEVER, NEVER);
         let connected = with!(
             self,
             socket => {

@@ -15,7 +15,7 @@ const SUBSCRIPTIONS: &[u8] = b"\x04\x0B\x09SUBSCRIBEb\x04\x0B\x09SUBSCRIBEa\
 /// Comes back within milliseconds.
 fn eager() -> SubOptions {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    SubOptions::new().reconnect(Reconnect { initial, max })
+    SubOptions::new().reconnect(Reconnect::new(initial, max))
 }
 
 /// A SUB with the subscriptions above, some of them made twice, that has dialled `listener`.

@@ -45,7 +45,7 @@ fn ten_thousand_publishers_that_were_lost_leave_nothing_open() {
     alone(async {
         let before = Census::now();
         let (initial, max) = (Duration::from_micros(100), Duration::from_millis(1));
-        let options = SubOptions::new().reconnect(Reconnect { initial, max });
+        let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
         let subscriber = SubSocket::with_options(options);
         // Several, so that while one is served the others are already dialled again.
         let mut listeners = Vec::new();

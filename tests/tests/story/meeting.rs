@@ -125,10 +125,7 @@ over_each_transport! {
     }
 
     async fn a_connecting_publisher_forgets_what_a_cut_peer_wanted(place: Place) {
-        let options = PubOptions::new().reconnect(Reconnect {
-            initial: Duration::from_millis(5),
-            max: Duration::from_millis(20),
-        });
+        let options = PubOptions::new().reconnect(Reconnect::new(Duration::from_millis(5), Duration::from_millis(20)));
         let server = place.context.pub_socket(options);
         server.connect(&*place.endpoint).unwrap();
         // One that reads nothing, so that something is queued for it.

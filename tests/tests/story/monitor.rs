@@ -3,12 +3,32 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    Event, HighWaterMark, Monitor, PubOptions, Reason, Reconnect, SocketType, SubOptions, Version,
+    Event, EventClass, HighWaterMark, Monitor, PubOptions, Reason, Reconnect, SocketType,
+    SubOptions, Version,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, gone, receive, wanted, within};
 
 over_each_transport! {
+    async fn the_end_of_a_disconnected_or_unbound_endpoint_is_told(place: Place) {
+        let (server, client) = place.pair().await;
+        let (mut here, mut there) = (server.monitor(), client.monitor());
+        let stopped = |event| match event {
+            Event::Disconnected { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        };
+        let endpoint = client.connect(&*place.endpoint).unwrap();
+        client.disconnect(&endpoint).await.unwrap();
+        let reason = event(&mut there, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+        event(&mut here, "the end of the other", stopped).await;
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "").await;
+        server.unbind(&endpoint).await.unwrap();
+        let reason = event(&mut here, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+    }
+
     async fn the_events_of_a_publishers_life_come_in_order(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::messages(2)));
         let mut monitor = server.monitor();
@@ -128,7 +148,7 @@ over_each_transport! {
 #[tokio::test]
 async fn retries_are_told_with_delays_that_double_within_their_bounds() {
     let place = Place::tcp();
-    let reconnect = Reconnect { initial: Duration::from_millis(4), max: Duration::from_millis(30) };
+    let reconnect = Reconnect::new(Duration::from_millis(4), Duration::from_millis(30));
     let client = place.context.sub_socket(SubOptions::new().reconnect(reconnect));
     let mut monitor = client.monitor();
     let endpoint = client.connect(&*place.endpoint).unwrap();
@@ -154,15 +174,15 @@ async fn a_monitor_that_is_not_read_misses_events_and_counts_them() {
     server.bind(&*place.endpoint).await.unwrap();
     let client = place.context.sub_socket(SubOptions::new());
     client.connect(&*place.endpoint).unwrap();
-    // Listening, Connected and HandshakeSucceeded, and then so many subscriptions.
-    for number in 0..UNREAD - 3 + MORE {
+    // Listening, Connected and HandshakeSucceeded have room of their own, beside so many subscriptions.
+    for number in 0..UNREAD + MORE {
         client.subscribe(number.to_be_bytes());
     }
     client.subscribe("last");
     wanted(&server, "last").await;
     eventually("all events", || monitor.missed() == MORE + 1).await;
     let mut late = server.monitor();
-    for _ in 0..UNREAD {
+    for _ in 0..UNREAD + 3 {
         assert!(monitor.try_next().is_some());
     }
     assert!(monitor.try_next().is_none());
@@ -176,6 +196,20 @@ async fn a_monitor_that_is_not_read_misses_events_and_counts_them() {
         assert_eq!(topic, "last");
     }
     assert_eq!((monitor.missed(), late.missed()), (MORE + 1, 0));
+
+    // However many topics are missed, the end of the connection is not.
+    for number in 0..UNREAD + MORE {
+        client.unsubscribe(number.to_be_bytes());
+    }
+    let (topics, others) = (EventClass::Subscription, EventClass::Connection);
+    eventually("all events", || late.missed_of(topics) == MORE).await;
+    drop(client);
+    eventually("the end", || server.stats().peers.is_empty()).await;
+    assert_eq!(late.missed_of(others), 0);
+    for _ in 0..UNREAD {
+        assert!(late.try_next().is_some());
+    }
+    assert!(matches!(next(&mut late).await, Event::Disconnected { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,8 +17,18 @@ use crate::{Command, Greeting, Version};
 const UNFIT: &[u8] = b"Invalid socket type";
 
 impl Connection {
+    /// The handshake, and no more octets beside it than may be kept.
+    pub(super) fn open(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+        let event = self.shake_hands(now)?;
+        if event.is_none() && self.flooded && !self.is_traffic() && self.is_full() {
+            let (size, limit) = (self.input.len(), self.most_before_ready());
+            return Err(ProtocolError::InputBeforeReady { size, limit }.into());
+        }
+        Ok(event)
+    }
+
     /// One step after another, until there is an event or nothing more can be done.
-    pub(super) fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+    fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         loop {
             match mem::replace(&mut self.state, State::Closed) {
                 State::Greeting => {
@@ -63,6 +73,10 @@ impl Connection {
         let (ours, theirs) = (self.config.mechanism.name(), greeting.mechanism);
         if ours != theirs {
             return Err(Mismatch::Mechanism { ours, theirs }.into());
+        }
+        // A server need not say that it is one: libzmq's do not. One that does cannot talk to another.
+        if self.config.mechanism.is_server() && greeting.as_server {
+            return Err(Mismatch::TwoServers { mechanism: ours }.into());
         }
         let progress = Handshake::begin(&self.config, &mut self.output)?;
         Ok(self.advance(progress, greeting.version, now))
@@ -111,8 +125,10 @@ impl Connection {
             public_key: done.public_key,
             allowed: done.allowed,
         };
-        // A peer of 3.0 need not know PING, so its silence after one would prove nothing.
-        let heartbeat = self.config.heartbeat.filter(|_| version >= Version::V3_1);
+        // PING belongs to 3.1, and the version spoken is the lower of the two: to a peer that was told 3.0, or
+        // that said it, silence after a PING would prove nothing.
+        let spoken = version.min(self.config.version);
+        let heartbeat = self.config.heartbeat.filter(|_| spoken >= Version::V3_1);
         self.liveness.begin(heartbeat, now);
         self.state = State::Traffic(Traffic::new(&self.config, peer.clone(), channel));
         Event::Ready(Box::new(peer))

@@ -84,6 +84,9 @@ impl Traffic {
                 return Ok(None);
             }
             let event = self.next_plain(&mut opened, output, liveness, now);
+            if !input.is_empty() {
+                liveness.continued();
+            }
             if !matches!(event, Ok(None)) {
                 self.keep(opened);
                 return event;
@@ -252,7 +255,11 @@ impl Traffic {
             }
             Command::Cancel(topic) => Ok(Some(Event::Subscription(Subscription::Cancel(topic)))),
             Command::Ping { ttl, context } => {
-                liveness.pinged(ttl, now);
+                if input.is_empty() {
+                    liveness.pinged(ttl, now);
+                } else {
+                    liveness.continued();
+                }
                 self.pong(context, output);
                 Ok(None)
             }

@@ -26,8 +26,9 @@ pub(crate) use self::no_channel::Channel;
 pub use self::verdict::{Allowed, Denial, Status};
 
 use crate::config::Config;
-use crate::error::{Error, Mismatch, printable};
+use crate::error::{Error, Mismatch, ProtocolError, printable};
 use crate::message::Excerpt;
+use crate::metadata::{is_identity, is_valid_identity};
 use crate::{Command, MechanismName, Metadata, SocketType};
 
 /// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
@@ -280,6 +281,10 @@ impl Handshake {
 /// Checks what the peer says of itself against our socket type (RFC 23, The Socket-Type
 /// Property). A peer that names no type is taken as it is.
 fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
+    if metadata.iter().any(|(name, value)| is_identity(name) && !is_valid_identity(value)) {
+        let problem = "an Identity has more than 255 octets, or begins with a zero";
+        return Err(ProtocolError::Metadata { problem }.into());
+    }
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {
         let ours = config.socket_type;

@@ -25,6 +25,7 @@ pub(crate) struct LinkOptions {
     pub(crate) reconnect: Reconnect,
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
+    pub(crate) ipc_mode: Option<u32>,
 }
 
 /// The terms on which connections are made through one endpoint.
@@ -117,8 +118,8 @@ impl<Role> Options<Role> {
     }
 
     /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
-    /// it does, within the [handshake's time](Self::handshake_timeout), nothing more is read from the
-    /// peer. Default: nobody.
+    /// it does, within the [handshake's time](Self::handshake_timeout), no more than 1 KiB of what the
+    /// peer goes on to say is kept. Default: nobody.
     ///
     /// What the judge gives an [allowed](crate::Allowed) peer is in [`Peer::info`](crate::Peer::info)
     /// from then on. A [denied](crate::Denial) one is told the status, 400 or 500, and does not dial
@@ -278,6 +279,7 @@ impl Default for LinkOptions {
             reconnect: Reconnect::default(),
             retry_refused: false,
             tcp: TcpOptions::default(),
+            ipc_mode: None,
         }
     }
 }
@@ -300,7 +302,16 @@ impl fmt::Debug for Security {
 ///
 /// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
 /// does not come back in step. None is shorter than a millisecond.
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp_socket::{Reconnect, SubOptions};
+///
+/// let patient = Reconnect::new(Duration::from_secs(1), Duration::from_secs(60));
+/// let options = SubOptions::new().reconnect(patient);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reconnect {
     /// The first delay, and again the first one after a connection that carried traffic.
     pub initial: Duration,
@@ -308,9 +319,16 @@ pub struct Reconnect {
     pub max: Duration,
 }
 
+impl Reconnect {
+    /// Delays that begin with `initial` and double up to `max`.
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max }
+    }
+}
+
 impl Default for Reconnect {
     /// 100 ms, doubling to 5 s.
     fn default() -> Self {
-        Self { initial: Duration::from_millis(100), max: Duration::from_secs(5) }
+        Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 }

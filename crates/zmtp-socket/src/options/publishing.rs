@@ -59,7 +59,8 @@ macro_rules! options {
 
             /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
             /// mark is reached first counts. An empty queue takes any one message; 0 is taken as 1, and
-            /// `usize::MAX` is no limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+            /// `usize::MAX` is no limit. Default: none beside [`HighWaterMark::Unlimited`]; otherwise 64 MiB,
+            /// or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
             pub fn send_hwm_octets(mut self, octets: usize) -> Self {
                 self.role$(.$inner)?.send_hwm_octets = Some(octets.max(1));
                 self
@@ -166,7 +167,7 @@ impl XPubOptions {
 impl Publishing {
     pub(crate) fn marks(&self) -> Marks {
         let octets = if self.when_full.waits() { WAIT_OCTETS } else { DEFAULT_OCTETS };
-        Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
+        Marks::new(self.send_hwm, self.send_hwm_octets, octets)
     }
 }
 
@@ -186,6 +187,9 @@ pub enum WhenFull {
     Disconnect,
     /// [`send`](crate::PubSocket::send) waits until every subscriber that wants the message has
     /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
+    ///
+    /// Senders that wait for the same subscriber are served in the order in which they began to wait. A
+    /// `send` that waits keeps its place until it is done or dropped, and so must be polled when it is woken.
     Wait,
     /// The same, but `send` fails, and the message goes to nobody, when it has waited so long.
     WaitFor(Duration),

@@ -8,23 +8,26 @@
 
 mod audience;
 mod booking;
+mod guard;
 mod journal;
 mod outbox;
 mod outgoing;
 mod requests;
+mod sending;
 mod session;
 mod state;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod waiters;
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
-use zmtp_codec::{Batch, PeerInfo, Subscription};
+use zmtp_codec::{PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 pub use requests::{Request, Verbosity};
@@ -36,15 +39,15 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{
-    Closed, Event, Message, Peer, PeerState, PeerStats, SendError, Stats, Unfinished, WhenFull,
-};
-use outbox::{LARGE, Outbox, has_large_part};
+use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, Unfinished, WhenFull};
+use guard::Guard;
+use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use session::PublishSession;
 use state::{State, Subscriber};
 use topics::Change;
+use waiters::Ticket;
 
 /// The core of a PUB socket.
 pub(crate) struct Publisher {
@@ -54,10 +57,6 @@ pub(crate) struct Publisher {
     hearing: Option<RequestOptions>,
     /// A sender has used up its turn.
     turn_is_over: AtomicBool,
-    /// Told of every new subscription, and of the end.
-    changed: Notify,
-    /// Told when a queue that a sender waits for has room, and of the end.
-    room: Notify,
     events: Arc<Events>,
 }
 
@@ -79,8 +78,6 @@ impl Publisher {
             options,
             hearing,
             turn_is_over: AtomicBool::new(false),
-            changed: Notify::new(),
-            room: Notify::new(),
             events,
         }
     }
@@ -95,57 +92,6 @@ impl Publisher {
         match self.try_send(message) {
             Err(SendError::Full) => None,
             done => Some(done),
-        }
-    }
-
-    /// Waits for what [`send_now`](Self::send_now) did not, then sends.
-    pub(crate) async fn send_later(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        if self.take_turn() {
-            tokio::task::yield_now().await;
-        }
-        match self.options.when_full {
-            WhenFull::DropNew | WhenFull::DropOldest | WhenFull::Disconnect => {
-                self.try_send(message)
-            }
-            WhenFull::Wait => self.send_when_room(message).await,
-            WhenFull::WaitFor(time) => {
-                let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
-                sent.unwrap_or(Err(SendError::Full))
-            }
-        }
-    }
-
-    /// Publishes all of `batch`, each message as if it were sent by itself, and takes it out once it is. What
-    /// fails is left in front.
-    pub(crate) async fn send_batch(&self, batch: &mut Batch) -> Result<(), SendError> {
-        loop {
-            let sent = match batch.peek_body() {
-                // It is copied in any case.
-                Some(body) if body.len() < LARGE => self.send_now(&body.into()),
-                _ => {
-                    let Some(message) = batch.peek() else { return Ok(()) };
-                    self.send_now(&message.into())
-                }
-            };
-            match sent {
-                Some(sent) => sent?,
-                None => {
-                    let message = batch.peek().expect("it has not been sent");
-                    self.send_later(&message.into()).await?;
-                }
-            }
-            batch.drop_next();
-        }
-    }
-
-    /// Waits for room as long as it takes, then sends.
-    pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        loop {
-            let room = self.room.notified();
-            match self.try_send(message) {
-                Err(SendError::Full) => room.await,
-                done => return done,
-            }
         }
     }
 
@@ -185,7 +131,8 @@ impl Publisher {
         if state.find_topics(first) {
             let length = encoded_len(first, rest);
             if !state.goes_on(length) {
-                return self.publish_anew(guard, message, length);
+                let (_state, sent) = self.publish_anew(guard.into(), message, length, None);
+                return sent;
             }
             state.book(first, rest, length);
         }
@@ -193,45 +140,39 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes a message that is for other peers than the one before it, or in another block.
+    /// Publishes a message that is for other peers than the one before it, or in another block. A sender
+    /// that has waited for its turn has a ticket. Gives the state back, as it was left.
     #[inline(never)]
-    fn publish_anew(
-        &self,
-        mut guard: MutexGuard<'_, State>,
+    fn publish_anew<'a>(
+        &'a self,
+        mut state: Guard<'a>,
         message: &Outgoing<'_>,
         length: usize,
-    ) -> Result<(), SendError> {
-        let state = &mut *guard;
-        state.find_peers();
-        if let Some(begun) = state.write_at_once(message, length) {
-            self.end_turn(state);
-            drop(guard);
-            begun.into_iter().for_each(Waker::wake);
-            return Ok(());
-        }
+        ticket: Option<Ticket>,
+    ) -> (Guard<'a>, Result<(), SendError>) {
         let when_full = self.options.when_full;
-        let apart = message.shared().filter(|message| has_large_part(message));
-        let wakers = match apart {
-            Some(message) => {
-                // It is no part of the open segment, and so of no booking that goes on.
-                state.settle();
-                let wakers = state.book_anew(0, when_full, &self.events)?;
-                state.book_apart(message, length);
-                wakers
+        state.find_peers();
+        let sent = if length <= COPY {
+            state.publish(message, length, when_full, ticket, &self.events)
+        } else if state.finds_room(when_full, ticket) {
+            // Somebody will take it. Whatever has to be copied is copied while nobody waits.
+            drop(state);
+            let runs = message.to_runs();
+            state = Guard::lock(&self.state);
+            // Meanwhile anything may have changed.
+            if state.closed {
+                Err(Closed.into())
+            } else if state.find_topics(message.parts().0) {
+                state.find_peers();
+                state.publish_runs(&runs, length, when_full, ticket, &self.events)
+            } else {
+                Ok(())
             }
-            None => {
-                let wakers = state.book_anew(length, when_full, &self.events)?;
-                let (first, rest) = message.parts();
-                state.book(first, rest, length);
-                wakers
-            }
+        } else {
+            state.publish_runs(&[], length, when_full, ticket, &self.events)
         };
-        state.prolong_turn(wakers.len());
-        self.end_turn(state);
-        drop(guard);
-        // Outside the lock, which the woken want.
-        wakers.into_iter().for_each(Waker::wake);
-        Ok(())
+        self.end_turn(&mut state);
+        (state, sent)
     }
 
     #[inline]
@@ -242,8 +183,8 @@ impl Publisher {
     }
 
     /// The state, with nothing left that stands in no outbox yet.
-    fn settled(&self) -> MutexGuard<'_, State> {
-        let mut state = lock(&self.state);
+    fn settled(&self) -> Guard<'_> {
+        let mut state = Guard::lock(&self.state);
         state.settle();
         state
     }
@@ -255,18 +196,32 @@ impl Publisher {
 
     /// Returns once some peer would be sent a message whose first part is `topic`.
     pub(crate) async fn wait_for_subscriber(&self, topic: &[u8]) -> Result<(), Closed> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let mut state = lock(&self.state);
-                if state.closed {
-                    return Err(Closed);
-                }
-                if state.is_wanted(topic) {
-                    return Ok(());
-                }
+        let mut watch = Watch { core: self, ticket: None };
+        poll_fn(|cx| {
+            let mut state = Guard::lock(&self.state);
+            if state.closed {
+                return Poll::Ready(Err(Closed));
             }
-            changed.await;
+            if state.is_wanted(topic) {
+                return Poll::Ready(Ok(()));
+            }
+            watch.ticket = Some(state.watch(watch.ticket, cx.waker()));
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// One who waits for a change of subscriptions, until it is dropped.
+struct Watch<'a> {
+    core: &'a Publisher,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            Guard::lock(&self.core.state).stop_watching(ticket);
         }
     }
 }
@@ -293,19 +248,20 @@ impl Publisher {
 
     /// Nobody reads requests any more.
     pub(crate) fn stop_hearing(&self) {
-        lock(&self.state).requests = None;
+        // What has not been read may be much: it is freed once the state is free again.
+        let _requests = lock(&self.state).requests.take();
     }
 
     /// Sends `message` to one peer. Returns whether it is there.
     pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
-        let mut state = lock(&self.state);
+        // Copies, if there are any, are made while nobody waits.
+        let runs = Run::of_large(message);
+        let mut state = Guard::lock(&self.state);
         if state.closed {
             return Err(Closed);
         }
         let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
-        let waker = state.send_to(key, message, &self.events);
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
+        state.send_to(key, &runs, message.encoded_len(), &self.events);
         Ok(true)
     }
 
@@ -315,22 +271,12 @@ impl Publisher {
         let mut state = self.settled();
         let Some(&key) = state.keys.get(&peer.id()) else { return false };
         let change = state.topics.change(key, &subscription);
-        drop(state);
-        self.tell(peer, subscription, change);
-        change >= Change::OfPeer
-    }
-
-    fn tell(&self, peer: &Peer, subscription: Subscription, change: Change) {
         if change < Change::OfPeer {
-            return;
+            return false;
         }
-        let peer = peer.clone();
-        // With inverted matching, either may make a topic wanted.
-        self.changed.notify_waiters();
-        self.events.emit(|| match subscription {
-            Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
-            Subscription::Cancel(topic) => Event::Unsubscribed { peer, topic },
-        });
+        state.has_changed(key);
+        state.tell_of(peer, subscription, &self.events);
+        true
     }
 }
 
@@ -346,6 +292,8 @@ impl Core for Publisher {
     ) -> PublishSession {
         let expel = Some(expel).filter(|_| self.options.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(self.options.marks(), outlet.cloned(), expel);
+        let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
+        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let mut state = self.settled();
         let received = Count::default();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), received, outbox });
@@ -353,20 +301,20 @@ impl Core for Publisher {
         if state.requests.is_some() {
             state.keys.insert(peer.id(), key);
         }
-        if let Some(welcome) = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref()) {
-            state.send_to(key, welcome, &self.events);
+        if let Some((runs, length)) = welcome {
+            state.send_to(key, &runs, length, &self.events);
+        }
+        if self.options.inverted {
+            state.has_changed(key);
         }
         drop(state);
-        if self.options.inverted {
-            self.changed.notify_waiters();
-        }
-        PublishSession { core: self.clone(), peer: peer.clone(), key }
+        PublishSession::new(self.clone(), peer.clone(), key)
     }
 
     fn stats(&self) -> Stats {
         let state = self.settled();
         let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, received, outbox }) in &state.peers {
+        for (key, Subscriber { peer, received, outbox }) in state.present() {
             let peer = PeerStats {
                 peer: peer.clone(),
                 age: peer.age(),
@@ -387,13 +335,7 @@ impl Core for Publisher {
     }
 
     fn close(&self) {
-        let mut state = lock(&self.state);
-        state.closed = true;
-        let reader = state.requests.as_mut().and_then(Requests::end);
-        drop(state);
-        reader.into_iter().for_each(Waker::wake);
-        self.changed.notify_waiters();
-        self.room.notify_waiters();
+        Guard::lock(&self.state).close();
     }
 
     fn unfinished(&self) -> Unfinished {

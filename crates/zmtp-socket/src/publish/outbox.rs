@@ -10,9 +10,10 @@ use zmtp_codec::FrameHeader;
 
 use super::booking::Room;
 use super::journal::{BLOCK, Segment};
+use super::waiters::{Ticket, Waiters};
 use crate::admission::Expel;
 use crate::burst::Burst;
-use crate::monitor::Events;
+use crate::monitor::{Events, Recorded};
 use crate::options::Marks;
 use crate::stats::Count;
 use crate::transport::Outlet;
@@ -27,6 +28,9 @@ pub(super) const SHORT: usize = 2 << 10;
 
 /// A part of so many octets is not copied, where it can be shared.
 pub(super) const LARGE: usize = 32 << 10;
+
+/// More octets than these are not copied while the state is locked.
+pub(super) const COPY: usize = 256 << 10;
 
 /// Whether any part is worth sharing.
 pub(super) fn has_large_part(message: &Message) -> bool {
@@ -44,7 +48,9 @@ pub(super) struct Outbox {
     /// Octets that the transport has not taken.
     octets: usize,
     marks: Marks,
-    /// A sender waits for room here.
+    /// The senders that wait for room here.
+    pub(super) waiters: Waiters,
+    /// The first of them has yet to be told of it.
     awaited: bool,
     /// The newest message for this peer was dropped.
     dropping: bool,
@@ -81,6 +87,7 @@ impl Outbox {
             taken: 0,
             octets: 0,
             marks,
+            waiters: Waiters::default(),
             awaited: false,
             dropping: false,
             block: None,
@@ -91,6 +98,11 @@ impl Outbox {
             sent: Count::default(),
             dropped: Count::default(),
         }
+    }
+
+    /// The queue of a peer that has left; an empty one stays in its place.
+    pub(super) fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.marks, None, None))
     }
 
     /// Messages whose last octet the transport has not taken.
@@ -105,7 +117,7 @@ impl Outbox {
 
     /// Where a sender may write by itself: nobody else does, and nothing waits.
     pub(super) fn idle_outlet(&self) -> Option<&Outlet> {
-        let is_idle = self.waker.is_some() && self.queued() == 0;
+        let is_idle = self.waker.is_some() && self.queued() == 0 && self.waiters.is_empty();
         self.outlet.as_ref().filter(|_| is_idle)
     }
 
@@ -127,14 +139,10 @@ impl Outbox {
         }
     }
 
-    /// Notes that a sender waits for room.
-    pub(super) fn await_room(&mut self) {
-        self.awaited = true;
-    }
-
-    /// A sender waits for room.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.awaited
+    /// Lets a sender wait for room, in the place that `ticket` gives.
+    pub(super) fn await_room(&mut self, ticket: Ticket, waker: &Waker) {
+        self.waiters.join(ticket, waker);
+        self.awaited |= self.room().is_none();
     }
 
     /// How much may come before it is full; none if it is.
@@ -143,6 +151,11 @@ impl Outbox {
             messages: self.marks.messages.get().saturating_sub(self.queued()),
             octets: self.marks.octets.saturating_sub(self.octets),
         }
+    }
+
+    /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
+    pub(super) fn accepts(&self, ticket: Option<Ticket>) -> bool {
+        !self.room().is_none() && !self.waiters.has_before(ticket)
     }
 
     /// Octets that the transport has not taken.
@@ -157,7 +170,7 @@ impl Outbox {
 
     /// The peer loses messages, or a sender waits for it.
     pub(super) fn is_congested(&self) -> bool {
-        self.dropping || self.awaited
+        self.dropping || !self.waiters.is_empty()
     }
 
     /// Ends the peer's connection, if it has not been ended so.
@@ -169,16 +182,17 @@ impl Outbox {
     }
 
     /// Says that the peer loses messages, once until it has caught up.
-    pub(super) fn announce_loss(&mut self, peer: &Peer, events: &Events) {
-        if !std::mem::replace(&mut self.dropping, true) {
-            events.emit(|| Event::Dropping { peer: peer.clone(), mark: self.mark() });
+    pub(super) fn announce_loss(&mut self, peer: &Peer, events: &Events) -> Option<Recorded> {
+        if std::mem::replace(&mut self.dropping, true) {
+            return None;
         }
+        events.record(|| Event::Dropping { peer: peer.clone(), mark: self.mark() })
     }
 
     /// Loses a message that was for this peer alone.
-    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) {
-        self.announce_loss(peer, events);
+    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
         self.dropped.add(1, octets);
+        self.announce_loss(peer, events)
     }
 
     /// Adds messages. Returns whether they are the peer's first in their block.
@@ -228,15 +242,15 @@ impl Outbox {
         short.move_to(burst, 0);
     }
 
-    /// Notes what the transport has taken. Returns whether a sender that waits should look again:
-    /// not for each message, but when half of the queue is free.
-    pub(super) fn written(&mut self, messages: usize, octets: usize) -> bool {
+    /// Notes what the transport has taken. Gives back the first of the senders that wait, who should look
+    /// again: not for each message, but when half of the queue is free.
+    pub(super) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
         self.taken -= messages;
         self.octets -= octets;
         self.sent.add(messages, octets);
         let half_free =
             self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
-        half_free && std::mem::take(&mut self.awaited)
+        if half_free && std::mem::take(&mut self.awaited) { self.waiters.first() } else { None }
     }
 
     /// Whether nothing waits any more for a peer that has lost messages.
@@ -250,10 +264,10 @@ impl Outbox {
     }
 
     /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed.
-    pub(super) fn drop_oldest(&mut self) {
+    /// none is left. Their segments are sealed; they are moved to `dropped`.
+    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) {
         while self.room().is_none() && self.waiting > 0 {
-            let octets = self.remove_oldest();
+            let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
             self.octets -= octets;
             self.dropped.add(1, octets);
@@ -261,7 +275,7 @@ impl Outbox {
     }
 
     /// Walks over the frames of the first message. Returns how many octets it had.
-    fn remove_oldest(&mut self) -> usize {
+    fn remove_oldest(&mut self, removed: &mut Vec<Run>) -> usize {
         let (mut octets, mut more) = (0, true);
         while more && let Some(run) = self.runs.front_mut() {
             let Ok(Some((header, header_len))) = FrameHeader::decode(&run.octets()) else {
@@ -273,9 +287,9 @@ impl Outbox {
             let here = frame.min(run.range.len());
             run.range.start += here;
             if run.range.is_empty() {
-                self.runs.pop_front();
+                removed.extend(self.runs.pop_front());
                 if here < frame {
-                    self.runs.pop_front();
+                    removed.extend(self.runs.pop_front());
                 }
             } else if !more {
                 run.messages -= 1;
@@ -307,6 +321,11 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
+    /// Whether a sender has begun a message and not finished it.
+    pub(super) fn begins(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
     }

@@ -12,18 +12,21 @@ use zmtp_codec::{FrameHeader, Subscription};
 
 use super::Outgoing;
 use super::booking::{Booking, Room};
+use super::guard::Effects;
 use super::journal::Journal;
-use super::outbox::{LARGE, Outbox, Run};
+use super::outbox::{LARGE, Outbox, Run, has_large_part};
 use super::outgoing::encode;
 use super::requests::Requests;
-use super::topics::Topics;
+use super::sending::Waiting;
+use super::topics::{SLICE, Topics};
+use super::waiters::{Ticket, Tickets, Waiters};
 use crate::burst::Burst;
 use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
 use crate::stats::Count;
-use crate::{Message, Peer, SendError, Stats, WhenFull};
+use crate::{Event, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -62,9 +65,14 @@ pub(super) struct State {
     /// The topics that one message matches, and the peers that want them; kept for their memory.
     matching: Vec<EntryId>,
     wanted_by: Vec<usize>,
+    tickets: Tickets,
+    /// Those who wait for a change of subscriptions.
+    watchers: Waiters,
     /// What peers that are gone have left in the counters.
     pub(super) gone: Stats,
     pub(super) undelivered_at_close: usize,
+    /// What is due once the state is free.
+    pub(super) effects: Effects,
 }
 
 /// A peer as its publisher sees it.
@@ -91,8 +99,11 @@ impl State {
             turn: TURN,
             matching: Vec::new(),
             wanted_by: Vec::new(),
+            tickets: Tickets::default(),
+            watchers: Waiters::default(),
             gone: Stats::default(),
             undelivered_at_close: 0,
+            effects: Effects::default(),
         }
     }
 
@@ -113,9 +124,15 @@ impl State {
         self.topics.peers_of(&self.matching, &mut self.wanted_by);
         if self.inverted {
             let matched: HashSet<usize> = self.wanted_by.drain(..).collect();
-            let all = self.peers.iter().map(|(key, _)| key);
-            self.wanted_by.extend(all.filter(|key| !matched.contains(key)));
+            let present = self.present().map(|(key, _)| key);
+            let others: Vec<_> = present.filter(|key| !matched.contains(key)).collect();
+            self.wanted_by.extend(others);
         }
+    }
+
+    /// The peers that have not left.
+    pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Subscriber)> {
+        self.peers.iter().filter(|(key, _)| !self.topics.is_leaving(*key))
     }
 
     /// Whether a message with this first part would be sent to anybody.
@@ -148,23 +165,69 @@ impl State {
         self.spend(length, filled);
     }
 
-    /// Books a message whose large parts are shared in place of being copied.
-    pub(super) fn book_apart(&mut self, message: &Message, length: usize) {
-        let filled = self.booking.add(length);
-        self.give(&Run::of_large(message));
-        self.booking.clear();
-        self.spend(length, filled);
-    }
-
-    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
-    /// driver; a large one also the copy. Gives back the driver's waker if it must write the rest. A
-    /// small message of many that follow one another closely is left to the driver, which writes many
-    /// at once.
-    pub(super) fn write_at_once(
+    /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
+    pub(super) fn publish(
         &mut self,
         message: &Outgoing<'_>,
         length: usize,
-    ) -> Option<Option<Waker>> {
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        if self.write_at_once(message, length) {
+            return Ok(());
+        }
+        if message.shared().is_some_and(has_large_part) {
+            return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
+        }
+        self.book_anew(length, when_full, ticket, events)?;
+        let (first, rest) = message.parts();
+        self.book(first, rest, length);
+        Ok(())
+    }
+
+    /// Publishes a message of so many octets that lies in `runs`; there are none if it is known that nobody
+    /// takes it.
+    pub(super) fn publish_runs(
+        &mut self,
+        runs: &[Run],
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        // It is no part of the open segment, and so of no booking that goes on.
+        self.settle();
+        self.book_anew(0, when_full, ticket, events)?;
+        debug_assert!(!runs.is_empty() || self.booking.takers.is_empty(), "nobody was to take it");
+        let filled = self.booking.add(length);
+        self.give(runs);
+        self.booking.clear();
+        self.spend(length, filled);
+        Ok(())
+    }
+
+    /// Whether any of the peers that were found would take a message now.
+    pub(super) fn finds_room(&self, when_full: WhenFull, ticket: Option<Ticket>) -> bool {
+        let mut has_room = self.wanted_by.iter().map(|&key| self.peers[key].outbox.accepts(ticket));
+        match when_full {
+            WhenFull::DropOldest => !self.wanted_by.is_empty(),
+            WhenFull::Wait | WhenFull::WaitFor(_) => {
+                !self.wanted_by.is_empty() && has_room.all(|has_room| has_room)
+            }
+            WhenFull::DropNew | WhenFull::Disconnect => has_room.any(|has_room| has_room),
+        }
+    }
+
+    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
+    /// driver; a large one also the copy. Returns whether it has done so; the driver writes what is left. A
+    /// small message of many that follow one another closely is left to the driver, which writes many
+    /// at once.
+    pub(super) fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> bool {
+        self.try_write_at_once(message, length).is_some()
+    }
+
+    fn try_write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<()> {
         let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
         let outbox = &mut self.peers[*key].outbox;
         let outlet = outbox.idle_outlet()?;
@@ -191,7 +254,10 @@ impl State {
         let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
         let begun = match written.checked_sub(head.len()) {
             _ if written == length => Burst::default(),
-            Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&body[of_body..])),
+            Some(of_body) => Burst::of_torn(match message.shared() {
+                Some(message) => message.parts()[0].slice(of_body..),
+                None => Bytes::copy_from_slice(&body[of_body..]),
+            }),
             None => {
                 head.extend_from_slice(body);
                 let mut begun = Burst::default();
@@ -200,36 +266,38 @@ impl State {
                 begun
             }
         };
-        let waker = if begun.is_empty() { None } else { outbox.waker.take() };
+        if !begun.is_empty() {
+            self.effects.wake(outbox.waker.take());
+        }
         outbox.begin(begun, written, length - written);
         self.spend(length, false);
-        Some(waker)
+        Some(())
     }
 
-    /// Goes on with the booking for other topics, if the same peers want them, or begins another.
-    /// Gives back the wakers of drivers that had nothing to do until now. Of a peer without room
-    /// becomes what `when_full` says.
+    /// Goes on with the booking for other topics, if the same peers want them, or begins another, and
+    /// wakes drivers that had nothing to do until now. Of a peer without room becomes what `when_full`
+    /// says; a peer that somebody [waits](Self::await_room) for who came before `ticket` has none.
     pub(super) fn book_anew(
         &mut self,
         length: usize,
         when_full: WhenFull,
+        ticket: Option<Ticket>,
         events: &Events,
-    ) -> Result<Vec<Waker>, SendError> {
+    ) -> Result<(), SendError> {
         if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
             self.booking.set_topics(&self.matching);
-            return Ok(Vec::new());
+            return Ok(());
         }
         self.settle();
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let is_full = |key: &mut usize| peers[*key].outbox.room().is_none();
-        self.booking.losers.extend(wanted_by.extract_if(.., is_full));
+        let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
+        self.booking.losers.extend(wanted_by.extract_if(.., has_no_room));
         if when_full.waits() && !self.booking.losers.is_empty() {
-            self.booking.losers.drain(..).for_each(|key| peers[key].outbox.await_room());
             return Err(SendError::Full);
         }
         for &key in &self.booking.losers {
             let Subscriber { outbox, peer, .. } = &mut peers[key];
-            outbox.announce_loss(peer, events);
+            self.effects.tell(outbox.announce_loss(peer, events));
             match when_full {
                 WhenFull::Disconnect => outbox.expel(),
                 WhenFull::DropOldest => {
@@ -237,7 +305,7 @@ impl State {
                     if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
                         self.journal.seal();
                     }
-                    outbox.drop_oldest();
+                    outbox.drop_oldest(&mut self.effects.dropped);
                 }
                 WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
             }
@@ -245,14 +313,18 @@ impl State {
         if when_full == WhenFull::DropOldest {
             wanted_by.append(&mut self.booking.losers);
         }
-        let (mut wakers, mut room) = (Vec::new(), Room::UNLIMITED);
+        let (mut woken, mut room) = (0, Room::UNLIMITED);
         for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
             room = room.min(outbox.room().or_one());
-            wakers.extend(outbox.waker.take());
+            let waker = outbox.waker.take();
+            woken += usize::from(waker.is_some());
+            self.effects.wake(waker);
         }
-        if !wakers.is_empty() {
+        if woken > 0 {
             self.busy = Some(Instant::now());
+            // Each of them will take its own turn: see `WOKEN`.
+            self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
         }
         std::mem::swap(&mut self.booking.takers, wanted_by);
         if !self.booking.takers.is_empty() {
@@ -260,7 +332,7 @@ impl State {
         }
         self.booking.set_topics(&self.matching);
         self.booking.begin(self.journal.end(), room);
-        Ok(wakers)
+        Ok(())
     }
 
     /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
@@ -299,41 +371,105 @@ impl State {
         }
     }
 
-    /// Queues a message for one peer, whatever it is subscribed to. Gives back the driver's waker if it
-    /// had nothing to do.
-    pub(super) fn send_to(
-        &mut self,
-        key: usize,
-        message: &Message,
-        events: &Events,
-    ) -> Option<Waker> {
+    /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize, events: &Events) {
         self.settle();
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
-        let length = message.encoded_len();
         if outbox.room().is_none() {
-            outbox.lose(length, peer, events);
-            return None;
+            self.effects.tell(outbox.lose(length, peer, events));
+            return;
         }
-        for run in Run::of_large(message) {
-            outbox.push(&run);
+        for run in runs {
+            outbox.push(run);
         }
-        outbox.waker.take()
+        self.effects.wake(outbox.waker.take());
     }
 
-    /// Forgets a peer, but not what it counted. Returns whether a sender waited for it.
-    pub(super) fn remove(&mut self, key: usize) -> bool {
-        let left = self.topics.remove_peer(key, self.requests.is_some());
-        let Subscriber { outbox, peer, received } = self.peers.remove(key);
-        self.keys.remove(&peer.id());
-        if let Some(requests) = &mut self.requests {
-            for (topic, change) in left {
-                // It is gone already, and what it leaves is no more than it held.
-                let _past_limit = requests.tell(&peer, Subscription::Cancel(topic), change);
+    /// Lets a sender that has just found no room wait for it, behind those who came before.
+    pub(super) fn await_room(&mut self, waiting: &mut Waiting, waker: &Waker) {
+        let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());
+        let losers = &self.booking.losers;
+        // It keeps its places with peers that have room by now, but not with those that want nothing
+        // of it any more.
+        let wanted: HashSet<usize> = self.wanted_by.iter().chain(losers).copied().collect();
+        let (peers, effects) = (&mut self.peers, &mut self.effects);
+        waiting.peers.retain(|key| {
+            let is_wanted = wanted.contains(key);
+            if !is_wanted && let Some(peer) = peers.get_mut(*key) {
+                effects.wake(peer.outbox.waiters.leave(ticket));
             }
-            let lost = requests.depart(&peer);
-            self.gone.dropped += lost.messages;
-            self.gone.dropped_octets += lost.octets;
+            is_wanted
+        });
+        waiting.peers.extend(losers);
+        for &key in &waiting.peers {
+            peers[key].outbox.await_room(ticket, waker);
         }
+    }
+
+    /// Ends a sender's wait for room. Whoever is next has a turn.
+    pub(super) fn leave(&mut self, waiting: &mut Waiting) {
+        let Some(ticket) = waiting.ticket.take() else { return };
+        for key in std::mem::take(&mut waiting.peers) {
+            if let Some(peer) = self.peers.get_mut(key) {
+                self.effects.wake(peer.outbox.waiters.leave(ticket));
+            }
+        }
+        // What was booked for a peer that others still wait for must not go on: they would be overtaken.
+        self.settle();
+    }
+
+    /// Lets somebody wait for a change of subscriptions.
+    pub(super) fn watch(&mut self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
+        let ticket = ticket.unwrap_or_else(|| self.tickets.next());
+        self.watchers.join(ticket, waker);
+        ticket
+    }
+
+    pub(super) fn stop_watching(&mut self, ticket: Ticket) {
+        // A change wakes all of them, so there is no turn to pass on.
+        let _next = self.watchers.leave(ticket);
+    }
+
+    /// A peer wants other messages than before: those who wait for it, or for any such change, look again.
+    pub(super) fn has_changed(&mut self, key: usize) {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.effects.wake(self.watchers.take_all());
+    }
+
+    /// Tells the monitors of a subscription, or its end.
+    pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription, events: &Events) {
+        self.effects.tell(events.record(|| {
+            let peer = peer.clone();
+            match subscription {
+                Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
+                Subscription::Cancel(topic) => Event::Unsubscribed { peer, topic },
+            }
+        }));
+    }
+
+    /// Wakes who waits for requests, if there are some now.
+    pub(super) fn wake_reader(&mut self) {
+        self.effects.wake(self.requests.as_mut().and_then(Requests::wake));
+    }
+
+    /// Nothing more is accepted: whoever waits for anything is told.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.effects.wake(self.requests.as_mut().and_then(Requests::end));
+        self.effects.wake(self.watchers.take_all());
+        for (_, peer) in &self.peers {
+            self.effects.wake(peer.outbox.waiters.all());
+        }
+    }
+
+    /// A peer leaves: nothing is sent to it from now on, and what it counted stays. What it wanted is
+    /// [forgotten](Self::forget) later. Gives back its queue, to be freed when nobody waits.
+    pub(super) fn depart(&mut self, key: usize) -> Outbox {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.topics.leave(key);
+        let Subscriber { outbox, peer, received } = &mut self.peers[key];
+        let outbox = outbox.leave();
+        self.keys.remove(&peer.id());
         self.gone.received += received.messages;
         self.gone.received_octets += received.octets;
         self.gone.sent += outbox.sent.messages;
@@ -344,7 +480,33 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
-        outbox.is_awaited()
+        outbox
+    }
+
+    /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
+    /// is left, gives back the memory that it took, to be freed when nobody waits; its key may then be
+    /// another's.
+    pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
+        let peer = self.peers[key].peer.clone();
+        if let Some(left) = self.topics.forget(key, self.requests.is_some()) {
+            for (topic, change) in left {
+                // It is gone already, and what it leaves is no more than it held.
+                let cancel = Subscription::Cancel(topic);
+                let requests = self.requests.as_mut();
+                let _past_limit = requests.map(|it| it.tell(&peer, cancel, change));
+            }
+            self.wake_reader();
+            return None;
+        }
+        if let Some(requests) = &mut self.requests {
+            let (lost, has_more) = requests.depart(&peer, SLICE);
+            self.gone.dropped += lost.messages;
+            self.gone.dropped_octets += lost.octets;
+            if has_more {
+                return None;
+            }
+        }
+        Some((self.topics.remove_peer(key), self.peers.remove(key)))
     }
 
     #[inline]
@@ -354,11 +516,6 @@ impl State {
             // The next message would be lost: the drivers should have a chance before.
             self.spent = self.turn;
         }
-    }
-
-    /// So many drivers have been woken.
-    pub(super) fn prolong_turn(&mut self, woken: usize) {
-        self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
     }
 
     /// Whether the sender's turn is over. Then another begins.

@@ -1,5 +1,6 @@
 //! What becomes of messages for peers that have no room for them.
 
+use super::super::session::SUBSCRIPTIONS;
 use super::*;
 
 #[test]
@@ -143,7 +144,7 @@ fn the_oldest_make_room_for_octets_too_whatever_their_parts() {
 #[tokio::test]
 async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
     let core = publisher_that(WhenFull::Disconnect, 2);
-    let (mut slow, fate) = Reader::expellable(&core, "");
+    let (mut slow, fate) = Reader::expellable(&core, 0, "");
     let mut fast = Reader::new(&core, "");
     for body in ["1", "2"] {
         send(&core, body.as_bytes());
@@ -272,6 +273,202 @@ fn who_waits_looks_again_at_who_wants_the_message() {
     assert_eq!(sending.poll(), Poll::Ready(Ok(())));
     newcomer.write(usize::MAX);
     assert_eq!(newcomer.received, b"\x00\x01a");
+}
+
+/// A publisher whose only peer, subscribed to "a", is full, and a sender that waits for it.
+fn waits_for_a(options: Publishing, hearing: Option<RequestOptions>) -> (Arc<Publisher>, Reader) {
+    let options =
+        Publishing { when_full: WhenFull::Wait, send_hwm: HighWaterMark::messages(1), ..options };
+    let core = Arc::new(Publisher::new(options, hearing, Arc::default()));
+    let reader = Reader::new(&core, "a");
+    send(&core, b"a");
+    core.take_turn();
+    (core, reader)
+}
+
+#[test]
+fn who_waits_for_a_peer_that_cancels_waits_no_longer() {
+    let (core, mut full) = waits_for_a(Publishing::default(), None);
+    let mut sending = [Sending::new(&core, "a"), Sending::new(&core, "a")];
+    assert!(sending.iter_mut().all(|sending| sending.poll().is_pending()));
+    full.session.subscription(Subscription::Cancel(Bytes::from("a"))).expect("it is held");
+    for sending in &mut sending {
+        assert!(sending.has_been_woken());
+        assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    }
+    assert_eq!(core.stats().queued, 1);
+}
+
+#[test]
+fn subscriptions_that_come_together_cost_one_wake_up_for_each_lock() {
+    let (core, mut full) = waits_for_a(Publishing::default(), None);
+    let mut sending = Sending::new(&core, "a");
+    assert!(sending.poll().is_pending());
+    let topic = |number: usize| Subscription::Subscribe(Bytes::from(number.to_string()));
+    for count in [1, SUBSCRIPTIONS, 3 * SUBSCRIPTIONS + 1] {
+        let before = sending.woken.0.load(Ordering::Relaxed);
+        let mut changes = (0..count).map(|number| topic(1000 * count + number)).collect();
+        full.session.subscriptions(&mut changes).expect("within limits");
+        let woken = sending.woken.0.load(Ordering::Relaxed) - before;
+        assert_eq!(woken, count.div_ceil(SUBSCRIPTIONS), "for {count} changes");
+        assert!(changes.is_empty());
+    }
+}
+
+#[test]
+fn who_waits_for_a_peer_whose_subscription_the_user_ends_waits_no_longer() {
+    for manual in [false, true] {
+        let hearing = RequestOptions { manual, ..RequestOptions::default() };
+        let options = Publishing { send_hwm: HighWaterMark::messages(1), ..Publishing::default() };
+        let options = Publishing { when_full: WhenFull::Wait, ..options };
+        let core = Arc::new(Publisher::new(options, Some(hearing), Arc::default()));
+        let full = Reader::new(&core, "a");
+        let peer = full.session.peer.clone();
+        core.change_for(&peer, Subscription::Subscribe(Bytes::from("a")));
+        send(&core, b"a");
+        core.take_turn();
+        let mut sending = Sending::new(&core, "a");
+        assert!(sending.poll().is_pending());
+        while core.change_for(&peer, Subscription::Cancel(Bytes::from("a"))) {}
+        if !manual {
+            // It was subscribed to twice: by the peer, and in its place.
+            core.change_for(&peer, Subscription::Cancel(Bytes::from("a")));
+        }
+        assert!(sending.has_been_woken(), "manual: {manual}");
+        assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+    }
+}
+
+#[test]
+fn who_waits_for_a_peer_that_is_sent_what_it_did_not_ask_for_looks_again_when_it_asks() {
+    let inverted = Publishing { inverted: true, ..Publishing::default() };
+    let (core, mut full) = waits_for_a(inverted, None);
+    send(&core, b"b");
+    core.take_turn();
+    let mut sending = Sending::new(&core, "b");
+    assert!(sending.poll().is_pending());
+    full.session.subscription(Subscription::Subscribe(Bytes::from("b"))).expect("within limits");
+    assert!(sending.has_been_woken());
+    assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn those_who_wait_are_served_in_their_order_and_a_newcomer_comes_last() {
+    let core = publisher_that_waits(2);
+    let mut reader = Reader::new(&core, "");
+    send(&core, b"x");
+    send(&core, b"x");
+    core.take_turn();
+    let mut sending = ["1", "2", "3"].map(|body| Sending::new(&core, body));
+    // However often they look.
+    for place in [0, 1, 2, 2, 1, 0] {
+        assert!(sending[place].poll().is_pending());
+    }
+    reader.write(usize::MAX);
+    let woken = sending.each_ref().map(Sending::has_been_woken);
+    assert_eq!(woken, [true, false, false], "one place is told to one");
+    assert_eq!(core.try_send(&Outgoing::from("newcomer")), Err(SendError::Full));
+    assert!(sending[1].poll().is_pending(), "it is not its turn");
+    assert_eq!(sending[0].poll(), Poll::Ready(Ok(())));
+    // The queue has room for one more, and the booking goes on; but not for who has not waited.
+    assert_eq!(core.try_send(&Outgoing::from("newcomer")), Err(SendError::Full));
+    assert!(sending[1].has_been_woken());
+    assert_eq!(sending[1].poll(), Poll::Ready(Ok(())));
+    core.take_turn();
+    assert!(sending[2].poll().is_pending(), "there is no room");
+    let mut newcomer = Sending::new(&core, "4");
+    assert!(newcomer.poll().is_pending());
+    reader.write(usize::MAX);
+    assert_eq!(sending[2].poll(), Poll::Ready(Ok(())));
+    assert!(newcomer.has_been_woken());
+    assert_eq!(newcomer.poll(), Poll::Ready(Ok(())));
+    reader.write(usize::MAX);
+    assert!(reader.received.ends_with(b"\x00\x011\x00\x012\x00\x013\x00\x014"));
+}
+
+#[test]
+fn who_gives_up_after_it_was_woken_passes_its_turn_on() {
+    let core = publisher_that_waits(1);
+    let mut reader = Reader::new(&core, "");
+    send(&core, b"x");
+    core.take_turn();
+    let [mut first, mut second] = [Sending::new(&core, "1"), Sending::new(&core, "2")];
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    reader.write(usize::MAX);
+    assert!(first.has_been_woken() && !second.has_been_woken());
+    drop(first);
+    assert!(second.has_been_woken());
+    assert_eq!(second.poll(), Poll::Ready(Ok(())));
+    assert_eq!(core.stats().queued, 1);
+}
+
+#[test]
+fn who_waits_for_two_peers_keeps_its_place_with_both() {
+    let core = publisher_that_waits(1);
+    let (mut one, mut two) = (Reader::new(&core, "a"), Reader::new(&core, ""));
+    send(&core, b"a");
+    core.take_turn();
+    let mut both = Sending::new(&core, "a");
+    assert!(both.poll().is_pending());
+    two.write(usize::MAX);
+    assert!(both.poll().is_pending(), "the other is full");
+    // The one with room is kept for it.
+    let mut second = Sending::new(&core, "b");
+    assert!(second.poll().is_pending());
+    one.session.subscription(Subscription::Cancel(Bytes::from("a"))).expect("it is held");
+    assert_eq!(both.poll(), Poll::Ready(Ok(())));
+    assert!(second.has_been_woken());
+    core.take_turn();
+    assert!(second.poll().is_pending());
+    two.write(usize::MAX);
+    assert_eq!(second.poll(), Poll::Ready(Ok(())));
+}
+
+/// A waker that looks at the socket.
+struct Looks(Arc<Publisher>, AtomicUsize);
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.state.try_lock().is_ok(), "a waker is called under no lock");
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_waker_is_called_while_the_state_is_locked() {
+    let hearing = Some(RequestOptions::default());
+    let options = Publishing { send_hwm: HighWaterMark::messages(1), ..Publishing::default() };
+    let options = Publishing { when_full: WhenFull::Wait, ..options };
+    let core = Arc::new(Publisher::new(options, hearing, Arc::default()));
+    let looks = Arc::new(Looks(core.clone(), AtomicUsize::new(0)));
+    let waker = Waker::from(looks.clone());
+    let cx = &mut Context::from_waker(&waker);
+    let times = || looks.1.swap(0, Ordering::Relaxed);
+    let mut monitor = core.events.monitor();
+    let mut event = Box::pin(async move { monitor.next().await });
+    let mut watch = Box::pin(core.wait_for_subscriber(b"a"));
+    assert!(core.poll_request(Some(&waker)).is_pending());
+    assert!(event.as_mut().poll(cx).is_pending() && watch.as_mut().poll(cx).is_pending());
+    let mut reader = Reader::new(&core, "a");
+    assert_eq!(times(), 3, "the reader of requests, that of events, and who waits for the peer");
+    assert!(watch.as_mut().poll(cx).is_ready() && event.as_mut().poll(cx).is_ready());
+    assert!(
+        reader.session.poll_outgoing(cx, &mut reader.connection, &mut reader.burst).is_pending()
+    );
+    send(&core, b"a");
+    assert_eq!(times(), 1, "the driver");
+    core.take_turn();
+    let message = Outgoing::from("a");
+    let mut sending = Box::pin(core.send_later(&message));
+    assert!(sending.as_mut().poll(cx).is_pending());
+    reader.write(usize::MAX);
+    assert_eq!(times(), 1, "the sender");
+    assert!(sending.as_mut().poll(cx).is_ready());
+    core.take_turn();
+    let mut sending = Box::pin(core.send_later(&message));
+    assert!(sending.as_mut().poll(cx).is_pending());
+    drop(reader);
+    assert!(times() > 0, "the sender, whose peer has left");
 }
 
 #[test]
