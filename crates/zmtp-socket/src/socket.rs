@@ -44,6 +44,7 @@ pub struct OpenEndpoints {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Unfinished {
     /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
