@@ -3,6 +3,7 @@
 mod addresses;
 mod faults;
 mod heartbeats;
+mod judges;
 mod ledger;
 mod scenarios;
 mod seed;
