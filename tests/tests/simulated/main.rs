@@ -10,3 +10,4 @@ mod seed;
 mod steps;
 mod time;
 mod view;
+mod waiting;
