@@ -5,6 +5,7 @@ mod faults;
 mod heartbeats;
 mod judges;
 mod ledger;
+mod runtimes;
 mod scenarios;
 mod seed;
 mod steps;
