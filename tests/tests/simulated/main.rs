@@ -10,5 +10,6 @@ mod scenarios;
 mod seed;
 mod steps;
 mod time;
+mod upstream;
 mod view;
 mod waiting;
