@@ -14,10 +14,10 @@ use crate::{Failure, Notes, Update};
 
 /// So much of a message that is no update is shown.
 const SHOWN: usize = 120;
-/// What has come is written at most so often: a terminal takes a line in a thousand times what a line of
-/// a long text costs, and the progress bar has to be cleared and drawn again each time.
+/// Lines are written together, at most this often: each write is a system call, and in a terminal the
+/// progress bar is cleared before it and drawn after it.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
-/// So many octets are written even if it is not time: more than come from a server in that time.
+/// So many octets of lines are written even if it is not time yet, so that they do not fill memory.
 const WRITE_AT: usize = 4 << 20;
 
 /// How many updates are collected, and how slowly.
@@ -59,9 +59,9 @@ pub async fn collect<W: Write>(
 }
 
 /// The updates that have come: each is written to `out` on a line of its own, and their number and
-/// mean temperature are kept.
+/// mean temperature are kept. Dropped, it writes what it has not written yet.
 #[derive(Debug)]
-pub struct Collection<W> {
+pub struct Collection<W: Write> {
     out: W,
     /// Lines that are to be written.
     lines: Vec<u8>,
@@ -91,7 +91,7 @@ impl<W: Write> Collection<W> {
         let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} updates");
         self.bar =
             ProgressBar::new(updates.get()).with_style(style.expect("the template is valid"));
-        self.notes = self.notes.above(self.bar.clone());
+        self.notes = self.notes.clone().above(self.bar.clone());
         self
     }
 
@@ -183,13 +183,20 @@ impl<W: Write> Collection<W> {
             return Ok(());
         }
         self.bar.set_position(self.count);
-        self.bar.suspend(|| {
+        let written = self.bar.suspend(|| {
             self.out.write_all(&self.lines)?;
             self.out.flush()
-        })?;
+        });
+        // Not tried again after an error: some of it may have been written.
         self.lines.clear();
         self.written_at = Instant::now();
-        Ok(())
+        written
+    }
+}
+
+impl<W: Write> Drop for Collection<W> {
+    fn drop(&mut self) {
+        let _ = self.write();
     }
 }
 
@@ -242,6 +249,17 @@ mod tests {
         assert!(!collection.add(&parts).unwrap());
         collection.write_average(b"10002").unwrap();
         assert_eq!(collection.out, b"");
+    }
+
+    #[test]
+    fn what_has_come_is_written_however_it_ends() {
+        let mut out = Vec::new();
+        let mut collection = Collection::new(&mut out, Notes::new("test"));
+        collection.written_at += Duration::from_secs(3600);
+        collection.add(&Message::from("10002 10 10")).unwrap();
+        assert!(collection.out.is_empty(), "it is not time yet");
+        drop(collection);
+        assert_eq!(out, b"10002 10 10\n");
     }
 
     #[test]

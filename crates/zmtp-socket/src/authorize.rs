@@ -1,5 +1,6 @@
 //! Who may come in.
 
+#[cfg(feature = "curve")]
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Ready, ready};
@@ -8,9 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use zmtp_codec::{
-    Allowed, Applicant, Credentials, CurvePublicKey, Denial, MechanismName, Metadata,
-};
+#[cfg(feature = "curve")]
+use zmtp_codec::CurvePublicKey;
+use zmtp_codec::{Allowed, Applicant, Credentials, Denial, MechanismName, Metadata};
 
 use crate::Peer;
 use crate::options::{LinkOptions, Security};
@@ -113,6 +114,7 @@ pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) ->
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only CURVE clients with one of these
 /// keys. The user id is the key as text.
+#[cfg(feature = "curve")]
 pub fn allow_keys(
     keys: impl IntoIterator<Item = CurvePublicKey>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -159,6 +161,7 @@ mod tests {
         Claim::new(&peer, &"weather".into(), applicant.into())
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn a_claim_has_the_fields_of_rfc_27() {
         let mut applicant: Applicant = Credentials::Curve { public_key: [7; 32].into() }.into();
@@ -189,6 +192,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn keys_are_those_on_the_list() {
         let [known, unknown] = [[1; 32], [2; 32]].map(CurvePublicKey::from);

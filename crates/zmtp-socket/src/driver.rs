@@ -19,7 +19,7 @@ use crate::admission::{Expel, Expelled, Ticket};
 use crate::authorize::{Judging, judge};
 use crate::burst::{Burst, SLICES};
 use crate::options::Terms;
-use crate::panics::catch;
+use crate::panics::{catch, caught};
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
 use crate::{Event, Peer, Reason, Stats};
@@ -27,15 +27,33 @@ use crate::{Event, Peer, Reason, Stats};
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
 
-/// And from one that has not finished its handshake: strangers may come in crowds.
+/// And from one that has not finished its handshake: strangers may come in crowds. While one is judged,
+/// no more than that is kept of what it goes on to say. Reading on that far is how we notice that it has
+/// hung up.
 const FIRST_READ: usize = 1 << 10;
 
 /// Octets reserved for a read once reads come back full.
 const LARGE_READ: usize = 64 << 10;
 
-/// Octets that are read before the runtime's other tasks get their turn: who receives them should do
-/// so while they are in the processor's cache, and before they fill its memory.
+/// What a driver may spend before the runtime's other tasks get their turn, which is about a
+/// millisecond at most. An octet that is read costs 1: whoever receives it should do so while it is in
+/// the processor's cache, and before many of them fill its memory.
 const TURN: usize = 256 << 10;
+
+/// What it costs to read an octet that has to be decrypted.
+const SEALED_OCTET: usize = 8;
+
+/// So many octets that are written cost 1.
+const WRITTEN: usize = 4;
+
+/// What it costs to hand on a message of a batch.
+const IN_BATCH: usize = 4;
+
+/// What it costs to hand on anything by itself.
+const EVENT: usize = 128;
+
+/// What a change of subscription costs: it takes microseconds, and changes what others share.
+const SUBSCRIPTION: usize = 2 << 10;
 
 /// Messages that are handed on together: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
@@ -77,8 +95,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
     /// Messages have come, no more than there was room for.
     fn messages(&mut self, batch: Batch) -> Result<(), Reason>;
 
-    /// A subscription has come or gone.
-    fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason>;
+    /// Subscriptions have come or gone, one after the other. They are taken out.
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason>;
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
     /// Pending if there is nothing; from then on, until it is called again, the driver writes nothing
@@ -101,6 +119,12 @@ pub(crate) trait Session: Send + Unpin + 'static {
 
     /// Whether the session has written by itself.
     fn has_written(&self) -> bool {
+        false
+    }
+
+    /// Forgets the peer, which gets nothing more from the first call on, in steps so short that nobody waits
+    /// for long. Returns whether there is more to do; dropping the session does the rest at once.
+    fn leave(&mut self) -> bool {
         false
     }
 }
@@ -137,8 +161,11 @@ pub(crate) fn run<C: Core>(
         };
         let end = End { reason: reason.clone(), flowed: link.flowed };
         link.life.end = reason;
-        // What a panic has left behind may panic again: what else the connection holds is freed all the
-        // same, and its end is told.
+        if link.session.is_some() {
+            // What a panic has left behind may panic again.
+            let _forgotten = Box::pin(caught(link.leave())).await;
+        }
+        // Then the rest is freed all the same, and the end is told.
         let session = link.session.take();
         let _forgotten = catch(|| drop(session));
         let _told = catch(|| drop(link));
@@ -180,8 +207,10 @@ struct Link<C: Core> {
     epoch: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     read_size: usize,
-    /// Octets that may still be read before others get their turn.
+    /// What may still be [spent](TURN) before others get their turn.
     turn: usize,
+    /// The turn was over before all that has arrived was dealt with.
+    behind: bool,
     flowed: bool,
     paused: bool,
     /// The verdict on the peer's credentials, while it is awaited.
@@ -210,6 +239,7 @@ impl<C: Core> Link<C> {
             timer: None,
             read_size: FIRST_READ,
             turn: TURN,
+            behind: false,
             flowed: false,
             paused: false,
             judging: None,
@@ -236,7 +266,6 @@ impl<C: Core> Link<C> {
             session.claim(&mut self.burst);
         }
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
-            self.session = None;
             // Most connections never come to this: it is no part of what each costs.
             Box::pin(async {
                 tokio::select! {
@@ -250,9 +279,18 @@ impl<C: Core> Link<C> {
         reason
     }
 
-    /// Writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
+    /// Forgets the peer, with turns for others.
+    async fn leave(&mut self) {
+        while self.session.as_mut().is_some_and(Session::leave) {
+            yield_now().await;
+        }
+        self.session = None;
+    }
+
+    /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
     async fn part(&mut self) {
+        self.leave().await;
         let parting = async {
             // In the middle of a frame, whatever we say would be read as the rest of it.
             if !self.burst.is_mid_frame() {
@@ -326,8 +364,14 @@ impl<C: Core> Link<C> {
 
     /// Reads once and deals with what came. Pending if nothing did, or if there is no room for it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
-        // What came before may have waited for room.
-        if self.paused && self.deal(cx)?.is_pending() {
+        // What came before may have waited for room, or for this turn.
+        if self.paused || self.behind {
+            let dealt = self.deal(cx)?;
+            if dealt.is_pending() || self.behind {
+                return Ok(dealt);
+            }
+        }
+        if self.judging.is_some() && self.connection.input().len() >= FIRST_READ {
             return Ok(Poll::Pending);
         }
         let hint = self.connection.read_hint();
@@ -350,19 +394,28 @@ impl<C: Core> Link<C> {
         if arrived == 0 {
             return Err(Reason::PeerClosed);
         }
-        self.turn = self.turn.saturating_sub(arrived);
-        if arrived == room {
+        if arrived == room && self.life.established {
             self.read_size = LARGE_READ.min(self.read_size * 2);
         }
         let now = self.now();
         self.connection.handle_input(now, arrived);
-        self.deal(cx)
+        let dealt = self.deal(cx);
+        self.spend(arrived * if self.connection.is_sealed() { SEALED_OCTET } else { 1 });
+        dealt
     }
 
-    /// Deals with all that has arrived, while there is room for it.
+    fn spend(&mut self, cost: usize) {
+        self.turn = self.turn.saturating_sub(cost);
+    }
+
+    /// Deals with all that has arrived, while there is room for it and until the turn is over.
     fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let now = self.now();
         loop {
+            self.behind = self.turn == 0;
+            if self.behind {
+                return Ok(Poll::Ready(()));
+            }
             if let Some(session) = &mut self.session {
                 let Poll::Ready(room) = session.poll_room(cx) else {
                     self.paused = true;
@@ -375,6 +428,7 @@ impl<C: Core> Link<C> {
                 }
                 if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
                     self.flowed = true;
+                    self.turn = self.turn.saturating_sub(EVENT + IN_BATCH * batch.len());
                     session.messages(batch)?;
                     continue;
                 }
@@ -390,11 +444,14 @@ impl<C: Core> Link<C> {
         match (event, &mut self.session) {
             (WireEvent::Message(message), Some(session)) => {
                 self.flowed = true;
+                // To an XPUB, each part may be a subscription.
+                let cost = EVENT + SUBSCRIPTION * message.part_count().saturating_sub(1);
                 session.messages(message.into())?;
+                self.spend(cost);
             }
-            (WireEvent::Subscription(subscription), Some(session)) => {
+            (WireEvent::Subscription(subscription), Some(_)) => {
                 self.flowed = true;
-                session.subscription(subscription)?;
+                return self.deal_with_subscriptions(subscription);
             }
             (WireEvent::Ready(info), _) => {
                 let expel = self.ticket.establish()?;
@@ -416,6 +473,26 @@ impl<C: Core> Link<C> {
             }
         }
         Ok(())
+    }
+
+    /// Hands on together the changes of subscriptions that come together, and what comes behind them.
+    fn deal_with_subscriptions(&mut self, first: Subscription) -> Result<(), Reason> {
+        let now = self.now();
+        let mut together = vec![first];
+        let behind = loop {
+            self.spend(SUBSCRIPTION);
+            if self.turn == 0 {
+                break Ok(None);
+            }
+            match self.connection.poll_event(now) {
+                Ok(Some(WireEvent::Subscription(next))) => together.push(next),
+                behind => break behind,
+            }
+        };
+        if let Some(session) = &mut self.session {
+            session.subscriptions(&mut together)?;
+        }
+        behind?.map_or(Ok(()), |event| self.deal_with(event))
     }
 
     /// Takes the verdict on the peer, if there is one.
@@ -482,6 +559,7 @@ impl<C: Core> Link<C> {
         let messages = self.burst.advance(written);
         self.flowed |= messages > 0;
         session.written(messages, written);
+        self.spend(written / WRITTEN);
         self.tell_output();
         Poll::Ready(Ok(()))
     }
@@ -493,6 +571,7 @@ impl<C: Core> Link<C> {
         let mut output = std::mem::take(self.connection.output());
         self.connection.seal(&frames, &mut output);
         *self.connection.output() = output;
+        self.spend(frames.len());
         self.sealed = Some((messages, frames.len()));
     }
 
@@ -517,24 +596,11 @@ impl<C: Core> Link<C> {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             output.advance(written);
+            self.spend(written / WRITTEN);
             self.tell_output();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::publish::Publisher;
-
-    /// The size of what a function returns, without calling it.
-    fn size_of_output<A, B, C, D, E, F, G, T>(_: impl FnOnce(A, B, C, D, E, F, G) -> T) -> usize {
-        size_of::<T>()
-    }
-
-    #[test]
-    fn a_connection_costs_a_publisher_little() {
-        let size = size_of_output(run::<Publisher>);
-        assert!(size <= 800, "{size} octets for each connection's future");
-    }
-}
+mod tests;

@@ -31,7 +31,7 @@ pub enum Endpoint {
         /// The port. 0, also written `*`, asks `bind` for any free one.
         port: u16,
     },
-    /// `ipc://path` or `ipc://@name`: a Unix domain socket.
+    /// `ipc://path`, `ipc://@name` or `ipc://*`: a Unix domain socket. Not on Windows.
     Ipc(IpcAddress),
     /// `inproc://name`: within one `Context`. The name has 1 to 256 octets.
     Inproc(String),
@@ -62,6 +62,9 @@ pub enum IpcAddress {
     Path(PathBuf),
     /// `@name`: a name of 1 to 107 octets in the abstract namespace. Linux only.
     Abstract(String),
+    /// `*`: a path of the library's choosing, in the folder for temporary files. For `bind` only, which
+    /// returns the path.
+    Any,
 }
 
 /// A text or value that is no endpoint, or none for what was asked of it.
@@ -123,12 +126,14 @@ enum Reason {
     Nul(&'static str),
     #[error("a path that begins with @ would be taken for an abstract name (write ./@…)")]
     PathLikeAbstract,
-    #[error("ipc://* (a path of the library's choosing) is not supported (name a path)")]
-    IpcWildcard,
+    #[error("a path * would be taken for any (write ./*)")]
+    PathLikeAny,
     #[error("* is every address of this machine, to bind to; to connect, name one host")]
     ConnectToAny,
     #[error("port 0 (*) is any free port, to bind to; to connect, name the port")]
     ConnectToPortZero,
+    #[error("* is any free path, to bind to; to connect, name the path")]
+    ConnectToAnyPath,
 }
 
 impl Endpoint {
@@ -155,6 +160,7 @@ impl Endpoint {
         let reason = match self {
             Self::Tcp { host: Host::Any, .. } => Reason::ConnectToAny,
             Self::Tcp { port: 0, .. } => Reason::ConnectToPortZero,
+            Self::Ipc(IpcAddress::Any) => Reason::ConnectToAnyPath,
             _ => return Ok(()),
         };
         Err(EndpointError::new(&self.to_string(), reason))
@@ -165,6 +171,7 @@ impl Endpoint {
         match transport {
             "tcp" => parse_tcp(address),
             "ipc" => Ok(Self::Ipc(match address.strip_prefix('@') {
+                None if address == "*" => IpcAddress::Any,
                 Some(name) => IpcAddress::Abstract(name.to_owned()),
                 None => IpcAddress::Path(address.into()),
             })),
@@ -179,7 +186,7 @@ impl Endpoint {
     fn check(&self) -> Result<(), Reason> {
         match self {
             Self::Tcp { host: Host::Name(name), .. } => check_name(name),
-            Self::Tcp { .. } => Ok(()),
+            Self::Tcp { .. } | Self::Ipc(IpcAddress::Any) => Ok(()),
             Self::Ipc(IpcAddress::Path(path)) => check_path(path),
             Self::Ipc(IpcAddress::Abstract(name)) => check_text("abstract name", name, IPC_MAX),
             Self::Inproc(name) => check_text("name", name, INPROC_MAX),
@@ -206,6 +213,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::Ipc(IpcAddress::Path(path)) => write!(f, "ipc://{}", path.display()),
             Self::Ipc(IpcAddress::Abstract(name)) => write!(f, "ipc://@{name}"),
+            Self::Ipc(IpcAddress::Any) => f.write_str("ipc://*"),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
             #[cfg(feature = "simulation")]
             Self::Mem(name) => write!(f, "mem://{name}"),
@@ -332,7 +340,7 @@ fn check_name(name: &str) -> Result<(), Reason> {
 fn check_path(path: &Path) -> Result<(), Reason> {
     let path: &OsStr = path.as_os_str();
     if path == "*" {
-        return Err(Reason::IpcWildcard);
+        return Err(Reason::PathLikeAny);
     }
     if path.as_encoded_bytes().starts_with(b"@") {
         return Err(Reason::PathLikeAbstract);

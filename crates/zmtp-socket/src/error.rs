@@ -49,6 +49,14 @@ pub enum ConnectError {
     /// The text is no endpoint that can be connected to.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// This system cannot do what the options ask for, or has no such transport.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Unsupported {
+        /// What was to be connected.
+        endpoint: Endpoint,
+        /// What is missing.
+        source: io::Error,
+    },
     /// The socket's options do not make sense together.
     #[error("the socket's options: {0}")]
     Options(#[from] ConfigError),

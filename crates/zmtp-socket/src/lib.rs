@@ -88,29 +88,9 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
-/// The programs of the README and of the pages on topologies are compiled, and run, with the rest.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($page:ident = $file:literal),+) => {$(
-            #[doc = include_str!(concat!("../../../", $file))]
-            struct $page;
-        )+};
-    }
-
-    pages! {
-        Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md",
-        Secure = "docs/topologies/secure.md"
-    }
-}
-
-pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
+#[cfg(feature = "curve")]
+pub use authorize::allow_keys;
+pub use authorize::{Claim, Verdict, allow_addresses};
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
@@ -135,7 +115,8 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
-    SocketType, Status, Version,
+    Allowed, ConfigError, Credentials, Denial, Heartbeat, Limits, MechanismName, Message, Metadata,
+    PeerInfo, SocketType, Status, Version,
 };
+#[cfg(feature = "curve")]
+pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};

@@ -11,7 +11,7 @@ use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::shared::{EndpointTask, Shared, Side};
 use crate::sync::lock;
-use crate::transport::Listener;
+use crate::transport::{Listener, check};
 use crate::{
     BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
     UnknownEndpoint,
@@ -64,7 +64,7 @@ impl<C: Core> Socket<C> {
         let endpoint = endpoint.into_endpoint()?;
         terms.config.validate()?;
         let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options.tcp).await;
+        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options).await;
         let (listener, endpoint) =
             bound.map_err(|source| BindError::Refused { endpoint, source })?;
         let task = EndpointTask::bound(endpoint.clone(), terms, listener);
@@ -102,7 +102,11 @@ impl<C: Core> Socket<C> {
     ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
+        let asked_for = terms.as_ref().unwrap_or(&self.shared.terms);
+        asked_for.config.validate()?;
+        if let Err(source) = check(&endpoint, &asked_for.options) {
+            return Err(ConnectError::Unsupported { endpoint, source });
+        }
         let runtime = self.shared.runtime()?;
         let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;

@@ -98,6 +98,26 @@ async fn of_a_names_addresses_the_one_that_serves_is_found_whatever_the_others_d
 }
 
 #[tokio::test]
+async fn a_name_is_looked_up_anew_for_every_attempt() {
+    let ([old, new], port) = hosts();
+    let network = FaultyNetwork::healthy(1);
+    network.host_at("feed", &[old]);
+    let context = Context::simulated(network.clone(), 1);
+    let server = context.pub_socket(PubOptions::new());
+    server.bind(format!("tcp://{new}:{port}")).await.unwrap();
+    let client = context.sub_socket(SubOptions::new());
+    client.subscribe("");
+    let mut monitor = client.monitor();
+    client.connect(format!("tcp://feed:{port}")).unwrap();
+    event(&mut monitor, "a first attempt", |event| {
+        matches!(event, Event::RetryingIn { .. }).then_some(())
+    })
+    .await;
+    network.host_at("feed", &[new]);
+    wanted(&server, "").await;
+}
+
+#[tokio::test]
 async fn an_attempt_that_fails_says_so_of_each_address() {
     let (addresses, port) = hosts::<2>();
     let client = feed_at(&addresses).sub_socket(SubOptions::new());
@@ -194,8 +214,14 @@ async fn all_addresses_are_those_of_both_families() {
         assert_eq!(peer.await.socket_addr(), Some(stream.local_addr().unwrap()));
     }
     let client = Place::tcp().subscriber("");
+    let mut seen = client.monitor();
     client.connect(&endpoint).unwrap();
     wanted(&server, "").await;
+    let peer = event(&mut seen, "the connection", |event| match event {
+        Event::Connected { peer } => Some(peer),
+        _ => None,
+    });
+    assert_eq!(peer.await.socket_addr(), Some((LOOPBACKS[0], port).into()));
     server.unbind(&endpoint).await.unwrap();
 
     let endpoint = server.bind_with("tcp://*:*", |it| it.ipv6_only(true)).await.unwrap();

@@ -1,13 +1,15 @@
 //! Endpoints: what is bound is freed again, what is taken says so, and names stay in their context.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Barrier;
 use zmtp_socket::{
-    BindError, Context, Event, Linger, PlainUsers, PubOptions, Reason, Reconnect, SubOptions,
+    BindError, Context, Endpoint, Event, IpcAddress, Linger, PlainUsers, PubOptions, Reason,
+    Reconnect, SubOptions,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
@@ -282,6 +284,53 @@ async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
     let error = server.bind(&*place.endpoint).await.unwrap_err();
     assert_eq!(refused(error), ErrorKind::AddrInUse);
     assert_eq!(std::fs::read(path).unwrap(), b"not a socket");
+}
+
+#[tokio::test]
+async fn a_socket_file_has_the_mode_that_was_asked_for_whatever_the_umask() {
+    let server = Place::ipc().publisher();
+    // The first keeps what no usual umask does, the last what all do.
+    for mode in [0o777, 0o660, 0o600] {
+        let place = Place::ipc();
+        let endpoint = server.bind_with(&*place.endpoint, |it| it.ipc_mode(mode)).await.unwrap();
+        let path = place.endpoint.strip_prefix("ipc://").unwrap();
+        let permissions = std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o7777, mode);
+        let client = place.subscriber("a");
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "a").await;
+        server.unbind(&endpoint).await.unwrap();
+        assert!(!Path::new(path).exists());
+    }
+    let own_path = server.bind_with("ipc://*", |it| it.ipc_mode(0o606)).await.unwrap();
+    let permissions = std::fs::metadata(path_of(&own_path)).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o7777, 0o606);
+}
+
+#[tokio::test]
+async fn a_path_is_chosen_and_told_and_removed() {
+    let place = Place::ipc();
+    let server = place.publisher();
+    let one = server.bind("ipc://*").await.unwrap();
+    let other = server.bind("ipc://*").await.unwrap();
+    assert_ne!(one, other);
+    for (topic, endpoint) in [("one", &one), ("other", &other)] {
+        let client = place.subscriber(topic);
+        client.connect(endpoint).unwrap();
+        wanted(&server, topic).await;
+    }
+    assert!(path_of(&other).starts_with(std::env::temp_dir()));
+    server.unbind(&one).await.expect("it is known by this name");
+    assert!(!path_of(&one).exists() && path_of(&other).exists());
+    server.close().await;
+    assert!(!path_of(&other).exists());
+}
+
+fn path_of(endpoint: &Endpoint) -> &Path {
+    match endpoint {
+        Endpoint::Ipc(IpcAddress::Path(path)) => path,
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ fn good_texts() {
         ("ipc://relative path", path("relative path")),
         ("ipc://./@odd", path("./@odd")),
         ("ipc://@feed", Endpoint::Ipc(IpcAddress::Abstract("feed".into()))),
+        ("ipc://*", Endpoint::Ipc(IpcAddress::Any)),
+        ("ipc://./*", path("./*")),
         ("inproc://feed", Endpoint::Inproc("feed".into())),
         ("inproc://tcp://x", Endpoint::Inproc("tcp://x".into())),
     ];
@@ -123,7 +125,6 @@ fn bad_texts() {
         ("ipc://@", "an empty abstract name"),
         ("ipc://a\0b", "a NUL octet in path"),
         ("ipc://@a\0b", "a NUL octet in abstract name"),
-        ("ipc://*", "ipc://* (a path of the library's choosing) is not supported (name a path)"),
         ("inproc://", "an empty name"),
         ("inproc://\0", "a NUL octet in name"),
     ];
@@ -182,6 +183,10 @@ fn to_connect_needs_one_host_and_port() {
         "endpoint \"tcp://localhost:*\": port 0 (*) is any free port, to bind to; \
          to connect, name the port",
     );
+    assert_eq!(
+        check("ipc://*").unwrap_err(),
+        "endpoint \"ipc://*\": * is any free path, to bind to; to connect, name the path",
+    );
 }
 
 #[test]
@@ -215,6 +220,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
     ];
     prop_oneof![
         (host, any::<u16>()).prop_map(|(host, port)| tcp(host, port)),
+        Just(Endpoint::Ipc(IpcAddress::Any)),
         ".{0,120}".prop_map(|text| path(&text)),
         ".{0,120}".prop_map(|text| Endpoint::Ipc(IpcAddress::Abstract(text))),
         ".{0,300}".prop_map(Endpoint::Inproc),

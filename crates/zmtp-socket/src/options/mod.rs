@@ -1,5 +1,6 @@
 //! What can be set on a socket, typed, with its defaults.
 
+mod ipc;
 mod link;
 mod mark;
 mod publishing;

@@ -22,7 +22,7 @@ pub(crate) struct TcpOptions {
 /// when that does not answer. No program takes part in it: a peer that is busy, or does not read, is
 /// not taken for dead.
 ///
-/// The times are rounded to seconds.
+/// The times are rounded to seconds. OpenBSD has times of its own, the same for all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
@@ -117,7 +117,8 @@ impl<Role> Options<Role> {
     }
 
     /// How long what was sent may stay unacknowledged before the connection ends
-    /// (`TCP_USER_TIMEOUT`). Default: the system's choice, about a quarter of an hour on Linux.
+    /// (`TCP_USER_TIMEOUT`). Default: the system's choice, about a quarter of an hour on Linux. Linux
+    /// only: elsewhere, `bind` and `connect` fail as [`Unsupported`](std::io::ErrorKind::Unsupported).
     ///
     /// It ends also the connection of a subscriber that does not read for so long.
     pub fn user_timeout(mut self, timeout: Duration) -> Self {
@@ -133,14 +134,16 @@ impl<Role> Options<Role> {
     }
 
     /// The octet that asks routers for a kind of service: `IP_TOS`, or the traffic class of IPv6. Six
-    /// bits of it are the DSCP of RFC 2474. Default: 0.
+    /// bits of it are the DSCP of RFC 2474. Default: 0. Not on Windows and other systems that have no such
+    /// option for IPv6: there, `bind` and `connect` fail as [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn type_of_service(mut self, octet: u8) -> Self {
         self.link.tcp.type_of_service = Some(octet);
         self
     }
 
     /// The network interface that connections go through, by its name (`SO_BINDTODEVICE`). Default:
-    /// whichever the routes choose.
+    /// whichever the routes choose. Linux only: elsewhere, `bind` and `connect` fail as
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn bind_device(mut self, name: impl Into<String>) -> Self {
         self.link.tcp.device = Some(name.into());
         self

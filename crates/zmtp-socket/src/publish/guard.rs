@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
+use super::outbox::Run;
 use super::state::State;
 use crate::monitor::Recorded;
 use crate::sync::lock;
@@ -15,10 +16,12 @@ pub(super) struct Guard<'a> {
     effects: Effects,
 }
 
-/// Wakers that are due, and events that the log and the monitors' readers have yet to be told of: foreign
-/// code, which may ask for the state and therefore runs only when the state is free.
+/// Wakers that are due, events that the log and the monitors' readers have yet to be told of, and messages
+/// that were dropped. Each means foreign code, which may ask for the state; therefore it runs only when the
+/// state is free.
 #[derive(Default)]
 pub(super) struct Effects {
+    pub(super) dropped: Vec<Run>,
     recorded: Vec<Recorded>,
     wakers: Vec<Waker>,
 }

@@ -41,7 +41,7 @@ use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
 use guard::Guard;
-use outbox::{Outbox, has_large_part};
+use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use session::PublishSession;
@@ -130,9 +130,7 @@ impl Publisher {
         if state.find_topics(first) {
             let length = encoded_len(first, rest);
             if !state.goes_on(length) {
-                let mut guard = Guard::from(guard);
-                let sent = self.publish_anew(&mut guard, message, length, None);
-                self.end_turn(&mut guard);
+                let (_state, sent) = self.publish_anew(guard.into(), message, length, None);
                 return sent;
             }
             state.book(first, rest, length);
@@ -142,34 +140,38 @@ impl Publisher {
     }
 
     /// Publishes a message that is for other peers than the one before it, or in another block. A sender
-    /// that has waited for its turn has a ticket.
+    /// that has waited for its turn has a ticket. Gives the state back, as it was left.
     #[inline(never)]
-    fn publish_anew(
-        &self,
-        state: &mut State,
+    fn publish_anew<'a>(
+        &'a self,
+        mut state: Guard<'a>,
         message: &Outgoing<'_>,
         length: usize,
         ticket: Option<Ticket>,
-    ) -> Result<(), SendError> {
-        state.find_peers();
-        if state.write_at_once(message, length) {
-            return Ok(());
-        }
+    ) -> (Guard<'a>, Result<(), SendError>) {
         let when_full = self.options.when_full;
-        match message.shared().filter(|message| has_large_part(message)) {
-            Some(message) => {
-                // It is no part of the open segment, and so of no booking that goes on.
-                state.settle();
-                state.book_anew(0, when_full, ticket, &self.events)?;
-                state.book_apart(message, length);
+        state.find_peers();
+        let sent = if length <= COPY {
+            state.publish(message, length, when_full, ticket, &self.events)
+        } else if state.finds_room(when_full, ticket) {
+            // Somebody will take it. Whatever has to be copied is copied while nobody waits.
+            drop(state);
+            let runs = message.to_runs();
+            state = Guard::lock(&self.state);
+            // Meanwhile anything may have changed.
+            if state.closed {
+                Err(Closed.into())
+            } else if state.find_topics(message.parts().0) {
+                state.find_peers();
+                state.publish_runs(&runs, length, when_full, ticket, &self.events)
+            } else {
+                Ok(())
             }
-            None => {
-                state.book_anew(length, when_full, ticket, &self.events)?;
-                let (first, rest) = message.parts();
-                state.book(first, rest, length);
-            }
-        }
-        Ok(())
+        } else {
+            state.publish_runs(&[], length, when_full, ticket, &self.events)
+        };
+        self.end_turn(&mut state);
+        (state, sent)
     }
 
     #[inline]
@@ -245,17 +247,20 @@ impl Publisher {
 
     /// Nobody reads requests any more.
     pub(crate) fn stop_hearing(&self) {
-        lock(&self.state).requests = None;
+        // What has not been read may be much: it is freed once the state is free again.
+        let _requests = lock(&self.state).requests.take();
     }
 
     /// Sends `message` to one peer. Returns whether it is there.
     pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
+        // Copies, if there are any, are made while nobody waits.
+        let runs = Run::of_large(message);
         let mut state = Guard::lock(&self.state);
         if state.closed {
             return Err(Closed);
         }
         let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
-        state.send_to(key, message, &self.events);
+        state.send_to(key, &runs, message.encoded_len(), &self.events);
         Ok(true)
     }
 
@@ -286,6 +291,8 @@ impl Core for Publisher {
     ) -> PublishSession {
         let expel = Some(expel).filter(|_| self.options.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(self.options.marks(), outlet.cloned(), expel);
+        let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
+        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let mut state = self.settled();
         let received = Count::default();
         let key = state.peers.insert(Subscriber { peer: peer.clone(), received, outbox });
@@ -293,20 +300,20 @@ impl Core for Publisher {
         if state.requests.is_some() {
             state.keys.insert(peer.id(), key);
         }
-        if let Some(welcome) = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref()) {
-            state.send_to(key, welcome, &self.events);
+        if let Some((runs, length)) = welcome {
+            state.send_to(key, &runs, length, &self.events);
         }
         if self.options.inverted {
             state.has_changed(key);
         }
         drop(state);
-        PublishSession { core: self.clone(), peer: peer.clone(), key }
+        PublishSession::new(self.clone(), peer.clone(), key)
     }
 
     fn stats(&self) -> Stats {
         let state = self.settled();
         let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, received, outbox }) in &state.peers {
+        for (key, Subscriber { peer, received, outbox }) in state.present() {
             let peer = PeerStats {
                 peer: peer.clone(),
                 age: peer.age(),

@@ -29,6 +29,9 @@ pub(super) const SHORT: usize = 2 << 10;
 /// A part of so many octets is not copied, where it can be shared.
 pub(super) const LARGE: usize = 32 << 10;
 
+/// More octets than these are not copied while the state is locked.
+pub(super) const COPY: usize = 256 << 10;
+
 /// Whether any part is worth sharing.
 pub(super) fn has_large_part(message: &Message) -> bool {
     message.parts().iter().any(|part| part.len() >= LARGE)
@@ -97,6 +100,11 @@ impl Outbox {
         }
     }
 
+    /// The queue of a peer that has left; an empty one stays in its place.
+    pub(super) fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.marks, None, None))
+    }
+
     /// Messages whose last octet the transport has not taken.
     pub(super) fn queued(&self) -> usize {
         self.waiting + self.taken
@@ -143,6 +151,11 @@ impl Outbox {
             messages: self.marks.messages.get().saturating_sub(self.queued()),
             octets: self.marks.octets.saturating_sub(self.octets),
         }
+    }
+
+    /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
+    pub(super) fn accepts(&self, ticket: Option<Ticket>) -> bool {
+        !self.room().is_none() && !self.waiters.has_before(ticket)
     }
 
     /// Octets that the transport has not taken.
@@ -251,10 +264,10 @@ impl Outbox {
     }
 
     /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed.
-    pub(super) fn drop_oldest(&mut self) {
+    /// none is left. Their segments are sealed; they are moved to `dropped`.
+    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) {
         while self.room().is_none() && self.waiting > 0 {
-            let octets = self.remove_oldest();
+            let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
             self.octets -= octets;
             self.dropped.add(1, octets);
@@ -262,7 +275,7 @@ impl Outbox {
     }
 
     /// Walks over the frames of the first message. Returns how many octets it had.
-    fn remove_oldest(&mut self) -> usize {
+    fn remove_oldest(&mut self, removed: &mut Vec<Run>) -> usize {
         let (mut octets, mut more) = (0, true);
         while more && let Some(run) = self.runs.front_mut() {
             let Ok(Some((header, header_len))) = FrameHeader::decode(&run.octets()) else {
@@ -274,9 +287,9 @@ impl Outbox {
             let here = frame.min(run.range.len());
             run.range.start += here;
             if run.range.is_empty() {
-                self.runs.pop_front();
+                removed.extend(self.runs.pop_front());
                 if here < frame {
-                    self.runs.pop_front();
+                    removed.extend(self.runs.pop_front());
                 }
             } else if !more {
                 run.messages -= 1;
@@ -308,6 +321,11 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
+    /// Whether a sender has begun a message and not finished it.
+    pub(super) fn begins(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     pub(super) fn runs(&self) -> usize {
         self.runs.len()
     }

@@ -5,6 +5,7 @@ use std::iter;
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{encode_frame, encode_message, message_len};
 
+use super::outbox::Run;
 use crate::Message;
 
 /// A message to be sent: borrowed octets, which are copied once for all peers, or a [`Message`].
@@ -30,6 +31,15 @@ impl Outgoing<'_> {
             Parts::Owned(message) => message,
         };
         (message.first(), message.parts().get(1..).unwrap_or_default())
+    }
+
+    /// The message as it will lie in queues, in no block. Of what can be shared, only small parts are copied.
+    pub(super) fn to_runs(&self) -> Vec<Run> {
+        match &self.0 {
+            Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into()),
+            Parts::Borrowed(message) => Run::of_large(message),
+            Parts::Owned(message) => Run::of_large(message),
+        }
     }
 
     /// The message, if its octets can be shared in place of being copied.

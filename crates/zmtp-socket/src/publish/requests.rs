@@ -175,13 +175,21 @@ impl Requests {
     }
 
     /// The peer has gone. What it wanted need not be told any more, where peers are told apart; its
-    /// messages stay, within the limit that all who have gone share. Returns what is lost.
-    pub(super) fn depart(&mut self, peer: &Peer) -> Count {
+    /// messages stay, within the limit that all who have gone share. Deals with `count` of its requests
+    /// at most; returns what is lost of them, and whether there may be more.
+    pub(super) fn depart(&mut self, peer: &Peer, count: usize) -> (Count, bool) {
         let mut lost = Count::default();
-        let Some((_, places)) = self.unread.remove(&peer.id()) else { return lost };
         let are_apart = self.apart(peer).is_some();
-        for place in places {
+        for _ in 0..count {
+            let Some((unread, places)) = self.unread.get_mut(&peer.id()) else {
+                return (lost, false);
+            };
+            let Some(place) = places.pop_first() else {
+                self.unread.remove(&peer.id());
+                return (lost, false);
+            };
             let Some(request) = self.pending.get(&place) else { continue };
+            unread.remove(request);
             self.departed.add(request);
             let is_past_limit = self.departed.requests > self.limit.requests
                 || self.departed.octets > self.limit.octets;
@@ -194,7 +202,7 @@ impl Requests {
                 _ => {}
             }
         }
-        lost
+        (lost, true)
     }
 
     /// The oldest request.
@@ -219,15 +227,16 @@ impl Requests {
             }
         }
         let id = request.peer().id();
-        match self.unread.get_mut(&id) {
-            Some((unread, places)) => {
-                unread.remove(&request);
-                places.remove(&place);
-                if places.is_empty() {
-                    self.unread.remove(&id);
-                }
+        if let Some((unread, places)) = self.unread.get_mut(&id)
+            && places.remove(&place)
+        {
+            unread.remove(&request);
+            if places.is_empty() {
+                self.unread.remove(&id);
             }
-            None => self.departed.remove(&request),
+        } else {
+            // It has been dealt with, since its peer has gone.
+            self.departed.remove(&request);
         }
         Some(request)
     }
@@ -409,7 +418,12 @@ mod tests {
                 let message = format!("{id}/{number}").into();
                 requests.add_message(&peer(id), message).expect("within limits");
             }
-            lost += requests.depart(&peer(id)).messages;
+            // In slices, as of a peer that has left much behind.
+            let mut has_more = true;
+            while has_more {
+                let (count, more) = requests.depart(&peer(id), 2);
+                (lost, has_more) = (lost + count.messages, more);
+            }
         }
         assert_eq!(
             pending(&mut requests),

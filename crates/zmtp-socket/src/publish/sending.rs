@@ -77,19 +77,18 @@ impl Publisher {
     ) -> Poll<Result<(), SendError>> {
         let mut state = Guard::lock(&self.state);
         let (first, rest) = message.parts();
-        let sent = if state.closed {
-            Err(Closed.into())
+        let (mut state, sent) = if state.closed {
+            (state, Err(Closed.into()))
         } else if state.find_topics(first) {
-            self.publish_anew(&mut state, message, encoded_len(first, rest), waiting.ticket)
+            self.publish_anew(state, message, encoded_len(first, rest), waiting.ticket)
         } else {
-            Ok(())
+            (state, Ok(()))
         };
         if sent == Err(SendError::Full) {
             state.await_room(waiting, waker);
             return Poll::Pending;
         }
         state.leave(waiting);
-        self.end_turn(&mut state);
         Poll::Ready(sent)
     }
 

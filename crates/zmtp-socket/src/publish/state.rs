@@ -14,11 +14,11 @@ use super::Outgoing;
 use super::booking::{Booking, Room};
 use super::guard::Effects;
 use super::journal::Journal;
-use super::outbox::{LARGE, Outbox, Run};
+use super::outbox::{LARGE, Outbox, Run, has_large_part};
 use super::outgoing::encode;
 use super::requests::Requests;
 use super::sending::Waiting;
-use super::topics::Topics;
+use super::topics::{SLICE, Topics};
 use super::waiters::{Ticket, Tickets, Waiters};
 use crate::burst::Burst;
 use crate::monitor::Events;
@@ -26,7 +26,7 @@ use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
 use crate::stats::Count;
-use crate::{Event, Message, Peer, SendError, Stats, WhenFull};
+use crate::{Event, Peer, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -124,9 +124,15 @@ impl State {
         self.topics.peers_of(&self.matching, &mut self.wanted_by);
         if self.inverted {
             let matched: HashSet<usize> = self.wanted_by.drain(..).collect();
-            let all = self.peers.iter().map(|(key, _)| key);
-            self.wanted_by.extend(all.filter(|key| !matched.contains(key)));
+            let present = self.present().map(|(key, _)| key);
+            let others: Vec<_> = present.filter(|key| !matched.contains(key)).collect();
+            self.wanted_by.extend(others);
         }
+    }
+
+    /// The peers that have not left.
+    pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Subscriber)> {
+        self.peers.iter().filter(|(key, _)| !self.topics.is_leaving(*key))
     }
 
     /// Whether a message with this first part would be sent to anybody.
@@ -159,12 +165,58 @@ impl State {
         self.spend(length, filled);
     }
 
-    /// Books a message whose large parts are shared in place of being copied.
-    pub(super) fn book_apart(&mut self, message: &Message, length: usize) {
+    /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
+    pub(super) fn publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        if self.write_at_once(message, length) {
+            return Ok(());
+        }
+        if message.shared().is_some_and(has_large_part) {
+            return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
+        }
+        self.book_anew(length, when_full, ticket, events)?;
+        let (first, rest) = message.parts();
+        self.book(first, rest, length);
+        Ok(())
+    }
+
+    /// Publishes a message of so many octets that lies in `runs`; there are none if it is known that nobody
+    /// takes it.
+    pub(super) fn publish_runs(
+        &mut self,
+        runs: &[Run],
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        // It is no part of the open segment, and so of no booking that goes on.
+        self.settle();
+        self.book_anew(0, when_full, ticket, events)?;
+        debug_assert!(!runs.is_empty() || self.booking.takers.is_empty(), "nobody was to take it");
         let filled = self.booking.add(length);
-        self.give(&Run::of_large(message));
+        self.give(runs);
         self.booking.clear();
         self.spend(length, filled);
+        Ok(())
+    }
+
+    /// Whether any of the peers that were found would take a message now.
+    pub(super) fn finds_room(&self, when_full: WhenFull, ticket: Option<Ticket>) -> bool {
+        let mut has_room = self.wanted_by.iter().map(|&key| self.peers[key].outbox.accepts(ticket));
+        match when_full {
+            WhenFull::DropOldest => !self.wanted_by.is_empty(),
+            WhenFull::Wait | WhenFull::WaitFor(_) => {
+                !self.wanted_by.is_empty() && has_room.all(|has_room| has_room)
+            }
+            WhenFull::DropNew | WhenFull::Disconnect => has_room.any(|has_room| has_room),
+        }
     }
 
     /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
@@ -202,7 +254,10 @@ impl State {
         let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
         let begun = match written.checked_sub(head.len()) {
             _ if written == length => Burst::default(),
-            Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&body[of_body..])),
+            Some(of_body) => Burst::of_torn(match message.shared() {
+                Some(message) => message.parts()[0].slice(of_body..),
+                None => Bytes::copy_from_slice(&body[of_body..]),
+            }),
             None => {
                 head.extend_from_slice(body);
                 let mut begun = Burst::default();
@@ -235,10 +290,7 @@ impl State {
         }
         self.settle();
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let has_no_room = |key: &mut usize| {
-            let outbox = &peers[*key].outbox;
-            outbox.room().is_none() || outbox.waiters.has_before(ticket)
-        };
+        let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
         self.booking.losers.extend(wanted_by.extract_if(.., has_no_room));
         if when_full.waits() && !self.booking.losers.is_empty() {
             return Err(SendError::Full);
@@ -253,7 +305,7 @@ impl State {
                     if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
                         self.journal.seal();
                     }
-                    outbox.drop_oldest();
+                    outbox.drop_oldest(&mut self.effects.dropped);
                 }
                 WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
             }
@@ -319,17 +371,16 @@ impl State {
         }
     }
 
-    /// Queues a message for one peer, whatever it is subscribed to.
-    pub(super) fn send_to(&mut self, key: usize, message: &Message, events: &Events) {
+    /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize, events: &Events) {
         self.settle();
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
-        let length = message.encoded_len();
         if outbox.room().is_none() {
             self.effects.tell(outbox.lose(length, peer, events));
             return;
         }
-        for run in Run::of_large(message) {
-            outbox.push(&run);
+        for run in runs {
+            outbox.push(run);
         }
         self.effects.wake(outbox.waker.take());
     }
@@ -411,21 +462,14 @@ impl State {
         }
     }
 
-    /// Forgets a peer, but not what it counted.
-    pub(super) fn remove(&mut self, key: usize) {
-        self.has_changed(key);
-        let left = self.topics.remove_peer(key, self.requests.is_some());
-        let Subscriber { outbox, peer, received } = self.peers.remove(key);
+    /// A peer leaves: nothing is sent to it from now on, and what it counted stays. What it wanted is
+    /// [forgotten](Self::forget) later. Gives back its queue, to be freed when nobody waits.
+    pub(super) fn depart(&mut self, key: usize) -> Outbox {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.topics.leave(key);
+        let Subscriber { outbox, peer, received } = &mut self.peers[key];
+        let outbox = outbox.leave();
         self.keys.remove(&peer.id());
-        if let Some(requests) = &mut self.requests {
-            for (topic, change) in left {
-                // It is gone already, and what it leaves is no more than it held.
-                let _past_limit = requests.tell(&peer, Subscription::Cancel(topic), change);
-            }
-            let lost = requests.depart(&peer);
-            self.gone.dropped += lost.messages;
-            self.gone.dropped_octets += lost.octets;
-        }
         self.gone.received += received.messages;
         self.gone.received_octets += received.octets;
         self.gone.sent += outbox.sent.messages;
@@ -436,7 +480,33 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
-        self.wake_reader();
+        outbox
+    }
+
+    /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
+    /// is left, gives back the memory that it took, to be freed when nobody waits; its key may then be
+    /// another's.
+    pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
+        let peer = self.peers[key].peer.clone();
+        if let Some(left) = self.topics.forget(key, self.requests.is_some()) {
+            for (topic, change) in left {
+                // It is gone already, and what it leaves is no more than it held.
+                let cancel = Subscription::Cancel(topic);
+                let requests = self.requests.as_mut();
+                let _past_limit = requests.map(|it| it.tell(&peer, cancel, change));
+            }
+            self.wake_reader();
+            return None;
+        }
+        if let Some(requests) = &mut self.requests {
+            let (lost, has_more) = requests.depart(&peer, SLICE);
+            self.gone.dropped += lost.messages;
+            self.gone.dropped_octets += lost.octets;
+            if has_more {
+                return None;
+            }
+        }
+        Some((self.topics.remove_peer(key), self.peers.remove(key)))
     }
 
     #[inline]

@@ -22,7 +22,16 @@ pub(crate) struct Topics {
     /// The number of the search for peers.
     round: u64,
     subscribed_peers: usize,
+    /// Peers that have left and whose topics have not all been taken away.
+    leaving: usize,
 }
+
+/// Topics that are taken away from a peer that has left at once, at most: each costs some microseconds,
+/// and others wait meanwhile.
+pub(super) const SLICE: usize = 256;
+
+/// And their octets, about.
+const SLICE_OCTETS: usize = 64 << 10;
 
 /// What a subscription, or its end, has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +61,8 @@ struct Held {
     /// The last search in which this peer was found: it gets one copy, however many of its topics
     /// match.
     found_in: u64,
+    /// It has left: it gets nothing, whatever it still holds.
+    is_leaving: bool,
 }
 
 struct Subscribed {
@@ -73,6 +84,7 @@ impl Topics {
             duplicates,
             round: 0,
             subscribed_peers: 0,
+            leaving: 0,
         }
     }
 
@@ -83,18 +95,55 @@ impl Topics {
         }
     }
 
-    /// Forgets all that a peer subscribed to. With `told`, gives the topics, and what the end of each
-    /// has changed.
-    pub(crate) fn remove_peer(&mut self, key: usize, told: bool) -> Vec<(Bytes, Change)> {
-        let held = std::mem::take(&mut self.peers[key]);
+    /// A peer leaves: it gets nothing more, from now on. What it holds is [forgotten](Self::forget) in
+    /// slices; as long as that has not been done, it is as if it had yet to cancel the rest.
+    pub(crate) fn leave(&mut self, key: usize) {
+        let held = &mut self.peers[key];
         self.subscribed_peers -= usize::from(!held.topics.is_empty());
+        held.is_leaving = true;
+        self.leaving += 1;
+    }
+
+    /// Takes some topics away from a peer that is leaving. With `told`, gives the topics, and what the end of
+    /// each has changed. Once none is left, `None`.
+    pub(crate) fn forget(&mut self, key: usize, told: bool) -> Option<Vec<(Bytes, Change)>> {
+        let held = &self.peers[key];
+        let slice = held.topics.len() * SLICE_OCTETS / held.octets.max(1);
+        self.forget_at_most(key, slice.clamp(1, SLICE), told)
+    }
+
+    fn forget_at_most(
+        &mut self,
+        key: usize,
+        slice: usize,
+        told: bool,
+    ) -> Option<Vec<(Bytes, Change)>> {
+        let held = &mut self.peers[key];
+        let count = held.topics.len();
+        if count == 0 {
+            return None;
+        }
+        let slice: Vec<_> = held.topics.extract_if(|_, _| true).take(slice).collect();
+        held.octets -= held.octets * slice.len() / count;
         let mut left = Vec::new();
-        for (entry, Subscribed { place, .. }) in held.topics {
+        for (entry, Subscribed { place, .. }) in slice {
             let topic = told.then(|| self.index.key(entry));
             let change = self.give_up(entry, place);
             left.extend(topic.map(|topic| (topic.into(), change)));
         }
-        left
+        Some(left)
+    }
+
+    /// Ends the leaving of a peer that holds nothing any more. Its key may name another from now on. What is
+    /// given back is memory, to be freed when nobody waits.
+    pub(crate) fn remove_peer(&mut self, key: usize) -> impl Sized + use<> {
+        self.leaving -= 1;
+        std::mem::take(&mut self.peers[key])
+    }
+
+    /// Whether a peer has left.
+    pub(crate) fn is_leaving(&self, key: usize) -> bool {
+        self.peers[key].is_leaving
     }
 
     /// A peer subscribes to a topic, or takes a subscription back.
@@ -157,20 +206,24 @@ impl Topics {
     #[inline]
     pub(crate) fn peers_of(&mut self, matching: &[EntryId], found: &mut Vec<usize>) {
         found.clear();
-        // Where one topic matches, and most often it is one, nobody is found twice.
         if let [entry] = matching {
-            return self.each_of(*entry, |key| found.push(key));
+            // Where one topic matches, and most often it is one, nobody is found twice.
+            self.each_of(*entry, |key| found.push(key));
+        } else {
+            self.round += 1;
+            let (round, mut held) = (self.round, std::mem::take(&mut self.peers));
+            for entry in matching {
+                self.each_of(*entry, |key| {
+                    if std::mem::replace(&mut held[key].found_in, round) != round {
+                        found.push(key);
+                    }
+                });
+            }
+            self.peers = held;
         }
-        self.round += 1;
-        let (round, mut held) = (self.round, std::mem::take(&mut self.peers));
-        for entry in matching {
-            self.each_of(*entry, |key| {
-                if std::mem::replace(&mut held[key].found_in, round) != round {
-                    found.push(key);
-                }
-            });
+        if self.leaving > 0 {
+            found.retain(|key| !self.peers[*key].is_leaving);
         }
-        self.peers = held;
     }
 
     #[inline]
@@ -184,7 +237,7 @@ impl Topics {
         }
     }
 
-    /// Whether anybody wants a message with this first part.
+    /// Whether anybody holds a topic that begins a message with this first part.
     #[cfg(test)]
     pub(crate) fn is_wanted(&self, topic: &[u8]) -> bool {
         self.index.any_prefix_of(topic)
@@ -235,6 +288,45 @@ mod tests {
         let mut topics = Topics::new(Duplicates::Counted);
         (0..count).for_each(|key| topics.add_peer(key));
         topics
+    }
+
+    fn remove(topics: &mut Topics, key: usize) {
+        topics.leave(key);
+        while topics.forget(key, false).is_some() {}
+        drop(topics.remove_peer(key));
+    }
+
+    #[test]
+    fn a_peer_that_leaves_is_forgotten_in_slices_and_gets_nothing_meanwhile() {
+        let mut topics = with_peers(2);
+        for number in 0..10 * SLICE {
+            topics.subscribe(0, format!("A{number}").as_bytes());
+        }
+        topics.subscribe(1, b"A0");
+        topics.leave(0);
+        assert_eq!(topics.subscribed_peers(), 1);
+        assert_eq!(wanted(&mut topics, b"A0"), [1]);
+        assert_eq!(wanted(&mut topics, b"A1"), []);
+        let mut left = 10 * SLICE;
+        while let Some(slice) = topics.forget(0, true) {
+            assert!(!slice.is_empty() && slice.len() <= SLICE, "{} at once", slice.len());
+            left -= slice.len();
+            assert_eq!(topics.held_by(0).0, left);
+        }
+        assert_eq!(left, 0);
+        drop(topics.remove_peer(0));
+        assert_eq!(wanted(&mut topics, b"A0"), [1]);
+    }
+
+    #[test]
+    fn of_long_topics_few_are_forgotten_at_once() {
+        let mut topics = with_peers(1);
+        for number in 0..10u8 {
+            topics.subscribe(0, &[&[number][..], &[7; SLICE_OCTETS / 2]].concat());
+        }
+        topics.leave(0);
+        let slices = std::iter::from_fn(|| topics.forget(0, true)).map(|slice| slice.len());
+        assert!(slices.max() <= Some(2));
     }
 
     #[test]
@@ -292,7 +384,7 @@ mod tests {
         assert_eq!(counts(&topics), Some(u32::MAX));
         assert_eq!(topics.cancel(0, b"A"), Change::Repeated);
         assert_eq!(counts(&topics), Some(u32::MAX));
-        topics.remove_peer(0, false);
+        remove(&mut topics, 0);
         assert!(!topics.is_wanted(b"A"));
     }
 
@@ -308,10 +400,10 @@ mod tests {
         }
         let crowd = |topics: &Topics| topics.crowds.iter().next().map(|(_, keys)| keys.capacity());
         assert!(crowd(&topics) >= Some(100));
-        (0..90).for_each(|key| drop(topics.remove_peer(key, false)));
+        (0..90).for_each(|key| remove(&mut topics, key));
         assert!(crowd(&topics) <= Some(40), "{:?}", crowd(&topics));
         assert_eq!(wanted(&mut topics, b"A"), (90..100).collect::<Vec<_>>());
-        (90..99).for_each(|key| drop(topics.remove_peer(key, false)));
+        (90..99).for_each(|key| remove(&mut topics, key));
         assert!(topics.crowds.is_empty());
         assert_eq!(wanted(&mut topics, b"A"), [99]);
     }
@@ -320,6 +412,7 @@ mod tests {
     enum Step {
         Subscribe(usize, Vec<u8>),
         Cancel(usize, Vec<u8>),
+        /// The peer leaves, or more of it is forgotten; what is left of it in the end is another.
         Leave(usize),
         Match(Vec<u8>),
     }
@@ -331,7 +424,7 @@ mod tests {
         let step = prop_oneof![
             4 => (0..PEERS, topic()).prop_map(|(peer, topic)| Step::Subscribe(peer, topic)),
             3 => (0..PEERS, topic()).prop_map(|(peer, topic)| Step::Cancel(peer, topic)),
-            1 => (0..PEERS).prop_map(Step::Leave),
+            2 => (0..PEERS).prop_map(Step::Leave),
             3 => topic().prop_map(Step::Match),
         ];
         proptest::collection::vec(step, 0..120)
@@ -358,6 +451,7 @@ mod tests {
             let mut model = vec![Vec::<Vec<u8>>::new(); PEERS];
             for step in steps {
                 match step {
+                    Step::Subscribe(peer, _) | Step::Cancel(peer, _) if topics.is_leaving(peer) => {}
                     Step::Subscribe(peer, topic) => {
                         let expected = change(&model, peer, &topic, 0);
                         prop_assert_eq!(topics.subscribe(peer, &topic), expected);
@@ -370,26 +464,27 @@ mod tests {
                             model[peer].remove(at);
                         }
                     }
-                    Step::Leave(peer) => {
-                        let mut left = topics.remove_peer(peer, true);
-                        left.sort();
-                        let mut held = std::mem::take(&mut model[peer]);
-                        held.sort();
-                        held.dedup();
-                        let alone = |topic: &Vec<u8>| !model.iter().flatten().any(|it| it == topic);
-                        let expected: Vec<_> = held
-                            .into_iter()
-                            .map(|topic| (Change::of_peer(alone(&topic)), topic))
-                            .map(|(change, topic)| (Bytes::from(topic), change))
-                            .collect();
-                        prop_assert_eq!(left, expected);
-                        topics.add_peer(peer);
-                    }
+                    Step::Leave(peer) if !topics.is_leaving(peer) => topics.leave(peer),
+                    Step::Leave(peer) => match topics.forget_at_most(peer, 2, true) {
+                        Some(slice) => {
+                            for (topic, changed) in slice {
+                                let topic = topic.to_vec();
+                                model[peer].retain(|held| *held != topic);
+                                let alone = !model.iter().flatten().any(|held| *held == topic);
+                                prop_assert_eq!(changed, Change::of_peer(alone));
+                            }
+                        }
+                        None => {
+                            prop_assert!(model[peer].is_empty());
+                            drop(topics.remove_peer(peer));
+                            topics.add_peer(peer);
+                        }
+                    },
                     Step::Match(topic) => {
                         let expected: Vec<usize> = (0..PEERS)
+                            .filter(|peer| !topics.is_leaving(*peer))
                             .filter(|peer| model[*peer].iter().any(|held| topic.starts_with(held)))
                             .collect();
-                        prop_assert_eq!(topics.is_wanted(&topic), !expected.is_empty());
                         prop_assert_eq!(wanted(&mut topics, &topic), expected);
                     }
                 }
@@ -398,9 +493,12 @@ mod tests {
                     distinct.sort();
                     distinct.dedup();
                     let octets = distinct.iter().map(Vec::len).sum();
-                    prop_assert_eq!(topics.held_by(peer), (distinct.len(), octets));
+                    let (count, held) = topics.held_by(peer);
+                    prop_assert_eq!(count, distinct.len());
+                    prop_assert!(held == octets || topics.is_leaving(peer));
                 }
-                let subscribed = model.iter().filter(|held| !held.is_empty()).count();
+                let present = (0..PEERS).filter(|peer| !topics.is_leaving(*peer));
+                let subscribed = present.filter(|peer| !model[*peer].is_empty()).count();
                 prop_assert_eq!(topics.subscribed_peers(), subscribed);
             }
         }

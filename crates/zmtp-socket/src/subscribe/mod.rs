@@ -255,8 +255,9 @@ impl Session for SubscribeSession {
         Ok(())
     }
 
-    fn subscription(&mut self, _subscription: Subscription) -> Result<(), Reason> {
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
         // Nobody subscribes to a subscriber.
+        changes.clear();
         Ok(())
     }
 

@@ -35,6 +35,8 @@ impl Hub {
         }
         let (sender, arrivals) = mpsc::channel(BACKLOG);
         names.insert(name.to_owned(), sender);
+        // No waker runs under the lock.
+        drop(names);
         self.0.bound.notify_waiters();
         Ok(Listener { name: name.to_owned(), arrivals, hub: self.clone() })
     }

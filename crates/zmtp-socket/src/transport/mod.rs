@@ -4,10 +4,15 @@
 mod addresses;
 mod dialler;
 mod hub;
+#[cfg(unix)]
+mod ipc;
+#[cfg(not(unix))]
+#[path = "ipc/missing.rs"]
 mod ipc;
 mod outlet;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod support;
 mod tcp;
 
 use std::io;
@@ -16,15 +21,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp as tokio_tcp, unix};
+use tokio::net::TcpStream;
 
 use crate::Endpoint;
-use crate::options::TcpOptions;
+use crate::options::{LinkOptions, TcpOptions};
 pub(crate) use dialler::Dialler;
 use hub::Hub;
+use outlet::Inlet;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
+pub(crate) use support::check;
 
 /// Octets in order, both ways, inside the process.
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "public in simulations"))]
@@ -60,8 +67,8 @@ impl Networks {
 
 /// One connection of any transport.
 pub(crate) enum Stream {
-    Tcp(tokio_tcp::OwnedReadHalf, Outlet),
-    Ipc(unix::OwnedReadHalf, Outlet),
+    /// A socket of the system: tcp or ipc.
+    System(Inlet, Outlet),
     Pipe(Box<dyn Pipe>),
 }
 
@@ -69,7 +76,7 @@ impl Stream {
     /// The writing side, where it can be shared.
     pub(crate) fn outlet(&self) -> Option<&Outlet> {
         match self {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Some(outlet),
+            Self::System(_, outlet) => Some(outlet),
             Self::Pipe(_) => None,
         }
     }
@@ -78,14 +85,15 @@ impl Stream {
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
-        Self::Tcp(read, Outlet::Tcp(Arc::new(write)))
+        Self::System(Inlet::Tcp(read), Outlet::Tcp(Arc::new(write)))
     }
 }
 
-impl From<UnixStream> for Stream {
-    fn from(stream: UnixStream) -> Self {
+#[cfg(unix)]
+impl From<tokio::net::UnixStream> for Stream {
+    fn from(stream: tokio::net::UnixStream) -> Self {
         let (read, write) = stream.into_split();
-        Self::Ipc(read, Outlet::Ipc(Arc::new(write)))
+        Self::System(Inlet::Ipc(read), Outlet::Ipc(Arc::new(write)))
     }
 }
 
@@ -100,21 +108,22 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Opens `endpoint` for peers, and says what it is really called (the port, where any would do).
+    /// Opens `endpoint` for peers, and says what it is really called (the port or the path, where any would do).
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
-        options: &TcpOptions,
+        options: &LinkOptions,
     ) -> io::Result<(Self, Endpoint)> {
+        check(endpoint, options)?;
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                let listener = tcp::Listener::bind(host, *port, networks, options).await?;
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
                 let endpoint = listener.endpoint(host)?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
-                let listener = ipc::Listener::bind(address).await?;
-                Ok((Self::Ipc(listener), endpoint.clone()))
+                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
             }
             Endpoint::Inproc(name) => {
                 Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
@@ -152,8 +161,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(read, _) => Pin::new(read).poll_read(cx, buffer),
-            Self::Ipc(read, _) => Pin::new(read).poll_read(cx, buffer),
+            Self::System(inlet, _) => inlet.poll_read(cx, buffer),
             Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
         }
     }
@@ -174,28 +182,28 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => outlet.poll_write(cx, slices),
+            Self::System(_, outlet) => outlet.poll_write(cx, slices),
             Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Tcp(..) | Self::Ipc(..) => true,
+            Self::System(..) => true,
             Self::Pipe(pipe) => pipe.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(..) | Self::Ipc(..) => Poll::Ready(Ok(())),
+            Self::System(..) => Poll::Ready(Ok(())),
             Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Poll::Ready(outlet.shutdown()),
+            Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
             Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
     }

@@ -3,22 +3,23 @@
 mod listener;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 
-use super::{Connected, Dialler, Networks, Stream, addresses};
+use super::{Connected, Dialler, Networks, Stream, addresses, support};
 use crate::options::TcpOptions;
 use crate::{Host, Keepalive};
 pub(super) use listener::Listener;
 
-/// Octets that the system takes of us before it can send them. Its buffer grows to megabytes, most of
+/// Octets that the system takes of us before it can send them, where it can be told (Linux). Its buffer grows to megabytes, most of
 /// them acknowledged late or waiting for their turn; what waits is better off in our queue, where it
 /// counts, and where it is not copied out of the processor's cache and back. What has been sent, and
 /// with it the throughput of a long line, is not limited by this.
+#[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 256 << 10;
 
 /// Connects to the first of the host's addresses that takes a connection.
@@ -29,10 +30,11 @@ pub(super) async fn dial(
     networks: &Networks,
     options: &TcpOptions,
 ) -> io::Result<Connected> {
+    let host = destination(host);
     let mut deadline = pin!(sleep(options.connect_timeout));
     let addresses = tokio::select! {
         biased;
-        found = addresses::of(host, port, networks) => found?,
+        found = addresses::of(&host, port, networks) => found?,
         () = &mut deadline => {
             let what = "the name's look-up takes too long";
             return Err(io::Error::new(io::ErrorKind::TimedOut, what));
@@ -40,6 +42,16 @@ pub(super) async fn dial(
     };
     let connected = dialler.race(addresses, |address| connect(address, options), deadline).await;
     connected.map_err(|failures| failures.of(&format!("{host}:{port}")))
+}
+
+/// All addresses of this machine are this machine: `bind` returns that name for `*`, and not every system
+/// takes it as a destination.
+fn destination(host: &Host) -> Host {
+    match host {
+        Host::Ip(IpAddr::V4(ip)) if ip.is_unspecified() => Host::Ip(Ipv4Addr::LOCALHOST.into()),
+        Host::Ip(IpAddr::V6(ip)) if ip.is_unspecified() => Host::Ip(Ipv6Addr::LOCALHOST.into()),
+        _ => host.clone(),
+    }
 }
 
 async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<Stream> {
@@ -68,27 +80,47 @@ fn socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// What tokio has no words for.
+/// What tokio has no words for, as far as the system can do it: what it cannot do has been refused before.
 fn set_up(socket: &SockRef<'_>, address: SocketAddr, options: &TcpOptions) -> io::Result<()> {
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    if let Some(Keepalive { idle, interval, probes }) = options.keepalive {
-        let keepalive = TcpKeepalive::new();
-        let keepalive = keepalive.with_time(idle).with_interval(interval).with_retries(probes);
-        socket.set_tcp_keepalive(&keepalive)?;
-    }
-    if options.user_timeout.is_some() {
-        socket.set_tcp_user_timeout(options.user_timeout)?;
+    if let Some(keepalive) = options.keepalive {
+        socket.set_tcp_keepalive(&system_keepalive(keepalive))?;
     }
     if let Some(octet) = options.type_of_service {
-        match address {
-            SocketAddr::V4(_) => socket.set_tos_v4(octet.into()),
-            SocketAddr::V6(_) => socket.set_tclass_v6(octet.into()),
-        }?;
+        // On Linux, for the IPv4 peers of an IPv6 socket, too.
+        if address.is_ipv4() || support::LINUX {
+            socket.set_tos_v4(octet.into())?;
+        }
+        #[cfg(any(
+            target_os = "android",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "linux",
+            target_os = "macos",
+            target_os = "netbsd",
+        ))]
+        if address.is_ipv6() {
+            socket.set_tclass_v6(octet.into())?;
+        }
     }
-    if let Some(device) = &options.device {
-        socket.bind_device(Some(device.as_bytes()))?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    {
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+        if options.user_timeout.is_some() {
+            socket.set_tcp_user_timeout(options.user_timeout)?;
+        }
+        if let Some(device) = &options.device {
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
     }
     Ok(())
+}
+
+/// OpenBSD has its own times, the same for all connections.
+fn system_keepalive(keepalive: Keepalive) -> TcpKeepalive {
+    let system = TcpKeepalive::new().with_time(keepalive.idle);
+    #[cfg(not(target_os = "openbsd"))]
+    let system = system.with_interval(keepalive.interval).with_retries(keepalive.probes);
+    system
 }
 
 /// Dialling a port of this machine that nobody listens on can, by TCP's simultaneous open, connect
@@ -97,5 +129,6 @@ fn is_own_echo(stream: &TcpStream) -> bool {
     stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
-#[cfg(test)]
+// They ask Linux what it has been told.
+#[cfg(all(test, target_os = "linux"))]
 mod tests;

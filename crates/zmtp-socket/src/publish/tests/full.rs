@@ -1,5 +1,6 @@
 //! What becomes of messages for peers that have no room for them.
 
+use super::super::session::SUBSCRIPTIONS;
 use super::*;
 
 #[test]
@@ -143,7 +144,7 @@ fn the_oldest_make_room_for_octets_too_whatever_their_parts() {
 #[tokio::test]
 async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
     let core = publisher_that(WhenFull::Disconnect, 2);
-    let (mut slow, fate) = Reader::expellable(&core, "");
+    let (mut slow, fate) = Reader::expellable(&core, 0, "");
     let mut fast = Reader::new(&core, "");
     for body in ["1", "2"] {
         send(&core, body.as_bytes());
@@ -296,6 +297,22 @@ fn who_waits_for_a_peer_that_cancels_waits_no_longer() {
         assert_eq!(sending.poll(), Poll::Ready(Ok(())));
     }
     assert_eq!(core.stats().queued, 1);
+}
+
+#[test]
+fn subscriptions_that_come_together_cost_one_wake_up_for_each_lock() {
+    let (core, mut full) = waits_for_a(Publishing::default(), None);
+    let mut sending = Sending::new(&core, "a");
+    assert!(sending.poll().is_pending());
+    let topic = |number: usize| Subscription::Subscribe(Bytes::from(number.to_string()));
+    for count in [1, SUBSCRIPTIONS, 3 * SUBSCRIPTIONS + 1] {
+        let before = sending.woken.0.load(Ordering::Relaxed);
+        let mut changes = (0..count).map(|number| topic(1000 * count + number)).collect();
+        full.session.subscriptions(&mut changes).expect("within limits");
+        let woken = sending.woken.0.load(Ordering::Relaxed) - before;
+        assert_eq!(woken, count.div_ceil(SUBSCRIPTIONS), "for {count} changes");
+        assert!(changes.is_empty());
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ proptest! {
                 Step::Write { reader, octets } => {
                     let done = readers[reader].write(octets);
                     prop_assert_eq!(done, models[reader].write(octets));
-                    let key = readers[reader].session.key;
+                    let key = readers[reader].session.key();
                     models[reader].taken = core.settled().peers[key].outbox.taken();
                 }
             }

@@ -1,10 +1,9 @@
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::EndpointOptions;
-use crate::transport::Stream;
+use crate::transport::{Inlet, Stream};
 
 /// What the system says of one end of a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +20,7 @@ struct Socket {
 
 impl Socket {
     fn of((stream, _): &Connected) -> Self {
-        let Stream::Tcp(stream, _) = stream else { panic!("a tcp connection") };
+        let Stream::System(Inlet::Tcp(stream), _) = stream else { panic!("a tcp connection") };
         let stream: &TcpStream = stream.as_ref();
         let socket = SockRef::from(stream);
         let is_v4 = stream.local_addr().unwrap().is_ipv4();
@@ -52,14 +51,14 @@ async fn bound(host: IpAddr, options: &TcpOptions) -> (Listener, Host, u16) {
     (listener, host, port)
 }
 
-async fn dialled(host: &Host, port: u16, options: &TcpOptions) -> io::Result<Connected> {
+async fn connected(host: &Host, port: u16, options: &TcpOptions) -> io::Result<Connected> {
     dial(&mut Dialler::default(), host, port, &Networks::default(), options).await
 }
 
 /// The bound and the connected end of a new connection.
 async fn ends(host: IpAddr, here: &TcpOptions, there: &TcpOptions) -> [Socket; 2] {
     let (mut listener, host, port) = bound(host, here).await;
-    let dialled = dialled(&host, port, there).await.unwrap();
+    let dialled = connected(&host, port, there).await.unwrap();
     let accepted = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
     [Socket::of(&accepted), Socket::of(&dialled)]
 }
@@ -121,9 +120,20 @@ async fn an_ipv6_endpoint_lets_ipv4_peers_in_or_not() {
         let options = EndpointOptions::new().ipv6_only(only).link.tcp;
         let (_listener, _, port) = bound(Ipv6Addr::UNSPECIFIED.into(), &options).await;
         let host = Host::Ip(Ipv4Addr::LOCALHOST.into());
-        let dialled = dialled(&host, port, &TcpOptions::default()).await;
+        let dialled = connected(&host, port, &TcpOptions::default()).await;
         assert_eq!(dialled.is_err(), only);
     }
+}
+
+#[tokio::test]
+async fn an_ipv4_peer_of_an_ipv6_endpoint_has_the_type_of_service_too() {
+    let options = EndpointOptions::new().ipv6_only(false).type_of_service(0xB8).link.tcp;
+    let (mut listener, _, port) = bound(Ipv6Addr::UNSPECIFIED.into(), &options).await;
+    let _dialled = connected(&Host::Ip(HOSTS[0]), port, &TcpOptions::default()).await.unwrap();
+    let (stream, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+    let Stream::System(Inlet::Tcp(stream), _) = stream else { panic!("a tcp connection") };
+    let stream: &TcpStream = stream.as_ref();
+    assert_eq!(SockRef::from(stream).tos_v4().unwrap(), 0xB8);
 }
 
 #[tokio::test]
@@ -144,7 +154,7 @@ async fn an_address_that_does_not_answer_is_given_up_in_time() {
         let begun = Instant::now();
         // Without us, the system would wait for minutes.
         let host = Host::Ip(address.ip());
-        let dialling = dialled(&host, address.port(), &options);
+        let dialling = connected(&host, address.port(), &options);
         match tokio::time::timeout(Duration::from_secs(20), dialling).await.unwrap() {
             Ok(connected) => taken.push(connected),
             Err(error) => break (error, begun.elapsed()),
