@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Allowed, Claim, Context, Credentials, Denial, EndpointOptions, Event, Monitor, PubOptions,
-    PubSocket, SubHandle, SubOptions, SubSocket, Verdict,
+    Allowed, Claim, Context, Credentials, Denial, Endpoint, EndpointOptions, Event, Monitor,
+    PubOptions, PubSocket, SubHandle, SubOptions, SubSocket, Verdict,
 };
 use zmtp_tests::network::{FaultyNetwork, Manner};
 
@@ -51,6 +51,37 @@ fn credentials_given_while_others_are_judged_are_those_of_the_next_attempt() {
 #[test]
 fn whatever_befalls_its_judges_a_newcomer_that_may_come_in_comes_in() {
     run_all(&Trouble::ALL);
+}
+
+/// The attempt takes seconds: each moment is one at which the credentials may change.
+#[test]
+fn credentials_given_at_any_moment_of_an_attempt_let_the_newcomer_in() {
+    const STEP: Duration = Duration::from_millis(150);
+
+    let moments = seed::asked_for().map_or(0..80, |moment| moment..moment + 1);
+    for moment in moments {
+        seed::run(moment, async |seed| {
+            let network = FaultyNetwork::healthy(seed);
+            network.shape(64 << 10, Manner { fragment: 12, delay: SECOND });
+            network.delay_next(SECOND);
+            let context = Context::simulated(network, seed);
+            let options = PubOptions::new().plain_server_with(|credentials| {
+                matches!(credentials, Credentials::Plain { password, .. } if password == "right")
+            });
+            let server = context.pub_socket(options);
+            server.bind(SERVER).await.unwrap();
+            let client = context.sub_socket(SubOptions::new().plain_client("newcomer", "wrong"));
+            client.subscribe("");
+            client.connect(SERVER).unwrap();
+            sleep(STEP * moment as u32).await;
+            let right = |options: EndpointOptions| options.plain_client("newcomer", "right");
+            client.connect_with(SERVER, right).unwrap();
+            let let_in = timeout(PATIENCE, server.wait_for_subscriber("")).await;
+            let_in.expect("it is let in").unwrap();
+            client.close().await;
+            server.close().await;
+        });
+    }
 }
 
 /// What befalls one attempt to come in.
@@ -335,7 +366,8 @@ impl Bench {
                     if deeds.next() == Some(&Trouble::Corrected) {
                         password = "right";
                     } else {
-                        newcomer.disconnect(&SERVER.parse().unwrap()).await.unwrap();
+                        let endpoint: Endpoint = SERVER.parse().unwrap();
+                        newcomer.disconnect(&endpoint).await.unwrap();
                     }
                     connect(password);
                 }

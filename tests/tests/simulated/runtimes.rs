@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
-use zmtp_socket::{Context, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket, WhenFull};
+use zmtp_socket::{
+    Context, Endpoint, HighWaterMark, PubOptions, PubSocket, SubOptions, SubSocket, WhenFull,
+};
 use zmtp_tests::network::FaultyNetwork;
 
 use crate::steps::SECOND;
@@ -125,10 +127,10 @@ fn endpoints_and_sockets_end_on_a_second_runtime() {
         let (_context, server) = publisher_left_behind(first);
         let (_context, client) = subscriber_left_behind(first);
         runtime().block_on(async {
-            let endpoint = &"mem://first".parse().unwrap();
+            let endpoint: Endpoint = "mem://first".parse().unwrap();
             match first {
-                First::Bound => drop(said("unbind", server.unbind(endpoint)).await),
-                First::Connected => drop(said("disconnect", server.disconnect(endpoint)).await),
+                First::Bound => drop(said("unbind", server.unbind(&endpoint)).await),
+                First::Connected => drop(said("disconnect", server.disconnect(&endpoint)).await),
             }
             said("close of a publisher", server.close()).await;
             said("close of a subscriber", client.close()).await;
@@ -144,6 +146,27 @@ fn a_sender_whose_runtime_has_ended_does_not_wait_for_ever() {
             drop(said("send", server.send("hello")).await);
         });
         drop(context);
+    }
+}
+
+/// The same over tcp and in real time: as if tests with a runtime each shared a publisher.
+#[test]
+fn a_publisher_that_is_bound_over_tcp_on_one_runtime_after_the_other_serves_or_says_that_it_cannot()
+{
+    let server = PubSocket::new();
+    for topic in ["first", "second", "third"] {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let serving = async {
+            let Ok(endpoint) = server.bind("tcp://127.0.0.1:*").await else { return };
+            let mut client = SubSocket::new();
+            client.subscribe(topic);
+            client.connect(endpoint).unwrap();
+            server.wait_for_subscriber(topic).await.unwrap();
+            server.send(topic).await.unwrap();
+            assert_eq!(client.recv().await.unwrap().first(), topic);
+        };
+        let served = runtime.block_on(async { timeout(SECOND * 20, serving).await });
+        served.unwrap_or_else(|_| panic!("the {topic} runtime: nobody is served"));
     }
 }
 
