@@ -149,7 +149,7 @@ async fn run(mut plan: Plan, seed: u64, total: &mut Total) {
         network.strike(&Fault::Stall(STALL));
     }
     for number in 0..plan.messages {
-        subscriber.send(message(number, plan.chance.usize(..plan.longest))).unwrap();
+        subscriber.send(message(number, plan.chance.usize(..plan.longest))).await.unwrap();
         if plan.chance.u8(0..8) == 0 {
             sleep(Duration::from_millis(1)).await;
         }
@@ -212,7 +212,7 @@ async fn end(
             sleep(MENDING).await;
         }
     }
-    let undelivered = subscriber.close().await;
+    let undelivered = subscriber.close().await.unsent;
     sleep(MENDING).await;
     (undelivered, arrived + close_all(publishers).await)
 }
