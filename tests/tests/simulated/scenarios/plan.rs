@@ -139,7 +139,7 @@ impl Plan {
             heartbeats,
             judges,
             send_hwm: pick(&mut chance, &[1, 3, 10]),
-            takes_back: false,
+            takes_back: chance.bool(),
             receive_hwm: pick(&mut chance, &[1, 3, 10]),
             room: pick(&mut chance, &[20, 300, 4000]),
             fragment: pick(&mut chance, &[10, 200, usize::MAX, usize::MAX]),
