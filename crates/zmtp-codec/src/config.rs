@@ -120,12 +120,14 @@ impl Config {
 /// reserved for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The bodies of all parts of a message together, in octets; 64 MiB by default.
+    /// The bodies of all parts of a message together, in octets; 64 MiB by default. A PUB holds nobody's
+    /// messages, but a peer that goes beyond this is closed all the same.
     pub message_size: u64,
     /// The parts of a message; 1024 by default. One part is always allowed.
     pub message_parts: usize,
     /// The body of a command after the handshake, in octets; 1 MiB by default. A SUBSCRIBE has
-    /// the topic and 10 octets more.
+    /// the topic and 10 octets more. A subscription in the form of a message, as ZMTP 3.0 has it, is held to
+    /// this too, whatever `message_size` is; and so is, under CURVE, every frame that is sent to a PUB.
     pub command_size: u64,
     /// The body of a frame during the handshake, in octets; 4 KiB by default.
     pub handshake_frame_size: u64,

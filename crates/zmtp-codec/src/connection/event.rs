@@ -18,7 +18,8 @@ pub enum Event {
     Ready(Box<PeerInfo>),
     /// A subscription, in either form; given only where we are PUB or XPUB.
     Subscription(Subscription),
-    /// A whole message. (A PUB gets one when a subscriber sends anything but subscriptions.)
+    /// A whole message. None is given where we are PUB, which keeps nothing but subscriptions (RFC 29): what
+    /// else is within the limits is passed over as it comes.
     Message(Message),
 }
 

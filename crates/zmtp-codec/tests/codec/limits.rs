@@ -114,6 +114,68 @@ fn a_command_has_its_own_limit() {
 }
 
 #[test]
+fn a_publisher_passes_over_messages_as_they_come_and_holds_none() {
+    const SIZE: u64 = 60 << 20;
+    let mut connection = in_traffic(SocketType::Pub, Limits::default());
+    let wish = || Event::Subscription(Subscription::Subscribe("A".into()));
+    // The second begins as a subscription does, but has another part.
+    for (header, first) in [(long(2, SIZE), b'x'), (long(3, SIZE), 1)] {
+        connection.receive(NOW, &header);
+        let read = [&[first][..], &[0; (1 << 20) - 1]].concat();
+        for _ in 0..60 {
+            connection.receive(NOW, &read);
+            assert_eq!(connection.poll_event(NOW), Ok(None));
+            assert!(connection.input().is_empty());
+            assert_eq!(connection.read_hint(), 0);
+        }
+        if header[0] & 1 == 1 {
+            connection.receive(NOW, b"\x00\x02\x01B");
+        }
+        connection.receive(NOW, b"\x00\x00\x00\x02\x01A");
+        assert_eq!(connection.poll_event(NOW), Ok(Some(wish())));
+    }
+    // The limits hold for what is passed over too.
+    let limit = 64 << 20;
+    for (octets, error) in [
+        (long(2, limit + 1), ProtocolError::MessageTooLarge { size: limit + 1, limit }),
+        (b"\x01\x00".repeat(1025), ProtocolError::TooManyParts { limit: 1024 }),
+    ] {
+        let mut connection = in_traffic(SocketType::Pub, Limits::default());
+        connection.receive(NOW, &[&octets[..], b"x"].concat());
+        assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error)));
+    }
+}
+
+#[test]
+fn a_subscription_is_held_to_the_limit_of_commands_in_either_form() {
+    let limits = Limits { message_size: 0, command_size: 12, ..Limits::default() };
+    for (socket_type, message_size) in
+        [(SocketType::Pub, 0), (SocketType::XPub, 0), (SocketType::XPub, 1000)]
+    {
+        let limits = Limits { message_size, ..limits };
+        for form in [&b"\x00\x0C\x0110001100011"[..], b"\x00\x0C\x0010001100011"] {
+            let mut connection = in_traffic(socket_type, limits);
+            for octet in form {
+                assert_eq!(connection.poll_event(NOW), Ok(None));
+                connection.receive(NOW, &[*octet]);
+            }
+            let event = connection.poll_event(NOW).unwrap().unwrap();
+            let Event::Subscription(wish) = event else { panic!("{event:?}") };
+            assert_eq!(wish.topic(), "10001100011");
+        }
+        let mut connection = in_traffic(socket_type, limits);
+        let error = match message_size {
+            0 => ProtocolError::MessageTooLarge { size: 13, limit: 0 },
+            _ => ProtocolError::CommandTooLarge { size: 13, limit: 12 },
+        };
+        refused(&mut connection, b"\x00\x0D\x01", error);
+    }
+    let mut connection = in_traffic(SocketType::XPub, limits);
+    let error = ProtocolError::MessageTooLarge { size: 12, limit: 0 };
+    refused(&mut connection, b"\x00\x0C\x02", error);
+}
+
+#[test]
 fn the_handshake_has_small_frames_and_no_messages() {
     let mut fresh = Connection::new(Arc::new(Config::new(SocketType::Sub)));
     fresh.receive(NOW, NULL_3_1);
