@@ -251,7 +251,7 @@ fn append(name: &[u8], data: &[&[u8]], out: &mut BytesMut) {
 }
 
 /// Appends everything that stands before the data of a command.
-fn begin(name: &[u8], data_len: usize, out: &mut BytesMut) {
+pub(crate) fn begin(name: &[u8], data_len: usize, out: &mut BytesMut) {
     let size = data_len.saturating_add(name.len()).saturating_add(1);
     out.reserve(size.saturating_add(9));
     FrameHeader { more: false, command: true, size: size as u64 }.encode(out);

@@ -15,6 +15,20 @@ const FORBIDDEN: [&str; 8] = [
     "std::io",
 ];
 
+/// Cryptographic code fails closed: no default value may stand in for a key, a nonce or a text.
+#[test]
+fn nothing_of_curve_has_a_default() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mechanism/curve");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let source = fs::read_to_string(&path).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for word in ["unwrap_or_default", "unwrap_or(", "Default"] {
+            assert!(!code.contains(word), "{word} in {}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_codec_names_neither_tokio_nor_a_clock() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
