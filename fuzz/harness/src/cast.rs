@@ -187,18 +187,18 @@ impl Cast {
     }
 
     fn limits(self) -> Option<Limits> {
-        (self.third & 64 != 0).then(|| Limits {
-            message_size: 1200,
-            message_parts: 2,
-            command_size: 64,
-            // An INITIATE of CURVE is long.
-            handshake_frame_size: if self.is_curve() { 300 } else { 64 },
+        (self.third & 64 != 0).then(|| {
+            Limits::new()
+                .with_message_size(1200)
+                .with_message_parts(2)
+                .with_command_size(64)
+                .with_handshake_frame_size(if self.is_curve() { 300 } else { 64 })
         })
     }
 }
 
 fn heartbeat() -> Heartbeat {
-    Heartbeat { ttl: Duration::from_secs(3), ..Heartbeat::every(Duration::from_secs(1)) }
+    Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3))
 }
 
 /// The same keys in each run.

@@ -373,12 +373,11 @@ impl Draw<'_> {
             }
             16 => options.max_message_size(self.number() as u64),
             17 => {
-                let limits = Limits {
-                    message_size: self.number() as u64,
-                    message_parts: self.number(),
-                    command_size: self.number() as u64,
-                    handshake_frame_size: self.number() as u64,
-                };
+                let limits = Limits::new()
+                    .with_message_size(self.number() as u64)
+                    .with_message_parts(self.number())
+                    .with_command_size(self.number() as u64)
+                    .with_handshake_frame_size(self.number() as u64);
                 self.flaws.limits = limits.handshake_frame_size <= 2;
                 self.flaws.curve_limits = limits.handshake_frame_size <= 255;
                 options.limits(limits)
@@ -395,7 +394,7 @@ impl Draw<'_> {
                 let tenths = ttl.as_nanos().div_ceil(100_000_000).min(655);
                 let too_rare = (1..interval.as_nanos()).contains(&(tenths * 100_000_000));
                 self.flaws.heartbeat = !interval.is_zero() && (timeout.is_zero() || too_rare);
-                options.heartbeat(Heartbeat { interval, timeout, ttl })
+                options.heartbeat(Heartbeat::every(interval).with_timeout(timeout).with_ttl(ttl))
             }
             21 => {
                 // Who dials before the other one is there may have to wait for long.

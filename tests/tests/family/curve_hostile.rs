@@ -79,7 +79,7 @@ fn flip_last_at(where_to: usize, step: usize, says: &mut [u8]) {
 async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_rule() {
     let server_keys = keys();
     let options = PubOptions::new().curve_server(server_keys.clone());
-    let limits = Limits { handshake_frame_size: 600, ..Limits::default() };
+    let limits = Limits::default().with_handshake_frame_size(600);
     let server: PubSocket = PubSocket::with_options(options.limits(limits));
     let endpoint = server.bind(ANY_PORT).await.unwrap();
     let options = SubOptions::new().curve_client(server_keys.public(), keys());

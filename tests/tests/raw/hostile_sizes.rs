@@ -9,12 +9,11 @@ use zmtp_tests::raw::{
 };
 
 /// Everything that can be announced is allowed.
-const WIDEST: Limits = Limits {
-    message_size: u64::MAX,
-    message_parts: usize::MAX,
-    command_size: u64::MAX,
-    handshake_frame_size: 4096,
-};
+const WIDEST: Limits = Limits::new()
+    .with_message_size(u64::MAX)
+    .with_message_parts(usize::MAX)
+    .with_command_size(u64::MAX)
+    .with_handshake_frame_size(4096);
 
 /// Headers that with their own octets, or with what came before, go beyond 2^63 but not beyond what
 /// may be announced.

@@ -72,8 +72,11 @@ async fn a_message_above_the_largest_size_closes_and_one_of_that_size_does_not()
 
 #[tokio::test]
 async fn each_limit_holds_to_the_octet() {
-    let limits =
-        Limits { message_size: 100, message_parts: 2, command_size: 12, handshake_frame_size: 32 };
+    let limits = Limits::new()
+        .with_message_size(100)
+        .with_message_parts(2)
+        .with_command_size(12)
+        .with_handshake_frame_size(32);
     let publisher = PubSocket::with_options(PubOptions::new().limits(limits));
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let ready = b"\x04\x20\x05READY\x0BSocket-Type\0\0\0\x03SUB\x02ab\0\0\0\0";

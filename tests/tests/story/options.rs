@@ -99,7 +99,7 @@ async fn a_message_of_too_many_parts_ends_the_connection() {
     let place = Place::inproc();
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
-    let limits = Limits { message_parts: 3, ..Limits::default() };
+    let limits = Limits::default().with_message_parts(3);
     let mut client = place.context.sub_socket(SubOptions::new().limits(limits));
     client.subscribe("");
     let mut monitor = client.monitor();

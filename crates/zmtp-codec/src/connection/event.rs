@@ -8,6 +8,7 @@ use crate::{Allowed, Applicant, Message, Metadata, SocketType, Subscription, Ver
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// Who the peer claims to be, and what it says of itself: answer with
     /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given

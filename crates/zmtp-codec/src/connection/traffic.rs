@@ -311,7 +311,7 @@ impl Traffic {
         now: Duration,
     ) -> Result<Option<Event>, Error> {
         let (name, data_at) = Name::decode(input.get(..size).unwrap_or_default())?;
-        if name == Name::Unknown || self.ignores(name) {
+        if self.ignores(name) {
             input.advance(size);
             return Ok(None);
         }
@@ -335,9 +335,14 @@ impl Traffic {
         }
     }
 
-    /// Subscriptions to a socket that publishes nothing are passed over.
+    /// Commands that mean nothing to our socket type are passed over.
     fn ignores(&self, name: Name) -> bool {
-        matches!(name, Name::Subscribe | Name::Cancel) && !self.publisher
+        match name {
+            Name::Subscribe | Name::Cancel => !self.publisher,
+            // Groups are for a RADIO.
+            Name::Join | Name::Leave | Name::Unknown => true,
+            _ => false,
+        }
     }
 
     fn pong(&mut self, context: Bytes, output: &mut BytesMut) {

@@ -26,7 +26,7 @@ fn the_table_of_limits_is_true() {
     let waiting = PubOptions::new().when_full(WhenFull::Wait).role.marks();
     let (sending, receiving) = (publisher.role.marks(), SubOptions::new().role.marks());
     // Named one by one: whoever adds a limit is reminded of the table.
-    let Limits { message_size, message_parts, command_size, handshake_frame_size } =
+    let Limits { message_size, message_parts, command_size, handshake_frame_size, .. } =
         publisher.link.limits;
     let tcp = &publisher.link.tcp;
     let keepalive = tcp.keepalive.expect("it is on");
