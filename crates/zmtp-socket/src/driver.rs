@@ -471,7 +471,7 @@ impl<C: Core> Link<C> {
             (WireEvent::Credentials(applicant), _) => {
                 self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));
             }
-            (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
+            _ => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }

@@ -103,11 +103,9 @@ impl World {
         let mut chance = fastrand::Rng::with_seed(seed ^ 0x5EED);
         let network = FaultyNetwork::new(seed);
         let context = Context::simulated(network.clone(), seed);
-        let heartbeat = Heartbeat {
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(3),
-            ttl: Duration::from_secs(4),
-        };
+        let heartbeat = Heartbeat::every(Duration::from_secs(1))
+            .with_timeout(Duration::from_secs(3))
+            .with_ttl(Duration::from_secs(4));
         let handshake = Duration::from_secs(10);
         let mark = HighWaterMark::messages([1, 7, 1000][chance.usize(..3)]);
         let options = PubOptions::new().heartbeat(heartbeat).handshake_timeout(handshake);

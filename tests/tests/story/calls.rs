@@ -322,10 +322,7 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
 async fn now_and_then_and_all_at_once(place: Place) {
     const TOPICS: u8 = 4;
     const EACH: u64 = 150;
-    let beat = Heartbeat {
-        timeout: Duration::from_secs(20),
-        ..Heartbeat::every(Duration::from_millis(1))
-    };
+    let beat = Heartbeat::every(Duration::from_millis(1)).with_timeout(Duration::from_secs(20));
     let options = PubOptions::new().when_full(WhenFull::Wait).heartbeat(beat);
     let server = place.context.pub_socket(options);
     server.bind(&*place.endpoint).await.unwrap();
