@@ -241,6 +241,25 @@ impl Publisher {
         }
     }
 
+    /// The next requests, up to `count` of them, at least one; waits for it.
+    pub(crate) fn poll_requests(
+        &self,
+        count: usize,
+        waker: &Waker,
+    ) -> Poll<Result<Vec<Request>, Closed>> {
+        let state = &mut *lock(&self.state);
+        let requests = state.requests.as_mut().expect("who hears has not stopped");
+        let next: Vec<_> = std::iter::from_fn(|| requests.pop()).take(count).collect();
+        match next.is_empty() {
+            false => Poll::Ready(Ok(next)),
+            true if state.closed => Poll::Ready(Err(Closed)),
+            true => {
+                requests.wait(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
     }
