@@ -195,6 +195,12 @@ macro_rules! endpoint_methods {
                 $thread.block_on($socket.disconnect(endpoint))
             }
 
+            /// As [`PubSocket::totals`](crate::PubSocket::totals).
+            pub fn totals(&self) -> crate::Stats {
+                let $this = self;
+                $socket.totals()
+            }
+
             /// What was sent, received, lost and is queued, in all and for each peer.
             pub fn stats(&self) -> crate::Stats {
                 let $this = self;

@@ -39,7 +39,7 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
+use crate::{Closed, Message, Peer, SendError, Stats, WhenFull};
 use guard::Guard;
 use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
@@ -329,25 +329,15 @@ impl Core for Publisher {
         PublishSession::new(self.clone(), peer.clone(), key)
     }
 
+    fn totals(&self) -> Stats {
+        self.settled().totals()
+    }
+
     fn stats(&self) -> Stats {
-        let state = self.settled();
-        let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, received, outbox }) in state.present() {
-            let peer = PeerStats {
-                peer: peer.clone(),
-                age: peer.age(),
-                state: PeerState::of(outbox.is_congested()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: received.messages,
-                received_octets: received.octets,
-                dropped: outbox.dropped.messages,
-                dropped_octets: outbox.dropped.octets,
-                queued: outbox.queued() as u64,
-                queued_octets: outbox.queued_octets() as u64,
-                subscriptions: state.topics.held_by(key).0 as u64,
-            };
-            stats.add(peer);
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.settled().look_at(from, &mut stats.peers);
         }
         stats
     }

@@ -264,14 +264,18 @@ impl Outbox {
     }
 
     /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed; they are moved to `dropped`.
-    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) {
+    /// none is left. Their segments are sealed; they are moved to `dropped`. Returns
+    /// what they were.
+    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) -> Count {
+        let mut lost = Count::default();
         while self.room().is_none() && self.waiting > 0 {
             let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
             self.octets -= octets;
-            self.dropped.add(1, octets);
+            lost.add(1, octets);
         }
+        self.dropped += lost;
+        lost
     }
 
     /// Walks over the frames of the first message. Returns how many octets it had.

@@ -82,6 +82,7 @@ proptest! {
                 }
             }
             let stats = core.stats();
+            prop_assert_eq!(summed(&stats), stats.clone());
             for (at, (reader, model)) in readers.iter().zip(&models).enumerate() {
                 prop_assert!(reader.received == model.received, "reader {}", at);
                 let counts = &stats.peers[at];
@@ -93,6 +94,23 @@ proptest! {
                 prop_assert_eq!(counts.sent_octets as usize, model.received.len());
             }
         }
+    }
+}
+
+/// These counters with the sums of the peers' in place of their own.
+fn summed(stats: &Stats) -> Stats {
+    let sum = |of: fn(&PeerStats) -> u64| stats.peers.iter().map(of).sum();
+    Stats {
+        sent: sum(|peer| peer.sent),
+        sent_octets: sum(|peer| peer.sent_octets),
+        received: sum(|peer| peer.received),
+        received_octets: sum(|peer| peer.received_octets),
+        dropped: sum(|peer| peer.dropped),
+        dropped_octets: sum(|peer| peer.dropped_octets),
+        queued: sum(|peer| peer.queued),
+        queued_octets: sum(|peer| peer.queued_octets),
+        subscriptions: sum(|peer| peer.subscriptions),
+        ..stats.clone()
     }
 }
 
