@@ -31,6 +31,7 @@ use zmtp_codec::{PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 pub use requests::{Request, Verbosity};
+pub(crate) use sending::{Flush, Waiting};
 
 use crate::admission::Expel;
 use crate::driver::Core;
@@ -93,6 +94,15 @@ impl Publisher {
             Err(SendError::Full) => None,
             done => Some(done),
         }
+    }
+
+    /// What becomes of a message for a peer without room.
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.options.when_full
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
     }
 
     /// Whether a sender waits for room, and loses nothing.

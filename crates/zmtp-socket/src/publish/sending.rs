@@ -100,6 +100,32 @@ impl Publisher {
     }
 }
 
+/// Waits until the transports have taken what had been accepted when it began.
+#[derive(Debug, Default)]
+pub(crate) struct Flush(Option<Ticket>);
+
+impl Publisher {
+    /// Waits until all messages that were accepted before the first call have been taken by the transports,
+    /// or lost. Once it is ready, the next call begins anew.
+    pub(crate) fn poll_flush(&self, flush: &mut Flush, waker: &Waker) -> Poll<()> {
+        let mut state = self.settled();
+        let ticket = *flush.0.get_or_insert_with(|| state.begin_flush());
+        if state.has_flushed(ticket) {
+            flush.0 = None;
+            return Poll::Ready(());
+        }
+        state.await_flush(ticket, waker);
+        Poll::Pending
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn stop_flushing(&self, flush: &mut Flush) {
+        if let Some(ticket) = flush.0.take() {
+            Guard::lock(&self.state).stop_flushing(ticket);
+        }
+    }
+}
+
 /// Gives its place up when it is dropped.
 struct Place<'a> {
     core: &'a Publisher,

@@ -71,6 +71,12 @@ pub(super) struct State {
     tickets: Tickets,
     /// Those who wait for a change of subscriptions.
     watchers: Waiters,
+    /// Peers whose transports have not taken all that is waited for, and those who wait for it.
+    flushing: usize,
+    flushers: Waiters,
+    /// The last two who began to wait for that: at all, and of those that need not any longer.
+    flush: Option<Ticket>,
+    flushed: Option<Ticket>,
     /// What all peers together count, those that have gone included. It lists no peers.
     pub(super) totals: Stats,
     pub(super) undelivered_at_close: usize,
@@ -104,6 +110,10 @@ impl State {
             wanted_by: Vec::new(),
             tickets: Tickets::default(),
             watchers: Waiters::default(),
+            flushing: 0,
+            flushers: Waiters::default(),
+            flush: None,
+            flushed: None,
             totals: Stats::default(),
             undelivered_at_close: 0,
             effects: Effects::default(),
@@ -303,6 +313,7 @@ impl State {
         if when_full.waits() && !self.booking.losers.is_empty() {
             return Err(SendError::Full);
         }
+        let mut flushed = 0;
         for &key in &self.booking.losers {
             let Subscriber { outbox, peer, .. } = &mut peers[key];
             self.effects.tell(outbox.announce_loss(peer, events));
@@ -313,7 +324,9 @@ impl State {
                     if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
                         self.journal.seal();
                     }
+                    let was_flushing = outbox.is_flushing();
                     let lost = outbox.drop_oldest(&mut self.effects.dropped);
+                    flushed += usize::from(was_flushing && !outbox.is_flushing());
                     self.totals.queued -= lost.messages;
                     self.totals.queued_octets -= lost.octets;
                     self.totals.dropped += lost.messages;
@@ -344,6 +357,7 @@ impl State {
         }
         self.booking.set_topics(&self.matching);
         self.booking.begin(self.journal.end(), room);
+        self.has_been_flushed(flushed);
         Ok(())
     }
 
@@ -472,7 +486,9 @@ impl State {
     /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
+        let was_flushing = outbox.is_flushing();
         self.effects.wake(outbox.written(messages, octets));
+        let has_flushed = was_flushing && !outbox.is_flushing();
         if outbox.catch_up() {
             let dropped = outbox.dropped.messages;
             self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
@@ -482,6 +498,7 @@ impl State {
         self.totals.queued_octets -= octets;
         self.totals.sent += messages;
         self.totals.sent_octets += octets;
+        self.has_been_flushed(usize::from(has_flushed));
     }
 
     /// A peer has sent a message to the user of an XPUB.
@@ -549,7 +566,41 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
+        self.has_been_flushed(usize::from(outbox.is_flushing()));
         outbox
+    }
+
+    /// Begins to wait until all messages that have been accepted are taken by the transports, or lost.
+    pub(super) fn begin_flush(&mut self) -> Ticket {
+        let ticket = self.tickets.next();
+        self.flush = Some(ticket);
+        let begin = |(_, peer): (usize, &mut Subscriber)| peer.outbox.begin_flush();
+        self.flushing = self.peers.iter_mut().map(begin).filter(|it| *it).count();
+        self.has_been_flushed(0);
+        ticket
+    }
+
+    /// Whether what the holder of `ticket` began to wait for has come about.
+    pub(super) fn has_flushed(&self, ticket: Ticket) -> bool {
+        self.flushed >= Some(ticket)
+    }
+
+    pub(super) fn await_flush(&mut self, ticket: Ticket, waker: &Waker) {
+        self.flushers.join(ticket, waker);
+    }
+
+    pub(super) fn stop_flushing(&mut self, ticket: Ticket) {
+        // All are woken at once, so there is no turn to pass on.
+        let _next = self.flushers.leave(ticket);
+    }
+
+    /// So many peers have been sent, or have lost, all that was waited for.
+    fn has_been_flushed(&mut self, peers: usize) {
+        self.flushing -= peers;
+        if self.flushing == 0 && self.flushed < self.flush {
+            self.flushed = self.flush;
+            self.effects.wake(self.flushers.take_all());
+        }
     }
 
     /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing

@@ -4,6 +4,7 @@ mod full;
 mod large;
 mod leaving;
 mod model;
+mod sink;
 
 use std::io::IoSlice;
 use std::sync::Arc;
