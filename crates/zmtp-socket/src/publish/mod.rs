@@ -23,7 +23,7 @@ mod waiters;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -140,8 +140,7 @@ impl Publisher {
         if state.find_topics(first) {
             let length = encoded_len(first, rest);
             if !state.goes_on(length) {
-                let (_state, sent) = self.publish_anew(guard.into(), message, length, None);
-                return sent;
+                return self.publish_slowly(guard, message, length);
             }
             state.book(first, rest, length);
         }
@@ -149,9 +148,21 @@ impl Publisher {
         Ok(())
     }
 
+    /// Publishes a message that does not go on with the one before it. By itself, so that it costs the others
+    /// nothing.
+    #[inline(never)]
+    fn publish_slowly(
+        &self,
+        state: MutexGuard<'_, State>,
+        message: &Outgoing<'_>,
+        length: usize,
+    ) -> Result<(), SendError> {
+        let (_state, sent) = self.publish_anew(state.into(), message, length, None);
+        sent
+    }
+
     /// Publishes a message that is for other peers than the one before it, or in another block. A sender
     /// that has waited for its turn has a ticket. Gives the state back, as it was left.
-    #[inline(never)]
     fn publish_anew<'a>(
         &'a self,
         mut state: Guard<'a>,
@@ -171,7 +182,7 @@ impl Publisher {
             // Meanwhile anything may have changed.
             if state.closed {
                 Err(Closed.into())
-            } else if state.find_topics(message.parts().0) {
+            } else if state.find_topics_slowly(message.parts().0) {
                 state.find_peers();
                 state.publish_runs(&runs, length, when_full, ticket, &self.events)
             } else {

@@ -79,7 +79,7 @@ impl Publisher {
         let (first, rest) = message.parts();
         let (mut state, sent) = if state.closed {
             (state, Err(Closed.into()))
-        } else if state.find_topics(first) {
+        } else if state.find_topics_slowly(first) {
             self.publish_anew(state, message, encoded_len(first, rest), waiting.ticket)
         } else {
             (state, Ok(()))

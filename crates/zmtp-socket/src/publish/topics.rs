@@ -205,7 +205,9 @@ impl Topics {
     #[inline]
     pub(crate) fn matching(&self, topic: &[u8], matching: &mut Vec<EntryId>) {
         matching.clear();
-        matching.extend(self.index.prefixes_of(topic));
+        for entry in self.index.prefixes_of(topic) {
+            matching.push(entry);
+        }
     }
 
     /// The peers that subscribed to any of these topics, each once.
