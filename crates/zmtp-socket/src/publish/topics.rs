@@ -205,9 +205,7 @@ impl Topics {
     #[inline]
     pub(crate) fn matching(&self, topic: &[u8], matching: &mut Vec<EntryId>) {
         matching.clear();
-        for entry in self.index.prefixes_of(topic) {
-            matching.push(entry);
-        }
+        matching.extend(self.index.prefixes_of(topic));
     }
 
     /// The peers that subscribed to any of these topics, each once.
