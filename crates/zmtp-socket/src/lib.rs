@@ -85,6 +85,7 @@ mod peer;
 mod plain;
 mod prefix_map;
 mod proxy;
+mod pub_sink;
 mod pub_socket;
 mod publish;
 #[cfg(feature = "serde")]
