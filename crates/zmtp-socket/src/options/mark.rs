@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum HighWaterMark {
     /// So many.
     Messages(NonZeroUsize),
-    /// Any number. The mark in octets beside it still holds.
+    /// Any number, and any number of octets, unless the mark in octets beside it was set.
     Unlimited,
 }
 
@@ -76,6 +76,16 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// Without a mark in octets, it is `default`; but where any number of messages may wait, so may any number
+    /// of octets.
+    pub(crate) fn new(messages: HighWaterMark, octets: Option<usize>, default: usize) -> Self {
+        let default = match messages {
+            HighWaterMark::Messages(_) => default,
+            HighWaterMark::Unlimited => usize::MAX,
+        };
+        Self { messages, octets: octets.unwrap_or(default) }
+    }
+
     /// The mark that a queue of so many messages has reached: if not this one, it is that in octets.
     pub(crate) fn reached_by(&self, messages: usize) -> Mark {
         match messages >= self.messages.get() {
@@ -107,6 +117,21 @@ impl fmt::Display for Mark {
 mod tests {
     use super::*;
     use crate::{PubOptions, SubOptions};
+
+    #[test]
+    fn an_unlimited_queue_has_no_mark_in_octets_unless_one_was_set() {
+        let mark = HighWaterMark::UNLIMITED;
+        let (sending, receiving) =
+            (PubOptions::new().send_hwm(mark), SubOptions::new().receive_hwm(mark));
+        assert_eq!(sending.role.marks().octets, usize::MAX);
+        assert_eq!(receiving.role.marks().octets, usize::MAX);
+        let waiting = PubOptions::new().send_hwm(mark).when_full(crate::WhenFull::Wait);
+        assert_eq!(waiting.role.marks().octets, usize::MAX);
+        assert_eq!(sending.send_hwm_octets(5).role.marks().octets, 5);
+        assert_eq!(receiving.receive_hwm_octets(5).role.marks().octets, 5);
+        assert_eq!(PubOptions::new().role.marks().octets, DEFAULT_OCTETS);
+        assert_eq!(SubOptions::new().role.marks().octets, DEFAULT_OCTETS);
+    }
 
     #[test]
     fn every_mark_lets_one_message_through() {

@@ -59,7 +59,8 @@ macro_rules! options {
 
             /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
             /// mark is reached first counts. An empty queue takes any one message; 0 is taken as 1, and
-            /// `usize::MAX` is no limit. Default: 64 MiB, or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
+            /// `usize::MAX` is no limit. Default: none beside [`HighWaterMark::Unlimited`]; otherwise 64 MiB,
+            /// or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
             pub fn send_hwm_octets(mut self, octets: usize) -> Self {
                 self.role$(.$inner)?.send_hwm_octets = Some(octets.max(1));
                 self
@@ -153,7 +154,7 @@ impl XPubOptions {
 impl Publishing {
     pub(crate) fn marks(&self) -> Marks {
         let octets = if self.when_full.waits() { WAIT_OCTETS } else { DEFAULT_OCTETS };
-        Marks { messages: self.send_hwm, octets: self.send_hwm_octets.unwrap_or(octets) }
+        Marks::new(self.send_hwm, self.send_hwm_octets, octets)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{HighWaterMark, Marks, SubOptions, XSubOptions};
 #[derive(Clone, Debug)]
 pub struct Subscribing {
     pub(crate) receive_hwm: HighWaterMark,
-    pub(crate) receive_hwm_octets: usize,
+    pub(crate) receive_hwm_octets: Option<usize>,
     pub(crate) conflate: bool,
     pub(crate) inverted: bool,
 }
@@ -42,9 +42,10 @@ macro_rules! options {
 
             /// How many octets of each publisher may wait, beside [`receive_hwm`](Self::receive_hwm):
             /// whichever mark is reached first counts. What one read brought (256 KiB at most) or one message
-            /// may go beyond it; 0 is taken as 1, and `usize::MAX` is no limit. Default: 64 MiB.
+            /// may go beyond it; 0 is taken as 1, and `usize::MAX` is no limit. Default: none beside
+            /// [`HighWaterMark::Unlimited`]; otherwise 64 MiB.
             pub fn receive_hwm_octets(mut self, octets: usize) -> Self {
-                self.role$(.$inner)?.receive_hwm_octets = octets.max(1);
+                self.role$(.$inner)?.receive_hwm_octets = Some(octets.max(1));
                 self
             }
 
@@ -90,7 +91,7 @@ impl Default for Subscribing {
     fn default() -> Self {
         Self {
             receive_hwm: HighWaterMark::default(),
-            receive_hwm_octets: DEFAULT_OCTETS,
+            receive_hwm_octets: None,
             conflate: false,
             inverted: false,
         }
@@ -99,6 +100,6 @@ impl Default for Subscribing {
 
 impl Subscribing {
     pub(crate) fn marks(&self) -> Marks {
-        Marks { messages: self.receive_hwm, octets: self.receive_hwm_octets }
+        Marks::new(self.receive_hwm, self.receive_hwm_octets, DEFAULT_OCTETS)
     }
 }
