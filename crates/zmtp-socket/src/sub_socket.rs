@@ -10,7 +10,7 @@ use futures_core::Stream;
 use zmtp_codec::{Batch, SocketType};
 
 use crate::monitor::Events;
-use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
+use crate::options::{LinkOptions, SocketOptions, Terms};
 use crate::socket::{Socket, endpoint_methods};
 use crate::subscribe::{Receiver, Subscriber};
 use crate::{Context, Linger, Message, Peer, RecvError, SubOptions, TryRecvError};
@@ -57,7 +57,8 @@ impl SubSocket {
 
     pub(crate) fn with_context(context: &Context, options: SubOptions) -> Self {
         let SubOptions { link, socket, role } = options;
-        Self::of_type(context, SocketType::Sub, link, socket, role)
+        let core = |events| Subscriber::new(role, None, events);
+        Self::of_type(context, SocketType::Sub, link, socket, Linger::NONE, core)
     }
 
     pub(crate) fn of_type(
@@ -65,12 +66,13 @@ impl SubSocket {
         socket_type: SocketType,
         link: LinkOptions,
         socket: SocketOptions,
-        subscribing: Subscribing,
+        linger: Linger,
+        core: impl FnOnce(Arc<Events>) -> Subscriber,
     ) -> Self {
-        let linger = socket.linger.unwrap_or(Linger::NONE);
-        let core = Subscriber::new(subscribing, socket_type == SocketType::Sub);
+        let linger = socket.linger.unwrap_or(linger);
         let terms = Terms::new(link, socket_type);
         let events = Arc::new(Events::default());
+        let core = core(events.clone());
         let socket = Arc::new(Socket::new(context, core, terms, socket, linger, events));
         Self { handle: SubHandle { socket }, receiver: Receiver::default() }
     }

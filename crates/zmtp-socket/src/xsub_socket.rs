@@ -5,8 +5,9 @@ use std::ops::{Deref, DerefMut};
 
 use zmtp_codec::{SocketType, Subscription};
 
-use crate::options::Asking;
-use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubOptions};
+use crate::pub_socket::LINGER;
+use crate::subscribe::Subscriber;
+use crate::{Closed, Context, Message, SendError, SubSocket, XSubOptions};
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
 ///
@@ -33,7 +34,6 @@ use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubO
 /// ```
 pub struct XSubSocket {
     subscriber: SubSocket,
-    send_hwm: HighWaterMark,
     only_first: bool,
 }
 
@@ -50,9 +50,10 @@ impl XSubSocket {
 
     pub(crate) fn with_context(context: &Context, options: XSubOptions) -> Self {
         let XSubOptions { link, socket, role } = options;
-        let Asking { subscribing, send_hwm, only_first } = role;
-        let subscriber = SubSocket::of_type(context, SocketType::XSub, link, socket, subscribing);
-        Self { subscriber, send_hwm, only_first }
+        let (marks, only_first) = (role.send_marks(), role.only_first);
+        let core = |events| Subscriber::new(role.subscribing, Some(marks), events);
+        let subscriber = SubSocket::of_type(context, SocketType::XSub, link, socket, LINGER, core);
+        Self { subscriber, only_first }
     }
 
     /// Waits until some publisher is connected, so that what is sent next reaches one.
@@ -67,8 +68,8 @@ impl XSubSocket {
     }
 
     /// Sends a message to every publisher that is connected. It waits for nobody: a publisher for which
-    /// [too many](XSubOptions::send_hwm) wait loses it, which is
-    /// [counted](crate::PeerStats::dropped).
+    /// [too many](XSubOptions::send_hwm) wait loses it, which is [counted](crate::PeerStats::dropped)
+    /// and [told](crate::Event::Dropping).
     ///
     /// A part that begins with the octet 1 or 0 is what peers take for a subscription or the end of one,
     /// and is taken for that here too, if it is the first part or follows on one, or
@@ -85,12 +86,15 @@ impl XSubSocket {
             }
         }
         if let Some(message) = message {
-            self.subscriber.core().send(&message, self.send_hwm.get())?;
+            self.subscriber.core().send(&message)?;
         }
         Ok(())
     }
 
-    /// Closes the socket, as [`SubSocket::close`] does.
+    /// Closes the socket, as [`SubSocket::close`] does, but goes on delivering what was sent for as long
+    /// as it [lingers](XSubOptions::linger). Returns how many messages were not sent then, together with
+    /// those that had arrived and were not received. Messages that were not sent count once for each
+    /// publisher; by themselves they are [`Stats::undelivered`](crate::Stats::undelivered).
     pub async fn close(self) -> usize {
         self.subscriber.close().await
     }

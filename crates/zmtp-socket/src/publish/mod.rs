@@ -29,6 +29,7 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use zmtp_codec::{PeerInfo, Subscription};
 
+pub(crate) use outbox::{Outbox, Run};
 pub use outgoing::Outgoing;
 pub use requests::{Request, Verbosity};
 
@@ -41,7 +42,7 @@ use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
 use guard::Guard;
-use outbox::{Outbox, has_large_part};
+use outbox::has_large_part;
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use session::PublishSession;
