@@ -81,9 +81,9 @@ fn to_meet_a_publisher_takes_the_same_time_however_many_topics_there_are() {
         core.subscribe(&topic.to_be_bytes());
     }
     let begun = Instant::now();
-    let publishers: Vec<Publisher> = (0..1000).map(|_| Publisher::new(&core)).collect();
+    let publishers: Vec<Publisher> = (0..2000).map(|_| Publisher::new(&core)).collect();
     // To copy the topics for each takes half a minute, and gigabytes.
-    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());
     assert_eq!(core.stats().peers.len(), publishers.len());
 }
 
