@@ -85,6 +85,9 @@ impl SubSocket {
     /// which it sent them on one connection; what was left of an earlier connection to the same
     /// endpoint comes before. A publisher that is gone, or not there yet, leaves this waiting.
     ///
+    /// A message may share the buffer that it was read into, if it fills at least half of that: as long
+    /// as it or a clone of a part is kept, it keeps about twice its size in memory, at most.
+    ///
     /// # Errors
     /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
     /// everything that had arrived has been received.
