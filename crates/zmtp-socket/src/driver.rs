@@ -382,12 +382,7 @@ impl<C: Core> Link<C> {
         if self.judging.is_some() && self.connection.input().len() >= FIRST_READ {
             return Ok(Poll::Pending);
         }
-        let hint = self.connection.read_hint();
-        let input = self.connection.input();
-        // What is left of the room for the last read will do, unless it is too little.
-        if input.capacity() - input.len() < hint.max(self.read_size / 4) {
-            input.reserve(self.read_size.max(hint));
-        }
+        let input = self.connection.make_room(self.read_size);
         let room = input.capacity() - input.len();
         let read = poll_read_buf(Pin::new(&mut self.stream), cx, input);
         let Poll::Ready(read) = read else {

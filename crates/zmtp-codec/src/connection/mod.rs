@@ -19,7 +19,7 @@ use crate::config::{Config, Heartbeat};
 use crate::error::{Error, Timeout};
 use crate::frame::FrameHeader;
 use crate::mechanism::Handshake;
-use crate::wire::read_ahead;
+use crate::wire::{make_room, read_ahead};
 use crate::{Allowed, Batch, Command, Denial, Greeting, Message, Subscription, Version};
 
 /// One side of a connection, without I/O and without a clock.
@@ -40,6 +40,8 @@ pub struct Connection {
     state: State,
     liveness: Liveness,
     input: BytesMut,
+    /// The last frame in it had a buffer of its own.
+    had_large: bool,
     output: BytesMut,
     /// Octets came that were not [wanted](Connection::wants_input), beyond what is kept for later.
     flooded: bool,
@@ -75,6 +77,7 @@ impl Connection {
         Self {
             output: BytesMut::from(&greeting.encode()[..]),
             input: BytesMut::new(),
+            had_large: false,
             state: State::Greeting,
             liveness: Liveness::default(),
             flooded: false,
@@ -114,6 +117,18 @@ impl Connection {
         let arrived = self.input.len().saturating_sub(header_len);
         let size = usize::try_from(header.size).unwrap_or(usize::MAX);
         if size <= 255 { 0 } else { read_ahead(size.saturating_sub(arrived), arrived) }
+    }
+
+    /// The input, with room for the next read: for `usual` octets, as much as 64 KiB, or what is missing
+    /// of a frame. A frame of more than 64 KiB is given a buffer of its own, which has room for its end
+    /// and nothing behind it, and grows as [`read_hint`](Self::read_hint) says.
+    ///
+    /// So a message that is taken out and kept keeps about twice its size at most. Where the caller
+    /// makes room by itself, it may keep as much as it came with.
+    pub fn make_room(&mut self, usual: usize) -> &mut BytesMut {
+        let hint = self.read_hint();
+        make_room(&mut self.input, &mut self.had_large, hint, usual);
+        &mut self.input
     }
 
     /// Takes note that `arrived` octets were appended to the input. They are a sign of life, also

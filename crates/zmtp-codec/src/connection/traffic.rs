@@ -245,7 +245,10 @@ impl Traffic {
                 messages = messages.saturating_add(1);
             }
         }
-        (messages > 0).then(|| Batch::of_frames(take_frames(input, end), messages))
+        (messages > 0).then(|| {
+            let (octets, pinned) = take_frames(input, end);
+            Batch::of_frames(octets, messages, pinned)
+        })
     }
 
     /// The output was handed out to be taken, so PONGs in it may be gone.
