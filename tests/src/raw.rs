@@ -295,10 +295,10 @@ pub async fn end_of(monitor: &mut Monitor, address: &str) -> End {
     in_time("an event that tells of the end", async {
         loop {
             let (peer, end) = match monitor.next().await.unwrap() {
-                Event::HandshakeFailed { peer, reason } => {
+                Event::HandshakeFailed { peer, reason, .. } => {
                     (peer.clone(), End { id: peer.id(), established: false, reason })
                 }
-                Event::Disconnected { peer, reason } => {
+                Event::Disconnected { peer, reason, .. } => {
                     (peer.clone(), End { id: peer.id(), established: true, reason })
                 }
                 _ => continue,

@@ -58,7 +58,7 @@ fn a_publisher_out_of_descriptors_tries_again_with_pauses_and_its_subscribers_mi
         for _ in 0..FAILURES {
             let reason = event(&mut monitor, "word of a failure", |event| match event {
                 Event::AcceptFailed { reason, .. } => Some(reason),
-                Event::Connected { peer } => panic!("{peer:?} came in"),
+                Event::Connected { peer, .. } => panic!("{peer:?} came in"),
                 _ => None,
             });
             let reason = reason.await.to_string();

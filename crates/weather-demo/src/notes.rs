@@ -49,7 +49,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
             Event::RetryingIn { endpoint, reason, .. } if retried.is_news(&endpoint, &reason) => {
                 notes.say(format_args!("{endpoint}: {reason}; trying again until it answers"));
             }
-            Event::HandshakeFailed { peer, reason: reason @ Reason::PeerClosed }
+            Event::HandshakeFailed { peer, reason: reason @ Reason::PeerClosed, .. }
                 if hung_up.is_news(peer.endpoint(), &reason) =>
             {
                 notes.say(format_args!(
@@ -63,12 +63,12 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
                     notes.say(format_args!("{}: connected", peer.endpoint()));
                 }
             }
-            Event::AcceptFailed { endpoint, reason }
+            Event::AcceptFailed { endpoint, reason, .. }
                 if not_accepted.is_news(&endpoint, &reason) =>
             {
                 notes.say(format_args!("{endpoint}: cannot accept connections for now: {reason}"));
             }
-            Event::Parked { endpoint, reason } => {
+            Event::Parked { endpoint, reason, .. } => {
                 notes.say(format_args!("{endpoint}: {reason}; not trying again"));
                 if dialled.remove(&endpoint) && dialled.is_empty() {
                     return;

@@ -3,11 +3,14 @@
 #[cfg(feature = "curve")]
 use std::collections::HashSet;
 use std::fmt;
-use std::future::{Ready, ready};
+#[cfg(any(feature = "curve", feature = "ipnet"))]
+use std::future::Ready;
+use std::future::ready;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "ipnet")]
 use ipnet::IpNet;
 #[cfg(feature = "curve")]
 use zmtp_codec::CurvePublicKey;
@@ -135,6 +138,7 @@ pub fn allow_keys(
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only peers from these ranges of
 /// addresses, under any mechanism; nobody over ipc and inproc, which have no such addresses.
+#[cfg(feature = "ipnet")]
 pub fn allow_addresses(
     ranges: impl IntoIterator<Item = IpNet>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -149,7 +153,7 @@ pub fn allow_addresses(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "curve", feature = "ipnet")))]
 mod tests {
     use super::*;
     use crate::Endpoint;
@@ -175,6 +179,7 @@ mod tests {
         assert_eq!(claim.credentials.frames(), [&[7; 32][..]]);
     }
 
+    #[cfg(feature = "ipnet")]
     #[test]
     fn ranges_of_addresses_are_those_of_the_other_side() {
         let judge = allow_addresses(["10.1.0.0/16", "::1/128"].map(|it| it.parse().unwrap()));

@@ -22,7 +22,7 @@ use crate::options::Terms;
 use crate::panics::{catch, caught};
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
-use crate::{Event, Peer, Reason, Stats};
+use crate::{Event, Peer, Reason, Stats, Unfinished};
 
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
@@ -86,8 +86,8 @@ pub(crate) trait Core: Send + Sync + 'static {
     /// Wakes whoever receives, and makes the next sender look up from its fast path.
     fn interrupt(&self);
 
-    /// Messages that could not be delivered since the socket was closed.
-    fn undelivered(&self) -> usize;
+    /// What the socket had and nobody got since it was closed.
+    fn unfinished(&self) -> Unfinished;
 }
 
 /// A socket's side of one connection in traffic. Dropping it forgets the peer.

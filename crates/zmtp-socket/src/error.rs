@@ -16,6 +16,7 @@ pub enum BindError {
     Endpoint(#[from] EndpointError),
     /// The operating system, or this context's table of `inproc` names, refused the address.
     #[error("cannot bind {endpoint}: {source}")]
+    #[non_exhaustive]
     Refused {
         /// What was to be bound.
         endpoint: Endpoint,
@@ -83,17 +84,25 @@ pub enum NoRuntime {
     WithoutIo,
 }
 
-/// The socket has been closed.
+/// The socket has been closed. In a process that was forked off, all blocking sockets of its parent are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the socket is closed")]
 pub struct Closed;
 
-/// `unbind` or `disconnect` named an endpoint that is not bound or connected.
+/// Why [`unbind`](crate::PubSocket::unbind) or [`disconnect`](crate::PubSocket::disconnect) has ended
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{endpoint} is not {state} by this socket")]
-pub struct UnknownEndpoint {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) state: &'static str,
+#[non_exhaustive]
+pub enum UnknownEndpoint {
+    /// The text is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The endpoint is not bound by this socket.
+    #[error("{0} is not bound by this socket")]
+    NotBound(Endpoint),
+    /// The endpoint is not connected by this socket.
+    #[error("{0} is not connected by this socket")]
+    NotConnected(Endpoint),
 }
 
 /// Why a message was not sent to anybody.
@@ -165,13 +174,16 @@ impl From<io::Error> for Reason {
     }
 }
 
-/// Which limit of this socket a connection had to end for. What a peer sends at once has [limits](
-/// crate::Limits) of its own.
+/// Which limit of this socket a connection had to end for. What a peer sends at once has limits of its
+/// own, such as [`max_message_size`](crate::PubOptions::max_message_size): past one of them it has broken
+/// the [protocol](Reason::Protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Overrun {
-    /// The peer holds more subscriptions than [it may](crate::PubOptions::max_subscriptions).
+    /// The peer holds more subscriptions than [it may](crate::PubOptions::max_subscriptions), or more
+    /// [octets](crate::PubOptions::max_subscription_octets) of them.
     #[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
+    #[non_exhaustive]
     Subscriptions {
         /// So many distinct topics it may hold.
         topics: usize,
@@ -180,6 +192,7 @@ pub enum Overrun {
     },
     /// The socket has as many [connections](crate::PubOptions::max_connections) as it may.
     #[error("all {limit} connections that the socket may have are in use")]
+    #[non_exhaustive]
     Connections {
         /// So many it may have.
         limit: usize,
@@ -187,6 +200,7 @@ pub enum Overrun {
     /// Newer connections need the place: [so many](crate::PubOptions::max_handshakes) are in their
     /// handshake, and this was the oldest.
     #[error("more than {limit} handshakes were half-done, and this one was the oldest")]
+    #[non_exhaustive]
     Handshakes {
         /// So many may be in their handshake at once.
         limit: usize,
@@ -194,6 +208,7 @@ pub enum Overrun {
     /// The peer wanted more than the user of an [`XPubSocket`](crate::XPubSocket) has read. It may
     /// have as much unread as it may be [subscribed](crate::PubOptions::max_subscriptions) to.
     #[error("more than {requests} requests of the peer, or {octets} octets of them, are unread")]
+    #[non_exhaustive]
     Requests {
         /// So many may be unread.
         requests: usize,
@@ -202,6 +217,7 @@ pub enum Overrun {
     },
     /// The peer was too slow, where [`WhenFull::Disconnect`](crate::WhenFull::Disconnect) says so.
     #[error("the peer is too slow: {mark} were waiting for it")]
+    #[non_exhaustive]
     Queue {
         /// The mark that its queue had reached.
         mark: Mark,

@@ -51,9 +51,20 @@
 //! fields `id`, `endpoint` and `address`, so a filter such as `zmtp_socket[peer{id=7}]=debug` follows
 //! one connection through its life. Whoever sends the log over a socket of this library must leave the
 //! library's own lines out: some are written while the socket is locked.
+//!
+//! # Features
+//!
+//! | feature | by default | what it adds |
+//! |---|---|---|
+//! | `blocking` | yes | [`blocking`]: the sockets for programs without async |
+//! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
+//! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
+//! | `serde` | no | `serde::Serialize` for the statistics |
+//! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
 mod admission;
 mod authorize;
+#[cfg(feature = "blocking")]
 pub mod blocking;
 mod burst;
 mod connector;
@@ -89,15 +100,21 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
+#[cfg(feature = "ipnet")]
+pub use authorize::allow_addresses;
 #[cfg(feature = "curve")]
 pub use authorize::allow_keys;
-pub use authorize::{Claim, Verdict, allow_addresses};
+pub use authorize::{Claim, Verdict};
+/// What a message is made of.
+pub use bytes::Bytes;
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
+#[cfg(feature = "ipnet")]
+pub use ipnet::IpNet;
 pub use monitor::{Event, EventClass, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
@@ -109,6 +126,7 @@ pub use plain::PlainUsers;
 pub use proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use pub_socket::PubSocket;
 pub use publish::{Outgoing, Request, Verbosity};
+pub use socket::{OpenEndpoints, Unfinished};
 pub use stats::{PeerState, PeerStats, Stats};
 pub use sub_socket::{SubHandle, SubSocket};
 #[cfg(feature = "simulation")]
@@ -116,8 +134,10 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, Denial, Heartbeat, Limits, MechanismName, Message, Metadata,
-    PeerInfo, SocketType, Status, Version,
+    Allowed, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName, Message,
+    Metadata, PeerInfo, SocketType, Status, Version,
 };
 #[cfg(feature = "curve")]
 pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};
+/// Why a connection ended, where a rule of the protocol is the [`Reason`].
+pub use zmtp_codec::{Error, Mismatch, ProtocolError, Timeout};

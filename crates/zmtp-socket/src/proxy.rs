@@ -177,7 +177,7 @@ impl Proxy {
                 if self.capture.is_some() {
                     self.for_tap = message.clone().into();
                 }
-                self.frontend.send(message).map_err(|_closed| Closed)?;
+                self.frontend.try_send(message).map_err(|_closed| Closed)?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
+use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -33,10 +34,13 @@ pub(crate) struct Shared {
     tasks: TaskTracker,
     pub(crate) endpoints: Mutex<HashMap<(Side, Endpoint), Arc<EndpointTask>>>,
     peers: AtomicU64,
-    linger: Linger,
+    /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
+    pub(crate) linger: Linger,
     pub(crate) home: Home,
     /// Some endpoint's task has ended with its runtime.
     stranded: AtomicBool,
+    /// The process that the socket was made in.
+    process: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,7 +182,14 @@ impl Shared {
             linger,
             home: Home::default(),
             stranded: AtomicBool::new(false),
+            process: process::id(),
         }
+    }
+
+    /// Whether the process is a copy that was forked off since the socket was made. Its runtime is not
+    /// there, and its descriptors are the other process's too.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != process::id()
     }
 
     pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
@@ -197,6 +208,13 @@ impl Shared {
 
     pub(crate) fn check_open(&self) -> Result<(), Closed> {
         if self.closed.load(Ordering::Acquire) { Err(Closed) } else { Ok(()) }
+    }
+
+    /// The endpoints that are open at this side.
+    pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
+        let endpoints = lock(&self.endpoints);
+        let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
+        at_side.map(|(_, endpoint)| endpoint.clone()).collect()
     }
 
     /// The task of an endpoint has ended with its runtime.
@@ -227,12 +245,9 @@ impl Shared {
         endpoint: &Endpoint,
     ) -> Result<(), UnknownEndpoint> {
         let task = lock(&self.endpoints).remove(&(side, endpoint.clone()));
-        let task = task.ok_or_else(|| UnknownEndpoint {
-            endpoint: endpoint.clone(),
-            state: match side {
-                Side::Bound => "bound",
-                Side::Connected => "connected",
-            },
+        let task = task.ok_or_else(|| match side {
+            Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
+            Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),
         })?;
         task.stop();
         task.tasks.close();
@@ -261,10 +276,10 @@ impl Shared {
         self.tasks.is_empty()
     }
 
-    /// Waits until all tasks have ended, as they do when drained, but no longer than the socket
-    /// lingers.
-    pub(crate) async fn linger(&self) {
-        match self.linger {
+    /// Waits until all tasks have ended, as they do when drained, but no longer than
+    /// `linger` says.
+    pub(crate) async fn linger(&self, linger: Linger) {
+        match linger {
             Linger::Forever => self.tasks.wait().await,
             // The timer is the home's: we may be outside of any runtime.
             Linger::For(time)

@@ -1,6 +1,7 @@
 //! What every socket is, whatever it is for: it binds, connects, and closes.
 
 use std::collections::hash_map::Entry;
+use std::mem;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -20,6 +21,44 @@ use crate::{
     BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, NoRuntime,
     Stats, UnknownEndpoint,
 };
+
+/// The endpoints of one socket, each kind in no particular order; see
+/// [`endpoints`](crate::PubSocket::endpoints).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenEndpoints {
+    /// Where it listens, as `bind` returned it.
+    pub bound: Vec<Endpoint>,
+    /// Where it dials, as `connect` returned it.
+    pub connected: Vec<Endpoint>,
+}
+
+/// Messages that a socket had, and nobody got, when it was closed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let unfinished = zmtp_socket::PubSocket::new().close().await;
+/// assert_eq!((unfinished.unsent, unfinished.unread), (0, 0));
+/// assert!(unfinished.is_empty());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
+    /// message for several peers counts for each of them.
+    pub unsent: usize,
+    /// Messages that had arrived and had not been received.
+    pub unread: usize,
+}
+
+impl Unfinished {
+    /// Whether everything was sent and received.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// A socket of any type. Dropping it closes it in the background.
 pub(crate) struct Socket<C: Core> {
@@ -188,12 +227,21 @@ impl<C: Core> Socket<C> {
         })
     }
 
-    pub(crate) async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Bound, endpoint).await
+    pub(crate) async fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        self.shared.shut(Side::Bound, &endpoint.into_endpoint()?).await
     }
 
-    pub(crate) async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Connected, endpoint).await
+    pub(crate) async fn disconnect(
+        &self,
+        endpoint: impl IntoEndpoint,
+    ) -> Result<(), UnknownEndpoint> {
+        self.shared.shut(Side::Connected, &endpoint.into_endpoint()?).await
+    }
+
+    pub(crate) fn endpoints(&self) -> OpenEndpoints {
+        let [bound, connected] =
+            [Side::Bound, Side::Connected].map(|side| self.shared.endpoints(side));
+        OpenEndpoints { bound, connected }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -205,19 +253,30 @@ impl<C: Core> Socket<C> {
         self.shared.events.monitor()
     }
 
-    /// Closes the socket; returns how many messages could not be delivered.
-    pub(crate) async fn close(&self) -> usize {
+    /// Closes the socket; returns what nobody got.
+    pub(crate) async fn close(&self) -> Unfinished {
+        self.close_lingering(self.shared.linger).await
+    }
+
+    /// Closes the socket, which delivers for no longer than `linger` says.
+    pub(crate) async fn close_lingering(&self, linger: Linger) -> Unfinished {
         self.begin_close();
-        finish_close(self.core.clone(), self.shared.clone()).await
+        finish_close(self.core.clone(), self.shared.clone(), linger).await
     }
 
     /// Closes the socket; lingers for as long as the runtime lives.
     pub(crate) fn close_in_background(&self) {
+        if self.shared.is_forked() {
+            // To close them, or to drop their descriptors, would end the other process's connections.
+            mem::forget((self.core.clone(), self.shared.clone()));
+            return;
+        }
         self.begin_close();
         if self.shared.is_idle() {
             self.shared.end();
         } else if let Some(runtime) = self.shared.home.get() {
-            runtime.spawn(finish_close(self.core.clone(), self.shared.clone()));
+            let (core, shared) = (self.core.clone(), self.shared.clone());
+            runtime.spawn(finish_close(core, shared, self.shared.linger));
         }
     }
 
@@ -247,10 +306,10 @@ impl<C: Core> Drop for Stay<C> {
     }
 }
 
-async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>) -> usize {
-    shared.linger().await;
+async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>, linger: Linger) -> Unfinished {
+    shared.linger(linger).await;
     shared.end();
-    core.undelivered()
+    core.unfinished()
 }
 
 impl<C: Core> Drop for Socket<C> {
@@ -340,14 +399,14 @@ macro_rules! endpoint_methods {
             /// returns when its address is free again.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not bound; give it as
-            /// [`bind`](Self::bind) returned it.
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not bound; name
+            /// it as [`bind`](Self::bind) returned it, with its real port.
             ///
             /// # Cancel safety
             /// The end goes on if the future is dropped.
             pub async fn unbind(
                 &self,
-                endpoint: &crate::Endpoint,
+                endpoint: impl crate::IntoEndpoint,
             ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
                 $socket.unbind(endpoint).await
@@ -357,16 +416,23 @@ macro_rules! endpoint_methods {
             /// there is still received.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not connected.
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not connected.
             ///
             /// # Cancel safety
             /// The end goes on if the future is dropped.
             pub async fn disconnect(
                 &self,
-                endpoint: &crate::Endpoint,
+                endpoint: impl crate::IntoEndpoint,
             ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
                 $socket.disconnect(endpoint).await
+            }
+
+            /// The endpoints that the socket has bound, with their real addresses, and those that it is
+            /// to be connected to, whether or not somebody is there now.
+            pub fn endpoints(&self) -> crate::OpenEndpoints {
+                let $this = self;
+                $socket.endpoints()
             }
 
             /// What was sent, received, lost and is queued, in all and for each peer.

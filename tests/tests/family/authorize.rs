@@ -26,7 +26,7 @@ pub(crate) const QUICK: Reconnect =
 
 async fn established(monitor: &mut Monitor) -> PeerInfo {
     event(monitor, "a handshake", |event| match event {
-        Event::HandshakeSucceeded { info, peer } => {
+        Event::HandshakeSucceeded { info, peer, .. } => {
             assert_eq!(peer.info(), Some(&*info), "it stays with the peer");
             Some((*info).clone())
         }
@@ -187,7 +187,7 @@ over_each_transport! {
             is_known(request.peer());
             is_known(&claim.peer);
             is_known(&server.stats().peers[0].peer);
-            client.send("hello").unwrap();
+            client.send("hello").await.unwrap();
             let request = within("a message", server.recv()).await.unwrap();
             assert!(matches!(request, Request::Message { .. }), "{request:?}");
             is_known(request.peer());

@@ -74,7 +74,7 @@ over_each_transport! {
             server.send(&text).await.unwrap();
             let message = within("the message", received.recv()).await.unwrap();
             assert_eq!(message.first(), text.as_bytes());
-            assert_eq!(within("the server's end", server.close()).await, 0);
+            assert_eq!(within("the server's end", server.close()).await.unsent, 0);
         }
         waiting.abort();
     }
@@ -241,7 +241,7 @@ fn a_fast_server_and_a_slow_client_meet_between_threads() {
             }
         }
     });
-    assert_eq!(serving.join().unwrap(), 0);
+    assert_eq!(serving.join().unwrap().unsent, 0);
 }
 
 fn runtime() -> Runtime {

@@ -55,26 +55,26 @@ over_each_transport! {
         let mut peers = Vec::new();
         while names.last().is_none_or(|name| name != "disconnected") {
             names.push(match next(&mut monitor).await {
-                Event::Listening { endpoint: on } => {
+                Event::Listening { endpoint: on , .. } => {
                     assert_eq!(on, endpoint);
                     "listening".to_owned()
                 }
-                Event::Connected { peer } => {
+                Event::Connected { peer , .. } => {
                     assert_eq!(peer.endpoint(), &endpoint);
                     peers.push(peer);
                     "connected".to_owned()
                 }
-                Event::HandshakeSucceeded { peer, info } => {
+                Event::HandshakeSucceeded { peer, info , .. } => {
                     assert_eq!(info.socket_type, Some(SocketType::Sub));
                     assert_eq!(info.version, Version::V3_1);
                     peers.push(peer);
                     "handshake".to_owned()
                 }
-                Event::Subscribed { peer, topic } => {
+                Event::Subscribed { peer, topic , .. } => {
                     peers.push(peer);
                     format!("subscribed {topic:?}")
                 }
-                Event::Unsubscribed { peer, topic } => {
+                Event::Unsubscribed { peer, topic , .. } => {
                     peers.push(peer);
                     format!("unsubscribed {topic:?}")
                 }
@@ -112,7 +112,7 @@ over_each_transport! {
             server.bind(&*place.endpoint).await.unwrap();
             // Until somebody was there to be dialled.
             let peer = event(&mut monitor, "the connection", |event| match event {
-                Event::Connected { peer } => Some(peer),
+                Event::Connected { peer , .. } => Some(peer),
                 Event::RetryingIn { .. } => None,
                 other => panic!("{other:?}"),
             })
@@ -120,7 +120,7 @@ over_each_transport! {
             assert_eq!(peer.endpoint(), &endpoint);
             assert_ne!(last_peer, Some(peer.id()), "every connection has its own number");
             match next(&mut monitor).await {
-                Event::HandshakeSucceeded { peer: same, info } => {
+                Event::HandshakeSucceeded { peer: same, info , .. } => {
                     assert_eq!(same, peer);
                     assert_eq!(info.socket_type, Some(SocketType::Pub));
                 }
@@ -129,7 +129,7 @@ over_each_transport! {
             wanted(&server, "a").await;
             server.close().await;
             match next(&mut monitor).await {
-                Event::Disconnected { peer: same, reason: Reason::PeerClosed } => {
+                Event::Disconnected { peer: same, reason: Reason::PeerClosed , .. } => {
                     assert_eq!(same, peer);
                 }
                 other => panic!("{other:?}"),
@@ -154,7 +154,7 @@ async fn retries_are_told_with_delays_that_double_within_their_bounds() {
     let endpoint = client.connect(&*place.endpoint).unwrap();
     for full in [4, 8, 16, 30, 30, 30].map(Duration::from_millis) {
         match next(&mut monitor).await {
-            Event::RetryingIn { endpoint: of, delay, reason: Reason::Transport(error) } => {
+            Event::RetryingIn { endpoint: of, delay, reason: Reason::Transport(error), .. } => {
                 assert_eq!(of, endpoint);
                 assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
                 assert!(delay >= full / 2 && delay <= full, "{delay:?} of {full:?}");

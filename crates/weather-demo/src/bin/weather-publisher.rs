@@ -83,13 +83,13 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let report = cli.stats || stderr().is_terminal();
     let work = async {
         publish(&socket, options, &published).await?;
-        Ok::<_, Failure>(socket.close().await)
+        Ok::<_, Failure>(socket.close().await.unsent)
     };
     let left = tokio::select! {
         biased;
         _status = interrupts.next() => {
             let closed = timeout(FAREWELL, socket.close()).await;
-            closed.unwrap_or_else(|_| socket.stats().queued as usize)
+            closed.map_or_else(|_| socket.stats().queued as usize, |closed| closed.unsent)
         }
         left = work => left?,
         never = report_rates(&socket, &published, notes), if report => never,

@@ -49,8 +49,8 @@ impl Core for Counter {
 
     fn interrupt(&self) {}
 
-    fn undelivered(&self) -> usize {
-        0
+    fn unfinished(&self) -> Unfinished {
+        Unfinished::default()
     }
 }
 

@@ -144,10 +144,10 @@ impl<Role> Options<Role> {
     /// Two judges are asked one after the other by a third:
     ///
     /// ```
-    /// # #[cfg(feature = "curve")]
+    /// # #[cfg(all(feature = "curve", feature = "ipnet"))]
     /// use zmtp_socket::{CurveKeyPair, PubOptions, allow_addresses, allow_keys};
     ///
-    /// # #[cfg(feature = "curve")]
+    /// # #[cfg(all(feature = "curve", feature = "ipnet"))]
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (server, client) = (CurveKeyPair::generate()?, CurveKeyPair::generate()?);
     /// let addresses = allow_addresses(["10.0.0.0/8".parse()?]);
@@ -185,9 +185,25 @@ impl<Role> Options<Role> {
         self
     }
 
-    /// Every limit on what a peer may send at once. Defaults: those of [`Limits`].
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.link.limits = limits;
+    /// How many parts a message may have that a peer sends; one that sends more is disconnected. Default:
+    /// 1024.
+    pub fn max_message_parts(mut self, parts: usize) -> Self {
+        self.link.limits.message_parts = parts;
+        self
+    }
+
+    /// The largest command, in octets, that a peer may send after the handshake, such as a subscription
+    /// with its topic; one that announces more is disconnected. Default: 1 MiB.
+    pub fn max_command_size(mut self, octets: u64) -> Self {
+        self.link.limits.command_size = octets;
+        self
+    }
+
+    /// The largest frame of a handshake, in octets, that a peer may send; one that announces more is
+    /// disconnected. With less than our own side of the handshake needs, `bind` and `connect` fail.
+    /// Default: 4096.
+    pub fn max_handshake_frame_size(mut self, octets: u64) -> Self {
+        self.link.limits.handshake_frame_size = octets;
         self
     }
 

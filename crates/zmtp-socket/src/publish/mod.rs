@@ -39,7 +39,7 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
+use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, Unfinished, WhenFull};
 use guard::Guard;
 use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
@@ -95,9 +95,10 @@ impl Publisher {
         }
     }
 
-    /// Whether a sender waits for room, and loses nothing.
-    pub(crate) fn waits_for_room(&self) -> bool {
-        self.options.when_full.waits()
+    /// What becomes of a message for which there is no room.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.options.when_full
     }
 
     /// Whether the sender should let others run first.
@@ -343,7 +344,8 @@ impl Core for Publisher {
         reader.into_iter().for_each(Waker::wake);
     }
 
-    fn undelivered(&self) -> usize {
-        lock(&self.state).undelivered_at_close
+    fn unfinished(&self) -> Unfinished {
+        let unsent = lock(&self.state).undelivered_at_close;
+        Unfinished { unsent, ..Unfinished::default() }
     }
 }

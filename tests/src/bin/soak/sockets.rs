@@ -117,7 +117,7 @@ impl Publisher {
         while let Some(event) = monitor.try_next() {
             match event {
                 Event::HandshakeSucceeded { .. } => *links += 1,
-                Event::Subscribed { peer, topic } if topic.starts_with(b"@") => {
+                Event::Subscribed { peer, topic, .. } if topic.starts_with(b"@") => {
                     peers.insert(peer.id(), owner_of_mark(&topic));
                 }
                 Event::Disconnected { peer, .. } => {

@@ -200,7 +200,7 @@ async fn closing(plan: &mut Plan, world: &mut World, fault: Fault, outlives: boo
     let undelivered = world.inbound.receive_until(closing).await.expect("it ends").unwrap();
     assert!(begun.elapsed() <= LINGER + PARTING, "{:?}", begun.elapsed());
     if outlives {
-        assert_eq!(undelivered, 0);
+        assert_eq!(undelivered.unsent, 0);
         world.inbound.receive_due().await;
     }
     world.view.look();

@@ -171,8 +171,8 @@ impl World {
 
     /// Both close, and no message is left.
     pub(super) async fn end(self) {
-        assert_eq!(self.server.close().await, 0);
-        assert_eq!(self.inbound.client.close().await, 0);
+        assert_eq!(self.server.close().await.unsent, 0);
+        assert_eq!(self.inbound.client.close().await.unread, 0);
     }
 }
 
