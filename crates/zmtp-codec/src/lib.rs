@@ -1,7 +1,8 @@
 //! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
 //!
 //! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
-//! gives back events, octets to write and the next deadline. What it is made of can be used
+//! gives back events, octets to write and the next deadline. [`Observer`] listens to a connection that others
+//! have. What they are made of can be used
 //! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`].
 //!
 //! # Features
@@ -69,6 +70,7 @@ mod greeting;
 mod mechanism;
 mod message;
 mod metadata;
+mod observer;
 #[cfg(feature = "curve")]
 mod randomness;
 mod socket_type;
@@ -91,6 +93,7 @@ pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub use crate::mechanism::{Allowed, Applicant, Credentials, Denial, Mechanism, Status};
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
+pub use crate::observer::{Observation, Observer, Said, Side};
 #[cfg(feature = "curve")]
 pub use crate::randomness::{NoRandomness, Randomness};
 pub use crate::socket_type::SocketType;

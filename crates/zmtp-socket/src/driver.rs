@@ -80,6 +80,11 @@ pub(crate) trait Core: Send + Sync + 'static {
     /// What it has done, and is doing. The numbers of its connections are not its to know.
     fn stats(&self) -> Stats;
 
+    /// The same, without a list of its peers: what costs no more, however many they are.
+    fn totals(&self) -> Stats {
+        Stats { peers: Vec::new(), ..self.stats() }
+    }
+
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
 
@@ -471,7 +476,7 @@ impl<C: Core> Link<C> {
             (WireEvent::Credentials(applicant), _) => {
                 self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));
             }
-            (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
+            _ => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }

@@ -1,12 +1,20 @@
 //! What stands between publishers and subscribers (RFC 29; ZeroMQ calls it a proxy or a forwarder).
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::watch;
+use tokio::task::coop;
 use zmtp_codec::Batch;
 
 use crate::sync::lock;
 use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
+
+/// Requests that are handed on before messages have their turn again.
+const REQUESTS: usize = 256;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -36,7 +44,7 @@ use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSo
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
     let shared =
         Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
-    let (in_hand, for_tap) = (Batch::new(), Batch::new());
+    let (in_hand, for_tap) = (Batch::new(), VecDeque::new());
     Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle(shared) }
 }
 
@@ -48,7 +56,7 @@ pub struct Proxy {
     capture: Option<PubSocket>,
     /// What has been received and not handed on yet.
     in_hand: Batch,
-    for_tap: Batch,
+    for_tap: VecDeque<Batch>,
     handle: ProxyHandle,
 }
 
@@ -130,57 +138,84 @@ impl Proxy {
         }
     }
 
-    /// Waits for a request, or for messages that come together, and hands them on. Whenever it is dropped,
+    /// Waits for requests, or for messages that come together, and hands them on. Whenever it is dropped,
     /// what it has taken and not handed on is in hand.
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
         self.hand_on().await?;
-        tokio::select! {
-            biased;
-            request = self.backend.recv() => self.ask(request.map_err(|_closed| Closed)?)?,
-            batch = self.frontend.recv_batch() => {
-                self.in_hand = batch.map_err(|_closed| Closed)?;
-                self.handle.count(|counts| {
-                    counts.messages += self.in_hand.len() as u64;
-                    counts.octets += self.in_hand.octets() as u64;
-                });
-                if self.capture.is_some() {
-                    self.for_tap = self.in_hand.clone();
-                }
+        poll_fn(|cx| {
+            // Each side has a turn in each round: neither waits for the end of the other's flood.
+            let asked = self.poll_ask(cx)?;
+            let received = self.poll_receive(cx)?;
+            match asked.is_ready() || received.is_ready() {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
             }
-        }
+        })
+        .await?;
         self.hand_on().await
     }
 
     /// Hands on what is in hand.
     async fn hand_on(&mut self) -> Result<(), Closed> {
-        if let Some(tap) = &self.capture {
-            send_all(tap, &mut self.for_tap, &self.handle).await?;
+        while let Some(tap) = &self.capture
+            && let Some(batch) = self.for_tap.front_mut()
+        {
+            send_all(tap, batch, &self.handle).await?;
+            self.for_tap.pop_front();
         }
         send_all(self.backend.publisher(), &mut self.in_hand, &self.handle).await
     }
 
-    /// Hands on what a subscriber wants.
-    fn ask(&mut self, request: Request) -> Result<(), Closed> {
-        match request {
-            Request::Subscribe { topic, .. } => {
-                self.handle.count(|counts| counts.subscriptions += 1);
-                self.frontend.subscribe(topic);
-            }
-            Request::Unsubscribe { topic, .. } => {
-                self.handle.count(|counts| counts.cancels += 1);
-                // Where each subscription is told but only the last end, that one stands for all.
-                let each = self.backend.publisher().core().verbosity() == Verbosity::All;
-                while self.frontend.unsubscribe(&topic) && !each {}
-            }
-            Request::Message { message, .. } => {
-                self.handle.count(|counts| counts.upstream += 1);
-                if self.capture.is_some() {
-                    self.for_tap = message.clone().into();
+    /// Waits for messages of publishers, and takes those that have come together in hand.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let received = ready!(pin!(self.frontend.recv_batch()).poll(cx));
+        self.in_hand = received.map_err(|_closed| Closed)?;
+        self.handle.count(|counts| {
+            counts.messages += self.in_hand.len() as u64;
+            counts.octets += self.in_hand.octets() as u64;
+        });
+        if self.capture.is_some() {
+            self.for_tap.push_back(self.in_hand.clone());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for what subscribers want, and hands on all that has come, as far as messages should not have
+    /// to wait for it.
+    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        // A flood must not keep the runtime's other tasks from running.
+        let turn = ready!(coop::poll_proceed(cx));
+        let core = self.backend.publisher().core();
+        let requests = ready!(core.poll_requests(REQUESTS, cx.waker()))?;
+        turn.made_progress();
+        // Where each subscription is told but only the last end, that one stands for all.
+        let each = core.verbosity() == Verbosity::All;
+        let mut asked = ProxyStats::default();
+        for request in requests {
+            match request {
+                Request::Subscribe { topic, .. } => {
+                    asked.subscriptions += 1;
+                    self.frontend.subscribe(topic);
                 }
-                self.frontend.try_send(message).map_err(|_closed| Closed)?;
+                Request::Unsubscribe { topic, .. } => {
+                    asked.cancels += 1;
+                    while self.frontend.unsubscribe(&topic) && !each {}
+                }
+                Request::Message { message, .. } => {
+                    asked.upstream += 1;
+                    if self.capture.is_some() {
+                        self.for_tap.push_back(message.clone().into());
+                    }
+                    self.frontend.try_send(message).map_err(|_closed| Closed)?;
+                }
             }
         }
-        Ok(())
+        self.handle.count(|counts| {
+            counts.subscriptions += asked.subscriptions;
+            counts.cancels += asked.cancels;
+            counts.upstream += asked.upstream;
+        });
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -235,5 +270,58 @@ impl ProxyHandle {
             }
             changes
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Context, PubOptions, SubOptions, XPubOptions, XSubOptions};
+
+    async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+        let waiting = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
+    }
+
+    #[tokio::test]
+    async fn messages_pass_while_a_flood_of_requests_is_pending_and_the_other_way_round() {
+        const TOPICS: u64 = 20 * REQUESTS as u64;
+        const MESSAGES: u64 = 900;
+        let context = Context::new();
+        let server = context.pub_socket(PubOptions::new());
+        server.bind("inproc://server").await.expect("it is free");
+        let frontend = context.xsub_socket(XSubOptions::new());
+        frontend.connect("inproc://server").expect("it may be dialled");
+        frontend.subscribe("a");
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.bind("inproc://backend").await.expect("it is free");
+        let publisher = backend.publisher().clone();
+        server.wait_for_subscriber("a").await.expect("it is open");
+        // Much is asked for, and many messages come.
+        let greedy = context.sub_socket(SubOptions::new());
+        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        greedy.connect("inproc://backend").expect("it may be dialled");
+        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
+        for _ in 0..MESSAGES {
+            server.send("a").await.expect("it is open");
+        }
+        eventually("all have come", || frontend.stats().received == MESSAGES).await;
+        let mut proxy = proxy(frontend, backend);
+        let handle = proxy.handle();
+        for round in 1.. {
+            proxy.hand_on_next().await.expect("both are open");
+            let stats = handle.stats();
+            assert_eq!(stats.subscriptions, TOPICS.min(round * REQUESTS as u64));
+            assert!(stats.messages >= MESSAGES.min(round * 64), "{stats:?} after round {round}");
+            if stats.subscriptions == TOPICS && stats.messages == MESSAGES {
+                break;
+            }
+        }
     }
 }

@@ -1,19 +1,17 @@
 //! The PUB socket.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use futures_sink::Sink;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
 use crate::options::{LinkOptions, Publishing, RequestOptions, SocketOptions, Terms};
+use crate::pub_sink::PubSink;
 use crate::publish::Publisher;
 use crate::socket::Socket;
-use crate::{Context, Linger, Message, PubOptions, SendError};
+use crate::{Context, Linger, PubOptions};
 
 /// How long a closed publisher delivers, if nothing else is said.
 pub(crate) const LINGER: Linger = Linger::For(Duration::from_secs(30));
@@ -37,6 +35,7 @@ pub(crate) const LINGER: Linger = Linger::For(Duration::from_secs(30));
 #[derive(Clone)]
 pub struct PubSocket {
     pub(crate) socket: Arc<Socket<Publisher>>,
+    pub(crate) sink: PubSink,
 }
 
 impl PubSocket {
@@ -67,10 +66,11 @@ impl PubSocket {
         let events = Arc::new(Events::default());
         let core = Publisher::new(publishing, hearing, events.clone());
         let terms = Terms::new(link, socket_type);
-        Self { socket: Arc::new(Socket::new(context, core, terms, socket, linger, events)) }
+        let socket = Arc::new(Socket::new(context, core, terms, socket, linger, events));
+        Self { socket, sink: PubSink::default() }
     }
 
-    pub(crate) fn core(&self) -> &Publisher {
+    pub(crate) fn core(&self) -> &Arc<Publisher> {
         &self.socket.core
     }
 
@@ -196,33 +196,5 @@ impl Default for PubSocket {
 impl fmt::Debug for PubSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PubSocket").finish_non_exhaustive()
-    }
-}
-
-/// [`try_send`](PubSocket::try_send) as a sink, which is always ready after a turn for others.
-impl Sink<Message> for PubSocket {
-    type Error = SendError;
-
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
-        if self.socket.core.take_turn() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
-        self.try_send(message)
-    }
-
-    /// The drivers write by themselves: there is nothing to push.
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Closes the socket, without waiting for what is queued.
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut TaskContext<'_>) -> Poll<Result<(), SendError>> {
-        self.socket.close_in_background();
-        Poll::Ready(Ok(()))
     }
 }

@@ -44,6 +44,7 @@ pub struct OpenEndpoints {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Unfinished {
     /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
@@ -249,6 +250,11 @@ impl<C: Core> Socket<C> {
         Stats { handshakes, refused, ..self.core.stats() }
     }
 
+    pub(crate) fn totals(&self) -> Stats {
+        let (handshakes, refused) = self.shared.admission.counts();
+        Stats { handshakes, refused, ..self.core.totals() }
+    }
+
     pub(crate) fn monitor(&self) -> Monitor {
         self.shared.events.monitor()
     }
@@ -435,7 +441,17 @@ macro_rules! endpoint_methods {
                 $socket.endpoints()
             }
 
+            /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list
+            /// of peers, which costs the same however many they are.
+            pub fn totals(&self) -> crate::Stats {
+                let $this = self;
+                $socket.totals()
+            }
+
             /// What was sent, received, lost and is queued, in all and for each peer.
+            ///
+            /// The sums are those of one moment. Each peer's numbers may be a little younger: others go on
+            /// while many peers are looked at.
             pub fn stats(&self) -> crate::Stats {
                 let $this = self;
                 $socket.stats()

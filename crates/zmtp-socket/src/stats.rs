@@ -41,7 +41,8 @@ pub struct Stats {
     /// Connections that were refused, or ended in their handshake, because the socket had [as
     /// many](crate::PubOptions::max_connections) as it may have.
     pub refused: u64,
-    /// The peers whose handshake has succeeded and whose connection stands.
+    /// The peers whose handshake has succeeded and whose connection stands; none in
+    /// [totals](crate::PubSocket::totals).
     pub peers: Vec<PeerStats>,
 }
 
@@ -92,22 +93,6 @@ pub enum PeerState {
 impl PeerState {
     pub(crate) fn of(is_congested: bool) -> Self {
         if is_congested { Self::Congested } else { Self::Flowing }
-    }
-}
-
-impl Stats {
-    /// Adds a peer, and what it counts to the sums.
-    pub(crate) fn add(&mut self, peer: PeerStats) {
-        self.sent += peer.sent;
-        self.sent_octets += peer.sent_octets;
-        self.received += peer.received;
-        self.received_octets += peer.received_octets;
-        self.dropped += peer.dropped;
-        self.dropped_octets += peer.dropped_octets;
-        self.queued += peer.queued;
-        self.queued_octets += peer.queued_octets;
-        self.subscriptions += peer.subscriptions;
-        self.peers.push(peer);
     }
 }
 

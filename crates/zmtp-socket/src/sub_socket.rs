@@ -219,10 +219,18 @@ macro_rules! receiver_methods {
                     return Ok(0);
                 }
                 messages.push(self.recv().await?);
-                let more = std::iter::from_fn(|| self.try_recv().ok()).take(limit - 1);
+                Ok(1 + self.take_arrived(messages, limit - 1))
+            }
+
+            /// Appends what has arrived to `messages`, `limit` at most. Returns how many they are.
+            pub(crate) fn take_arrived(
+                &mut self,
+                messages: &mut Vec<crate::Message>,
+                limit: usize,
+            ) -> usize {
                 let before = messages.len();
-                messages.extend(more);
-                Ok(1 + messages.len() - before)
+                messages.extend(std::iter::from_fn(|| self.try_recv().ok()).take(limit));
+                messages.len() - before
             }
 
             /// The publisher that the message came from which was received last; see

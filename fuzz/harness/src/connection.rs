@@ -89,16 +89,13 @@ impl Scene {
         };
         let version = if choice >> 2 & 3 == 1 { Version::V3_0 } else { Version::V3_1 };
         // Narrow, so that the fuzzer gets to all of them.
-        let limits = Limits {
-            message_size: 600,
-            message_parts: 5,
-            command_size: 400,
-            handshake_frame_size: 300,
-        };
-        let heartbeat = (choice & 32 != 0).then(|| Heartbeat {
-            ttl: Duration::from_secs(3),
-            ..Heartbeat::every(Duration::from_secs(1))
-        });
+        let limits = Limits::new()
+            .with_message_size(600)
+            .with_message_parts(5)
+            .with_command_size(400)
+            .with_handshake_frame_size(300);
+        let heartbeat = (choice & 32 != 0)
+            .then(|| Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3)));
 
         let grant = choice & 16 == 0;
         if choice & 192 == 128 {

@@ -33,8 +33,11 @@ pub fn curve(data: &[u8]) {
 }
 
 /// Narrow, so that the fuzzer gets to all of them.
-const LIMITS: Limits =
-    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 400 };
+const LIMITS: Limits = Limits::new()
+    .with_message_size(600)
+    .with_message_parts(5)
+    .with_command_size(400)
+    .with_handshake_frame_size(400);
 
 /// Frames that come together, at most: their answers stay far below the bound for these.
 const TOGETHER: usize = 64;

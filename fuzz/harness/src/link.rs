@@ -31,8 +31,11 @@ pub fn link(data: &[u8]) {
 }
 
 /// Narrow, so that the fuzzer gets to all of them.
-const LIMITS: Limits =
-    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 300 };
+const LIMITS: Limits = Limits::new()
+    .with_message_size(600)
+    .with_message_parts(5)
+    .with_command_size(400)
+    .with_handshake_frame_size(300);
 
 /// What one frame may make us hold that is not whole yet, its header with it.
 const FRAME: usize = 600 + 9 + SEALED;
@@ -90,10 +93,7 @@ impl Link {
             _ => (Mechanism::Null, Mechanism::Null),
         };
         let heartbeat = |beats: bool| {
-            beats.then(|| Heartbeat {
-                ttl: Duration::from_secs(3),
-                ..Heartbeat::every(Duration::from_secs(1))
-            })
+            beats.then(|| Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3)))
         };
         let (publisher, subscriber) = match choice & 128 {
             0 => (SocketType::Pub, SocketType::Sub),

@@ -120,7 +120,7 @@ fn subscriber() -> Config {
 }
 
 fn beating(config: Config, interval: u64, timeout: u64, ttl: u64) -> Config {
-    let heartbeat = Heartbeat { interval: ms(interval), timeout: ms(timeout), ttl: ms(ttl) };
+    let heartbeat = Heartbeat::every(ms(interval)).with_timeout(ms(timeout)).with_ttl(ms(ttl));
     Config { heartbeat: Some(heartbeat), ..config }
 }
 

@@ -223,6 +223,12 @@ macro_rules! endpoint_methods {
                 $socket.endpoints()
             }
 
+            /// As [`PubSocket::totals`](crate::PubSocket::totals).
+            pub fn totals(&self) -> crate::Stats {
+                let $this = self;
+                $socket.totals()
+            }
+
             /// What was sent, received, lost and is queued, in all and for each peer.
             pub fn stats(&self) -> crate::Stats {
                 let $this = self;

@@ -23,7 +23,7 @@ mod waiters;
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
@@ -31,6 +31,7 @@ use zmtp_codec::{PeerInfo, Subscription};
 
 pub use outgoing::Outgoing;
 pub use requests::{Request, Verbosity};
+pub(crate) use sending::{Flush, Waiting};
 
 use crate::admission::Expel;
 use crate::driver::Core;
@@ -39,7 +40,7 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerState, PeerStats, SendError, Stats, Unfinished, WhenFull};
+use crate::{Closed, Message, Peer, SendError, Stats, Unfinished, WhenFull};
 use guard::Guard;
 use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
@@ -95,10 +96,13 @@ impl Publisher {
         }
     }
 
-    /// What becomes of a message for which there is no room.
-    #[cfg(feature = "blocking")]
+    /// What becomes of a message for a peer without room.
     pub(crate) fn when_full(&self) -> WhenFull {
         self.options.when_full
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
     }
 
     /// Whether the sender should let others run first.
@@ -131,8 +135,7 @@ impl Publisher {
         if state.find_topics(first) {
             let length = encoded_len(first, rest);
             if !state.goes_on(length) {
-                let (_state, sent) = self.publish_anew(guard.into(), message, length, None);
-                return sent;
+                return self.publish_slowly(guard, message, length);
             }
             state.book(first, rest, length);
         }
@@ -140,9 +143,21 @@ impl Publisher {
         Ok(())
     }
 
+    /// Publishes a message that does not go on with the one before it. By itself, so that it costs the others
+    /// nothing.
+    #[inline(never)]
+    fn publish_slowly(
+        &self,
+        state: MutexGuard<'_, State>,
+        message: &Outgoing<'_>,
+        length: usize,
+    ) -> Result<(), SendError> {
+        let (_state, sent) = self.publish_anew(state.into(), message, length, None);
+        sent
+    }
+
     /// Publishes a message that is for other peers than the one before it, or in another block. A sender
     /// that has waited for its turn has a ticket. Gives the state back, as it was left.
-    #[inline(never)]
     fn publish_anew<'a>(
         &'a self,
         mut state: Guard<'a>,
@@ -162,7 +177,7 @@ impl Publisher {
             // Meanwhile anything may have changed.
             if state.closed {
                 Err(Closed.into())
-            } else if state.find_topics(message.parts().0) {
+            } else if state.find_topics_slowly(message.parts().0) {
                 state.find_peers();
                 state.publish_runs(&runs, length, when_full, ticket, &self.events)
             } else {
@@ -242,6 +257,25 @@ impl Publisher {
         }
     }
 
+    /// The next requests, up to `count` of them, at least one; waits for it.
+    pub(crate) fn poll_requests(
+        &self,
+        count: usize,
+        waker: &Waker,
+    ) -> Poll<Result<Vec<Request>, Closed>> {
+        let state = &mut *lock(&self.state);
+        let requests = state.requests.as_mut().expect("who hears has not stopped");
+        let next: Vec<_> = std::iter::from_fn(|| requests.pop()).take(count).collect();
+        match next.is_empty() {
+            false => Poll::Ready(Ok(next)),
+            true if state.closed => Poll::Ready(Err(Closed)),
+            true => {
+                requests.wait(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
     }
@@ -311,25 +345,15 @@ impl Core for Publisher {
         PublishSession::new(self.clone(), peer.clone(), key)
     }
 
+    fn totals(&self) -> Stats {
+        self.settled().totals()
+    }
+
     fn stats(&self) -> Stats {
-        let state = self.settled();
-        let mut stats = state.gone.clone();
-        for (key, Subscriber { peer, received, outbox }) in state.present() {
-            let peer = PeerStats {
-                peer: peer.clone(),
-                age: peer.age(),
-                state: PeerState::of(outbox.is_congested()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: received.messages,
-                received_octets: received.octets,
-                dropped: outbox.dropped.messages,
-                dropped_octets: outbox.dropped.octets,
-                queued: outbox.queued() as u64,
-                queued_octets: outbox.queued_octets() as u64,
-                subscriptions: state.topics.held_by(key).0 as u64,
-            };
-            stats.add(peer);
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.settled().look_at(from, &mut stats.peers);
         }
         stats
     }

@@ -54,6 +54,8 @@ pub(super) struct Outbox {
     awaited: bool,
     /// The newest message for this peer was dropped.
     dropping: bool,
+    /// The first so many messages are waited for: to be taken by the transport, or lost.
+    flushing: usize,
     /// The last block that this peer was noted as a reader of.
     block: Option<u64>,
     /// The peer's driver, if it waits for something to do. Nobody writes then.
@@ -90,6 +92,7 @@ impl Outbox {
             waiters: Waiters::default(),
             awaited: false,
             dropping: false,
+            flushing: 0,
             block: None,
             waker: None,
             outlet,
@@ -98,6 +101,16 @@ impl Outbox {
             sent: Count::default(),
             dropped: Count::default(),
         }
+    }
+
+    /// Begins to wait for all messages that are queued. Returns whether there are any.
+    pub(super) fn begin_flush(&mut self) -> bool {
+        self.flushing = self.queued();
+        self.is_flushing()
+    }
+
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flushing > 0
     }
 
     /// The queue of a peer that has left; an empty one stays in its place.
@@ -247,6 +260,7 @@ impl Outbox {
     pub(super) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
         self.taken -= messages;
         self.octets -= octets;
+        self.flushing = self.flushing.saturating_sub(messages);
         self.sent.add(messages, octets);
         let half_free =
             self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
@@ -264,14 +278,20 @@ impl Outbox {
     }
 
     /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed; they are moved to `dropped`.
-    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) {
+    /// none is left. Their segments are sealed; they are moved to `dropped`. Returns
+    /// what they were.
+    pub(super) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) -> Count {
+        let mut lost = Count::default();
         while self.room().is_none() && self.waiting > 0 {
             let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
+            // What the driver has taken comes before it, and stays.
+            self.flushing -= usize::from(self.flushing > self.taken);
             self.octets -= octets;
-            self.dropped.add(1, octets);
+            lost.add(1, octets);
         }
+        self.dropped += lost;
+        lost
     }
 
     /// Walks over the frames of the first message. Returns how many octets it had.

@@ -61,6 +61,7 @@ impl Publisher {
         }
     }
 
+    /// Waits for room as long as it takes, then sends.
     pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         let mut place = Place { core: self, waiting: Waiting::default() };
         poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await
@@ -79,7 +80,7 @@ impl Publisher {
         let (first, rest) = message.parts();
         let (mut state, sent) = if state.closed {
             (state, Err(Closed.into()))
-        } else if state.find_topics(first) {
+        } else if state.find_topics_slowly(first) {
             self.publish_anew(state, message, encoded_len(first, rest), waiting.ticket)
         } else {
             (state, Ok(()))
@@ -96,6 +97,32 @@ impl Publisher {
     pub(crate) fn give_up(&self, waiting: &mut Waiting) {
         if waiting.ticket.is_some() {
             Guard::lock(&self.state).leave(waiting);
+        }
+    }
+}
+
+/// Waits until the transports have taken what had been accepted when it began.
+#[derive(Debug, Default)]
+pub(crate) struct Flush(Option<Ticket>);
+
+impl Publisher {
+    /// Waits until all messages that were accepted before the first call have been taken by the transports,
+    /// or lost. Once it is ready, the next call begins anew.
+    pub(crate) fn poll_flush(&self, flush: &mut Flush, waker: &Waker) -> Poll<()> {
+        let mut state = self.settled();
+        let ticket = *flush.0.get_or_insert_with(|| state.begin_flush());
+        if state.has_flushed(ticket) {
+            flush.0 = None;
+            return Poll::Ready(());
+        }
+        state.await_flush(ticket, waker);
+        Poll::Pending
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn stop_flushing(&self, flush: &mut Flush) {
+        if let Some(ticket) = flush.0.take() {
+            Guard::lock(&self.state).stop_flushing(ticket);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::burst::Burst;
 use crate::driver::Session;
 use crate::stats::Count;
 use crate::sync::lock;
-use crate::{Event, Overrun, Peer, Reason};
+use crate::{Overrun, Peer, Reason};
 
 /// Changes of subscriptions that are made under one lock: each costs some microseconds.
 pub(super) const SUBSCRIPTIONS: usize = 64;
@@ -95,8 +95,10 @@ impl Session for PublishSession {
             self.subscriptions(&mut changes)?;
             let mut guard = Guard::lock(&self.core.state);
             let state = &mut *guard;
+            if state.requests.is_some() {
+                state.received(self.key(), Count::of(&message));
+            }
             let Some(requests) = &mut state.requests else { continue };
-            state.peers[self.key()].received += Count::of(&message);
             let added = requests.add_message(&self.peer, message);
             state.wake_reader();
             added?;
@@ -143,13 +145,7 @@ impl Session for PublishSession {
     }
 
     fn written(&mut self, messages: usize, octets: usize) {
-        let state = &mut *self.core.settled();
-        let outbox = &mut state.peers[self.key()].outbox;
-        state.effects.wake(outbox.written(messages, octets));
-        if outbox.catch_up() {
-            let (peer, dropped) = (self.peer.clone(), outbox.dropped.messages);
-            state.effects.tell(self.core.events.record(|| Event::CaughtUp { peer, dropped }));
-        }
+        self.core.settled().written(self.key(), messages, octets, &self.core.events);
     }
 
     fn claim(&mut self, burst: &mut Burst) {

@@ -26,7 +26,7 @@ use crate::options::Publishing;
 use crate::peer::PeerId;
 use crate::prefix_map::EntryId;
 use crate::stats::Count;
-use crate::{Event, Peer, SendError, Stats, WhenFull};
+use crate::{Event, Peer, PeerState, PeerStats, SendError, Stats, WhenFull};
 
 /// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
 /// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
@@ -39,6 +39,9 @@ pub(super) const OCTETS_PER_COST: usize = 16;
 /// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
 const WOKEN: usize = 512;
 const LONGEST_TURN: usize = 8 * TURN;
+
+/// Peers whose counters are looked at before others have the state.
+pub(super) const LOOK: usize = 256;
 
 /// A socket on which a message follows another within this time is busy.
 const BUSY: Duration = Duration::from_micros(50);
@@ -68,8 +71,14 @@ pub(super) struct State {
     tickets: Tickets,
     /// Those who wait for a change of subscriptions.
     watchers: Waiters,
-    /// What peers that are gone have left in the counters.
-    pub(super) gone: Stats,
+    /// Peers whose transports have not taken all that is waited for, and those who wait for it.
+    flushing: usize,
+    flushers: Waiters,
+    /// The last two who began to wait for that: at all, and of those that need not any longer.
+    flush: Option<Ticket>,
+    flushed: Option<Ticket>,
+    /// What all peers together count, those that have gone included. It lists no peers.
+    pub(super) totals: Stats,
     pub(super) undelivered_at_close: usize,
     /// What is due once the state is free.
     pub(super) effects: Effects,
@@ -101,7 +110,11 @@ impl State {
             wanted_by: Vec::new(),
             tickets: Tickets::default(),
             watchers: Waiters::default(),
-            gone: Stats::default(),
+            flushing: 0,
+            flushers: Waiters::default(),
+            flush: None,
+            flushed: None,
+            totals: Stats::default(),
             undelivered_at_close: 0,
             effects: Effects::default(),
         }
@@ -117,6 +130,12 @@ impl State {
             self.spent += 1;
         }
         is_wanted
+    }
+
+    /// Does as [`find_topics`](Self::find_topics), which is made part of the one call that has to be fast.
+    #[inline(never)]
+    pub(super) fn find_topics_slowly(&mut self, first: &[u8]) -> bool {
+        self.find_topics(first)
     }
 
     /// Finds the peers that want the topics that were found.
@@ -137,7 +156,7 @@ impl State {
 
     /// Whether a message with this first part would be sent to anybody.
     pub(super) fn is_wanted(&mut self, first: &[u8]) -> bool {
-        self.find_topics(first) && {
+        self.find_topics_slowly(first) && {
             self.find_peers();
             !self.wanted_by.is_empty()
         }
@@ -269,7 +288,12 @@ impl State {
         if !begun.is_empty() {
             self.effects.wake(outbox.waker.take());
         }
-        outbox.begin(begun, written, length - written);
+        let rest = length - written;
+        self.totals.sent += u64::from(rest == 0);
+        self.totals.sent_octets += written as u64;
+        self.totals.queued += u64::from(rest > 0);
+        self.totals.queued_octets += rest as u64;
+        outbox.begin(begun, written, rest);
         self.spend(length, false);
         Some(())
     }
@@ -295,6 +319,7 @@ impl State {
         if when_full.waits() && !self.booking.losers.is_empty() {
             return Err(SendError::Full);
         }
+        let mut flushed = 0;
         for &key in &self.booking.losers {
             let Subscriber { outbox, peer, .. } = &mut peers[key];
             self.effects.tell(outbox.announce_loss(peer, events));
@@ -305,7 +330,13 @@ impl State {
                     if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
                         self.journal.seal();
                     }
-                    outbox.drop_oldest(&mut self.effects.dropped);
+                    let was_flushing = outbox.is_flushing();
+                    let lost = outbox.drop_oldest(&mut self.effects.dropped);
+                    flushed += usize::from(was_flushing && !outbox.is_flushing());
+                    self.totals.queued -= lost.messages;
+                    self.totals.queued_octets -= lost.octets;
+                    self.totals.dropped += lost.messages;
+                    self.totals.dropped_octets += lost.octets;
                 }
                 WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
             }
@@ -332,6 +363,7 @@ impl State {
         }
         self.booking.set_topics(&self.matching);
         self.booking.begin(self.journal.end(), room);
+        self.has_been_flushed(flushed);
         Ok(())
     }
 
@@ -369,6 +401,12 @@ impl State {
         for &key in losers {
             self.peers[key].outbox.dropped.add(*messages, range.len());
         }
+        let (messages, octets) = (*messages as u64, range.len() as u64);
+        let (takers, losers) = (takers.len() as u64, losers.len() as u64);
+        self.totals.queued += takers * messages;
+        self.totals.queued_octets += takers * octets;
+        self.totals.dropped += losers * messages;
+        self.totals.dropped_octets += losers * octets;
     }
 
     /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
@@ -377,11 +415,15 @@ impl State {
         let Subscriber { outbox, peer, .. } = &mut self.peers[key];
         if outbox.room().is_none() {
             self.effects.tell(outbox.lose(length, peer, events));
+            self.totals.dropped += 1;
+            self.totals.dropped_octets += length as u64;
             return;
         }
         for run in runs {
             outbox.push(run);
         }
+        self.totals.queued += 1;
+        self.totals.queued_octets += length as u64;
         self.effects.wake(outbox.waker.take());
     }
 
@@ -447,6 +489,60 @@ impl State {
         }));
     }
 
+    /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
+    pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
+        let Subscriber { outbox, peer, .. } = &mut self.peers[key];
+        let was_flushing = outbox.is_flushing();
+        self.effects.wake(outbox.written(messages, octets));
+        let has_flushed = was_flushing && !outbox.is_flushing();
+        if outbox.catch_up() {
+            let dropped = outbox.dropped.messages;
+            self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
+        }
+        let (messages, octets) = (messages as u64, octets as u64);
+        self.totals.queued -= messages;
+        self.totals.queued_octets -= octets;
+        self.totals.sent += messages;
+        self.totals.sent_octets += octets;
+        self.has_been_flushed(usize::from(has_flushed));
+    }
+
+    /// A peer has sent a message to the user of an XPUB.
+    pub(super) fn received(&mut self, key: usize, message: Count) {
+        self.peers[key].received += message;
+        self.totals.received += message.messages;
+        self.totals.received_octets += message.octets;
+    }
+
+    /// What all peers together count.
+    pub(super) fn totals(&self) -> Stats {
+        Stats { subscriptions: self.topics.held_by_all(), ..self.totals.clone() }
+    }
+
+    /// What the peers count whose keys begin with `from`, if they are there: of some of them, so that
+    /// nobody waits long. Returns where to go on, as long as there are more.
+    pub(super) fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let end = self.topics.keys().min(from + LOOK);
+        for key in (from..end).filter(|key| !self.topics.is_leaving(*key)) {
+            let Some(Subscriber { peer, received, outbox }) = self.peers.get(key) else { continue };
+            peers.push(PeerStats {
+                peer: peer.clone(),
+                age: peer.age(),
+                state: PeerState::of(outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: received.messages,
+                received_octets: received.octets,
+                dropped: outbox.dropped.messages,
+                dropped_octets: outbox.dropped.octets,
+                queued: outbox.queued() as u64,
+                queued_octets: outbox.queued_octets() as u64,
+                subscriptions: self.topics.held_by(key).0 as u64,
+            });
+        }
+        (end < self.topics.keys()).then_some(end)
+    }
+
     /// Wakes who waits for requests, if there are some now.
     pub(super) fn wake_reader(&mut self) {
         self.effects.wake(self.requests.as_mut().and_then(Requests::wake));
@@ -467,20 +563,50 @@ impl State {
     pub(super) fn depart(&mut self, key: usize) -> Outbox {
         self.effects.wake(self.peers[key].outbox.waiters.all());
         self.topics.leave(key);
-        let Subscriber { outbox, peer, received } = &mut self.peers[key];
+        let Subscriber { outbox, peer, .. } = &mut self.peers[key];
         let outbox = outbox.leave();
         self.keys.remove(&peer.id());
-        self.gone.received += received.messages;
-        self.gone.received_octets += received.octets;
-        self.gone.sent += outbox.sent.messages;
-        self.gone.sent_octets += outbox.sent.octets;
-        self.gone.dropped += outbox.dropped.messages;
-        self.gone.dropped_octets += outbox.dropped.octets;
-        self.gone.undelivered += outbox.queued() as u64;
+        self.totals.queued -= outbox.queued() as u64;
+        self.totals.queued_octets -= outbox.queued_octets() as u64;
+        self.totals.undelivered += outbox.queued() as u64;
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
+        self.has_been_flushed(usize::from(outbox.is_flushing()));
         outbox
+    }
+
+    /// Begins to wait until all messages that have been accepted are taken by the transports, or lost.
+    pub(super) fn begin_flush(&mut self) -> Ticket {
+        let ticket = self.tickets.next();
+        self.flush = Some(ticket);
+        let begin = |(_, peer): (usize, &mut Subscriber)| peer.outbox.begin_flush();
+        self.flushing = self.peers.iter_mut().map(begin).filter(|it| *it).count();
+        self.has_been_flushed(0);
+        ticket
+    }
+
+    /// Whether what the holder of `ticket` began to wait for has come about.
+    pub(super) fn has_flushed(&self, ticket: Ticket) -> bool {
+        self.flushed >= Some(ticket)
+    }
+
+    pub(super) fn await_flush(&mut self, ticket: Ticket, waker: &Waker) {
+        self.flushers.join(ticket, waker);
+    }
+
+    pub(super) fn stop_flushing(&mut self, ticket: Ticket) {
+        // All are woken at once, so there is no turn to pass on.
+        let _next = self.flushers.leave(ticket);
+    }
+
+    /// So many peers have been sent, or have lost, all that was waited for.
+    fn has_been_flushed(&mut self, peers: usize) {
+        self.flushing -= peers;
+        if self.flushing == 0 && self.flushed < self.flush {
+            self.flushed = self.flush;
+            self.effects.wake(self.flushers.take_all());
+        }
     }
 
     /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
@@ -500,8 +626,8 @@ impl State {
         }
         if let Some(requests) = &mut self.requests {
             let (lost, has_more) = requests.depart(&peer, SLICE);
-            self.gone.dropped += lost.messages;
-            self.gone.dropped_octets += lost.octets;
+            self.totals.dropped += lost.messages;
+            self.totals.dropped_octets += lost.octets;
             if has_more {
                 return None;
             }

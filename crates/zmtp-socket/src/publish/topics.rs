@@ -22,6 +22,8 @@ pub(crate) struct Topics {
     /// The number of the search for peers.
     round: u64,
     subscribed_peers: usize,
+    /// What the peers that have not left hold, all together.
+    held: u64,
     /// Peers that have left and whose topics have not all been taken away.
     leaving: usize,
 }
@@ -84,6 +86,7 @@ impl Topics {
             duplicates,
             round: 0,
             subscribed_peers: 0,
+            held: 0,
             leaving: 0,
         }
     }
@@ -101,6 +104,7 @@ impl Topics {
         let held = &mut self.peers[key];
         self.subscribed_peers -= usize::from(!held.topics.is_empty());
         held.is_leaving = true;
+        self.held -= held.topics.len() as u64;
         self.leaving += 1;
     }
 
@@ -163,6 +167,7 @@ impl Topics {
                 let place = audience.add(key, &mut self.crowds);
                 vacant.insert(Subscribed { count: 1, place });
                 held.octets += topic.len();
+                self.held += 1;
                 self.subscribed_peers += usize::from(held.topics.len() == 1);
                 Change::of_peer(alone)
             }
@@ -189,6 +194,7 @@ impl Topics {
         let place = subscribed.place;
         held.topics.remove(&entry);
         held.octets -= topic.len();
+        self.held -= 1;
         self.subscribed_peers -= usize::from(held.topics.is_empty());
         self.give_up(entry, place)
     }
@@ -247,6 +253,16 @@ impl Topics {
     pub(crate) fn held_by(&self, key: usize) -> (usize, usize) {
         let held = &self.peers[key];
         (held.topics.len(), held.octets)
+    }
+
+    /// The sum of all peers' distinct topics.
+    pub(crate) fn held_by_all(&self) -> u64 {
+        self.held
+    }
+
+    /// No peer's key is as large as this.
+    pub(crate) fn keys(&self) -> usize {
+        self.peers.len()
     }
 
     /// Peers with at least one subscription.
@@ -500,6 +516,9 @@ mod tests {
                 let present = (0..PEERS).filter(|peer| !topics.is_leaving(*peer));
                 let subscribed = present.filter(|peer| !model[*peer].is_empty()).count();
                 prop_assert_eq!(topics.subscribed_peers(), subscribed);
+                let present = (0..PEERS).filter(|peer| !topics.is_leaving(*peer));
+                let all = present.map(|peer| topics.held_by(peer).0 as u64).sum();
+                prop_assert_eq!(topics.held_by_all(), all);
             }
         }
     }

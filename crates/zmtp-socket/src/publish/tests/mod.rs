@@ -4,6 +4,7 @@ mod full;
 mod large;
 mod leaving;
 mod model;
+mod sink;
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use zmtp_codec::{Config, Connection, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
-use super::state::{OCTETS_PER_COST, SENT, TURN};
+use super::state::{LOOK, OCTETS_PER_COST, SENT, TURN};
 use super::*;
 use crate::admission::Expelled;
 use crate::burst::{Burst, SLICES};
 use crate::driver::Session;
 use crate::peer::PeerId;
-use crate::{Endpoint, Event, HighWaterMark, Mark, Message, Overrun, Reason};
+use crate::{Endpoint, Event, HighWaterMark, Mark, Message, Overrun, PeerState, PeerStats, Reason};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
     publisher_with(limit, Publishing::default())
@@ -294,6 +295,19 @@ fn of_ten_thousand_peers_only_the_one_that_wants_a_message_is_touched() {
     let woken = readers.iter().map(|reader| reader.woken.0.load(Ordering::Relaxed));
     assert_eq!(woken.enumerate().filter(|(_, times)| *times > 0).collect::<Vec<_>>(), [(7531, 1)]);
     assert_eq!(readers[7531].write(usize::MAX), 1);
+}
+
+#[test]
+fn all_peers_are_listed_however_many_and_the_totals_list_none() {
+    let core = publisher(1000);
+    let readers: Vec<Reader> = (0..2 * LOOK + 1).map(|_| Reader::new(&core, "")).collect();
+    send(&core, b"x");
+    let stats = core.stats();
+    assert_eq!(stats.peers.len(), readers.len());
+    assert!(stats.peers.iter().all(|peer| (peer.queued, peer.subscriptions) == (1, 1)));
+    let totals = core.totals();
+    assert_eq!(totals, Stats { peers: Vec::new(), ..stats });
+    assert_eq!((totals.queued, totals.subscriptions), (readers.len() as u64, readers.len() as u64));
 }
 
 #[test]
