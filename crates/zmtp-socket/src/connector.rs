@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::admission::Ticket;
@@ -115,7 +114,7 @@ async fn attempt<C: Core>(
     let (core, shared) = (core.clone(), socket.clone());
     let driver = driver::run(stream, peer.clone(), ticket, signal, core, shared, terms.clone());
     // A task of its own: it ends when it is told to, and whatever befalls it does not befall us.
-    let ended = socket.spawn(task, driver, &Handle::current()).await;
+    let ended = tokio::spawn(socket.track(task, driver)).await;
     if peer.info().is_some() {
         dialler.prove(&address);
     }

@@ -83,6 +83,9 @@ pub(crate) trait Core: Send + Sync + 'static {
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
 
+    /// Wakes whoever receives, and makes the next sender look up from its fast path.
+    fn interrupt(&self);
+
     /// What the socket had and nobody got since it was closed.
     fn unfinished(&self) -> Unfinished;
 }

@@ -29,7 +29,7 @@ pub enum BindError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// The call was made outside a tokio runtime.
+    /// The call was made outside a tokio runtime, or on one that cannot do what is needed.
     #[error(transparent)]
     NoRuntime(#[from] NoRuntime),
 }
@@ -64,15 +64,25 @@ pub enum ConnectError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// The call was made outside a tokio runtime.
+    /// The call was made outside a tokio runtime, or on one that cannot do what is needed.
     #[error(transparent)]
     NoRuntime(#[from] NoRuntime),
 }
 
-/// There is no tokio runtime to run a socket's connections on.
+/// There is no tokio runtime that could run a socket's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no tokio runtime here: bind and connect must be called from within one")]
-pub struct NoRuntime;
+#[non_exhaustive]
+pub enum NoRuntime {
+    /// The call was made outside of any.
+    #[error("no tokio runtime here: bind and connect must be called from within one")]
+    Absent,
+    /// The runtime that the call was made on has no timers.
+    #[error("this tokio runtime has no timers: build it with enable_time or enable_all")]
+    WithoutTime,
+    /// The runtime of the socket cannot wait for the network.
+    #[error("this tokio runtime does no I/O: build it with enable_io or enable_all")]
+    WithoutIo,
+}
 
 /// The socket has been closed. In a process that was forked off, all blocking sockets of its parent are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

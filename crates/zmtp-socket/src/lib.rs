@@ -75,6 +75,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod home;
 mod listener;
 mod log;
 mod monitor;

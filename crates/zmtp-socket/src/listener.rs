@@ -5,8 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use crate::driver::{self, Core};
 use crate::panics::caught;
 use crate::shared::{EndpointTask, Shared};
@@ -45,7 +43,7 @@ async fn serve_next<C: Core>(
     core: &Arc<C>,
     socket: &Arc<Shared>,
 ) -> bool {
-    match accept_after(pause, task).await {
+    match accept_after(pause, task, socket).await {
         Ok((stream, address)) => serve(stream, &address, task, core, socket),
         // It was there, and had gone before we came to it.
         Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -59,9 +57,19 @@ async fn serve_next<C: Core>(
     true
 }
 
-async fn accept_after(pause: Duration, task: &EndpointTask) -> io::Result<Connected> {
+async fn accept_after(
+    pause: Duration,
+    task: &EndpointTask,
+    socket: &Shared,
+) -> io::Result<Connected> {
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
+    }
+    if !task.is_listening() {
+        // The listener was lost with its runtime.
+        task.listen_anew(&socket.networks).await?;
+        let endpoint = task.endpoint.clone();
+        socket.events.emit(|| Event::Listening { endpoint });
     }
     poll_fn(|cx| task.poll_accept(cx)).await
 }
@@ -80,5 +88,5 @@ fn serve<C: Core>(
     };
     let (core, shared) = (core.clone(), socket.clone());
     let driver = driver::run(stream, peer, ticket, signal, core, shared, task.terms());
-    socket.spawn(task, driver, &Handle::current());
+    tokio::spawn(socket.track(task, driver));
 }

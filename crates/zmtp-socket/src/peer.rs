@@ -73,7 +73,8 @@ impl Peer {
         &self.0.address
     }
 
-    /// The IP address and port of the other side. `None` unless the transport is tcp.
+    /// The IP address and port of the other side; an IPv4 peer has an IPv4 address also at an IPv6
+    /// endpoint. `None` unless the transport is tcp.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.endpoint() {
             Endpoint::Tcp { .. } => self.address().parse().ok(),

@@ -73,6 +73,10 @@ impl PubSocket {
     pub(crate) fn core(&self) -> &Publisher {
         &self.socket.core
     }
+
+    pub(crate) fn socket(&self) -> &Socket<Publisher> {
+        &self.socket
+    }
 }
 
 /// The methods of every socket that publishes, for a type `$face` whose socket is `$socket`. They are
@@ -106,7 +110,10 @@ macro_rules! publisher_methods {
                     Some(sent) => sent,
                     // Few messages come this way: in a box, it does not make the future of all others
                     // large.
-                    None => Box::pin(core.send_later(&message)).await,
+                    None => {
+                        $socket.move_here();
+                        Box::pin(core.send_later(&message)).await
+                    }
                 }
             }
 
@@ -145,6 +152,7 @@ macro_rules! publisher_methods {
                 topic: impl AsRef<[u8]>,
             ) -> Result<(), crate::Closed> {
                 let $this = self;
+                $socket.move_here();
                 $socket.core.wait_for_subscriber(topic.as_ref()).await
             }
 

@@ -5,22 +5,21 @@ use std::future::Future;
 use std::io;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
+use crate::home::{Home, within};
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::peer::PeerId;
 use crate::signal::{Expelled, Signals};
 use crate::sync::lock;
 use crate::transport::{Connected, Listener, Networks};
-use crate::{Closed, Endpoint, Linger, NoRuntime, Peer, UnknownEndpoint};
+use crate::{Closed, Endpoint, Linger, Peer, UnknownEndpoint};
 
 /// What all tasks of one socket have at hand.
 pub(crate) struct Shared {
@@ -37,7 +36,9 @@ pub(crate) struct Shared {
     peers: AtomicU64,
     /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
     pub(crate) linger: Linger,
-    runtime: OnceLock<Handle>,
+    pub(crate) home: Home,
+    /// Some endpoint's task has ended with its runtime.
+    stranded: AtomicBool,
     /// The process that the socket was made in.
     process: u32,
 }
@@ -50,6 +51,7 @@ pub(crate) enum Side {
 
 /// One endpoint of a socket: what its task and its connections share.
 pub(crate) struct EndpointTask {
+    pub(crate) side: Side,
     pub(crate) endpoint: Endpoint,
     /// For the connections to come.
     terms: Mutex<Arc<Terms>>,
@@ -60,25 +62,51 @@ pub(crate) struct EndpointTask {
     /// Where peers arrive, if the endpoint is bound. Whoever ends the endpoint takes it out, so that the
     /// address is free before the task has run again.
     listener: Mutex<Option<Listener>>,
+    /// What to bind when the listener was lost with its runtime.
+    asked: Endpoint,
+    /// The task has ended with its runtime.
+    stranded: AtomicBool,
     tasks: TaskTracker,
 }
 
 impl EndpointTask {
-    pub(crate) fn bound(endpoint: Endpoint, terms: Arc<Terms>, listener: Listener) -> Arc<Self> {
-        Self::new(endpoint, terms, Some(listener))
+    /// An endpoint that was bound as `endpoint`, when it was `asked` for.
+    pub(crate) fn bound(
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<Terms>,
+        listener: Listener,
+    ) -> Arc<Self> {
+        let asked = match (asked, &endpoint) {
+            // Whichever port it is, peers know it now.
+            (Endpoint::Tcp { host, .. }, &Endpoint::Tcp { port, .. }) => {
+                Endpoint::Tcp { host, port }
+            }
+            _ => endpoint.clone(),
+        };
+        Self::new(Side::Bound, asked, endpoint, terms, Some(listener))
     }
 
     pub(crate) fn connected(endpoint: Endpoint, terms: Arc<Terms>) -> Arc<Self> {
-        Self::new(endpoint, terms, None)
+        Self::new(Side::Connected, endpoint.clone(), endpoint, terms, None)
     }
 
-    fn new(endpoint: Endpoint, terms: Arc<Terms>, listener: Option<Listener>) -> Arc<Self> {
+    fn new(
+        side: Side,
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<Terms>,
+        listener: Option<Listener>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            side,
             endpoint,
             terms: Mutex::new(terms),
             signals: Signals::default(),
             unpark: Notify::new(),
             listener: Mutex::new(listener),
+            asked,
+            stranded: AtomicBool::new(false),
             tasks: TaskTracker::new(),
         })
     }
@@ -105,8 +133,20 @@ impl EndpointTask {
         }
     }
 
+    pub(crate) fn is_listening(&self) -> bool {
+        lock(&self.listener).is_some()
+    }
+
+    /// Binds the address again.
+    pub(crate) async fn listen_anew(&self, networks: &Networks) -> io::Result<()> {
+        let terms = self.terms();
+        let (listener, _) = Listener::bind(&self.asked, networks, &terms.options).await?;
+        *lock(&self.listener) = Some(listener);
+        Ok(())
+    }
+
     /// Frees the address.
-    fn close_listener(&self) {
+    pub(crate) fn close_listener(&self) {
         // It is dropped when the lock is released.
         let _listener = lock(&self.listener).take();
     }
@@ -140,7 +180,8 @@ impl Shared {
             endpoints: Mutex::default(),
             peers: AtomicU64::new(0),
             linger,
-            runtime: OnceLock::new(),
+            home: Home::default(),
+            stranded: AtomicBool::new(false),
             process: process::id(),
         }
     }
@@ -156,20 +197,13 @@ impl Shared {
         Peer::new(id, endpoint.clone(), address)
     }
 
-    /// Runs `task` for one endpoint of this socket.
-    pub(crate) fn spawn<T: Send + 'static>(
+    /// Has `task` count as one of this endpoint, and of this socket, until it ends.
+    pub(crate) fn track<T>(
         &self,
         endpoint: &EndpointTask,
         task: impl Future<Output = T> + Send + 'static,
-        runtime: &Handle,
-    ) -> JoinHandle<T> {
-        let task = endpoint.tasks.track_future(task);
-        self.tasks.spawn_on(task, runtime)
-    }
-
-    pub(crate) fn runtime(&self) -> Result<Handle, NoRuntime> {
-        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
-        Ok(self.runtime.get_or_init(|| runtime.clone()).clone())
+    ) -> impl Future<Output = T> + Send + 'static {
+        self.tasks.track_future(endpoint.tasks.track_future(task))
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Closed> {
@@ -181,6 +215,27 @@ impl Shared {
         let endpoints = lock(&self.endpoints);
         let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
         at_side.map(|(_, endpoint)| endpoint.clone()).collect()
+    }
+
+    /// The task of an endpoint has ended with its runtime.
+    pub(crate) fn strand(&self, endpoint: &EndpointTask) {
+        endpoint.stranded.store(true, Ordering::Release);
+        self.stranded.store(true, Ordering::Release);
+    }
+
+    /// Whether an endpoint has been stranded that was not [taken](Self::take_stranded) since.
+    pub(crate) fn has_stranded(&self) -> bool {
+        self.stranded.load(Ordering::Acquire)
+    }
+
+    /// The endpoints that have been stranded: each is given out once.
+    pub(crate) fn take_stranded(&self) -> Vec<Arc<EndpointTask>> {
+        if !self.stranded.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let endpoints = lock(&self.endpoints);
+        let stranded = |task: &&Arc<EndpointTask>| task.stranded.swap(false, Ordering::AcqRel);
+        endpoints.values().filter(stranded).cloned().collect()
     }
 
     /// Ends an endpoint with all its connections.
@@ -226,10 +281,16 @@ impl Shared {
     pub(crate) async fn linger(&self, linger: Linger) {
         match linger {
             Linger::Forever => self.tasks.wait().await,
-            Linger::For(time) => {
+            // The timer is the home's: we may be outside of any runtime.
+            Linger::For(time)
+                if !self.tasks.is_empty()
+                    && let Some(home) = self.home.get() =>
+            {
                 // Elapsed or not: what is left is ended and counted by the caller.
-                let _elapsed = tokio::time::timeout(time, self.tasks.wait()).await;
+                let waiting = async { tokio::time::timeout(time, self.tasks.wait()).await };
+                let _elapsed = within(&home, waiting).await;
             }
+            Linger::For(_) => {}
         }
         self.for_each_endpoint(EndpointTask::stop);
         self.tasks.wait().await;
@@ -239,10 +300,5 @@ impl Shared {
     pub(crate) fn end(&self) {
         let _endpoints = std::mem::take(&mut *lock(&self.endpoints));
         self.events.end();
-    }
-
-    /// The runtime that this socket's tasks run on, once it has any.
-    pub(crate) fn home(&self) -> Option<&Handle> {
-        self.runtime.get()
     }
 }

@@ -3,10 +3,14 @@
 use std::collections::hash_map::Entry;
 use std::mem;
 use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::runtime::Handle;
 
 use crate::connector::connect;
 use crate::driver::Core;
 use crate::endpoint::IntoEndpoint;
+use crate::home::{check_io, within};
 use crate::listener::listen;
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
@@ -14,8 +18,8 @@ use crate::shared::{EndpointTask, Shared, Side};
 use crate::sync::lock;
 use crate::transport::{Listener, check};
 use crate::{
-    BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
-    UnknownEndpoint,
+    BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, NoRuntime,
+    Stats, UnknownEndpoint,
 };
 
 /// The endpoints of one socket, each kind in no particular order; see
@@ -101,24 +105,28 @@ impl<C: Core> Socket<C> {
         terms: Arc<Terms>,
         endpoint: impl IntoEndpoint,
     ) -> Result<Endpoint, BindError> {
-        let endpoint = endpoint.into_endpoint()?;
+        let asked = endpoint.into_endpoint()?;
         terms.config.validate()?;
-        let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options).await;
-        let (listener, endpoint) =
-            bound.map_err(|source| BindError::Refused { endpoint, source })?;
-        let task = EndpointTask::bound(endpoint.clone(), terms, listener);
-        let run = listen(task.clone(), self.core.clone(), self.shared.clone());
-        let mut endpoints = lock(&self.shared.endpoints);
-        self.shared.check_open()?;
-        // The system may allow it, as with an ipc path whose file was removed.
-        let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
-            return Err(BindError::already_bound(endpoint));
+        let runtime = self.settle(&asked)?;
+        let bound = Listener::bind(&asked, &self.shared.networks, &terms.options);
+        let (listener, endpoint) = match within(&runtime, bound).await {
+            Ok(bound) => bound,
+            Err(source) => return Err(BindError::Refused { endpoint: asked, source }),
+        };
+        let task = EndpointTask::bound(asked, endpoint.clone(), terms, listener);
+        let (run, listening) = {
+            let mut endpoints = lock(&self.shared.endpoints);
+            self.shared.check_open()?;
+            // The system may allow it, as with an ipc path whose file was removed.
+            let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
+                return Err(BindError::already_bound(endpoint));
+            };
+            let listening = || Event::Listening { endpoint: endpoint.clone() };
+            (self.run(place.insert(task)), self.shared.events.record(listening))
         };
         // The event comes before those of the first peer.
-        self.shared.events.emit(|| Event::Listening { endpoint: endpoint.clone() });
-        self.shared.spawn(&task, run, &runtime);
-        place.insert(task);
+        drop(listening);
+        runtime.spawn(run);
         Ok(endpoint)
     }
 
@@ -147,24 +155,77 @@ impl<C: Core> Socket<C> {
         if let Err(source) = check(&endpoint, &asked_for.options) {
             return Err(ConnectError::Unsupported { endpoint, source });
         }
-        let runtime = self.shared.runtime()?;
+        let runtime = self.settle(&endpoint)?;
         let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;
         match endpoints.entry((Side::Connected, endpoint.clone())) {
             Entry::Occupied(task) => {
+                let task = task.get().clone();
+                drop(endpoints);
                 if let Some(terms) = terms {
-                    task.get().set_terms(terms);
+                    task.set_terms(terms);
                 }
-                task.get().unpark.notify_waiters();
+                task.unpark.notify_waiters();
             }
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
-                let task = place.insert(EndpointTask::connected(endpoint.clone(), terms));
-                let run = connect(task.clone(), self.core.clone(), self.shared.clone());
-                self.shared.spawn(task, run, &runtime);
+                let run = self.run(place.insert(EndpointTask::connected(endpoint.clone(), terms)));
+                drop(endpoints);
+                runtime.spawn(run);
             }
         }
         Ok(endpoint)
+    }
+
+    /// The runtime for the tasks of `endpoint`. All endpoints whose runtime has ended move there.
+    fn settle(&self, endpoint: &Endpoint) -> Result<Handle, NoRuntime> {
+        let runtime = self.shared.home.settle()?;
+        check_io(&runtime, endpoint)?;
+        self.move_to(&runtime);
+        Ok(runtime)
+    }
+
+    fn move_to(&self, runtime: &Handle) {
+        for task in self.shared.take_stranded() {
+            runtime.spawn(self.run(&task));
+        }
+    }
+
+    /// Passes `poll` on. If it waits though the runtime of the endpoints has ended, they move to the one
+    /// that it waits on.
+    #[inline]
+    pub(crate) fn follow<T>(&self, poll: Poll<T>) -> Poll<T> {
+        if poll.is_pending() {
+            self.move_here();
+        }
+        poll
+    }
+
+    /// If the runtime of the endpoints has ended, they move to the one that this is called on.
+    #[inline]
+    pub(crate) fn move_here(&self) {
+        if self.shared.has_stranded()
+            && let Ok(runtime) = self.shared.home.settle()
+        {
+            self.move_to(&runtime);
+        }
+    }
+
+    /// The task of an endpoint. It counts from now on, and is to be spawned when no lock is held: a
+    /// runtime that has just ended drops it at once.
+    fn run(&self, task: &Arc<EndpointTask>) -> impl Future<Output = ()> + Send + 'static {
+        let (core, shared) = (self.core.clone(), self.shared.clone());
+        let stay = Stay { core, shared, task: task.clone(), is_over: false };
+        self.shared.track(task, async move {
+            // As a whole: what is captured by itself, it would not see.
+            let mut stay = stay;
+            let (task, core, shared) = (stay.task.clone(), stay.core.clone(), stay.shared.clone());
+            match task.side {
+                Side::Bound => listen(task, core, shared).await,
+                Side::Connected => connect(task, core, shared).await,
+            }
+            stay.is_over = true;
+        })
     }
 
     pub(crate) async fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
@@ -214,7 +275,7 @@ impl<C: Core> Socket<C> {
         self.begin_close();
         if self.shared.is_idle() {
             self.shared.end();
-        } else if let Some(runtime) = self.shared.home() {
+        } else if let Some(runtime) = self.shared.home.get() {
             let (core, shared) = (self.core.clone(), self.shared.clone());
             runtime.spawn(finish_close(core, shared, self.shared.linger));
         }
@@ -223,6 +284,26 @@ impl<C: Core> Socket<C> {
     fn begin_close(&self) {
         self.core.close();
         self.shared.drain();
+    }
+}
+
+/// The task of an endpoint, from its beginning to its end on one runtime.
+struct Stay<C: Core> {
+    core: Arc<C>,
+    shared: Arc<Shared>,
+    task: Arc<EndpointTask>,
+    /// The endpoint has ended; otherwise it is the runtime that has.
+    is_over: bool,
+}
+
+impl<C: Core> Drop for Stay<C> {
+    fn drop(&mut self) {
+        self.task.close_listener();
+        if !self.is_over {
+            self.shared.strand(&self.task);
+            // Whoever waits on another runtime takes it there.
+            self.core.interrupt();
+        }
     }
 }
 
@@ -246,9 +327,13 @@ macro_rules! endpoint_methods {
             /// Opens an endpoint for peers, and returns it with its real port. A socket may bind
             /// and connect to many endpoints at once.
             ///
+            /// The socket's connections run on the tokio runtime of the first such call for as long as
+            /// that runtime lives. Once it has ended, all endpoints move to the runtime that the socket
+            /// is used on next: they are bound again there, or dialled.
+            ///
             /// # Errors
             /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, the socket
-            /// is closed, or there is no tokio runtime.
+            /// is closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O.
             ///
             /// # Cancel safety
             /// If the future is dropped, nothing is bound.
@@ -284,7 +369,8 @@ macro_rules! endpoint_methods {
             ///
             /// # Errors
             /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, the socket is
-            /// closed, or there is no tokio runtime. That nobody is there yet is no error.
+            /// closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O. That nobody is
+            /// there yet is no error.
             pub fn connect(
                 &self,
                 endpoint: impl crate::IntoEndpoint,
@@ -296,7 +382,8 @@ macro_rules! endpoint_methods {
             /// Does as [`connect`](Self::connect), with other options than the socket's own, which
             /// `change` is given, for this endpoint. If it is connected already, they hold from its
             /// next connection on: this is how to come back with other credentials after having
-            /// been refused.
+            /// been refused. An attempt that is under way with the old ones is awaited, and another
+            /// one follows at once if it fails.
             ///
             /// # Errors
             /// As [`connect`](Self::connect).

@@ -115,6 +115,7 @@ macro_rules! subscriber_methods {
             /// Nothing is lost if the future is dropped.
             pub async fn wait_for_publisher(&self) -> Result<(), crate::Closed> {
                 let $this = self;
+                $socket.move_here();
                 $socket.core.wait_for_publisher().await
             }
         }
@@ -143,8 +144,11 @@ macro_rules! receiver_methods {
             /// No message is lost if the future is dropped.
             pub async fn recv(&mut self) -> Result<crate::Message, crate::RecvError> {
                 let $this = self;
-                let core = &$sub.handle.socket.core;
-                Ok(std::future::poll_fn(|cx| $sub.receiver.poll_next(core, cx)).await?)
+                let socket = &$sub.handle.socket;
+                let receiver = &mut $sub.receiver;
+                let next =
+                    std::future::poll_fn(|cx| socket.follow(receiver.poll_next(&socket.core, cx)));
+                Ok(next.await?)
             }
 
             /// Receives the next message if one has arrived.
@@ -274,7 +278,8 @@ macro_rules! receiver_methods {
                 cx: &mut std::task::Context<'_>,
             ) -> std::task::Poll<Option<crate::Message>> {
                 let $this = self.get_mut();
-                $sub.receiver.poll_next(&$sub.handle.socket.core, cx).map(Result::ok)
+                let socket = &$sub.handle.socket;
+                socket.follow($sub.receiver.poll_next(&socket.core, cx)).map(Result::ok)
             }
         }
     };

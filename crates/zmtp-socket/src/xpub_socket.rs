@@ -11,8 +11,7 @@ use zmtp_codec::{SocketType, Subscription};
 
 use crate::pub_socket::publisher_methods;
 use crate::{
-    Closed, Context, Outgoing, Peer, PubSocket, RecvError, Request, SendError, TryRecvError,
-    XPubOptions,
+    Context, Outgoing, Peer, PubSocket, RecvError, Request, SendError, TryRecvError, XPubOptions,
 };
 
 /// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
@@ -86,8 +85,8 @@ impl XPubSocket {
     /// # Cancel safety
     /// No request is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<Request, RecvError> {
-        let core = self.publisher.core();
-        Ok(poll_fn(|cx| core.poll_request(Some(cx.waker()))).await?)
+        let socket = self.publisher.socket();
+        Ok(poll_fn(|cx| socket.follow(socket.core.poll_request(Some(cx.waker())))).await?)
     }
 
     /// What a subscriber wants next, if it has said so already.
@@ -152,9 +151,7 @@ impl Stream for XPubSocket {
     type Item = Request;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Request>> {
-        self.publisher
-            .core()
-            .poll_request(Some(cx.waker()))
-            .map(|request: Result<_, Closed>| request.ok())
+        let socket = self.publisher.socket();
+        socket.follow(socket.core.poll_request(Some(cx.waker()))).map(Result::ok)
     }
 }

@@ -98,7 +98,8 @@ impl XSubSocket {
     /// Receives all messages that have come together.
     pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
         let SubSocket { handle, receiver } = &mut self.subscriber;
-        Ok(poll_fn(|cx| receiver.poll_batch(&handle.socket.core, cx)).await?)
+        let socket = &handle.socket;
+        Ok(poll_fn(|cx| socket.follow(receiver.poll_batch(&socket.core, cx))).await?)
     }
 }
 

@@ -56,7 +56,7 @@ fn bind_while_it_looks_up_a_name() {
         drop(held);
         let successor = place.publisher();
         if let Some(bound) = &bound {
-            assert_eq!(bound.as_ref().unwrap().to_string(), place.endpoint);
+            assert_eq!(bound.as_ref().unwrap().to_string(), by_name(place));
             assert!(successor.bind(&*place.endpoint).await.is_err(), "it is bound");
         } else {
             // Free at once, not only some time later.

@@ -11,5 +11,6 @@ mod monitor;
 mod options;
 mod pace;
 mod panics;
+mod runtimes;
 mod sight;
 mod subscriptions;

@@ -338,6 +338,12 @@ impl Core for Publisher {
         Guard::lock(&self.state).close();
     }
 
+    fn interrupt(&self) {
+        self.turn_is_over.store(true, Ordering::Relaxed);
+        let reader = lock(&self.state).requests.as_mut().and_then(Requests::end);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
     fn unfinished(&self) -> Unfinished {
         let unsent = lock(&self.state).undelivered_at_close;
         Unfinished { unsent, ..Unfinished::default() }

@@ -12,7 +12,7 @@ mod upstream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -220,6 +220,11 @@ impl Core for Subscriber {
         inbox.wake(receiver);
         drop(inbox);
         self.changed.notify_waiters();
+    }
+
+    fn interrupt(&self) {
+        let receiver = lock(&self.inbox).take_receiver();
+        receiver.into_iter().for_each(Waker::wake);
     }
 
     fn unfinished(&self) -> Unfinished {
