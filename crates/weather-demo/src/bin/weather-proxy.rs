@@ -82,7 +82,10 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
         never = report_counts(&handle, &subscribers, notes), if report => never,
     }
     let closed = timeout(FAREWELL, subscribers.close()).await;
-    let left = closed.map_or_else(|_| subscribers.stats().queued, |closed| closed.unsent as u64);
+    let left = match closed {
+        Ok(unfinished) => unfinished.unsent as u64,
+        Err(_elapsed) => subscribers.stats().queued,
+    };
     let left = HumanCount(left);
     let handed_on = Counted(handle.stats().messages, "update");
     notes.say(format_args!("handed on {handed_on}, {left} still undelivered at the end"));
