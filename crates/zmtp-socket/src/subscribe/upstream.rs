@@ -61,13 +61,13 @@ impl Upstream {
         while connection.output().len() < BURST
             && let Some(change) = self.pop()
         {
-            connection.subscribe(&change);
+            connection.subscribe(&change).expect("a session lives in traffic alone");
         }
         while connection.output().len() < BURST
             && let Some(message) = self.messages.pop_front()
         {
             self.written += Count::of(&message);
-            connection.send(&message);
+            connection.send(&message).expect("a session lives in traffic alone");
         }
         !connection.output().is_empty()
     }
