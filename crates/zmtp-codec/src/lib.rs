@@ -39,13 +39,14 @@
 //!
 //! // The subscriber says what it wants …
 //! let wish = Subscription::Subscribe("10001".into());
-//! subscriber.subscribe(&wish);
+//! subscriber.subscribe(&wish)?;
 //! assert_eq!(carry(&mut subscriber, &mut publisher), [Event::Subscription(wish)]);
 //!
 //! // … and is sent it.
 //! let report = Message::from("10001 17 40");
-//! publisher.send(&report);
+//! publisher.send(&report)?;
 //! assert_eq!(carry(&mut publisher, &mut subscriber), [Event::Message(report)]);
+//! # Ok::<(), zmtp_codec::NotReady>(())
 //! ```
 
 #![cfg_attr(
@@ -85,7 +86,9 @@ pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
 #[cfg(feature = "curve")]
 pub use crate::error::InvalidKey;
-pub use crate::error::{ConfigError, Error, InvalidProperty, Mismatch, ProtocolError, Timeout};
+pub use crate::error::{
+    ConfigError, Error, InvalidProperty, Mismatch, NotReady, ProtocolError, Timeout,
+};
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::{Greeting, MechanismName, Version};
 #[cfg(feature = "curve")]

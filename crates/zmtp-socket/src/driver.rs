@@ -572,7 +572,7 @@ impl<C: Core> Link<C> {
     fn seal(&mut self) {
         let (frames, messages) = std::mem::take(&mut self.burst).join();
         let mut output = std::mem::take(self.connection.output());
-        self.connection.seal(&frames, &mut output);
+        self.connection.seal(&frames, &mut output).expect("a session lives in traffic alone");
         *self.connection.output() = output;
         self.spend(frames.len());
         self.sealed = Some((messages, frames.len()));

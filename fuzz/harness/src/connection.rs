@@ -179,7 +179,7 @@ impl Scene {
                 outcome.events.extend(batch.map(Event::Message));
             }
             match connection.poll_event(now) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(event)) => {
                     if let Event::Credentials(_) = event {
                         let denial = || Denial::refused("");
@@ -245,11 +245,13 @@ fn with_a_clock(scene: &Scene, script: &[u8]) {
             }
             Step::Write => connection.output().clear(),
             Step::Send if connection.is_traffic() => {
-                connection.send(&Message::from("10001 20 50"));
+                connection.send(&Message::from("10001 20 50")).expect("in traffic");
                 ours += 16 + SEALED;
             }
             Step::Subscribe if connection.is_traffic() => {
-                connection.subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")));
+                connection
+                    .subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")))
+                    .expect("in traffic");
                 ours += 32 + SEALED;
             }
             Step::Send | Step::Subscribe => {}

@@ -252,10 +252,12 @@ impl Scene {
         for Side { connection, .. } in [&mut self.victim, &mut self.twin] {
             if more & 1 == 0 {
                 let parts = (0..=more >> 1).map(|part| vec![more; usize::from(part) * 99]);
-                connection.send(&Message::multipart(parts).expect("a part at least"));
+                connection
+                    .send(&Message::multipart(parts).expect("a part at least"))
+                    .expect("in traffic");
             } else {
                 let topic = Bytes::from_static(b"10001");
-                connection.subscribe(&Subscription::Subscribe(topic));
+                connection.subscribe(&Subscription::Subscribe(topic)).expect("in traffic");
             }
         }
         self.compare();
@@ -306,7 +308,7 @@ impl Side {
                 self.heard.extend(batch.map(Event::Message));
             }
             match self.connection.poll_event(NOW) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(Event::Credentials(claimed))) => {
                     let public_key = CurvePeer::known(false).public_key().into();
                     assert_eq!(claimed.credentials, Credentials::Curve { public_key });

@@ -251,6 +251,11 @@ impl Traffic {
         })
     }
 
+    /// Whether some of a message has come and the rest has not.
+    pub(super) fn is_within_message(&self) -> bool {
+        !self.parts.is_empty() || self.unheard > 0
+    }
+
     /// The output was handed out to be taken, so PONGs in it may be gone.
     pub(super) fn output_seen(&mut self, output: &BytesMut) {
         self.pongs = self.pongs.min(output.len());

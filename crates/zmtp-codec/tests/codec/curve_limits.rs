@@ -26,7 +26,7 @@ fn long(flags: u8, size: u64) -> Vec<u8> {
 
 fn sealed(frames: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
-    server_in_traffic().seal(frames, &mut out);
+    server_in_traffic().seal(frames, &mut out).unwrap();
     out
 }
 
@@ -161,7 +161,7 @@ proptest! {
     ) {
         let (mut client, mut server) = (client_in_traffic(), server_in_traffic());
         let wish = Subscription::Subscribe(topic.into());
-        client.subscribe(&wish);
+        client.subscribe(&wish).unwrap();
         server.receive(NOW, &client.output().split());
         prop_assert_eq!(server.poll_event(NOW), Ok(Some(Event::Subscription(wish))));
 
@@ -171,7 +171,7 @@ proptest! {
         let mut frames = BytesMut::new();
         said.iter().for_each(|message| message.encode(&mut frames));
         let mut sealed = BytesMut::new();
-        server.seal(&frames, &mut sealed);
+        server.seal(&frames, &mut sealed).unwrap();
         let mut heard = Vec::new();
         for read in sealed.chunks(cut) {
             client.receive(NOW, read);
@@ -225,7 +225,7 @@ fn socket_types_that_do_not_fit_are_told_by_the_server_alone() {
                 let octets = sides[from].output().split();
                 sides[to].receive(NOW, &octets);
                 while let Some(event) = sides[to].poll_event(NOW).unwrap_or_else(|error| {
-                    errors[to] = Some(error);
+                    errors[to].get_or_insert(error);
                     None
                 }) {
                     if let Event::Credentials(_) = event {

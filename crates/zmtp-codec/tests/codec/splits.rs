@@ -38,7 +38,7 @@ fn hear<'a>(
                 outcome.events.extend(batch.map(Event::Message));
             }
             match connection.poll_event(now) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(event)) => {
                     assert_eq!(outcome.error, None, "an event after the end");
                     if matches!(event, Event::Credentials(_)) {
