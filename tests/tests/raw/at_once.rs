@@ -1,12 +1,19 @@
 //! What a sender writes by itself to a peer whose driver has nothing to do.
 
-use zmtp_socket::{Endpoint, Message, PubSocket};
+use zmtp_socket::{Endpoint, Message, PubOptions, PubSocket};
 use zmtp_tests::raw::{ANY_PORT, RawPeer, in_time};
 
 /// A publisher and a peer that is subscribed to "A". On the runtime of these tests nothing runs but
 /// what is awaited: whatever happens before that, the sender has done.
 async fn pair(dial: impl AsyncFn(&Endpoint) -> RawPeer) -> (PubSocket, RawPeer) {
-    let publisher = PubSocket::new();
+    pair_of(PubOptions::new(), dial).await
+}
+
+async fn pair_of(
+    options: PubOptions,
+    dial: impl AsyncFn(&Endpoint) -> RawPeer,
+) -> (PubSocket, RawPeer) {
+    let publisher = PubSocket::with_options(options);
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let peer = dial(&endpoint).await;
     in_time("a subscription", publisher.wait_for_subscriber("A")).await.unwrap();
@@ -56,8 +63,10 @@ async fn a_message_that_more_than_one_peer_wants_is_left_to_their_drivers() {
 
 #[tokio::test]
 async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is_said() {
-    let large = vec![b'A'; 8 << 20];
-    let (publisher, mut peer) = pair(async |endpoint| {
+    // A sender writes a body of up to 256 KiB by itself, and the system takes less than this one.
+    let large = vec![b'A'; 200 << 10];
+    let options = PubOptions::new().send_buffer(8 << 10);
+    let (publisher, mut peer) = pair_of(options, async |endpoint| {
         let mut peer = RawPeer::dial_narrow(endpoint).await;
         peer.open(zmtp_tests::raw::READY_SUB, zmtp_tests::raw::READY_PUB).await;
         peer.subscribe("A").await;
