@@ -87,7 +87,7 @@ impl Round {
                 _ => {
                     let message = self.message();
                     self.accepted += handle.stats().peers.len() as u64;
-                    client.send(message).expect("it is open");
+                    client.try_send(message).expect("it is open");
                 }
             }
         }
@@ -97,7 +97,7 @@ impl Round {
                 let closing = client.close();
                 let left = within("an XSUB's end", async {
                     tokio::select! {
-                        left = closing => left,
+                        left = closing => left.unsent,
                         () = self.listen(&mut server) => 0,
                     }
                 });
