@@ -180,7 +180,7 @@ impl Outcome {
         [
             format!("{:.0}", before.rate),
             format!("{:.0}", during.rate),
-            format!("{:.2}", during.rate / before.rate),
+            if before.rate > 0.0 { format!("{:.2}", during.rate / before.rate) } else { none() },
             milliseconds(before.gap),
             milliseconds(during.gap),
             own(before.turn),
