@@ -56,7 +56,7 @@ fn run_all(dials: Dials) {
         met.timeouts += one.timeouts;
     }
     assert!(met.cuts > SEEDS && met.failed_handshakes > SEEDS, "{met:?}");
-    assert!(met.timeouts > SEEDS / 10 && met.received > SEEDS * 10, "{met:?}");
+    assert!(met.timeouts > SEEDS / 15 && met.received > SEEDS * 10, "{met:?}");
 }
 
 /// What happened in a world.
