@@ -1,6 +1,7 @@
 //! Whether the peer is alive: our heartbeats, and the time to live of the peer's (RFC 37,
 //! Connection Heartbeating).
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::config::Heartbeat;
@@ -23,8 +24,9 @@ pub(super) struct Liveness {
     outstanding: u8,
     /// That PING waits in the output, perhaps for the end of a frame.
     unsent: bool,
-    /// The time to live in the peer's last PING, and when it began; none if something came after that.
-    peer_ttl: Option<(Duration, Duration)>,
+    /// The time to live in the peer's last PING, in tenths of a second, and when it began; none if something
+    /// came after that.
+    peer_ttl: Option<(NonZeroU16, Duration)>,
     /// Nothing is read, so silence proves nothing.
     paused: bool,
 }
@@ -67,8 +69,7 @@ impl Liveness {
     /// A PING with this time to live, in tenths of a second, has been read, and nothing after it has
     /// come yet. Its time begins now: that it was not read earlier is no fault of the peer.
     pub(super) fn pinged(&mut self, ttl: u16, now: Duration) {
-        let ttl = Duration::from_millis(u64::from(ttl).saturating_mul(100));
-        self.peer_ttl = (!ttl.is_zero()).then_some((ttl, now));
+        self.peer_ttl = NonZeroU16::new(ttl).map(|ttl| (ttl, now));
     }
 
     /// What stands behind a PING has come already.
@@ -122,6 +123,7 @@ impl Liveness {
 
     fn ttl_ends(&self) -> Option<Duration> {
         let (ttl, since) = self.peer_ttl.filter(|_| !self.paused)?;
+        let ttl = Duration::from_millis(u64::from(ttl.get()).saturating_mul(100));
         Some(since.saturating_add(ttl))
     }
 }
