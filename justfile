@@ -14,6 +14,7 @@ test:
 lint:
     cargo fmt --all -- --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cd bench && cargo clippy --workspace --all-targets -- -D warnings
 
 # The documentation, with warnings as errors.
 doc $RUSTDOCFLAGS="-D warnings":
@@ -30,9 +31,8 @@ coverage *targets:
 # This library and libzmq, each with each, over tcp and ipc: in clear, and with PLAIN and CURVE (needs Python).
 interop:
     cargo run --release -p weather-demo --features libzmq -- interop
-    python3 -m venv target/pyzmq
-    target/pyzmq/bin/pip install --quiet --disable-pip-version-check pyzmq==27.3.0
-    ZMTP_REQUIRE_PYZMQ=1 ZMTP_PYTHON=$PWD/target/pyzmq/bin/python cargo test -p zmtp-tests --test interop --test family
+    .ci/run tools
+    ZMTP_REQUIRE_PYZMQ=1 ZMTP_PYTHON=$PWD/target/tools/bin/python cargo test -p zmtp-tests --test interop --test family
 
 # So many minutes of peers, ours and libzmq's, that come and go, kill -9 included: every message is accounted for.
 soak minutes="10" *seed:
@@ -46,6 +46,6 @@ instructions *args:
 mutants *args:
     cargo mutants --workspace {{args}}
 
-# All that CI runs.
-ci:
-    .ci/run
+# All that CI runs, or the steps with a word in their names.
+ci word="":
+    .ci/run {{word}}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use zmtp_socket::SubSocket;
 
-use crate::story::{DEADLINE, receive, within};
+use crate::story::{DEADLINE, Receives, next, receive, within};
 
 /// What our subscriber is given to read in [`meet`] before it is taken for not subscribed yet.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -219,14 +219,14 @@ pub async fn meet(publisher: &Libzmq, subscriber: &mut SubSocket, topic: impl As
 /// The same with any publisher that can `send`.
 pub async fn meet_with(
     mut send: impl AsyncFnMut(Parts),
-    subscriber: &mut SubSocket,
+    subscriber: &mut (impl Receives + ?Sized),
     topic: impl AsRef<[u8]>,
 ) {
     let topic = topic.as_ref();
     let arrived = within("libzmq to know the subscription", async {
         for sent in 0_u64.. {
             send(probe(topic, sent)).await;
-            if let Ok(message) = tokio::time::timeout(GLANCE, subscriber.recv()).await {
+            if let Ok(message) = tokio::time::timeout(GLANCE, next(subscriber)).await {
                 return (message.expect("the socket is open"), sent);
             }
         }

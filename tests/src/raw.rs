@@ -250,7 +250,7 @@ impl RawListener {
     /// A SUB to "A" that has dialled here and comes back within milliseconds.
     pub fn quick_subscriber(&self, options: SubOptions) -> SubSocket {
         let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-        let subscriber = SubSocket::with_options(options.reconnect(Reconnect { initial, max }));
+        let subscriber = SubSocket::with_options(options.reconnect(Reconnect::new(initial, max)));
         subscriber.subscribe("A");
         subscriber.connect(self.endpoint()).unwrap();
         subscriber
@@ -295,10 +295,10 @@ pub async fn end_of(monitor: &mut Monitor, address: &str) -> End {
     in_time("an event that tells of the end", async {
         loop {
             let (peer, end) = match monitor.next().await.unwrap() {
-                Event::HandshakeFailed { peer, reason } => {
+                Event::HandshakeFailed { peer, reason, .. } => {
                     (peer.clone(), End { id: peer.id(), established: false, reason })
                 }
-                Event::Disconnected { peer, reason } => {
+                Event::Disconnected { peer, reason, .. } => {
                     (peer.clone(), End { id: peer.id(), established: true, reason })
                 }
                 _ => continue,

@@ -1,14 +1,22 @@
 //! What every story needs: a place of its own to meet at, and waiting that ends.
 
+use std::future::poll_fn;
 use std::net::{Ipv4Addr, TcpListener};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_core::Stream;
 use tempfile::TempDir;
 use zmtp_socket::{
     Context, Event, HighWaterMark, Linger, Message, Monitor, PubOptions, PubSocket, Stats,
     SubOptions, SubSocket,
 };
+
+/// A SUB or an XSUB.
+pub trait Receives: Stream<Item = Message> + Unpin {}
+
+impl<S: Stream<Item = Message> + Unpin + ?Sized> Receives for S {}
 
 /// How long anything may take: far more than it does, so that only a hang reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -175,8 +183,13 @@ pub async fn gone(monitor: &mut Monitor) {
 }
 
 /// The next message.
-pub async fn receive(subscriber: &mut SubSocket) -> Message {
-    within("a message", subscriber.recv()).await.expect("the socket is open")
+pub async fn receive(subscriber: &mut (impl Receives + ?Sized)) -> Message {
+    within("a message", next(subscriber)).await.expect("the socket is open")
+}
+
+/// The next message, unless the socket has been closed.
+pub async fn next(subscriber: &mut (impl Receives + ?Sized)) -> Option<Message> {
+    poll_fn(|cx| Pin::new(&mut *subscriber).poll_next(cx)).await
 }
 
 /// Receives a whole [load](Place::loaded), in order.
@@ -187,7 +200,7 @@ pub async fn expect_load(subscriber: &mut SubSocket) {
 }
 
 /// The first part of the next message, as text.
-pub async fn receive_text(subscriber: &mut SubSocket) -> String {
+pub async fn receive_text(subscriber: &mut (impl Receives + ?Sized)) -> String {
     String::from_utf8_lossy(receive(subscriber).await.first()).into_owned()
 }
 

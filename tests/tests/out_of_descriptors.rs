@@ -42,7 +42,7 @@ fn a_publisher_out_of_descriptors_tries_again_with_pauses_and_its_subscribers_mi
         // Made while there are descriptors, for they live in this process too.
         let strangers: Vec<_> = (0..STRANGERS).map(|_| TcpSocket::new_v4().unwrap()).collect();
         let (initial, max) = (Duration::from_millis(10), Duration::from_millis(20));
-        let options = SubOptions::new().reconnect(Reconnect { initial, max });
+        let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
         let dialler = SubSocket::with_options(options);
         dialler.subscribe("late");
         let mut retries = dialler.monitor();
@@ -58,7 +58,7 @@ fn a_publisher_out_of_descriptors_tries_again_with_pauses_and_its_subscribers_mi
         for _ in 0..FAILURES {
             let reason = event(&mut monitor, "word of a failure", |event| match event {
                 Event::AcceptFailed { reason, .. } => Some(reason),
-                Event::Connected { peer } => panic!("{peer:?} came in"),
+                Event::Connected { peer, .. } => panic!("{peer:?} came in"),
                 _ => None,
             });
             let reason = reason.await.to_string();

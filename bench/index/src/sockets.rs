@@ -39,7 +39,8 @@ pub(crate) struct Ours {
 impl Publisher for Ours {
     fn bound() -> (Self, String) {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let options = PubOptions::new().max_subscriptions(usize::MAX, usize::MAX);
+        let options =
+            PubOptions::new().max_subscriptions(usize::MAX).max_subscription_octets(usize::MAX);
         let socket = PubSocket::with_options(options);
         let endpoint = runtime.block_on(socket.bind("tcp://127.0.0.1:0")).expect("a free port");
         (Self { runtime, socket }, endpoint.to_string())

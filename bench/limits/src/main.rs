@@ -1,10 +1,12 @@
-//! What hostile and stuck peers cost a socket in memory, ours beside libzmq's: prints one table, and a line
-//! of progress for each of its rows.
+//! What hostile and stuck peers cost, ours beside libzmq: prints one table, and a line of progress for each
+//! of its rows.
 //!
-//! `limits` makes every attack; `limits idle --connections 1000` makes one, with numbers of its own.
+//! `limits` makes every attack on a socket's memory; `limits idle --connections 1000` makes one, with numbers
+//! of its own; `limits neighbours` measures what attacks do to the peers beside the attacker.
 //! Every row is measured on a victim of its own.
 
 mod cases;
+mod neighbours;
 mod peer;
 mod process;
 mod table;
@@ -17,12 +19,15 @@ use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cases::{Giants, Idle, More, Pings, Strangers, Stuck, Subscriptions};
+use crate::neighbours::Neighbours;
 use crate::table::Table;
 use crate::trial::Trial;
 use crate::victim::Library;
 
 #[derive(Debug, Parser)]
-#[command(about = "What hostile and stuck peers cost a socket in memory, ours beside libzmq's")]
+#[command(
+    about = "What hostile and stuck peers cost a socket and its other peers, ours beside libzmq"
+)]
 struct Command {
     /// Print the table as Markdown.
     #[arg(long, global = true)]
@@ -30,7 +35,7 @@ struct Command {
     /// Whom to attack.
     #[arg(long, global = true, value_delimiter = ',', default_value = "ours,libzmq")]
     victims: Vec<Library>,
-    /// One attack; all of them otherwise.
+    /// One attack; all of those on memory otherwise.
     #[command(subcommand)]
     case: Option<Case>,
 }
@@ -44,8 +49,11 @@ enum Case {
     Giants(Giants),
     Strangers(Strangers),
     Pings(Pings),
+    Neighbours(Neighbours),
     #[command(hide = true)]
     Victim(victim::Settings),
+    #[command(hide = true)]
+    Scene(neighbours::Settings),
 }
 
 const EVERY_CASE: [&str; 7] =
@@ -55,18 +63,25 @@ fn main() {
     let Command { markdown, victims, case } = Command::parse();
     let cases = match case {
         Some(Case::Victim(settings)) => return victim::run(&settings),
+        Some(Case::Scene(settings)) => return neighbours::run_scene(&settings),
+        Some(Case::Neighbours(case)) => exit((!case.run(&victims, markdown)).into()),
         Some(case) => vec![case],
         None => EVERY_CASE.map(with_defaults).into(),
     };
     raise_descriptors();
-    let mut table = Table::new();
+    let mut table = Table::new(trial::COLUMNS);
     let mut failed = false;
     for trial in cases.iter().flat_map(Case::trials) {
         for &library in victims.iter().filter(|library| trial.is_for(**library)) {
             eprintln!("# {}: {library}{} …", trial.name, trial.bounds);
-            let result = trial.run(library);
-            failed |= result.is_err();
-            table.add(&trial, library, &result);
+            let names = trial.names(library);
+            match trial.run(library) {
+                Ok(cost) => table.add(names.into_iter().chain(cost.cells()).collect()),
+                Err(error) => {
+                    failed = true;
+                    table.add_failure(names, &error.to_string());
+                }
+            }
             eprintln!("#   {}", table.last());
         }
     }
@@ -88,7 +103,7 @@ impl Case {
             Self::Giants(case) => case.trials(),
             Self::Strangers(case) => case.trials(),
             Self::Pings(case) => case.trials(),
-            Self::Victim(_) => Vec::new(),
+            Self::Neighbours(_) | Self::Victim(_) | Self::Scene(_) => Vec::new(),
         }
     }
 }

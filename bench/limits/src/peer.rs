@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -20,6 +20,9 @@ pub(crate) const READY_SUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03
 
 /// The longest that one octet is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it is waited for what may not come, before somebody is asked whether to go on.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// The other side of one tcp connection. Dropping it ends the connection with RST, which leaves no port
 /// behind to wait for late octets.
@@ -94,10 +97,50 @@ impl Peer {
         self.stream.write_all(octets)
     }
 
+    /// Says `octets` over and over until `stop`, or until `most` have been said or the other side has
+    /// closed the connection. Says how many it has taken.
+    pub(crate) fn say_on(
+        &mut self,
+        octets: &[u8],
+        most: u64,
+        stop: &AtomicBool,
+    ) -> io::Result<u64> {
+        let mut said = 0;
+        while said < most && !stop.load(Ordering::Relaxed) {
+            let rest = &octets[(said % octets.len() as u64) as usize..];
+            match self.say_some(rest, SHORT) {
+                Ok(count) => said += count as u64,
+                Err(error) if is_end(&error) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(said)
+    }
+
     /// Says as much as the other side takes at once, or within `patience`.
     pub(crate) fn say_some(&mut self, octets: &[u8], patience: Duration) -> io::Result<usize> {
         self.stream.set_write_timeout(Some(patience))?;
         self.stream.write(octets)
+    }
+
+    /// Waits for octets, but not for long. Says how many came.
+    pub(crate) fn hear_some(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(SHORT))?;
+        match self.stream.read(octets) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            result => result,
+        }
+    }
+
+    /// Waits for so many octets, whatever they are, unless `stop` comes first. Returns whether they came.
+    pub(crate) fn hear_unless(&mut self, mut octets: usize, stop: &AtomicBool) -> io::Result<bool> {
+        let mut room = vec![0; 64 << 10];
+        while octets > 0 && !stop.load(Ordering::Relaxed) {
+            octets = octets.saturating_sub(self.hear_some(&mut room)?);
+        }
+        Ok(octets == 0)
     }
 
     /// Waits for so many octets.
@@ -150,6 +193,15 @@ pub(crate) fn is_end(error: &io::Error) -> bool {
 
 /// SUBSCRIBE, for a topic of at most 245 octets.
 pub(crate) fn subscribe(topic: &[u8]) -> Vec<u8> {
-    let size = u8::try_from(10 + topic.len()).expect("a short frame");
-    [&[0x04, size], &b"\x09SUBSCRIBE"[..], topic].concat()
+    command(b"\x09SUBSCRIBE", topic)
+}
+
+/// CANCEL, for a topic of at most 245 octets.
+pub(crate) fn cancel(topic: &[u8]) -> Vec<u8> {
+    command(b"\x06CANCEL", topic)
+}
+
+fn command(name: &[u8], topic: &[u8]) -> Vec<u8> {
+    let size = u8::try_from(name.len() + topic.len()).expect("a short frame");
+    [&[0x04, size], name, topic].concat()
 }

@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 
 use rig::Memory;
 
-use crate::victim::{Bounds, DONE, Library, Plan, Role, TRIM};
+use crate::victim::{DONE, Plan, TRIM};
 
 /// The longest that an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(120);
@@ -31,11 +31,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a victim, and waits until it has bound.
-    pub(crate) fn start(library: Library, role: Role, bounds: &Bounds) -> io::Result<Self> {
+    /// Starts this program again as a victim, and waits until it has bound.
+    pub(crate) fn start(arguments: impl IntoIterator<Item = String>) -> io::Result<Self> {
         let mut child = Command::new(env::current_exe()?)
-            .args(["victim", &library.to_string(), &role.to_string()])
-            .args(bounds.arguments())
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -91,10 +90,15 @@ impl Process {
         Ok(true)
     }
 
-    fn order(&mut self, order: &str) -> io::Result<()> {
+    /// Gives an order, and waits for the answer.
+    pub(crate) fn ask(&mut self, order: &str) -> io::Result<String> {
         let orders = self.orders.as_mut().expect("it is there until the victim is dropped");
         writeln!(orders, "{order}")?;
-        match self.answer()? {
+        self.answer()
+    }
+
+    fn order(&mut self, order: &str) -> io::Result<()> {
+        match self.ask(order)? {
             answer if answer == DONE => Ok(()),
             other => Err(Error::other(format!("the victim says {other}"))),
         }

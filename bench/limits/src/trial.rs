@@ -5,7 +5,24 @@ use std::time::{Duration, Instant};
 
 use crate::peer::Peer;
 use crate::process::Process;
-use crate::victim::{Bounds, Library, Role};
+use crate::table::{Column, mib, milliseconds, none};
+use crate::victim::{self, Bounds, Library, Role};
+
+/// What is told of each trial.
+pub(crate) const COLUMNS: &[Column] = &[
+    ("attack", false),
+    ("victim", false),
+    ("before, MiB", true),
+    ("peak", true),
+    ("held", true),
+    ("octets each", true),
+    ("reserved", true),
+    ("after", true),
+    ("connections kept", true),
+    ("took, s", true),
+    ("newcomer, ms", true),
+    ("remark", false),
+];
 
 /// An attack, and on what.
 pub(crate) struct Trial<'a> {
@@ -58,9 +75,14 @@ impl Trial<'_> {
         self.only.is_none_or(|only| only == library)
     }
 
+    /// Which row of the table it is.
+    pub(crate) fn names(&self, library: Library) -> [String; 2] {
+        [self.name.clone(), format!("{library}, {}{}", self.role, self.bounds)]
+    }
+
     /// Attacks a victim of its own.
     pub(crate) fn run(&self, library: Library) -> io::Result<Cost> {
-        let mut victim = Process::start(library, self.role, &self.bounds)?;
+        let mut victim = Process::start(victim::arguments(library, self.role, &self.bounds))?;
         let idle = victim.descriptors()?;
         // What it needs once for whoever comes is there after the first has come.
         Peer::newcomer(&victim.endpoint, self.role)?;
@@ -100,5 +122,23 @@ impl Trial<'_> {
             newcomer,
             remark,
         })
+    }
+}
+
+impl Cost {
+    /// As cells of the table, behind the names.
+    pub(crate) fn cells(&self) -> [String; COLUMNS.len() - 2] {
+        [
+            mib(self.before),
+            mib(self.peak),
+            mib(self.held),
+            self.each.map_or_else(none, |octets| octets.to_string()),
+            mib(self.reserved),
+            mib(self.after),
+            format!("{} of {}", self.kept, self.connections),
+            format!("{:.1}", self.took.as_secs_f64()),
+            self.newcomer.map_or_else(|| "not served".into(), milliseconds),
+            self.remark.clone(),
+        ]
     }
 }

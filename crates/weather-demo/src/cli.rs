@@ -1,10 +1,17 @@
 //! What the programs' command lines have in common: parsing, and how a program ends.
 
+use std::env;
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};
+use std::num::{IntErrorKind, ParseIntError};
 use std::process::{self, ExitCode};
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use zmtp_socket::{BindError, ConnectError};
 
 use crate::Notes;
@@ -12,18 +19,46 @@ use crate::Notes;
 /// Why a program failed; its text is one line that says what and where.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
+/// What `--help` of the programs that serve ends with.
+pub const SERVER_HELP: &str = "\
+Ctrl-C and SIGTERM end it with status 0, after at most a second in which subscribers take what is
+queued for them. RUST_LOG=zmtp_socket=debug logs each connection to standard error.";
+
+/// How long a program that is to end waits for subscribers to take what is queued for them.
+pub const FAREWELL: Duration = Duration::from_secs(1);
+
 /// The exit status of a command line that makes no sense.
 pub const USAGE: u8 = 2;
 
-/// Parses the command line. One that makes no sense ends the program with status 2 and one line on
-/// standard error; `--help` and `--version` end it with status 0.
+/// Parses the command line, and starts the log if `RUST_LOG` asks for one. What makes no sense ends the
+/// program with status 2 and one line on standard error; `--help` and `--version` end it with status 0.
 pub fn parse<C: Parser>(notes: &Notes) -> C {
-    C::try_parse().unwrap_or_else(|error| {
+    let cli = C::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit();
         }
-        notes.say(one_line(&error.render().to_string()));
-        process::exit(USAGE.into());
+        refuse(notes, one_line(&error.render().to_string()))
+    });
+    start_log().unwrap_or_else(|error| refuse(notes, format_args!("RUST_LOG: {error}")));
+    cli
+}
+
+/// Whether the log is being written, to standard error.
+pub fn is_logging() -> bool {
+    LevelFilter::current() != LevelFilter::OFF
+}
+
+/// Parses a number from 1 up. Those of the standard library tell whoever gives them 0 of a "non-zero
+/// type".
+///
+/// # Errors
+///
+/// What is wrong with the text, for whoever has typed it.
+pub fn positive<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::Zero | IntErrorKind::NegOverflow => "it must be at least 1".to_owned(),
+        IntErrorKind::PosOverflow => "it is too large".to_owned(),
+        _ => "it is not a whole number".to_owned(),
     })
 }
 
@@ -77,12 +112,28 @@ fn explain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }
 
-/// The first paragraph of clap's message; usage and hints follow it.
+/// What clap's message says is wrong, and its tips; the usage that follows is left out.
 fn one_line(message: &str) -> String {
-    let paragraph = message.lines().map(str::trim).take_while(|line| !line.is_empty());
-    let line = paragraph.collect::<Vec<_>>().join(" ");
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    let is_end =
+        |line: &str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let lines = message.lines().map(str::trim).take_while(|line| !is_end(line));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line).replace(" tip: ", "; ");
     format!("{line} (--help says more)")
+}
+
+/// Writes the log to standard error, if `RUST_LOG` is set, as far as that asks for it.
+fn start_log() -> Result<(), Failure> {
+    let Some(filter) = env::var_os("RUST_LOG").filter(|filter| !filter.is_empty()) else {
+        return Ok(());
+    };
+    let filter = EnvFilter::try_new(filter.to_str().ok_or("it is not UTF-8")?)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init()
+}
+
+fn refuse(notes: &Notes, line: impl Display) -> ! {
+    notes.say(line);
+    process::exit(USAGE.into())
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
@@ -95,11 +146,21 @@ mod tests {
 
     #[test]
     fn a_usage_error_is_one_line() {
-        let message =
-            "error: the argument '--all' cannot be used with:\n  [ZIPCODE]\n  --x\n\nUsage: …\n";
-        assert_eq!(
-            one_line(message),
-            "the argument '--all' cannot be used with: [ZIPCODE] --x (--help says more)"
-        );
+        for (message, line) in [
+            (
+                "error: the argument '--all' cannot be used with:\n  [ZIPCODE]\n  --x\n\nUsage: …\n",
+                "the argument '--all' cannot be used with: [ZIPCODE] --x (--help says more)",
+            ),
+            (
+                "error: unexpected '--al'\n\n  tip: there is '--all'\n\nUsage: …\n\nFor more …\n",
+                "unexpected '--al'; there is '--all' (--help says more)",
+            ),
+            (
+                "error: invalid 'x'\n\nFor more information, try '--help'.\n",
+                "invalid 'x' (--help says more)",
+            ),
+        ] {
+            assert_eq!(one_line(message), line);
+        }
     }
 }

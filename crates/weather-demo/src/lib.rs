@@ -1,21 +1,28 @@
 //! The classic ZeroMQ weather server and client on [`zmtp_socket`].
 //!
 //! A server publishes updates, `{zipcode} {temperature} {relhumidity}`, for a hundred thousand places;
-//! a client subscribes to one zipcode and says how warm it was there. Three programs are made of these
-//! parts: `weather-publisher`, `weather-subscriber`, and `weather-demo`, which is both at once.
+//! a client subscribes to one zipcode and says how warm it was there. Four programs are made of these
+//! parts: `weather-publisher`, `weather-subscriber`, `weather-proxy` between them, and `weather-demo`,
+//! which is server and client at once.
 
 pub mod cli;
+mod counted;
 #[cfg(feature = "libzmq")]
 pub mod interop;
+mod interrupts;
 mod notes;
 mod publisher;
+mod queue;
 mod security;
 mod subscriber;
 mod update;
 
 pub use cli::Failure;
+pub use counted::Counted;
+pub use interrupts::Interrupts;
 pub use notes::{Notes, watch};
 pub use publisher::{Pace, PublishOptions, publish, report_rates};
+pub use queue::Queue;
 pub use security::{ClientSecurity, ServerSecurity};
 pub use subscriber::{CollectOptions, Collection, collect};
 pub use update::{HUMIDITIES, TEMPERATURES, Update, UpdateError, ZIPCODES};

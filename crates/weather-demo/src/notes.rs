@@ -1,11 +1,14 @@
 //! What a program says on standard error beside its work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
 use indicatif::ProgressBar;
 use zmtp_socket::{Endpoint, Event, Monitor, Reason};
+
+/// So many reasons are told of an endpoint. A peer may make up a new one each time.
+const REASONS: usize = 16;
 
 /// Says lines on standard error, each under the program's name. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,30 +38,37 @@ impl Notes {
     }
 }
 
-/// Says when a connected endpoint does not answer, or is lost, and when it answers again; returns when
-/// the socket is gone, or all of `dialled`, if there are any, have refused it for good.
+/// Says why a connected endpoint does not answer, each reason once until it answers, and when it does;
+/// and why an endpoint accepts nobody. Returns when the socket is gone, or all of `dialled`, if there are
+/// any, have refused it for good.
 pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endpoint>) {
-    let mut silent = HashSet::new();
-    let mut hung_up = HashSet::new();
+    let (mut retried, mut hung_up) = (Told::default(), Told::default());
+    let mut not_accepted = Told::default();
     while let Some(event) = monitor.next().await {
         match event {
-            // Said once, however often it is tried.
-            Event::RetryingIn { endpoint, reason, .. } if !silent.contains(&endpoint) => {
+            Event::RetryingIn { endpoint, reason, .. } if retried.is_news(&endpoint, &reason) => {
                 notes.say(format_args!("{endpoint}: {reason}; trying again until it answers"));
-                silent.insert(endpoint);
             }
-            Event::HandshakeFailed { peer, reason: Reason::PeerClosed }
-                if hung_up.insert(peer.endpoint().clone()) =>
+            Event::HandshakeFailed { peer, reason: reason @ Reason::PeerClosed, .. }
+                if hung_up.is_news(peer.endpoint(), &reason) =>
             {
                 notes.say(format_args!(
                     "{}: hung up in the handshake: is it a ZeroMQ peer of this mechanism, and is its key right?",
                     peer.endpoint()
                 ));
             }
-            Event::HandshakeSucceeded { peer, .. } if silent.remove(peer.endpoint()) => {
-                notes.say(format_args!("{}: connected", peer.endpoint()));
+            Event::HandshakeSucceeded { peer, .. } => {
+                hung_up.forget(peer.endpoint());
+                if retried.forget(peer.endpoint()) {
+                    notes.say(format_args!("{}: connected", peer.endpoint()));
+                }
             }
-            Event::Parked { endpoint, reason } => {
+            Event::AcceptFailed { endpoint, reason, .. }
+                if not_accepted.is_news(&endpoint, &reason) =>
+            {
+                notes.say(format_args!("{endpoint}: cannot accept connections for now: {reason}"));
+            }
+            Event::Parked { endpoint, reason, .. } => {
                 notes.say(format_args!("{endpoint}: {reason}; not trying again"));
                 if dialled.remove(&endpoint) && dialled.is_empty() {
                     return;
@@ -66,5 +76,51 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
             }
             _ => {}
         }
+    }
+}
+
+/// The reasons that have been told of each endpoint.
+#[derive(Debug, Default)]
+struct Told(HashMap<Endpoint, HashSet<String>>);
+
+impl Told {
+    /// Whether this is to be told now. Endpoints whose reasons alternate, as those of a name with several
+    /// addresses do, are not told of at each turn.
+    fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
+        let told = self.0.entry(endpoint.clone()).or_default();
+        told.len() < REASONS && told.insert(reason.to_string())
+    }
+
+    /// Tells everything anew from now on. Says whether anything had been told.
+    fn forget(&mut self, endpoint: &Endpoint) -> bool {
+        self.0.remove(endpoint).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_news_once_until_it_is_forgotten() {
+        let mut told = Told::default();
+        let [one, other]: [Endpoint; 2] =
+            ["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"].map(|endpoint| endpoint.parse().unwrap());
+        assert!(!told.forget(&one));
+        assert!(told.is_news(&one, &Reason::PeerClosed));
+        assert!(told.is_news(&one, &Reason::Stopped));
+        assert!(!told.is_news(&one, &Reason::PeerClosed));
+        assert!(told.is_news(&other, &Reason::PeerClosed));
+        assert!(told.forget(&one));
+        assert!(told.is_news(&one, &Reason::PeerClosed));
+    }
+
+    #[test]
+    fn a_peer_that_makes_reasons_up_is_not_told_of_without_end() {
+        let mut told = Told::default();
+        let endpoint: Endpoint = "tcp://127.0.0.1:1".parse().unwrap();
+        let made_up = |number: u32| Reason::from(io::Error::other(format!("reason {number}")));
+        let news = (0..1000).filter(|&number| told.is_news(&endpoint, &made_up(number))).count();
+        assert_eq!(news, REASONS);
     }
 }

@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use tokio::time::{Instant, Interval, interval_at, sleep};
 use zmtp_socket::{PubSocket, SendError};
 
-use crate::{Notes, Update};
+use crate::{Counted, Notes, Update};
 
 /// What is published, how fast and how much. By default random places, as fast as it can, for ever.
 #[derive(Clone, Debug, Default)]
@@ -71,11 +71,10 @@ pub async fn report_rates(socket: &PubSocket, published: &AtomicU64, notes: &Not
         let rate = |now: u64, before: u64| {
             HumanCount((now.saturating_sub(before) as f64 / seconds) as u64)
         };
-        let subscribers = socket.subscriber_count();
         notes.say(format_args!(
-            "{} updates/s, {subscribers} subscriber{}, {} sent/s, {} dropped/s, {} dropped in all",
+            "{} updates/s, {}, {} sent/s, {} dropped/s, {} dropped in all",
             rate(now.1, before.1),
-            if subscribers == 1 { "" } else { "s" },
+            Counted(socket.subscriber_count() as u64, "subscriber"),
             rate(now.2.sent, before.2.sent),
             rate(now.2.dropped, before.2.dropped),
             HumanCount(now.2.dropped),

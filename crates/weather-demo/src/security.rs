@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 use zmtp_socket::{CurveKeyPair, CurvePublicKey, CurveSecretKey, Options, PlainUsers};
@@ -34,7 +35,7 @@ pub struct ClientSecurity {
 
     /// Who we are, for a server that asks for a name and a password
     #[arg(long, value_name = "NAME:PASSWORD")]
-    user: Option<String>,
+    user: Option<User>,
 }
 
 impl ServerSecurity {
@@ -50,9 +51,8 @@ impl ServerSecurity {
         let text = read(file)?;
         let mut users = PlainUsers::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let (name, password) = pair(line).ok_or_else(|| {
-                format!("{}: expected lines of \"name:password\"", file.display())
-            })?;
+            let User { name, password } =
+                line.parse().map_err(|error| format!("{}: {error}", file.display()))?;
             users = users.user(name, password);
         }
         Ok(options.plain_server(users))
@@ -63,7 +63,7 @@ impl ClientSecurity {
     /// Puts it into a socket's options.
     ///
     /// # Errors
-    /// If a file cannot be read or holds no key, or there is no colon between name and password.
+    /// If a file cannot be read or holds no key; the text names it.
     pub fn apply<Role>(&self, options: Options<Role>) -> Result<Options<Role>, Failure> {
         if let Some(server) = self.curve_server {
             let ours = self
@@ -73,13 +73,25 @@ impl ClientSecurity {
             return Ok(options.curve_client(server, ours));
         }
         let Some(user) = &self.user else { return Ok(options) };
-        let (name, password) = pair(user).ok_or("--user: expected NAME:PASSWORD")?;
-        Ok(options.plain_client(name, password))
+        Ok(options.plain_client(user.name.clone(), user.password.clone()))
     }
 }
 
-fn pair(text: &str) -> Option<(String, String)> {
-    text.trim().split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
+/// A name and a password, as command lines and files have them: with a colon in between.
+#[derive(Clone, Debug)]
+struct User {
+    name: String,
+    password: String,
+}
+
+impl FromStr for User {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, password) =
+            text.trim().split_once(':').ok_or("a colon must stand between name and password")?;
+        Ok(Self { name: name.to_owned(), password: password.to_owned() })
+    }
 }
 
 fn keys(file: &Path) -> Result<CurveKeyPair, Failure> {

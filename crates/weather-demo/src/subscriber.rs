@@ -2,17 +2,23 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::coop::consume_budget;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use zmtp_socket::{Message, SubSocket, TryRecvError};
 
 use crate::{Failure, Notes, Update};
 
 /// So much of a message that is no update is shown.
 const SHOWN: usize = 120;
+/// Lines are written together, at most this often: each write is a system call, and in a terminal the
+/// progress bar is cleared before it and drawn after it.
+const WRITE_EVERY: Duration = Duration::from_millis(50);
+/// So many octets of lines are written even if it is not time yet, so that they do not fill memory.
+const WRITE_AT: usize = 4 << 20;
 
 /// How many updates are collected, and how slowly.
 #[derive(Clone, Debug)]
@@ -23,7 +29,7 @@ pub struct CollectOptions {
     pub delay: Duration,
 }
 
-/// Receives updates until `options.updates` have come, each shown at once. Without an end as long as
+/// Receives updates until `options.updates` have come, each shown within 50 ms. Without an end as long as
 /// too few come: a server that is gone may come back.
 ///
 /// Dropping the future stops it between two updates; `collection` has those that came.
@@ -41,26 +47,25 @@ pub async fn collect<W: Write>(
         consume_budget().await;
         let message = match socket.try_recv() {
             Ok(message) => message,
-            Err(TryRecvError::Empty) => {
-                collection.out.flush()?;
-                socket.recv().await?
-            }
+            Err(TryRecvError::Empty) => collection.write_while(socket.recv()).await??,
             Err(closed) => return Err(closed.into()),
         };
         if collection.add(&message)? && !options.delay.is_zero() {
-            collection.out.flush()?;
-            sleep(options.delay).await;
+            collection.write_while(sleep(options.delay)).await?;
         }
     }
-    collection.out.flush()?;
+    collection.write()?;
     Ok(())
 }
 
 /// The updates that have come: each is written to `out` on a line of its own, and their number and
-/// mean temperature are kept.
+/// mean temperature are kept. Dropped, it writes what it has not written yet.
 #[derive(Debug)]
-pub struct Collection<W> {
+pub struct Collection<W: Write> {
     out: W,
+    /// Lines that are to be written.
+    lines: Vec<u8>,
+    written_at: Instant,
     notes: Notes,
     bar: ProgressBar,
     count: u64,
@@ -70,7 +75,15 @@ pub struct Collection<W> {
 impl<W: Write> Collection<W> {
     /// Nothing yet. `notes` are told of messages that are no updates.
     pub fn new(out: W, notes: Notes) -> Self {
-        Self { out, notes, bar: ProgressBar::hidden(), count: 0, sum: 0 }
+        Self {
+            out,
+            lines: Vec::new(),
+            written_at: Instant::now(),
+            notes,
+            bar: ProgressBar::hidden(),
+            count: 0,
+            sum: 0,
+        }
     }
 
     /// Shows a progress bar towards `updates` on standard error, if that is a terminal.
@@ -78,7 +91,7 @@ impl<W: Write> Collection<W> {
         let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} updates");
         self.bar =
             ProgressBar::new(updates.get()).with_style(style.expect("the template is valid"));
-        self.notes = self.notes.above(self.bar.clone());
+        self.notes = self.notes.clone().above(self.bar.clone());
         self
     }
 
@@ -92,14 +105,14 @@ impl<W: Write> Collection<W> {
         self.count
     }
 
-    /// Writes a line of text.
+    /// Writes a line of text, at once.
     ///
     /// # Errors
     ///
     /// What the output said.
     pub fn write_line(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.out, "{line}")?;
-        self.out.flush()
+        self.push_line(line.as_bytes());
+        self.write()
     }
 
     /// Ends the progress bar and writes the last line: the mean temperature of the updates that came
@@ -109,6 +122,7 @@ impl<W: Write> Collection<W> {
     ///
     /// What the output said.
     pub fn write_average(&mut self, topic: &[u8]) -> io::Result<()> {
+        self.write()?;
         self.bar.finish_and_clear();
         let Some(mean) = self.mean() else { return Ok(()) };
         let place = match topic {
@@ -123,13 +137,17 @@ impl<W: Write> Collection<W> {
         (self.count > 0).then(|| (self.sum as f64 / self.count as f64).round() as i64)
     }
 
-    /// Takes one message; says whether it is an update. If not, it is noted and not counted.
+    /// Takes one message; says whether it is an update. If not, it is noted and not counted. The text of an
+    /// update is shown as it came: only digits, signs and spaces make one.
     fn add(&mut self, message: &Message) -> io::Result<bool> {
         let reason = match (message.parts().len(), Update::try_from(&**message.first())) {
             (1, Ok(update)) => {
                 self.count += 1;
                 self.sum += i64::from(update.temperature);
-                self.show(message.first())?;
+                self.push_line(message.first());
+                if self.lines.len() >= WRITE_AT || self.written_at.elapsed() >= WRITE_EVERY {
+                    self.write()?;
+                }
                 return Ok(true);
             }
             (1, Err(error)) => error.to_string(),
@@ -142,20 +160,43 @@ impl<W: Write> Collection<W> {
         Ok(false)
     }
 
-    /// Writes the text of an update as it came. Only digits, signs and spaces make an update.
-    fn show(&mut self, text: &[u8]) -> io::Result<()> {
-        let out = &mut self.out;
-        if self.bar.is_hidden() {
-            out.write_all(text)?;
-            return out.write_all(b"\n");
+    fn push_line(&mut self, line: &[u8]) {
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+    }
+
+    /// Waits for `event`, and meanwhile writes what has come, as soon as it is time.
+    async fn write_while<T>(&mut self, event: impl Future<Output = T>) -> io::Result<T> {
+        let mut event = pin!(event);
+        if !self.lines.is_empty() {
+            if let Ok(it) = timeout_at(self.written_at + WRITE_EVERY, &mut event).await {
+                return Ok(it);
+            }
+            self.write()?;
         }
-        self.bar.suspend(|| {
-            out.write_all(text)?;
-            out.write_all(b"\n")?;
-            out.flush()
-        })?;
-        self.bar.inc(1);
-        Ok(())
+        Ok(event.await)
+    }
+
+    /// Writes what has come, and draws the progress bar anew below it.
+    fn write(&mut self) -> io::Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        self.bar.set_position(self.count);
+        let written = self.bar.suspend(|| {
+            self.out.write_all(&self.lines)?;
+            self.out.flush()
+        });
+        // Not tried again after an error: some of it may have been written.
+        self.lines.clear();
+        self.written_at = Instant::now();
+        written
+    }
+}
+
+impl<W: Write> Drop for Collection<W> {
+    fn drop(&mut self) {
+        let _ = self.write();
     }
 }
 
@@ -208,6 +249,17 @@ mod tests {
         assert!(!collection.add(&parts).unwrap());
         collection.write_average(b"10002").unwrap();
         assert_eq!(collection.out, b"");
+    }
+
+    #[test]
+    fn what_has_come_is_written_however_it_ends() {
+        let mut out = Vec::new();
+        let mut collection = Collection::new(&mut out, Notes::new("test"));
+        collection.written_at += Duration::from_secs(3600);
+        collection.add(&Message::from("10002 10 10")).unwrap();
+        assert!(collection.out.is_empty(), "it is not time yet");
+        drop(collection);
+        assert_eq!(out, b"10002 10 10\n");
     }
 
     #[test]

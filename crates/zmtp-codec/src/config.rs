@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "curve")]
+use crate::Randomness;
 use crate::error::ConfigError;
+#[cfg(feature = "curve")]
 use crate::mechanism::curve;
-use crate::{Mechanism, Metadata, Randomness, SocketType, Version};
+use crate::metadata::{is_identity, is_valid_identity};
+use crate::{Mechanism, Metadata, SocketType, Version};
 
 /// How this side of a connection behaves.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ pub struct Config {
     /// the verdict.
     pub judge_null: bool,
     /// Where CURVE's transient keys and nonces come from; the operating system by default.
+    #[cfg(feature = "curve")]
     pub randomness: Randomness,
     /// What a peer may make us hold.
     pub limits: Limits,
@@ -43,6 +48,7 @@ impl Config {
             mechanism: Mechanism::Null,
             metadata: Metadata::new(),
             judge_null: false,
+            #[cfg(feature = "curve")]
             randomness: Randomness::default(),
             limits: Limits::default(),
             handshake_timeout: Some(Duration::from_secs(30)),
@@ -65,19 +71,22 @@ impl Config {
                 return Err(ConfigError::Credentials { size });
             }
         }
-        // RFC 23: identities that begin with a zero belong to implementations.
-        if self.metadata.identity().is_some_and(|id| id.len() > 255 || id.first() == Some(&0)) {
+        if self.metadata.identity().is_some_and(|identity| !is_valid_identity(identity)) {
             return Err(ConfigError::Identity);
         }
+        #[cfg(feature = "curve")]
         if let Mechanism::CurveClient { server_key, .. } = &self.mechanism
             && curve::is_weak(server_key)
         {
             return Err(ConfigError::WeakServerKey);
         }
+        self.heartbeat.map_or(Ok(()), Heartbeat::validate)?;
         let limit = self.limits.handshake_frame_size;
         // What a peer must be able to send us, and what we send.
         let (least, own) = match &self.mechanism {
+            #[cfg(feature = "curve")]
             Mechanism::CurveClient { .. } => (curve::WELCOME, curve::INITIATE),
+            #[cfg(feature = "curve")]
             Mechanism::CurveServer { .. } => (curve::INITIATE, curve::READY),
             _ => (0, "\x08INITIATE".len()),
         };
@@ -96,9 +105,8 @@ impl Config {
     pub(crate) fn ready_metadata(&self) -> Metadata {
         let socket_type = [("Socket-Type", self.socket_type.name().as_bytes())];
         let others = self.metadata.iter().filter(|(name, _)| {
-            let identity = name.eq_ignore_ascii_case("Identity");
             !name.eq_ignore_ascii_case("Socket-Type")
-                && (!identity || self.socket_type.has_identity())
+                && (!is_identity(name) || self.socket_type.has_identity())
         });
         let all = socket_type.into_iter().chain(others);
         // Every name and value comes from a `Metadata`, or is our own: none is refused.
@@ -136,18 +144,21 @@ impl Default for Limits {
 
 /// How to find out that a peer is gone (RFC 37, Connection Heartbeating).
 ///
-/// Heartbeats are sent to peers that announce ZMTP 3.1 or later; one that announces 3.0 need not
-/// know PING, and its silence would prove nothing.
+/// Heartbeats are sent where both sides announce ZMTP 3.1 or later: a peer of 3.0 need not know PING,
+/// and its silence would prove nothing. [`Connection::sends_heartbeats`](crate::Connection::sends_heartbeats)
+/// tells whether they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The time from one PING to the next; zero for none at all.
+    /// The time from one PING to the next; zero for none at all. No more than two are sent while nothing
+    /// comes.
     pub interval: Duration,
     /// How long nothing at all may come after a PING before the peer is taken for dead. A PING waits
     /// for the end of the message before it; until it has been sent, it is enough if the transport takes
-    /// octets. What the transport holds must not take the peer longer than this.
+    /// octets. What the transport holds must not take the peer longer than this. Not zero.
     pub timeout: Duration,
     /// How long the peer shall bear our silence; zero for no limit. Sent in tenths of a second,
-    /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold.
+    /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold. It must not be
+    /// shorter than `interval`.
     pub ttl: Duration,
 }
 
@@ -155,6 +166,21 @@ impl Heartbeat {
     /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
     pub fn every(interval: Duration) -> Self {
         Self { interval, timeout: interval, ttl: Duration::ZERO }
+    }
+
+    /// Finds what would end every connection.
+    fn validate(self) -> Result<(), ConfigError> {
+        if self.interval.is_zero() {
+            return Ok(());
+        }
+        if self.timeout.is_zero() {
+            return Err(ConfigError::HeartbeatTimeout);
+        }
+        let told = Duration::from_millis(u64::from(self.ttl_tenths()).saturating_mul(100));
+        if !told.is_zero() && told < self.interval {
+            return Err(ConfigError::HeartbeatTtl { ttl: told, interval: self.interval });
+        }
+        Ok(())
     }
 
     /// The time to live as PING says it, in tenths of a second.
@@ -215,6 +241,29 @@ mod tests {
             assert_eq!(config.validate(), Err(error));
         }
         assert_eq!(plain(&long[1..], &long[1..]).validate(), Ok(()));
+    }
+
+    #[test]
+    fn heartbeats_that_would_end_every_connection_are_found() {
+        let ms = Duration::from_millis;
+        let ttl =
+            |ttl, interval| Err(ConfigError::HeartbeatTtl { ttl: ms(ttl), interval: ms(interval) });
+        let rows = [
+            (1000, 1000, 0, Ok(())),
+            (1000, 1, 1000, Ok(())),
+            (950, 1, 901, Ok(())),
+            (1000, 0, 0, Err(ConfigError::HeartbeatTimeout)),
+            (1000, 1000, 900, ttl(900, 1000)),
+            // More than 65.5 seconds cannot be said.
+            (70_000, 1000, 80_000, ttl(65_500, 70_000)),
+            (0, 0, 1, Ok(())),
+        ];
+        for (interval, timeout, ttl, outcome) in rows {
+            let heartbeat =
+                Heartbeat { interval: ms(interval), timeout: ms(timeout), ttl: ms(ttl) };
+            let config = Config { heartbeat: Some(heartbeat), ..Config::new(SocketType::Pub) };
+            assert_eq!(config.validate(), outcome, "{heartbeat:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Errors, by who is to blame.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Denial, MechanismName, NoRandomness, SocketType, Status};
+#[cfg(feature = "curve")]
+use crate::NoRandomness;
+use crate::{Denial, MechanismName, SocketType, Status};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,6 +32,7 @@ pub enum Error {
     #[error(transparent)]
     Timeout(#[from] Timeout),
     /// There was nothing to make a key of.
+    #[cfg(feature = "curve")]
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
@@ -96,6 +100,15 @@ pub enum ProtocolError {
         size: u64,
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
+    },
+    /// Octets were read although the connection [did not want any](crate::Connection::wants_input), and are
+    /// more than is kept before the handshake is over.
+    #[error("{size} octets wait for the end of the handshake; the limit is {limit}")]
+    InputBeforeReady {
+        /// What waits, in octets.
+        size: usize,
+        /// 64 KiB more than [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
+        limit: usize,
     },
     /// A command announces more octets than the limit.
     #[error("a command announces {size} octets; the limit is {limit}")]
@@ -191,6 +204,12 @@ pub enum Mismatch {
         /// What the peer announced.
         theirs: MechanismName,
     },
+    /// Both sides take the server's part in the security mechanism, and wait for each other.
+    #[error("both sides are servers of {mechanism}: one of them must be the client")]
+    TwoServers {
+        /// The mechanism.
+        mechanism: MechanismName,
+    },
     /// The socket types may not be connected.
     #[error("a {ours} socket cannot talk to a socket of type {theirs:?}")]
     SocketType {
@@ -265,6 +284,20 @@ pub enum ConfigError {
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
     },
+    /// Heartbeats leave no time for an answer.
+    #[error("the timeout of heartbeats must not be zero")]
+    HeartbeatTimeout,
+    /// The peer would take us for dead between two PINGs.
+    #[error(
+        "heartbeats promise a sign of life every {ttl:?}, and come only every {interval:?}; \
+         a PING can promise 65.5 s at most"
+    )]
+    HeartbeatTtl {
+        /// The time to live, as a PING says it.
+        ttl: Duration,
+        /// The time from one PING to the next.
+        interval: Duration,
+    },
     /// An identity has more than 255 octets, or begins with a zero.
     #[error("an identity has at most 255 octets and does not begin with a zero")]
     Identity,
@@ -279,6 +312,7 @@ pub enum ConfigError {
 }
 
 /// A text that is no CURVE key.
+#[cfg(feature = "curve")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidKey {

@@ -1,12 +1,17 @@
 //! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
 //!
-//! There is one thing it asks the operating system for: random octets, for the keys of CURVE; and
-//! [`Randomness`] can replace them.
-//!
 //! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
 //! gives back events, octets to write and the next deadline. What it is made of can be used
-//! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`]. With the feature
-//! `tokio-util` there is also `FrameCodec`, framing alone for `tokio_util::codec`.
+//! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`].
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography; only this asks the operating system for anything, and only for random octets |
+//! | `tokio-util` | no | `FrameCodec`: framing alone, for `tokio_util::codec` |
+//!
+//! # Example
 //!
 //! A peer is not trusted: no octet it sends can panic, hang, or make this crate reserve memory
 //! for what the peer has not sent.
@@ -64,6 +69,7 @@ mod greeting;
 mod mechanism;
 mod message;
 mod metadata;
+#[cfg(feature = "curve")]
 mod randomness;
 mod socket_type;
 mod subscription;
@@ -75,15 +81,17 @@ pub use crate::batch::Batch;
 pub use crate::command::Command;
 pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
-pub use crate::error::{
-    ConfigError, Error, InvalidKey, InvalidProperty, Mismatch, ProtocolError, Timeout,
-};
+#[cfg(feature = "curve")]
+pub use crate::error::InvalidKey;
+pub use crate::error::{ConfigError, Error, InvalidProperty, Mismatch, ProtocolError, Timeout};
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::{Greeting, MechanismName, Version};
+#[cfg(feature = "curve")]
 pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub use crate::mechanism::{Allowed, Applicant, Credentials, Denial, Mechanism, Status};
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
+#[cfg(feature = "curve")]
 pub use crate::randomness::{NoRandomness, Randomness};
 pub use crate::socket_type::SocketType;
 pub use crate::subscription::Subscription;

@@ -102,6 +102,13 @@ impl Message {
     }
 }
 
+/// A message of two parts: by custom of publish/subscribe, a topic and a body.
+impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Message {
+    fn from((topic, body): (T, B)) -> Self {
+        Self(Parts::Many([topic.into(), body.into()].into()))
+    }
+}
+
 impl From<Bytes> for Message {
     #[inline]
     fn from(body: Bytes) -> Self {
@@ -217,6 +224,13 @@ mod tests {
         for source in sources {
             assert_eq!(source, message);
         }
+    }
+
+    #[test]
+    fn a_pair_is_a_topic_and_a_body() {
+        let expected = Message::multipart(["10001", "17"]).unwrap();
+        assert_eq!(Message::from(("10001", "17")), expected);
+        assert_eq!(Message::from((String::from("10001"), b"17".to_vec())), expected);
     }
 
     #[test]

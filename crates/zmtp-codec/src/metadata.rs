@@ -120,6 +120,16 @@ impl Metadata {
     }
 }
 
+/// Whether a property of this name is an Identity.
+pub(crate) fn is_identity(name: &str) -> bool {
+    name.eq_ignore_ascii_case(IDENTITY)
+}
+
+/// RFC 23: an identity has 0 to 255 octets; those that begin with a zero belong to implementations.
+pub(crate) fn is_valid_identity(identity: &[u8]) -> bool {
+    identity.len() <= 255 && identity.first() != Some(&0)
+}
+
 /// Takes one property apart; the name is not checked.
 fn property<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let name = reader.short_string()?;

@@ -4,16 +4,13 @@
 //! A stranger who says nothing holds a place only until others need it.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
 
-use tokio::sync::oneshot;
-
+use crate::Overrun;
 use crate::options::SocketOptions;
 use crate::peer::PeerId;
-use crate::sync::lock;
-use crate::{Overrun, Reason};
+pub(crate) use crate::signal::{Expel, Expelled};
+use crate::sync::{lock, lock_to_wake};
 
 /// The places of one socket.
 pub(crate) struct Admission {
@@ -29,46 +26,16 @@ struct Places {
     refused: u64,
 }
 
-/// Ends one connection from outside its task.
-#[derive(Debug)]
-pub(crate) struct Expel(oneshot::Sender<Reason>);
-
-/// Tells a connection that it has been ended; pending if nobody does, or can any more.
-pub(crate) struct Expelled(Option<oneshot::Receiver<Reason>>);
-
-impl Expel {
-    pub(crate) fn new() -> (Self, Expelled) {
-        let (expel, expelled) = oneshot::channel();
-        (Self(expel), Expelled(Some(expelled)))
-    }
-
-    pub(crate) fn because(self, reason: Reason) {
-        // Unless it has ended by itself.
-        let _ended = self.0.send(reason);
-    }
-}
-
-impl Future for Expelled {
-    type Output = Reason;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        let Some(expelled) = &mut self.0 else { return Poll::Pending };
-        let reason = ready!(Pin::new(expelled).poll(cx));
-        // It is over, one way or the other.
-        self.0 = None;
-        reason.map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
 impl Admission {
     pub(crate) fn new(limits: SocketOptions) -> Arc<Self> {
         Arc::new(Self { limits, places: Mutex::default() })
     }
 
-    /// Gives a newcomer a place, perhaps that of the oldest who has not finished its handshake.
-    pub(crate) fn admit(self: &Arc<Self>, peer: PeerId) -> Result<(Ticket, Expelled), Overrun> {
+    /// Gives a newcomer, whom `expel` ends, a place: perhaps that of the oldest connection which has
+    /// not finished its handshake.
+    pub(crate) fn admit(self: &Arc<Self>, peer: PeerId, expel: Expel) -> Result<Ticket, Overrun> {
         let SocketOptions { max_connections, max_handshakes, .. } = self.limits;
-        let places = &mut *lock(&self.places);
+        let mut places = lock_to_wake(&self.places);
         let limit = if places.half_done.len() >= max_handshakes {
             Some(Overrun::Handshakes { limit: max_handshakes })
         } else if places.half_done.len() + places.established >= max_connections {
@@ -79,12 +46,11 @@ impl Admission {
         if let Some(limit) = limit {
             places.refused += 1;
             let (_, oldest) = places.half_done.pop_first().ok_or(limit)?;
-            oldest.because(limit.into());
+            let waker = oldest.advance(limit.into());
+            places.wake(waker);
         }
-        let (expel, expelled) = Expel::new();
         places.half_done.insert(peer, expel);
-        let place = Place::Bound { admission: self.clone(), peer, established: false };
-        Ok((Ticket(place), expelled))
+        Ok(Ticket(Place::Bound { admission: self.clone(), peer, established: false }))
     }
 
     /// How many connections are in their handshake, and how many have been refused a place or lost it.
@@ -108,9 +74,8 @@ enum Place {
 }
 
 impl Ticket {
-    pub(crate) fn dialled() -> (Self, Expelled) {
-        let (expel, expelled) = Expel::new();
-        (Self(Place::Dialled(Some(expel))), expelled)
+    pub(crate) fn dialled(expel: Expel) -> Self {
+        Self(Place::Dialled(Some(expel)))
     }
 
     /// The handshake is over. Gives the means to end the connection, unless just now somebody else was
@@ -146,7 +111,11 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+    use crate::Reason;
 
     fn admission(max_connections: usize, max_handshakes: usize) -> Arc<Admission> {
         Admission::new(SocketOptions { max_connections, max_handshakes, linger: None })
@@ -154,11 +123,15 @@ mod tests {
 
     /// Who came, and how it can be told to go.
     fn admit(admission: &Arc<Admission>, peer: u64) -> (Ticket, Expelled) {
-        admission.admit(PeerId(peer)).expect("there is a place")
+        let (expel, expelled) = Expel::new();
+        (admission.admit(PeerId(peer), expel).expect("there is a place"), expelled)
     }
 
     fn fate(expelled: &mut Expelled) -> Option<String> {
-        expelled.0.as_mut()?.try_recv().ok().map(|reason| reason.to_string())
+        match Pin::new(expelled).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(reason) => Some(reason.to_string()),
+            Poll::Pending => None,
+        }
     }
 
     #[test]
@@ -184,7 +157,7 @@ mod tests {
         let (mut third, _) = admit(&admission, 3);
         assert!(fate(&mut second_fate).expect("it had to go").contains("all 2 connections"));
         third.establish().expect("it is there");
-        let refused = admission.admit(PeerId(4)).err();
+        let refused = admission.admit(PeerId(4), Expel::new().0).err();
         assert_eq!(refused, Some(Overrun::Connections { limit: 2 }));
         drop(first);
         admit(&admission, 5);
@@ -210,7 +183,8 @@ mod tests {
 
     #[test]
     fn who_was_dialled_needs_no_place() {
-        let (mut ticket, mut expelled) = Ticket::dialled();
+        let (expel, mut expelled) = Expel::new();
+        let mut ticket = Ticket::dialled(expel);
         let expel = ticket.establish().expect("it is there");
         expel.because(Reason::Stopped);
         assert!(fate(&mut expelled).is_some());

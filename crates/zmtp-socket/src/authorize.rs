@@ -1,16 +1,20 @@
 //! Who may come in.
 
+#[cfg(feature = "curve")]
 use std::collections::HashSet;
 use std::fmt;
-use std::future::{Ready, ready};
-use std::net::{IpAddr, SocketAddr};
+#[cfg(any(feature = "curve", feature = "ipnet"))]
+use std::future::Ready;
+use std::future::ready;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "ipnet")]
 use ipnet::IpNet;
-use zmtp_codec::{
-    Allowed, Applicant, Credentials, CurvePublicKey, Denial, MechanismName, Metadata,
-};
+#[cfg(feature = "curve")]
+use zmtp_codec::CurvePublicKey;
+use zmtp_codec::{Allowed, Applicant, Credentials, Denial, MechanismName, Metadata};
 
 use crate::Peer;
 use crate::options::{LinkOptions, Security};
@@ -38,11 +42,10 @@ pub struct Claim {
 
 impl Claim {
     fn new(peer: &Peer, domain: &Arc<str>, applicant: Applicant) -> Self {
-        let address = peer.address().parse::<SocketAddr>().ok();
         Self {
             peer: peer.clone(),
             domain: domain.clone(),
-            address: address.map(|it| it.ip().to_canonical()),
+            address: peer.socket_addr().map(|it| it.ip().to_canonical()),
             credentials: applicant.credentials,
             metadata: applicant.metadata,
         }
@@ -114,6 +117,7 @@ pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) ->
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only CURVE clients with one of these
 /// keys. The user id is the key as text.
+#[cfg(feature = "curve")]
 pub fn allow_keys(
     keys: impl IntoIterator<Item = CurvePublicKey>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -134,6 +138,7 @@ pub fn allow_keys(
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only peers from these ranges of
 /// addresses, under any mechanism; nobody over ipc and inproc, which have no such addresses.
+#[cfg(feature = "ipnet")]
 pub fn allow_addresses(
     ranges: impl IntoIterator<Item = IpNet>,
 ) -> impl Fn(Claim) -> Ready<Verdict> + Send + Sync + 'static {
@@ -148,17 +153,19 @@ pub fn allow_addresses(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "curve", feature = "ipnet")))]
 mod tests {
     use super::*;
     use crate::Endpoint;
     use crate::peer::PeerId;
 
     fn claim(address: &str, applicant: impl Into<Applicant>) -> Claim {
-        let peer = Peer::new(PeerId(1), Endpoint::Inproc("test".into()), address);
+        let endpoint: Endpoint = "tcp://*:5556".parse().unwrap();
+        let peer = Peer::new(PeerId(1), endpoint, address);
         Claim::new(&peer, &"weather".into(), applicant.into())
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn a_claim_has_the_fields_of_rfc_27() {
         let mut applicant: Applicant = Credentials::Curve { public_key: [7; 32].into() }.into();
@@ -172,6 +179,7 @@ mod tests {
         assert_eq!(claim.credentials.frames(), [&[7; 32][..]]);
     }
 
+    #[cfg(feature = "ipnet")]
     #[test]
     fn ranges_of_addresses_are_those_of_the_other_side() {
         let judge = allow_addresses(["10.1.0.0/16", "::1/128"].map(|it| it.parse().unwrap()));
@@ -189,6 +197,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "curve")]
     #[test]
     fn keys_are_those_on_the_list() {
         let [known, unknown] = [[1; 32], [2; 32]].map(CurvePublicKey::from);

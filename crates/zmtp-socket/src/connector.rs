@@ -1,5 +1,6 @@
 //! One connected endpoint: dials, and dials again, until it is disconnected.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,75 +9,121 @@ use tokio::time::Instant;
 use crate::admission::Ticket;
 use crate::driver::{self, Core, End};
 use crate::options::{Reconnect, Terms};
-use crate::shared::{Door, Shared};
-use crate::transport::dial;
+use crate::panics::{self, caught};
+use crate::shared::{EndpointTask, Shared};
+use crate::signal::Expelled;
+use crate::transport::Dialler;
 use crate::{Event, Reason};
 
 /// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
-pub(crate) async fn connect<C: Core>(door: Door, core: Arc<C>, socket: Arc<Shared>) {
-    let mut backoff = Backoff::new(door.terms().options.reconnect, socket.networks.chance());
+pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, socket: Arc<Shared>) {
+    let mut signal = task.signal();
+    let limits = task.terms().options.reconnect;
+    let mut backoff = Backoff::new(limits, socket.networks.chance());
+    let mut dialler = Dialler::default();
     loop {
-        let terms = door.terms();
-        backoff.limits = terms.options.reconnect;
-        let begun = Instant::now();
-        let end = tokio::select! {
-            biased;
-            () = door.stop.cancelled() => return,
-            end = attempt(&door, &terms, &core, &socket) => end,
+        let round = round(&mut dialler, &task, &core, &socket, &mut signal, &mut backoff);
+        let round = caught(round).await;
+        let pause = match round {
+            Ok(ControlFlow::Break(())) => return,
+            Ok(ControlFlow::Continue(())) => continue,
+            // A subscriber of the log has panicked, most likely.
+            Err(_panic) => backoff.next(),
         };
-        if socket.drain.is_cancelled() || door.stop.is_cancelled() {
-            return;
-        }
-        // From before anybody is told, so that whoever then says "now" is heard.
-        let now = door.unpark.notified();
-        if end.flowed || begun.elapsed() > backoff.limits.max {
-            backoff.reset();
-        }
-        let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
-        let delay = (!refused || terms.options.retry_refused).then(|| backoff.next());
-        tell(&door, &socket, delay, end.reason);
         tokio::select! {
             biased;
-            () = door.stop.cancelled() => return,
-            () = socket.drain.cancelled() => return,
-            () = now => backoff.reset(),
-            () = wait(delay) => {}
+            () = signal.drained() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
+/// One attempt, what came of it, and the wait for the next one.
+async fn round<C: Core>(
+    dialler: &mut Dialler,
+    task: &Arc<EndpointTask>,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+    signal: &mut Expelled,
+    backoff: &mut Backoff,
+) -> ControlFlow<()> {
+    let terms = task.terms();
+    backoff.limits = terms.options.reconnect;
+    let begun = Instant::now();
+    let end = attempt(dialler, task, &terms, core, socket, signal).await;
+    if signal.is_draining() {
+        return ControlFlow::Break(());
+    }
+    // From before anybody is told, so that whoever then says "now" is heard.
+    let now = task.unpark.notified();
+    if end.flowed || begun.elapsed() > backoff.limits.max {
+        backoff.reset();
+    }
+    let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
+    let delay = if !Arc::ptr_eq(&terms, &task.terms()) {
+        // Other terms came meanwhile, and what these came to says nothing of them.
+        backoff.reset();
+        Some(Duration::ZERO)
+    } else if refused && !terms.options.retry_refused {
+        None
+    } else {
+        Some(backoff.next())
+    };
+    announce(task, socket, delay, end.reason);
+    tokio::select! {
+        biased;
+        () = signal.drained() => return ControlFlow::Break(()),
+        () = now => backoff.reset(),
+        () = wait(delay) => {}
+    }
+    ControlFlow::Continue(())
+}
+
 /// Says when the endpoint will be dialled again, or that it will not.
-fn tell(door: &Door, socket: &Shared, delay: Option<Duration>, reason: Reason) {
-    let endpoint = &door.endpoint;
+fn announce(task: &EndpointTask, socket: &Shared, delay: Option<Duration>, reason: Reason) {
+    let endpoint = task.endpoint.clone();
     socket.events.emit(|| match delay {
-        Some(delay) => Event::RetryingIn { endpoint: endpoint.clone(), delay, reason },
-        None => Event::Parked { endpoint: endpoint.clone(), reason },
+        Some(delay) => Event::RetryingIn { endpoint, delay, reason },
+        None => Event::Parked { endpoint, reason },
     });
 }
 
-/// Dials once and, if somebody is there, runs the connection to its end.
+/// Dials once and, if somebody is there, waits for the end of the connection.
 async fn attempt<C: Core>(
-    door: &Door,
+    dialler: &mut Dialler,
+    task: &Arc<EndpointTask>,
     terms: &Arc<Terms>,
     core: &Arc<C>,
     socket: &Arc<Shared>,
+    signal: &mut Expelled,
 ) -> End {
     let dialled = tokio::select! {
         biased;
-        () = socket.drain.cancelled() => return not_made(Reason::Stopped),
-        dialled = dial(&door.endpoint, &socket.networks, &terms.options.tcp) => dialled,
+        () = signal.drained() => return not_made(Reason::Stopped),
+        dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
     };
-    match dialled {
-        Ok((stream, address)) => {
-            let peer = socket.new_peer(&door.endpoint, &address);
-            let place = Ticket::dialled();
-            let (core, socket, stop) = (core.clone(), socket.clone(), door.stop.clone());
-            driver::run(stream, peer, place, core, socket, terms.clone(), stop).await
-        }
-        Err(error) => not_made(error.into()),
+    let (stream, address) = match dialled {
+        Ok(connected) => connected,
+        Err(error) => return not_made(error.into()),
+    };
+    let (peer, signal) = (socket.new_peer(&task.endpoint, &address), task.signal());
+    let ticket = Ticket::dialled(signal.expel());
+    let (core, shared) = (core.clone(), socket.clone());
+    let driver = driver::run(stream, peer.clone(), ticket, signal, core, shared, terms.clone());
+    // A task of its own: it ends when it is told to, and whatever befalls it does not befall us.
+    let ended = tokio::spawn(socket.track(task, driver)).await;
+    if peer.info().is_some() {
+        dialler.prove(&address);
+    }
+    match ended {
+        Ok(end) => end,
+        Err(error) => not_made(match error.try_into_panic() {
+            Ok(panic) => panics::reason(&*panic),
+            Err(_ended) => Reason::RuntimeEnded,
+        }),
     }
 }
 

@@ -1,8 +1,8 @@
 //! A home for any number of sockets.
 
 use std::fmt;
-use std::sync::LazyLock;
 
+use crate::sync::PerProcess;
 use crate::transport::Networks;
 #[cfg(feature = "simulation")]
 use crate::transport::simulation::{Network, Simulation};
@@ -45,10 +45,11 @@ impl Context {
         Self::default()
     }
 
-    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`].
+    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. A process
+    /// that is forked off has one of its own.
     pub fn global() -> Self {
-        static GLOBAL: LazyLock<Context> = LazyLock::new(Context::new);
-        GLOBAL.clone()
+        static GLOBAL: PerProcess<Context> = PerProcess::new();
+        GLOBAL.get(Self::new)
     }
 
     /// A context whose `mem://` endpoints lead over a simulated `network`. All chance in it (the

@@ -12,7 +12,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, debug_span};
 use zmtp_codec::{Batch, Connection, Event as WireEvent, PeerInfo, Subscription};
 
@@ -20,22 +19,41 @@ use crate::admission::{Expel, Expelled, Ticket};
 use crate::authorize::{Judging, judge};
 use crate::burst::{Burst, SLICES};
 use crate::options::Terms;
+use crate::panics::{catch, caught};
 use crate::shared::Shared;
 use crate::transport::{Outlet, Stream};
-use crate::{Event, Peer, Reason, Stats};
+use crate::{Event, Peer, Reason, Stats, Unfinished};
 
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
 
-/// And from one that has not finished its handshake: strangers may come in crowds.
+/// And from one that has not finished its handshake: strangers may come in crowds. While one is judged,
+/// no more than that is kept of what it goes on to say. Reading on that far is how we notice that it has
+/// hung up.
 const FIRST_READ: usize = 1 << 10;
 
 /// Octets reserved for a read once reads come back full.
 const LARGE_READ: usize = 64 << 10;
 
-/// Octets that are read before the runtime's other tasks get their turn: who receives them should do
-/// so while they are in the processor's cache, and before they fill its memory.
+/// What a driver may spend before the runtime's other tasks get their turn, which is about a
+/// millisecond at most. An octet that is read costs 1: whoever receives it should do so while it is in
+/// the processor's cache, and before many of them fill its memory.
 const TURN: usize = 256 << 10;
+
+/// What it costs to read an octet that has to be decrypted.
+const SEALED_OCTET: usize = 8;
+
+/// So many octets that are written cost 1.
+const WRITTEN: usize = 4;
+
+/// What it costs to hand on a message of a batch.
+const IN_BATCH: usize = 4;
+
+/// What it costs to hand on anything by itself.
+const EVENT: usize = 128;
+
+/// What a change of subscription costs: it takes microseconds, and changes what others share.
+const SUBSCRIPTION: usize = 2 << 10;
 
 /// Messages that are handed on together: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
@@ -70,8 +88,11 @@ pub(crate) trait Core: Send + Sync + 'static {
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);
 
-    /// Messages that could not be delivered since the socket was closed.
-    fn undelivered(&self) -> usize;
+    /// Wakes whoever receives, and makes the next sender look up from its fast path.
+    fn interrupt(&self);
+
+    /// What the socket had and nobody got since it was closed.
+    fn unfinished(&self) -> Unfinished;
 }
 
 /// A socket's side of one connection in traffic. Dropping it forgets the peer.
@@ -123,46 +144,65 @@ pub(crate) struct End {
     pub(crate) flowed: bool,
 }
 
-/// Runs one connection to its end. Returns at once when `stop` is cancelled or the peer expelled; when
-/// the socket drains, what is queued is written first.
+/// Runs one connection to its end: a task of its own. Returns at once when the peer is expelled or the
+/// endpoint stopped; when the socket drains, what is queued is written first. A panic is an end too.
 ///
 /// What an idle connection costs is this future, most of all. It is one block with what it captures, for a
 /// future that is awaited by another is part of that too, and often twice.
 pub(crate) fn run<C: Core>(
     stream: Stream,
     peer: Peer,
-    (ticket, expelled): (Ticket, Expelled),
+    ticket: Ticket,
+    mut signal: Expelled,
     core: Arc<C>,
     socket: Arc<Shared>,
     terms: Arc<Terms>,
-    stop: CancellationToken,
 ) -> impl Future<Output = End> + Send + 'static {
     let endpoint = peer.endpoint();
     let span = debug_span!("peer", id = peer.id().0, %endpoint, address = peer.address());
-    let mut link = Link::new(stream, peer.clone(), ticket, core, socket, terms);
+    let life = Life { peer, socket, established: false, end: Reason::RuntimeEnded };
+    let mut link = Link::new(stream, life, ticket, core, terms);
     async move {
-        link.socket.events.emit(|| Event::Connected { peer: link.peer.clone() });
-        let (socket, peer) = (link.socket.clone(), link.peer.clone());
-        let reason = tokio::select! {
-            biased;
-            () = stop.cancelled() => Reason::Stopped,
-            reason = expelled => reason,
-            reason = link.live(&socket.drain) => reason,
+        let reason = {
+            let mut living = pin!(link.live(&mut signal));
+            poll_fn(move |cx| catch(|| living.as_mut().poll(cx)).unwrap_or_else(Poll::Ready)).await
         };
-        // The peer is forgotten before anybody is told that it is gone.
-        if link.session.is_some() {
-            Box::pin(link.leave()).await;
-        }
         let end = End { reason: reason.clone(), flowed: link.flowed };
-        let established = link.established;
-        drop(link);
-        socket.events.emit(|| match established {
-            true => Event::Disconnected { peer, reason },
-            false => Event::HandshakeFailed { peer, reason },
-        });
+        link.life.end = reason;
+        if link.session.is_some() {
+            // What a panic has left behind may panic again.
+            let _forgotten = Box::pin(caught(link.leave())).await;
+        }
+        // Then the rest is freed all the same, and the end is told.
+        let session = link.session.take();
+        let _forgotten = catch(|| drop(session));
+        let _told = catch(|| drop(link));
         end
     }
     .instrument(span)
+}
+
+/// A connection as its socket's user sees it. Its end is told when this is dropped.
+struct Life {
+    peer: Peer,
+    socket: Arc<Shared>,
+    established: bool,
+    /// Why it ended. If nobody says, its task was dropped.
+    end: Reason,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A second panic would end the process.
+        if std::thread::panicking() {
+            return;
+        }
+        let (peer, reason) = (self.peer.clone(), self.end.clone());
+        self.socket.events.emit(|| match self.established {
+            true => Event::Disconnected { peer, reason },
+            false => Event::HandshakeFailed { peer, reason },
+        });
+    }
 }
 
 struct Link<C: Core> {
@@ -175,9 +215,10 @@ struct Link<C: Core> {
     epoch: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     read_size: usize,
-    /// Octets that may still be read before others get their turn.
+    /// What may still be [spent](TURN) before others get their turn.
     turn: usize,
-    established: bool,
+    /// The turn was over before all that has arrived was dealt with.
+    behind: bool,
     flowed: bool,
     paused: bool,
     /// The verdict on the peer's credentials, while it is awaited.
@@ -188,22 +229,15 @@ struct Link<C: Core> {
     /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
     mute: bool,
     draining: bool,
-    peer: Peer,
     ticket: Ticket,
     core: Arc<C>,
-    socket: Arc<Shared>,
     terms: Arc<Terms>,
+    /// Dropped last: the peer is forgotten before anybody is told that it is gone.
+    life: Life,
 }
 
 impl<C: Core> Link<C> {
-    fn new(
-        stream: Stream,
-        peer: Peer,
-        ticket: Ticket,
-        core: Arc<C>,
-        socket: Arc<Shared>,
-        terms: Arc<Terms>,
-    ) -> Self {
+    fn new(stream: Stream, life: Life, ticket: Ticket, core: Arc<C>, terms: Arc<Terms>) -> Self {
         Self {
             stream,
             connection: Connection::new(terms.config.clone()),
@@ -213,42 +247,42 @@ impl<C: Core> Link<C> {
             timer: None,
             read_size: FIRST_READ,
             turn: TURN,
-            established: false,
+            behind: false,
             flowed: false,
             paused: false,
             judging: None,
             sealed: None,
             mute: false,
             draining: false,
-            peer,
             ticket,
             core,
-            socket,
             terms,
+            life,
         }
     }
 
-    /// Exchanges octets until the connection ends, by itself or because the socket drains.
-    async fn live(&mut self, drain: &CancellationToken) -> Reason {
-        let reason = tokio::select! {
-            biased;
-            () = drain.cancelled() => None,
-            reason = poll_fn(|cx| self.poll(cx)) => Some(reason),
-        };
-        let reason = match reason {
-            Some(reason) => reason,
-            None => {
-                self.draining = true;
-                poll_fn(|cx| self.poll(cx)).await
-            }
-        };
+    /// Exchanges octets until the connection ends, by itself or because it is told to.
+    async fn live(&mut self, signal: &mut Expelled) -> Reason {
+        let life = &self.life;
+        life.socket.events.emit(|| Event::Connected { peer: life.peer.clone() });
+        let reason = poll_fn(|cx| self.poll(cx, signal)).await;
+        if signal.is_ended() {
+            return reason;
+        }
         if let Some(session) = &mut self.session {
             self.flowed |= session.has_written();
             session.claim(&mut self.burst);
         }
         if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
             // Most connections never come to this: it is no part of what each costs.
-            Box::pin(self.part()).await;
+            Box::pin(async {
+                tokio::select! {
+                    biased;
+                    _ended = signal => {}
+                    () = self.part() => {}
+                }
+            })
+            .await;
         }
         reason
     }
@@ -278,7 +312,11 @@ impl<C: Core> Link<C> {
         let _ended = tokio::time::timeout(PARTING, pin!(parting)).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+    fn poll(&mut self, cx: &mut Context<'_>, signal: &mut Expelled) -> Poll<Reason> {
+        if let Poll::Ready(reason) = Pin::new(&mut *signal).poll(cx) {
+            return Poll::Ready(reason);
+        }
+        self.draining = signal.is_draining();
         self.turn = TURN;
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
@@ -334,8 +372,14 @@ impl<C: Core> Link<C> {
 
     /// Reads once and deals with what came. Pending if nothing did, or if there is no room for it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
-        // What came before may have waited for room.
-        if self.paused && self.deal(cx)?.is_pending() {
+        // What came before may have waited for room, or for this turn.
+        if self.paused || self.behind {
+            let dealt = self.deal(cx)?;
+            if dealt.is_pending() || self.behind {
+                return Ok(dealt);
+            }
+        }
+        if self.judging.is_some() && self.connection.input().len() >= FIRST_READ {
             return Ok(Poll::Pending);
         }
         let hint = self.connection.read_hint();
@@ -350,7 +394,7 @@ impl<C: Core> Link<C> {
             if input.is_empty() {
                 // A quiet peer keeps no read buffer.
                 *input = BytesMut::new();
-                self.read_size = if self.established { SMALL_READ } else { FIRST_READ };
+                self.read_size = if self.life.established { SMALL_READ } else { FIRST_READ };
             }
             return Ok(Poll::Pending);
         };
@@ -358,23 +402,30 @@ impl<C: Core> Link<C> {
         if arrived == 0 {
             return Err(Reason::PeerClosed);
         }
-        self.turn = self.turn.saturating_sub(arrived);
-        if arrived == room {
+        if arrived == room && self.life.established {
             self.read_size = LARGE_READ.min(self.read_size * 2);
         }
         let now = self.now();
         self.connection.handle_input(now, arrived);
-        self.deal(cx)
+        let dealt = self.deal(cx);
+        self.spend(arrived * if self.connection.is_sealed() { SEALED_OCTET } else { 1 });
+        dealt
     }
 
-    /// Deals with all that has arrived, while there is room for it.
+    fn spend(&mut self, cost: usize) {
+        self.turn = self.turn.saturating_sub(cost);
+    }
+
+    /// Deals with all that has arrived, while there is room for it and until the turn is over.
     fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let now = self.now();
-        let mut subscriptions = Vec::new();
         loop {
+            self.behind = self.turn == 0;
+            if self.behind {
+                return Ok(Poll::Ready(()));
+            }
             if let Some(session) = &mut self.session {
                 let Poll::Ready(room) = session.poll_room(cx) else {
-                    session.subscriptions(&mut subscriptions)?;
                     self.paused = true;
                     self.connection.pause_reading();
                     return Ok(Poll::Pending);
@@ -385,26 +436,12 @@ impl<C: Core> Link<C> {
                 }
                 if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
                     self.flowed = true;
-                    session.subscriptions(&mut subscriptions)?;
+                    self.turn = self.turn.saturating_sub(EVENT + IN_BATCH * batch.len());
                     session.messages(batch)?;
                     continue;
                 }
             }
-            let event = match self.connection.poll_event(now) {
-                Ok(Some(WireEvent::Subscription(subscription))) if subscriptions.len() < BATCH => {
-                    subscriptions.push(subscription);
-                    continue;
-                }
-                event => event,
-            };
-            // Those that come together are handed on together.
-            if let Some(session) = &mut self.session
-                && !subscriptions.is_empty()
-            {
-                self.flowed = true;
-                session.subscriptions(&mut subscriptions)?;
-            }
-            match event? {
+            match self.connection.poll_event(now)? {
                 None => return Ok(Poll::Ready(())),
                 Some(event) => self.deal_with(event)?,
             }
@@ -415,33 +452,55 @@ impl<C: Core> Link<C> {
         match (event, &mut self.session) {
             (WireEvent::Message(message), Some(session)) => {
                 self.flowed = true;
+                // To an XPUB, each part may be a subscription.
+                let cost = EVENT + SUBSCRIPTION * message.part_count().saturating_sub(1);
                 session.messages(message.into())?;
+                self.spend(cost);
             }
-            (WireEvent::Subscription(subscription), Some(session)) => {
+            (WireEvent::Subscription(subscription), Some(_)) => {
                 self.flowed = true;
-                session.subscriptions(&mut vec![subscription])?;
+                return self.deal_with_subscriptions(subscription);
             }
             (WireEvent::Ready(info), _) => {
                 let expel = self.ticket.establish()?;
                 // Who writes by itself does not seal.
                 let outlet = self.stream.outlet().filter(|_| !self.connection.is_sealed());
                 let info: Arc<PeerInfo> = Arc::from(info);
-                self.peer.set_info(info.clone());
-                self.session = Some(self.core.open(&self.peer, &info, outlet, expel));
-                self.established = true;
+                let Life { peer, socket, established, .. } = &mut self.life;
+                peer.set_info(info.clone());
+                self.session = Some(self.core.open(peer, &info, outlet, expel));
+                *established = true;
                 self.read_size = SMALL_READ;
-                let peer = &self.peer;
-                let events = &self.socket.events;
-                events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
+                socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
             }
             (WireEvent::Credentials(applicant), _) => {
-                self.judging = Some(judge(&self.terms.options, &self.peer, *applicant));
+                self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));
             }
             (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }
         Ok(())
+    }
+
+    /// Hands on together the changes of subscriptions that come together, and what comes behind them.
+    fn deal_with_subscriptions(&mut self, first: Subscription) -> Result<(), Reason> {
+        let now = self.now();
+        let mut together = vec![first];
+        let behind = loop {
+            self.spend(SUBSCRIPTION);
+            if self.turn == 0 {
+                break Ok(None);
+            }
+            match self.connection.poll_event(now) {
+                Ok(Some(WireEvent::Subscription(next))) => together.push(next),
+                behind => break behind,
+            }
+        };
+        if let Some(session) = &mut self.session {
+            session.subscriptions(&mut together)?;
+        }
+        behind?.map_or(Ok(()), |event| self.deal_with(event))
     }
 
     /// Takes the verdict on the peer, if there is one.
@@ -508,6 +567,7 @@ impl<C: Core> Link<C> {
         let messages = self.burst.advance(written);
         self.flowed |= messages > 0;
         session.written(messages, written);
+        self.spend(written / WRITTEN);
         self.tell_output();
         Poll::Ready(Ok(()))
     }
@@ -519,6 +579,7 @@ impl<C: Core> Link<C> {
         let mut output = std::mem::take(self.connection.output());
         self.connection.seal(&frames, &mut output);
         *self.connection.output() = output;
+        self.spend(frames.len());
         self.sealed = Some((messages, frames.len()));
     }
 
@@ -543,24 +604,11 @@ impl<C: Core> Link<C> {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             output.advance(written);
+            self.spend(written / WRITTEN);
             self.tell_output();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::publish::Publisher;
-
-    /// The size of what a function returns, without calling it.
-    fn size_of_output<A, B, C, D, E, F, G, T>(_: impl FnOnce(A, B, C, D, E, F, G) -> T) -> usize {
-        size_of::<T>()
-    }
-
-    #[test]
-    fn a_connection_costs_a_publisher_little() {
-        let size = size_of_output(run::<Publisher>);
-        assert!(size <= 968, "{size} octets for each connection's future");
-    }
-}
+mod tests;

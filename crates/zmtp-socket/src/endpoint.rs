@@ -22,6 +22,7 @@ use std::{
 /// # Ok::<(), zmtp_socket::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// `tcp://host:port`.
     Tcp {
@@ -30,7 +31,7 @@ pub enum Endpoint {
         /// The port. 0, also written `*`, asks `bind` for any free one.
         port: u16,
     },
-    /// `ipc://path` or `ipc://@name`: a Unix domain socket.
+    /// `ipc://path`, `ipc://@name` or `ipc://*`: a Unix domain socket. Not on Windows.
     Ipc(IpcAddress),
     /// `inproc://name`: within one `Context`. The name has 1 to 256 octets.
     Inproc(String),
@@ -41,22 +42,29 @@ pub enum Endpoint {
 
 /// The host of a `tcp` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Host {
-    /// `*`: every address of this machine. For `bind` only.
+    /// `*`: every address of this machine, of both families. For `bind` only, which returns the
+    /// endpoint with the host `0.0.0.0`, since every program on this machine can connect to that.
     Any,
     /// An address; one of version 6 is written in brackets: `tcp://[::1]:5556`.
     Ip(IpAddr),
-    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`.
+    /// A name, resolved anew at each attempt. Up to 253 letters, digits, `-`, `_` and `.`. `bind` opens
+    /// all of its addresses that this machine has, on the same port, or fails if one of them is taken.
     Name(String),
 }
 
 /// The address of an `ipc` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IpcAddress {
     /// A path in the file system, of 1 to 107 octets.
     Path(PathBuf),
     /// `@name`: a name of 1 to 107 octets in the abstract namespace. Linux only.
     Abstract(String),
+    /// `*`: a path of the library's choosing, in the folder for temporary files. For `bind` only, which
+    /// returns the path.
+    Any,
 }
 
 /// A text or value that is no endpoint, or none for what was asked of it.
@@ -118,20 +126,41 @@ enum Reason {
     Nul(&'static str),
     #[error("a path that begins with @ would be taken for an abstract name (write ./@…)")]
     PathLikeAbstract,
-    #[error("ipc://* (a path of the library's choosing) is not supported (name a path)")]
-    IpcWildcard,
+    #[error("a path * would be taken for any (write ./*)")]
+    PathLikeAny,
     #[error("* is every address of this machine, to bind to; to connect, name one host")]
     ConnectToAny,
     #[error("port 0 (*) is any free port, to bind to; to connect, name the port")]
     ConnectToPortZero,
+    #[error("* is any free path, to bind to; to connect, name the path")]
+    ConnectToAnyPath,
 }
 
 impl Endpoint {
+    /// The port of a `tcp` endpoint; 0 stands for any free one. `None` for other transports.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let publisher = zmtp_socket::PubSocket::new();
+    /// let endpoint = publisher.bind("tcp://127.0.0.1:*").await?;
+    /// println!("listening on port {}", endpoint.port().expect("tcp has ports"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp { port, .. } => Some(*port),
+            _ => None,
+        }
+    }
+
     /// Whether this endpoint can be dialled.
     pub(crate) fn for_connect(&self) -> Result<(), EndpointError> {
         let reason = match self {
             Self::Tcp { host: Host::Any, .. } => Reason::ConnectToAny,
             Self::Tcp { port: 0, .. } => Reason::ConnectToPortZero,
+            Self::Ipc(IpcAddress::Any) => Reason::ConnectToAnyPath,
             _ => return Ok(()),
         };
         Err(EndpointError::new(&self.to_string(), reason))
@@ -142,6 +171,7 @@ impl Endpoint {
         match transport {
             "tcp" => parse_tcp(address),
             "ipc" => Ok(Self::Ipc(match address.strip_prefix('@') {
+                None if address == "*" => IpcAddress::Any,
                 Some(name) => IpcAddress::Abstract(name.to_owned()),
                 None => IpcAddress::Path(address.into()),
             })),
@@ -156,7 +186,7 @@ impl Endpoint {
     fn check(&self) -> Result<(), Reason> {
         match self {
             Self::Tcp { host: Host::Name(name), .. } => check_name(name),
-            Self::Tcp { .. } => Ok(()),
+            Self::Tcp { .. } | Self::Ipc(IpcAddress::Any) => Ok(()),
             Self::Ipc(IpcAddress::Path(path)) => check_path(path),
             Self::Ipc(IpcAddress::Abstract(name)) => check_text("abstract name", name, IPC_MAX),
             Self::Inproc(name) => check_text("name", name, INPROC_MAX),
@@ -183,6 +213,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::Ipc(IpcAddress::Path(path)) => write!(f, "ipc://{}", path.display()),
             Self::Ipc(IpcAddress::Abstract(name)) => write!(f, "ipc://@{name}"),
+            Self::Ipc(IpcAddress::Any) => f.write_str("ipc://*"),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
             #[cfg(feature = "simulation")]
             Self::Mem(name) => write!(f, "mem://{name}"),
@@ -309,7 +340,7 @@ fn check_name(name: &str) -> Result<(), Reason> {
 fn check_path(path: &Path) -> Result<(), Reason> {
     let path: &OsStr = path.as_os_str();
     if path == "*" {
-        return Err(Reason::IpcWildcard);
+        return Err(Reason::PathLikeAny);
     }
     if path.as_encoded_bytes().starts_with(b"@") {
         return Err(Reason::PathLikeAbstract);

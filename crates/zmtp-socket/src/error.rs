@@ -16,6 +16,7 @@ pub enum BindError {
     Endpoint(#[from] EndpointError),
     /// The operating system, or this context's table of `inproc` names, refused the address.
     #[error("cannot bind {endpoint}: {source}")]
+    #[non_exhaustive]
     Refused {
         /// What was to be bound.
         endpoint: Endpoint,
@@ -28,9 +29,17 @@ pub enum BindError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// The call was made outside a tokio runtime.
+    /// The call was made outside a tokio runtime, or on one that cannot do what is needed.
     #[error(transparent)]
     NoRuntime(#[from] NoRuntime),
+}
+
+impl BindError {
+    /// The same socket has bound `endpoint` before.
+    pub(crate) fn already_bound(endpoint: Endpoint) -> Self {
+        let advice = "this socket has it bound already; unbind it first";
+        Self::Refused { endpoint, source: io::Error::new(io::ErrorKind::AddrInUse, advice) }
+    }
 }
 
 /// Why [`connect`](crate::PubSocket::connect) failed. That nobody listens there is no error: it is
@@ -41,33 +50,59 @@ pub enum ConnectError {
     /// The text is no endpoint that can be connected to.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// This system cannot do what the options ask for, or has no such transport.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Unsupported {
+        /// What was to be connected.
+        endpoint: Endpoint,
+        /// What is missing.
+        source: io::Error,
+    },
     /// The socket's options do not make sense together.
     #[error("the socket's options: {0}")]
     Options(#[from] ConfigError),
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// The call was made outside a tokio runtime.
+    /// The call was made outside a tokio runtime, or on one that cannot do what is needed.
     #[error(transparent)]
     NoRuntime(#[from] NoRuntime),
 }
 
-/// There is no tokio runtime to run a socket's connections on.
+/// There is no tokio runtime that could run a socket's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no tokio runtime here: bind and connect must be called from within one")]
-pub struct NoRuntime;
+#[non_exhaustive]
+pub enum NoRuntime {
+    /// The call was made outside of any.
+    #[error("no tokio runtime here: bind and connect must be called from within one")]
+    Absent,
+    /// The runtime that the call was made on has no timers.
+    #[error("this tokio runtime has no timers: build it with enable_time or enable_all")]
+    WithoutTime,
+    /// The runtime of the socket cannot wait for the network.
+    #[error("this tokio runtime does no I/O: build it with enable_io or enable_all")]
+    WithoutIo,
+}
 
-/// The socket has been closed.
+/// The socket has been closed. In a process that was forked off, all blocking sockets of its parent are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the socket is closed")]
 pub struct Closed;
 
-/// `unbind` or `disconnect` named an endpoint that is not bound or connected.
+/// Why [`unbind`](crate::PubSocket::unbind) or [`disconnect`](crate::PubSocket::disconnect) has ended
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{endpoint} is not {state} by this socket")]
-pub struct UnknownEndpoint {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) state: &'static str,
+#[non_exhaustive]
+pub enum UnknownEndpoint {
+    /// The text is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The endpoint is not bound by this socket.
+    #[error("{0} is not bound by this socket")]
+    NotBound(Endpoint),
+    /// The endpoint is not connected by this socket.
+    #[error("{0} is not connected by this socket")]
+    NotConnected(Endpoint),
 }
 
 /// Why a message was not sent to anybody.
@@ -124,6 +159,13 @@ pub enum Reason {
     /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
     #[error("closed from this side")]
     Stopped,
+    /// Code that ran for the connection panicked: [a judge](crate::PubOptions::authorize), a
+    /// subscriber of the log, or this library. The text is what the panic said.
+    #[error("a panic: {0}")]
+    Panicked(Arc<str>),
+    /// The tokio runtime that the connection ran on has ended.
+    #[error("the runtime of the connection has ended")]
+    RuntimeEnded,
 }
 
 impl From<io::Error> for Reason {
@@ -132,13 +174,16 @@ impl From<io::Error> for Reason {
     }
 }
 
-/// Which limit of this socket a connection had to end for. What a peer sends at once has [limits](
-/// crate::Limits) of its own.
+/// Which limit of this socket a connection had to end for. What a peer sends at once has limits of its
+/// own, such as [`max_message_size`](crate::PubOptions::max_message_size): past one of them it has broken
+/// the [protocol](Reason::Protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Overrun {
-    /// The peer holds more subscriptions than [it may](crate::PubOptions::max_subscriptions).
+    /// The peer holds more subscriptions than [it may](crate::PubOptions::max_subscriptions), or more
+    /// [octets](crate::PubOptions::max_subscription_octets) of them.
     #[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
+    #[non_exhaustive]
     Subscriptions {
         /// So many distinct topics it may hold.
         topics: usize,
@@ -147,6 +192,7 @@ pub enum Overrun {
     },
     /// The socket has as many [connections](crate::PubOptions::max_connections) as it may.
     #[error("all {limit} connections that the socket may have are in use")]
+    #[non_exhaustive]
     Connections {
         /// So many it may have.
         limit: usize,
@@ -154,6 +200,7 @@ pub enum Overrun {
     /// Newer connections need the place: [so many](crate::PubOptions::max_handshakes) are in their
     /// handshake, and this was the oldest.
     #[error("more than {limit} handshakes were half-done, and this one was the oldest")]
+    #[non_exhaustive]
     Handshakes {
         /// So many may be in their handshake at once.
         limit: usize,
@@ -161,6 +208,7 @@ pub enum Overrun {
     /// The peer wanted more than the user of an [`XPubSocket`](crate::XPubSocket) has read. It may
     /// have as much unread as it may be [subscribed](crate::PubOptions::max_subscriptions) to.
     #[error("more than {requests} requests of the peer, or {octets} octets of them, are unread")]
+    #[non_exhaustive]
     Requests {
         /// So many may be unread.
         requests: usize,
@@ -169,6 +217,7 @@ pub enum Overrun {
     },
     /// The peer was too slow, where [`WhenFull::Disconnect`](crate::WhenFull::Disconnect) says so.
     #[error("the peer is too slow: {mark} were waiting for it")]
+    #[non_exhaustive]
     Queue {
         /// The mark that its queue had reached.
         mark: Mark,

@@ -51,9 +51,20 @@
 //! fields `id`, `endpoint` and `address`, so a filter such as `zmtp_socket[peer{id=7}]=debug` follows
 //! one connection through its life. Whoever sends the log over a socket of this library must leave the
 //! library's own lines out: some are written while the socket is locked.
+//!
+//! # Features
+//!
+//! | feature | by default | what it adds |
+//! |---|---|---|
+//! | `blocking` | yes | [`blocking`]: the sockets for programs without async |
+//! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
+//! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
+//! | `serde` | no | `serde::Serialize` for the statistics |
+//! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
 mod admission;
 mod authorize;
+#[cfg(feature = "blocking")]
 pub mod blocking;
 mod burst;
 mod connector;
@@ -64,10 +75,12 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod home;
 mod listener;
 mod log;
 mod monitor;
 mod options;
+mod panics;
 mod peer;
 mod plain;
 mod prefix_map;
@@ -78,6 +91,7 @@ mod publish;
 #[cfg(feature = "serde")]
 mod serialize;
 mod shared;
+mod signal;
 mod socket;
 mod stats;
 mod sub_socket;
@@ -87,35 +101,21 @@ mod transport;
 mod xpub_socket;
 mod xsub_socket;
 
-/// The programs of the README and of the pages on topologies are compiled, and run, with the rest.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($page:ident = $file:literal),+) => {$(
-            #[doc = include_str!(concat!("../../../", $file))]
-            struct $page;
-        )+};
-    }
-
-    pages! {
-        Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md",
-        Secure = "docs/topologies/secure.md"
-    }
-}
-
-pub use authorize::{Claim, Verdict, allow_addresses, allow_keys};
+#[cfg(feature = "ipnet")]
+pub use authorize::allow_addresses;
+#[cfg(feature = "curve")]
+pub use authorize::allow_keys;
+pub use authorize::{Claim, Verdict};
+/// What a message is made of.
+pub use bytes::Bytes;
 pub use context::Context;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
 };
+#[cfg(feature = "ipnet")]
+pub use ipnet::IpNet;
 pub use monitor::{Event, EventClass, Monitor};
 pub use options::{
     Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
@@ -127,6 +127,7 @@ pub use plain::PlainUsers;
 pub use proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use pub_socket::PubSocket;
 pub use publish::{Outgoing, Request, Verbosity};
+pub use socket::{OpenEndpoints, Unfinished};
 pub use stats::{PeerState, PeerStats, Stats};
 pub use sub_socket::{SubHandle, SubSocket};
 #[cfg(feature = "simulation")]
@@ -134,7 +135,10 @@ pub use transport::simulation;
 pub use xpub_socket::XPubSocket;
 pub use xsub_socket::XSubSocket;
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, CurveKeyPair, CurvePublicKey, CurveSecretKey, Denial,
-    Heartbeat, InvalidKey, Limits, MechanismName, Message, Metadata, NoRandomness, PeerInfo,
-    SocketType, Status, Version,
+    Allowed, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName, Message,
+    Metadata, PeerInfo, SocketType, Status, Version,
 };
+#[cfg(feature = "curve")]
+pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};
+/// Why a connection ended, where a rule of the protocol is the [`Reason`].
+pub use zmtp_codec::{Error, Mismatch, ProtocolError, Timeout};

@@ -1,14 +1,14 @@
 //! One bound endpoint: accepts peers for as long as it is bound.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use crate::driver::{self, Core};
-use crate::shared::{Door, Shared};
-use crate::transport::{Connected, Listener, Stream};
+use crate::panics::caught;
+use crate::shared::{EndpointTask, Shared};
+use crate::transport::{Connected, Stream};
 use crate::{Event, Reason};
 
 /// The first pause after accepting has failed; it doubles with each further failure.
@@ -18,53 +18,75 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts peers until the endpoint is unbound or the socket closes.
-pub(crate) async fn listen<C: Core>(
-    mut listener: Listener,
-    door: Door,
-    core: Arc<C>,
-    socket: Arc<Shared>,
-) {
+pub(crate) async fn listen<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, socket: Arc<Shared>) {
+    let mut signal = task.signal();
     let mut pause = Duration::ZERO;
     loop {
-        let accepted = tokio::select! {
+        let serving = caught(serve_next(pause, &task, &core, &socket));
+        let served = tokio::select! {
             biased;
-            () = door.stop.cancelled() => break,
-            () = socket.drain.cancelled() => break,
-            accepted = accept_after(pause, &mut listener) => accepted,
+            () = signal.drained() => return,
+            served = serving => served,
         };
-        match accepted {
-            Ok((stream, address)) => {
-                pause = Duration::ZERO;
-                serve(stream, &address, &door, &core, &socket);
-            }
-            // It was there, and had gone before we came to it.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            // Out of descriptors, most often: that passes, and to ask at once would burn a core.
-            Err(error) => {
-                socket.events.emit(|| Event::AcceptFailed {
-                    endpoint: door.endpoint.clone(),
-                    reason: Reason::from(error),
-                });
-                pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            }
-        }
+        pause = match served {
+            Ok(true) => Duration::ZERO,
+            // A subscriber of the log has panicked, most likely: the next peer is not to blame.
+            Ok(false) | Err(_) => (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
+        };
     }
 }
 
-async fn accept_after(pause: Duration, listener: &mut Listener) -> io::Result<Connected> {
+/// Waits for the next peer, after a pause, and serves it. Returns whether another can be expected.
+async fn serve_next<C: Core>(
+    pause: Duration,
+    task: &EndpointTask,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+) -> bool {
+    match accept_after(pause, task, socket).await {
+        Ok((stream, address)) => serve(stream, &address, task, core, socket),
+        // It was there, and had gone before we came to it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+        // Out of descriptors, most often: that passes, and to ask at once would burn a core.
+        Err(error) => {
+            let (endpoint, reason) = (task.endpoint.clone(), Reason::from(error));
+            socket.events.emit(|| Event::AcceptFailed { endpoint, reason });
+            return false;
+        }
+    }
+    true
+}
+
+async fn accept_after(
+    pause: Duration,
+    task: &EndpointTask,
+    socket: &Shared,
+) -> io::Result<Connected> {
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }
-    listener.accept().await
+    if !task.is_listening() {
+        // The listener was lost with its runtime.
+        task.listen_anew(&socket.networks).await?;
+        let endpoint = task.endpoint.clone();
+        socket.events.emit(|| Event::Listening { endpoint });
+    }
+    poll_fn(|cx| task.poll_accept(cx)).await
 }
 
-fn serve<C: Core>(stream: Stream, address: &str, door: &Door, core: &Arc<C>, socket: &Arc<Shared>) {
-    let peer = socket.new_peer(&door.endpoint, address);
-    let place = match socket.admission.admit(peer.id()) {
-        Ok(place) => place,
+fn serve<C: Core>(
+    stream: Stream,
+    address: &str,
+    task: &EndpointTask,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+) {
+    let (peer, signal) = (socket.new_peer(&task.endpoint, address), task.signal());
+    let ticket = match socket.admission.admit(peer.id(), signal.expel()) {
+        Ok(ticket) => ticket,
         Err(limit) => return socket.events.emit(|| Event::Refused { peer, reason: limit.into() }),
     };
-    let (terms, stop) = (door.terms(), door.stop.clone());
-    let driver = driver::run(stream, peer, place, core.clone(), socket.clone(), terms, stop);
-    socket.spawn(door, driver, &Handle::current());
+    let (core, shared) = (core.clone(), socket.clone());
+    let driver = driver::run(stream, peer, ticket, signal, core, shared, task.terms());
+    tokio::spawn(socket.track(task, driver));
 }

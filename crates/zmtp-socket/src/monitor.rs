@@ -26,11 +26,13 @@ pub(crate) const CAPACITY: usize = 4096;
 #[non_exhaustive]
 pub enum Event {
     /// `bind` succeeded; the endpoint names the real port.
+    #[non_exhaustive]
     Listening {
         /// What peers can connect to.
         endpoint: Endpoint,
     },
     /// A connection could not be accepted (out of descriptors, most often). Accepting goes on.
+    #[non_exhaustive]
     AcceptFailed {
         /// Where we listen.
         endpoint: Endpoint,
@@ -39,6 +41,7 @@ pub enum Event {
     },
     /// A peer connected and was turned away at once, because the socket has as many connections as
     /// [it may](crate::PubOptions::max_connections).
+    #[non_exhaustive]
     Refused {
         /// Who it was.
         peer: Peer,
@@ -46,11 +49,13 @@ pub enum Event {
         reason: Reason,
     },
     /// The transport has a connection, dialled or accepted; the handshake begins.
+    #[non_exhaustive]
     Connected {
         /// Who it is.
         peer: Peer,
     },
     /// The handshake is done: messages and subscriptions can flow.
+    #[non_exhaustive]
     HandshakeSucceeded {
         /// Who it is.
         peer: Peer,
@@ -58,6 +63,7 @@ pub enum Event {
         info: Arc<PeerInfo>,
     },
     /// The connection ended before the handshake was done.
+    #[non_exhaustive]
     HandshakeFailed {
         /// Who it was.
         peer: Peer,
@@ -65,6 +71,7 @@ pub enum Event {
         reason: Reason,
     },
     /// The connection ended.
+    #[non_exhaustive]
     Disconnected {
         /// Who it was.
         peer: Peer,
@@ -72,6 +79,7 @@ pub enum Event {
         reason: Reason,
     },
     /// A connected endpoint cannot be reached, or was lost, and will be dialled again.
+    #[non_exhaustive]
     RetryingIn {
         /// Where to.
         endpoint: Endpoint,
@@ -83,6 +91,7 @@ pub enum Event {
     /// The peer refused us with an ERROR command: the endpoint is not dialled again until
     /// `connect` is repeated (RFC 23, The ERROR Command: to try again with the same credentials is
     /// pointless). A refusal with the reason `300` is temporary, and no cause for this.
+    #[non_exhaustive]
     Parked {
         /// Which endpoint.
         endpoint: Endpoint,
@@ -90,6 +99,7 @@ pub enum Event {
         reason: Reason,
     },
     /// A peer subscribed to a topic it was not subscribed to.
+    #[non_exhaustive]
     Subscribed {
         /// Which peer.
         peer: Peer,
@@ -97,6 +107,7 @@ pub enum Event {
         topic: Bytes,
     },
     /// A peer gave a topic up for the last time.
+    #[non_exhaustive]
     Unsubscribed {
         /// Which peer.
         peer: Peer,
@@ -105,6 +116,7 @@ pub enum Event {
     },
     /// A peer is at its high-water mark and has lost a message. Said once until it has [caught
     /// up](Self::CaughtUp); the count is in the [statistics](crate::PeerStats::dropped).
+    #[non_exhaustive]
     Dropping {
         /// Which peer.
         peer: Peer,
@@ -112,6 +124,7 @@ pub enum Event {
         mark: Mark,
     },
     /// All that waited for a peer that has lost messages has been sent.
+    #[non_exhaustive]
     CaughtUp {
         /// Which peer.
         peer: Peer,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -71,6 +72,15 @@ impl Peer {
     pub fn address(&self) -> &str {
         &self.0.address
     }
+
+    /// The IP address and port of the other side; an IPv4 peer has an IPv4 address also at an IPv6
+    /// endpoint. `None` unless the transport is tcp.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.endpoint() {
+            Endpoint::Tcp { .. } => self.address().parse().ok(),
+            _ => None,
+        }
+    }
 }
 
 /// One connection of one socket; those of other sockets may have the same number.
@@ -98,5 +108,26 @@ impl fmt::Display for Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_alone_has_socket_addresses() {
+        let table = [
+            ("tcp://*:5556", "127.0.0.1:49152", true),
+            ("tcp://[::]:5556", "[::1]:49152", true),
+            ("tcp://[::]:5556", "[fe80::1%2]:49152", true),
+            ("ipc://127.0.0.1:1", "127.0.0.1:1", false),
+            ("inproc://127.0.0.1:1", "127.0.0.1:1", false),
+        ];
+        for (endpoint, address, is_tcp) in table {
+            let peer = Peer::new(PeerId(1), endpoint.parse().expect(endpoint), address);
+            let expected = is_tcp.then(|| address.parse().expect(address));
+            assert_eq!(peer.socket_addr(), expected, "{endpoint} {address}");
+        }
     }
 }

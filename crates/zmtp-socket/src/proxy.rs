@@ -206,7 +206,7 @@ impl Proxy {
                     if self.capture.is_some() {
                         self.for_tap.push_back(message.clone().into());
                     }
-                    self.frontend.send(message).map_err(|_closed| Closed)?;
+                    self.frontend.try_send(message).map_err(|_closed| Closed)?;
                 }
             }
         }

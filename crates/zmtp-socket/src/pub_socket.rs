@@ -9,9 +9,9 @@ use zmtp_codec::SocketType;
 use crate::monitor::Events;
 use crate::options::{LinkOptions, Publishing, RequestOptions, SocketOptions, Terms};
 use crate::pub_sink::PubSink;
-use crate::publish::{Outgoing, Publisher};
-use crate::socket::{Socket, endpoint_methods};
-use crate::{Closed, Context, Linger, PubOptions, SendError};
+use crate::publish::Publisher;
+use crate::socket::Socket;
+use crate::{Context, Linger, PubOptions};
 
 /// How long a closed publisher delivers, if nothing else is said.
 pub(crate) const LINGER: Linger = Linger::For(Duration::from_secs(30));
@@ -74,69 +74,118 @@ impl PubSocket {
         &self.socket.core
     }
 
-    /// Sends `message` to every peer whose subscriptions match its first part.
-    ///
-    /// Does not wait for a subscriber: one at its [high-water mark](PubOptions::send_hwm) loses this
-    /// message, alone, and that is [counted](crate::PeerStats::dropped). A socket that rather
-    /// [waits](crate::WhenFull::Wait) is an option. Either way the other tasks of the runtime get a
-    /// turn now and then.
-    ///
-    /// # Errors
-    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited
-    /// for room as long as [it may](crate::WhenFull::WaitFor).
-    ///
-    /// # Cancel safety
-    /// If the future is dropped before it is done, the message has reached nobody; otherwise it is
-    /// queued for every peer that accepts it, at one moment for all of them.
-    pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        let message = message.into();
-        match self.socket.core.send_now(&message) {
-            Some(sent) => sent,
-            // Few messages come this way: in a box, it does not make the future of all others large.
-            None => Box::pin(self.socket.core.send_later(&message)).await,
-        }
-    }
-
-    /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
-    /// current-thread runtime, hardly anything leaves the process until something else is awaited.
-    ///
-    /// # Errors
-    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket
-    /// would have to wait for room, and then the message has reached nobody.
-    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        self.socket.core.try_send(&message.into())
-    }
-
-    /// How many connected peers have subscribed to something.
-    pub fn subscriber_count(&self) -> usize {
-        self.socket.core.subscriber_count()
-    }
-
-    /// Waits until some peer would be sent a message whose first part is `topic`. This is how a
-    /// publisher that has just begun makes sure that its first message is not lost.
-    ///
-    /// # Errors
-    /// [`Closed`] once the socket has been closed.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost if the future is dropped.
-    pub async fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
-        self.socket.core.wait_for_subscriber(topic.as_ref()).await
-    }
-
-    /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as
-    /// long as [`linger`](PubOptions::linger) says. Returns how many messages could not be, once
-    /// every task has ended and every descriptor is closed.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped the socket is closed all the same; lingering then ends with the
-    /// last handle and its own time.
-    pub async fn close(&self) -> usize {
-        self.socket.close().await
+    pub(crate) fn socket(&self) -> &Socket<Publisher> {
+        &self.socket
     }
 }
 
-endpoint_methods!(PubSocket, this => this.socket);
+/// The methods of every socket that publishes, for a type `$face` whose socket is `$socket`. They are
+/// written, and documented, here alone.
+macro_rules! publisher_methods {
+    ($face:ty, $this:ident => $socket:expr) => {
+        impl $face {
+            /// Sends `message` to every peer whose subscriptions match its first part.
+            ///
+            /// Does not wait for a subscriber: one at its [high-water mark](crate::PubOptions::send_hwm)
+            /// loses this message, alone, and that is [counted](crate::PeerStats::dropped). A socket that
+            /// rather [waits](crate::WhenFull::Wait) is an option. Either way the other tasks of the
+            /// runtime get a turn now and then.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::SendError::Closed) once the socket has been closed;
+            /// [`Full`](crate::SendError::Full) when it has waited for room as long as
+            /// [it may](crate::WhenFull::WaitFor). A message that is lent, as in `send(&message)`, is
+            /// still there to be sent again; to lend it costs nothing.
+            ///
+            /// # Cancel safety
+            /// If the future is dropped before it is done, the message has reached nobody; otherwise it is
+            /// queued for every peer that accepts it, at one moment for all of them.
+            pub async fn send<'a>(
+                &self,
+                message: impl Into<crate::Outgoing<'a>>,
+            ) -> Result<(), crate::SendError> {
+                let $this = self;
+                let (core, message) = (&$socket.core, message.into());
+                match core.send_now(&message) {
+                    Some(sent) => sent,
+                    // Few messages come this way: in a box, it does not make the future of all others
+                    // large.
+                    None => {
+                        $socket.move_here();
+                        Box::pin(core.send_later(&message)).await
+                    }
+                }
+            }
+
+            /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
+            /// current-thread runtime, hardly anything leaves the process until something else is awaited.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::SendError::Closed) once the socket has been closed;
+            /// [`Full`](crate::SendError::Full) where the socket would have to wait for room, and then the
+            /// message has reached nobody. Lend it, as in `try_send(&message)`, to keep it for another
+            /// attempt; to lend it costs nothing.
+            pub fn try_send<'a>(
+                &self,
+                message: impl Into<crate::Outgoing<'a>>,
+            ) -> Result<(), crate::SendError> {
+                let $this = self;
+                $socket.core.try_send(&message.into())
+            }
+
+            /// How many connected peers have subscribed to something.
+            pub fn subscriber_count(&self) -> usize {
+                let $this = self;
+                $socket.core.subscriber_count()
+            }
+
+            /// Waits until some peer would be sent a message whose first part is `topic`. This is how a
+            /// publisher that has just begun makes sure that its first message is not lost.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::Closed) once the socket has been closed.
+            ///
+            /// # Cancel safety
+            /// Nothing is lost if the future is dropped.
+            pub async fn wait_for_subscriber(
+                &self,
+                topic: impl AsRef<[u8]>,
+            ) -> Result<(), crate::Closed> {
+                let $this = self;
+                $socket.move_here();
+                $socket.core.wait_for_subscriber(topic.as_ref()).await
+            }
+
+            /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as
+            /// long as [`linger`](crate::PubOptions::linger) says. Returns what could not be, once every
+            /// task has ended and every descriptor is closed.
+            ///
+            /// # Cancel safety
+            /// If the future is dropped the socket is closed all the same; lingering then ends with the
+            /// last handle and its own time.
+            pub async fn close(&self) -> crate::Unfinished {
+                let $this = self;
+                $socket.close().await
+            }
+
+            /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
+            /// [`linger`](crate::PubOptions::linger) says.
+            ///
+            /// # Cancel safety
+            /// As [`close`](Self::close).
+            pub async fn close_within(&self, time: std::time::Duration) -> crate::Unfinished {
+                let $this = self;
+                $socket.close_lingering(crate::Linger::For(time)).await
+            }
+        }
+
+        crate::socket::endpoint_methods!($face, $this => $socket);
+    };
+}
+
+pub(crate) use publisher_methods;
+
+publisher_methods!(PubSocket, this => this.socket);
 
 impl Default for PubSocket {
     fn default() -> Self {

@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::io;
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
+use crate::home::{Home, within};
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
 use crate::peer::PeerId;
+use crate::signal::{Expelled, Signals};
 use crate::sync::lock;
-use crate::transport::Networks;
-use crate::{Closed, Endpoint, Linger, NoRuntime, Peer, UnknownEndpoint};
+use crate::transport::{Connected, Listener, Networks};
+use crate::{Closed, Endpoint, Linger, Peer, UnknownEndpoint};
 
 /// What all tasks of one socket have at hand.
 pub(crate) struct Shared {
@@ -25,15 +28,19 @@ pub(crate) struct Shared {
     pub(crate) terms: Arc<Terms>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<Events>,
-    /// Cancelled when the socket closes: deliver what is queued, begin nothing new.
-    pub(crate) drain: CancellationToken,
-    /// Cancelled when lingering is over: end at once.
-    abort: CancellationToken,
+    /// The socket is closed: its tasks deliver what is queued, and begin nothing new. Set under the
+    /// lock of `endpoints`.
+    closed: AtomicBool,
     tasks: TaskTracker,
-    pub(crate) doors: Mutex<HashMap<(Side, Endpoint), Door>>,
+    pub(crate) endpoints: Mutex<HashMap<(Side, Endpoint), Arc<EndpointTask>>>,
     peers: AtomicU64,
-    linger: Linger,
-    runtime: OnceLock<Handle>,
+    /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
+    pub(crate) linger: Linger,
+    pub(crate) home: Home,
+    /// Some endpoint's task has ended with its runtime.
+    stranded: AtomicBool,
+    /// The process that the socket was made in.
+    process: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,19 +49,68 @@ pub(crate) enum Side {
     Connected,
 }
 
-/// One endpoint of a socket, and all that runs behind it.
-#[derive(Clone)]
-pub(crate) struct Door {
+/// One endpoint of a socket: what its task and its connections share.
+pub(crate) struct EndpointTask {
+    pub(crate) side: Side,
     pub(crate) endpoint: Endpoint,
     /// For the connections to come.
-    terms: Arc<Mutex<Arc<Terms>>>,
-    pub(crate) stop: CancellationToken,
+    terms: Mutex<Arc<Terms>>,
+    /// What ends the task and its connections.
+    signals: Signals,
     /// Wakes a connector that was refused, or waits for its next attempt.
-    pub(crate) unpark: Arc<Notify>,
+    pub(crate) unpark: Notify,
+    /// Where peers arrive, if the endpoint is bound. Whoever ends the endpoint takes it out, so that the
+    /// address is free before the task has run again.
+    listener: Mutex<Option<Listener>>,
+    /// What to bind when the listener was lost with its runtime.
+    asked: Endpoint,
+    /// The task has ended with its runtime.
+    stranded: AtomicBool,
     tasks: TaskTracker,
 }
 
-impl Door {
+impl EndpointTask {
+    /// An endpoint that was bound as `endpoint`, when it was `asked` for.
+    pub(crate) fn bound(
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<Terms>,
+        listener: Listener,
+    ) -> Arc<Self> {
+        let asked = match (asked, &endpoint) {
+            // Whichever port it is, peers know it now.
+            (Endpoint::Tcp { host, .. }, &Endpoint::Tcp { port, .. }) => {
+                Endpoint::Tcp { host, port }
+            }
+            _ => endpoint.clone(),
+        };
+        Self::new(Side::Bound, asked, endpoint, terms, Some(listener))
+    }
+
+    pub(crate) fn connected(endpoint: Endpoint, terms: Arc<Terms>) -> Arc<Self> {
+        Self::new(Side::Connected, endpoint.clone(), endpoint, terms, None)
+    }
+
+    fn new(
+        side: Side,
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<Terms>,
+        listener: Option<Listener>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            side,
+            endpoint,
+            terms: Mutex::new(terms),
+            signals: Signals::default(),
+            unpark: Notify::new(),
+            listener: Mutex::new(listener),
+            asked,
+            stranded: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+        })
+    }
+
     /// The terms for a connection that begins now.
     pub(crate) fn terms(&self) -> Arc<Terms> {
         lock(&self.terms).clone()
@@ -62,6 +118,47 @@ impl Door {
 
     pub(crate) fn set_terms(&self, terms: Arc<Terms>) {
         *lock(&self.terms) = terms;
+    }
+
+    /// The signal for another task of this endpoint.
+    pub(crate) fn signal(&self) -> Expelled {
+        self.signals.add()
+    }
+
+    /// The next peer that arrives; never any if the listener has been closed.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        match &mut *lock(&self.listener) {
+            Some(listener) => listener.poll_accept(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        lock(&self.listener).is_some()
+    }
+
+    /// Binds the address again.
+    pub(crate) async fn listen_anew(&self, networks: &Networks) -> io::Result<()> {
+        let terms = self.terms();
+        let (listener, _) = Listener::bind(&self.asked, networks, &terms.options).await?;
+        *lock(&self.listener) = Some(listener);
+        Ok(())
+    }
+
+    /// Frees the address.
+    pub(crate) fn close_listener(&self) {
+        // It is dropped when the lock is released.
+        let _listener = lock(&self.listener).take();
+    }
+
+    fn drain(&self) {
+        self.close_listener();
+        self.signals.drain();
+    }
+
+    fn stop(&self) {
+        self.close_listener();
+        self.signals.stop();
     }
 }
 
@@ -78,14 +175,21 @@ impl Shared {
             terms,
             admission: Admission::new(options),
             events,
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            closed: AtomicBool::new(false),
             tasks: TaskTracker::new(),
-            doors: Mutex::default(),
+            endpoints: Mutex::default(),
             peers: AtomicU64::new(0),
             linger,
-            runtime: OnceLock::new(),
+            home: Home::default(),
+            stranded: AtomicBool::new(false),
+            process: process::id(),
         }
+    }
+
+    /// Whether the process is a copy that was forked off since the socket was made. Its runtime is not
+    /// there, and its descriptors are the other process's too.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != process::id()
     }
 
     pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
@@ -93,30 +197,45 @@ impl Shared {
         Peer::new(id, endpoint.clone(), address)
     }
 
-    /// Runs `task` for one endpoint of this socket.
-    pub(crate) fn spawn<T: Send + 'static>(
+    /// Has `task` count as one of this endpoint, and of this socket, until it ends.
+    pub(crate) fn track<T>(
         &self,
-        door: &Door,
+        endpoint: &EndpointTask,
         task: impl Future<Output = T> + Send + 'static,
-        runtime: &Handle,
-    ) {
-        let task = door.tasks.track_future(task);
-        self.tasks.spawn_on(task, runtime);
-    }
-
-    pub(crate) fn runtime(&self) -> Result<Handle, NoRuntime> {
-        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
-        Ok(self.runtime.get_or_init(|| runtime.clone()).clone())
+    ) -> impl Future<Output = T> + Send + 'static {
+        self.tasks.track_future(endpoint.tasks.track_future(task))
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Closed> {
-        if self.drain.is_cancelled() { Err(Closed) } else { Ok(()) }
+        if self.closed.load(Ordering::Acquire) { Err(Closed) } else { Ok(()) }
     }
 
-    pub(crate) fn new_door(&self, endpoint: Endpoint, terms: Arc<Terms>) -> Door {
-        let (stop, unpark) = (self.abort.child_token(), Arc::new(Notify::new()));
-        let terms = Arc::new(Mutex::new(terms));
-        Door { endpoint, terms, stop, unpark, tasks: TaskTracker::new() }
+    /// The endpoints that are open at this side.
+    pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
+        let endpoints = lock(&self.endpoints);
+        let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
+        at_side.map(|(_, endpoint)| endpoint.clone()).collect()
+    }
+
+    /// The task of an endpoint has ended with its runtime.
+    pub(crate) fn strand(&self, endpoint: &EndpointTask) {
+        endpoint.stranded.store(true, Ordering::Release);
+        self.stranded.store(true, Ordering::Release);
+    }
+
+    /// Whether an endpoint has been stranded that was not [taken](Self::take_stranded) since.
+    pub(crate) fn has_stranded(&self) -> bool {
+        self.stranded.load(Ordering::Acquire)
+    }
+
+    /// The endpoints that have been stranded: each is given out once.
+    pub(crate) fn take_stranded(&self) -> Vec<Arc<EndpointTask>> {
+        if !self.stranded.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let endpoints = lock(&self.endpoints);
+        let stranded = |task: &&Arc<EndpointTask>| task.stranded.swap(false, Ordering::AcqRel);
+        endpoints.values().filter(stranded).cloned().collect()
     }
 
     /// Ends an endpoint with all its connections.
@@ -125,26 +244,31 @@ impl Shared {
         side: Side,
         endpoint: &Endpoint,
     ) -> Result<(), UnknownEndpoint> {
-        let door = lock(&self.doors).remove(&(side, endpoint.clone()));
-        let door = door.ok_or_else(|| UnknownEndpoint {
-            endpoint: endpoint.clone(),
-            state: match side {
-                Side::Bound => "bound",
-                Side::Connected => "connected",
-            },
+        let task = lock(&self.endpoints).remove(&(side, endpoint.clone()));
+        let task = task.ok_or_else(|| match side {
+            Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
+            Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),
         })?;
-        door.stop.cancel();
-        door.tasks.close();
-        door.tasks.wait().await;
+        task.stop();
+        task.tasks.close();
+        task.tasks.wait().await;
         Ok(())
     }
 
     /// Begins the end: no endpoint is opened any more, and the connections deliver what is queued.
     pub(crate) fn drain(&self) {
-        // Under this lock, so that no task is spawned after it.
-        let _doors = lock(&self.doors);
-        self.drain.cancel();
+        {
+            // Under this lock, so that no endpoint is opened after it.
+            let _endpoints = lock(&self.endpoints);
+            self.closed.store(true, Ordering::Release);
+        }
+        self.for_each_endpoint(EndpointTask::drain);
         self.tasks.close();
+    }
+
+    fn for_each_endpoint(&self, tell: impl Fn(&EndpointTask)) {
+        let endpoints: Vec<_> = lock(&self.endpoints).values().cloned().collect();
+        endpoints.iter().for_each(|endpoint| tell(endpoint));
     }
 
     /// Whether all tasks have ended.
@@ -152,28 +276,29 @@ impl Shared {
         self.tasks.is_empty()
     }
 
-    /// Waits until all tasks have ended, as they do when drained, but no longer than the socket
-    /// lingers.
-    pub(crate) async fn linger(&self) {
-        match self.linger {
+    /// Waits until all tasks have ended, as they do when drained, but no longer than
+    /// `linger` says.
+    pub(crate) async fn linger(&self, linger: Linger) {
+        match linger {
             Linger::Forever => self.tasks.wait().await,
-            Linger::For(time) => {
+            // The timer is the home's: we may be outside of any runtime.
+            Linger::For(time)
+                if !self.tasks.is_empty()
+                    && let Some(home) = self.home.get() =>
+            {
                 // Elapsed or not: what is left is ended and counted by the caller.
-                let _elapsed = tokio::time::timeout(time, self.tasks.wait()).await;
+                let waiting = async { tokio::time::timeout(time, self.tasks.wait()).await };
+                let _elapsed = within(&home, waiting).await;
             }
+            Linger::For(_) => {}
         }
-        self.abort.cancel();
+        self.for_each_endpoint(EndpointTask::stop);
         self.tasks.wait().await;
     }
 
     /// Nothing runs any more: whoever watches is told.
     pub(crate) fn end(&self) {
-        lock(&self.doors).clear();
+        let _endpoints = std::mem::take(&mut *lock(&self.endpoints));
         self.events.end();
-    }
-
-    /// The runtime that this socket's tasks run on, once it has any.
-    pub(crate) fn home(&self) -> Option<&Handle> {
-        self.runtime.get()
     }
 }

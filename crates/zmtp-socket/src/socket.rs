@@ -1,21 +1,64 @@
 //! What every socket is, whatever it is for: it binds, connects, and closes.
 
 use std::collections::hash_map::Entry;
+use std::mem;
 use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::runtime::Handle;
 
 use crate::connector::connect;
 use crate::driver::Core;
 use crate::endpoint::IntoEndpoint;
+use crate::home::{check_io, within};
 use crate::listener::listen;
 use crate::monitor::Events;
 use crate::options::{SocketOptions, Terms};
-use crate::shared::{Shared, Side};
+use crate::shared::{EndpointTask, Shared, Side};
 use crate::sync::lock;
-use crate::transport::Listener;
+use crate::transport::{Listener, check};
 use crate::{
-    BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, Stats,
-    UnknownEndpoint,
+    BindError, ConnectError, Context, Endpoint, EndpointOptions, Event, Linger, Monitor, NoRuntime,
+    Stats, UnknownEndpoint,
 };
+
+/// The endpoints of one socket, each kind in no particular order; see
+/// [`endpoints`](crate::PubSocket::endpoints).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenEndpoints {
+    /// Where it listens, as `bind` returned it.
+    pub bound: Vec<Endpoint>,
+    /// Where it dials, as `connect` returned it.
+    pub connected: Vec<Endpoint>,
+}
+
+/// Messages that a socket had, and nobody got, when it was closed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let unfinished = zmtp_socket::PubSocket::new().close().await;
+/// assert_eq!((unfinished.unsent, unfinished.unread), (0, 0));
+/// assert!(unfinished.is_empty());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
+    /// message for several peers counts for each of them.
+    pub unsent: usize,
+    /// Messages that had arrived and had not been received.
+    pub unread: usize,
+}
+
+impl Unfinished {
+    /// Whether everything was sent and received.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// A socket of any type. Dropping it closes it in the background.
 pub(crate) struct Socket<C: Core> {
@@ -61,20 +104,28 @@ impl<C: Core> Socket<C> {
         terms: Arc<Terms>,
         endpoint: impl IntoEndpoint,
     ) -> Result<Endpoint, BindError> {
-        let endpoint = endpoint.into_endpoint()?;
+        let asked = endpoint.into_endpoint()?;
         terms.config.validate()?;
-        let runtime = self.shared.runtime()?;
-        let bound = Listener::bind(&endpoint, &self.shared.networks, &terms.options.tcp).await;
-        let (listener, endpoint) =
-            bound.map_err(|source| BindError::Refused { endpoint, source })?;
-        let door = self.shared.new_door(endpoint.clone(), terms);
-        let task = listen(listener, door.clone(), self.core.clone(), self.shared.clone());
-        let mut doors = lock(&self.shared.doors);
-        self.shared.check_open()?;
+        let runtime = self.settle(&asked)?;
+        let bound = Listener::bind(&asked, &self.shared.networks, &terms.options);
+        let (listener, endpoint) = match within(&runtime, bound).await {
+            Ok(bound) => bound,
+            Err(source) => return Err(BindError::Refused { endpoint: asked, source }),
+        };
+        let task = EndpointTask::bound(asked, endpoint.clone(), terms, listener);
+        let (run, listening) = {
+            let mut endpoints = lock(&self.shared.endpoints);
+            self.shared.check_open()?;
+            // The system may allow it, as with an ipc path whose file was removed.
+            let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
+                return Err(BindError::already_bound(endpoint));
+            };
+            let listening = || Event::Listening { endpoint: endpoint.clone() };
+            (self.run(place.insert(task)), self.shared.events.record(listening))
+        };
         // The event comes before those of the first peer.
-        self.shared.events.emit(|| Event::Listening { endpoint: endpoint.clone() });
-        self.shared.spawn(&door, task, &runtime);
-        doors.insert((Side::Bound, endpoint.clone()), door);
+        drop(listening);
+        runtime.spawn(run);
         Ok(endpoint)
     }
 
@@ -98,33 +149,99 @@ impl<C: Core> Socket<C> {
     ) -> Result<Endpoint, ConnectError> {
         let endpoint = endpoint.into_endpoint()?;
         endpoint.for_connect()?;
-        terms.as_ref().unwrap_or(&self.shared.terms).config.validate()?;
-        let runtime = self.shared.runtime()?;
-        let mut doors = lock(&self.shared.doors);
+        let asked_for = terms.as_ref().unwrap_or(&self.shared.terms);
+        asked_for.config.validate()?;
+        if let Err(source) = check(&endpoint, &asked_for.options) {
+            return Err(ConnectError::Unsupported { endpoint, source });
+        }
+        let runtime = self.settle(&endpoint)?;
+        let mut endpoints = lock(&self.shared.endpoints);
         self.shared.check_open()?;
-        match doors.entry((Side::Connected, endpoint.clone())) {
-            Entry::Occupied(door) => {
+        match endpoints.entry((Side::Connected, endpoint.clone())) {
+            Entry::Occupied(task) => {
+                let task = task.get().clone();
+                drop(endpoints);
                 if let Some(terms) = terms {
-                    door.get().set_terms(terms);
+                    task.set_terms(terms);
                 }
-                door.get().unpark.notify_waiters();
+                task.unpark.notify_waiters();
             }
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
-                let door = place.insert(self.shared.new_door(endpoint.clone(), terms));
-                let task = connect(door.clone(), self.core.clone(), self.shared.clone());
-                self.shared.spawn(door, task, &runtime);
+                let run = self.run(place.insert(EndpointTask::connected(endpoint.clone(), terms)));
+                drop(endpoints);
+                runtime.spawn(run);
             }
         }
         Ok(endpoint)
     }
 
-    pub(crate) async fn unbind(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Bound, endpoint).await
+    /// The runtime for the tasks of `endpoint`. All endpoints whose runtime has ended move there.
+    fn settle(&self, endpoint: &Endpoint) -> Result<Handle, NoRuntime> {
+        let runtime = self.shared.home.settle()?;
+        check_io(&runtime, endpoint)?;
+        self.move_to(&runtime);
+        Ok(runtime)
     }
 
-    pub(crate) async fn disconnect(&self, endpoint: &Endpoint) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Connected, endpoint).await
+    fn move_to(&self, runtime: &Handle) {
+        for task in self.shared.take_stranded() {
+            runtime.spawn(self.run(&task));
+        }
+    }
+
+    /// Passes `poll` on. If it waits though the runtime of the endpoints has ended, they move to the one
+    /// that it waits on.
+    #[inline]
+    pub(crate) fn follow<T>(&self, poll: Poll<T>) -> Poll<T> {
+        if poll.is_pending() {
+            self.move_here();
+        }
+        poll
+    }
+
+    /// If the runtime of the endpoints has ended, they move to the one that this is called on.
+    #[inline]
+    pub(crate) fn move_here(&self) {
+        if self.shared.has_stranded()
+            && let Ok(runtime) = self.shared.home.settle()
+        {
+            self.move_to(&runtime);
+        }
+    }
+
+    /// The task of an endpoint. It counts from now on, and is to be spawned when no lock is held: a
+    /// runtime that has just ended drops it at once.
+    fn run(&self, task: &Arc<EndpointTask>) -> impl Future<Output = ()> + Send + 'static {
+        let (core, shared) = (self.core.clone(), self.shared.clone());
+        let stay = Stay { core, shared, task: task.clone(), is_over: false };
+        self.shared.track(task, async move {
+            // As a whole: what is captured by itself, it would not see.
+            let mut stay = stay;
+            let (task, core, shared) = (stay.task.clone(), stay.core.clone(), stay.shared.clone());
+            match task.side {
+                Side::Bound => listen(task, core, shared).await,
+                Side::Connected => connect(task, core, shared).await,
+            }
+            stay.is_over = true;
+        })
+    }
+
+    pub(crate) async fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        self.shared.shut(Side::Bound, &endpoint.into_endpoint()?).await
+    }
+
+    pub(crate) async fn disconnect(
+        &self,
+        endpoint: impl IntoEndpoint,
+    ) -> Result<(), UnknownEndpoint> {
+        self.shared.shut(Side::Connected, &endpoint.into_endpoint()?).await
+    }
+
+    pub(crate) fn endpoints(&self) -> OpenEndpoints {
+        let [bound, connected] =
+            [Side::Bound, Side::Connected].map(|side| self.shared.endpoints(side));
+        OpenEndpoints { bound, connected }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -141,19 +258,30 @@ impl<C: Core> Socket<C> {
         self.shared.events.monitor()
     }
 
-    /// Closes the socket; returns how many messages could not be delivered.
-    pub(crate) async fn close(&self) -> usize {
+    /// Closes the socket; returns what nobody got.
+    pub(crate) async fn close(&self) -> Unfinished {
+        self.close_lingering(self.shared.linger).await
+    }
+
+    /// Closes the socket, which delivers for no longer than `linger` says.
+    pub(crate) async fn close_lingering(&self, linger: Linger) -> Unfinished {
         self.begin_close();
-        finish_close(self.core.clone(), self.shared.clone()).await
+        finish_close(self.core.clone(), self.shared.clone(), linger).await
     }
 
     /// Closes the socket; lingers for as long as the runtime lives.
     pub(crate) fn close_in_background(&self) {
+        if self.shared.is_forked() {
+            // To close them, or to drop their descriptors, would end the other process's connections.
+            mem::forget((self.core.clone(), self.shared.clone()));
+            return;
+        }
         self.begin_close();
         if self.shared.is_idle() {
             self.shared.end();
-        } else if let Some(runtime) = self.shared.home() {
-            runtime.spawn(finish_close(self.core.clone(), self.shared.clone()));
+        } else if let Some(runtime) = self.shared.home.get() {
+            let (core, shared) = (self.core.clone(), self.shared.clone());
+            runtime.spawn(finish_close(core, shared, self.shared.linger));
         }
     }
 
@@ -163,10 +291,30 @@ impl<C: Core> Socket<C> {
     }
 }
 
-async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>) -> usize {
-    shared.linger().await;
+/// The task of an endpoint, from its beginning to its end on one runtime.
+struct Stay<C: Core> {
+    core: Arc<C>,
+    shared: Arc<Shared>,
+    task: Arc<EndpointTask>,
+    /// The endpoint has ended; otherwise it is the runtime that has.
+    is_over: bool,
+}
+
+impl<C: Core> Drop for Stay<C> {
+    fn drop(&mut self) {
+        self.task.close_listener();
+        if !self.is_over {
+            self.shared.strand(&self.task);
+            // Whoever waits on another runtime takes it there.
+            self.core.interrupt();
+        }
+    }
+}
+
+async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>, linger: Linger) -> Unfinished {
+    shared.linger(linger).await;
     shared.end();
-    core.undelivered()
+    core.unfinished()
 }
 
 impl<C: Core> Drop for Socket<C> {
@@ -183,9 +331,13 @@ macro_rules! endpoint_methods {
             /// Opens an endpoint for peers, and returns it with its real port. A socket may bind
             /// and connect to many endpoints at once.
             ///
+            /// The socket's connections run on the tokio runtime of the first such call for as long as
+            /// that runtime lives. Once it has ended, all endpoints move to the runtime that the socket
+            /// is used on next: they are bound again there, or dialled.
+            ///
             /// # Errors
             /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, the socket
-            /// is closed, or there is no tokio runtime.
+            /// is closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O.
             ///
             /// # Cancel safety
             /// If the future is dropped, nothing is bound.
@@ -221,7 +373,8 @@ macro_rules! endpoint_methods {
             ///
             /// # Errors
             /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, the socket is
-            /// closed, or there is no tokio runtime. That nobody is there yet is no error.
+            /// closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O. That nobody is
+            /// there yet is no error.
             pub fn connect(
                 &self,
                 endpoint: impl crate::IntoEndpoint,
@@ -233,7 +386,8 @@ macro_rules! endpoint_methods {
             /// Does as [`connect`](Self::connect), with other options than the socket's own, which
             /// `change` is given, for this endpoint. If it is connected already, they hold from its
             /// next connection on: this is how to come back with other credentials after having
-            /// been refused.
+            /// been refused. An attempt that is under way with the old ones is awaited, and another
+            /// one follows at once if it fails.
             ///
             /// # Errors
             /// As [`connect`](Self::connect).
@@ -250,14 +404,14 @@ macro_rules! endpoint_methods {
             /// returns when its address is free again.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not bound; give it as
-            /// [`bind`](Self::bind) returned it.
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not bound; name
+            /// it as [`bind`](Self::bind) returned it, with its real port.
             ///
             /// # Cancel safety
             /// The end goes on if the future is dropped.
             pub async fn unbind(
                 &self,
-                endpoint: &crate::Endpoint,
+                endpoint: impl crate::IntoEndpoint,
             ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
                 $socket.unbind(endpoint).await
@@ -267,13 +421,13 @@ macro_rules! endpoint_methods {
             /// there is still received.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not connected.
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not connected.
             ///
             /// # Cancel safety
             /// The end goes on if the future is dropped.
             pub async fn disconnect(
                 &self,
-                endpoint: &crate::Endpoint,
+                endpoint: impl crate::IntoEndpoint,
             ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
                 $socket.disconnect(endpoint).await
@@ -284,6 +438,13 @@ macro_rules! endpoint_methods {
             pub fn totals(&self) -> crate::Stats {
                 let $this = self;
                 $socket.totals()
+            }
+
+            /// The endpoints that the socket has bound, with their real addresses, and those that it is
+            /// to be connected to, whether or not somebody is there now.
+            pub fn endpoints(&self) -> crate::OpenEndpoints {
+                let $this = self;
+                $socket.endpoints()
             }
 
             /// What was sent, received, lost and is queued, in all and for each peer.

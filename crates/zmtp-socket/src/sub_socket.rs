@@ -1,19 +1,16 @@
 //! The SUB socket.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
-use futures_core::Stream;
-use zmtp_codec::{Batch, SocketType};
+use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
 use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
-use crate::socket::{Socket, endpoint_methods};
+use crate::socket::Socket;
 use crate::subscribe::{Receiver, Subscriber};
-use crate::{Context, Linger, Message, Peer, RecvError, SubOptions, TryRecvError};
+use crate::{Context, Linger, SubOptions, Unfinished};
 
 /// Receives the messages it subscribed to (RFC 29, The SUB Socket Type).
 ///
@@ -33,15 +30,15 @@ use crate::{Context, Linger, Message, Peer, RecvError, SubOptions, TryRecvError}
 /// # }
 /// ```
 pub struct SubSocket {
-    handle: SubHandle,
-    receiver: Receiver,
+    pub(crate) handle: SubHandle,
+    pub(crate) receiver: Receiver,
 }
 
 /// A handle on a [`SubSocket`], for other tasks than the one that receives. Cheap to clone. It does
 /// not keep the socket open.
 #[derive(Clone)]
 pub struct SubHandle {
-    socket: Arc<Socket<Subscriber>>,
+    pub(crate) socket: Arc<Socket<Subscriber>>,
 }
 
 impl SubSocket {
@@ -74,96 +71,238 @@ impl SubSocket {
         let socket = Arc::new(Socket::new(context, core, terms, socket, linger, events));
         Self { handle: SubHandle { socket }, receiver: Receiver::default() }
     }
-
-    pub(crate) fn core(&self) -> &Subscriber {
-        &self.handle.socket.core
-    }
-
-    /// Receives the next message. Publishers take turns; each one's messages come in the order in
-    /// which it sent them on one connection; what was left of an earlier connection to the same
-    /// endpoint comes before. A publisher that is gone, or not there yet, leaves this waiting.
-    ///
-    /// # Errors
-    /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
-    /// everything that had arrived has been received.
-    ///
-    /// # Cancel safety
-    /// No message is lost if the future is dropped.
-    pub async fn recv(&mut self) -> Result<Message, RecvError> {
-        Ok(poll_fn(|cx| self.receiver.poll_next(&self.handle.socket.core, cx)).await?)
-    }
-
-    /// Receives the next message if one has arrived.
-    ///
-    /// # Errors
-    /// [`TryRecvError::Empty`] if none has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
-    pub fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        self.receiver.try_next(&self.handle.socket.core)?.ok_or(TryRecvError::Empty)
-    }
-
-    /// The publisher that the message came from which was received last: what the handshake has told of it,
-    /// and who it was judged to be, is in its [`info`](Peer::info). It may have gone by now. None before the
-    /// first message.
-    pub fn sender(&self) -> Option<&Peer> {
-        self.receiver.sender()
-    }
-
-    /// Receives all messages that have come together.
-    pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
-        Ok(poll_fn(|cx| self.receiver.poll_batch(&self.handle.socket.core, cx)).await?)
-    }
-
-    /// A handle to subscribe, connect and look on with while another task receives.
-    pub fn handle(&self) -> SubHandle {
-        self.handle.clone()
-    }
-
-    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions
-    /// count: two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
-    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
-        self.handle.subscribe(topic);
-    }
-
-    /// Takes one subscription back. Once it was the last to this topic, no message that only it
-    /// matched is received any more, even if it has already arrived. Returns whether there was such
-    /// a subscription.
-    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-        self.handle.unsubscribe(topic)
-    }
-
-    /// Closes the socket. Returns how many messages had arrived and were not received, once every
-    /// task has ended and every descriptor is closed.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped the socket is closed all the same.
-    pub async fn close(self) -> usize {
-        self.receiver.in_hand() + self.handle.socket.close().await
-    }
 }
+
+/// The methods of every socket that subscribes and of its handle, for a type `$face` whose socket is
+/// `$socket`. They are written, and documented, here alone.
+macro_rules! subscriber_methods {
+    ($face:ty, $this:ident => $socket:expr) => {
+        impl $face {
+            /// Subscribes to every message whose first part begins with `topic`, any octets.
+            /// Subscriptions count: two to the same topic take two calls of
+            /// [`unsubscribe`](Self::unsubscribe).
+            pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+                let $this = self;
+                $socket.core.subscribe(topic.as_ref());
+            }
+
+            /// Subscribes to every message: to the empty topic, which
+            /// [`unsubscribe`](Self::unsubscribe) takes back.
+            pub fn subscribe_all(&self) {
+                self.subscribe("");
+            }
+
+            /// Takes one subscription back. Once it was the last to this topic, no message that only
+            /// it matched is received any more, even if it has already arrived. Returns whether there
+            /// was such a subscription.
+            pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+                let $this = self;
+                $socket.core.unsubscribe(topic.as_ref())
+            }
+
+            /// How many publishers are connected, their handshakes done.
+            pub fn publisher_count(&self) -> usize {
+                let $this = self;
+                $socket.core.publisher_count()
+            }
+
+            /// Waits until some publisher is connected, its handshake done.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::Closed) once the socket has been closed.
+            ///
+            /// # Cancel safety
+            /// Nothing is lost if the future is dropped.
+            pub async fn wait_for_publisher(&self) -> Result<(), crate::Closed> {
+                let $this = self;
+                $socket.move_here();
+                $socket.core.wait_for_publisher().await
+            }
+        }
+
+        crate::socket::endpoint_methods!($face, $this => $socket);
+    };
+}
+
+pub(crate) use subscriber_methods;
+
+/// The methods of every socket that receives messages, for a type `$face` that is, or has in it, the
+/// [`SubSocket`] `$sub`. They are written, and documented, here alone.
+macro_rules! receiver_methods {
+    ($face:ty, $this:ident => $sub:expr) => {
+        impl $face {
+            /// Receives the next message. Publishers take turns; each one's messages come in the order
+            /// in which it sent them on one connection; what was left of an earlier connection to the
+            /// same endpoint comes before. A publisher that is gone, or not there yet, leaves this
+            /// waiting.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::RecvError::Closed) once the socket has been closed through a
+            /// [handle](Self::handle) and everything that had arrived has been received.
+            ///
+            /// # Cancel safety
+            /// No message is lost if the future is dropped.
+            pub async fn recv(&mut self) -> Result<crate::Message, crate::RecvError> {
+                let $this = self;
+                let socket = &$sub.handle.socket;
+                let receiver = &mut $sub.receiver;
+                let next =
+                    std::future::poll_fn(|cx| socket.follow(receiver.poll_next(&socket.core, cx)));
+                Ok(next.await?)
+            }
+
+            /// Receives the next message if one has arrived.
+            ///
+            /// # Errors
+            /// [`Empty`](crate::TryRecvError::Empty) if none has;
+            /// [`Closed`](crate::TryRecvError::Closed) as for [`recv`](Self::recv).
+            pub fn try_recv(&mut self) -> Result<crate::Message, crate::TryRecvError> {
+                let $this = self;
+                let next = $sub.receiver.try_next(&$sub.handle.socket.core)?;
+                next.ok_or(crate::TryRecvError::Empty)
+            }
+
+            /// Receives the next message and the publisher that it came from: what the handshake has
+            /// told of the publisher is in its [`info`](crate::Peer::info). It may have gone by now.
+            ///
+            /// # Errors
+            /// As [`recv`](Self::recv).
+            ///
+            /// # Cancel safety
+            /// As [`recv`](Self::recv).
+            pub async fn recv_from(
+                &mut self,
+            ) -> Result<(crate::Peer, crate::Message), crate::RecvError> {
+                let message = self.recv().await?;
+                let sender = self.sender().expect("a message has been received");
+                Ok((sender.clone(), message))
+            }
+
+            /// Waits for a message, and appends it to `messages` with those that have arrived behind
+            /// it, `limit` at most. Returns how many they are: at least one, unless `limit` is 0.
+            ///
+            /// # Errors
+            /// As [`recv`](Self::recv); then nothing has been appended.
+            ///
+            /// # Cancel safety
+            /// No message is lost, and none has been appended, if the future is dropped.
+            ///
+            /// ```
+            /// use zmtp_socket::{Context, PubOptions, SubOptions};
+            ///
+            /// # #[tokio::main(flavor = "current_thread")]
+            /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # let context = Context::new();
+            /// # let publisher = context.pub_socket(PubOptions::new());
+            /// # let mut subscriber = context.sub_socket(SubOptions::new());
+            /// # publisher.bind("inproc://weather").await?;
+            /// # subscriber.connect("inproc://weather")?;
+            /// # subscriber.subscribe_all();
+            /// # publisher.wait_for_subscriber("").await?;
+            /// # for number in 0..3u8 { publisher.send(&[number]).await?; }
+            /// let (mut messages, mut received) = (Vec::new(), 0);
+            /// while received < 3 {
+            ///     received += subscriber.recv_many(&mut messages, 100).await?;
+            ///     for message in messages.drain(..) {
+            ///         println!("{message:?}");
+            ///     }
+            /// }
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn recv_many(
+                &mut self,
+                messages: &mut Vec<crate::Message>,
+                limit: usize,
+            ) -> Result<usize, crate::RecvError> {
+                if limit == 0 {
+                    return Ok(0);
+                }
+                messages.push(self.recv().await?);
+                let more = std::iter::from_fn(|| self.try_recv().ok()).take(limit - 1);
+                let before = messages.len();
+                messages.extend(more);
+                Ok(1 + messages.len() - before)
+            }
+
+            /// The publisher that the message came from which was received last; see
+            /// [`recv_from`](Self::recv_from). None before the first message.
+            pub fn sender(&self) -> Option<&crate::Peer> {
+                let $this = self;
+                $sub.receiver.sender()
+            }
+
+            /// A handle to subscribe, connect and look on with while another task receives.
+            pub fn handle(&self) -> crate::SubHandle {
+                let $this = self;
+                $sub.handle.clone()
+            }
+
+            /// Closes the socket. Returns what had arrived and was not received, and what was not sent,
+            /// once every task has ended and every descriptor is closed.
+            ///
+            /// # Cancel safety
+            /// If the future is dropped the socket is closed all the same.
+            pub async fn close(self) -> crate::Unfinished {
+                let $this = self;
+                let closed = $sub.handle.close().await;
+                $sub.receiver.left_unread(closed)
+            }
+
+            /// Does as [`close`](Self::close), but delivers what is queued for no longer than `time`,
+            /// whatever [`linger`](crate::SubOptions::linger) says.
+            ///
+            /// # Cancel safety
+            /// As [`close`](Self::close).
+            pub async fn close_within(self, time: std::time::Duration) -> crate::Unfinished {
+                let $this = self;
+                let closed = $sub.handle.close_within(time).await;
+                $sub.receiver.left_unread(closed)
+            }
+        }
+
+        /// The messages as a stream, which ends when the socket has been closed.
+        impl futures_core::Stream for $face {
+            type Item = crate::Message;
+
+            fn poll_next(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<crate::Message>> {
+                let $this = self.get_mut();
+                let socket = &$sub.handle.socket;
+                socket.follow($sub.receiver.poll_next(&socket.core, cx)).map(Result::ok)
+            }
+        }
+    };
+}
+
+pub(crate) use receiver_methods;
+
+subscriber_methods!(SubSocket, this => this.handle.socket);
+receiver_methods!(SubSocket, this => this);
+subscriber_methods!(SubHandle, this => this.socket);
 
 impl SubHandle {
-    /// As [`SubSocket::subscribe`].
-    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
-        self.socket.core.subscribe(topic.as_ref());
-    }
-
-    /// As [`SubSocket::unsubscribe`].
-    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-        self.socket.core.unsubscribe(topic.as_ref())
-    }
-
-    /// Closes the socket from another task: its [`recv`](SubSocket::recv) gives what has arrived
-    /// and then [`RecvError::Closed`]. Returns how many messages had arrived and were not received.
+    /// Closes the socket from another task: its [`recv`](SubSocket::recv) gives what has arrived and then
+    /// [`RecvError::Closed`](crate::RecvError::Closed). Returns what was not sent, and what had arrived and was not received: that
+    /// can still be.
     ///
     /// # Cancel safety
     /// If the future is dropped the socket is closed all the same.
-    pub async fn close(&self) -> usize {
+    pub async fn close(&self) -> Unfinished {
         self.socket.close().await
     }
-}
 
-endpoint_methods!(SubSocket, this => this.handle.socket);
-endpoint_methods!(SubHandle, this => this.socket);
+    /// Does as [`close`](Self::close), but delivers what is queued for no longer than `time`, whatever
+    /// [`linger`](SubOptions::linger) says.
+    ///
+    /// # Cancel safety
+    /// As [`close`](Self::close).
+    pub async fn close_within(&self, time: Duration) -> Unfinished {
+        self.socket.close_lingering(Linger::For(time)).await
+    }
+}
 
 impl Default for SubSocket {
     fn default() -> Self {
@@ -187,15 +326,5 @@ impl fmt::Debug for SubSocket {
 impl fmt::Debug for SubHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubHandle").finish_non_exhaustive()
-    }
-}
-
-/// The messages as a stream, which ends when the socket has been closed.
-impl Stream for SubSocket {
-    type Item = Message;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Message>> {
-        let this = &mut *self;
-        this.receiver.poll_next(&this.handle.socket.core, cx).map(Result::ok)
     }
 }

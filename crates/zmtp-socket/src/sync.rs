@@ -1,6 +1,8 @@
 //! Locks that outlive a panic elsewhere, and wakers that run only after the lock is released.
 
+use std::mem;
 use std::ops::{Deref, DerefMut};
+use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -56,8 +58,37 @@ impl Drop for Wakes {
     }
 }
 
+/// One value for the whole process, made when it is first asked for. A process that has been forked off
+/// begins with a new one: what threads and descriptors stand behind the old one are its parent's.
+pub(crate) struct PerProcess<T>(Mutex<Option<(u32, T)>>);
+
+impl<T: Clone> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(crate) fn get(&self, make: impl FnOnce() -> T) -> T {
+        self.get_in(process::id(), make)
+    }
+
+    /// Does as [`get`](Self::get) in the process with this number.
+    fn get_in(&self, process: u32, make: impl FnOnce() -> T) -> T {
+        let mut present = lock(&self.0);
+        if let Some((made_in, value)) = &*present
+            && *made_in == process
+        {
+            return value.clone();
+        }
+        let value = make();
+        // To drop the parent's value would disturb what the two processes share.
+        mem::forget(present.replace((process, value.clone())));
+        value
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::Arc;
     use std::task::Wake;
 
@@ -81,5 +112,21 @@ mod tests {
         *guard = Some(0);
         drop(guard);
         assert_eq!(*lock(&looks.0), Some(2));
+    }
+
+    #[test]
+    fn each_process_has_a_value_of_its_own() {
+        let (value, made) = (PerProcess::new(), Cell::new(0));
+        let get_in = |process| {
+            value.get_in(process, || {
+                made.set(made.get() + 1);
+                Arc::new(made.get())
+            })
+        };
+        let of_parent = get_in(1);
+        assert_eq!((*of_parent, *get_in(1)), (1, 1));
+        assert_eq!((*get_in(2), *get_in(2)), (2, 2));
+        // It is not dropped: here, and as the parent's that was copied.
+        assert_eq!(Arc::strong_count(&of_parent), 2);
     }
 }

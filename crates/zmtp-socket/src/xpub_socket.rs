@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -10,14 +9,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 use zmtp_codec::{SocketType, Subscription};
 
+use crate::pub_socket::publisher_methods;
 use crate::{
-    Closed, Context, Message, Peer, PubSocket, RecvError, Request, SendError, TryRecvError,
-    XPubOptions,
+    Context, Outgoing, Peer, PubSocket, RecvError, Request, SendError, TryRecvError, XPubOptions,
 };
 
 /// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
 ///
-/// It is a [`PubSocket`], and has all its methods: a clone of that sends from other tasks while this one
+/// It does all that a [`PubSocket`] does; [one](Self::publisher) sends from other tasks while this one
 /// receives. What subscribers ask for must be [received](Self::recv): whoever has more unread than it
 /// may be [subscribed](crate::PubOptions::max_subscriptions) to is disconnected. Once this is dropped
 /// nobody is, and subscriptions are what they are to a PUB.
@@ -50,6 +49,8 @@ pub struct XPubSocket {
     publisher: PubSocket,
 }
 
+publisher_methods!(XPubSocket, this => this.publisher.socket);
+
 impl XPubSocket {
     /// In the process-wide context, with the default options.
     pub fn new() -> Self {
@@ -69,7 +70,8 @@ impl XPubSocket {
         Self { publisher }
     }
 
-    /// The socket as a publisher, to be cloned for other tasks.
+    /// The same socket as a publisher, to be cloned for other tasks: they send and bind while this one
+    /// receives what subscribers want.
     pub fn publisher(&self) -> &PubSocket {
         &self.publisher
     }
@@ -83,8 +85,8 @@ impl XPubSocket {
     /// # Cancel safety
     /// No request is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<Request, RecvError> {
-        let core = self.publisher.core();
-        Ok(poll_fn(|cx| core.poll_request(Some(cx.waker()))).await?)
+        let socket = self.publisher.socket();
+        Ok(poll_fn(|cx| socket.follow(socket.core.poll_request(Some(cx.waker())))).await?)
     }
 
     /// What a subscriber wants next, if it has said so already.
@@ -99,13 +101,17 @@ impl XPubSocket {
     }
 
     /// Sends a message to one peer alone, whatever it is subscribed to (it may filter what it did not
-    /// ask for). Queues like [`send`](PubSocket::send), in the same order; but a peer without room loses
+    /// ask for). Queues like [`send`](Self::send), in the same order; but a peer without room loses
     /// it, whatever the socket does [otherwise](crate::WhenFull). Returns whether the peer is there.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.
-    pub fn send_to(&self, peer: &Peer, message: impl Into<Message>) -> Result<bool, SendError> {
-        Ok(self.publisher.core().send_to(peer, &message.into())?)
+    pub fn send_to<'a>(
+        &self,
+        peer: &Peer,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<bool, SendError> {
+        Ok(self.publisher.core().send_to(peer, &message.into().into_message())?)
     }
 
     /// Subscribes a peer to a topic, in its place: in [manual](XPubOptions::manual) mode nothing else
@@ -119,14 +125,6 @@ impl XPubSocket {
     pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
         let topic = Bytes::copy_from_slice(topic.as_ref());
         self.publisher.core().change_for(peer, Subscription::Cancel(topic))
-    }
-}
-
-impl Deref for XPubSocket {
-    type Target = PubSocket;
-
-    fn deref(&self) -> &PubSocket {
-        &self.publisher
     }
 }
 
@@ -153,9 +151,7 @@ impl Stream for XPubSocket {
     type Item = Request;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Request>> {
-        self.publisher
-            .core()
-            .poll_request(Some(cx.waker()))
-            .map(|request: Result<_, Closed>| request.ok())
+        let socket = self.publisher.socket();
+        socket.follow(socket.core.poll_request(Some(cx.waker()))).map(Result::ok)
     }
 }

@@ -1,16 +1,18 @@
 //! The XSUB socket.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::future::poll_fn;
 
-use zmtp_codec::{SocketType, Subscription};
+use tokio::task::coop::consume_budget;
+use zmtp_codec::{Batch, SocketType, Subscription};
 
 use crate::options::Asking;
-use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubOptions};
+use crate::sub_socket::{receiver_methods, subscriber_methods};
+use crate::{Context, HighWaterMark, Outgoing, RecvError, SendError, SubSocket, XSubOptions};
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
 ///
-/// It is a [`SubSocket`], and has all its methods. It does not filter what it receives: whoever hands
+/// It does all that a [`SubSocket`] does, but it does not filter what it receives: a program that hands
 /// messages on, as a [proxy](crate::proxy) does, leaves that to their last receiver.
 ///
 /// ```
@@ -25,7 +27,7 @@ use crate::{Closed, Context, HighWaterMark, Message, SendError, SubSocket, XSubO
 /// subscriber.connect("inproc://weather")?;
 ///
 /// subscriber.wait_for_publisher().await?;
-/// subscriber.send("hello")?;
+/// subscriber.send("hello").await?;
 /// let Request::Message { message, .. } = publisher.recv().await? else { panic!("a message") };
 /// assert_eq!(message.first(), "hello");
 /// # Ok(())
@@ -55,20 +57,9 @@ impl XSubSocket {
         Self { subscriber, send_hwm, only_first }
     }
 
-    /// Waits until some publisher is connected, so that what is sent next reaches one.
-    ///
-    /// # Errors
-    /// [`Closed`] once the socket has been closed.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost if the future is dropped.
-    pub async fn wait_for_publisher(&self) -> Result<(), Closed> {
-        self.subscriber.core().wait_for_publisher().await
-    }
-
-    /// Sends a message to every publisher that is connected. It waits for nobody: a publisher for which
+    /// Sends a message to every publisher that is connected. It waits for no publisher: one for which
     /// [too many](XSubOptions::send_hwm) wait loses it, which is
-    /// [counted](crate::PeerStats::dropped).
+    /// [counted](crate::PeerStats::dropped). The other tasks of the runtime get a turn now and then.
     ///
     /// A part that begins with the octet 1 or 0 is what peers take for a subscription or the end of one,
     /// and is taken for that here too, if it is the first part or follows on one, or
@@ -76,39 +67,44 @@ impl XSubSocket {
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.
-    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let (subscriptions, message) = Subscription::take_from(message.into(), self.only_first);
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done, the message has reached nobody.
+    pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let message = message.into();
+        consume_budget().await;
+        self.try_send(message)
+    }
+
+    /// Does as [`send`](Self::send), but never gives others a turn.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let message = message.into().into_message();
+        let (subscriptions, message) = Subscription::take_from(message, self.only_first);
         for subscription in subscriptions {
             match subscription {
-                Subscription::Subscribe(topic) => self.subscriber.subscribe(topic),
-                Subscription::Cancel(topic) => drop(self.subscriber.unsubscribe(topic)),
+                Subscription::Subscribe(topic) => self.subscribe(topic),
+                Subscription::Cancel(topic) => drop(self.unsubscribe(topic)),
             }
         }
         if let Some(message) = message {
-            self.subscriber.core().send(&message, self.send_hwm.get())?;
+            self.subscriber.handle.socket.core.send(&message, self.send_hwm.get())?;
         }
         Ok(())
     }
 
-    /// Closes the socket, as [`SubSocket::close`] does.
-    pub async fn close(self) -> usize {
-        self.subscriber.close().await
+    /// Receives all messages that have come together.
+    pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
+        let SubSocket { handle, receiver } = &mut self.subscriber;
+        let socket = &handle.socket;
+        Ok(poll_fn(|cx| socket.follow(receiver.poll_batch(&socket.core, cx))).await?)
     }
 }
 
-impl Deref for XSubSocket {
-    type Target = SubSocket;
-
-    fn deref(&self) -> &SubSocket {
-        &self.subscriber
-    }
-}
-
-impl DerefMut for XSubSocket {
-    fn deref_mut(&mut self) -> &mut SubSocket {
-        &mut self.subscriber
-    }
-}
+subscriber_methods!(XSubSocket, this => this.subscriber.handle.socket);
+receiver_methods!(XSubSocket, this => this.subscriber);
 
 impl Default for XSubSocket {
     fn default() -> Self {

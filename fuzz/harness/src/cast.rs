@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    CurveKeyPair, CurveSecretKey, Duplicates, Heartbeat, HighWaterMark, Limits, Options,
-    PlainUsers, SocketRole, Verbosity, Version, WhenFull, XPubOptions, XSubOptions, allow_keys,
+    CurveKeyPair, CurveSecretKey, Duplicates, Heartbeat, HighWaterMark, Options, PlainUsers,
+    SocketRole, Verbosity, Version, WhenFull, XPubOptions, XSubOptions, allow_keys,
 };
 
 use crate::{
@@ -96,9 +96,10 @@ impl Cast {
             .send_hwm(HighWaterMark::messages(self.hwm()))
             .when_full(when_full)
             .max_handshakes(1 + usize::from(self.second & 3))
-            .max_subscriptions(self.max_topics(), 1 << 20);
+            .max_subscriptions(self.max_topics())
+            .max_subscription_octets(1 << 20);
         if self.first & 7 == 5 {
-            options = options.conflate();
+            options = options.conflate(true);
         }
         if self.second & 16 != 0 {
             options = options.heartbeat(heartbeat());
@@ -112,9 +113,7 @@ impl Cast {
         if self.third & 32 != 0 {
             options = options.duplicate_subscriptions(Duplicates::AsSet);
         }
-        if let Some(limits) = self.limits() {
-            options = options.limits(limits);
-        }
+        options = self.limited(options);
         if self.third & 128 != 0 {
             options = options.max_connections(2);
         }
@@ -149,10 +148,7 @@ impl Cast {
         if self.third & 16 != 0 {
             options = options.version(Version::V3_0);
         }
-        match self.limits() {
-            Some(limits) => options.limits(limits),
-            None => options,
-        }
+        self.limited(options)
     }
 
     /// What only an XSUB behind the hand is told.
@@ -186,14 +182,17 @@ impl Cast {
         self.second & 64 != 0
     }
 
-    fn limits(self) -> Option<Limits> {
-        (self.third & 64 != 0).then(|| Limits {
-            message_size: 1200,
-            message_parts: 2,
-            command_size: 64,
-            // An INITIATE of CURVE is long.
-            handshake_frame_size: if self.is_curve() { 300 } else { 64 },
-        })
+    fn limited<Role: SocketRole>(self, options: Options<Role>) -> Options<Role> {
+        if self.third & 64 == 0 {
+            return options;
+        }
+        // An INITIATE of CURVE is long.
+        let handshake = if self.is_curve() { 300 } else { 64 };
+        options
+            .max_message_size(1200)
+            .max_message_parts(2)
+            .max_command_size(64)
+            .max_handshake_frame_size(handshake)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What the sockets of a kind have in common, plain or with an X.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 use zmtp_socket::{
-    Context, Duplicates, HighWaterMark, PubOptions, SubOptions, SubSocket, WhenFull, XPubOptions,
-    XSubOptions, XSubSocket,
+    Context, Duplicates, HighWaterMark, Message, PubOptions, RecvError, SubHandle, SubOptions,
+    SubSocket, TryRecvError, Unfinished, WhenFull, XPubOptions, XSubOptions, XSubSocket,
 };
 
 /// A trait of options that two kinds of sockets have, as each has them.
@@ -30,9 +30,10 @@ common!(Publishes of PubOptions, XPubOptions:
     send_hwm(mark: HighWaterMark);
     send_hwm_octets(octets: usize);
     when_full(policy: WhenFull);
-    conflate();
+    conflate(conflate: bool);
     duplicate_subscriptions(duplicates: Duplicates);
-    max_subscriptions(topics: usize, octets: usize);
+    max_subscriptions(topics: usize);
+    max_subscription_octets(octets: usize);
 );
 
 common!(Subscribes of SubOptions, XSubOptions:
@@ -41,45 +42,54 @@ common!(Subscribes of SubOptions, XSubOptions:
     conflate(conflate: bool);
 );
 
-/// A SUB or an XSUB.
-pub(crate) enum Subscriber {
+/// A SUB or an XSUB. What its handle does, it does.
+pub(crate) struct Subscriber {
+    handle: SubHandle,
+    pub(crate) socket: Kind,
+}
+
+pub(crate) enum Kind {
     Sub(SubSocket),
     XSub(XSubSocket),
 }
 
 impl Subscriber {
     pub(crate) fn sub(context: &Context, options: SubOptions) -> Self {
-        Self::Sub(context.sub_socket(options))
+        let socket = context.sub_socket(options);
+        Self { handle: socket.handle(), socket: Kind::Sub(socket) }
     }
 
     pub(crate) fn xsub(context: &Context, options: XSubOptions) -> Self {
-        Self::XSub(context.xsub_socket(options))
+        let socket = context.xsub_socket(options);
+        Self { handle: socket.handle(), socket: Kind::XSub(socket) }
     }
 
-    pub(crate) async fn close(self) -> usize {
-        match self {
-            Self::Sub(socket) => socket.close().await,
-            Self::XSub(socket) => socket.close().await,
+    pub(crate) async fn recv(&mut self) -> Result<Message, RecvError> {
+        match &mut self.socket {
+            Kind::Sub(socket) => socket.recv().await,
+            Kind::XSub(socket) => socket.recv().await,
+        }
+    }
+
+    pub(crate) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
+        match &mut self.socket {
+            Kind::Sub(socket) => socket.try_recv(),
+            Kind::XSub(socket) => socket.try_recv(),
+        }
+    }
+
+    pub(crate) async fn close(self) -> Unfinished {
+        match self.socket {
+            Kind::Sub(socket) => socket.close().await,
+            Kind::XSub(socket) => socket.close().await,
         }
     }
 }
 
 impl Deref for Subscriber {
-    type Target = SubSocket;
+    type Target = SubHandle;
 
-    fn deref(&self) -> &SubSocket {
-        match self {
-            Self::Sub(socket) => socket,
-            Self::XSub(socket) => socket,
-        }
-    }
-}
-
-impl DerefMut for Subscriber {
-    fn deref_mut(&mut self) -> &mut SubSocket {
-        match self {
-            Self::Sub(socket) => socket,
-            Self::XSub(socket) => socket,
-        }
+    fn deref(&self) -> &SubHandle {
+        &self.handle
     }
 }

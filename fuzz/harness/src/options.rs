@@ -12,15 +12,15 @@ use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
     Allowed, BindError, ConfigError, ConnectError, Context, Credentials, Duplicates,
-    EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Limits, Linger, Message, Options,
-    PlainUsers, PubOptions, PubSocket, Reconnect, Request, SocketRole, SubOptions, SubSocket,
-    Verbosity, Version, WhenFull, XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
+    EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Linger, Message, Options, PlainUsers,
+    PubOptions, PubSocket, Reconnect, Request, SocketRole, SubHandle, SubOptions, Verbosity,
+    Version, WhenFull, XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
     simulation::Network,
 };
 
 use crate::{
     cast::keys,
-    family::{Publishes, Subscriber, Subscribes},
+    family::{Kind, Publishes, Subscriber, Subscribes},
     script::Script,
     stage::{play, within},
 };
@@ -113,7 +113,7 @@ async fn meet(mut script: Script<'_>) {
         sleep(Duration::from_millis(1)).await;
     }
     exchange(&draw, &publisher, &mut subscriber).await;
-    if let (Some(mut xpub), Subscriber::XSub(xsub)) = (xpub, &subscriber) {
+    if let (Some(mut xpub), Kind::XSub(xsub)) = (xpub, &subscriber.socket) {
         talk(&draw, &mut xpub, xsub).await;
     }
 
@@ -149,7 +149,7 @@ async fn bind(
     choice: u8,
     place: &str,
     publisher: &PubSocket,
-    subscriber: &SubSocket,
+    subscriber: &SubHandle,
 ) {
     let bound = match (choice & 2, changes) {
         (0, 0) => publisher.bind(place).await,
@@ -171,7 +171,7 @@ fn connect(
     choice: u8,
     place: &str,
     publisher: &PubSocket,
-    subscriber: &SubSocket,
+    subscriber: &SubHandle,
 ) {
     let connected = match (choice & 2, changes) {
         (0, 0) => subscriber.connect(place),
@@ -187,7 +187,7 @@ fn connect(
 }
 
 /// Whatever the options are, no call panics; if nothing is in the way, what is sent arrives.
-async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut SubSocket) {
+async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut Subscriber) {
     let wanted = timeout(LITTLE, publisher.wait_for_subscriber("topic")).await;
     assert!(!draw.is_harmless || wanted.is_ok(), "nothing is in the way of the subscription");
     let parts = Message::multipart(["topic", "of two parts"]).expect("two parts");
@@ -206,7 +206,7 @@ async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut SubSo
 /// The other way, too.
 async fn talk(draw: &Draw<'_>, publisher: &mut XPubSocket, subscriber: &XSubSocket) {
     let said = Message::multipart(["said", "in two parts"]).expect("two parts");
-    assert_eq!(subscriber.send(said.clone()), Ok(()));
+    assert_eq!(subscriber.send(said.clone()).await, Ok(()));
     let asked = timeout(LITTLE, publisher.recv()).await;
     let heard = timeout(LITTLE, publisher.recv()).await;
     if draw.is_harmless {
@@ -270,10 +270,12 @@ impl Draw<'_> {
                     3 => WhenFull::Wait,
                     _ => WhenFull::WaitFor(self.any_duration()),
                 }),
-                3 => options.conflate(),
+                3 => options.conflate(true),
                 4 => options.duplicate_subscriptions(Duplicates::AsSet),
                 5 => options.duplicate_subscriptions(Duplicates::Counted),
-                6 => options.max_subscriptions(self.number(), self.number()),
+                6 => {
+                    options.max_subscriptions(self.number()).max_subscription_octets(self.number())
+                }
                 what => self.socket(what, options),
             };
         }
@@ -370,15 +372,14 @@ impl Draw<'_> {
             }
             16 => options.max_message_size(self.number() as u64),
             17 => {
-                let limits = Limits {
-                    message_size: self.number() as u64,
-                    message_parts: self.number(),
-                    command_size: self.number() as u64,
-                    handshake_frame_size: self.number() as u64,
-                };
-                self.flaws.limits = limits.handshake_frame_size <= 2;
-                self.flaws.curve_limits = limits.handshake_frame_size <= 255;
-                options.limits(limits)
+                let [size, parts, command, handshake] = [(); 4].map(|()| self.number());
+                self.flaws.limits = handshake <= 2;
+                self.flaws.curve_limits = handshake <= 255;
+                options
+                    .max_message_size(size as u64)
+                    .max_message_parts(parts)
+                    .max_command_size(command as u64)
+                    .max_handshake_frame_size(handshake as u64)
             }
             18 => options.handshake_timeout(self.duration()),
             19 => options.heartbeat(Heartbeat::every(self.duration())),
@@ -391,7 +392,7 @@ impl Draw<'_> {
                 // Who dials before the other one is there may have to wait for long.
                 self.is_harmless = false;
                 let (initial, max) = (self.duration(), self.duration());
-                options.reconnect(Reconnect { initial, max })
+                options.reconnect(Reconnect::new(initial, max))
             }
             22 => options.retry_refused(true),
             23 => options.send_buffer(self.any_number() as u32),
@@ -400,7 +401,7 @@ impl Draw<'_> {
             26 => options.keepalive(None),
             27 => {
                 let (idle, interval) = (self.any_duration(), self.any_duration());
-                options.keepalive(Keepalive { idle, interval, probes: self.any_number() as u32 })
+                options.keepalive(Keepalive::new(idle, interval, self.any_number() as u32))
             }
             28 => options.user_timeout(self.any_duration()),
             29 => options.nodelay(false).ipv6_only(true),
@@ -475,10 +476,10 @@ impl Draw<'_> {
 struct Counting(Arc<AtomicU32>);
 
 impl Network for Counting {
-    fn resolve(&self, name: &str) -> io::Result<String> {
+    fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
         let dials = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         // Time stands still meanwhile: nobody else would end it.
         assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
-        Ok(name.to_owned())
+        Ok(vec![name.to_owned()])
     }
 }

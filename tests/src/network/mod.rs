@@ -12,8 +12,9 @@ mod link;
 mod progress;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -51,7 +52,14 @@ struct Shared {
     links: Mutex<Vec<Weak<Mutex<Link>>>>,
     /// When somebody tried to connect.
     attempts: Mutex<Vec<Instant>>,
-    addresses: Mutex<HashMap<String, String>>,
+    /// Where names lead to.
+    addresses: Mutex<HashMap<String, Vec<String>>>,
+    /// What befalls each link to an address.
+    cursed: Mutex<HashMap<String, Fault>>,
+    /// Addresses from which there is no answer.
+    dead: Mutex<HashSet<String>>,
+    /// The addresses of `tcp://` hosts.
+    hosts: Mutex<HashMap<String, Vec<IpAddr>>>,
     record: Arc<Record>,
 }
 
@@ -77,6 +85,9 @@ impl FaultyNetwork {
             links: Mutex::default(),
             attempts: Mutex::default(),
             addresses: Mutex::default(),
+            cursed: Mutex::default(),
+            dead: Mutex::default(),
+            hosts: Mutex::default(),
             record: Arc::default(),
         }))
     }
@@ -94,7 +105,28 @@ impl FaultyNetwork {
 
     /// From now on `name` leads to `address`.
     pub fn move_to(&self, name: &str, address: &str) {
-        lock(&self.0.addresses).insert(name.to_owned(), address.to_owned());
+        self.lead_to(name, &[address]);
+    }
+
+    /// From now on `name` leads to any of `addresses`, in this order.
+    pub fn lead_to(&self, name: &str, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|it| (*it).to_owned()).collect();
+        lock(&self.0.addresses).insert(name.to_owned(), addresses);
+    }
+
+    /// From now on the host of `tcp://` endpoints has these addresses, over which real octets go.
+    pub fn host_at(&self, host: &str, addresses: &[IpAddr]) {
+        lock(&self.0.hosts).insert(host.to_owned(), addresses.to_vec());
+    }
+
+    /// From now on this befalls each link to `address` as soon as it is made.
+    pub fn curse(&self, address: &str, fault: Fault) {
+        lock(&self.0.cursed).insert(address.to_owned(), fault);
+    }
+
+    /// From now on nobody who dials `address` gets an answer.
+    pub fn kill(&self, address: &str) {
+        lock(&self.0.dead).insert(address.to_owned());
     }
 
     /// Each link made from now on holds so many octets each way, and they arrive in this manner.
@@ -212,23 +244,30 @@ impl FaultyNetwork {
 }
 
 impl Network for FaultyNetwork {
-    fn resolve(&self, name: &str) -> io::Result<String> {
+    fn look_up(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
+        lock(&self.0.hosts).get(host).cloned().map(Ok)
+    }
+
+    fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
         lock(&self.0.attempts).push(Instant::now());
         let by_chance = !self.is_healthy() && lock(&self.0.chance).u8(0..10) == 0;
         if by_chance || self.0.record.refuses(Refusal::NoSuchName) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
         }
         let address = lock(&self.0.addresses).get(name).cloned();
-        Ok(address.unwrap_or_else(|| name.to_owned()))
+        Ok(address.unwrap_or_else(|| vec![name.to_owned()]))
     }
 
-    fn latency(&self, _address: &str) -> Duration {
+    fn latency(&self, address: &str) -> Duration {
+        if lock(&self.0.dead).contains(address) {
+            return Duration::MAX;
+        }
         let Some(latency) = lock(&self.0.latency).take() else { return Duration::ZERO };
         self.0.record.strike(Struck::default());
         latency
     }
 
-    fn connect(&self, _address: &str) -> io::Result<Ends> {
+    fn connect(&self, address: &str) -> io::Result<Ends> {
         let by_chance = !self.is_healthy() && lock(&self.0.chance).u8(0..4) == 0;
         let refused = by_chance || self.0.record.refuses(Refusal::NobodyListens);
         if refused || !self.0.reachable.load(Ordering::Relaxed) {
@@ -245,6 +284,9 @@ impl Network for FaultyNetwork {
                 When::Made => lock(&link).strike(fault),
                 When::At(way, spot) => lock(&link).arm(way, spot, fault),
             }
+        }
+        if let Some(fault) = lock(&self.0.cursed).get(address) {
+            lock(&link).strike(fault.clone());
         }
         let mut links = lock(&self.0.links);
         links.retain(|link| link.strong_count() > 0);

@@ -12,7 +12,7 @@ use zmtp_tests::story::{Place, eventually, receive_text, subscribers, wanted, wi
 /// A subscriber to everything that comes back within milliseconds.
 fn eager(place: &Place) -> SubSocket {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = SubOptions::new().reconnect(Reconnect { initial, max });
+    let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
     let subscriber = place.context.sub_socket(options);
     subscriber.subscribe("");
     subscriber
@@ -56,7 +56,7 @@ fn bind_while_it_looks_up_a_name() {
         drop(held);
         let successor = place.publisher();
         if let Some(bound) = &bound {
-            assert_eq!(bound.as_ref().unwrap().to_string(), place.endpoint);
+            assert_eq!(bound.as_ref().unwrap().to_string(), by_name(place));
             assert!(successor.bind(&*place.endpoint).await.is_err(), "it is bound");
         } else {
             // Free at once, not only some time later.

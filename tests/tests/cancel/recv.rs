@@ -25,7 +25,7 @@ async fn expect(client: &mut SubSocket, messages: impl IntoIterator<Item = Messa
 
 async fn close(server: PubSocket, client: SubSocket) {
     within("the publisher's end", server.close()).await;
-    assert_eq!(within("the subscriber's end", client.close()).await, 0);
+    assert_eq!(within("the subscriber's end", client.close()).await.unread, 0);
 }
 
 #[test]

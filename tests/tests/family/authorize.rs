@@ -22,11 +22,11 @@ pub(crate) fn servers() -> [Server; 3] {
 }
 
 pub(crate) const QUICK: Reconnect =
-    Reconnect { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
+    Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
 async fn established(monitor: &mut Monitor) -> PeerInfo {
     event(monitor, "a handshake", |event| match event {
-        Event::HandshakeSucceeded { info, peer } => {
+        Event::HandshakeSucceeded { info, peer, .. } => {
             assert_eq!(peer.info(), Some(&*info), "it stays with the peer");
             Some((*info).clone())
         }
@@ -101,6 +101,38 @@ over_each_transport! {
         assert_eq!(receive_text(&mut allowed).await, "a");
     }
 
+    async fn credentials_that_come_while_others_are_judged_are_tried_next(place: Place) {
+        let (asked, turns) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (times, verdicts) = (asked.clone(), turns.clone());
+        let options = PubOptions::new().plain_server_with(|_| true);
+        let options = options.authorize(move |claim| {
+            times.fetch_add(1, Ordering::Relaxed);
+            let turns = verdicts.clone();
+            async move {
+                turns.acquire().await.expect("it stays open").forget();
+                match claim.credentials {
+                    Credentials::Plain { password, .. } if password == "right" => {
+                        Ok(Allowed::new())
+                    }
+                    _ => Err(Denial::refused("wrong")),
+                }
+            }
+        });
+        let server = place.context.pub_socket(options);
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = place.context.sub_socket(SubOptions::new());
+        client.subscribe("a");
+        let mut monitor = client.monitor();
+        client.connect_with(&*place.endpoint, |it| it.plain_client("ann", "wrong")).unwrap();
+        eventually("a claim", || asked.load(Ordering::Relaxed) == 1).await;
+        client.connect_with(&*place.endpoint, |it| it.plain_client("ann", "right")).unwrap();
+        turns.add_permits(2);
+        wanted(&server, "a").await;
+        while let Some(event) = monitor.try_next() {
+            assert!(!matches!(event, Event::Parked { .. }), "{event:?}");
+        }
+    }
+
     async fn a_judge_is_told_what_rfc_27_says_and_its_verdict_stays_with_the_peer(place: Place) {
         for secured in servers() {
             let name = secured.to_string();
@@ -155,7 +187,7 @@ over_each_transport! {
             is_known(request.peer());
             is_known(&claim.peer);
             is_known(&server.stats().peers[0].peer);
-            client.send("hello").unwrap();
+            client.send("hello").await.unwrap();
             let request = within("a message", server.recv()).await.unwrap();
             assert!(matches!(request, Request::Message { .. }), "{request:?}");
             is_known(request.peer());

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zmtp_codec::{Config, Connection, Mechanism, Metadata, Subscription};
 use zmtp_socket::{
-    Endpoint, Event, Limits, Monitor, PubOptions, PubSocket, Reason, SocketType, SubOptions,
+    Endpoint, Event, Monitor, PubOptions, PubSocket, Reason, SocketType, SubOptions,
 };
 use zmtp_tests::raw::{ANY_PORT, in_time};
 use zmtp_tests::secured::keys;
@@ -79,8 +79,7 @@ fn flip_last_at(where_to: usize, step: usize, says: &mut [u8]) {
 async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_rule() {
     let server_keys = keys();
     let options = PubOptions::new().curve_server(server_keys.clone());
-    let limits = Limits { handshake_frame_size: 600, ..Limits::default() };
-    let server: PubSocket = PubSocket::with_options(options.limits(limits));
+    let server: PubSocket = PubSocket::with_options(options.max_handshake_frame_size(600));
     let endpoint = server.bind(ANY_PORT).await.unwrap();
     let options = SubOptions::new().curve_client(server_keys.public(), keys());
     let mut neighbour = zmtp_socket::SubSocket::with_options(options);

@@ -70,7 +70,7 @@ async fn whoever_says_300_is_dialled_again_with_back_off_and_whoever_says_else_i
     let listener = RawListener::bind().await;
     // An attempt that takes longer than the longest delay would begin it anew.
     let (initial, max) = (Duration::from_millis(4), Duration::from_secs(10));
-    let options = SubOptions::new().reconnect(Reconnect { initial, max });
+    let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
     let subscriber = SubSocket::with_options(options);
     let mut monitor = subscriber.monitor();
     for other in ["400", "500", "", "200", "3000", "no"] {

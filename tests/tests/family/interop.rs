@@ -34,7 +34,7 @@ over! { [tcp, ipc]
         client.connect(&*place.endpoint).unwrap();
         client.subscribe("a");
         assert_eq!(server.receive().await, b"\x01a");
-        client.send(Message::multipart(["question", "?"]).unwrap()).unwrap();
+        client.send(Message::multipart(["question", "?"]).unwrap()).await.unwrap();
         assert_eq!(server.receive_parts().await, [b"question".to_vec(), b"?".to_vec()]);
         client.unsubscribe("a");
         assert_eq!(server.receive().await, b"\x00a");
@@ -204,10 +204,10 @@ mod options {
             let ours = place.context.xsub_socket(options);
             ours.connect(&*place.endpoint).unwrap();
             within("a publisher", ours.wait_for_publisher()).await.unwrap();
-            ours.send(Message::multipart(["\x01a", "x"]).unwrap()).unwrap();
+            ours.send(Message::multipart(["\x01a", "x"]).unwrap()).await.unwrap();
             assert_eq!(theirs.receive().await, [b"\x01a"]);
             assert_eq!(theirs.receive().await, [b"x"]);
-            ours.send(Message::multipart(["x", "\x00a"]).unwrap()).unwrap();
+            ours.send(Message::multipart(["x", "\x00a"]).unwrap()).await.unwrap();
             match only_first {
                 true => assert_eq!(theirs.receive().await, [&b"x"[..], b"\x00a"]),
                 false => {

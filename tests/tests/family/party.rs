@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use zmtp_socket::{
     Context, Message, Monitor, PubOptions, PubSocket, Reconnect, Request, SocketType, Stats,
-    SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
+    SubHandle, SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
 };
 use zmtp_tests::libzmq::{Parts, meet_with};
 use zmtp_tests::secured::{Client, Server};
-use zmtp_tests::story::{eventually, receive, wanted, within};
+use zmtp_tests::story::{Receives, eventually, receive, wanted, within};
 use zmtp_tests::theirs::Theirs;
 
 /// Longer than any test: what has been refused stays so.
@@ -61,7 +61,7 @@ impl Party {
 
     /// Connects once: what is refused is not dialled again.
     pub(crate) async fn connect(&mut self, endpoint: &str, client: &Client) {
-        let once = Reconnect { initial: NEVER, max: NEVER };
+        let once = Reconnect::new(NEVER, NEVER);
         let connected = with!(
             self,
             socket => {
@@ -74,9 +74,8 @@ impl Party {
 
     /// Gives up what it is connected to; libzmq's does that when it is connected anew.
     pub(crate) async fn disconnect(&self, endpoint: &str) {
-        let endpoint = endpoint.parse().expect("it is one");
         let disconnected =
-            with!(self, socket => socket.disconnect(&endpoint).await, Self::Theirs(..) => Ok(()));
+            with!(self, socket => socket.disconnect(endpoint).await, Self::Theirs(..) => Ok(()));
         disconnected.expect("it is connected");
     }
 
@@ -91,14 +90,14 @@ impl Party {
     pub(crate) async fn subscribe(&mut self, topic: &str) {
         match self {
             Self::Theirs(_, theirs) => theirs.subscribe(topic).await,
-            ours => ours.subscriber().subscribe(topic),
+            ours => ours.handle().subscribe(topic),
         }
     }
 
     pub(crate) async fn unsubscribe(&mut self, topic: &str) {
         match self {
             Self::Theirs(_, theirs) => theirs.unsubscribe(topic).await,
-            ours => assert!(ours.subscriber().unsubscribe(topic), "it was subscribed to {topic}"),
+            ours => assert!(ours.handle().unsubscribe(topic), "it was subscribed to {topic}"),
         }
     }
 
@@ -169,11 +168,11 @@ impl Party {
     async fn probe_the_end(&mut self, topic: &str, kept: &str, subscriber: &mut Self) {
         within("libzmq to know the unsubscription", async {
             loop {
-                let before = subscriber.subscriber().stats().received;
+                let before = subscriber.handle().stats().received;
                 self.send(vec![topic.into()]).await;
                 self.send(vec![kept.into()]).await;
                 while subscriber.receive().await != [kept.as_bytes()] {}
-                if subscriber.subscriber().stats().received == before + 1 {
+                if subscriber.handle().stats().received == before + 1 {
                     break;
                 }
             }
@@ -181,7 +180,16 @@ impl Party {
         .await;
     }
 
-    fn subscriber(&mut self) -> &mut SubSocket {
+    fn handle(&self) -> SubHandle {
+        match self {
+            Self::Sub(socket) => socket.handle(),
+            Self::XSub(socket) => socket.handle(),
+            Self::Pub(_) | Self::XPub(_) => panic!("it does not subscribe"),
+            Self::Theirs(..) => panic!("libzmq is not tested with itself"),
+        }
+    }
+
+    fn subscriber(&mut self) -> &mut dyn Receives {
         match self {
             Self::Sub(socket) => socket,
             Self::XSub(socket) => socket,

@@ -123,7 +123,7 @@ over_each_transport! {
             client.subscribe("a");
             client.connect(&*place.endpoint).unwrap();
             within("a publisher", client.wait_for_publisher()).await.unwrap();
-            client.send("so much for that").unwrap();
+            client.send("so much for that").await.unwrap();
             eventually("it is sent", || client.stats().sent == 1).await;
             clients.push(client);
         }
@@ -161,7 +161,7 @@ over_each_transport! {
         client.connect(&*place.endpoint).unwrap();
         within("a publisher", client.wait_for_publisher()).await.unwrap();
         let question = Message::multipart(["question", "2 + 2"]).unwrap();
-        client.send(question.clone()).unwrap();
+        client.send(question.clone()).await.unwrap();
         expect(&mut server, "+answer").await;
         let Request::Message { peer, message } = request(&mut server).await else {
             panic!("a message")
@@ -181,7 +181,7 @@ over_each_transport! {
         let server = bound(&place, XPubOptions::new().welcome(welcome.clone())).await;
         let mut client = place.subscriber("hello");
         client.connect(&*place.endpoint).unwrap();
-        wanted(&server, "hello").await;
+        wanted(server.publisher(), "hello").await;
         server.send("hello again").await.unwrap();
         assert_eq!(receive(&mut client).await, welcome);
         assert_eq!(receive_text(&mut client).await, "hello again");
@@ -216,16 +216,16 @@ over_each_transport! {
     }
 
     async fn a_peer_whose_requests_nobody_reads_is_closed_and_its_neighbour_is_not(place: Place) {
-        let mut server = bound(&place, XPubOptions::new().max_subscriptions(50, 10_000)).await;
+        let mut server = bound(&place, XPubOptions::new().max_subscriptions(50).max_subscription_octets(10_000)).await;
         let mut monitor = server.monitor();
         let mut good = place.subscriber("good");
         good.connect(&*place.endpoint).unwrap();
-        wanted(&server, "good").await;
+        wanted(server.publisher(), "good").await;
         let flood = place.context.xsub_socket(XSubOptions::new());
         flood.connect(&*place.endpoint).unwrap();
         within("a publisher", flood.wait_for_publisher()).await.unwrap();
         for number in 0..100 {
-            flood.send(format!("question {number}")).unwrap();
+            flood.send(format!("question {number}")).await.unwrap();
         }
         let reason = event(&mut monitor, "its end", |event| match event {
             Event::Disconnected { reason, .. } => Some(reason),
@@ -240,7 +240,7 @@ over_each_transport! {
     }
 
     async fn of_what_goes_past_a_peers_limit_neither_the_beginning_nor_the_end_is_told(place: Place) {
-        let options = XPubOptions::new().verbosity(Verbosity::All).max_subscriptions(1, 100);
+        let options = XPubOptions::new().verbosity(Verbosity::All).max_subscriptions(1).max_subscription_octets(100);
         let mut server = bound(&place, options).await;
         let mut monitor = server.monitor();
         let client = place.subscriber("a");
@@ -266,10 +266,10 @@ over_each_transport! {
         let client = place.context.xsub_socket(XSubOptions::new());
         client.connect(&*place.endpoint).unwrap();
         within("a publisher", client.wait_for_publisher()).await.unwrap();
-        client.send("last words").unwrap();
+        client.send("last words").await.unwrap();
         eventually("they are sent", || client.stats().sent == 1).await;
         client.subscribe("a");
-        wanted(&server, "a").await;
+        wanted(server.publisher(), "a").await;
         let publisher = server.publisher().clone();
         within("the end", publisher.close()).await;
         // The subscription has been taken back unheard.
@@ -307,7 +307,9 @@ async fn who_waits_for_a_request_is_woken_by_it_and_by_the_end() {
 #[tokio::test]
 async fn once_nobody_hears_it_is_a_pub() {
     let place = Place::inproc();
-    let server = bound(&place, XPubOptions::new().max_subscriptions(50, 10_000)).await;
+    let server =
+        bound(&place, XPubOptions::new().max_subscriptions(50).max_subscription_octets(10_000))
+            .await;
     let publisher = server.publisher().clone();
     drop(server);
     let mut client = place.subscriber("a");

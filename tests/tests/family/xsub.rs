@@ -25,7 +25,7 @@ over_each_transport! {
         }
         eventually("both", || client.stats().peers.len() == 2).await;
         for message in ["\x01a", "hello", "\x00a", "\x01b"] {
-            client.send(message).unwrap();
+            client.send(message).await.unwrap();
         }
         for server in &mut servers {
             // What was taken back before it was told is not.
@@ -47,7 +47,7 @@ over_each_transport! {
         within("a publisher", client.wait_for_publisher()).await.unwrap();
         // In one go: the driver has no turn between them.
         for number in 0..25 {
-            client.send(format!("{number}")).unwrap();
+            client.send(format!("{number}")).await.unwrap();
         }
         let stats = client.stats();
         assert_eq!((stats.queued, stats.dropped), (10, 15));
@@ -67,11 +67,11 @@ over_each_transport! {
             let client = place.context.xsub_socket(options);
             client.connect(&*place.endpoint).unwrap();
             within("a publisher", client.wait_for_publisher()).await.unwrap();
-            client.send(Message::multipart(["\x01a", "x", "\x01b"]).unwrap()).unwrap();
+            client.send(Message::multipart(["\x01a", "x", "\x01b"]).unwrap()).await.unwrap();
             for expected in ["+a", "+b", "x"] {
                 assert_eq!(said(&mut server).await, expected);
             }
-            client.send(Message::multipart(["x", "\x00b"]).unwrap()).unwrap();
+            client.send(Message::multipart(["x", "\x00b"]).unwrap()).await.unwrap();
             if !only_first {
                 assert_eq!(said(&mut server).await, "-b");
             }

@@ -68,7 +68,7 @@ over! { [tcp, ipc]
             wanted(&publisher, "10002").await;
             publisher.send("10002 27 33").await.expect("it is open");
             assert_eq!(subscriber.receive().await, b"10002 27 33");
-            assert_eq!(publisher.close().await, 0);
+            assert_eq!(publisher.close().await.unsent, 0);
         }
     }
 
@@ -81,7 +81,7 @@ over! { [tcp, ipc]
             meet(&publisher, &mut subscriber, "10001").await;
             publisher.send(format!("10001 {life}")).await;
             assert_eq!(receive_text(&mut subscriber).await, format!("10001 {life}"));
-            assert_eq!(subscriber.close().await, 0);
+            assert_eq!(subscriber.close().await.unread, 0);
         }
     }
 }

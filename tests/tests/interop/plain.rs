@@ -132,7 +132,7 @@ async fn we_park_an_endpoint_whose_libzmq_refuses_our_password() {
 /// libzmq says `^RROR` where RFC 23 has ERROR behind its length, 5: it means to refuse.
 async fn assert_parked(monitor: &mut Monitor, expected: &zmtp_socket::Endpoint) {
     let (endpoint, reason) = event(monitor, "the refusal", |event| match event {
-        Event::Parked { endpoint, reason } => Some((endpoint, reason)),
+        Event::Parked { endpoint, reason, .. } => Some((endpoint, reason)),
         Event::HandshakeSucceeded { .. } => panic!("libzmq has let us in"),
         Event::RetryingIn { reason, .. } => panic!("dialled again after: {reason}"),
         _ => None,

@@ -15,7 +15,7 @@ async fn publisher(options: PubOptions) -> (PubSocket, Endpoint, Monitor) {
 async fn refused(monitor: &mut Monitor) -> (String, Reason) {
     in_time("an event that tells of the refusal", async {
         loop {
-            if let Event::Refused { peer, reason } = monitor.next().await.unwrap() {
+            if let Event::Refused { peer, reason, .. } = monitor.next().await.unwrap() {
                 return (peer.address().to_owned(), reason);
             }
         }
@@ -44,7 +44,10 @@ async fn a_crowd_that_says_nothing_keeps_nobody_out_and_its_oldest_goes() {
             oldest.heard_to_end().await;
             let end = end_of(&mut monitor, &oldest.address()).await;
             end.expect(false, "more than 8 handshakes were half-done");
-            assert!(matches!(end.reason, Reason::Overrun(Overrun::Handshakes { limit: LIMIT })));
+            assert!(matches!(
+                end.reason,
+                Reason::Overrun(Overrun::Handshakes { limit: LIMIT, .. })
+            ));
         }
         let stats = publisher.stats();
         assert_eq!(stats.handshakes, LIMIT.min(number + 1) as u64);
@@ -71,7 +74,10 @@ async fn a_socket_has_no_more_connections_than_it_may_and_takes_another_for_each
         late.expect_closed().await;
         let (address, reason) = refused(&mut monitor).await;
         assert_eq!(address, late.address());
-        assert!(matches!(reason, Reason::Overrun(Overrun::Connections { limit: 3 })), "{reason}");
+        assert!(
+            matches!(reason, Reason::Overrun(Overrun::Connections { limit: 3, .. })),
+            "{reason}"
+        );
         assert_eq!(publisher.stats().refused, turned_away);
         neighbour.send().await;
     }

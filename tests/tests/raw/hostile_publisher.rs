@@ -15,7 +15,7 @@ const SUBSCRIPTIONS: &[u8] = b"\x04\x0B\x09SUBSCRIBEb\x04\x0B\x09SUBSCRIBEa\
 /// Comes back within milliseconds.
 fn eager() -> SubOptions {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    SubOptions::new().reconnect(Reconnect { initial, max })
+    SubOptions::new().reconnect(Reconnect::new(initial, max))
 }
 
 /// A SUB with the subscriptions above, some of them made twice, that has dialled `listener`.
@@ -171,7 +171,7 @@ async fn refused_with_error_the_endpoint_is_parked_until_connect_is_repeated() {
         peer.expect_closed().await;
         drop(peer);
         let event = decision(&mut monitor).await;
-        let Event::Parked { endpoint, reason } = event else { panic!("not parked: {event:?}") };
+        let Event::Parked { endpoint, reason, .. } = event else { panic!("not parked: {event:?}") };
         assert_eq!(endpoint.to_string(), listener.endpoint());
         assert_eq!(reason.to_string(), "the peer refused the connection: \"400\"");
         // Another endpoint is lost and dialled again many times over meanwhile.
@@ -182,7 +182,7 @@ async fn refused_with_error_the_endpoint_is_parked_until_connect_is_repeated() {
         }
         subscriber.disconnect(&other_endpoint).await.unwrap();
         while let Some(event) = monitor.try_next() {
-            if let Event::Connected { peer } = event {
+            if let Event::Connected { peer, .. } = event {
                 assert_ne!(peer.address(), listener.address(), "dialled although parked");
             }
         }

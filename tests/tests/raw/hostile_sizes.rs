@@ -1,20 +1,16 @@
 //! Peers whose frames have every size: the largest that can be announced, and all that make a
 //! decoder move what stands in its buffer.
 
-use zmtp_codec::Limits;
-use zmtp_socket::{PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_socket::{Options, PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
 };
 
 /// Everything that can be announced is allowed.
-const WIDEST: Limits = Limits {
-    message_size: u64::MAX,
-    message_parts: usize::MAX,
-    command_size: u64::MAX,
-    handshake_frame_size: 4096,
-};
+fn widest<Role>(options: Options<Role>) -> Options<Role> {
+    options.max_message_size(u64::MAX).max_message_parts(usize::MAX).max_command_size(u64::MAX)
+}
 
 /// Headers that with their own octets, or with what came before, go beyond 2^63 but not beyond what
 /// may be announced.
@@ -46,12 +42,12 @@ fn headers() -> impl Iterator<Item = (&'static [u8], &'static str)> {
 /// A SUB to "A" that allows everything and comes back within milliseconds, and its publisher.
 async fn subscriber() -> (SubSocket, RawListener) {
     let listener = RawListener::bind().await;
-    (listener.quick_subscriber(SubOptions::new().limits(WIDEST)), listener)
+    (listener.quick_subscriber(widest(SubOptions::new())), listener)
 }
 
 #[tokio::test]
 async fn a_publisher_waits_for_the_largest_frame_there_is_and_serves_its_neighbour() {
-    let publisher = PubSocket::with_options(PubOptions::new().limits(WIDEST));
+    let publisher = PubSocket::with_options(widest(PubOptions::new()));
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let (mut neighbour, mut subscriber) = Neighbour::subscriber(&publisher, &endpoint).await;
     for (header, rule) in headers() {
@@ -165,7 +161,7 @@ async fn a_giant_behind_a_flood_of_tiny_frames_arrives_whole_and_so_do_they() {
 
 #[tokio::test]
 async fn a_giant_subscription_behind_a_flood_of_tiny_frames_is_taken_whole() {
-    let publisher = PubSocket::with_options(PubOptions::new().limits(WIDEST));
+    let publisher = PubSocket::with_options(widest(PubOptions::new()));
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let (mut neighbour, mut subscriber) = Neighbour::subscriber(&publisher, &endpoint).await;
     let mut peer = RawPeer::dial(&endpoint).await;

@@ -98,7 +98,7 @@ async fn a_peer_that_leaves_in_the_middle_of_anything_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_peer_with_more_subscriptions_than_allowed_is_closed_and_the_neighbour_is_not() {
-    let options = PubOptions::new().max_subscriptions(3, 20);
+    let options = PubOptions::new().max_subscriptions(3).max_subscription_octets(20);
     let publisher = PubSocket::with_options(options);
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let (mut neighbour, mut subscriber) = Neighbour::subscriber(&publisher, &endpoint).await;
@@ -125,7 +125,8 @@ async fn a_peer_with_more_subscriptions_than_allowed_is_closed_and_the_neighbour
 
 #[tokio::test]
 async fn a_peer_with_as_many_subscriptions_as_allowed_is_served() {
-    let publisher = PubSocket::with_options(PubOptions::new().max_subscriptions(3, 20));
+    let publisher =
+        PubSocket::with_options(PubOptions::new().max_subscriptions(3).max_subscription_octets(20));
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let mut peer = RawPeer::subscriber(&endpoint, "0123456789").await;
     for topic in ["a", "012345678", "a", "0123456789"] {

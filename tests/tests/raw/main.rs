@@ -8,6 +8,7 @@ mod hostile_sizes;
 mod hostile_subscriber;
 mod hostile_topics;
 mod hwm;
+mod judged;
 mod oddities;
 mod options;
 mod plain;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zmtp_socket::{Heartbeat, Limits, PubOptions, PubSocket, SubOptions, SubSocket, Version};
+use zmtp_socket::{Heartbeat, PubOptions, PubSocket, SubOptions, SubSocket, Version};
 use zmtp_tests::raw::{
     ANY_PORT, GREETING, GREETING_3_0, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, in_time,
 };
@@ -72,9 +72,12 @@ async fn a_message_above_the_largest_size_closes_and_one_of_that_size_does_not()
 
 #[tokio::test]
 async fn each_limit_holds_to_the_octet() {
-    let limits =
-        Limits { message_size: 100, message_parts: 2, command_size: 12, handshake_frame_size: 32 };
-    let publisher = PubSocket::with_options(PubOptions::new().limits(limits));
+    let options = PubOptions::new()
+        .max_message_size(100)
+        .max_message_parts(2)
+        .max_command_size(12)
+        .max_handshake_frame_size(32);
+    let publisher = PubSocket::with_options(options);
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let ready = b"\x04\x20\x05READY\x0BSocket-Type\0\0\0\x03SUB\x02ab\0\0\0\0";
     let rows: [(&[u8], &[u8], &str); 2] = [

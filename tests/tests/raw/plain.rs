@@ -29,7 +29,7 @@ async fn server() -> (PubSocket, Endpoint) {
 
 fn client(listener: &RawListener, options: SubOptions) -> SubSocket {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
-    let options = options.plain_client("admin", "secret").reconnect(Reconnect { initial, max });
+    let options = options.plain_client("admin", "secret").reconnect(Reconnect::new(initial, max));
     let subscriber = SubSocket::with_options(options);
     subscriber.subscribe("A");
     subscriber.connect(listener.endpoint()).unwrap();

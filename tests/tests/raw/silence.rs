@@ -43,7 +43,7 @@ async fn a_publisher_that_never_speaks_is_given_up_and_dialled_again() {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
     let options = SubOptions::new()
         .handshake_timeout(Duration::from_millis(100))
-        .reconnect(Reconnect { initial, max });
+        .reconnect(Reconnect::new(initial, max));
     let subscriber = SubSocket::with_options(options);
     let listener = RawListener::bind().await;
     let mut monitor = subscriber.monitor();

@@ -71,7 +71,7 @@ async fn a_socket_that_is_closed_in_the_middle_of_a_message_does_not_receive_it(
         // It was not there yet when the socket was closed.
         let _closed = peer.try_send(b"\x00\x03end").await;
         drop(peer);
-        assert_eq!(in_time("the close", closing).await.unwrap(), 0);
+        assert_eq!(in_time("the close", closing).await.unwrap().unsent, 0);
         let end = in_time("the end", subscriber.recv()).await;
         assert_eq!(end, Err(RecvError::Closed(Closed)));
     }

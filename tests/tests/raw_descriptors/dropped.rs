@@ -81,7 +81,7 @@ fn while_it_dials_a_name_that_nobody_has_bound() {
 fn while_it_waits_to_dial_again() {
     leaves_nothing_open(async || {
         let never = Duration::from_secs(3600);
-        let options = SubOptions::new().reconnect(Reconnect { initial: never, max: never });
+        let options = SubOptions::new().reconnect(Reconnect::new(never, never));
         let subscriber = SubSocket::with_options(options);
         let mut monitor = subscriber.monitor();
         let listener = RawListener::bind().await;

@@ -95,6 +95,7 @@ struct World {
     listens_at: usize,
     ledger: Ledger,
     dials: Dials,
+    has_strays: bool,
 }
 
 impl World {
@@ -114,7 +115,7 @@ impl World {
         let options = SubOptions::new().heartbeat(heartbeat).handshake_timeout(handshake);
         let client = context.sub_socket(options.receive_hwm(mark));
         let view = View::of(&server);
-        network.move_to("name", "place-0");
+        network.kill("dead");
         if dials == Dials::Publisher {
             client.bind("mem://place-0").await.unwrap();
             server.connect("mem://name").unwrap();
@@ -122,7 +123,7 @@ impl World {
             server.bind("mem://place-0").await.unwrap();
             client.connect("mem://name").unwrap();
         }
-        Self {
+        let world = Self {
             chance,
             network,
             server,
@@ -132,6 +133,17 @@ impl World {
             listens_at: 0,
             ledger: Ledger::default(),
             dials,
+            has_strays: seed % 4 == 3,
+        };
+        world.lead_to("place-0");
+        world
+    }
+
+    /// The name leads there, and in some worlds to addresses that are of no use, too.
+    fn lead_to(&self, there: &str) {
+        match self.has_strays {
+            true => self.network.lead_to("name", &["dead", "nobody", there]),
+            false => self.network.move_to("name", there),
         }
     }
 
@@ -173,7 +185,7 @@ impl World {
 
     /// The listening side comes up elsewhere, under the same name.
     async fn move_listener(&mut self) {
-        let here = format!("mem://place-{}", self.listens_at).parse().unwrap();
+        let here = format!("mem://place-{}", self.listens_at);
         self.listens_at += 1;
         let there = format!("place-{}", self.listens_at);
         if self.dials == Dials::Publisher {
@@ -183,7 +195,7 @@ impl World {
             self.server.unbind(&here).await.unwrap();
             self.server.bind(format!("mem://{there}")).await.unwrap();
         }
-        self.network.move_to("name", &there);
+        self.lead_to(&there);
     }
 
     async fn send(&mut self, topic: &str) {
@@ -229,8 +241,8 @@ impl World {
 
     /// Both close, and no message is left.
     async fn end(self) -> Met {
-        assert_eq!(self.server.close().await, 0);
-        assert_eq!(self.client.close().await, 0);
+        assert_eq!(self.server.close().await.unsent, 0);
+        assert_eq!(self.client.close().await.unread, 0);
         Met {
             cuts: self.network.cuts(),
             received: self.ledger.received(),

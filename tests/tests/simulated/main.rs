@@ -1,5 +1,6 @@
 //! Sockets on a simulated network, on virtual time.
 
+mod addresses;
 mod faults;
 mod heartbeats;
 mod ledger;

@@ -102,12 +102,12 @@ impl View {
 
     fn follow(&mut self, event: Event) {
         match event {
-            Event::Connected { peer } => self.connected.push(peer.id()),
+            Event::Connected { peer, .. } => self.connected.push(peer.id()),
             Event::HandshakeSucceeded { peer, .. } => {
                 assert_eq!(self.peers.insert(peer.id(), BTreeSet::new()), None);
                 self.met.handshakes += 1;
             }
-            Event::Disconnected { peer, reason } => {
+            Event::Disconnected { peer, reason, .. } => {
                 assert!(self.peers.remove(&peer.id()).is_some());
                 self.met.lost += 1;
                 self.met.timeouts += u64::from(reason.to_string().contains("nothing came"));
@@ -116,11 +116,11 @@ impl View {
                 assert!(!self.peers.contains_key(&peer.id()));
                 self.met.failed_handshakes += 1;
             }
-            Event::Subscribed { peer, topic } => {
+            Event::Subscribed { peer, topic, .. } => {
                 let topics = self.peers.get_mut(&peer.id()).expect("it is connected");
                 assert!(topics.insert(topic));
             }
-            Event::Unsubscribed { peer, topic } => {
+            Event::Unsubscribed { peer, topic, .. } => {
                 let topics = self.peers.get_mut(&peer.id()).expect("it is connected");
                 assert!(topics.remove(&topic));
             }

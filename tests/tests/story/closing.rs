@@ -15,7 +15,7 @@ over_each_transport! {
             let (server, mut client) = place.loaded(linger).await;
             let closing = tokio::spawn(async move { server.close().await });
             expect_load(&mut client).await;
-            assert_eq!(within("the close", closing).await.unwrap(), 0);
+            assert_eq!(within("the close", closing).await.unwrap().unsent, 0);
         }
     }
 
@@ -23,7 +23,7 @@ over_each_transport! {
         for time in [Duration::from_millis(30), Duration::ZERO] {
             let (server, mut client) = place.loaded(Linger::For(time)).await;
             let begun = Instant::now();
-            let left = within("the close", server.close()).await;
+            let left = within("the close", server.close()).await.unsent;
             assert!(begun.elapsed() >= time);
             assert!(left > 0 && left <= LOAD as usize, "{left} left");
             // What counts as sent had been given to the transport whole.
@@ -51,7 +51,7 @@ over_each_transport! {
         let (server, client) = place.loaded(Linger::Forever).await;
         client.close().await;
         subscribers(&server, 0).await;
-        assert_eq!(within("the close", server.close()).await, 0);
+        assert_eq!(within("the close", server.close()).await.unsent, 0);
     }
 
     async fn a_closed_subscriber_says_what_was_never_received(place: Place) {
@@ -66,7 +66,7 @@ over_each_transport! {
         eventually("all of them", || client.stats().received == 600).await;
         // One batch is in the receiver's hands, the rest in the queue.
         receive(&mut client).await;
-        assert_eq!(within("the close", client.close()).await, 599);
+        assert_eq!(within("the close", client.close()).await.unread, 599);
     }
 }
 
@@ -78,7 +78,7 @@ async fn a_subscriber_that_has_left_is_not_lingered_for() {
     let closing = tokio::spawn(async move { server.close().await });
     tokio::task::yield_now().await;
     drop(client);
-    let left = within("the close", closing).await.unwrap();
+    let left = within("the close", closing).await.unwrap().unsent;
     assert!(left > 0, "what was queued for it is left");
     within("the end of the events", async { while monitor.next().await.is_some() {} }).await;
 }
@@ -95,9 +95,9 @@ fn after_close_no_task_is_left() {
             lost.connect("inproc://nobody").unwrap();
             server.connect("ipc:///nowhere/to/be/found").unwrap();
             expect_load(&mut client).await;
-            assert_eq!(within("the publisher's end", server.close()).await, 0);
-            assert_eq!(within("a subscriber's end", client.close()).await, 0);
-            assert_eq!(within("a subscriber's end", lost.close()).await, 0);
+            assert_eq!(within("the publisher's end", server.close()).await.unsent, 0);
+            assert_eq!(within("a subscriber's end", client.close()).await.unread, 0);
+            assert_eq!(within("a subscriber's end", lost.close()).await.unread, 0);
             assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
         });
     }

@@ -51,7 +51,7 @@ over! {
         let client = place.subscriber("a");
         let mut monitor = client.monitor();
         for pace in [Duration::from_millis(9), Duration::from_millis(2)] {
-            let reconnect = Reconnect { initial: pace, max: pace };
+            let reconnect = Reconnect::new(pace, pace);
             client.connect_with(&*place.endpoint, |it| it.reconnect(reconnect)).unwrap();
             let mut delays = Vec::new();
             // The one that runs when it is told may still be of the old pace.

@@ -1,13 +1,15 @@
 //! Endpoints: what is bound is freed again, what is taken says so, and names stay in their context.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Barrier;
 use zmtp_socket::{
-    BindError, Context, Event, Linger, PlainUsers, PubOptions, Reason, Reconnect, SubOptions,
+    BindError, Context, Endpoint, Event, IpcAddress, Linger, PlainUsers, PubOptions, Reason,
+    Reconnect, SubOptions,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
@@ -92,6 +94,24 @@ over_each_transport! {
             client.connect(&*place.endpoint).unwrap();
             wanted(&server, "").await;
             within("the end", server.close()).await;
+        }
+    }
+
+    // The runtime has one thread, so no task runs between the drop and the next bind.
+    async fn a_dropped_socket_has_freed_its_address(place: Place) {
+        for _ in 0..3 {
+            let server = place.publisher();
+            server.bind(&*place.endpoint).await.unwrap();
+            drop(server);
+            let server = place.publisher();
+            server.bind(&*place.endpoint).await.unwrap();
+            let client = place.subscriber("");
+            client.connect(&*place.endpoint).unwrap();
+            wanted(&server, "").await;
+            drop(server);
+            let client = place.subscriber("");
+            client.bind(&*place.endpoint).await.unwrap();
+            drop(client);
         }
     }
 
@@ -206,10 +226,8 @@ async fn a_refused_client_is_let_in_when_it_asks_again_and_is_known_by_then() {
 
     // Or it does not wait to be told.
     open.store(false, Ordering::Relaxed);
-    let fast = Reconnect {
-        initial: std::time::Duration::from_millis(2),
-        max: std::time::Duration::from_millis(10),
-    };
+    let fast =
+        Reconnect::new(std::time::Duration::from_millis(2), std::time::Duration::from_millis(10));
     let stubborn = SubOptions::new().plain_client("a", "b").retry_refused(true).reconnect(fast);
     let stubborn = place.context.sub_socket(stubborn);
     stubborn.subscribe("stubborn");
@@ -266,6 +284,73 @@ async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
     let error = server.bind(&*place.endpoint).await.unwrap_err();
     assert_eq!(refused(error), ErrorKind::AddrInUse);
     assert_eq!(std::fs::read(path).unwrap(), b"not a socket");
+}
+
+#[tokio::test]
+async fn a_socket_file_has_the_mode_that_was_asked_for_whatever_the_umask() {
+    let server = Place::ipc().publisher();
+    // The first keeps what no usual umask does, the last what all do.
+    for mode in [0o777, 0o660, 0o600] {
+        let place = Place::ipc();
+        let endpoint = server.bind_with(&*place.endpoint, |it| it.ipc_mode(mode)).await.unwrap();
+        let path = place.endpoint.strip_prefix("ipc://").unwrap();
+        let permissions = std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o7777, mode);
+        let client = place.subscriber("a");
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "a").await;
+        server.unbind(&endpoint).await.unwrap();
+        assert!(!Path::new(path).exists());
+    }
+    let own_path = server.bind_with("ipc://*", |it| it.ipc_mode(0o606)).await.unwrap();
+    let permissions = std::fs::metadata(path_of(&own_path)).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o7777, 0o606);
+}
+
+#[tokio::test]
+async fn a_path_is_chosen_and_told_and_removed() {
+    let place = Place::ipc();
+    let server = place.publisher();
+    let one = server.bind("ipc://*").await.unwrap();
+    let other = server.bind("ipc://*").await.unwrap();
+    assert_ne!(one, other);
+    for (topic, endpoint) in [("one", &one), ("other", &other)] {
+        let client = place.subscriber(topic);
+        client.connect(endpoint).unwrap();
+        wanted(&server, topic).await;
+    }
+    assert!(path_of(&other).starts_with(std::env::temp_dir()));
+    server.unbind(&one).await.expect("it is known by this name");
+    assert!(!path_of(&one).exists() && path_of(&other).exists());
+    server.close().await;
+    assert!(!path_of(&other).exists());
+}
+
+fn path_of(endpoint: &Endpoint) -> &Path {
+    match endpoint {
+        Endpoint::Ipc(IpcAddress::Path(path)) => path,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_file_was_removed_stays_bound_until_it_is_unbound() {
+    let place = Place::ipc();
+    let path = place.endpoint.strip_prefix("ipc://").unwrap();
+    let server = place.publisher();
+    let endpoint = server.bind(&*place.endpoint).await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    let error = server.bind(&*place.endpoint).await.unwrap_err();
+    assert!(error.to_string().ends_with("unbind it first"), "{error}");
+    assert!(!Path::new(path).exists(), "nothing is left of the attempt");
+
+    within("the end of the first", server.unbind(&endpoint)).await.unwrap();
+    server.bind(&*place.endpoint).await.unwrap();
+    let client = place.subscriber("a");
+    client.connect(&*place.endpoint).unwrap();
+    wanted(&server, "a").await;
+    server.unbind(&endpoint).await.unwrap();
+    server.unbind(&endpoint).await.unwrap_err();
 }
 
 #[tokio::test]

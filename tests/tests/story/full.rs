@@ -78,12 +78,12 @@ over_each_transport! {
             assert_eq!(number_of(&receive(&mut good).await), number, "its neighbour loses nothing");
         }
         let (peer, reason) = event(&mut monitor, "the end of the slow one", |event| match event {
-            Event::Disconnected { peer, reason } => Some((peer, reason)),
+            Event::Disconnected { peer, reason , .. } => Some((peer, reason)),
             _ => None,
         })
         .await;
         assert_eq!(peer, slow_peer);
-        let Reason::Overrun(Overrun::Queue { mark }) = reason else { panic!("{reason}") };
+        let Reason::Overrun(Overrun::Queue { mark , .. }) = reason else { panic!("{reason}") };
         assert_eq!(mark, Mark::Messages(4));
         // What it had got it still has, without a gap; then it is served again.
         let mut expected = 0;
@@ -142,7 +142,7 @@ over_each_transport! {
     }
 
     async fn a_conflating_publisher_keeps_the_newest_message_for_each_subscriber(place: Place) {
-        let server = place.context.pub_socket(PubOptions::new().conflate());
+        let server = place.context.pub_socket(PubOptions::new().conflate(true));
         server.bind(&*place.endpoint).await.unwrap();
         let mut slow = slow_subscriber(&place);
         wanted(&server, "").await;

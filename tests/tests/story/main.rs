@@ -1,5 +1,6 @@
 //! The stories of publish and subscribe, and the semantics behind them, between our own sockets.
 
+mod addresses;
 mod calls;
 mod closing;
 mod endpoint_options;
@@ -9,5 +10,7 @@ mod meeting;
 mod monitor;
 mod options;
 mod pace;
+mod panics;
+mod runtimes;
 mod sight;
 mod subscriptions;

@@ -74,7 +74,7 @@ over_each_transport! {
             server.send(&text).await.unwrap();
             let message = within("the message", received.recv()).await.unwrap();
             assert_eq!(message.first(), text.as_bytes());
-            assert_eq!(within("the server's end", server.close()).await, 0);
+            assert_eq!(within("the server's end", server.close()).await.unsent, 0);
         }
         waiting.abort();
     }
@@ -125,10 +125,7 @@ over_each_transport! {
     }
 
     async fn a_connecting_publisher_forgets_what_a_cut_peer_wanted(place: Place) {
-        let options = PubOptions::new().reconnect(Reconnect {
-            initial: Duration::from_millis(5),
-            max: Duration::from_millis(20),
-        });
+        let options = PubOptions::new().reconnect(Reconnect::new(Duration::from_millis(5), Duration::from_millis(20)));
         let server = place.context.pub_socket(options);
         server.connect(&*place.endpoint).unwrap();
         // One that reads nothing, so that something is queued for it.
@@ -244,7 +241,7 @@ fn a_fast_server_and_a_slow_client_meet_between_threads() {
             }
         }
     });
-    assert_eq!(serving.join().unwrap(), 0);
+    assert_eq!(serving.join().unwrap().unsent, 0);
 }
 
 fn runtime() -> Runtime {

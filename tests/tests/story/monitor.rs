@@ -10,6 +10,25 @@ use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, gone, receive, wanted, within};
 
 over_each_transport! {
+    async fn the_end_of_a_disconnected_or_unbound_endpoint_is_told(place: Place) {
+        let (server, client) = place.pair().await;
+        let (mut here, mut there) = (server.monitor(), client.monitor());
+        let stopped = |event| match event {
+            Event::Disconnected { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        };
+        let endpoint = client.connect(&*place.endpoint).unwrap();
+        client.disconnect(&endpoint).await.unwrap();
+        let reason = event(&mut there, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+        event(&mut here, "the end of the other", stopped).await;
+        client.connect(&endpoint).unwrap();
+        wanted(&server, "").await;
+        server.unbind(&endpoint).await.unwrap();
+        let reason = event(&mut here, "its own end", stopped).await;
+        assert_eq!(reason, "closed from this side");
+    }
+
     async fn the_events_of_a_publishers_life_come_in_order(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::messages(2)));
         let mut monitor = server.monitor();
@@ -36,26 +55,26 @@ over_each_transport! {
         let mut peers = Vec::new();
         while names.last().is_none_or(|name| name != "disconnected") {
             names.push(match next(&mut monitor).await {
-                Event::Listening { endpoint: on } => {
+                Event::Listening { endpoint: on , .. } => {
                     assert_eq!(on, endpoint);
                     "listening".to_owned()
                 }
-                Event::Connected { peer } => {
+                Event::Connected { peer , .. } => {
                     assert_eq!(peer.endpoint(), &endpoint);
                     peers.push(peer);
                     "connected".to_owned()
                 }
-                Event::HandshakeSucceeded { peer, info } => {
+                Event::HandshakeSucceeded { peer, info , .. } => {
                     assert_eq!(info.socket_type, Some(SocketType::Sub));
                     assert_eq!(info.version, Version::V3_1);
                     peers.push(peer);
                     "handshake".to_owned()
                 }
-                Event::Subscribed { peer, topic } => {
+                Event::Subscribed { peer, topic , .. } => {
                     peers.push(peer);
                     format!("subscribed {topic:?}")
                 }
-                Event::Unsubscribed { peer, topic } => {
+                Event::Unsubscribed { peer, topic , .. } => {
                     peers.push(peer);
                     format!("unsubscribed {topic:?}")
                 }
@@ -93,7 +112,7 @@ over_each_transport! {
             server.bind(&*place.endpoint).await.unwrap();
             // Until somebody was there to be dialled.
             let peer = event(&mut monitor, "the connection", |event| match event {
-                Event::Connected { peer } => Some(peer),
+                Event::Connected { peer , .. } => Some(peer),
                 Event::RetryingIn { .. } => None,
                 other => panic!("{other:?}"),
             })
@@ -101,7 +120,7 @@ over_each_transport! {
             assert_eq!(peer.endpoint(), &endpoint);
             assert_ne!(last_peer, Some(peer.id()), "every connection has its own number");
             match next(&mut monitor).await {
-                Event::HandshakeSucceeded { peer: same, info } => {
+                Event::HandshakeSucceeded { peer: same, info , .. } => {
                     assert_eq!(same, peer);
                     assert_eq!(info.socket_type, Some(SocketType::Pub));
                 }
@@ -110,7 +129,7 @@ over_each_transport! {
             wanted(&server, "a").await;
             server.close().await;
             match next(&mut monitor).await {
-                Event::Disconnected { peer: same, reason: Reason::PeerClosed } => {
+                Event::Disconnected { peer: same, reason: Reason::PeerClosed , .. } => {
                     assert_eq!(same, peer);
                 }
                 other => panic!("{other:?}"),
@@ -129,13 +148,13 @@ over_each_transport! {
 #[tokio::test]
 async fn retries_are_told_with_delays_that_double_within_their_bounds() {
     let place = Place::tcp();
-    let reconnect = Reconnect { initial: Duration::from_millis(4), max: Duration::from_millis(30) };
+    let reconnect = Reconnect::new(Duration::from_millis(4), Duration::from_millis(30));
     let client = place.context.sub_socket(SubOptions::new().reconnect(reconnect));
     let mut monitor = client.monitor();
     let endpoint = client.connect(&*place.endpoint).unwrap();
     for full in [4, 8, 16, 30, 30, 30].map(Duration::from_millis) {
         match next(&mut monitor).await {
-            Event::RetryingIn { endpoint: of, delay, reason: Reason::Transport(error) } => {
+            Event::RetryingIn { endpoint: of, delay, reason: Reason::Transport(error), .. } => {
                 assert_eq!(of, endpoint);
                 assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
                 assert!(delay >= full / 2 && delay <= full, "{delay:?} of {full:?}");

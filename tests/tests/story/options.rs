@@ -2,8 +2,8 @@
 
 use zmtp_codec::{Error, ProtocolError};
 use zmtp_socket::{
-    Event, HighWaterMark, Limits, Message, Monitor, Overrun, PubOptions, PubSocket, Reason,
-    SubOptions, SubSocket, Version,
+    Event, HighWaterMark, Message, Monitor, Overrun, PubOptions, PubSocket, Reason, SubOptions,
+    SubSocket, Version,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
@@ -53,7 +53,7 @@ over_each_transport! {
 
     async fn a_subscriber_that_asks_for_too_much_is_disconnected(place: Place) {
         for (topics, octets) in [(10, 1000), (1000, 20)] {
-            let options = PubOptions::new().max_subscriptions(topics, octets);
+            let options = PubOptions::new().max_subscriptions(topics).max_subscription_octets(octets);
             let server = place.context.pub_socket(options);
             let mut monitor = server.monitor();
             server.bind(&*place.endpoint).await.unwrap();
@@ -99,8 +99,7 @@ async fn a_message_of_too_many_parts_ends_the_connection() {
     let place = Place::inproc();
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
-    let limits = Limits { message_parts: 3, ..Limits::default() };
-    let mut client = place.context.sub_socket(SubOptions::new().limits(limits));
+    let mut client = place.context.sub_socket(SubOptions::new().max_message_parts(3));
     client.subscribe("");
     let mut monitor = client.monitor();
     client.connect(&*place.endpoint).unwrap();

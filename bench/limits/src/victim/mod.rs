@@ -32,7 +32,7 @@ pub(crate) const TRIM: &str = "trim";
 pub(crate) const DONE: &str = "done";
 
 /// Where every victim binds: a port of its own.
-const ANY_PORT: &str = "tcp://127.0.0.1:*";
+pub(crate) const ANY_PORT: &str = "tcp://127.0.0.1:*";
 
 /// A publisher that has nothing to do looks so often whether something has come. (The I/O thread of libzmq
 /// hands over a thousand subscriptions at most; then it waits for the user's.)
@@ -84,6 +84,12 @@ trait Publisher {
     fn send(&self, body: &[u8]);
     /// Lets the library do for so long, about, what it does beside `send`.
     fn turn(&self, time: Duration);
+}
+
+/// The arguments with which this program is such a victim.
+pub(crate) fn arguments(library: Library, role: Role, bounds: &Bounds) -> Vec<String> {
+    let names = ["victim".to_owned(), library.to_string(), role.to_string()];
+    names.into_iter().chain(bounds.arguments()).collect()
 }
 
 /// Is the victim until its standard input ends.
@@ -152,7 +158,7 @@ fn carry_out(plan: &Plan, publisher: &impl Publisher) {
 
 impl Bounds {
     /// The arguments that give these to a victim.
-    pub(crate) fn arguments(&self) -> Vec<String> {
+    fn arguments(&self) -> Vec<String> {
         let topics = self.max_topics.map(|count| format!("--max-topics={count}"));
         let size = self.max_message_size.map(|size| format!("--max-message-size={size}"));
         topics.into_iter().chain(size).collect()

@@ -25,7 +25,7 @@ impl super::Publisher for Publisher {
 pub(super) fn publisher(bounds: &Bounds) -> impl super::Publisher + use<> {
     let mut options = PubOptions::new();
     if let Some(topics) = bounds.max_topics {
-        options = options.max_subscriptions(topics, usize::MAX);
+        options = options.max_subscriptions(topics).max_subscription_octets(usize::MAX);
     }
     if let Some(size) = bounds.max_message_size {
         options = options.max_message_size(size);

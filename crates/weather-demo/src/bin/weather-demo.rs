@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use indicatif::HumanCount;
-use weather_demo::cli::{Output, finish, parse};
-use weather_demo::{CollectOptions, Collection, Failure, Notes, PublishOptions, collect, publish};
+use weather_demo::cli::{Output, finish, parse, positive};
+use weather_demo::{
+    CollectOptions, Collection, Counted, Failure, Notes, PublishOptions, ZIPCODES, collect, publish,
+};
 use zmtp_socket::{Context, PubOptions, SubOptions};
 
 const ZIPCODE: &str = "10002";
@@ -27,7 +29,7 @@ enum Command {
     /// Run publisher and subscriber, each of this library and of libzmq, over tcp and ipc
     Interop {
         /// Messages for each pair
-        #[arg(long, value_name = "N", default_value = "100000")]
+        #[arg(long, value_name = "N", default_value = "100000", value_parser = positive::<NonZeroU64>)]
         messages: NonZeroU64,
     },
 }
@@ -51,8 +53,14 @@ async fn demo(notes: &Notes) -> Result<ExitCode, Failure> {
     client.connect(&endpoint)?;
 
     let mut collection = Collection::new(Output::new(), notes.clone());
-    collection.write_line(&format!("Weather server at {endpoint}, as fast as it can."))?;
-    collection.write_line("Collecting updates from weather server...")?;
+    collection.write_line(&format!(
+        "A server at {endpoint} makes up the weather of zipcodes {} to {}, as fast as it can.\n\
+         A client subscribes to zipcode '{ZIPCODE}' and collects {UPDATES} updates of it: zipcode,\n\
+         temperature (F) and relative humidity (%).\n\
+         Collecting updates from weather server...",
+        ZIPCODES.start(),
+        ZIPCODES.end(),
+    ))?;
 
     // A server does not wait for its clients; this one does, to count only what somebody could hear.
     server.wait_for_subscriber(ZIPCODE).await?;
@@ -68,11 +76,18 @@ async fn demo(notes: &Notes) -> Result<ExitCode, Failure> {
 
     server.close().await;
     let (published, sent) = (published.into_inner(), server.stats().sent);
+    let needed = match sent.saturating_sub(UPDATES.get()) {
+        0 => "all of those.".to_owned(),
+        late => format!("{UPDATES} of those; {} more came after it had stopped.", HumanCount(late)),
+    };
     collection.write_line(&format!(
-        "\nIn {:.2} s the server published {} updates for all zipcodes, and {sent} of them left it: the\n\
-         client had subscribed to '{ZIPCODE}', and a publisher sends nobody what he did not ask for.",
+        "\nIn {:.2} s the server made {}. It sent {} of them to the client, those for '{ZIPCODE}',\n\
+         and the other {} to nobody: a publisher sends a subscriber only what it has subscribed to.\n\
+         The client needed {needed}",
         elapsed.as_secs_f64(),
-        HumanCount(published),
+        Counted(published, "update"),
+        HumanCount(sent),
+        HumanCount(published.saturating_sub(sent)),
     ))?;
     Ok(ExitCode::SUCCESS)
 }

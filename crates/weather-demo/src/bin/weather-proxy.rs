@@ -5,25 +5,25 @@ use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use indicatif::HumanCount;
-use tokio::time::interval;
-use weather_demo::cli::{finish, parse};
-use weather_demo::{Failure, Notes, watch};
+use tokio::time::{interval, timeout};
+use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse};
+use weather_demo::{Counted, Failure, Interrupts, Notes, Queue, watch};
 use zmtp_socket::{
     Context, Endpoint, ProxyHandle, PubOptions, PubSocket, XPubOptions, XSubOptions, proxy,
 };
 
 /// Hands weather updates on from publishers to subscribers.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = SERVER_HELP, group = ArgGroup::new("publishers").required(true).multiple(true))]
 struct Cli {
     /// A publisher's endpoint; may be repeated
-    #[arg(long, value_name = "ENDPOINT", required_unless_present = "listen")]
+    #[arg(long, value_name = "ENDPOINT", group = "publishers")]
     connect: Vec<Endpoint>,
 
     /// Let publishers connect here; may be repeated
-    #[arg(long, value_name = "ENDPOINT")]
+    #[arg(long, value_name = "ENDPOINT", group = "publishers")]
     listen: Vec<Endpoint>,
 
     /// Let subscribers connect here; may be repeated
@@ -33,6 +33,9 @@ struct Cli {
     /// Publish a copy of all that is handed on here
     #[arg(long, value_name = "ENDPOINT")]
     capture: Option<Endpoint>,
+
+    #[command(flatten)]
+    queue: Queue,
 
     /// Say every second what is handed on, also when standard error is no terminal
     #[arg(long)]
@@ -47,10 +50,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
+    let mut interrupts = Interrupts::new()?;
     let context = Context::new();
     let frontend = context.xsub_socket(XSubOptions::new());
-    let backend = context.xpub_socket(XPubOptions::new());
+    let options = XPubOptions::new().send_hwm(cli.queue.send_hwm).when_full(cli.queue.when_full());
+    let backend = context.xpub_socket(options);
     tokio::spawn(watch(frontend.monitor(), notes.clone(), HashSet::new()));
+    tokio::spawn(watch(backend.monitor(), notes.clone(), HashSet::new()));
     for endpoint in &cli.connect {
         notes.say(format_args!("connecting to {}", frontend.connect(endpoint)?));
     }
@@ -71,12 +77,18 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let report = cli.stats || stderr().is_terminal();
     tokio::select! {
         biased;
-        interrupt = tokio::signal::ctrl_c() => interrupt?,
+        _status = interrupts.next() => {}
         () = proxy.run() => {}
         never = report_counts(&handle, &subscribers, notes), if report => never,
     }
-    let handed_on = HumanCount(handle.stats().messages);
-    notes.say(format_args!("handed on {handed_on} updates"));
+    let closed = timeout(FAREWELL, subscribers.close()).await;
+    let left = match closed {
+        Ok(unfinished) => unfinished.unsent as u64,
+        Err(_elapsed) => subscribers.stats().queued,
+    };
+    let left = HumanCount(left);
+    let handed_on = Counted(handle.stats().messages, "update");
+    notes.say(format_args!("handed on {handed_on}, {left} still undelivered at the end"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,12 +102,12 @@ async fn report_counts<Never>(
     loop {
         seconds.tick().await;
         let now = proxy.stats();
-        let rate = HumanCount(now.messages - before.messages);
-        let dropped = HumanCount(subscribers.stats().dropped);
         notes.say(format_args!(
-            "{rate} updates/s to {} subscribers, {} topics wanted, {dropped} dropped",
-            subscribers.subscriber_count(),
-            now.subscriptions - now.cancels,
+            "{} updates/s to {}, {} wanted, {} dropped",
+            HumanCount(now.messages - before.messages),
+            Counted(subscribers.subscriber_count() as u64, "subscriber"),
+            Counted(now.subscriptions - now.cancels, "topic"),
+            HumanCount(subscribers.stats().dropped),
         ));
         before = now;
     }

@@ -4,24 +4,21 @@ use std::collections::HashSet;
 use std::io::{IsTerminal, stderr};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use clap::Parser;
 use indicatif::HumanCount;
 use tokio::time::timeout;
-use weather_demo::cli::{finish, parse};
+use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse, positive};
 use weather_demo::{
-    Failure, Notes, Pace, PublishOptions, ServerSecurity, publish, report_rates, watch,
+    Counted, Failure, Interrupts, Notes, Pace, PublishOptions, Queue, ServerSecurity, publish,
+    report_rates, watch,
 };
-use zmtp_socket::{Context, Endpoint, HighWaterMark, PubOptions, PubSocket};
-
-/// How long Ctrl-C waits for subscribers to take what is queued for them.
-const FAREWELL: Duration = Duration::from_secs(1);
+use zmtp_socket::{Context, Endpoint, PubOptions, PubSocket};
 
 /// Publishes random weather updates, "{zipcode} {temperature} {relhumidity}".
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = SERVER_HELP)]
 struct Cli {
     /// Listen here; may be repeated [default: tcp://*:5556, unless --connect is given]
     #[arg(long, value_name = "ENDPOINT")]
@@ -40,16 +37,15 @@ struct Cli {
     interval: Option<humantime::Duration>,
 
     /// Publish so many updates a second [default: as many as it can]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>)]
     rate: Option<NonZeroU32>,
 
     /// Stop after so many updates [default: never]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 
-    /// Messages queued for each subscriber before it loses new ones: a number, or "unlimited" [default: 1000]
-    #[arg(long, value_name = "N")]
-    send_hwm: Option<HighWaterMark>,
+    #[command(flatten)]
+    queue: Queue,
 
     /// Make the weather from this number: the same seed, the same weather
     #[arg(long, value_name = "N")]
@@ -71,6 +67,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
+    let mut interrupts = Interrupts::new()?;
     let socket = open(&cli, notes).await?;
     let options = PublishOptions {
         zipcode: cli.zipcode,
@@ -86,29 +83,26 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let report = cli.stats || stderr().is_terminal();
     let work = async {
         publish(&socket, options, &published).await?;
-        Ok::<_, Failure>(socket.close().await)
+        Ok::<_, Failure>(socket.close().await.unsent)
     };
     let left = tokio::select! {
         biased;
-        interrupt = tokio::signal::ctrl_c() => {
-            interrupt?;
+        _status = interrupts.next() => {
             let closed = timeout(FAREWELL, socket.close()).await;
-            closed.unwrap_or_else(|_| socket.stats().queued as usize)
+            closed.map_or_else(|_| socket.stats().queued as usize, |closed| closed.unsent)
         }
         left = work => left?,
         never = report_rates(&socket, &published, notes), if report => never,
     };
-    let published = HumanCount(published.load(Ordering::Relaxed));
-    notes.say(format_args!("published {published} updates, {left} still undelivered at the end"));
+    let published = Counted(published.into_inner(), "update");
+    let left = HumanCount(left as u64);
+    notes.say(format_args!("published {published}, {left} still undelivered at the end"));
     Ok(ExitCode::SUCCESS)
 }
 
 async fn open(cli: &Cli, notes: &Notes) -> Result<PubSocket, Failure> {
-    let mut options = PubOptions::new();
-    if let Some(hwm) = cli.send_hwm {
-        options = options.send_hwm(hwm);
-    }
-    options = cli.security.apply(options)?;
+    let options = PubOptions::new().send_hwm(cli.queue.send_hwm).when_full(cli.queue.when_full());
+    let options = cli.security.apply(options)?;
     let socket = Context::new().pub_socket(options);
     tokio::spawn(watch(socket.monitor(), notes.clone(), HashSet::new()));
     for endpoint in &cli.connect {

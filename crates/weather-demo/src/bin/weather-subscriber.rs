@@ -6,16 +6,21 @@ use std::num::NonZeroU64;
 use std::process::ExitCode;
 
 use clap::Parser;
-use weather_demo::cli::{Output, finish, parse};
-use weather_demo::{ClientSecurity, CollectOptions, Collection, Failure, Notes, collect, watch};
+use indicatif::HumanCount;
+use weather_demo::cli::{Output, finish, is_logging, parse, positive};
+use weather_demo::{
+    ClientSecurity, CollectOptions, Collection, Counted, Failure, Interrupts, Notes, collect, watch,
+};
 use zmtp_socket::{Context, Endpoint, HighWaterMark, SubOptions, SubSocket};
 
-/// The exit status of a program that Ctrl-C ended before it had done its work.
-const INTERRUPTED: u8 = 130;
+const HELP: &str = "\
+The exit status is 0 after all updates, 130 or 143 if Ctrl-C or SIGTERM came first, 2 if the command
+line makes no sense, and 1 otherwise. RUST_LOG=zmtp_socket=debug logs each connection to standard
+error.";
 
 /// Collects weather updates and says how warm it was on average.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = HELP)]
 struct Cli {
     /// What the updates begin with: a zipcode, or its first digits
     #[arg(value_name = "ZIPCODE", default_value = "10002")]
@@ -34,7 +39,7 @@ struct Cli {
     bind: Vec<Endpoint>,
 
     /// Collect so many updates
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = positive::<NonZeroU64>)]
     updates: NonZeroU64,
 
     /// Sleep so long after each update, as in 1s or 100ms [default: not at all]
@@ -62,7 +67,12 @@ async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
         updates: cli.updates,
         delay: cli.delay.map(Into::into).unwrap_or_default(),
     };
-    let mut collection = Collection::new(Output::new(), notes).with_progress(options.updates);
+    let mut interrupts = Interrupts::new()?;
+    let mut collection = Collection::new(Output::new(), notes);
+    if !is_logging() {
+        // The log would be written over the progress bar.
+        collection = collection.with_progress(options.updates);
+    }
     let mut socket = open(&cli, &topic, collection.notes()).await?;
     let monitor = socket.monitor();
     let mut dialled = connect(&cli, &socket)?;
@@ -75,17 +85,17 @@ async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
 
     let interrupted = tokio::select! {
         biased;
-        interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| true)?,
-        done = collect(&mut socket, &options, &mut collection) => done.map(|()| false)?,
+        status = interrupts.next() => Some(status),
+        done = collect(&mut socket, &options, &mut collection) => done.map(|()| None)?,
         () = watching => return Err("no server lets us in".into()),
     };
     collection.write_average(&topic)?;
-    if !interrupted {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let (count, wanted) = (collection.count(), options.updates);
-    collection.notes().say(format_args!("interrupted after {count} of {wanted} updates"));
-    Ok(ExitCode::from(INTERRUPTED))
+    socket.close().await;
+    let Some(status) = interrupted else { return Ok(ExitCode::SUCCESS) };
+    let (count, wanted) =
+        (HumanCount(collection.count()), Counted(options.updates.get(), "update"));
+    collection.notes().say(format_args!("interrupted after {count} of {wanted}"));
+    Ok(ExitCode::from(status))
 }
 
 async fn open(cli: &Cli, topic: &[u8], notes: &Notes) -> Result<SubSocket, Failure> {

@@ -4,3 +4,4 @@
 mod input;
 mod process;
 mod stories;
+mod terminal;

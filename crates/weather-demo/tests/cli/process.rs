@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub(crate) const PUBLISHER: &str = env!("CARGO_BIN_EXE_weather-publisher");
@@ -34,7 +35,15 @@ pub(crate) struct Ended {
 
 impl Process {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
-        let mut child = spawn(program, arguments);
+        Self::from(spawn(program, arguments))
+    }
+
+    /// The same, with an environment variable.
+    pub(crate) fn start_with(variable: (&str, &str), program: &str, arguments: &[&str]) -> Self {
+        Self::from(command(program, arguments).env(variable.0, variable.1).spawn().unwrap())
+    }
+
+    fn from(mut child: Child) -> Self {
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Self { child, stdout, stderr }
@@ -65,8 +74,16 @@ impl Process {
 
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
-        let kill = format!("kill -INT {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signal(Signal::INT);
+    }
+
+    /// `kill`, or a service manager.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// kill -9, and waits until it is dead.
@@ -185,11 +202,13 @@ fn free_port() -> u16 {
 }
 
 fn spawn(program: &str, arguments: &[&str]) -> Child {
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    command(program, arguments).spawn().unwrap()
+}
+
+/// Nobody's terminal, and no log whatever the environment says.
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::{
-    Allowed, Applicant, CurvePublicKey, Message, Metadata, SocketType, Subscription, Version,
-};
+#[cfg(feature = "curve")]
+use crate::CurvePublicKey;
+use crate::{Allowed, Applicant, Message, Metadata, SocketType, Subscription, Version};
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub enum Event {
 
 /// What the handshake told of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerInfo {
     /// The version the peer announced.
     pub version: Version,
@@ -34,9 +35,25 @@ pub struct PeerInfo {
     /// The user name that was accepted, where we are a PLAIN server.
     pub username: Option<Bytes>,
     /// The permanent key that the peer has proven to be its own, where we are a CURVE server.
+    #[cfg(feature = "curve")]
     pub public_key: Option<CurvePublicKey>,
     /// What the verdict said of the peer, where there was one.
     pub allowed: Allowed,
+}
+
+impl PeerInfo {
+    /// A peer that has announced this version, and nothing more.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            socket_type: None,
+            metadata: Metadata::new(),
+            username: None,
+            #[cfg(feature = "curve")]
+            public_key: None,
+            allowed: Allowed::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::config::Heartbeat;
 use crate::error::Timeout;
 
+/// How many PINGs may be out at once: one that was lost in a stall, and one that asks again.
+const OUTSTANDING: u8 = 2;
+
 /// The clocks of one connection after its handshake.
 ///
 /// Any octet received is a sign of life, also in the middle of a frame.
@@ -16,11 +19,12 @@ pub(super) struct Liveness {
     next_ping: Option<Duration>,
     /// When the first PING was sent after which nothing has come.
     unanswered: Option<Duration>,
+    /// How many PINGs were sent since something came.
+    outstanding: u8,
     /// That PING waits in the output, perhaps for the end of a frame.
     unsent: bool,
-    /// How long the peer said its silence may last.
-    peer_ttl: Option<Duration>,
-    last_heard: Duration,
+    /// The time to live in the peer's last PING, and when it began; none if something came after that.
+    peer_ttl: Option<(Duration, Duration)>,
     /// Nothing is read, so silence proves nothing.
     paused: bool,
 }
@@ -30,13 +34,19 @@ impl Liveness {
     pub(super) fn begin(&mut self, heartbeat: Option<Heartbeat>, now: Duration) {
         self.heartbeat = heartbeat.filter(|heartbeat| !heartbeat.interval.is_zero());
         self.next_ping = self.heartbeat.map(|heartbeat| now.saturating_add(heartbeat.interval));
-        self.last_heard = now;
+    }
+
+    /// Whether PINGs are sent to this peer.
+    pub(super) fn beats(&self) -> bool {
+        self.heartbeat.is_some()
     }
 
     /// Octets have arrived.
-    pub(super) fn heard(&mut self, now: Duration) {
-        self.last_heard = self.last_heard.max(now);
-        (self.unanswered, self.unsent) = (None, false);
+    #[inline]
+    pub(super) fn heard(&mut self) {
+        (self.unanswered, self.unsent, self.outstanding) = (None, false, 0);
+        // RFC 37: what comes after a PING keeps its promise.
+        self.peer_ttl = None;
     }
 
     /// Whether a PING waits to be sent.
@@ -54,12 +64,16 @@ impl Liveness {
         }
     }
 
-    /// A PING with this time to live, in tenths of a second, has been read. Its time begins now:
-    /// that it was not read earlier is no fault of the peer.
+    /// A PING with this time to live, in tenths of a second, has been read, and nothing after it has
+    /// come yet. Its time begins now: that it was not read earlier is no fault of the peer.
     pub(super) fn pinged(&mut self, ttl: u16, now: Duration) {
         let ttl = Duration::from_millis(u64::from(ttl).saturating_mul(100));
-        self.peer_ttl = Some(ttl).filter(|ttl| !ttl.is_zero());
-        self.last_heard = self.last_heard.max(now);
+        self.peer_ttl = (!ttl.is_zero()).then_some((ttl, now));
+    }
+
+    /// What stands behind a PING has come already.
+    pub(super) fn continued(&mut self) {
+        self.peer_ttl = None;
     }
 
     pub(super) fn pause(&mut self) {
@@ -69,8 +83,9 @@ impl Liveness {
     /// What ran before the pause starts anew.
     pub(super) fn resume(&mut self, now: Duration) {
         if std::mem::take(&mut self.paused) {
-            self.last_heard = self.last_heard.max(now);
+            self.peer_ttl = self.peer_ttl.map(|(ttl, _)| (ttl, now));
             self.unanswered = self.unanswered.map(|_| now);
+            self.outstanding = 0;
         }
     }
 
@@ -89,6 +104,11 @@ impl Liveness {
         let due = self.next_ping.is_some_and(|next| now >= next);
         let Some(heartbeat) = self.heartbeat.filter(|_| due) else { return Ok(None) };
         self.next_ping = Some(now.saturating_add(heartbeat.interval));
+        // While nothing is read, no answer is seen: then PINGs are our own signs of life.
+        if self.outstanding >= OUTSTANDING && !self.paused {
+            return Ok(None);
+        }
+        self.outstanding = self.outstanding.saturating_add(1);
         if self.unanswered.is_none() {
             (self.unanswered, self.unsent) = (Some(now), true);
         }
@@ -101,8 +121,8 @@ impl Liveness {
     }
 
     fn ttl_ends(&self) -> Option<Duration> {
-        let ttl = self.peer_ttl.filter(|_| !self.paused)?;
-        Some(self.last_heard.saturating_add(ttl))
+        let (ttl, since) = self.peer_ttl.filter(|_| !self.paused)?;
+        Some(since.saturating_add(ttl))
     }
 }
 
@@ -128,7 +148,7 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(ms(1000)), "the PING");
         assert_eq!(liveness.handle_timeout(ms(1000)), Ok(Some(heartbeat)));
         assert_eq!(liveness.deadline(), Some(ms(1400)), "the answer");
-        liveness.heard(ms(1100));
+        liveness.heard();
         assert_eq!(liveness.deadline(), Some(ms(2000)), "the next PING");
         liveness.pinged(3, ms(1200));
         assert_eq!(liveness.deadline(), Some(ms(1500)), "the peer's time to live");
@@ -137,6 +157,24 @@ mod tests {
         liveness.resume(ms(1900));
         assert_eq!(liveness.deadline(), Some(ms(2000)));
         assert_eq!(liveness.handle_timeout(ms(2200)), Err(Timeout::PeerTtl));
+    }
+
+    #[test]
+    fn a_peer_that_answers_nothing_is_sent_two_pings_and_no_more_until_it_is_heard() {
+        let heartbeat = Heartbeat { timeout: ms(60_000), ..Heartbeat::every(ms(10)) };
+        let mut liveness = Liveness::default();
+        liveness.begin(Some(heartbeat), ms(0));
+        let pings = |liveness: &mut Liveness, times: std::ops::Range<u64>| {
+            let due = times.map(|time| liveness.handle_timeout(ms(10 * time)).unwrap());
+            due.filter(Option::is_some).count()
+        };
+        assert_eq!(pings(&mut liveness, 1..5000), 2);
+        liveness.heard();
+        assert_eq!(pings(&mut liveness, 5000..5500), 2);
+        liveness.pause();
+        assert_eq!(pings(&mut liveness, 5500..5600), 100, "our own signs of life");
+        liveness.resume(ms(56_000));
+        assert_eq!(pings(&mut liveness, 5601..6000), 2);
     }
 
     #[test]

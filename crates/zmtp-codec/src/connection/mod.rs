@@ -41,6 +41,8 @@ pub struct Connection {
     liveness: Liveness,
     input: BytesMut,
     output: BytesMut,
+    /// Octets came that were not [wanted](Connection::wants_input), beyond what is kept for later.
+    flooded: bool,
 }
 
 /// ```text
@@ -75,7 +77,22 @@ impl Connection {
             input: BytesMut::new(),
             state: State::Greeting,
             liveness: Liveness::default(),
+            flooded: false,
             config,
+        }
+    }
+
+    /// Whether to read from the peer now. No while a verdict is awaited, and none after the end.
+    ///
+    /// A peer that is being judged must not fill memory. What has come with its credentials is kept and served
+    /// after the verdict; what comes on top of it belongs in the transport. A caller that reads nonetheless gets
+    /// [`ProtocolError::InputBeforeReady`] once the limit there is passed.
+    pub fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Traffic(_) => true,
+            State::Handshake(handshake, _) => !handshake.awaits_verdict() && !self.is_full(),
+            State::Greeting => !self.is_full(),
+            State::Denied(_) | State::Closed => false,
         }
     }
 
@@ -101,11 +118,13 @@ impl Connection {
 
     /// Takes note that `arrived` octets were appended to the input. They are a sign of life, also
     /// in the middle of a frame.
-    pub fn handle_input(&mut self, now: Duration, arrived: usize) {
+    pub fn handle_input(&mut self, _now: Duration, arrived: usize) {
         if self.is_closed() {
             self.input.clear();
         } else if arrived > 0 {
-            self.liveness.heard(now);
+            self.liveness.heard();
+            let before = self.input.len().saturating_sub(arrived);
+            self.flooded |= !self.is_traffic() && before >= self.most_before_ready();
         }
     }
 
@@ -130,7 +149,7 @@ impl Connection {
             State::Traffic(traffic) => {
                 traffic.next(&mut self.input, &mut self.output, &mut self.liveness, now)
             }
-            _ => self.shake_hands(now),
+            _ => self.open(now),
         };
         if outcome.is_err() {
             self.close();
@@ -289,6 +308,13 @@ impl Connection {
         }
     }
 
+    /// Whether [`Config::heartbeat`](crate::Config::heartbeat) is at work on this connection. It is not
+    /// where either side announces ZMTP 3.0, which knows no PING: that such a peer has gone is for the
+    /// transport to find out.
+    pub fn sends_heartbeats(&self) -> bool {
+        self.liveness.beats()
+    }
+
     /// What is known of the peer while the connection is in traffic.
     pub fn peer(&self) -> Option<&PeerInfo> {
         match &self.state {
@@ -307,6 +333,17 @@ impl Connection {
     #[inline]
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    /// How much may wait in the input before the handshake is over: a frame of the handshake, and what a
+    /// peer may have sent behind it in the same segment.
+    fn most_before_ready(&self) -> usize {
+        let frame = usize::try_from(self.config.limits.handshake_frame_size).unwrap_or(usize::MAX);
+        frame.saturating_add(BEHIND_HANDSHAKE)
+    }
+
+    fn is_full(&self) -> bool {
+        self.input.len() >= self.most_before_ready()
     }
 
     fn is_early(&self) -> bool {
@@ -328,6 +365,9 @@ impl Connection {
         self.input = BytesMut::new();
     }
 }
+
+/// How many octets are kept that stand behind a frame of the handshake.
+const BEHIND_HANDSHAKE: usize = 64 * 1024;
 
 /// With this much output waiting, a PING would add nothing.
 const PING_BACKLOG: usize = 64 * 1024;

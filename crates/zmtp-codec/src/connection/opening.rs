@@ -11,14 +11,24 @@ use crate::config::Config;
 use crate::error::{Error, Mismatch, ProtocolError};
 use crate::frame::FrameHeader;
 use crate::mechanism::{Done, Handshake, Progress};
-use crate::{Command, Greeting, Mechanism, Version};
+use crate::{Command, Greeting, Version};
 
 /// The reason in our ERROR to a socket of a type that ours cannot talk to.
 const UNFIT: &[u8] = b"Invalid socket type";
 
 impl Connection {
+    /// The handshake, and no more octets beside it than may be kept.
+    pub(super) fn open(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+        let event = self.shake_hands(now)?;
+        if event.is_none() && self.flooded && !self.is_traffic() && self.is_full() {
+            let (size, limit) = (self.input.len(), self.most_before_ready());
+            return Err(ProtocolError::InputBeforeReady { size, limit }.into());
+        }
+        Ok(event)
+    }
+
     /// One step after another, until there is an event or nothing more can be done.
-    pub(super) fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
+    fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         loop {
             match mem::replace(&mut self.state, State::Closed) {
                 State::Greeting => {
@@ -31,6 +41,7 @@ impl Connection {
                         return Ok(Some(event));
                     }
                 }
+                #[cfg(feature = "curve")]
                 State::Handshake(Handshake::Over(done), version) => {
                     return Ok(Some(self.ready(*done, version, now)));
                 }
@@ -63,6 +74,10 @@ impl Connection {
         if ours != theirs {
             return Err(Mismatch::Mechanism { ours, theirs }.into());
         }
+        // A server need not say that it is one: libzmq's do not. One that does cannot talk to another.
+        if self.config.mechanism.is_server() && greeting.as_server {
+            return Err(Mismatch::TwoServers { mechanism: ours }.into());
+        }
         let progress = Handshake::begin(&self.config, &mut self.output)?;
         Ok(self.advance(progress, greeting.version, now))
     }
@@ -75,9 +90,8 @@ impl Connection {
         now: Duration,
     ) -> Result<Option<Event>, Error> {
         let progress = handshake.handle(body, &self.config, &mut self.output);
-        // RFC 23: who finds the socket types at odds says so with ERROR, and closes. A CURVE client
-        // never sends ERROR (RFC 26).
-        let may_say = !matches!(self.config.mechanism, Mechanism::CurveClient { .. });
+        // RFC 23: a side that finds the socket types at odds says so with ERROR, and closes.
+        let may_say = self.config.mechanism.may_say_error();
         if let Err(Error::Mismatch(Mismatch::SocketType { .. })) = progress
             && may_say
         {
@@ -101,10 +115,20 @@ impl Connection {
     }
 
     fn ready(&mut self, done: Done, version: Version, now: Duration) -> Event {
-        let Done { metadata, socket_type, username, public_key, allowed, channel } = done;
-        let peer = PeerInfo { version, socket_type, metadata, username, public_key, allowed };
-        // A peer of 3.0 need not know PING, so its silence after one would prove nothing.
-        let heartbeat = self.config.heartbeat.filter(|_| version >= Version::V3_1);
+        let channel = done.channel;
+        let peer = PeerInfo {
+            version,
+            socket_type: done.socket_type,
+            metadata: done.metadata,
+            username: done.username,
+            #[cfg(feature = "curve")]
+            public_key: done.public_key,
+            allowed: done.allowed,
+        };
+        // PING belongs to 3.1, and the version spoken is the lower of the two: to a peer that was told 3.0, or
+        // that said it, silence after a PING would prove nothing.
+        let spoken = version.min(self.config.version);
+        let heartbeat = self.config.heartbeat.filter(|_| spoken >= Version::V3_1);
         self.liveness.begin(heartbeat, now);
         self.state = State::Traffic(Traffic::new(&self.config, peer.clone(), channel));
         Event::Ready(Box::new(peer))

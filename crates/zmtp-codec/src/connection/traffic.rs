@@ -1,6 +1,5 @@
 //! After the handshake: frames to messages, subscriptions and heartbeats.
 
-use std::mem;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,16 +10,13 @@ use crate::command::Name;
 use crate::config::{Config, Limits};
 use crate::error::{Error, ProtocolError};
 use crate::frame::FrameHeader;
-use crate::mechanism::curve::Channel;
+use crate::mechanism::Channel;
 use crate::wire::{take_body, take_copy, take_frames};
 use crate::{Batch, Command, Message, Subscription, Version};
 
 /// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
 const PONG_BACKLOG: usize = 64 * 1024;
-
-/// Room for what is to be sealed that is kept for the next time.
-const UNSEALED_KEPT: usize = 64 * 1024;
 
 /// A message has rarely more parts; the room for more is not kept after one that had.
 const PARTS_KEPT: usize = 16;
@@ -88,6 +84,9 @@ impl Traffic {
                 return Ok(None);
             }
             let event = self.next_plain(&mut opened, output, liveness, now);
+            if !input.is_empty() {
+                liveness.continued();
+            }
             if !matches!(event, Ok(None)) {
                 self.keep(opened);
                 return event;
@@ -100,31 +99,21 @@ impl Traffic {
     /// `input`.
     fn open(&mut self, input: &mut BytesMut) -> Result<BytesMut, ProtocolError> {
         let Some(channel) = &mut self.channel else { return Ok(BytesMut::new()) };
-        if !channel.opened.is_empty() {
-            return Ok(mem::take(&mut channel.opened));
-        }
-        Ok(channel.open(input, self.parts_size, &self.limits)?.unwrap_or_default())
+        channel.take(input, self.parts_size, &self.limits)
     }
 
-    /// Keeps what is left, but not the read buffer for nothing.
     fn keep(&mut self, opened: BytesMut) {
-        if let Some(channel) = &mut self.channel
-            && !opened.is_empty()
-        {
-            channel.opened = opened;
+        if let Some(channel) = &mut self.channel {
+            channel.keep(opened);
         }
     }
 
     /// Adds whole plain frames to the output, sealed where traffic is.
     #[inline]
     pub(super) fn write(&mut self, output: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
-        let Some(channel) = &mut self.channel else { return encode(output) };
-        let mut unsealed = mem::take(&mut channel.unsealed);
-        encode(&mut unsealed);
-        channel.seal(&unsealed, output);
-        unsealed.clear();
-        if unsealed.capacity() <= UNSEALED_KEPT {
-            channel.unsealed = unsealed;
+        match &mut self.channel {
+            Some(channel) => channel.write(output, encode),
+            None => encode(output),
         }
     }
 
@@ -266,7 +255,11 @@ impl Traffic {
             }
             Command::Cancel(topic) => Ok(Some(Event::Subscription(Subscription::Cancel(topic)))),
             Command::Ping { ttl, context } => {
-                liveness.pinged(ttl, now);
+                if input.is_empty() {
+                    liveness.pinged(ttl, now);
+                } else {
+                    liveness.continued();
+                }
                 self.pong(context, output);
                 Ok(None)
             }
@@ -294,7 +287,7 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metadata, SocketType};
+    use crate::SocketType;
 
     fn next(traffic: &mut Traffic, octets: &[u8]) -> (Result<Option<Event>, Error>, BytesMut) {
         let mut input = BytesMut::from(octets);
@@ -304,15 +297,7 @@ mod tests {
     }
 
     fn traffic(socket_type: SocketType) -> Traffic {
-        let (version, metadata) = (Version { major: 4, minor: 2 }, Metadata::new());
-        let peer = PeerInfo {
-            version,
-            socket_type: None,
-            metadata,
-            username: None,
-            public_key: None,
-            allowed: crate::Allowed::new(),
-        };
+        let peer = PeerInfo::new(Version { major: 4, minor: 2 });
         Traffic::new(&Config::new(socket_type), peer, None)
     }
 

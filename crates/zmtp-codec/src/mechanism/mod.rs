@@ -4,7 +4,10 @@
 //! know of this side is in [`Config`]; what it wants written goes to the output.
 
 mod credentials;
+#[cfg(feature = "curve")]
 pub(crate) mod curve;
+#[cfg(not(feature = "curve"))]
+mod no_channel;
 pub(crate) mod null;
 pub(crate) mod plain;
 mod verdict;
@@ -14,12 +17,18 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 pub use self::credentials::{Applicant, Credentials};
-use self::curve::{Channel, CurveKeyPair, CurvePublicKey};
+#[cfg(feature = "curve")]
+pub(crate) use self::curve::Channel;
+#[cfg(feature = "curve")]
+use self::curve::{CurveKeyPair, CurvePublicKey};
+#[cfg(not(feature = "curve"))]
+pub(crate) use self::no_channel::Channel;
 pub use self::verdict::{Allowed, Denial, Status};
 
 use crate::config::Config;
-use crate::error::{Error, Mismatch, printable};
+use crate::error::{Error, Mismatch, ProtocolError, printable};
 use crate::message::Excerpt;
+use crate::metadata::{is_identity, is_valid_identity};
 use crate::{Command, MechanismName, Metadata, SocketType};
 
 /// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
@@ -41,6 +50,7 @@ pub enum Mechanism {
     PlainServer,
     /// Both sides prove who they are, and everything is encrypted, as the side that knows beforehand
     /// whom it talks to (RFC 25).
+    #[cfg(feature = "curve")]
     CurveClient {
         /// The server's permanent key: nobody else is talked to.
         server_key: CurvePublicKey,
@@ -49,6 +59,7 @@ pub enum Mechanism {
     },
     /// The same, as the side that judges the other's key; see
     /// [`Event::Credentials`](crate::Event::Credentials).
+    #[cfg(feature = "curve")]
     CurveServer {
         /// Our permanent key: the public half is what clients must know.
         keys: CurveKeyPair,
@@ -61,13 +72,28 @@ impl Mechanism {
         match self {
             Self::Null => MechanismName::NULL,
             Self::PlainClient { .. } | Self::PlainServer => MechanismName::PLAIN,
+            #[cfg(feature = "curve")]
             Self::CurveClient { .. } | Self::CurveServer { .. } => MechanismName::CURVE,
         }
     }
 
     /// Whether this side is the server: what the greeting's as-server octet says.
     pub fn is_server(&self) -> bool {
-        matches!(self, Self::PlainServer | Self::CurveServer { .. })
+        match self {
+            Self::PlainServer => true,
+            #[cfg(feature = "curve")]
+            Self::CurveServer { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether this side tells its peer with ERROR why it closes. A CURVE client never does (RFC 26).
+    pub(crate) fn may_say_error(&self) -> bool {
+        match self {
+            #[cfg(feature = "curve")]
+            Self::CurveClient { .. } => false,
+            _ => true,
+        }
     }
 }
 
@@ -79,9 +105,11 @@ impl fmt::Debug for Mechanism {
                 write!(f, "PlainClient({:?}, ***)", Excerpt(username))
             }
             Self::PlainServer => f.write_str("PlainServer"),
+            #[cfg(feature = "curve")]
             Self::CurveClient { server_key, keys } => {
                 write!(f, "CurveClient({keys:?}, to {server_key})")
             }
+            #[cfg(feature = "curve")]
             Self::CurveServer { keys } => write!(f, "CurveServer({keys:?})"),
         }
     }
@@ -97,12 +125,18 @@ pub(crate) enum Handshake {
     PlainAwaitHello(plain::AwaitHello),
     PlainAwaitVerdict(plain::AwaitVerdict),
     PlainAwaitInitiate(plain::AwaitInitiate),
+    #[cfg(feature = "curve")]
     CurveAwaitWelcome(Box<curve::AwaitWelcome>),
+    #[cfg(feature = "curve")]
     CurveAwaitReady(Box<curve::AwaitReady>),
+    #[cfg(feature = "curve")]
     CurveAwaitHello(curve::AwaitHello),
+    #[cfg(feature = "curve")]
     CurveAwaitInitiate(Box<curve::AwaitInitiate>),
+    #[cfg(feature = "curve")]
     CurveAwaitVerdict(Box<curve::AwaitVerdict>),
     /// A verdict has ended it, and the caller is yet to be told.
+    #[cfg(feature = "curve")]
     Over(Box<Done>),
 }
 
@@ -123,6 +157,7 @@ pub(crate) struct Done {
     pub(crate) metadata: Metadata,
     pub(crate) socket_type: Option<SocketType>,
     pub(crate) username: Option<Bytes>,
+    #[cfg(feature = "curve")]
     pub(crate) public_key: Option<CurvePublicKey>,
     pub(crate) allowed: Allowed,
     /// What seals and opens the traffic, where the mechanism does that.
@@ -142,10 +177,12 @@ impl Handshake {
                 Self::PlainAwaitWelcome(plain::AwaitWelcome::begin(username, password, out))
             }
             Mechanism::PlainServer => Self::PlainAwaitHello(plain::AwaitHello),
+            #[cfg(feature = "curve")]
             Mechanism::CurveClient { server_key, keys } => {
                 let state = curve::AwaitWelcome::begin(*server_key, keys.clone(), config, out)?;
                 Self::CurveAwaitWelcome(Box::new(state))
             }
+            #[cfg(feature = "curve")]
             Mechanism::CurveServer { keys } => {
                 Self::CurveAwaitHello(curve::AwaitHello { keys: keys.clone() })
             }
@@ -159,22 +196,26 @@ impl Handshake {
         config: &Config,
         out: &mut BytesMut,
     ) -> Result<Progress, Error> {
-        Ok(match self {
+        match self {
+            #[cfg(feature = "curve")]
             Self::CurveAwaitWelcome(state) => {
                 let next = state.handle(body, config, out)?;
-                Progress::Continue(Self::CurveAwaitReady(Box::new(next)))
+                Ok(Progress::Continue(Self::CurveAwaitReady(Box::new(next))))
             }
-            Self::CurveAwaitReady(state) => Progress::Done(state.handle(body, config)?),
+            #[cfg(feature = "curve")]
+            Self::CurveAwaitReady(state) => Ok(Progress::Done(state.handle(body, config)?)),
+            #[cfg(feature = "curve")]
             Self::CurveAwaitHello(state) => {
                 let next = state.handle(body, config, out)?;
-                Progress::Continue(Self::CurveAwaitInitiate(Box::new(next)))
+                Ok(Progress::Continue(Self::CurveAwaitInitiate(Box::new(next))))
             }
+            #[cfg(feature = "curve")]
             Self::CurveAwaitInitiate(state) => {
                 let (next, applicant) = state.handle(body, config)?;
-                Progress::Ask(Self::CurveAwaitVerdict(Box::new(next)), applicant)
+                Ok(Progress::Ask(Self::CurveAwaitVerdict(Box::new(next)), applicant))
             }
-            other => return other.command(Command::decode(body.freeze())?, config, out),
-        })
+            other => other.command(Command::decode(body.freeze())?, config, out),
+        }
     }
 
     /// The same, for the mechanisms that have no commands of another form.
@@ -218,6 +259,7 @@ impl Handshake {
                 Self::NullAwaitReady(state.allow(allowed, config, out))
             }
             Self::PlainAwaitVerdict(state) => Self::PlainAwaitInitiate(state.allow(allowed, out)),
+            #[cfg(feature = "curve")]
             Self::CurveAwaitVerdict(state) => {
                 Self::Over(Box::new(state.allow(allowed, config, out)))
             }
@@ -227,16 +269,22 @@ impl Handshake {
 
     /// Whether the next step is the caller's and not the peer's.
     pub(crate) fn awaits_verdict(&self) -> bool {
-        matches!(
-            self,
-            Self::NullAwaitVerdict(_) | Self::PlainAwaitVerdict(_) | Self::CurveAwaitVerdict(_)
-        )
+        match self {
+            Self::NullAwaitVerdict(_) | Self::PlainAwaitVerdict(_) => true,
+            #[cfg(feature = "curve")]
+            Self::CurveAwaitVerdict(_) => true,
+            _ => false,
+        }
     }
 }
 
 /// Checks what the peer says of itself against our socket type (RFC 23, The Socket-Type
 /// Property). A peer that names no type is taken as it is.
 fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
+    if metadata.iter().any(|(name, value)| is_identity(name) && !is_valid_identity(value)) {
+        let problem = "an Identity has more than 255 octets, or begins with a zero";
+        return Err(ProtocolError::Metadata { problem }.into());
+    }
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {
         let ours = config.socket_type;

@@ -35,9 +35,7 @@ impl AwaitWelcome {
                 Command::Initiate(config.ready_metadata()).encode(out);
                 Ok(Progress::Continue(Handshake::PlainAwaitReady(AwaitReady)))
             }
-            // The peer is a client too: neither has broken a rule, and neither will answer.
-            // The handshake's deadline ends it.
-            Command::Hello { .. } => Ok(Progress::Continue(Handshake::PlainAwaitWelcome(self))),
+            // That includes HELLO: the peer is a client too, and will never answer.
             other => Err(unexpected(&other, "WELCOME")),
         }
     }
@@ -129,14 +127,6 @@ mod tests {
         let mut out = BytesMut::new();
         let state = AwaitWelcome::begin(&"u".into(), &"pw".into(), &mut out);
         assert_eq!(&out.split()[..], b"\x04\x0B\x05HELLO\x01u\x02pw");
-
-        let hello = Command::Hello { username: "x".into(), password: "y".into() };
-        let Ok(Progress::Continue(Handshake::PlainAwaitWelcome(state))) =
-            state.handle(hello, &config(), &mut out)
-        else {
-            panic!("another client is passed over")
-        };
-        assert!(out.is_empty());
 
         let progress = state.handle(Command::Welcome, &config(), &mut out);
         assert_eq!(&out[..], b"\x04\x1D\x08INITIATE\x0BSocket-Type\0\0\0\x04PAIR");

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zmtp_codec::{
-    Config, Connection, Error, Event, Limits, ProtocolError, SocketType, Subscription,
+    Allowed, Config, Connection, Error, Event, Limits, Mechanism, ProtocolError, SocketType,
+    Subscription,
 };
 
-use crate::wire::{NULL_3_1, PING, PONG, READY_PUB, READY_SUB};
+use crate::wire::{HELLO, NULL_3_1, PING, PLAIN_3_1, PONG, READY_PUB, READY_SUB};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -125,6 +126,87 @@ fn the_handshake_has_small_frames_and_no_messages() {
 
     let mut fresh = Connection::new(Arc::new(Config::new(SocketType::Sub)));
     refused(&mut fresh, &[NULL_3_1, &long(2, 1 << 40)].concat(), ProtocolError::MessageInHandshake);
+}
+
+/// A PUB that judges, at the point where it waits for the verdict, and what it has heard.
+fn judging(config: Config, heard: &[u8]) -> Connection {
+    let mut connection = Connection::new(Arc::new(config));
+    assert!(connection.wants_input());
+    connection.receive(NOW, heard);
+    assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Credentials(_)))));
+    assert!(!connection.wants_input(), "the next step is the caller's");
+    connection
+}
+
+#[test]
+fn a_peer_that_is_being_judged_fills_no_memory() {
+    let limit = 4096 + 64 * 1024;
+    let publisher = || Config::new(SocketType::Pub);
+    let null = Config { judge_null: true, ..publisher() };
+    let plain = Config { mechanism: Mechanism::PlainServer, ..publisher() };
+    let rows = [
+        (null, NULL_3_1.to_vec()),
+        (plain, [PLAIN_3_1, HELLO].concat()),
+        #[cfg(feature = "curve")]
+        (crate::curve::server(), {
+            use crate::curve::{greeting, vector};
+            [greeting(), vector("hello"), vector("initiate")].concat()
+        }),
+    ];
+    for (config, heard) in rows {
+        let mut connection = judging(config, &heard);
+        let mut read = 0;
+        // The caller reads all the same.
+        let error = loop {
+            connection.receive(NOW, &[0; 1024]);
+            read += 1024;
+            match connection.poll_event(NOW) {
+                Ok(None) => assert!(read <= 2 * limit, "{read} octets are kept"),
+                end => break end,
+            }
+        };
+        let error = error.unwrap_err();
+        let expected = ProtocolError::InputBeforeReady { size: limit + 1024, limit };
+        assert_eq!(error, Error::Protocol(expected));
+        assert!(error.to_string().ends_with("the limit is 69632"), "{error}");
+        assert_eq!(connection.input().capacity(), 0);
+        assert!(!connection.wants_input());
+    }
+}
+
+#[test]
+fn what_came_in_one_segment_with_the_handshake_is_served_after_the_verdict() {
+    // More than is kept otherwise, but all in one read.
+    let wishes = b"\x00\x02\x01A".repeat(50_000);
+    let config = Config { judge_null: true, ..Config::new(SocketType::Pub) };
+    let mut connection = judging(config, &[NULL_3_1, READY_SUB, &wishes].concat());
+    assert_eq!(connection.poll_event(NOW), Ok(None));
+    connection.authorize(NOW, Ok(Allowed::new()));
+    assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Ready(_)))));
+    assert!(connection.wants_input());
+    let mut served = 0;
+    while let Some(event) = connection.poll_event(NOW).unwrap() {
+        assert_eq!(event, Event::Subscription(Subscription::Subscribe("A".into())));
+        served += 1;
+    }
+    assert_eq!(served, 50_000);
+}
+
+#[test]
+fn a_handshake_frame_of_any_allowed_size_is_wanted_to_its_end() {
+    let limits = Limits { handshake_frame_size: 1 << 20, ..Limits::default() };
+    let mut fresh = Connection::new(Arc::new(Config { limits, ..Config::new(SocketType::Sub) }));
+    let value = vec![b'v'; (1 << 20) - 13];
+    let ready = [&b"\x06\0\0\0\0\0\x10\0\0\x05READY\x02Xa\0\x0F\xFF\xF3"[..], &value].concat();
+    for read in [NULL_3_1, &ready].concat().chunks(4096) {
+        assert!(fresh.wants_input());
+        fresh.receive(NOW, read);
+        match fresh.poll_event(NOW) {
+            Ok(None) => {}
+            event => assert!(matches!(event, Ok(Some(Event::Ready(_)))), "{event:?}"),
+        }
+    }
+    assert!(fresh.is_traffic());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The codec as its callers see it: whole conversations, on virtual time, and under attack.
 
 mod boundaries;
+#[cfg(feature = "curve")]
 mod curve;
+#[cfg(feature = "curve")]
 mod curve_limits;
 mod limits;
 mod pair;

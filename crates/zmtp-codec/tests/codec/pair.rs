@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use zmtp_codec::{
-    Allowed, Config, Connection, Credentials, CurveKeyPair, Denial, Error, Event, Heartbeat,
-    Mechanism, Message, Mismatch, ProtocolError, SocketType, Subscription, Timeout, Version,
+    Allowed, Config, Connection, Credentials, Denial, Error, Event, Heartbeat, Mechanism,
+    MechanismName, Message, Mismatch, ProtocolError, SocketType, Subscription, Timeout, Version,
 };
 
-use crate::wire::{NULL_3_0, NULL_3_1, PING, READY_PUB, READY_SUB};
+use crate::wire::{NULL_3_0, NULL_3_1, PING, PLAIN_3_1, READY_PUB, READY_SUB};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -225,11 +225,59 @@ fn any_octet_is_a_sign_of_life_also_in_a_long_frame() {
         connection.receive(now, b"x");
         assert_eq!(connection.handle_timeout(now), Ok(()));
     }
-    // The peer gave itself one second of silence.
-    let end = now + ms(1000);
-    assert_eq!(connection.handle_timeout(end - ms(1)), Ok(()));
-    assert_eq!(connection.handle_timeout(end), Err(Error::Timeout(Timeout::PeerTtl)));
-    assert_eq!(connection.handle_timeout(end), Ok(()), "an error is given once");
+}
+
+#[test]
+fn a_peers_time_to_live_runs_from_its_ping_and_any_octet_cancels_it() {
+    const PING_1S: &[u8] = b"\x04\x07\x04PING\0\x0A";
+    let fresh = || {
+        let mut connection = Connection::new(Arc::new(subscriber()));
+        connection.receive(ms(0), &[NULL_3_1, READY_PUB].concat());
+        assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+        connection
+    };
+    // Nothing comes.
+    let mut connection = fresh();
+    connection.receive(ms(5), PING_1S);
+    assert_eq!(connection.poll_event(ms(5)), Ok(None));
+    assert_eq!(connection.handle_timeout(ms(1004)), Ok(()));
+    assert_eq!(connection.handle_timeout(ms(1005)), Err(Error::Timeout(Timeout::PeerTtl)));
+    assert_eq!(connection.handle_timeout(ms(1005)), Ok(()), "an error is given once");
+
+    // One octet comes, be it later or with the PING; the peer may then rest for as long as it likes.
+    for cut in 0..=PING_1S.len() + 1 {
+        let mut connection = fresh();
+        let octets = [PING_1S, b"\x00"].concat();
+        for read in [&octets[..cut], &octets[cut..]] {
+            connection.receive(ms(5), read);
+            assert_eq!(connection.poll_event(ms(5)), Ok(None));
+        }
+        assert_eq!(connection.deadline(), None, "cut at {cut}");
+    }
+    // Until it promises again.
+    let mut connection = fresh();
+    connection.receive(ms(5), &[PING_1S, b"\x00\x00", PING_1S].concat());
+    assert!(matches!(connection.poll_event(ms(5)), Ok(Some(Event::Message(_)))));
+    assert_eq!(connection.poll_event(ms(5)), Ok(None));
+    assert_eq!(connection.deadline(), Some(ms(1005)));
+}
+
+#[test]
+fn no_ping_is_sent_where_either_side_announces_3_0() {
+    for (ours, theirs) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let version = |minor| Version { major: 3, minor };
+        let mut pair = Pair::new(
+            Config { version: version(ours), ..beating(publisher(), 1000, 500, 0) },
+            Config { version: version(theirs), ..subscriber() },
+        );
+        let both = ours == 1 && theirs == 1;
+        assert_eq!(pair.sides[0].sends_heartbeats(), both, "{ours} and {theirs}");
+        assert!(!pair.sides[1].sends_heartbeats());
+        // A peer that takes 3.0 by its word need not answer.
+        pair.cut = [true; 2];
+        pair.pass(Duration::from_secs(60));
+        assert_eq!(pair.alive(), !both);
+    }
 }
 
 #[test]
@@ -331,29 +379,85 @@ fn a_message_before_the_handshake_is_the_callers_mistake() {
 
 #[test]
 fn a_handshake_must_be_over_in_time() {
-    // Greeting only; two PLAIN clients, of whom neither answers; two servers, of whom neither asks.
-    let rows = [
-        (publisher(), subscriber(), true),
-        (plain_client(), plain_client(), false),
-        (plain_server(), plain_server(), false),
-    ];
-    for (a, b, cut) in rows {
-        let mut pair = Pair {
-            cut: [cut; 2],
-            sides: [a, b].map(|config| Connection::new(Arc::new(config))),
-            ..Pair::new(publisher(), subscriber())
-        };
-        pair.settle();
-        pair.pass(ms(29_999));
-        assert_eq!(pair.errors, [None, None]);
-        pair.pass(ms(1));
-        let timeout = Some(Error::Timeout(Timeout::Handshake));
-        assert_eq!(pair.errors, [timeout.clone(), timeout]);
-        assert!(pair.sides.iter().all(|side| side.deadline().is_none()));
-    }
+    let mut pair = Pair {
+        cut: [true; 2],
+        sides: [publisher(), subscriber()].map(|config| Connection::new(Arc::new(config))),
+        ..Pair::new(publisher(), subscriber())
+    };
+    pair.settle();
+    pair.pass(ms(29_999));
+    assert_eq!(pair.errors, [None, None]);
+    pair.pass(ms(1));
+    let timeout = Some(Error::Timeout(Timeout::Handshake));
+    assert_eq!(pair.errors, [timeout.clone(), timeout]);
+    assert!(pair.sides.iter().all(|side| side.deadline().is_none()));
     let mut patient = Connection::new(Arc::new(Config { handshake_timeout: None, ..subscriber() }));
     assert_eq!(patient.deadline(), None);
     assert_eq!(patient.handle_timeout(Duration::MAX), Ok(()));
+}
+
+#[test]
+fn two_servers_or_two_clients_part_at_once() {
+    let plain = MechanismName::PLAIN;
+    let two = |mechanism| Error::Mismatch(Mismatch::TwoServers { mechanism });
+    let (command, expected) = ("HELLO".into(), "WELCOME");
+    let hello = Error::Protocol(ProtocolError::Unexpected { command, expected });
+    let rows = [
+        (plain_server(), plain_server(), two(plain)),
+        (plain_client(), plain_client(), hello.clone()),
+        #[cfg(feature = "curve")]
+        (crate::curve::server(), crate::curve::server(), two(MechanismName::CURVE)),
+        #[cfg(feature = "curve")]
+        (crate::curve::client(), crate::curve::client(), hello),
+    ];
+    for (a, b, error) in rows {
+        let pair = Pair::new(a, b);
+        assert_eq!(pair.errors, [Some(error.clone()), Some(error)]);
+    }
+}
+
+#[test]
+fn a_server_need_not_say_that_it_is_one_and_saying_so_means_nothing_under_null() {
+    let mut connection = Connection::new(Arc::new(plain_server()));
+    connection.receive(ms(0), PLAIN_3_1);
+    assert_eq!(connection.poll_event(ms(0)), Ok(None), "as libzmq's greetings are");
+    let mut connection = Connection::new(Arc::new(publisher()));
+    connection.receive(ms(0), &[NULL_3_0, READY_SUB].concat());
+    assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))), "as rzmq's are");
+}
+
+#[test]
+fn an_identity_is_held_to_its_rules() {
+    let property = |value: &[u8]| {
+        let size = u32::try_from(value.len()).unwrap().to_be_bytes();
+        [b"\x08Identity", &size[..], value].concat()
+    };
+    // The first one counts, but none may break the rules.
+    let twice = [property(b"me"), property(b"\0me")].concat();
+    let rows = [
+        (property(b""), true),
+        (property(b"m\0"), true),
+        (property(&[0xFF; 255]), true),
+        (property(&[1; 256]), false),
+        (property(b"\0"), false),
+        (twice, false),
+        (property(b"\0me").to_ascii_uppercase(), false),
+    ];
+    for (properties, legal) in rows {
+        let mut connection = Connection::new(Arc::new(Config::new(SocketType::Router)));
+        let size = u64::try_from(6 + properties.len()).unwrap().to_be_bytes();
+        let ready = [&b"\x06"[..], &size, b"\x05READY", &properties].concat();
+        connection.receive(ms(0), &[NULL_3_1, &ready].concat());
+        let outcome = connection.poll_event(ms(0));
+        if legal {
+            assert!(matches!(outcome, Ok(Some(Event::Ready(_)))), "{outcome:?}");
+            continue;
+        }
+        let Err(Error::Protocol(error @ ProtocolError::Metadata { .. })) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(error.to_string().contains("Identity"), "{error}");
+    }
 }
 
 #[test]
@@ -401,6 +505,7 @@ fn what_the_verdict_says_of_a_plain_client_is_kept() {
     assert_eq!(pair.sides[1].peer().unwrap().allowed, Allowed::new());
 }
 
+#[cfg(feature = "curve")]
 #[test]
 fn a_curve_pair_talks_and_lives_on_heartbeats() {
     let server = beating(crate::curve::server(), 1000, 500, 2000);
@@ -422,9 +527,10 @@ fn a_curve_pair_talks_and_lives_on_heartbeats() {
     assert_eq!(pair.events[1].last(), Some(&Event::Message("10001 17".into())));
 }
 
+#[cfg(feature = "curve")]
 #[test]
 fn a_client_of_another_server_ends_its_own_connection_alone() {
-    let keys = CurveKeyPair::generate().unwrap();
+    let keys = zmtp_codec::CurveKeyPair::generate().unwrap();
     let mechanism = Mechanism::CurveClient { server_key: keys.public(), keys };
     let mut pair = Pair::new(crate::curve::server(), Config { mechanism, ..subscriber() });
     let error = Error::Protocol(ProtocolError::BadBox { of: "HELLO" });
@@ -442,8 +548,12 @@ fn a_denial_reaches_the_peer_as_its_status_and_a_temporary_one_not_at_all() {
         (|text| Denial::temporary(text), b"", None),
     ];
     let pairs = || {
-        let curve = (crate::curve::server(), crate::curve::client());
-        [(judging(), subscriber()), (plain_server(), plain_client()), curve]
+        [
+            (judging(), subscriber()),
+            (plain_server(), plain_client()),
+            #[cfg(feature = "curve")]
+            (crate::curve::server(), crate::curve::client()),
+        ]
     };
     for (denial, told, reason) in rows {
         for (server, client) in pairs() {
@@ -471,9 +581,16 @@ fn a_verdict_after_the_deadline_changes_nothing() {
 
 #[test]
 fn the_server_says_so_and_nobody_else() {
-    let curve = [(crate::curve::client(), 0), (crate::curve::server(), 1)];
-    let others = [(publisher(), 0), (plain_client(), 0), (plain_server(), 1)];
-    for (config, as_server) in others.into_iter().chain(curve) {
+    let rows = [
+        (publisher(), 0),
+        (plain_client(), 0),
+        (plain_server(), 1),
+        #[cfg(feature = "curve")]
+        (crate::curve::client(), 0),
+        #[cfg(feature = "curve")]
+        (crate::curve::server(), 1),
+    ];
+    for (config, as_server) in rows {
         let mut connection = Connection::new(Arc::new(config));
         assert_eq!(connection.output()[32], as_server);
     }

@@ -22,10 +22,20 @@
 //! # }
 //! ```
 //!
-//! These calls must not be made from within an async task: they would block it, and panic where they have
-//! to wait.
+//! A call that waits parks its thread, and measures its time by that thread's clock. It does the same
+//! wherever it is made, also within an async task: it then blocks the runtime's thread, and with it that
+//! runtime's other tasks. A program with async should use the sockets of [the crate's root](crate) there.
+//!
+//! # Processes that fork
+//!
+//! A fork copies the sockets, but not the thread that serves them. The child may go on with sockets of its
+//! own: [`Context::global`] is a new one there. A socket, handle or context that was made before the fork
+//! belongs to the parent; in the child its calls that wait, bind or connect say
+//! [`Closed`](crate::Closed) or the like at once, and to drop it ends nothing of the parent's. Do not send
+//! with it: what is queued there stays there.
 
 mod monitor;
+mod park;
 mod proxy;
 mod pub_socket;
 mod sub_socket;
@@ -34,8 +44,9 @@ mod xpub_socket;
 mod xsub_socket;
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
+use crate::sync::PerProcess;
 use crate::{PubOptions, SubOptions, XPubOptions, XSubOptions};
 
 pub use monitor::Monitor;
@@ -67,9 +78,12 @@ impl Context {
 
     /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. It shares its
     /// `inproc` names with [that of async sockets](crate::Context::global).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), in the first call.
     pub fn global() -> Self {
-        static GLOBAL: LazyLock<Context> = LazyLock::new(|| Context::of(crate::Context::global()));
-        GLOBAL.clone()
+        static GLOBAL: PerProcess<Context> = PerProcess::new();
+        GLOBAL.get(|| Self::of(crate::Context::global()))
     }
 
     fn of(context: crate::Context) -> Self {
@@ -125,7 +139,7 @@ macro_rules! endpoint_methods {
                 endpoint: impl crate::IntoEndpoint,
             ) -> Result<crate::Endpoint, crate::BindError> {
                 let $this = self;
-                $thread.block_on($socket.bind(endpoint))
+                $thread.block_on($socket.bind(endpoint))?
             }
 
             /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change`
@@ -139,7 +153,7 @@ macro_rules! endpoint_methods {
                 change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
             ) -> Result<crate::Endpoint, crate::BindError> {
                 let $this = self;
-                $thread.block_on($socket.bind_with(endpoint, change))
+                $thread.block_on($socket.bind_with(endpoint, change))?
             }
 
             /// Connects to a peer's endpoint in the background, again after every cut. Returns at once;
@@ -153,7 +167,7 @@ macro_rules! endpoint_methods {
                 endpoint: impl crate::IntoEndpoint,
             ) -> Result<crate::Endpoint, crate::ConnectError> {
                 let $this = self;
-                let _within = $thread.enter();
+                let _within = $thread.enter()?;
                 $socket.connect(endpoint)
             }
 
@@ -169,7 +183,7 @@ macro_rules! endpoint_methods {
                 change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
             ) -> Result<crate::Endpoint, crate::ConnectError> {
                 let $this = self;
-                let _within = $thread.enter();
+                let _within = $thread.enter()?;
                 $socket.connect_with(endpoint, change)
             }
 
@@ -177,22 +191,36 @@ macro_rules! endpoint_methods {
             /// this returns.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not bound.
-            pub fn unbind(&self, endpoint: &crate::Endpoint) -> Result<(), crate::UnknownEndpoint> {
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not bound.
+            pub fn unbind(
+                &self,
+                endpoint: impl crate::IntoEndpoint,
+            ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
-                $thread.block_on($socket.unbind(endpoint))
+                let endpoint = endpoint.into_endpoint()?;
+                let ended = $thread.block_on($socket.unbind(&endpoint));
+                ended.unwrap_or(Err(crate::UnknownEndpoint::NotBound(endpoint)))
             }
 
             /// Ends an endpoint that was connected, with its connection.
             ///
             /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it is not connected.
+            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not connected.
             pub fn disconnect(
                 &self,
-                endpoint: &crate::Endpoint,
+                endpoint: impl crate::IntoEndpoint,
             ) -> Result<(), crate::UnknownEndpoint> {
                 let $this = self;
-                $thread.block_on($socket.disconnect(endpoint))
+                let endpoint = endpoint.into_endpoint()?;
+                let ended = $thread.block_on($socket.disconnect(&endpoint));
+                ended.unwrap_or(Err(crate::UnknownEndpoint::NotConnected(endpoint)))
+            }
+
+            /// The endpoints that the socket has bound, with their real addresses, and those that it is
+            /// to be connected to, whether or not somebody is there now.
+            pub fn endpoints(&self) -> crate::OpenEndpoints {
+                let $this = self;
+                $socket.endpoints()
             }
 
             /// As [`PubSocket::totals`](crate::PubSocket::totals).

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::thread::IoThread;
-use crate::Event;
+use crate::{Closed, Event};
 
 /// One socket's [`Event`]s, from the moment it was asked for: [`Monitor`](crate::Monitor) for programs without
 /// async.
@@ -26,7 +26,8 @@ impl Monitor {
     /// The next event; waits for it no longer than `time`. `None` if none has happened in that time, or the
     /// socket has been closed and all have been read.
     pub fn next_timeout(&mut self, time: Duration) -> Option<Event> {
-        self.thread.block_for(time, self.events.next()).flatten()
+        let next = async { self.events.next().await.ok_or(Closed) };
+        self.thread.wait_for(time, next).ok().flatten()
     }
 
     /// The next event if it has already happened.
@@ -44,6 +45,6 @@ impl Iterator for Monitor {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        self.thread.block_on(self.events.next())
+        self.thread.wait(async { self.events.next().await.ok_or(Closed) }).ok()
     }
 }

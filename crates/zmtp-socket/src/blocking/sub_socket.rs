@@ -2,13 +2,69 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::Context;
 use super::thread::IoThread;
-use super::{Context, endpoint_methods};
-use crate::SubOptions;
+use crate::{SubOptions, Unfinished};
 
-/// The methods of every socket that receives, for a type with a `socket` and its `thread`: they are written,
-/// and documented, here alone.
+/// The methods of every socket that subscribes and of its handle, for a type `$face` with a `socket` and its
+/// `thread`. They are written, and documented, here alone.
+macro_rules! subscriber_methods {
+    ($face:ty) => {
+        impl $face {
+            /// Subscribes to every message whose first part begins with `topic`, any octets.
+            /// Subscriptions count: two to the same topic take two calls of
+            /// [`unsubscribe`](Self::unsubscribe).
+            pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+                self.socket.subscribe(topic);
+            }
+
+            /// Subscribes to every message: to the empty topic, which
+            /// [`unsubscribe`](Self::unsubscribe) takes back.
+            pub fn subscribe_all(&self) {
+                self.socket.subscribe_all();
+            }
+
+            /// Takes one subscription back. Returns whether there was such a subscription.
+            pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+                self.socket.unsubscribe(topic)
+            }
+
+            /// How many publishers are connected, their handshakes done.
+            pub fn publisher_count(&self) -> usize {
+                self.socket.publisher_count()
+            }
+
+            /// Waits until some publisher is connected, its handshake done.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::Closed) once the socket has been closed.
+            pub fn wait_for_publisher(&self) -> Result<(), crate::Closed> {
+                self.thread.wait(self.socket.wait_for_publisher())
+            }
+
+            /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns
+            /// whether there is one.
+            ///
+            /// # Errors
+            /// [`Closed`](crate::Closed) once the socket has been closed.
+            pub fn wait_for_publisher_timeout(
+                &self,
+                time: std::time::Duration,
+            ) -> Result<bool, crate::Closed> {
+                Ok(self.thread.wait_for(time, self.socket.wait_for_publisher())?.is_some())
+            }
+        }
+
+        crate::blocking::endpoint_methods!($face, this => this.socket, this.thread);
+    };
+}
+
+pub(super) use subscriber_methods;
+
+/// The methods of every socket that receives, for a type `$face` with a `socket` and its `thread`. They are
+/// written, and documented, here alone.
 macro_rules! receiver_methods {
     ($face:ty) => {
         impl $face {
@@ -21,7 +77,7 @@ macro_rules! receiver_methods {
             pub fn recv(&mut self) -> Result<crate::Message, crate::RecvError> {
                 match self.socket.try_recv() {
                     Ok(message) => Ok(message),
-                    Err(_none_yet) => self.thread.block_on(self.socket.recv()),
+                    Err(_none_yet) => self.thread.wait(self.socket.recv()),
                 }
             }
 
@@ -51,22 +107,53 @@ macro_rules! receiver_methods {
                 self.socket.try_recv()
             }
 
+            /// Receives the next message and the publisher that it came from; waits for it. The
+            /// publisher may have gone by now.
+            ///
+            /// # Errors
+            /// As [`recv`](Self::recv).
+            pub fn recv_from(&mut self) -> Result<(crate::Peer, crate::Message), crate::RecvError> {
+                let message = self.recv()?;
+                let sender = self.sender().expect("a message has been received");
+                Ok((sender.clone(), message))
+            }
+
+            /// Waits for a message, and appends it to `messages` with those that have arrived behind it,
+            /// `limit` at most. Returns how many they are: at least one, unless `limit` is 0.
+            ///
+            /// # Errors
+            /// As [`recv`](Self::recv); then nothing has been appended.
+            pub fn recv_many(
+                &mut self,
+                messages: &mut Vec<crate::Message>,
+                limit: usize,
+            ) -> Result<usize, crate::RecvError> {
+                self.thread.wait(self.socket.recv_many(messages, limit))
+            }
+
+            /// The publisher that the message came from which was received last; see
+            /// [`recv_from`](Self::recv_from). None before the first message.
+            pub fn sender(&self) -> Option<&crate::Peer> {
+                self.socket.sender()
+            }
+
             /// A handle with which other threads subscribe, connect, look on and close while this one
             /// receives.
             pub fn handle(&self) -> crate::blocking::SubHandle {
                 crate::blocking::SubHandle::of(self.socket.handle(), Arc::clone(&self.thread))
             }
 
-            /// Subscribes to every message whose first part begins with `topic`, any octets.
-            /// Subscriptions count: two to the same topic take two calls of
-            /// [`unsubscribe`](Self::unsubscribe).
-            pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
-                self.socket.subscribe(topic);
+            /// Closes the socket. Returns what had arrived and was not received, and what was not sent.
+            pub fn close(self) -> crate::Unfinished {
+                let Self { socket, thread } = self;
+                thread.block_on(socket.close()).unwrap_or_default()
             }
 
-            /// Takes one subscription back. Returns whether there was such a subscription.
-            pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-                self.socket.unsubscribe(topic)
+            /// Does as [`close`](Self::close), but delivers what is queued for no longer than `time`,
+            /// whatever [`linger`](crate::SubOptions::linger) says.
+            pub fn close_within(self, time: std::time::Duration) -> crate::Unfinished {
+                let Self { socket, thread } = self;
+                thread.block_on(socket.close_within(time)).unwrap_or_default()
             }
         }
 
@@ -125,7 +212,7 @@ impl Drop for Home {
 /// that receives. Cheap to clone. It does not keep the socket open.
 #[derive(Clone, Debug)]
 pub struct SubHandle {
-    handle: crate::SubHandle,
+    socket: crate::SubHandle,
     thread: Arc<IoThread>,
 }
 
@@ -143,40 +230,30 @@ impl SubSocket {
     pub(super) fn of(socket: crate::SubSocket, thread: Arc<IoThread>) -> Self {
         Self { thread: Home::of(socket.handle(), thread), socket }
     }
-
-    /// Closes the socket. Returns how many messages had arrived and were not received.
-    pub fn close(self) -> usize {
-        let Self { socket, thread } = self;
-        thread.block_on(socket.close())
-    }
 }
 
 impl SubHandle {
-    pub(super) fn of(handle: crate::SubHandle, thread: Arc<IoThread>) -> Self {
-        Self { handle, thread }
-    }
-
-    /// As [`SubSocket::subscribe`].
-    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
-        self.handle.subscribe(topic);
-    }
-
-    /// As [`SubSocket::unsubscribe`].
-    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-        self.handle.unsubscribe(topic)
+    pub(super) fn of(socket: crate::SubHandle, thread: Arc<IoThread>) -> Self {
+        Self { socket, thread }
     }
 
     /// Closes the socket from another thread: its [`recv`](SubSocket::recv) gives what has arrived and then
-    /// [`RecvError::Closed`](crate::RecvError::Closed), also to who waits in it. Returns how many messages
-    /// had arrived and were not received.
-    pub fn close(&self) -> usize {
-        self.thread.block_on(self.handle.close())
+    /// [`RecvError::Closed`](crate::RecvError::Closed), also to a thread that waits in it. Returns what was
+    /// not sent, and what had arrived and was not received: that can still be.
+    pub fn close(&self) -> Unfinished {
+        self.thread.block_on(self.socket.close()).unwrap_or_default()
+    }
+
+    /// Does as [`close`](Self::close), but delivers what is queued for no longer than `time`, whatever
+    /// [`linger`](SubOptions::linger) says.
+    pub fn close_within(&self, time: Duration) -> Unfinished {
+        self.thread.block_on(self.socket.close_within(time)).unwrap_or_default()
     }
 }
 
+subscriber_methods!(SubSocket);
 receiver_methods!(SubSocket);
-endpoint_methods!(SubSocket, this => this.socket, this.thread);
-endpoint_methods!(SubHandle, this => this.handle, this.thread);
+subscriber_methods!(SubHandle);
 
 impl Default for SubSocket {
     fn default() -> Self {

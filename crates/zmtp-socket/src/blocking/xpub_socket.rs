@@ -1,17 +1,17 @@
 //! The XPUB socket.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pub_socket::{Inner, publisher_methods};
 use super::thread::IoThread;
 use super::{Context, PubSocket};
-use crate::{Message, Peer, RecvError, Request, SendError, TryRecvError, XPubOptions};
+use crate::{Outgoing, Peer, RecvError, Request, SendError, TryRecvError, XPubOptions};
 
 /// A PUB that also hears what its subscribers want: [`XPubSocket`](crate::XPubSocket) for programs without
 /// async.
 ///
-/// It is a [`PubSocket`], and has all its methods: a clone of that sends from other threads while this one
+/// It does all that a [`PubSocket`] does; [one](Self::publisher) sends from other threads while this one
 /// receives.
 #[derive(Debug)]
 pub struct XPubSocket {
@@ -38,7 +38,7 @@ impl XPubSocket {
         (self.publisher, self.socket)
     }
 
-    /// The socket as a publisher, to be cloned for other threads.
+    /// The same socket as a publisher, to be cloned for other threads.
     pub fn publisher(&self) -> &PubSocket {
         &self.publisher
     }
@@ -50,7 +50,7 @@ impl XPubSocket {
     pub fn recv(&mut self) -> Result<Request, RecvError> {
         match self.socket.try_recv() {
             Ok(request) => Ok(request),
-            Err(_none_yet) => self.publisher.thread().block_on(self.socket.recv()),
+            Err(_none_yet) => self.publisher.thread().wait(self.socket.recv()),
         }
     }
 
@@ -80,7 +80,11 @@ impl XPubSocket {
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.
-    pub fn send_to(&self, peer: &Peer, message: impl Into<Message>) -> Result<bool, SendError> {
+    pub fn send_to<'a>(
+        &self,
+        peer: &Peer,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<bool, SendError> {
         self.socket.send_to(peer, message)
     }
 
@@ -95,13 +99,7 @@ impl XPubSocket {
     }
 }
 
-impl Deref for XPubSocket {
-    type Target = PubSocket;
-
-    fn deref(&self) -> &PubSocket {
-        &self.publisher
-    }
-}
+publisher_methods!(XPubSocket, this => this.publisher);
 
 impl Default for XPubSocket {
     fn default() -> Self {

@@ -41,12 +41,27 @@ fn good_texts() {
         ("ipc://relative path", path("relative path")),
         ("ipc://./@odd", path("./@odd")),
         ("ipc://@feed", Endpoint::Ipc(IpcAddress::Abstract("feed".into()))),
+        ("ipc://*", Endpoint::Ipc(IpcAddress::Any)),
+        ("ipc://./*", path("./*")),
         ("inproc://feed", Endpoint::Inproc("feed".into())),
         ("inproc://tcp://x", Endpoint::Inproc("tcp://x".into())),
     ];
     for (text, endpoint) in table {
         assert_eq!(text.parse::<Endpoint>().as_ref(), Ok(&endpoint), "{text}");
         assert_eq!(endpoint.to_string(), text);
+    }
+}
+
+#[test]
+fn tcp_alone_has_ports() {
+    let table = [
+        ("tcp://*:5556", Some(5556)),
+        ("tcp://[::1]:*", Some(0)),
+        ("ipc://5556", None),
+        ("inproc://host:5556", None),
+    ];
+    for (text, port) in table {
+        assert_eq!(text.parse::<Endpoint>().expect(text).port(), port, "{text}");
     }
 }
 
@@ -110,7 +125,6 @@ fn bad_texts() {
         ("ipc://@", "an empty abstract name"),
         ("ipc://a\0b", "a NUL octet in path"),
         ("ipc://@a\0b", "a NUL octet in abstract name"),
-        ("ipc://*", "ipc://* (a path of the library's choosing) is not supported (name a path)"),
         ("inproc://", "an empty name"),
         ("inproc://\0", "a NUL octet in name"),
     ];
@@ -169,6 +183,10 @@ fn to_connect_needs_one_host_and_port() {
         "endpoint \"tcp://localhost:*\": port 0 (*) is any free port, to bind to; \
          to connect, name the port",
     );
+    assert_eq!(
+        check("ipc://*").unwrap_err(),
+        "endpoint \"ipc://*\": * is any free path, to bind to; to connect, name the path",
+    );
 }
 
 #[test]
@@ -202,6 +220,7 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
     ];
     prop_oneof![
         (host, any::<u16>()).prop_map(|(host, port)| tcp(host, port)),
+        Just(Endpoint::Ipc(IpcAddress::Any)),
         ".{0,120}".prop_map(|text| path(&text)),
         ".{0,120}".prop_map(|text| Endpoint::Ipc(IpcAddress::Abstract(text))),
         ".{0,300}".prop_map(Endpoint::Inproc),

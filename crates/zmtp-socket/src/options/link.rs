@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp_codec::{
-    Config, Credentials, CurveKeyPair, CurvePublicKey, Heartbeat, Limits, Mechanism, SocketType,
-    Version,
-};
+use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, Version};
+#[cfg(feature = "curve")]
+use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 
 use super::{Options, TcpOptions};
 use crate::authorize::{Claim, Judge, Verdict};
@@ -26,6 +25,7 @@ pub(crate) struct LinkOptions {
     pub(crate) reconnect: Reconnect,
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
+    pub(crate) ipc_mode: Option<u32>,
 }
 
 /// The terms on which connections are made through one endpoint.
@@ -45,10 +45,20 @@ impl Terms {
 #[derive(Clone)]
 pub(crate) enum Security {
     Null,
-    PlainClient { username: Bytes, password: Bytes },
+    PlainClient {
+        username: Bytes,
+        password: Bytes,
+    },
     PlainServer(Arc<dyn Fn(&Credentials) -> bool + Send + Sync>),
-    CurveClient { server_key: CurvePublicKey, keys: CurveKeyPair },
-    CurveServer { keys: CurveKeyPair },
+    #[cfg(feature = "curve")]
+    CurveClient {
+        server_key: CurvePublicKey,
+        keys: CurveKeyPair,
+    },
+    #[cfg(feature = "curve")]
+    CurveServer {
+        keys: CurveKeyPair,
+    },
 }
 
 impl<Role> Options<Role> {
@@ -92,6 +102,7 @@ impl<Role> Options<Role> {
     /// Programs that use CURVE should be compiled with `--cfg poly1305_backend="soft"` in their `rustflags`:
     /// it selects the audited part of the crate `poly1305`, and a small message then takes a fifth of the
     /// time on x86-64.
+    #[cfg(feature = "curve")]
     pub fn curve_client(mut self, server_key: CurvePublicKey, keys: CurveKeyPair) -> Self {
         self.link.security = Security::CurveClient { server_key, keys };
         self
@@ -100,23 +111,26 @@ impl<Role> Options<Role> {
     /// Encrypts, with the CURVE mechanism (RFC 25 and 26). Any client is let in that knows our public
     /// key, unless a judge says otherwise: [`allow_keys`](crate::allow_keys), for example. Default: no
     /// mechanism (NULL).
+    #[cfg(feature = "curve")]
     pub fn curve_server(mut self, keys: CurveKeyPair) -> Self {
         self.link.security = Security::CurveServer { keys };
         self
     }
 
     /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
-    /// it does, within the [handshake's time](Self::handshake_timeout), nothing more is read from the
-    /// peer. Default: nobody.
+    /// it does, within the [handshake's time](Self::handshake_timeout), no more than 1 KiB of what the
+    /// peer goes on to say is kept. Default: nobody.
     ///
     /// What the judge gives an [allowed](crate::Allowed) peer is in [`Peer::info`](crate::Peer::info)
     /// from then on. A [denied](crate::Denial) one is told the status, 400 or 500, and does not dial
     /// again; with a temporary denial the connection is closed without a word, and the peer tries later.
     ///
     /// ```
+    /// # #[cfg(feature = "curve")]
     /// use zmtp_socket::{Allowed, Credentials, CurveKeyPair, Denial, PubOptions};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[cfg(feature = "curve")]
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// let options = PubOptions::new().curve_server(CurveKeyPair::generate()?).authorize(|claim| async move {
     ///     match claim.credentials {
     ///         Credentials::Curve { public_key } => Ok(Allowed::new().user_id(public_key.to_string())),
@@ -130,9 +144,11 @@ impl<Role> Options<Role> {
     /// Two judges are asked one after the other by a third:
     ///
     /// ```
+    /// # #[cfg(all(feature = "curve", feature = "ipnet"))]
     /// use zmtp_socket::{CurveKeyPair, PubOptions, allow_addresses, allow_keys};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[cfg(all(feature = "curve", feature = "ipnet"))]
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (server, client) = (CurveKeyPair::generate()?, CurveKeyPair::generate()?);
     /// let addresses = allow_addresses(["10.0.0.0/8".parse()?]);
     /// let keys = allow_keys([client.public()]);
@@ -169,9 +185,25 @@ impl<Role> Options<Role> {
         self
     }
 
-    /// Every limit on what a peer may send at once. Defaults: those of [`Limits`].
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.link.limits = limits;
+    /// How many parts a message may have that a peer sends; one that sends more is disconnected. Default:
+    /// 1024.
+    pub fn max_message_parts(mut self, parts: usize) -> Self {
+        self.link.limits.message_parts = parts;
+        self
+    }
+
+    /// The largest command, in octets, that a peer may send after the handshake, such as a subscription
+    /// with its topic; one that announces more is disconnected. Default: 1 MiB.
+    pub fn max_command_size(mut self, octets: u64) -> Self {
+        self.link.limits.command_size = octets;
+        self
+    }
+
+    /// The largest frame of a handshake, in octets, that a peer may send; one that announces more is
+    /// disconnected. With less than our own side of the handshake needs, `bind` and `connect` fail.
+    /// Default: 4096.
+    pub fn max_handshake_frame_size(mut self, octets: u64) -> Self {
+        self.link.limits.handshake_frame_size = octets;
         self
     }
 
@@ -219,9 +251,11 @@ impl LinkOptions {
                 Mechanism::PlainClient { username: username.clone(), password: password.clone() }
             }
             Security::PlainServer(_) => Mechanism::PlainServer,
+            #[cfg(feature = "curve")]
             Security::CurveClient { server_key, keys } => {
                 Mechanism::CurveClient { server_key: *server_key, keys: keys.clone() }
             }
+            #[cfg(feature = "curve")]
             Security::CurveServer { keys } => Mechanism::CurveServer { keys: keys.clone() },
         };
         config.judge_null = self.judge.is_some();
@@ -245,6 +279,7 @@ impl Default for LinkOptions {
             reconnect: Reconnect::default(),
             retry_refused: false,
             tcp: TcpOptions::default(),
+            ipc_mode: None,
         }
     }
 }
@@ -255,7 +290,9 @@ impl fmt::Debug for Security {
             Self::Null => "Null",
             Self::PlainClient { .. } => "PlainClient",
             Self::PlainServer(_) => "PlainServer",
+            #[cfg(feature = "curve")]
             Self::CurveClient { .. } => "CurveClient",
+            #[cfg(feature = "curve")]
             Self::CurveServer { .. } => "CurveServer",
         })
     }
@@ -265,7 +302,16 @@ impl fmt::Debug for Security {
 ///
 /// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
 /// does not come back in step. None is shorter than a millisecond.
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp_socket::{Reconnect, SubOptions};
+///
+/// let patient = Reconnect::new(Duration::from_secs(1), Duration::from_secs(60));
+/// let options = SubOptions::new().reconnect(patient);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reconnect {
     /// The first delay, and again the first one after a connection that carried traffic.
     pub initial: Duration,
@@ -273,9 +319,16 @@ pub struct Reconnect {
     pub max: Duration,
 }
 
+impl Reconnect {
+    /// Delays that begin with `initial` and double up to `max`.
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max }
+    }
+}
+
 impl Default for Reconnect {
     /// 100 ms, doubling to 5 s.
     fn default() -> Self {
-        Self { initial: Duration::from_millis(100), max: Duration::from_secs(5) }
+        Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 }

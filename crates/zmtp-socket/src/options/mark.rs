@@ -97,6 +97,7 @@ impl Marks {
 
 /// The high-water mark that a queue has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mark {
     /// So many messages wait.
     Messages(usize),

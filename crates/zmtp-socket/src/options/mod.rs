@@ -1,5 +1,6 @@
 //! What can be set on a socket, typed, with its defaults.
 
+mod ipc;
 mod link;
 mod mark;
 mod publishing;
@@ -123,6 +124,7 @@ impl<Role: SocketRole> Options<Role> {
 
 /// How long a closed socket goes on delivering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Linger {
     /// Until every peer has been given everything, or has left.
     Forever,

@@ -75,8 +75,13 @@ macro_rules! options {
 
             /// Keeps for each subscriber the newest message alone, whole, in all its parts, if the one before
             /// it has not begun to be written: a mark of one message and [`WhenFull::DropOldest`].
-            pub fn conflate(self) -> Self {
-                self.send_hwm(HighWaterMark::messages(1)).when_full(WhenFull::DropOldest)
+            /// The other way round, both are as by default. Default: no.
+            pub fn conflate(self, conflate: bool) -> Self {
+                let (mark, policy) = match conflate {
+                    true => (HighWaterMark::messages(1), WhenFull::DropOldest),
+                    false => (HighWaterMark::default(), WhenFull::default()),
+                };
+                self.send_hwm(mark).when_full(policy)
             }
 
             /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
@@ -92,10 +97,18 @@ macro_rules! options {
                 self
             }
 
-            /// How many distinct topics, and octets of them, one peer may be subscribed to; past either
-            /// its connection is closed. Default: 1,000,000 topics, 64 MiB.
-            pub fn max_subscriptions(mut self, topics: usize, octets: usize) -> Self {
+            /// How many distinct topics one peer may be subscribed to; past that its connection is closed.
+            /// Default: 1,000,000.
+            ///
+            /// There is a limit in octets [beside it](Self::max_subscription_octets).
+            pub fn max_subscriptions(mut self, topics: usize) -> Self {
                 self.role$(.$inner)?.max_topics = topics;
+                self
+            }
+
+            /// How many octets the topics may have, all together, that one peer is subscribed to; past that
+            /// its connection is closed. Default: 64 MiB.
+            pub fn max_subscription_octets(mut self, octets: usize) -> Self {
                 self.role$(.$inner)?.max_topic_octets = octets;
                 self
             }
@@ -191,6 +204,7 @@ impl WhenFull {
 
 /// What several subscriptions of one peer to the same topic are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Duplicates {
     /// Each counts, and each takes its own CANCEL (RFC 23, as most peers do).
     #[default]

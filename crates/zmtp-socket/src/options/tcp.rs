@@ -22,8 +22,9 @@ pub(crate) struct TcpOptions {
 /// when that does not answer. No program takes part in it: a peer that is busy, or does not read, is
 /// not taken for dead.
 ///
-/// The times are rounded to seconds.
+/// The times are rounded to seconds. OpenBSD has times of its own, the same for all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keepalive {
     /// How long a connection is quiet before it is asked for a sign of life. Default: 30 s.
     pub idle: Duration,
@@ -33,10 +34,16 @@ pub struct Keepalive {
     pub probes: u32,
 }
 
+impl Keepalive {
+    /// Asks after `idle`, then every `interval`, and gives up when `probes` questions had no answer.
+    pub const fn new(idle: Duration, interval: Duration, probes: u32) -> Self {
+        Self { idle, interval, probes }
+    }
+}
+
 impl Default for Keepalive {
     fn default() -> Self {
-        let (idle, interval) = (Duration::from_secs(30), Duration::from_secs(10));
-        Self { idle, interval, probes: 3 }
+        Self::new(Duration::from_secs(30), Duration::from_secs(10), 3)
     }
 }
 
@@ -86,8 +93,13 @@ impl<Role> Options<Role> {
         self
     }
 
-    /// How long to wait for the answer to a name's look-up, and for each of its addresses to take a
-    /// connection, before the next one is tried; over ipc too. Default: 10 s.
+    /// How long an attempt to connect may take, from the look-up of the name to the connection, with all
+    /// addresses that the name has; over ipc too, and over inproc once the name is bound. Default: 10 s.
+    ///
+    /// The addresses of a name are dialled 250 ms after each other, or as soon as the one before has
+    /// failed, the two families in turns (RFC 8305), and the first to be connected is taken. One that is
+    /// of no use, up to the end of the handshake, is not dialled again before all the others; the last
+    /// one that did a handshake is dialled first.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.link.tcp.connect_timeout = timeout;
         self
@@ -105,7 +117,8 @@ impl<Role> Options<Role> {
     }
 
     /// How long what was sent may stay unacknowledged before the connection ends
-    /// (`TCP_USER_TIMEOUT`). Default: the system's choice, about a quarter of an hour on Linux.
+    /// (`TCP_USER_TIMEOUT`). Default: the system's choice, about a quarter of an hour on Linux. Linux
+    /// only: elsewhere, `bind` and `connect` fail as [`Unsupported`](std::io::ErrorKind::Unsupported).
     ///
     /// It ends also the connection of a subscriber that does not read for so long.
     pub fn user_timeout(mut self, timeout: Duration) -> Self {
@@ -121,21 +134,24 @@ impl<Role> Options<Role> {
     }
 
     /// The octet that asks routers for a kind of service: `IP_TOS`, or the traffic class of IPv6. Six
-    /// bits of it are the DSCP of RFC 2474. Default: 0.
+    /// bits of it are the DSCP of RFC 2474. Default: 0. Not on Windows and other systems that have no such
+    /// option for IPv6: there, `bind` and `connect` fail as [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn type_of_service(mut self, octet: u8) -> Self {
         self.link.tcp.type_of_service = Some(octet);
         self
     }
 
     /// The network interface that connections go through, by its name (`SO_BINDTODEVICE`). Default:
-    /// whichever the routes choose.
+    /// whichever the routes choose. Linux only: elsewhere, `bind` and `connect` fail as
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn bind_device(mut self, name: impl Into<String>) -> Self {
         self.link.tcp.device = Some(name.into());
         self
     }
 
-    /// Whether an endpoint bound to an IPv6 address, such as `tcp://[::]:5556`, refuses IPv4 peers
-    /// (`IPV6_V6ONLY`). Default: the system's choice; Linux lets them in.
+    /// Whether an endpoint bound to `tcp://*:5556` or to an IPv6 address, such as `tcp://[::]:5556`,
+    /// refuses IPv4 peers (`IPV6_V6ONLY`). Default: `*` lets them in, and for others it is the system's
+    /// choice; Linux lets them in.
     pub fn ipv6_only(mut self, only: bool) -> Self {
         self.link.tcp.ipv6_only = Some(only);
         self

@@ -40,7 +40,7 @@ use crate::options::{Publishing, RequestOptions};
 use crate::stats::Count;
 use crate::sync::lock;
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, SendError, Stats, WhenFull};
+use crate::{Closed, Message, Peer, SendError, Stats, Unfinished, WhenFull};
 use guard::Guard;
 use outbox::{COPY, Outbox, Run};
 use outgoing::encoded_len;
@@ -96,18 +96,13 @@ impl Publisher {
         }
     }
 
-    /// What becomes of a message for a peer without room.
+    /// What becomes of a message for which there is no room.
     pub(crate) fn when_full(&self) -> WhenFull {
         self.options.when_full
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.state).closed
-    }
-
-    /// Whether a sender waits for room, and loses nothing.
-    pub(crate) fn waits_for_room(&self) -> bool {
-        self.options.when_full.waits()
     }
 
     /// Whether the sender should let others run first.
@@ -367,7 +362,14 @@ impl Core for Publisher {
         Guard::lock(&self.state).close();
     }
 
-    fn undelivered(&self) -> usize {
-        lock(&self.state).undelivered_at_close
+    fn interrupt(&self) {
+        self.turn_is_over.store(true, Ordering::Relaxed);
+        let reader = lock(&self.state).requests.as_mut().and_then(Requests::end);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    fn unfinished(&self) -> Unfinished {
+        let unsent = lock(&self.state).undelivered_at_close;
+        Unfinished { unsent, ..Unfinished::default() }
     }
 }

@@ -10,7 +10,8 @@ use crate::Message;
 
 /// A message to be sent: borrowed octets, which are copied once for all peers, or a [`Message`].
 ///
-/// Made by `Into`: `send("text")`, `send(&buffer[..])`, `send(vec)`, `send(&message)`.
+/// Made by `Into`: `send("text")`, `send(&buffer[..])`, `send(vec)`, `send((topic, body))`,
+/// `send(&message)`.
 #[derive(Clone, Debug)]
 pub struct Outgoing<'a>(Parts<'a>);
 
@@ -48,6 +49,15 @@ impl Outgoing<'_> {
             Parts::Slice(_) => None,
             Parts::Borrowed(message) => Some(message),
             Parts::Owned(message) => Some(message),
+        }
+    }
+
+    /// The message; borrowed octets are copied.
+    pub(crate) fn into_message(self) -> Message {
+        match self.0 {
+            Parts::Slice(slice) => Message::copy_from(slice),
+            Parts::Borrowed(message) => message.clone(),
+            Parts::Owned(message) => message,
         }
     }
 }
@@ -113,6 +123,13 @@ impl<'a> From<&'a Message> for Outgoing<'a> {
 impl From<Message> for Outgoing<'_> {
     fn from(message: Message) -> Self {
         Self(Parts::Owned(message))
+    }
+}
+
+/// A message of two parts: by custom of publish/subscribe, a topic and a body.
+impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Outgoing<'_> {
+    fn from(parts: (T, B)) -> Self {
+        Self(Parts::Owned(parts.into()))
     }
 }
 

@@ -41,6 +41,7 @@ pub enum Request {
 /// Which subscriptions, and ends of them, the user of an [`XPubSocket`](crate::XPubSocket) is told.
 /// In [manual](crate::XPubOptions::manual) mode it is told all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verbosity {
     /// The first subscription to each topic, whoever it is from, and the end of the last.
     #[default]

@@ -61,7 +61,7 @@ impl Publisher {
         }
     }
 
-    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+    pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         let mut place = Place { core: self, waiting: Waiting::default() };
         poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await
     }

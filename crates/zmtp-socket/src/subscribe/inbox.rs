@@ -208,6 +208,11 @@ impl Inbox {
         self.receiver.take()
     }
 
+    /// Who waits for messages.
+    pub(crate) fn take_receiver(&mut self) -> Option<Waker> {
+        self.receiver.take()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

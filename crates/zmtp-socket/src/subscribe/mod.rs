@@ -12,7 +12,7 @@ mod upstream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -26,7 +26,7 @@ use crate::options::Subscribing;
 use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats};
+use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats, Unfinished};
 use filter::Filter;
 use inbox::Inbox;
 pub(crate) use receiver::Receiver;
@@ -86,6 +86,11 @@ impl Subscriber {
             wishes.tell_all(&Subscription::Cancel(Bytes::copy_from_slice(topic)));
         }
         left.is_some()
+    }
+
+    /// Publishers whose handshakes are done.
+    pub(crate) fn publisher_count(&self) -> usize {
+        lock(&self.wishes).upstreams.len()
     }
 
     /// Returns once there is a publisher.
@@ -217,8 +222,14 @@ impl Core for Subscriber {
         self.changed.notify_waiters();
     }
 
-    fn undelivered(&self) -> usize {
-        lock(&self.inbox).queued().messages as usize
+    fn interrupt(&self) {
+        let receiver = lock(&self.inbox).take_receiver();
+        receiver.into_iter().for_each(Waker::wake);
+    }
+
+    fn unfinished(&self) -> Unfinished {
+        let unread = lock(&self.inbox).queued().messages as usize;
+        Unfinished { unread, ..Unfinished::default() }
     }
 }
 

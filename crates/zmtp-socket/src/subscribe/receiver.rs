@@ -10,7 +10,7 @@ use zmtp_codec::Batch;
 use super::Subscriber;
 use super::inbox::InHand;
 use crate::sync::lock;
-use crate::{Closed, Message, Peer};
+use crate::{Closed, Message, Peer, Unfinished};
 
 /// The one who receives: has a batch of one publisher in hand, so that most of them cost no lock.
 #[derive(Debug, Default)]
@@ -72,9 +72,9 @@ impl Receiver {
         self.hand.peer.as_ref()
     }
 
-    /// Messages that have been taken out of the inbox and not received.
-    pub(crate) fn in_hand(&self) -> usize {
-        self.hand.batch.len()
+    /// What has been taken out of the inbox and not received is unread, too.
+    pub(crate) fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        Unfinished { unread: closed.unread + self.hand.batch.len(), ..closed }
     }
 
     /// The way of most messages, without a lock.

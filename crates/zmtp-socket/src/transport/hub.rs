@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Connected, Pipe, Stream};
+use super::{Connected, Pipe, Stream, in_time};
+use crate::options::TcpOptions;
 use crate::sync::lock;
 
 /// What a pipe holds for each direction, in octets, before its writer has to wait.
@@ -33,12 +35,14 @@ impl Hub {
         }
         let (sender, arrivals) = mpsc::channel(BACKLOG);
         names.insert(name.to_owned(), sender);
+        // No waker runs under the lock.
+        drop(names);
         self.0.bound.notify_waiters();
         Ok(Listener { name: name.to_owned(), arrivals, hub: self.clone() })
     }
 
     /// Connects to `name`, as soon as somebody listens there.
-    pub(crate) async fn dial(&self, name: &str) -> io::Result<Connected> {
+    pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
         let door = loop {
             let bound = self.0.bound.notified();
@@ -47,7 +51,9 @@ impl Hub {
             }
             bound.await;
         };
-        door.send(Box::new(far)).await.map_err(|_| refused())?;
+        // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
+        // nobody is given as long as those of other transports.
+        in_time(options, async { door.send(Box::new(far)).await.map_err(|_| refused()) }).await?;
         Ok((Stream::Pipe(Box::new(near)), name.to_owned()))
     }
 
@@ -75,17 +81,37 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(super) async fn accept(&mut self) -> io::Result<Connected> {
-        match self.arrivals.recv().await {
-            Some(pipe) => Ok((Stream::Pipe(pipe), self.name.clone())),
-            // The hub holds a sender for as long as this listener lives.
-            None => std::future::pending().await,
-        }
+    pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        // The hub holds a sender for as long as this listener lives: there is always a next.
+        let Some(pipe) = ready!(self.arrivals.poll_recv(cx)) else { return Poll::Pending };
+        Poll::Ready(Ok((Stream::Pipe(pipe), self.name.clone())))
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         lock(&self.hub.0.names).remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::EndpointOptions;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_accepts_nobody_is_given_up_in_time() {
+        let hub = Hub::default();
+        let _listener = hub.listen("name").unwrap();
+        let options = EndpointOptions::new().connect_timeout(Duration::from_secs(3)).link.tcp;
+        let mut waiting = Vec::new();
+        for _ in 0..BACKLOG {
+            waiting.push(hub.dial("name", &options).await.unwrap());
+        }
+        let dialling = tokio::time::timeout(Duration::from_secs(60), hub.dial("name", &options));
+        let error = dialling.await.expect("it is given up").err().expect("there is no room");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

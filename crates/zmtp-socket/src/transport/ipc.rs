@@ -1,18 +1,24 @@
 //! `ipc:///path` and, on Linux, `ipc://@name`.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Instant;
 
 use super::Connected;
 use crate::IpcAddress;
+
+/// Connections that the system keeps for us until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// How many names of our own choosing are tried.
+const NAMES: usize = 16;
 
 /// Others bind in no time.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,40 +33,79 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(super) async fn bind(address: &IpcAddress) -> io::Result<Self> {
-        let (listener, file) = match address {
-            IpcAddress::Abstract(name) => {
-                let name = SocketAddr::from_abstract_name(name)?;
-                let listener = StdListener::bind_addr(&name)?;
-                listener.set_nonblocking(true)?;
-                (UnixListener::from_std(listener)?, None)
-            }
-            IpcAddress::Path(path) => {
-                let listener = bind_path(path).await?;
-                (listener, Some(SocketFile::of(path)?))
+    /// Binds the address, and says what it is, where any would do. A new file gets this mode.
+    pub(super) async fn bind(
+        address: &IpcAddress,
+        mode: Option<u32>,
+    ) -> io::Result<(Self, IpcAddress)> {
+        let (address, (listener, file)) = match address {
+            IpcAddress::Any => bind_any(mode)?,
+            IpcAddress::Path(path) => (address.clone(), bind_path(path, mode).await?),
+            IpcAddress::Abstract(_) => {
+                let socket = bound(&location(address)?)?;
+                (address.clone(), (listen(socket)?, None))
             }
         };
-        Ok(Self { listener, address: name_of(address), _file: file })
+        Ok((Self { listener, address: name_of(&address), _file: file }, address))
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Connected> {
-        let (stream, _) = self.listener.accept().await?;
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
         // The other side of an ipc connection has no name of its own.
-        Ok((stream.into(), self.address.clone()))
+        Poll::Ready(Ok((stream.into(), self.address.clone())))
+    }
+}
+
+type Bound = (UnixListener, Option<SocketFile>);
+
+/// Binds a path that nobody has, in the folder for temporary files.
+fn bind_any(mode: Option<u32>) -> io::Result<(IpcAddress, Bound)> {
+    let mut tries = NAMES;
+    loop {
+        let name = format!("zmtp-{}-{:016x}", std::process::id(), fastrand::u64(..));
+        let path = std::env::temp_dir().join(name);
+        tries -= 1;
+        match bind_new(&path, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            bound => return Ok((IpcAddress::Path(path), bound?)),
+        }
     }
 }
 
 /// Binds a path; a file left there by a dead server is in nobody's way.
-async fn bind_path(path: &Path) -> io::Result<UnixListener> {
+async fn bind_path(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let _turn = turn_in(folder.unwrap_or(Path::new("."))).await;
-    match UnixListener::bind(path) {
+    match bind_new(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)
+            bind_new(path, mode)
         }
         result => result,
     }
+}
+
+/// Makes the socket file.
+fn bind_new(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
+    let socket = bound(path)?;
+    let file = SocketFile::of(path)?;
+    if let Some(mode) = mode {
+        // Nobody can connect before we listen.
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    Ok((listen(socket)?, Some(file)))
+}
+
+fn bound(location: &Path) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(location)?)?;
+    Ok(socket)
+}
+
+fn listen(socket: Socket) -> io::Result<UnixListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(socket.into())
 }
 
 /// Of servers that come at once, one binds after the other: else one takes a file for that of a dead server
@@ -84,27 +129,32 @@ async fn turn_in(folder: &Path) -> Option<File> {
 async fn is_stale(path: &Path) -> bool {
     let refused = UnixStream::connect(path).await.err().map(|error| error.kind());
     refused == Some(io::ErrorKind::ConnectionRefused)
-        && std::fs::symlink_metadata(path)
-            .is_ok_and(|file| std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()))
+        && std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
+/// Connects, or fails at once, also where others wait to be accepted and there is no room for more.
 pub(super) async fn dial(address: &IpcAddress) -> io::Result<Connected> {
-    let stream = match address {
-        IpcAddress::Path(path) => UnixStream::connect(path).await?,
-        IpcAddress::Abstract(name) => {
-            // Within one machine a connection is made or refused at once.
-            let stream = StdStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
-            stream.set_nonblocking(true)?;
-            UnixStream::from_std(stream)?
-        }
-    };
+    let stream = UnixStream::connect(location(address)?).await?;
     Ok((stream.into(), name_of(address)))
+}
+
+/// The address as the system takes it: an abstract name stands behind a NUL.
+fn location(address: &IpcAddress) -> io::Result<PathBuf> {
+    match address {
+        IpcAddress::Path(path) => Ok(path.clone()),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        IpcAddress::Abstract(name) => Ok(format!("\0{name}").into()),
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        IpcAddress::Abstract(_) => Err(io::ErrorKind::Unsupported.into()),
+        IpcAddress::Any => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 fn name_of(address: &IpcAddress) -> String {
     match address {
         IpcAddress::Path(path) => path.display().to_string(),
         IpcAddress::Abstract(name) => format!("@{name}"),
+        IpcAddress::Any => "*".to_owned(),
     }
 }
 
@@ -116,7 +166,8 @@ struct SocketFile {
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+        // The process may have another working directory by then.
+        Ok(Self { path: std::path::absolute(path)?, identity: identity(path)? })
     }
 }
 
@@ -130,4 +181,29 @@ impl Drop for SocketFile {
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn to_dial_where_nobody_is_accepted_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let name = format!("zmtp-test-{:x}", fastrand::u64(..));
+        for address in [IpcAddress::Path(path), IpcAddress::Abstract(name)] {
+            let full = bound(&location(&address).unwrap()).unwrap();
+            full.listen(0).unwrap();
+            let mut taken = Vec::new();
+            let error = loop {
+                assert!(taken.len() < 10, "the queue of a listener has no end");
+                match dial(&address).await {
+                    Ok(connected) => taken.push(connected),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
 }

@@ -1,11 +1,18 @@
 //! What carries octets: tcp, ipc, and pipes inside the process. Everything above knows only
-//! [`Stream`], [`Listener`] and [`dial`].
+//! [`Stream`], [`Listener`] and [`Dialler`].
 
+mod addresses;
+mod dialler;
 mod hub;
+#[cfg(unix)]
+mod ipc;
+#[cfg(not(unix))]
+#[path = "ipc/missing.rs"]
 mod ipc;
 mod outlet;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod support;
 mod tcp;
 
 use std::io;
@@ -14,14 +21,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, tcp as tokio_tcp, unix};
+use tokio::net::TcpStream;
 
 use crate::Endpoint;
-use crate::options::TcpOptions;
+use crate::options::{LinkOptions, TcpOptions};
+pub(crate) use dialler::Dialler;
 use hub::Hub;
+use outlet::Inlet;
 pub(crate) use outlet::Outlet;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
+pub(crate) use support::check;
 
 /// Octets in order, both ways, inside the process.
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "public in simulations"))]
@@ -57,8 +67,8 @@ impl Networks {
 
 /// One connection of any transport.
 pub(crate) enum Stream {
-    Tcp(tokio_tcp::OwnedReadHalf, Outlet),
-    Ipc(unix::OwnedReadHalf, Outlet),
+    /// A socket of the system: tcp or ipc.
+    System(Inlet, Outlet),
     Pipe(Box<dyn Pipe>),
 }
 
@@ -66,7 +76,7 @@ impl Stream {
     /// The writing side, where it can be shared.
     pub(crate) fn outlet(&self) -> Option<&Outlet> {
         match self {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Some(outlet),
+            Self::System(_, outlet) => Some(outlet),
             Self::Pipe(_) => None,
         }
     }
@@ -75,14 +85,15 @@ impl Stream {
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
-        Self::Tcp(read, Outlet::Tcp(Arc::new(write)))
+        Self::System(Inlet::Tcp(read), Outlet::Tcp(Arc::new(write)))
     }
 }
 
-impl From<UnixStream> for Stream {
-    fn from(stream: UnixStream) -> Self {
+#[cfg(unix)]
+impl From<tokio::net::UnixStream> for Stream {
+    fn from(stream: tokio::net::UnixStream) -> Self {
         let (read, write) = stream.into_split();
-        Self::Ipc(read, Outlet::Ipc(Arc::new(write)))
+        Self::System(Inlet::Ipc(read), Outlet::Ipc(Arc::new(write)))
     }
 }
 
@@ -91,26 +102,28 @@ pub(crate) type Connected = (Stream, String);
 
 /// A place where peers arrive. Dropping it frees the address.
 pub(crate) enum Listener {
-    Tcp(tokio::net::TcpListener),
+    Tcp(tcp::Listener),
     Ipc(ipc::Listener),
     Hub(hub::Listener),
 }
 
 impl Listener {
-    /// Opens `endpoint` for peers, and says what it is really called (the port, where any would do).
+    /// Opens `endpoint` for peers, and says what it is really called (the port or the path, where any would do).
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
-        options: &TcpOptions,
+        options: &LinkOptions,
     ) -> io::Result<(Self, Endpoint)> {
+        check(endpoint, options)?;
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                let (listener, endpoint) = tcp::bind(host, *port, options).await?;
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
+                let endpoint = listener.endpoint(host)?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
-                let listener = ipc::Listener::bind(address).await?;
-                Ok((Self::Ipc(listener), endpoint.clone()))
+                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
             }
             Endpoint::Inproc(name) => {
                 Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
@@ -122,29 +135,13 @@ impl Listener {
         }
     }
 
-    /// The next peer. Cancel-safe.
-    pub(crate) async fn accept(&mut self) -> io::Result<Connected> {
+    /// The next peer. Wakes the task that asked last.
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         match self {
-            Self::Tcp(listener) => tcp::accept(listener).await,
-            Self::Ipc(listener) => listener.accept().await,
-            Self::Hub(listener) => listener.accept().await,
+            Self::Tcp(listener) => listener.poll_accept(cx),
+            Self::Ipc(listener) => listener.poll_accept(cx),
+            Self::Hub(listener) => listener.poll_accept(cx),
         }
-    }
-}
-
-/// Connects to `endpoint` once. Names are looked up anew. Cancel-safe.
-pub(crate) async fn dial(
-    endpoint: &Endpoint,
-    networks: &Networks,
-    options: &TcpOptions,
-) -> io::Result<Connected> {
-    match endpoint {
-        Endpoint::Tcp { host, port } => tcp::dial(host, *port, options).await,
-        Endpoint::Ipc(address) => in_time(options, ipc::dial(address)).await,
-        // Who waits for a name to be bound asks nobody.
-        Endpoint::Inproc(name) => networks.inproc.dial(name).await,
-        #[cfg(feature = "simulation")]
-        Endpoint::Mem(name) => in_time(options, networks.simulation()?.dial(name)).await,
     }
 }
 
@@ -164,8 +161,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(read, _) => Pin::new(read).poll_read(cx, buffer),
-            Self::Ipc(read, _) => Pin::new(read).poll_read(cx, buffer),
+            Self::System(inlet, _) => inlet.poll_read(cx, buffer),
             Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
         }
     }
@@ -186,28 +182,28 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => outlet.poll_write(cx, slices),
+            Self::System(_, outlet) => outlet.poll_write(cx, slices),
             Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Tcp(..) | Self::Ipc(..) => true,
+            Self::System(..) => true,
             Self::Pipe(pipe) => pipe.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(..) | Self::Ipc(..) => Poll::Ready(Ok(())),
+            Self::System(..) => Poll::Ready(Ok(())),
             Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(_, outlet) | Self::Ipc(_, outlet) => Poll::Ready(outlet.shutdown()),
+            Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
             Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
     }

@@ -1,29 +1,54 @@
-//! The writing side of a connection, which its driver shares with who sends.
+//! The two sides of a socket of the system: the reading one, and the writing one, which a connection's
+//! driver shares with who sends.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::net::{tcp, unix};
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::tcp;
+#[cfg(unix)]
+use tokio::net::unix;
+
+/// Where octets come in.
+#[derive(Debug)]
+pub(crate) enum Inlet {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Ipc(unix::OwnedReadHalf),
+}
 
 /// Where octets go out. Who writes must be the only one who may: a frame must not be cut in two by
 /// another.
 #[derive(Clone, Debug)]
 pub(crate) enum Outlet {
     Tcp(Arc<tcp::OwnedWriteHalf>),
+    #[cfg(unix)]
     Ipc(Arc<unix::OwnedWriteHalf>),
 }
 
 /// Calls the same method on whichever it is.
 macro_rules! each {
-    ($outlet:expr, $half:ident => $call:expr) => {
-        match $outlet {
-            Outlet::Tcp($half) => $call,
-            Outlet::Ipc($half) => $call,
+    ($side:expr, $half:ident => $call:expr) => {
+        match $side {
+            Self::Tcp($half) => $call,
+            #[cfg(unix)]
+            Self::Ipc($half) => $call,
         }
     };
+}
+
+impl Inlet {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, half => Pin::new(half).poll_read(cx, buffer))
+    }
 }
 
 impl Outlet {

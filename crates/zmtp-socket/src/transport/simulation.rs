@@ -2,21 +2,32 @@
 //! drivers as every other transport, with the resolver and the pipes given by the test.
 
 use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::Pipe;
 use super::hub::{Hub, Listener};
-use super::{Connected, Stream};
+use super::{Connected, Dialler, Stream};
+use crate::options::TcpOptions;
 
 /// The two ends of a new connection: the dialling side's and the listening side's.
 pub type Ends = (Box<dyn Pipe>, Box<dyn Pipe>);
 
 /// What a test decides about a simulated network.
 pub trait Network: Send + Sync + 'static {
-    /// Looks `name` up, anew for every attempt to connect: under which name it is bound now.
-    fn resolve(&self, name: &str) -> io::Result<String> {
-        Ok(name.to_owned())
+    /// Looks the name of a `mem://` endpoint up, anew for every attempt to connect: under which names
+    /// it may be bound now.
+    fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
+        Ok(vec![name.to_owned()])
+    }
+
+    /// Looks the host of a `tcp://` endpoint up, anew for every attempt to connect. `None` leaves that
+    /// to the system, and the octets are its affair in any case.
+    fn look_up(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
+        let _ = host;
+        None
     }
 
     /// How long it takes until there is an answer from `address`; [`Duration::MAX`] is for ever.
@@ -61,14 +72,29 @@ impl Simulation {
         self.hub.listen(name)
     }
 
-    pub(crate) async fn dial(&self, name: &str) -> io::Result<Connected> {
-        let address = self.network.resolve(name)?;
+    pub(super) fn look_up(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
+        self.network.look_up(host)
+    }
+
+    pub(super) async fn dial(
+        &self,
+        dialler: &mut Dialler,
+        name: &str,
+        options: &TcpOptions,
+    ) -> io::Result<Connected> {
+        let deadline = pin!(tokio::time::sleep(options.connect_timeout));
+        let addresses = self.network.resolve(name)?;
+        let connected = dialler.race(addresses, |address| self.connect(address), deadline).await;
+        connected.map_err(|failures| failures.of(name))
+    }
+
+    async fn connect(&self, address: String) -> io::Result<Stream> {
         let latency = self.network.latency(&address);
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
         let (near, far) = self.network.connect(&address)?;
         self.hub.hand_over(&address, far)?;
-        Ok((Stream::Pipe(near), address))
+        Ok(Stream::Pipe(near))
     }
 }

@@ -22,8 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Messages that `receive` gives at most.
 const BATCH: usize = 256;
 
-const RECONNECT: Reconnect =
-    Reconnect { initial: Duration::from_millis(20), max: Duration::from_millis(300) };
+const RECONNECT: Reconnect = Reconnect::new(Duration::from_millis(20), Duration::from_millis(300));
 
 /// An endpoint, and how many messages arrived on a connection there.
 type Arrived = (String, u64);
@@ -118,7 +117,7 @@ impl Publisher {
         while let Some(event) = monitor.try_next() {
             match event {
                 Event::HandshakeSucceeded { .. } => *links += 1,
-                Event::Subscribed { peer, topic } if topic.starts_with(b"@") => {
+                Event::Subscribed { peer, topic, .. } if topic.starts_with(b"@") => {
                     peers.insert(peer.id(), owner_of_mark(&topic));
                 }
                 Event::Disconnected { peer, .. } => {

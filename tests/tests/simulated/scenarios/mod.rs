@@ -13,8 +13,8 @@ use crate::seed;
 use run::run;
 use table::Table;
 
-/// Each pair of a fault and a stage forty times.
-const SCENARIOS: u64 = 1920;
+/// Each pair of a fault and a stage thirty-five times.
+const SCENARIOS: u64 = 1890;
 
 #[test]
 fn whatever_befalls_a_connection_at_whatever_stage_the_subscriptions_come_back() {

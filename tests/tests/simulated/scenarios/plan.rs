@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::Version;
-use zmtp_socket::{Heartbeat, HighWaterMark, Linger, Options, PubOptions, SocketRole, SubOptions};
+use zmtp_socket::{
+    Allowed, Heartbeat, HighWaterMark, Linger, Options, PubOptions, SocketRole, SubOptions,
+    WhenFull,
+};
 use zmtp_tests::network::{Fault, Manner, Refusal, Way};
 
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,12 +48,15 @@ pub(super) enum Stage {
     Message,
     /// The receiver's queue is full: it reads nothing.
     Paused,
+    /// The receiver's queue is full, and a sender waits for room in the publisher's. Then the receiver
+    /// goes on, or wants none of it any more.
+    Waiting,
     /// The publisher is closed and has messages to deliver. After it a new one is there.
     Closing,
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Dialling,
         Self::Greeting,
         Self::Handshake,
@@ -58,6 +64,7 @@ impl Stage {
         Self::Idle,
         Self::Message,
         Self::Paused,
+        Self::Waiting,
         Self::Closing,
     ];
 
@@ -75,7 +82,13 @@ pub(super) struct Plan {
     plain: bool,
     versions: [Version; 2],
     heartbeats: [Option<Heartbeat>; 2],
+    /// For how long each side thinks about who comes, if it judges.
+    judges: [Option<Duration>; 2],
     pub(super) receive_hwm: usize,
+    /// Messages for which a sender does not wait.
+    send_hwm: usize,
+    /// Whether the subscriber takes back what a sender waits to send.
+    pub(super) takes_back: bool,
     /// How the link is before its fault.
     pub(super) room: usize,
     pub(super) fragment: usize,
@@ -109,6 +122,11 @@ impl Plan {
             let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(3));
             beats.then_some(Heartbeat { interval, timeout, ttl })
         });
+        // Together with the longest stall that must be outlived, less than a handshake may last.
+        let judges = [(); 2].map(|()| {
+            let thinks = chance.u8(0..4) == 0;
+            thinks.then(|| Duration::from_millis(pick(&mut chance, &[0, 20, 700])))
+        });
         let mut topics = some_topics(&mut chance);
         let added = topics.split_off(chance.usize(topics.len().div_ceil(2)..=topics.len()));
         let dropped = topics[..chance.usize(0..=topics.len().min(3))].to_vec();
@@ -119,6 +137,9 @@ impl Plan {
             plain: chance.u8(0..6) == 0,
             versions,
             heartbeats,
+            judges,
+            send_hwm: pick(&mut chance, &[1, 3, 10]),
+            takes_back: false,
             receive_hwm: pick(&mut chance, &[1, 3, 10]),
             room: pick(&mut chance, &[20, 300, 4000]),
             fragment: pick(&mut chance, &[10, 200, usize::MAX, usize::MAX]),
@@ -132,7 +153,13 @@ impl Plan {
     }
 
     pub(super) fn pub_options(&self) -> PubOptions {
-        let options = self.shared(PubOptions::new(), 0).send_hwm(HighWaterMark::UNLIMITED);
+        let options = self.shared(PubOptions::new(), 0);
+        let options = match self.stage {
+            Stage::Waiting => {
+                options.send_hwm(HighWaterMark::messages(self.send_hwm)).when_full(WhenFull::Wait)
+            }
+            _ => options.send_hwm(HighWaterMark::UNLIMITED),
+        };
         match self.plain {
             true if self.subscriber_dials => options.plain_server_with(|_| true),
             true => options.plain_client("name", "password"),
@@ -155,10 +182,28 @@ impl Plan {
             .version(self.versions[side])
             .handshake_timeout(HANDSHAKE_TIMEOUT)
             .linger(Linger::For(LINGER));
-        match self.heartbeats[side] {
+        let options = match self.heartbeats[side] {
             Some(heartbeat) => options.heartbeat(heartbeat),
             None => options,
+        };
+        match self.judges[side] {
+            Some(time) => options.authorize(move |_claim| async move {
+                tokio::time::sleep(time).await;
+                Ok(Allowed::new())
+            }),
+            None => options,
         }
+    }
+
+    /// Whether somebody is judged.
+    pub(super) fn judges(&self) -> bool {
+        self.judges.iter().any(Option::is_some)
+    }
+
+    /// One of these topics.
+    pub(super) fn some_of(&mut self, topics: &BTreeSet<Bytes>) -> Bytes {
+        let number = self.chance.usize(..topics.len());
+        topics.iter().nth(number).expect("there are so many").clone()
     }
 
     /// The way on which the subscriptions go.

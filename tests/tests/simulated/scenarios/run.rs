@@ -22,6 +22,8 @@ const PARTING: Duration = Duration::from_millis(1002);
 pub(super) struct Outcome {
     pub(super) kind: Kind,
     pub(super) stage: Stage,
+    pub(super) judged: bool,
+    pub(super) taken_back: bool,
     pub(super) connections: u64,
     pub(super) received: u64,
 }
@@ -39,6 +41,7 @@ pub(super) async fn run(seed: u64) -> Outcome {
         Stage::Idle => idle(&mut plan, &mut world, fault).await,
         Stage::Message => in_message(&mut plan, &mut world, fault).await,
         Stage::Paused => paused(&mut plan, &mut world, fault).await,
+        Stage::Waiting => waiting(&mut plan, &mut world, fault, outlives).await,
         Stage::Closing => closing(&mut plan, &mut world, fault, outlives).await,
     }
     if !outlives {
@@ -72,6 +75,8 @@ pub(super) async fn run(seed: u64) -> Outcome {
     let outcome = Outcome {
         kind: plan.kind,
         stage: plan.stage,
+        judged: plan.judges(),
+        taken_back: plan.stage == Stage::Waiting && plan.takes_back,
         connections: world.view.met.handshakes,
         received: world.inbound.ledger.received(),
     };
@@ -161,6 +166,28 @@ async fn paused(plan: &mut Plan, world: &mut World, fault: Fault) {
     world.network.strike(&fault);
 }
 
+/// A sender waits for a subscriber that does not receive, which may take back what it wanted.
+async fn waiting(plan: &mut Plan, world: &mut World, fault: Fault, outlives: bool) {
+    connect(plan, world).await;
+    while world.try_send_some(plan) {
+        settle().await;
+    }
+    assert_eq!(world.inbound.client.stats().queued, plan.receive_hwm as u64, "the queue is full");
+    let topic = plan.some_of(&world.inbound.wanted);
+    let sending = world.send_in_background(plan, &topic, outlives && !plan.takes_back);
+    settle().await;
+    assert!(!sending.is_finished(), "it waits");
+    world.network.strike(&fault);
+    let sent = if plan.takes_back {
+        world.inbound.take_back(plan, &topic);
+        // Nobody receives: that nobody wants the message any more must be enough.
+        timeout(FAULT, sending).await.ok()
+    } else {
+        world.inbound.receive_until(sending).await
+    };
+    sent.expect("the sender goes on").unwrap().unwrap();
+}
+
 /// The publisher closes while it has messages to deliver; then another one takes its place.
 async fn closing(plan: &mut Plan, world: &mut World, fault: Fault, outlives: bool) {
     fill(plan, world).await;
@@ -173,7 +200,7 @@ async fn closing(plan: &mut Plan, world: &mut World, fault: Fault, outlives: boo
     let undelivered = world.inbound.receive_until(closing).await.expect("it ends").unwrap();
     assert!(begun.elapsed() <= LINGER + PARTING, "{:?}", begun.elapsed());
     if outlives {
-        assert_eq!(undelivered, 0);
+        assert_eq!(undelivered.unsent, 0);
         world.inbound.receive_due().await;
     }
     world.view.look();

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use zmtp_socket::{Context, PubSocket, SubSocket};
+use zmtp_socket::{Context, PubSocket, SendError, SubSocket};
 use zmtp_tests::network::{FaultyNetwork, Manner};
 
-use super::plan::Plan;
+use super::plan::{Plan, Stage};
 use crate::ledger::Ledger;
 use crate::view::View;
 
@@ -70,8 +71,42 @@ impl World {
         }
     }
 
-    /// Sends a message of this topic.
+    /// Sends a message of this topic. Where the publisher waits for room, the subscriber receives
+    /// meanwhile.
     pub(super) async fn send(&mut self, plan: &mut Plan, topic: &Bytes, is_due: bool) {
+        let message = self.seal(plan, topic, is_due);
+        let sending = self.server.send(message);
+        let sent = match plan.stage {
+            Stage::Waiting => self.inbound.receive_until(sending).await,
+            _ => Some(sending.await),
+        };
+        sent.expect("there is room in the end").unwrap();
+    }
+
+    /// Sends a message that is wanted, if there is room for it. Returns whether there was.
+    pub(super) fn try_send_some(&mut self, plan: &mut Plan) -> bool {
+        let topic = plan.some_of(&self.inbound.wanted);
+        let message = self.seal(plan, &topic, false);
+        let sent = self.server.try_send(message);
+        if sent.is_ok() {
+            self.inbound.ledger.expect(&topic);
+        }
+        sent.is_ok()
+    }
+
+    /// Sends a message of this topic, and does not wait until that is done.
+    pub(super) fn send_in_background(
+        &mut self,
+        plan: &mut Plan,
+        topic: &Bytes,
+        is_due: bool,
+    ) -> JoinHandle<Result<(), SendError>> {
+        let message = self.seal(plan, topic, is_due);
+        let server = self.server.clone();
+        tokio::spawn(async move { server.send(message).await })
+    }
+
+    fn seal(&mut self, plan: &mut Plan, topic: &Bytes, is_due: bool) -> Vec<u8> {
         // A subscriber that dials does so when the connection before has given all it had.
         let era = if plan.subscriber_dials { 0 } else { self.view.era() };
         let fill = plan.chance.usize(..plan.longest);
@@ -80,7 +115,7 @@ impl World {
         if is_due {
             ledger.expect(topic);
         }
-        self.server.send(message).await.unwrap();
+        message
     }
 
     /// Sends messages that are wanted.
@@ -136,8 +171,8 @@ impl World {
 
     /// Both close, and no message is left.
     pub(super) async fn end(self) {
-        assert_eq!(self.server.close().await, 0);
-        assert_eq!(self.inbound.client.close().await, 0);
+        assert_eq!(self.server.close().await.unsent, 0);
+        assert_eq!(self.inbound.client.close().await.unread, 0);
     }
 }
 
@@ -176,6 +211,16 @@ impl Inbound {
         };
         let all = timeout(MENDING, due).await;
         all.unwrap_or_else(|_| panic!("{:?} is not complete", self.ledger));
+    }
+
+    /// Wants nothing of `topic` any more.
+    pub(super) fn take_back(&mut self, plan: &mut Plan, topic: &Bytes) {
+        let matches = |prefix: &&Bytes| topic.starts_with(prefix);
+        let matching: Vec<_> = self.wanted.iter().filter(matches).cloned().collect();
+        for prefix in matching {
+            assert!(self.client.unsubscribe(&prefix) && self.wanted.remove(&prefix));
+            plan.dropped.retain(|dropped| *dropped != prefix);
+        }
     }
 
     /// Changes its mind as planned.

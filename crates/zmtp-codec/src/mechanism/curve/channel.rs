@@ -4,6 +4,7 @@
 //! around it has no flags of its own, as libzmq has it; with COMMAND, as RFC 26 has it, it is
 //! accepted too. In the flags, MORE is 1, and libzmq says with 2 that the body is a command.
 
+use std::mem;
 use std::ops::Range;
 
 use bytes::{Buf, BytesMut};
@@ -22,6 +23,9 @@ const OVERHEAD: usize = NAME.len() + 8 + TAG + 1;
 const CLIENTS: &[u8; 16] = b"CurveZMQMESSAGEC";
 const SERVERS: &[u8; 16] = b"CurveZMQMESSAGES";
 
+/// Room for what is to be sealed that is kept for the next time.
+const UNSEALED_KEPT: usize = 64 * 1024;
+
 const MORE: u8 = 1;
 const COMMAND: u8 = 2;
 
@@ -36,9 +40,9 @@ pub(crate) struct Channel {
     /// What was wrong with the frame that is next in the input.
     failed: Option<ProtocolError>,
     /// The plain frames that are opened and not taken yet, all of them whole.
-    pub(crate) opened: BytesMut,
+    opened: BytesMut,
     /// Room for what is to be sealed.
-    pub(crate) unsealed: BytesMut,
+    unsealed: BytesMut,
 }
 
 impl Channel {
@@ -66,6 +70,18 @@ impl Channel {
         }
     }
 
+    /// Appends to `out` what `encode` makes, whole plain frames, and seals them.
+    #[inline]
+    pub(crate) fn write(&mut self, out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
+        let mut unsealed = mem::take(&mut self.unsealed);
+        encode(&mut unsealed);
+        self.seal(&unsealed, out);
+        unsealed.clear();
+        if unsealed.capacity() <= UNSEALED_KEPT {
+            self.unsealed = unsealed;
+        }
+    }
+
     #[inline]
     fn seal_frame(&mut self, header: FrameHeader, body: &[u8], out: &mut BytesMut) {
         // No number is ever used twice: after 2^64 of them, which takes ages, nothing is said.
@@ -83,12 +99,33 @@ impl Channel {
         self.ours.close(number.to_be_bytes(), out.get_mut(at..).unwrap_or_default());
     }
 
+    /// Takes the plain frames that were [kept](Self::keep), or else opens the sealed ones at the front
+    /// of `input`. None are given if the first is not whole.
+    pub(crate) fn take(
+        &mut self,
+        input: &mut BytesMut,
+        parts_size: u64,
+        limits: &Limits,
+    ) -> Result<BytesMut, ProtocolError> {
+        if !self.opened.is_empty() {
+            return Ok(mem::take(&mut self.opened));
+        }
+        Ok(self.open(input, parts_size, limits)?.unwrap_or_default())
+    }
+
+    /// Keeps plain frames that are not dealt with yet, but no read buffer for nothing.
+    pub(crate) fn keep(&mut self, opened: BytesMut) {
+        if !opened.is_empty() {
+            self.opened = opened;
+        }
+    }
+
     /// Takes the whole sealed frames at the front of `input`, and gives the plain ones in their
     /// place; `None` if the first is not whole. `parts_size` is what has come of a message that has
     /// not ended yet.
     ///
     /// It goes up to the first frame with something wrong; what is wrong is told from then on.
-    pub(crate) fn open(
+    pub(super) fn open(
         &mut self,
         input: &mut BytesMut,
         mut parts_size: u64,

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Wake};
 
 use bytes::{Bytes, BytesMut};
-use zmtp_codec::{Config, Connection, Metadata, SocketType, Version};
+use zmtp_codec::{Config, Connection, SocketType, Version};
 
 use super::journal::BLOCK;
 use super::outbox::{LARGE, SHORT, TAKE};
@@ -85,14 +85,7 @@ impl Reader {
     ) -> (Self, Expelled) {
         let endpoint = Endpoint::Inproc("test".into());
         let peer = Peer::new(PeerId(id), endpoint, "test");
-        let info = PeerInfo {
-            version: Version::V3_1,
-            socket_type: None,
-            metadata: Metadata::default(),
-            username: None,
-            public_key: None,
-            allowed: zmtp_codec::Allowed::new(),
-        };
+        let info = PeerInfo::new(Version::V3_1);
         let (expel, expelled) = Expel::new();
         let mut session = core.open(&peer, &info, outlet, expel);
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");

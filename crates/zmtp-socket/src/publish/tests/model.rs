@@ -146,7 +146,7 @@ proptest! {
         let stats = core.stats();
         prop_assert_eq!((stats.queued, stats.subscriptions, stats.peers.len()), (0, 0, 0));
         prop_assert_eq!(stats.sent + stats.dropped + stats.undelivered, accepted);
-        prop_assert_eq!(core.undelivered(), if is_closed { queued } else { 0 });
+        prop_assert_eq!(core.unfinished().unsent, if is_closed { queued } else { 0 });
         models.into_iter().for_each(|model| model.leave(&mut departed));
         prop_assert_eq!(summed(&stats, &departed), stats);
     }

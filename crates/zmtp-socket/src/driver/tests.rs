@@ -1,0 +1,160 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use zmtp_codec::SocketType;
+
+use super::*;
+use crate::options::{LinkOptions, SocketOptions};
+use crate::publish::Publisher;
+use crate::{Context as Sockets, Endpoint, Linger};
+
+/// The size of what a function returns, without calling it.
+fn size_of_output<A, B, C, D, E, F, G, T>(_: impl FnOnce(A, B, C, D, E, F, G) -> T) -> usize {
+    size_of::<T>()
+}
+
+#[test]
+fn a_connection_costs_a_publisher_little() {
+    let size = size_of_output(run::<Publisher>);
+    assert!(size <= 856, "{size} octets for each connection's future");
+}
+
+/// Counts what comes.
+#[derive(Default)]
+struct Counter {
+    changes: AtomicUsize,
+    messages: AtomicUsize,
+}
+
+struct Counting(Arc<Counter>);
+
+impl Core for Counter {
+    type Session = Counting;
+
+    fn open(
+        self: &Arc<Self>,
+        _: &Peer,
+        _: &PeerInfo,
+        _: Option<&Outlet>,
+        _: Expel,
+    ) -> Self::Session {
+        Counting(self.clone())
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+
+    fn close(&self) {}
+
+    fn interrupt(&self) {}
+
+    fn unfinished(&self) -> Unfinished {
+        Unfinished::default()
+    }
+}
+
+impl Session for Counting {
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(usize::MAX)
+    }
+
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        self.0.messages.fetch_add(batch.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        self.0.changes.fetch_add(changes.drain(..).count(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn poll_outgoing(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &mut Connection,
+        _: &mut Burst,
+    ) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn written(&mut self, _: usize, _: usize) {}
+}
+
+/// The greeting and READY of a peer.
+fn opening(ready: &[u8]) -> Vec<u8> {
+    let greeting = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL";
+    [&greeting[..], &[0; 48], ready].concat()
+}
+
+/// A driver with a peer at the other end of the pipe.
+fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
+    let terms = Terms::new(LinkOptions::default(), socket_type);
+    let networks = Sockets::new().networks;
+    let limits = SocketOptions { max_connections: 1, max_handshakes: 1, linger: None };
+    let socket =
+        Arc::new(Shared::new(networks, terms.clone(), limits, Linger::NONE, Arc::default()));
+    let core = Arc::new(Counter::default());
+    let (near, far) = tokio::io::duplex(8 << 20);
+    let peer = socket.new_peer(&Endpoint::Inproc("test".into()), "test");
+    let (expel, expelled) = Expel::new();
+    let ticket = Ticket::dialled(expel);
+    let stream = Stream::Pipe(Box::new(near));
+    tokio::spawn(run(stream, peer, ticket, expelled, core.clone(), socket, terms));
+    (core, far)
+}
+
+/// Lets the driver take `flood`, and returns the most that it has counted between two turns of ours.
+async fn longest_turn(
+    socket_type: SocketType,
+    ready: &[u8],
+    flood: &[u8],
+    count: impl Fn(&Counter) -> usize,
+    all: usize,
+) -> usize {
+    let (core, mut peer) = drive(socket_type);
+    peer.write_all(&[&opening(ready), flood].concat()).await.expect("there is room");
+    let (mut before, mut longest) = (0, 0);
+    while before < all {
+        tokio::task::yield_now().await;
+        let now = count(&core);
+        longest = longest.max(now - before);
+        before = now;
+    }
+    assert_eq!(before, all);
+    longest
+}
+
+const READY_SUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
+const READY_PUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03PUB";
+const CHANGES: usize = 20_000;
+
+#[tokio::test]
+async fn changes_of_subscriptions_are_charged_to_the_turn() {
+    let change = b"\x04\x0B\x09SUBSCRIBEA\x04\x08\x06CANCELA".repeat(CHANGES / 2);
+    let changes = |core: &Counter| core.changes.load(Ordering::Relaxed);
+    let longest = longest_turn(SocketType::Pub, READY_SUB, &change, changes, CHANGES).await;
+    assert!(longest <= TURN / SUBSCRIPTION, "{longest} changes in one turn");
+}
+
+#[tokio::test]
+async fn messages_are_charged_to_the_turn() {
+    let flood = b"\x00\x00".repeat(20 * CHANGES);
+    let messages = |core: &Counter| core.messages.load(Ordering::Relaxed);
+    let to_sub = longest_turn(SocketType::Sub, READY_PUB, &flood, messages, 20 * CHANGES).await;
+    assert!(to_sub <= TURN / IN_BATCH, "{to_sub} messages in one turn");
+    // To a publisher each comes by itself.
+    let to_pub = longest_turn(SocketType::Pub, READY_SUB, &flood, messages, 20 * CHANGES).await;
+    assert!(to_pub <= TURN / EVENT, "{to_pub} messages in one turn");
+}
+
+#[tokio::test]
+async fn what_is_left_at_the_end_of_a_turn_is_dealt_with_before_the_end_of_the_stream() {
+    let (core, mut peer) = drive(SocketType::Pub);
+    let flood = b"\x04\x0B\x09SUBSCRIBEA".repeat(CHANGES);
+    peer.write_all(&[&opening(READY_SUB), &flood[..]].concat()).await.expect("there is room");
+    peer.shutdown().await.expect("a pipe can be shut");
+    let mut heard = Vec::new();
+    peer.read_to_end(&mut heard).await.expect("the driver hangs up");
+    assert_eq!(core.changes.load(Ordering::Relaxed), CHANGES);
+}
