@@ -56,7 +56,8 @@ async fn a_message_that_more_than_one_peer_wants_is_left_to_their_drivers() {
 
 #[tokio::test]
 async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is_said() {
-    let large = vec![b'A'; 8 << 20];
+    // One that has to be copied would be left to the driver.
+    let large = Message::from(vec![b'A'; 8 << 20]);
     let (publisher, mut peer) = pair(async |endpoint| {
         let mut peer = RawPeer::dial_narrow(endpoint).await;
         peer.open(zmtp_tests::raw::READY_SUB, zmtp_tests::raw::READY_PUB).await;
@@ -72,7 +73,7 @@ async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is
     assert_eq!(sent_and_queued(&publisher), (0, 1));
     publisher.try_send("A2").unwrap();
     let (flags, body) = peer.frame().await;
-    assert!(flags == 2 && body == large, "whole and untorn");
+    assert!(flags == 2 && body == *large.first(), "whole and untorn");
     let (_, rest) = (peer.frame().await, peer.frame().await);
     assert_eq!(sent_and_queued(&publisher), (2, 0));
     assert!([&b"A2"[..], b"\x04PONG"].contains(&&rest.1[..]));
