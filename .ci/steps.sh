@@ -15,6 +15,9 @@ finish() {
     echo "$passed passed, $failed failed, $skipped skipped"
 }
 trap finish EXIT
+# Otherwise the last command's status, which is none of a script that was ended, would be taken for its own.
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # step NAME COMMAND...: runs the command with no input; says its name before and its duration after.
 step() {

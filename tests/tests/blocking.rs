@@ -1,9 +1,12 @@
 //! The sockets without async: each call blocks, for no longer than it is told to.
 
+use std::future::poll_fn;
 use std::sync::RwLock;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::task::coop::poll_proceed;
 use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
 use zmtp_socket::{
     Event, HighWaterMark, Linger, Message, PlainUsers, PubOptions, RecvError, Request, SendError,
@@ -45,6 +48,60 @@ fn messages_flow_between_threads_in_order() {
         assert_eq!(subscriber.recv().unwrap().first(), &number.to_be_bytes()[..]);
     }
     assert_eq!(publishing.join().unwrap().unsent, 0);
+}
+
+/// The same calls, where a runtime's task makes them, with nothing left of its budget: each blocks the task,
+/// and none of them panics or waits for the task to yield.
+#[tokio::test]
+async fn within_a_task_each_call_does_what_it_does_elsewhere() {
+    poll_fn(|cx| {
+        while let Poll::Ready(step) = poll_proceed(cx) {
+            step.made_progress();
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let options = PubOptions::new().when_full(WhenFull::WaitFor(SHORT));
+    let (publisher, mut subscriber) = pair(options, SubOptions::new());
+    let begun = Instant::now();
+    assert_eq!(subscriber.recv_timeout(SHORT), Err(TryRecvError::Empty));
+    assert!(begun.elapsed() >= SHORT);
+    let sending = thread::spawn(move || {
+        thread::sleep(SHORT);
+        publisher.send("late").unwrap();
+        publisher
+    });
+    assert_eq!(subscriber.recv().unwrap().first(), "late");
+    let publisher = sending.join().unwrap();
+    let mut events = publisher.monitor();
+    let endpoint = publisher.bind(ANY_PORT).unwrap();
+    assert!(matches!(events.next(), Some(Event::Listening { .. })));
+    publisher.unbind(&endpoint).unwrap();
+    assert!(subscriber.close_within(LONG).is_empty());
+    assert!(publisher.close().is_empty());
+}
+
+#[test]
+fn messages_are_received_with_their_senders_or_many_at_once() {
+    let _beside = ONE_AT_A_TIME.read().unwrap();
+    let (publisher, mut subscriber) = pair(PubOptions::new(), SubOptions::new());
+    assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());
+    assert_eq!(subscriber.publisher_count(), 1);
+    publisher.send(("10001", "20 50")).unwrap();
+    let (peer, message) = subscriber.recv_from().unwrap();
+    assert_eq!(message, Message::from(("10001", "20 50")));
+    assert_eq!(publisher.endpoints().bound, [peer.endpoint().clone()]);
+    assert_eq!(subscriber.endpoints().connected, [peer.endpoint().clone()]);
+    let mut messages = Vec::new();
+    for _ in 0..10 {
+        publisher.send("one of ten").unwrap();
+    }
+    while messages.len() < 10 {
+        let before = messages.len();
+        let received = subscriber.recv_many(&mut messages, 4).unwrap();
+        assert!((1..=4).contains(&received) && before + received == messages.len());
+    }
 }
 
 #[test]
@@ -311,4 +368,35 @@ fn io_threads() -> usize {
     let names =
         tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.trim() == "zmtp-io").count()
+}
+
+/// A message there and one back, each waited for by a thread.
+#[test]
+#[ignore = "a measurement, which prints a time"]
+fn the_time_of_a_round_trip() {
+    const ROUNDS: usize = 20_000;
+    let _alone = ONE_AT_A_TIME.write().unwrap();
+    let (there, mut far) = pair(PubOptions::new(), SubOptions::new());
+    let (back, mut near) = pair(PubOptions::new(), SubOptions::new());
+    let echo = thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            back.send(far.recv_timeout(LONG).unwrap()).unwrap();
+        }
+        far
+    });
+    let mut times: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let begun = Instant::now();
+            there.send("there and back").unwrap();
+            near.recv_timeout(LONG).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    echo.join().unwrap();
+    times.sort();
+    println!(
+        "half of them within {:?}, a tenth within {:?}",
+        times[ROUNDS / 2],
+        times[ROUNDS / 10]
+    );
 }

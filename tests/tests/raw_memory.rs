@@ -241,6 +241,65 @@ async fn full(subscriber: &SubSocket, messages: u64) {
     }
 }
 
+/// A message that is kept keeps about what it is, not what came with it.
+#[tokio::test]
+async fn a_message_that_is_kept_keeps_no_more_than_three_times_its_size() {
+    const KIB: usize = 1 << 10;
+    let memory = Memory::alone().await;
+    // The size of all messages, and which of them are kept.
+    let rows = [
+        (64, 10),
+        (KIB, 100),
+        (5 * KIB, 100),
+        (20_000, 100),
+        (32 * KIB - 1, 50),
+        (32 * KIB, 50),
+        (50 * KIB, 50),
+        (64 * KIB, 50),
+        (100 * KIB, 20),
+        (KIB * KIB, 5),
+    ];
+    // Nothing is freed in between that could be used again without a trace.
+    let mut all_kept = Vec::new();
+    for (size, each) in rows {
+        let listener = RawListener::bind().await;
+        let mut subscriber = SubSocket::new();
+        subscriber.subscribe("");
+        subscriber.connect(listener.endpoint()).unwrap();
+        let mut peer = listener.publisher().await;
+        let mut frame = bytes::BytesMut::new();
+        zmtp_codec::encode_frame(false, &vec![b'x'; size], &mut frame);
+        let together = frame.repeat((256 * KIB / size).max(1));
+        let received = async |subscriber: &mut SubSocket, count: usize| {
+            let mut kept = Vec::with_capacity(count / each + 1);
+            for number in 0..count {
+                let message = in_time("a message", subscriber.recv()).await.unwrap();
+                if number % each == 0 {
+                    kept.push(message);
+                }
+            }
+            kept
+        };
+        let flooding = tokio::spawn(async move { while peer.try_send(&together).await.is_ok() {} });
+        // What each connection needs once is there.
+        received(&mut subscriber, 4 * each).await;
+        let keep = if size < KIB { 2 * KIB * KIB } else { 16 * KIB * KIB };
+        let count = keep / size * each;
+        let ballast = Memory::ballast();
+        let before = Memory::now();
+        let kept = received(&mut subscriber, count).await;
+        let total = kept.len() * (size + size_of::<zmtp_socket::Message>());
+        before.expect_growth_below(
+            FEW_MIB + 3 * total as u64,
+            &format!("{} messages of {size} octets", kept.len()),
+        );
+        all_kept.push((kept, ballast));
+        drop(subscriber);
+        flooding.await.unwrap();
+    }
+    drop(memory);
+}
+
 #[tokio::test]
 async fn stuck_subscribers_share_what_they_are_owed() {
     let memory = Memory::alone().await;

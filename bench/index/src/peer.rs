@@ -37,17 +37,17 @@ impl Peer {
         }
         let start = Instant::now();
         for subscription in subscriptions {
-            self.connection.subscribe(&subscription);
+            self.connection.subscribe(&subscription).expect("in traffic");
             if self.connection.output().len() >= WRITE {
                 self.write();
             }
         }
         let marker = Bytes::copy_from_slice(marker.as_bytes());
-        self.connection.subscribe(&Subscription::Subscribe(marker.clone()));
+        self.connection.subscribe(&Subscription::Subscribe(marker.clone())).expect("in traffic");
         // What comes may still be an earlier marker.
         self.wait_for(|event| matches!(event, Event::Message(it) if it.first() == &marker));
         let elapsed = start.elapsed();
-        self.connection.subscribe(&Subscription::Cancel(marker));
+        self.connection.subscribe(&Subscription::Cancel(marker)).expect("in traffic");
         self.write();
         elapsed
     }

@@ -34,7 +34,7 @@ fn seal(bencher: Bencher, size: usize) {
     bencher.counter(ItemsCount::new(count)).counter(BytesCount::new(count * size)).bench_local(
         || {
             out.clear();
-            publisher.seal(black_box(&frames), &mut out);
+            publisher.seal(black_box(&frames), &mut out).expect("in traffic");
         },
     );
 }
@@ -49,7 +49,7 @@ fn open(bencher: Bencher, size: usize) {
         .counter(BytesCount::new(count * size))
         .with_inputs(|| {
             let mut out = BytesMut::new();
-            publisher.borrow_mut().seal(&frames, &mut out);
+            publisher.borrow_mut().seal(&frames, &mut out).expect("in traffic");
             out
         })
         .bench_local_values(|octets| {

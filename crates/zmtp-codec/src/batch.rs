@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use crate::Message;
 use crate::frame::FrameHeader;
-use crate::wire::share_or_copy;
+use crate::wire::{may_share, share_or_copy};
 
 /// Whole messages in the order in which they came, cut apart when they are taken.
 ///
@@ -22,15 +22,17 @@ use crate::wire::share_or_copy;
 /// assert_eq!(batch.next(), Some(Message::from("10001 17")));
 /// assert!(batch.is_empty());
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Batch(Held);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Held {
     /// As they came: frames of messages only, all of them checked.
     Frames {
         octets: Bytes,
         messages: usize,
+        /// The size of the buffer that they lie in, which is larger if they came with others.
+        pinned: usize,
     },
     Messages(VecDeque<Message>),
 }
@@ -38,12 +40,13 @@ enum Held {
 impl Batch {
     /// No messages.
     pub const fn new() -> Self {
-        Self::of_frames(Bytes::new(), 0)
+        Self::of_frames(Bytes::new(), 0, 0)
     }
 
-    /// `octets` hold the whole frames of so many whole messages, and nothing else.
-    pub(crate) const fn of_frames(octets: Bytes, messages: usize) -> Self {
-        Self(Held::Frames { octets, messages })
+    /// `octets` hold the whole frames of so many whole messages, and nothing else. They lie in a buffer
+    /// of `pinned` octets.
+    pub(crate) const fn of_frames(octets: Bytes, messages: usize, pinned: usize) -> Self {
+        Self(Held::Frames { octets, messages, pinned })
     }
 
     /// How many messages are left.
@@ -99,7 +102,7 @@ impl Batch {
     #[inline]
     pub fn drop_next(&mut self) {
         match &mut self.0 {
-            Held::Frames { octets, messages } => {
+            Held::Frames { octets, messages, .. } => {
                 skip_message(octets);
                 *messages = messages.saturating_sub(1);
             }
@@ -111,12 +114,14 @@ impl Batch {
     pub fn keep_last(&mut self) -> usize {
         let before = self.len().saturating_sub(1);
         match &mut self.0 {
-            Held::Frames { octets, messages } => {
+            Held::Frames { octets, messages, pinned } => {
                 (0..before).for_each(|_| skip_message(octets));
                 *messages = messages.saturating_sub(before);
                 // A small one does not keep all that came with it.
-                let all = 0..octets.len();
-                *octets = share_or_copy(octets, all);
+                if !may_share(octets.len(), *pinned) {
+                    *octets = Bytes::copy_from_slice(octets);
+                    *pinned = octets.len();
+                }
             }
             Held::Messages(messages) => drop(messages.drain(..before)),
         }
@@ -139,6 +144,15 @@ impl Batch {
         before.saturating_sub(self.len())
     }
 }
+
+/// Whether they are the same messages, however they came.
+impl PartialEq for Batch {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.clone().eq(other.clone())
+    }
+}
+
+impl Eq for Batch {}
 
 impl Default for Batch {
     fn default() -> Self {
@@ -164,13 +178,13 @@ impl Iterator for Batch {
     #[inline]
     fn next(&mut self) -> Option<Message> {
         match &mut self.0 {
-            Held::Frames { octets, messages } => {
+            Held::Frames { octets, messages, pinned } => {
                 let (header, body) = next_frame(octets)?;
                 *messages = messages.saturating_sub(1);
                 if header.more {
-                    return multipart(octets);
+                    return multipart(octets, *pinned);
                 }
-                Some(take_part(octets, body).into())
+                Some(take_part(octets, body, *pinned).into())
             }
             Held::Messages(messages) => messages.pop_front(),
         }
@@ -209,20 +223,20 @@ fn skip_message(octets: &mut Bytes) {
 
 /// Takes the frame at the front, whose body is there.
 #[inline]
-fn take_part(octets: &mut Bytes, body: Range<usize>) -> Bytes {
+fn take_part(octets: &mut Bytes, body: Range<usize>, pinned: usize) -> Bytes {
     let end = body.end.min(octets.len());
-    let part = share_or_copy(octets, body);
+    let part = share_or_copy(octets, body, pinned);
     octets.advance(end);
     part
 }
 
 #[cold]
-fn multipart(octets: &mut Bytes) -> Option<Message> {
+fn multipart(octets: &mut Bytes, pinned: usize) -> Option<Message> {
     let mut more = true;
     Message::multipart(std::iter::from_fn(|| {
         let (header, body) = if more { next_frame(octets) } else { None }?;
         more = header.more;
-        Some(take_part(octets, body))
+        Some(take_part(octets, body, pinned))
     }))
 }
 
@@ -248,7 +262,7 @@ mod tests {
 
     /// A, then B and C together, then D.
     fn batch() -> Batch {
-        Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C\x00\x01D"), 3)
+        Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C\x00\x01D"), 3, 12)
     }
 
     fn messages() -> Vec<Message> {
@@ -283,7 +297,10 @@ mod tests {
 
     #[test]
     fn a_batch_can_be_made_of_messages() {
-        assert_eq!(messages().into_iter().collect::<Batch>().collect::<Vec<_>>(), messages());
+        let made: Batch = messages().into_iter().collect();
+        assert_eq!(made, batch());
+        assert_ne!(made, Batch::from(Message::from("A")));
+        assert_eq!(made.collect::<Vec<_>>(), messages());
         let mut one = Batch::from(Message::from("A"));
         assert!(!one.is_empty());
         assert_eq!((one.next(), one.next()), (Some("A".into()), None));
@@ -318,7 +335,7 @@ mod tests {
             assert_eq!(batch.keep_last(), 0);
             assert_eq!(batch.collect::<Vec<_>>(), ["D".into()]);
         }
-        let mut parts = Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C"), 2);
+        let mut parts = Batch::of_frames(Bytes::from_static(b"\x00\x01A\x01\x01B\x00\x01C"), 2, 9);
         assert_eq!(parts.keep_last(), 1);
         assert_eq!(parts.collect::<Vec<_>>(), messages()[1..2]);
         assert_eq!(Batch::new().keep_last(), 0);
@@ -336,9 +353,11 @@ mod tests {
         crate::encode_frame(false, &[2; 10_000], &mut octets);
         let octets = octets.freeze();
         let within = octets.as_ptr_range();
-        let [small, large] =
-            Batch::of_frames(octets.clone(), 2).collect::<Vec<_>>().try_into().unwrap();
-        assert!(!within.contains(&small.first().as_ptr()));
-        assert!(within.contains(&large.first().as_ptr()));
+        for (pinned, shared) in [(octets.len(), true), (20_000, true), (20_001, false)] {
+            let batch = Batch::of_frames(octets.clone(), 2, pinned);
+            let [small, large] = batch.collect::<Vec<_>>().try_into().unwrap();
+            assert!(!within.contains(&small.first().as_ptr()));
+            assert_eq!(within.contains(&large.first().as_ptr()), shared, "{pinned}");
+        }
     }
 }

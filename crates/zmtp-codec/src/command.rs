@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::MechanismName;
 use crate::error::{ProtocolError, printable};
 use crate::frame::FrameHeader;
 use crate::message::Excerpt;
@@ -22,6 +23,7 @@ const LIBZMQ_ERROR: &[u8] = b"\x5ERROR";
 /// User names, passwords, reasons and contexts have a length octet on the wire, or a bound: what
 /// is longer is cut when encoded. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command {
     /// The handshake is done on the sender's part.
     Ready(Metadata),
@@ -31,6 +33,10 @@ pub enum Command {
     Subscribe(Bytes),
     /// Undo one SUBSCRIBE to this very topic.
     Cancel(Bytes),
+    /// A DISH wants the messages of this group (RFC 37).
+    Join(Bytes),
+    /// A DISH no longer wants them.
+    Leave(Bytes),
     /// A sign of life that asks for a PONG.
     Ping {
         /// How long the sender may be silent before it is to be taken for dead, in tenths of a
@@ -55,25 +61,46 @@ pub enum Command {
     Welcome,
     /// PLAIN: the client's metadata.
     Initiate(Metadata),
-    /// A command of another name; its data is not kept.
-    Unknown(Bytes),
+    /// A command whose data is not taken apart: one of another name, or one of CURVE, which is sealed.
+    Opaque {
+        /// 1 to 255 letters.
+        name: Bytes,
+        /// Everything after the name.
+        data: Bytes,
+    },
 }
 
 impl Command {
-    /// Reads the body of a command frame.
+    /// Reads the body of a command frame, as it is under NULL and PLAIN. [Encoded](Self::encode) again, it has
+    /// the same octets; the one exception is the ERROR of libzmq's PLAIN servers, whose length octet is wrong.
     ///
     /// # Errors
     /// [`ProtocolError::Command`] when there is no name of letters, when octets are missing or
     /// left over, or when a context is too long; [`ProtocolError::Metadata`].
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let (name, data_at) = Name::decode(&body)?;
-        if name == Name::Unknown {
-            body.truncate(data_at);
-            body.advance(1);
-            return Ok(Self::Unknown(body));
+        let data = body.split_off(data_at);
+        if name != Name::Unknown {
+            return name.with_data(data);
         }
-        body.advance(data_at);
-        name.with_data(body)
+        body.advance(1);
+        Ok(Self::Opaque { name: body, data })
+    }
+
+    /// The same for a connection under this mechanism. Of CURVE, HELLO, WELCOME, INITIATE, READY and MESSAGE
+    /// are [opaque](Self::Opaque).
+    ///
+    /// # Errors
+    /// Those of [`decode`](Self::decode).
+    pub fn decode_under(mechanism: MechanismName, mut body: Bytes) -> Result<Self, ProtocolError> {
+        let (name, data_at) = Name::decode(&body)?;
+        let sealed = matches!(name, Name::Hello | Name::Welcome | Name::Initiate | Name::Ready);
+        if mechanism != MechanismName::CURVE || !sealed {
+            return Self::decode(body);
+        }
+        let data = body.split_off(data_at);
+        body.advance(1);
+        Ok(Self::Opaque { name: body, data })
     }
 
     /// Appends the whole frame to `out`: flags, size, name and data.
@@ -85,7 +112,9 @@ impl Command {
                 metadata.encode(out);
             }
             Self::Error(reason) => append(name, &[&[short_len(reason)], cut(reason, 255)], out),
-            Self::Subscribe(topic) | Self::Cancel(topic) => append(name, &[topic], out),
+            Self::Subscribe(data) | Self::Cancel(data) | Self::Join(data) | Self::Leave(data) => {
+                append(name, &[data], out);
+            }
             Self::Ping { ttl, context } => {
                 append(name, &[&ttl.to_be_bytes(), cut(context, MAX_CONTEXT)], out);
             }
@@ -100,7 +129,8 @@ impl Command {
                 ],
                 out,
             ),
-            Self::Welcome | Self::Unknown(_) => append(name, &[], out),
+            Self::Welcome => append(name, &[], out),
+            Self::Opaque { data, .. } => append(name, &[data], out),
         }
     }
 
@@ -110,12 +140,14 @@ impl Command {
             Self::Error(_) => Name::Error.octets(),
             Self::Subscribe(_) => Name::Subscribe.octets(),
             Self::Cancel(_) => Name::Cancel.octets(),
+            Self::Join(_) => Name::Join.octets(),
+            Self::Leave(_) => Name::Leave.octets(),
             Self::Ping { .. } => Name::Ping.octets(),
             Self::Pong { .. } => Name::Pong.octets(),
             Self::Hello { .. } => Name::Hello.octets(),
             Self::Welcome => Name::Welcome.octets(),
             Self::Initiate(_) => Name::Initiate.octets(),
-            Self::Unknown(name) => cut(name, 255),
+            Self::Opaque { name, .. } => cut(name, 255),
         }
     }
 
@@ -132,6 +164,8 @@ pub(crate) enum Name {
     Error,
     Subscribe,
     Cancel,
+    Join,
+    Leave,
     Ping,
     Pong,
     Hello,
@@ -156,6 +190,8 @@ impl Name {
         let known = [
             Self::Subscribe,
             Self::Cancel,
+            Self::Join,
+            Self::Leave,
             Self::Ping,
             Self::Pong,
             Self::Ready,
@@ -176,6 +212,8 @@ impl Name {
             Self::Initiate => Command::Initiate(Metadata::decode(data)?),
             Self::Subscribe => Command::Subscribe(data),
             Self::Cancel => Command::Cancel(data),
+            Self::Join => Command::Join(data),
+            Self::Leave => Command::Leave(data),
             Self::Error => {
                 let [reason] = strings(&data).map_err(malformed)?;
                 Command::Error(reason)
@@ -192,7 +230,7 @@ impl Name {
             }
             Self::Welcome if data.is_empty() => Command::Welcome,
             Self::Welcome => return Err(malformed(LEFT_OVER)),
-            Self::Unknown => Command::Unknown(Bytes::new()),
+            Self::Unknown => Command::Opaque { name: Bytes::new(), data },
         })
     }
 
@@ -202,6 +240,8 @@ impl Name {
             Self::Error => "ERROR",
             Self::Subscribe => "SUBSCRIBE",
             Self::Cancel => "CANCEL",
+            Self::Join => "JOIN",
+            Self::Leave => "LEAVE",
             Self::Ping => "PING",
             Self::Pong => "PONG",
             Self::Hello => "HELLO",
@@ -251,7 +291,7 @@ fn append(name: &[u8], data: &[&[u8]], out: &mut BytesMut) {
 }
 
 /// Appends everything that stands before the data of a command.
-fn begin(name: &[u8], data_len: usize, out: &mut BytesMut) {
+pub(crate) fn begin(name: &[u8], data_len: usize, out: &mut BytesMut) {
     let size = data_len.saturating_add(name.len()).saturating_add(1);
     out.reserve(size.saturating_add(9));
     FrameHeader { more: false, command: true, size: size as u64 }.encode(out);
@@ -264,15 +304,18 @@ impl fmt::Debug for Command {
         let mut shown = f.debug_tuple(&printable(self.name()));
         match self {
             Self::Ready(metadata) | Self::Initiate(metadata) => shown.field(metadata),
-            Self::Error(octets) | Self::Subscribe(octets) | Self::Cancel(octets) => {
-                shown.field(&Excerpt(octets))
-            }
+            Self::Error(octets)
+            | Self::Subscribe(octets)
+            | Self::Cancel(octets)
+            | Self::Join(octets)
+            | Self::Leave(octets) => shown.field(&Excerpt(octets)),
+            Self::Opaque { data, .. } => shown.field(&format_args!("{} octets", data.len())),
             Self::Ping { ttl, context } => shown.field(ttl).field(&Excerpt(context)),
             Self::Pong { context } => shown.field(&Excerpt(context)),
             Self::Hello { username, .. } => {
                 shown.field(&Excerpt(username)).field(&format_args!("***"))
             }
-            Self::Welcome | Self::Unknown(_) => &mut shown,
+            Self::Welcome => &mut shown,
         };
         shown.finish()
     }
@@ -281,6 +324,10 @@ impl fmt::Debug for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn opaque(name: &'static str, data: &'static [u8]) -> Command {
+        Command::Opaque { name: name.into(), data: data.into() }
+    }
 
     fn rows() -> Vec<(&'static [u8], Command)> {
         let metadata = Metadata::new().with("Socket-Type", "PUB").unwrap();
@@ -303,7 +350,9 @@ mod tests {
             (b"\x04\x08\x05HELLO\x00\x00", nobody),
             (b"\x04\x08\x07WELCOME", Command::Welcome),
             (initiate, Command::Initiate(metadata)),
-            (b"\x04\x05\x04JOIN", Command::Unknown("JOIN".into())),
+            (b"\x04\x0A\x04JOINgroup", Command::Join("group".into())),
+            (b"\x04\x0B\x05LEAVEgroup", Command::Leave("group".into())),
+            (b"\x04\x07\x03HEY\0\xFF\x01", opaque("HEY", b"\0\xFF\x01")),
         ]
     }
 
@@ -324,9 +373,22 @@ mod tests {
     }
 
     #[test]
-    fn the_data_of_an_unknown_command_is_passed_over() {
-        let body = Bytes::from_static(b"\x04JOINgroup");
-        assert_eq!(Command::decode(body), Ok(Command::Unknown("JOIN".into())));
+    fn the_commands_of_curve_are_opaque_and_keep_their_octets() {
+        for name in ["HELLO", "WELCOME", "INITIATE", "READY", "MESSAGE"] {
+            let mut out = BytesMut::new();
+            opaque(name, b"\x01\0\xFF").encode(&mut out);
+            let body = out.clone().split_off(2).freeze();
+            let decoded = Command::decode_under(MechanismName::CURVE, body.clone());
+            assert_eq!(decoded, Ok(opaque(name, b"\x01\0\xFF")));
+            let mut again = BytesMut::new();
+            decoded.unwrap().encode(&mut again);
+            assert_eq!(again, out);
+            let null = Command::decode_under(MechanismName::NULL, body.clone());
+            assert_eq!(null, Command::decode(body));
+        }
+        let error = Bytes::from_static(b"\x05ERROR\x03400");
+        let decoded = Command::decode_under(MechanismName::CURVE, error);
+        assert_eq!(decoded, Ok(Command::Error("400".into())));
     }
 
     #[test]

@@ -118,27 +118,68 @@ impl Config {
 
 /// What a peer may make us hold. A size is judged when it is announced, before any memory is
 /// reserved for it.
+///
+/// ```
+/// use zmtp_codec::Limits;
+///
+/// let limits = Limits::new().with_message_size(1 << 20).with_message_parts(8);
+/// assert_eq!(limits.command_size, 1 << 20, "the others have their defaults");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The bodies of all parts of a message together, in octets; 64 MiB by default.
+    /// The bodies of all parts of a message together, in octets; 64 MiB by default. A PUB holds nobody's
+    /// messages, but a peer that goes beyond this is closed all the same.
     pub message_size: u64,
     /// The parts of a message; 1024 by default. One part is always allowed.
     pub message_parts: usize,
     /// The body of a command after the handshake, in octets; 1 MiB by default. A SUBSCRIBE has
-    /// the topic and 10 octets more.
+    /// the topic and 10 octets more. A subscription in the form of a message, as ZMTP 3.0 has it, is held to
+    /// this too, whatever `message_size` is; and so is, under CURVE, every frame that is sent to a PUB.
     pub command_size: u64,
     /// The body of a frame during the handshake, in octets; 4 KiB by default.
     pub handshake_frame_size: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The defaults.
+    pub const fn new() -> Self {
         Self {
             message_size: 64 << 20,
             message_parts: 1024,
             command_size: 1 << 20,
             handshake_frame_size: 4 << 10,
         }
+    }
+
+    /// The same with this [`message_size`](Self::message_size).
+    pub const fn with_message_size(mut self, octets: u64) -> Self {
+        self.message_size = octets;
+        self
+    }
+
+    /// The same with these [`message_parts`](Self::message_parts).
+    pub const fn with_message_parts(mut self, parts: usize) -> Self {
+        self.message_parts = parts;
+        self
+    }
+
+    /// The same with this [`command_size`](Self::command_size).
+    pub const fn with_command_size(mut self, octets: u64) -> Self {
+        self.command_size = octets;
+        self
+    }
+
+    /// The same with this [`handshake_frame_size`](Self::handshake_frame_size).
+    pub const fn with_handshake_frame_size(mut self, octets: u64) -> Self {
+        self.handshake_frame_size = octets;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -147,7 +188,16 @@ impl Default for Limits {
 /// Heartbeats are sent where both sides announce ZMTP 3.1 or later: a peer of 3.0 need not know PING,
 /// and its silence would prove nothing. [`Connection::sends_heartbeats`](crate::Connection::sends_heartbeats)
 /// tells whether they are.
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp_codec::Heartbeat;
+///
+/// let second = Duration::from_secs(1);
+/// let heartbeat = Heartbeat::every(second).with_timeout(second * 5).with_ttl(second * 3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Heartbeat {
     /// The time from one PING to the next; zero for none at all. No more than two are sent while nothing
     /// comes.
@@ -164,8 +214,20 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
-    pub fn every(interval: Duration) -> Self {
+    pub const fn every(interval: Duration) -> Self {
         Self { interval, timeout: interval, ttl: Duration::ZERO }
+    }
+
+    /// The same with this [`timeout`](Self::timeout).
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The same with this [time to live](Self::ttl).
+    pub const fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
     }
 
     /// Finds what would end every connection.

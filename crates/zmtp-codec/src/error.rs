@@ -28,6 +28,15 @@ pub enum Error {
     /// We did not let the peer in.
     #[error("the peer was not let in: {0}")]
     Denied(Denial),
+    /// The peer hung up before its handshake was over, or in the middle of a message.
+    #[error("the peer hung up in the middle of what it said")]
+    CutOff {
+        /// How many octets wait for what was to follow.
+        waiting: usize,
+    },
+    /// The connection has ended, and why was told before.
+    #[error("the connection has ended")]
+    Closed,
     /// The peer was silent for too long.
     #[error(transparent)]
     Timeout(#[from] Timeout),
@@ -48,6 +57,11 @@ impl Error {
         Self::Refused { reason: printable(reason) }
     }
 }
+
+/// There is no traffic: the handshake is not over, or the connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the connection is not ready for traffic")]
+pub struct NotReady;
 
 /// A rule of the protocol that the peer broke.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,7 +1,8 @@
 //! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
 //!
 //! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
-//! gives back events, octets to write and the next deadline. What it is made of can be used
+//! gives back events, octets to write and the next deadline. [`Observer`] listens to a connection that others
+//! have. What they are made of can be used
 //! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`].
 //!
 //! # Features
@@ -38,13 +39,14 @@
 //!
 //! // The subscriber says what it wants …
 //! let wish = Subscription::Subscribe("10001".into());
-//! subscriber.subscribe(&wish);
+//! subscriber.subscribe(&wish)?;
 //! assert_eq!(carry(&mut subscriber, &mut publisher), [Event::Subscription(wish)]);
 //!
 //! // … and is sent it.
 //! let report = Message::from("10001 17 40");
-//! publisher.send(&report);
+//! publisher.send(&report)?;
 //! assert_eq!(carry(&mut publisher, &mut subscriber), [Event::Message(report)]);
+//! # Ok::<(), zmtp_codec::NotReady>(())
 //! ```
 
 #![cfg_attr(
@@ -69,6 +71,7 @@ mod greeting;
 mod mechanism;
 mod message;
 mod metadata;
+mod observer;
 #[cfg(feature = "curve")]
 mod randomness;
 mod socket_type;
@@ -83,7 +86,9 @@ pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
 #[cfg(feature = "curve")]
 pub use crate::error::InvalidKey;
-pub use crate::error::{ConfigError, Error, InvalidProperty, Mismatch, ProtocolError, Timeout};
+pub use crate::error::{
+    ConfigError, Error, InvalidProperty, Mismatch, NotReady, ProtocolError, Timeout,
+};
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::{Greeting, MechanismName, Version};
 #[cfg(feature = "curve")]
@@ -91,6 +96,7 @@ pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub use crate::mechanism::{Allowed, Applicant, Credentials, Denial, Mechanism, Status};
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
+pub use crate::observer::{Observation, Observer, Said, Side};
 #[cfg(feature = "curve")]
 pub use crate::randomness::{NoRandomness, Randomness};
 pub use crate::socket_type::SocketType;

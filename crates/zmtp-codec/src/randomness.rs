@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// The source of what must not be guessed: CURVE's keys and nonces for one connection.
+/// The source of what must not be guessed: CURVE's keys and nonces for one connection. It is the operating
+/// system's.
 ///
-/// By default the operating system's. There is another for tests and fuzzing, which need the same
-/// octets each time.
+/// Builds with debug assertions, or with the feature `testing`, have another source too, which gives tests
+/// and fuzz targets the same octets each time.
 #[derive(Clone, Default)]
 pub struct Randomness(Source);
 
@@ -17,35 +17,55 @@ pub struct Randomness(Source);
 enum Source {
     #[default]
     System,
-    Fixed(Bytes),
+    #[cfg(any(debug_assertions, feature = "testing"))]
+    Fixed(bytes::Bytes),
 }
 
-/// The operating system gave no random octets.
+/// There are no random octets to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the operating system gives no random octets")]
 pub struct NoRandomness;
 
 impl Randomness {
-    /// Always these octets, from the first one on, repeated as needed. **For tests alone**: whoever
-    /// knows them can read everything.
+    /// Always these octets, from the first one on, repeated as needed; of none, nothing can be drawn. **For
+    /// tests alone**: anybody who knows them can read everything.
     ///
-    /// Each side of a CURVE connection draws once. A client draws 48 octets: its transient secret
-    /// key (32) and the nonce of its vouch (16). A server draws 96: its transient secret key (32),
-    /// the key (32) and the nonce (16) of its cookie, the nonce of WELCOME (16).
-    pub fn fixed(octets: impl Into<Bytes>) -> Self {
+    /// A CURVE client draws its transient secret key (32) and the nonce of its vouch (16). A server draws its
+    /// transient secret key (32), the key (32) and the nonce (16) of its cookie, and the nonce of WELCOME (16).
+    #[doc(hidden)]
+    #[cfg(any(debug_assertions, feature = "testing"))]
+    pub fn fixed(octets: impl Into<bytes::Bytes>) -> Self {
         Self(Source::Fixed(octets.into()))
     }
 
-    pub(crate) fn draw<const N: usize>(&self) -> Result<Zeroizing<[u8; N]>, NoRandomness> {
+    /// Begins with what one connection draws.
+    pub(crate) fn begin(&self) -> Drawing<'_> {
+        Drawing { source: &self.0, drawn: 0 }
+    }
+}
+
+/// What is drawn for one connection, secret by secret.
+pub(crate) struct Drawing<'a> {
+    source: &'a Source,
+    /// How many octets have been drawn.
+    drawn: usize,
+}
+
+impl Drawing<'_> {
+    /// As many octets as the caller has room for.
+    pub(crate) fn draw<const N: usize>(&mut self) -> Result<Zeroizing<[u8; N]>, NoRandomness> {
         let mut drawn = Zeroizing::new([0; N]);
-        match &self.0 {
+        match self.source {
             Source::System => getrandom::fill(&mut *drawn).map_err(|_| NoRandomness)?,
+            #[cfg(any(debug_assertions, feature = "testing"))]
             Source::Fixed(octets) => {
-                for (to, from) in drawn.iter_mut().zip(octets.iter().cycle()) {
-                    *to = *from;
+                let mut octets = octets.iter().cycle().skip(self.drawn);
+                for octet in &mut *drawn {
+                    *octet = *octets.next().ok_or(NoRandomness)?;
                 }
             }
         }
+        self.drawn = self.drawn.saturating_add(N);
         Ok(drawn)
     }
 }
@@ -55,6 +75,7 @@ impl fmt::Debug for Randomness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Source::System => "Randomness(system)",
+            #[cfg(any(debug_assertions, feature = "testing"))]
             Source::Fixed(_) => "Randomness(fixed)",
         })
     }
@@ -67,10 +88,19 @@ mod tests {
     #[test]
     fn the_system_gives_other_octets_each_time_and_a_fixed_source_the_same() {
         let system = Randomness::default();
-        assert_ne!(system.draw::<32>().unwrap(), system.draw::<32>().unwrap());
+        let mut drawing = system.begin();
+        assert_ne!(drawing.draw::<32>().unwrap(), drawing.draw::<32>().unwrap());
         let fixed = Randomness::fixed([1, 2, 3].to_vec());
-        assert_eq!(*fixed.draw::<4>().unwrap(), [1, 2, 3, 1]);
-        assert_eq!(*fixed.draw::<2>().unwrap(), [1, 2]);
+        for _ in 0..2 {
+            let mut drawing = fixed.begin();
+            assert_eq!(*drawing.draw::<4>().unwrap(), [1, 2, 3, 1]);
+            assert_eq!(*drawing.draw::<3>().unwrap(), [2, 3, 1]);
+        }
         assert_eq!(format!("{system:?} {fixed:?}"), "Randomness(system) Randomness(fixed)");
+    }
+
+    #[test]
+    fn of_nothing_nothing_is_drawn() {
+        assert_eq!(Randomness::fixed(vec![]).begin().draw::<32>(), Err(NoRandomness));
     }
 }

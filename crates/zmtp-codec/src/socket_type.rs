@@ -5,6 +5,7 @@ use std::fmt;
 /// A type of socket, as announced in the Socket-Type property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the standard's own")]
+#[non_exhaustive]
 pub enum SocketType {
     Req,
     Rep,
@@ -17,11 +18,20 @@ pub enum SocketType {
     Push,
     Pull,
     Pair,
+    Client,
+    Server,
+    Radio,
+    Dish,
+    Scatter,
+    Gather,
+    Peer,
+    Channel,
 }
 
 impl SocketType {
-    /// All types of ZMTP 3.0.
-    pub const ALL: [Self; 11] = [
+    /// All types that are announced on the wire: those of RFC 23, then those that came later, of one part
+    /// to a message (RFC 41, 48, 49, 51 and 52).
+    pub const ALL: &'static [Self] = &[
         Self::Req,
         Self::Rep,
         Self::Dealer,
@@ -33,6 +43,14 @@ impl SocketType {
         Self::Push,
         Self::Pull,
         Self::Pair,
+        Self::Client,
+        Self::Server,
+        Self::Radio,
+        Self::Dish,
+        Self::Scatter,
+        Self::Gather,
+        Self::Peer,
+        Self::Channel,
     ];
 
     /// The name on the wire, such as `XPUB`.
@@ -49,12 +67,20 @@ impl SocketType {
             Self::Push => "PUSH",
             Self::Pull => "PULL",
             Self::Pair => "PAIR",
+            Self::Client => "CLIENT",
+            Self::Server => "SERVER",
+            Self::Radio => "RADIO",
+            Self::Dish => "DISH",
+            Self::Scatter => "SCATTER",
+            Self::Gather => "GATHER",
+            Self::Peer => "PEER",
+            Self::Channel => "CHANNEL",
         }
     }
 
     /// The type of this name, exactly as on the wire; `None` if there is none.
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|socket_type| socket_type.name().as_bytes() == name)
+        Self::ALL.iter().copied().find(|socket_type| socket_type.name().as_bytes() == name)
     }
 
     /// Whether sockets of these two types may be connected; the same in both directions.
@@ -68,7 +94,13 @@ impl SocketType {
             Self::Sub | Self::XSub => matches!(other, Self::Pub | Self::XPub),
             Self::Push => other == Self::Pull,
             Self::Pull => other == Self::Push,
-            Self::Pair => other == Self::Pair,
+            Self::Client => other == Self::Server,
+            Self::Server => other == Self::Client,
+            Self::Radio => other == Self::Dish,
+            Self::Dish => other == Self::Radio,
+            Self::Scatter => other == Self::Gather,
+            Self::Gather => other == Self::Scatter,
+            Self::Pair | Self::Peer | Self::Channel => other == self,
         }
     }
 
@@ -97,12 +129,13 @@ mod tests {
     fn the_table_of_the_standard_holds_in_both_directions() {
         let table = "REQ:REP,ROUTER REP:REQ,DEALER DEALER:REP,DEALER,ROUTER \
             ROUTER:REQ,DEALER,ROUTER PUB:SUB,XSUB XPUB:SUB,XSUB SUB:PUB,XPUB XSUB:PUB,XPUB \
-            PUSH:PULL PULL:PUSH PAIR:PAIR";
+            PUSH:PULL PULL:PUSH PAIR:PAIR CLIENT:SERVER SERVER:CLIENT RADIO:DISH DISH:RADIO \
+            SCATTER:GATHER GATHER:SCATTER PEER:PEER CHANNEL:CHANNEL";
         assert_eq!(table.split_whitespace().count(), SocketType::ALL.len());
         for row in table.split_whitespace() {
             let (name, peers) = row.split_once(':').unwrap();
             let one = SocketType::from_name(name.as_bytes()).unwrap();
-            for other in SocketType::ALL {
+            for &other in SocketType::ALL {
                 let legal = peers.split(',').any(|peer| peer == other.name());
                 assert_eq!(one.may_talk_to(other), legal, "{one} to {other}");
                 assert_eq!(other.may_talk_to(one), legal, "{other} to {one}");
@@ -112,10 +145,10 @@ mod tests {
 
     #[test]
     fn names_are_exact() {
-        for socket_type in SocketType::ALL {
+        for &socket_type in SocketType::ALL {
             assert_eq!(SocketType::from_name(socket_type.name().as_bytes()), Some(socket_type));
         }
-        for name in [&b"pub"[..], b"", b"PUB\0", b"RADIO"] {
+        for name in [&b"pub"[..], b"", b"PUB\0", b"DGRAM"] {
             assert_eq!(SocketType::from_name(name), None);
         }
     }

@@ -57,6 +57,11 @@ impl Subscription {
         (taken, Message::multipart(left))
     }
 
+    /// Whether a message of one part that begins with this octet is a subscription.
+    pub(crate) fn begins_with(first: u8) -> bool {
+        matches!(first, SUBSCRIBE | CANCEL)
+    }
+
     fn from_part(part: &[u8]) -> Option<Self> {
         let (which, topic) = part.split_first()?;
         match *which {

@@ -1,20 +1,19 @@
 //! Taking octets apart: every take is checked, here and nowhere else.
 
+use std::mem;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Bodies shorter than this are copied out of the read buffer, longer ones share it.
-///
-/// A small message that is kept for long must not pin a whole read buffer; a large one is worth
-/// the sharing.
-pub(crate) const COPY_BELOW: usize = 4096;
+/// The size of a read buffer, unless it holds a single larger frame.
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// Messages that came together and are shorter than this are copied out of the read buffer.
 const COPY_TOGETHER_BELOW: usize = 16 * 1024;
 
-/// The least that is worth reserving for the rest of a long frame.
-const READ_AHEAD: usize = 64 * 1024;
+/// The size of the buffer that is read into after a larger frame, which others often follow: each then
+/// has most of its octets read to where they stay.
+const PEEK: usize = 8 * 1024;
 
 /// Reads numbers and strings from the front of a slice.
 ///
@@ -77,21 +76,36 @@ impl<'a> Reader<'a> {
 #[inline]
 pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
     let end = before.saturating_add(size);
-    if size >= COPY_BELOW && end <= input.len() {
+    if may_share(size, size_of_buffer(input)) && end <= input.len() {
         input.advance(before);
         return input.split_to(size).freeze();
     }
     take_copy(input, before, size)
 }
 
-/// A part of `octets`, shared if it is long and copied if it is short; empty if it is not there.
+/// A part of `octets`, which lie in a buffer of `pinned` octets: shared if the buffer is hardly larger,
+/// and otherwise copied; empty if it is not there.
 #[inline]
-pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>) -> Bytes {
+pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>, pinned: usize) -> Bytes {
     match octets.get(range.clone()) {
-        Some(part) if part.len() < COPY_BELOW => Bytes::copy_from_slice(part),
-        Some(_) => octets.slice(range),
+        Some(part) if may_share(part.len(), pinned) => octets.slice(range),
+        Some(part) => Bytes::copy_from_slice(part),
         None => Bytes::new(),
     }
+}
+
+/// Whether so many octets are worth keeping a buffer of `pinned` octets alive, for as long as a user
+/// keeps them: if they fill half of it.
+#[inline]
+pub(crate) fn may_share(octets: usize, pinned: usize) -> bool {
+    octets >= pinned.div_ceil(2)
+}
+
+/// The size of the buffer that these octets lie in, or a little less. What stood in front of them does
+/// not show, but then it is a [`CHUNK`].
+#[inline]
+fn size_of_buffer(octets: &BytesMut) -> usize {
+    octets.capacity().max(CHUNK)
 }
 
 /// The same as [`take_body`], copied at any size: for what may be kept for as long as the connection lives.
@@ -103,19 +117,51 @@ pub(crate) fn take_copy(input: &mut BytesMut, before: usize, size: usize) -> Byt
     body
 }
 
-/// Takes whole frames of messages, `size` octets at the front of `input`. A few of them do not keep
-/// the read buffer, which has room for many.
-pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> Bytes {
-    match size < COPY_TOGETHER_BELOW {
-        true => take_copy(input, 0, size),
-        false => input.split_to(size.min(input.len())).freeze(),
+/// Takes whole frames of messages, `size` octets at the front of `input`, and says how large the buffer
+/// is that they lie in. A few of them do not keep the read buffer, which has room for many.
+pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> (Bytes, usize) {
+    if size < COPY_TOGETHER_BELOW {
+        return (take_copy(input, 0, size), size);
     }
+    let pinned = size_of_buffer(input);
+    (input.split_to(size.min(input.len())).freeze(), pinned)
 }
 
 /// How many octets to make room for when `missing` ones of a frame are still to come and
 /// `arrived` ones are there: memory at most doubles what the peer has sent.
 pub(crate) fn read_ahead(missing: usize, arrived: usize) -> usize {
-    missing.min(arrived.max(READ_AHEAD))
+    missing.min(arrived.max(CHUNK))
+}
+
+/// Makes room for what is read next: about `usual` octets, or the `hint` of what is missing of a frame.
+/// `had_large` notes that a frame larger than a [`CHUNK`] has had a buffer of its own.
+pub(crate) fn make_room(input: &mut BytesMut, had_large: &mut bool, hint: usize, usual: usize) {
+    let (arrived, usual) = (input.len(), usual.min(CHUNK));
+    let whole = arrived.saturating_add(hint);
+    let room = input.capacity().saturating_sub(arrived);
+    if whole > CHUNK {
+        // To its end and no further, so that what is kept of this frame keeps nothing else.
+        *had_large = true;
+        if room < hint.min(PEEK) {
+            let mut octets = Vec::from(mem::take(input));
+            octets.reserve_exact(hint);
+            *input = Bytes::from(octets).into();
+        }
+        return;
+    }
+    if *had_large && input.is_empty() {
+        // Not the rest of a buffer that a large message may be kept in.
+        *input = BytesMut::new();
+    } else if room >= hint.max(usual / 4).max(1) {
+        return;
+    }
+    let size = if mem::take(had_large) { usual.min(PEEK) } else { usual };
+    let size = size.max(whole).max(arrived.saturating_add(usual.clamp(1, 1024)));
+    if !input.try_reclaim(size.saturating_sub(arrived)) {
+        let mut chunk = BytesMut::with_capacity(size);
+        chunk.extend_from_slice(input);
+        *input = chunk;
+    }
 }
 
 #[cfg(test)]
@@ -139,14 +185,55 @@ mod tests {
     }
 
     #[test]
-    fn small_bodies_are_copied_and_large_ones_shared() {
-        for (size, shared) in [(0, false), (COPY_BELOW - 1, false), (COPY_BELOW, true)] {
+    fn bodies_are_shared_if_they_fill_half_of_their_buffer() {
+        for (size, shared) in [(0, false), (CHUNK / 2 - 1, false), (CHUNK / 2, true)] {
             let mut input = BytesMut::from(&[&[6; 2][..], &vec![7; size], &[8; 8]].concat()[..]);
             let buffer = input.as_ptr_range();
             let body = take_body(&mut input, 2, size);
             assert_eq!(body, vec![7; size]);
             assert_eq!(&input[..], [8; 8]);
             assert_eq!(buffer.contains(&body.as_ptr()), shared, "{size} octets");
+        }
+    }
+
+    #[test]
+    fn a_large_frame_has_a_buffer_of_its_own_and_no_other_is_larger_than_a_chunk() {
+        let (mut input, mut had_large) = (BytesMut::new(), false);
+        make_room(&mut input, &mut had_large, 0, 1 << 20);
+        assert_eq!(input.capacity(), CHUNK);
+        // 1000 octets of a frame of 200,000 stand behind others.
+        input.resize(CHUNK, 6);
+        input.advance(CHUNK - 1000);
+        let whole = 200_000;
+        while input.len() < whole {
+            let arrived = input.len();
+            let hint = read_ahead(whole - arrived, arrived);
+            make_room(&mut input, &mut had_large, hint, CHUNK);
+            let capacity = input.capacity();
+            assert!(capacity > arrived && capacity <= (arrived + hint).min(whole));
+            input.resize(capacity, 7);
+        }
+        assert_eq!((input.len(), input.capacity()), (whole, whole));
+        let (frames, pinned) = take_frames(&mut input, whole);
+        assert_eq!((frames.len(), pinned), (whole, whole));
+        // It is not used again, and another may follow.
+        drop(frames);
+        make_room(&mut input, &mut had_large, 0, CHUNK);
+        assert_eq!(input.capacity(), PEEK);
+        input.resize(PEEK, 8);
+        input.advance(PEEK - 10);
+        make_room(&mut input, &mut had_large, 0, CHUNK);
+        assert_eq!(input.capacity(), CHUNK);
+        assert_eq!(input, [8; 10][..]);
+    }
+
+    #[test]
+    fn room_is_made_for_what_is_read_whatever_is_there() {
+        for (arrived, hint, usual) in [(0, 0, 0), (CHUNK, 0, 1024), (70_000, 1, 1), (10, 90, 20)] {
+            let (mut input, mut had_large) = (BytesMut::from(&vec![1; arrived][..]), false);
+            make_room(&mut input, &mut had_large, hint, usual);
+            assert!(input.capacity() > arrived, "{arrived}, {hint}, {usual}");
+            assert_eq!(input, vec![1; arrived]);
         }
     }
 

@@ -382,12 +382,7 @@ impl<C: Core> Link<C> {
         if self.judging.is_some() && self.connection.input().len() >= FIRST_READ {
             return Ok(Poll::Pending);
         }
-        let hint = self.connection.read_hint();
-        let input = self.connection.input();
-        // What is left of the room for the last read will do, unless it is too little.
-        if input.capacity() - input.len() < hint.max(self.read_size / 4) {
-            input.reserve(self.read_size.max(hint));
-        }
+        let input = self.connection.make_room(self.read_size);
         let room = input.capacity() - input.len();
         let read = poll_read_buf(Pin::new(&mut self.stream), cx, input);
         let Poll::Ready(read) = read else {
@@ -476,7 +471,7 @@ impl<C: Core> Link<C> {
             (WireEvent::Credentials(applicant), _) => {
                 self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));
             }
-            (WireEvent::Message(_) | WireEvent::Subscription(_), None) => {
+            _ => {
                 unreachable!("the codec lets nothing through before the handshake is done")
             }
         }
@@ -577,7 +572,7 @@ impl<C: Core> Link<C> {
     fn seal(&mut self) {
         let (frames, messages) = std::mem::take(&mut self.burst).join();
         let mut output = std::mem::take(self.connection.output());
-        self.connection.seal(&frames, &mut output);
+        self.connection.seal(&frames, &mut output).expect("a session lives in traffic alone");
         *self.connection.output() = output;
         self.spend(frames.len());
         self.sealed = Some((messages, frames.len()));

@@ -64,6 +64,7 @@ fn has_io(runtime: &Handle) -> bool {
     catch(|| drop(tokio::net::UnixDatagram::unbound())).is_ok()
 }
 
+/// Where there is no descriptor that it costs nothing to try with, the panic is not foreseen.
 #[cfg(not(unix))]
 fn has_io(_runtime: &Handle) -> bool {
     true

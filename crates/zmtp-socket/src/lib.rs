@@ -141,4 +141,4 @@ pub use zmtp_codec::{
 #[cfg(feature = "curve")]
 pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};
 /// Why a connection ended, where a rule of the protocol is the [`Reason`].
-pub use zmtp_codec::{Error, Mismatch, ProtocolError, Timeout};
+pub use zmtp_codec::{Error as WireError, Mismatch, ProtocolError, Timeout};

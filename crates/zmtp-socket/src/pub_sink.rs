@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::publish::{Flush, Outgoing, Publisher, Waiting};
 use crate::socket::Socket;
-use crate::{Closed, Message, PubSocket, SendError, WhenFull};
+use crate::{Closed, Message, PubSocket, SendError, Unfinished, WhenFull};
 
 /// What one handle has been given as a sink and has not published yet, and what it waits for. A clone of
 /// the handle begins with nothing.
@@ -38,7 +38,7 @@ struct Kept {
     end: Option<Pin<Box<Sleep>>>,
 }
 
-type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Closing = Pin<Box<dyn Future<Output = Unfinished> + Send>>;
 
 impl PubSink {
     fn pending(&mut self, core: &Arc<Publisher>) -> &mut Pending {
@@ -148,9 +148,8 @@ impl Sink<Message> for PubSocket {
     }
 }
 
-async fn close(socket: Arc<Socket<Publisher>>) {
-    // The counters tell what could not be delivered.
-    let _unfinished = socket.close().await;
+async fn close(socket: Arc<Socket<Publisher>>) -> Unfinished {
+    socket.close().await
 }
 
 impl fmt::Debug for PubSink {

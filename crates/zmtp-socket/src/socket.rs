@@ -44,6 +44,7 @@ pub struct OpenEndpoints {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Unfinished {
     /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
@@ -433,18 +434,18 @@ macro_rules! endpoint_methods {
                 $socket.disconnect(endpoint).await
             }
 
-            /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list
-            /// of peers, which costs the same however many they are.
-            pub fn totals(&self) -> crate::Stats {
-                let $this = self;
-                $socket.totals()
-            }
-
             /// The endpoints that the socket has bound, with their real addresses, and those that it is
             /// to be connected to, whether or not somebody is there now.
             pub fn endpoints(&self) -> crate::OpenEndpoints {
                 let $this = self;
                 $socket.endpoints()
+            }
+
+            /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list
+            /// of peers, which costs the same however many they are.
+            pub fn totals(&self) -> crate::Stats {
+                let $this = self;
+                $socket.totals()
             }
 
             /// What was sent, received, lost and is queued, in all and for each peer.

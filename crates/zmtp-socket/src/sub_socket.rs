@@ -7,7 +7,7 @@ use std::time::Duration;
 use zmtp_codec::SocketType;
 
 use crate::monitor::Events;
-use crate::options::{LinkOptions, SocketOptions, Subscribing, Terms};
+use crate::options::{LinkOptions, SocketOptions, Terms};
 use crate::socket::Socket;
 use crate::subscribe::{Receiver, Subscriber};
 use crate::{Context, Linger, SubOptions, Unfinished};
@@ -54,7 +54,8 @@ impl SubSocket {
 
     pub(crate) fn with_context(context: &Context, options: SubOptions) -> Self {
         let SubOptions { link, socket, role } = options;
-        Self::of_type(context, SocketType::Sub, link, socket, role)
+        let core = |events| Subscriber::new(role, None, events);
+        Self::of_type(context, SocketType::Sub, link, socket, Linger::NONE, core)
     }
 
     pub(crate) fn of_type(
@@ -62,12 +63,13 @@ impl SubSocket {
         socket_type: SocketType,
         link: LinkOptions,
         socket: SocketOptions,
-        subscribing: Subscribing,
+        linger: Linger,
+        core: impl FnOnce(Arc<Events>) -> Subscriber,
     ) -> Self {
-        let linger = socket.linger.unwrap_or(Linger::NONE);
-        let core = Subscriber::new(subscribing, socket_type == SocketType::Sub);
+        let linger = socket.linger.unwrap_or(linger);
         let terms = Terms::new(link, socket_type);
         let events = Arc::new(Events::default());
+        let core = core(events.clone());
         let socket = Arc::new(Socket::new(context, core, terms, socket, linger, events));
         Self { handle: SubHandle { socket }, receiver: Receiver::default() }
     }
@@ -135,6 +137,10 @@ macro_rules! receiver_methods {
             /// in which it sent them on one connection; what was left of an earlier connection to the
             /// same endpoint comes before. A publisher that is gone, or not there yet, leaves this
             /// waiting.
+            ///
+            /// A message may share the buffer that it was read into, if it fills at least half of that:
+            /// as long as it or a clone of a part is kept, it keeps about twice its size in memory, at
+            /// most.
             ///
             /// # Errors
             /// [`Closed`](crate::RecvError::Closed) once the socket has been closed through a
@@ -219,10 +225,18 @@ macro_rules! receiver_methods {
                     return Ok(0);
                 }
                 messages.push(self.recv().await?);
-                let more = std::iter::from_fn(|| self.try_recv().ok()).take(limit - 1);
+                Ok(1 + self.take_arrived(messages, limit - 1))
+            }
+
+            /// Appends what has arrived to `messages`, `limit` at most. Returns how many they are.
+            pub(crate) fn take_arrived(
+                &mut self,
+                messages: &mut Vec<crate::Message>,
+                limit: usize,
+            ) -> usize {
                 let before = messages.len();
-                messages.extend(more);
-                Ok(1 + messages.len() - before)
+                messages.extend(std::iter::from_fn(|| self.try_recv().ok()).take(limit));
+                messages.len() - before
             }
 
             /// The publisher that the message came from which was received last; see

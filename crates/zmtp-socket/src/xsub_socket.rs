@@ -6,9 +6,10 @@ use std::future::poll_fn;
 use tokio::task::coop::consume_budget;
 use zmtp_codec::{Batch, SocketType, Subscription};
 
-use crate::options::Asking;
+use crate::pub_socket::LINGER;
 use crate::sub_socket::{receiver_methods, subscriber_methods};
-use crate::{Context, HighWaterMark, Outgoing, RecvError, SendError, SubSocket, XSubOptions};
+use crate::subscribe::Subscriber;
+use crate::{Context, Outgoing, RecvError, SendError, SubSocket, XSubOptions};
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
 ///
@@ -35,7 +36,6 @@ use crate::{Context, HighWaterMark, Outgoing, RecvError, SendError, SubSocket, X
 /// ```
 pub struct XSubSocket {
     subscriber: SubSocket,
-    send_hwm: HighWaterMark,
     only_first: bool,
 }
 
@@ -52,14 +52,15 @@ impl XSubSocket {
 
     pub(crate) fn with_context(context: &Context, options: XSubOptions) -> Self {
         let XSubOptions { link, socket, role } = options;
-        let Asking { subscribing, send_hwm, only_first } = role;
-        let subscriber = SubSocket::of_type(context, SocketType::XSub, link, socket, subscribing);
-        Self { subscriber, send_hwm, only_first }
+        let (marks, only_first) = (role.send_marks(), role.only_first);
+        let core = |events| Subscriber::new(role.subscribing, Some(marks), events);
+        let subscriber = SubSocket::of_type(context, SocketType::XSub, link, socket, LINGER, core);
+        Self { subscriber, only_first }
     }
 
     /// Sends a message to every publisher that is connected. It waits for no publisher: one for which
-    /// [too many](XSubOptions::send_hwm) wait loses it, which is
-    /// [counted](crate::PeerStats::dropped). The other tasks of the runtime get a turn now and then.
+    /// [too many](XSubOptions::send_hwm) wait loses it, which is [counted](crate::PeerStats::dropped) and
+    /// [told](crate::Event::Dropping). The other tasks of the runtime get a turn now and then.
     ///
     /// A part that begins with the octet 1 or 0 is what peers take for a subscription or the end of one,
     /// and is taken for that here too, if it is the first part or follows on one, or
@@ -90,7 +91,7 @@ impl XSubSocket {
             }
         }
         if let Some(message) = message {
-            self.subscriber.handle.socket.core.send(&message, self.send_hwm.get())?;
+            self.subscriber.handle.socket.core.send(&message)?;
         }
         Ok(())
     }

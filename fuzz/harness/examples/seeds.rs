@@ -56,6 +56,47 @@ const GREETING: &[Seed] = &[
     ("http", &[b"GET / HTTP/1.1\r\n"]),
 ];
 
+const OBSERVER: &[Seed] = &[
+    (
+        "subscriber",
+        &[b"\x05", BEGIN_3_1, NULL, CLIENT, END, READY_SUB, SUBSCRIBE, DROP_MESSAGE, PING],
+    ),
+    (
+        "publisher",
+        &[b"\x01", BEGIN_3_0, NULL, CLIENT, END, READY_PUB, WEATHER, b"\x01\x01\x01", PING],
+    ),
+    ("plain-client", &[b"\x07", BEGIN_3_1, PLAIN, CLIENT, END, HELLO, INITIATE, TAKE_MESSAGE]),
+    ("plain-server", &[b"\x07", BEGIN_3_1, PLAIN, SERVER, END, WELCOME, ERROR]),
+    (
+        "curve",
+        &[
+            b"\x09",
+            BEGIN_3_1,
+            CURVE,
+            CLIENT,
+            END,
+            b"\x04\x06\x05HELLO\x04\x0A\x08INITIATEx",
+            WEATHER,
+        ],
+    ),
+    (
+        "curve-giant",
+        &[
+            b"\x09",
+            BEGIN_3_1,
+            CURVE,
+            SERVER,
+            END,
+            b"\x04\x06\x05READY",
+            b"\x02\0\0\0\0\0\0\x01\0",
+            WEATHER,
+        ],
+    ),
+    ("another-protocol", &[b"\x01", b"GET / HTTP/1.1\r\n"]),
+    ("message-in-the-handshake", &[b"\x01", BEGIN_3_1, NULL, CLIENT, END, WEATHER]),
+    ("too-large", &[b"\x01", BEGIN_3_1, NULL, CLIENT, END, READY_SUB, b"\x02\0\0\0\0\0\0\x02\x59"]),
+];
+
 const FRAME: &[Seed] = &[
     ("messages", &[b"\x01\0\x03", WEATHER, b"\x01\x05multi\x00\x04part\x00\x00"]),
     ("commands-between", &[b"\x01\0\x01\x01\x01a", PING, b"\x00\x01b", SUBSCRIBE]),
@@ -431,9 +472,10 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 10] = [
+const ALL: [(&str, &[Seed]); 11] = [
     ("greeting", GREETING),
     ("frame", FRAME),
+    ("observer", OBSERVER),
     ("command", COMMAND),
     ("connection", CONNECTION),
     ("curve", OF_CURVE),

@@ -197,7 +197,7 @@ impl Cast {
 }
 
 fn heartbeat() -> Heartbeat {
-    Heartbeat { ttl: Duration::from_secs(3), ..Heartbeat::every(Duration::from_secs(1)) }
+    Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3))
 }
 
 /// The same keys in each run.

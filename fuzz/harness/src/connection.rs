@@ -89,16 +89,13 @@ impl Scene {
         };
         let version = if choice >> 2 & 3 == 1 { Version::V3_0 } else { Version::V3_1 };
         // Narrow, so that the fuzzer gets to all of them.
-        let limits = Limits {
-            message_size: 600,
-            message_parts: 5,
-            command_size: 400,
-            handshake_frame_size: 300,
-        };
-        let heartbeat = (choice & 32 != 0).then(|| Heartbeat {
-            ttl: Duration::from_secs(3),
-            ..Heartbeat::every(Duration::from_secs(1))
-        });
+        let limits = Limits::new()
+            .with_message_size(600)
+            .with_message_parts(5)
+            .with_command_size(400)
+            .with_handshake_frame_size(300);
+        let heartbeat = (choice & 32 != 0)
+            .then(|| Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3)));
 
         let grant = choice & 16 == 0;
         if choice & 192 == 128 {
@@ -182,7 +179,7 @@ impl Scene {
                 outcome.events.extend(batch.map(Event::Message));
             }
             match connection.poll_event(now) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(event)) => {
                     if let Event::Credentials(_) = event {
                         let denial = || Denial::refused("");
@@ -248,11 +245,13 @@ fn with_a_clock(scene: &Scene, script: &[u8]) {
             }
             Step::Write => connection.output().clear(),
             Step::Send if connection.is_traffic() => {
-                connection.send(&Message::from("10001 20 50"));
+                connection.send(&Message::from("10001 20 50")).expect("in traffic");
                 ours += 16 + SEALED;
             }
             Step::Subscribe if connection.is_traffic() => {
-                connection.subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")));
+                connection
+                    .subscribe(&Subscription::Subscribe(Bytes::from_static(b"10001")))
+                    .expect("in traffic");
                 ours += 32 + SEALED;
             }
             Step::Send | Step::Subscribe => {}

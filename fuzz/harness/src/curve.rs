@@ -33,8 +33,11 @@ pub fn curve(data: &[u8]) {
 }
 
 /// Narrow, so that the fuzzer gets to all of them.
-const LIMITS: Limits =
-    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 400 };
+const LIMITS: Limits = Limits::new()
+    .with_message_size(600)
+    .with_message_parts(5)
+    .with_command_size(400)
+    .with_handshake_frame_size(400);
 
 /// Frames that come together, at most: their answers stay far below the bound for these.
 const TOGETHER: usize = 64;
@@ -249,10 +252,12 @@ impl Scene {
         for Side { connection, .. } in [&mut self.victim, &mut self.twin] {
             if more & 1 == 0 {
                 let parts = (0..=more >> 1).map(|part| vec![more; usize::from(part) * 99]);
-                connection.send(&Message::multipart(parts).expect("a part at least"));
+                connection
+                    .send(&Message::multipart(parts).expect("a part at least"))
+                    .expect("in traffic");
             } else {
                 let topic = Bytes::from_static(b"10001");
-                connection.subscribe(&Subscription::Subscribe(topic));
+                connection.subscribe(&Subscription::Subscribe(topic)).expect("in traffic");
             }
         }
         self.compare();
@@ -303,7 +308,7 @@ impl Side {
                 self.heard.extend(batch.map(Event::Message));
             }
             match self.connection.poll_event(NOW) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(Event::Credentials(claimed))) => {
                     let public_key = CurvePeer::known(false).public_key().into();
                     assert_eq!(claimed.credentials, Credentials::Curve { public_key });

@@ -16,6 +16,7 @@ mod frame;
 mod greeting;
 mod hearing;
 mod link;
+mod observer;
 mod options;
 mod script;
 mod sockets;
@@ -30,6 +31,7 @@ pub use endpoint::endpoint;
 pub use frame::frame;
 pub use greeting::greeting;
 pub use link::link;
+pub use observer::observer;
 pub use options::options;
 pub use sockets::sockets;
 pub use topics::topics;
@@ -38,13 +40,14 @@ pub use topics::topics;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
     ("connection", connection),
     ("curve", curve),
     ("link", link),
+    ("observer", observer),
     ("sockets", sockets),
     ("options", options),
     ("topics", topics),

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use zmtp_codec::{
     Allowed, Config, Connection, CurveKeyPair, CurveSecretKey, Denial, Error, Event, Heartbeat,
-    Limits, Mechanism, Message, Randomness, SocketType, Subscription, Version,
+    Limits, Mechanism, Message, NotReady, Randomness, SocketType, Subscription, Version,
 };
 
 use crate::{
@@ -31,8 +31,11 @@ pub fn link(data: &[u8]) {
 }
 
 /// Narrow, so that the fuzzer gets to all of them.
-const LIMITS: Limits =
-    Limits { message_size: 600, message_parts: 5, command_size: 400, handshake_frame_size: 300 };
+const LIMITS: Limits = Limits::new()
+    .with_message_size(600)
+    .with_message_parts(5)
+    .with_command_size(400)
+    .with_handshake_frame_size(300);
 
 /// What one frame may make us hold that is not whole yet, its header with it.
 const FRAME: usize = 600 + 9 + SEALED;
@@ -90,10 +93,7 @@ impl Link {
             _ => (Mechanism::Null, Mechanism::Null),
         };
         let heartbeat = |beats: bool| {
-            beats.then(|| Heartbeat {
-                ttl: Duration::from_secs(3),
-                ..Heartbeat::every(Duration::from_secs(1))
-            })
+            beats.then(|| Heartbeat::every(Duration::from_secs(1)).with_ttl(Duration::from_secs(3)))
         };
         let (publisher, subscriber) = match choice & 128 {
             0 => (SocketType::Pub, SocketType::Sub),
@@ -154,7 +154,7 @@ impl Link {
     fn subscribe(&mut self, subscription: Subscription) {
         let side = &mut self.sides[SUB];
         if side.connection.is_traffic() {
-            side.connection.subscribe(&subscription);
+            side.connection.subscribe(&subscription).expect("in traffic");
             side.says(Event::Subscription(subscription), 32);
         }
     }
@@ -167,7 +167,7 @@ impl Link {
             let parts = 1 + usize::from(more) % LIMITS.message_parts;
             let message = Message::multipart((0..parts).map(|_| vec![number; size]));
             let message = message.expect("a part at least");
-            side.connection.send(&message);
+            side.connection.send(&message).expect("in traffic");
             side.says(Event::Message(message), parts * (9 + size));
         }
     }
@@ -283,7 +283,7 @@ impl Side {
                 self.heard.extend(batch.map(Event::Message));
             }
             match self.connection.poll_event(now) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(Event::Credentials(_))) => self.is_asked = true,
                 Ok(Some(Event::Ready(_))) => assert!(self.connection.peer().is_some()),
                 Ok(Some(event)) => self.heard.push(event),
@@ -335,11 +335,12 @@ impl Side {
         let output = connection.output().clone();
         connection.receive(now, b"\x04\x07\x04PING\0\x01\0\x01a");
         connection.authorize(now, Ok(Allowed::new()));
-        connection.send(&Message::from("a"));
-        connection.subscribe(&Subscription::Subscribe(Bytes::new()));
+        assert_eq!(connection.send(&Message::from("a")), Err(NotReady));
+        let wish = Subscription::Subscribe(Bytes::new());
+        assert_eq!(connection.subscribe(&wish), Err(NotReady));
         connection.resume_reading(now);
         assert_eq!(connection.handle_timeout(now + Duration::from_secs(3600)), Ok(()));
-        assert_eq!(connection.poll_event(now), Ok(None));
+        assert_eq!(connection.poll_event(now), Err(Error::Closed));
         assert!(connection.poll_batch(usize::MAX).is_none());
         assert!(connection.is_closed() && connection.peer().is_none());
         assert_eq!((connection.deadline(), connection.input().len()), (None, 0));

@@ -231,6 +231,8 @@ struct Draw<'a> {
 struct Flaws {
     version: bool,
     credentials: bool,
+    /// Every connection would be taken for dead.
+    heartbeat: bool,
     /// Not even our own READY would fit.
     limits: bool,
     /// What CURVE's handshake needs would not.
@@ -240,7 +242,8 @@ struct Flaws {
 
 impl Flaws {
     fn any(self) -> bool {
-        self.version || self.credentials || self.limits || (self.is_curve && self.curve_limits)
+        let curve = self.is_curve && self.curve_limits;
+        self.version || self.credentials || self.heartbeat || self.limits || curve
     }
 
     /// Another mechanism takes the place of the last one.
@@ -382,11 +385,18 @@ impl Draw<'_> {
                     .max_handshake_frame_size(handshake as u64)
             }
             18 => options.handshake_timeout(self.duration()),
-            19 => options.heartbeat(Heartbeat::every(self.duration())),
+            19 => {
+                self.flaws.heartbeat = false;
+                options.heartbeat(Heartbeat::every(self.duration()))
+            }
             20 => {
                 self.is_harmless = false;
-                let (interval, timeout) = (self.duration(), self.duration());
-                options.heartbeat(Heartbeat { interval, timeout, ttl: self.duration() })
+                let (interval, timeout, ttl) = (self.duration(), self.duration(), self.duration());
+                // A PING says it in tenths of a second, and 65.5 s at most.
+                let tenths = ttl.as_nanos().div_ceil(100_000_000).min(655);
+                let too_rare = (1..interval.as_nanos()).contains(&(tenths * 100_000_000));
+                self.flaws.heartbeat = !interval.is_zero() && (timeout.is_zero() || too_rare);
+                options.heartbeat(Heartbeat::every(interval).with_timeout(timeout).with_ttl(ttl))
             }
             21 => {
                 // Who dials before the other one is there may have to wait for long.

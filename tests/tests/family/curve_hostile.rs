@@ -31,7 +31,7 @@ async fn play(endpoint: &Endpoint, config: Config, breach: Breach) {
             while let Ok(Some(_event)) = connection.poll_event(NOW) {}
             if connection.is_traffic() && !subscribed {
                 subscribed = true;
-                connection.subscribe(&Subscription::Subscribe("a".into()));
+                connection.subscribe(&Subscription::Subscribe("a".into())).unwrap();
             }
             let mut says = connection.output().split().to_vec();
             if !says.is_empty() {

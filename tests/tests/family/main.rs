@@ -13,3 +13,4 @@ mod tree;
 mod wishes;
 mod xpub;
 mod xsub;
+mod xsub_ends;

@@ -11,7 +11,7 @@ over_each_transport! {
     async fn whatever_is_said_in_between_boxes_stay_in_order(place: Place) {
         const COUNT: u32 = 4000;
         let (server_keys, client_keys) = (keys(), keys());
-        let often = Heartbeat { timeout: Duration::from_secs(10), ..Heartbeat::every(Duration::from_millis(1)) };
+        let often = Heartbeat::every(Duration::from_millis(1)).with_timeout(Duration::from_secs(10));
         let options = PubOptions::new().when_full(WhenFull::Wait).heartbeat(often);
         let server = place.context.pub_socket(options.curve_server(server_keys.clone()));
         let options = SubOptions::new().heartbeat(often).receive_hwm(HighWaterMark::messages(100));

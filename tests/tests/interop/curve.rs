@@ -80,7 +80,7 @@ async fn a_subscriber_of_libzmq_proves_its_key_and_hears_us() {
     assert_eq!(publisher.event().await, Some(wish));
 
     for _ in 0..3 {
-        publisher.connection.send(&Message::multipart(parts()).expect("it has parts"));
+        publisher.connection.send(&Message::multipart(parts()).expect("it has parts")).unwrap();
         publisher.write().await;
         assert!(subscriber.receive().await == parts());
     }
@@ -108,7 +108,7 @@ async fn a_publisher_of_libzmq_hears_our_wishes_and_is_heard() {
     let mut subscriber = connect(&theirs).await;
     let Some(Event::Ready(peer)) = subscriber.event().await else { panic!("we are let in") };
     assert_eq!(peer.socket_type, Some(SocketType::XPub));
-    subscriber.connection.subscribe(&Subscription::Subscribe("10001".into()));
+    subscriber.connection.subscribe(&Subscription::Subscribe("10001".into())).unwrap();
     subscriber.write().await;
     assert_eq!(publisher.receive().await, [b"\x0110001"]);
     let parts = parts();
@@ -118,7 +118,7 @@ async fn a_publisher_of_libzmq_hears_our_wishes_and_is_heard() {
         let message = Message::multipart(parts.clone()).expect("it has parts");
         assert_eq!(subscriber.event().await, Some(Event::Message(message)));
     }
-    subscriber.connection.subscribe(&Subscription::Cancel("10001".into()));
+    subscriber.connection.subscribe(&Subscription::Cancel("10001".into())).unwrap();
     subscriber.write().await;
     assert_eq!(publisher.receive().await, [b"\x0010001"]);
 

@@ -101,11 +101,7 @@ struct Beats {
 
 impl Beats {
     fn ours(self) -> Option<Heartbeat> {
-        self.ours.then(|| Heartbeat {
-            // Far more than a busy machine makes us wait for a PONG.
-            timeout: BEATS as u32 * INTERVAL,
-            ..Heartbeat::every(INTERVAL)
-        })
+        self.ours.then(|| Heartbeat::every(INTERVAL).with_timeout(BEATS as u32 * INTERVAL))
     }
 
     fn set(self, libzmq: &Libzmq) {

@@ -117,7 +117,8 @@ async fn heartbeats_are_pings_with_the_time_to_live_in_tenths_of_a_second() {
         (Duration::from_secs(3600), b"\x04\x07\x04PING\x02\x8F"),
     ];
     for (ttl, ping) in rows {
-        let heartbeat = Heartbeat { interval: Duration::from_millis(10), timeout: LONG, ttl };
+        let heartbeat =
+            Heartbeat::every(Duration::from_millis(10)).with_timeout(LONG).with_ttl(ttl);
         let publisher = PubSocket::with_options(PubOptions::new().heartbeat(heartbeat));
         let endpoint = publisher.bind(ANY_PORT).await.unwrap();
         let mut peer = RawPeer::dial(&endpoint).await;
@@ -154,7 +155,7 @@ async fn a_peer_that_does_not_answer_heartbeats_is_closed_and_dialled_again() {
 #[tokio::test]
 async fn a_peer_of_3_0_gets_no_heartbeats() {
     let heartbeat =
-        Heartbeat { interval: Duration::from_millis(5), timeout: LONG, ttl: Duration::ZERO };
+        Heartbeat::every(Duration::from_millis(5)).with_timeout(LONG).with_ttl(Duration::ZERO);
     let publisher = PubSocket::with_options(PubOptions::new().heartbeat(heartbeat));
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
     let mut old = RawPeer::dial(&endpoint).await;

@@ -39,22 +39,43 @@ fn client(listener: &RawListener, options: SubOptions) -> SubSocket {
 #[tokio::test]
 async fn a_client_that_gives_the_right_password_is_let_in() {
     let (publisher, endpoint) = server().await;
-    // Whether the client says "as server" means nothing: libzmq never does, on either side.
-    for greeting in [GREETING_CLIENT, GREETING_SERVER] {
-        for hello in [HELLO, b"\x04\x08\x05HELLO\0\0"] {
-            let mut peer = RawPeer::dial(&endpoint).await;
-            peer.expect(GREETING_SERVER).await;
-            peer.send(greeting).await;
-            peer.send(hello).await;
-            peer.expect(WELCOME).await;
-            peer.send(INITIATE_SUB).await;
-            peer.expect(READY_PUB).await;
-            peer.subscribe("A").await;
-            in_time("a subscription", publisher.wait_for_subscriber("A")).await.unwrap();
-            publisher.send("A").await.unwrap();
-            peer.expect(b"\x00\x01A").await;
-        }
+    for hello in [HELLO, b"\x04\x08\x05HELLO\0\0"] {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.expect(GREETING_SERVER).await;
+        peer.send(GREETING_CLIENT).await;
+        peer.send(hello).await;
+        peer.expect(WELCOME).await;
+        peer.send(INITIATE_SUB).await;
+        peer.expect(READY_PUB).await;
+        peer.subscribe("A").await;
+        in_time("a subscription", publisher.wait_for_subscriber("A")).await.unwrap();
+        publisher.send("A").await.unwrap();
+        peer.expect(b"\x00\x01A").await;
     }
+}
+
+#[tokio::test]
+async fn another_server_is_closed_by_its_greeting_and_another_client_by_its_hello() {
+    let (publisher, endpoint) = server().await;
+    let mut monitor = publisher.monitor();
+    let mut peer = RawPeer::dial(&endpoint).await;
+    peer.send(GREETING_SERVER).await;
+    peer.expect(GREETING_SERVER).await;
+    peer.expect_closed().await;
+    let address = peer.address();
+    drop(peer);
+    end_of(&mut monitor, &address).await.expect(false, "both sides are servers of PLAIN");
+
+    let listener = RawListener::bind().await;
+    let subscriber = client(&listener, SubOptions::new());
+    let mut monitor = subscriber.monitor();
+    let mut peer = listener.accept().await;
+    peer.send([GREETING_CLIENT, HELLO].concat()).await;
+    peer.expect([&GREETING_CLIENT[..], HELLO].concat()).await;
+    peer.expect_closed().await;
+    drop(peer);
+    let end = end_of(&mut monitor, &listener.address()).await;
+    end.expect(false, "expected WELCOME, got the command HELLO");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::steps::{
 #[tokio::test(start_paused = true)]
 async fn heartbeats_find_a_peer_that_has_fallen_silent() {
     let heartbeat =
-        Heartbeat { interval: SECOND, timeout: Duration::from_millis(2500), ttl: Duration::ZERO };
+        Heartbeat::every(SECOND).with_timeout(Duration::from_millis(2500)).with_ttl(Duration::ZERO);
     let (network, context) = world();
     let server = bound(&context, PubOptions::new()).await;
     let mut client = connected(&context, SubOptions::new().heartbeat(heartbeat));
@@ -47,7 +47,7 @@ async fn heartbeats_find_a_peer_that_has_fallen_silent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_named_a_time_to_live_is_held_to_it() {
-    let heartbeat = Heartbeat { interval: SECOND, timeout: SECOND, ttl: SECOND * 3 };
+    let heartbeat = Heartbeat::every(SECOND).with_timeout(SECOND).with_ttl(SECOND * 3);
     let (network, context) = world();
     // The server sends no heartbeats of its own: it knows only what the client's PING says.
     let server = bound(&context, PubOptions::new()).await;
@@ -94,7 +94,7 @@ const LARGE: usize = 1 << 20;
 
 /// A connection whose subscriber, or whose publisher, sends heartbeats.
 fn beating(publisher_beats: bool) -> (PubOptions, SubOptions) {
-    let heartbeat = Heartbeat { timeout: SECOND * 2, ..Heartbeat::every(SECOND) };
+    let heartbeat = Heartbeat::every(SECOND).with_timeout(SECOND * 2);
     match publisher_beats {
         true => (PubOptions::new().heartbeat(heartbeat), SubOptions::new()),
         false => (PubOptions::new(), SubOptions::new().heartbeat(heartbeat)),

@@ -3,9 +3,13 @@
 mod addresses;
 mod faults;
 mod heartbeats;
+mod judges;
 mod ledger;
+mod runtimes;
 mod scenarios;
 mod seed;
 mod steps;
 mod time;
+mod upstream;
 mod view;
+mod waiting;

@@ -1,16 +1,18 @@
 //! The calls themselves: from many tasks, as streams and sinks, without a runtime.
 
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use zmtp_socket::{
-    Closed, Context, Endpoint, Heartbeat, Message, Monitor, PubOptions, PubSocket, RecvError,
-    SendError, SubHandle, SubOptions, SubSocket, TryRecvError, WhenFull,
+    Closed, Context, Endpoint, Heartbeat, HighWaterMark, Linger, Message, Monitor, OpenEndpoints,
+    PubOptions, PubSocket, RecvError, SendError, SubHandle, SubOptions, SubSocket, TryRecvError,
+    UnknownEndpoint, WhenFull, XPubSocket, XSubOptions, XSubSocket, blocking,
 };
 use zmtp_tests::story::{Place, eventually, receive, subscribers, wanted, within};
 
@@ -21,9 +23,25 @@ const _: () = {
     is_send_and_sync::<PubSocket>();
     is_send_and_sync::<SubSocket>();
     is_send_and_sync::<SubHandle>();
+    is_send_and_sync::<XPubSocket>();
+    is_send_and_sync::<XSubSocket>();
     is_send_and_sync::<Monitor>();
     is_send_and_sync::<Message>();
     is_send_and_sync::<Endpoint>();
+};
+
+/// No socket stands for another, which could then be taken out of it, or cloned unawares. This compiles only
+/// as long as there is one answer to what `_` is: no such trait is implemented.
+const _: () = {
+    trait Ambiguous<T> {
+        const WITHOUT: usize = 0;
+    }
+    impl<S> Ambiguous<()> for S {}
+    impl<S: Deref> Ambiguous<u8> for S {}
+    let _ = <XPubSocket as Ambiguous<_>>::WITHOUT;
+    let _ = <XSubSocket as Ambiguous<_>>::WITHOUT;
+    let _ = <blocking::XPubSocket as Ambiguous<_>>::WITHOUT;
+    let _ = <blocking::XSubSocket as Ambiguous<_>>::WITHOUT;
 };
 
 #[tokio::test]
@@ -60,6 +78,137 @@ async fn whatever_can_be_sent_arrives_as_the_same_octets() {
     for _ in 0..11 {
         assert_eq!(receive(&mut client).await, Message::from("octets"));
     }
+    server.send(("topic", vec![1, 2])).await.unwrap();
+    let pair = Message::multipart([&b"topic"[..], &[1, 2]]).unwrap();
+    assert_eq!(receive(&mut client).await, pair);
+}
+
+#[tokio::test]
+async fn a_message_that_was_lent_is_still_there_after_it_could_not_be_sent() {
+    let place = Place::tcp();
+    let mark = HighWaterMark::messages(1);
+    let options = PubOptions::new().when_full(WhenFull::Wait).send_hwm(mark);
+    let server = place.context.pub_socket(options);
+    let endpoint = server.bind(&*place.endpoint).await.unwrap();
+    let mut client = place.context.sub_socket(SubOptions::new().receive_hwm(mark));
+    client.subscribe_all();
+    client.connect(&endpoint).unwrap();
+    wanted(&server, "").await;
+    let large = Message::from(vec![7; 1 << 20]);
+    let mut sent = 0;
+    while server.try_send(&large) == Ok(()) {
+        sent += 1;
+        assert!(sent < 1000, "a gigabyte fits between us");
+    }
+    assert_eq!(server.try_send(&large), Err(SendError::Full));
+    for _ in 0..sent {
+        assert_eq!(receive(&mut client).await, large);
+    }
+    server.send(&large).await.unwrap();
+    assert_eq!(receive(&mut client).await, large);
+}
+
+#[tokio::test]
+async fn messages_are_received_with_their_senders_or_many_at_once() {
+    let place = Place::inproc();
+    let (server, mut client) = place.pair().await;
+    let other = place.context.pub_socket(PubOptions::new());
+    let endpoint = other.bind("inproc://other").await.unwrap();
+    client.connect(&endpoint).unwrap();
+    wanted(&other, "").await;
+    assert_eq!(client.publisher_count(), 2);
+
+    let mut messages = Vec::new();
+    assert_eq!(client.recv_many(&mut messages, 0).await, Ok(0), "it does not wait for none");
+    other.send("from the other").await.unwrap();
+    let (peer, message) = within("a message", client.recv_from()).await.unwrap();
+    assert_eq!((peer.endpoint(), &message), (&endpoint, &Message::from("from the other")));
+    assert_eq!(client.sender(), Some(&peer));
+
+    for number in 0..600 {
+        server.send(format!("{number}")).await.unwrap();
+    }
+    eventually("all of them", || client.stats().received == 601).await;
+    assert_eq!(within("the first", client.recv_many(&mut messages, 10)).await, Ok(10));
+    assert_eq!(within("the rest", client.recv_many(&mut messages, 1000)).await, Ok(590));
+    let expected: Vec<_> = (0..600).map(|number| Message::from(format!("{number}"))).collect();
+    assert_eq!(messages, expected, "they have come in several batches");
+
+    let handle = client.handle();
+    let receiving = tokio::spawn(async move {
+        let received = client.recv_many(&mut messages, 10).await;
+        (received, messages.len())
+    });
+    handle.close().await;
+    let ended = within("the end", receiving).await.unwrap();
+    assert_eq!(ended, (Err(RecvError::Closed(Closed)), 600));
+}
+
+#[tokio::test]
+async fn a_socket_knows_its_endpoints_and_ends_them_by_whatever_names_them() {
+    let place = Place::tcp();
+    let server = place.publisher();
+    let bound = server.bind("tcp://127.0.0.1:*").await.unwrap();
+    let dialled = server.connect("inproc://nobody").unwrap();
+    let open = server.endpoints();
+    assert_eq!((open.bound, open.connected), (vec![bound.clone()], vec![dialled.clone()]));
+
+    let named = bound.to_string();
+    assert_eq!(server.disconnect(&*named).await, Err(UnknownEndpoint::NotConnected(bound.clone())));
+    assert_eq!(server.unbind("inproc://nobody").await, Err(UnknownEndpoint::NotBound(dialled)));
+    let error = server.unbind("nowhere").await.unwrap_err();
+    assert!(matches!(error, UnknownEndpoint::Endpoint(_)), "{error}");
+    server.unbind(named).await.unwrap();
+    server.disconnect("inproc://nobody").await.unwrap();
+    assert_eq!(server.endpoints(), OpenEndpoints::default());
+}
+
+#[tokio::test]
+async fn a_socket_closes_within_a_time_of_its_own() {
+    const TIME: Duration = Duration::from_millis(30);
+    let place = Place::tcp();
+    let (server, client) = place.loaded(Linger::Forever).await;
+    let begun = Instant::now();
+    let left = within("the close", server.close_within(TIME)).await;
+    assert!(begun.elapsed() >= TIME && left.unsent > 0 && left.unread == 0, "{left:?}");
+    let received = client.stats().received as usize;
+    let left = within("the close", client.close_within(TIME)).await;
+    assert_eq!((left.unsent, left.is_empty()), (0, received == 0));
+    assert_eq!(left.unread, received);
+}
+
+/// 128 is a task's budget in tokio; without a turn for others the second task would never run.
+#[tokio::test]
+async fn an_xsub_that_sends_without_end_gives_others_their_turn() {
+    let socket = Context::new().xsub_socket(XSubOptions::new());
+    let sending = tokio::spawn({
+        let handle = socket.handle();
+        async move {
+            while socket.send("to nobody").await.is_ok() {}
+            handle
+        }
+    });
+    tokio::task::yield_now().await;
+    sending.abort();
+    assert!(within("the end", sending).await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test]
+async fn each_face_of_a_subscriber_waits_for_its_publishers() {
+    let place = Place::inproc();
+    let client = place.subscriber("");
+    assert_eq!((client.publisher_count(), client.handle().publisher_count()), (0, 0));
+    let handle = client.handle();
+    let waiting = tokio::spawn(async move { handle.wait_for_publisher().await });
+    let server = place.publisher();
+    server.bind(&*place.endpoint).await.unwrap();
+    client.connect(&*place.endpoint).unwrap();
+    within("a publisher", client.wait_for_publisher()).await.unwrap();
+    within("a publisher", waiting).await.unwrap().unwrap();
+    assert_eq!(client.publisher_count(), 1);
+    let handle = client.handle();
+    client.close().await;
+    assert_eq!(handle.wait_for_publisher().await, Err(Closed));
 }
 
 #[tokio::test]
@@ -173,10 +322,7 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
 async fn now_and_then_and_all_at_once(place: Place) {
     const TOPICS: u8 = 4;
     const EACH: u64 = 150;
-    let beat = Heartbeat {
-        timeout: Duration::from_secs(20),
-        ..Heartbeat::every(Duration::from_millis(1))
-    };
+    let beat = Heartbeat::every(Duration::from_millis(1)).with_timeout(Duration::from_secs(20));
     let options = PubOptions::new().when_full(WhenFull::Wait).heartbeat(beat);
     let server = place.context.pub_socket(options);
     server.bind(&*place.endpoint).await.unwrap();

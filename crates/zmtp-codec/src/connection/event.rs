@@ -8,6 +8,7 @@ use crate::{Allowed, Applicant, Message, Metadata, SocketType, Subscription, Ver
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// Who the peer claims to be, and what it says of itself: answer with
     /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given
@@ -18,7 +19,8 @@ pub enum Event {
     Ready(Box<PeerInfo>),
     /// A subscription, in either form; given only where we are PUB or XPUB.
     Subscription(Subscription),
-    /// A whole message. (A PUB gets one when a subscriber sends anything but subscriptions.)
+    /// A whole message. None is given where we are PUB, which keeps nothing but subscriptions (RFC 29): what
+    /// else is within the limits is passed over as it comes.
     Message(Message),
 }
 

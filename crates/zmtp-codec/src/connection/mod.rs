@@ -16,10 +16,10 @@ pub use self::event::{Event, PeerInfo};
 use self::heartbeat::Liveness;
 use self::traffic::Traffic;
 use crate::config::{Config, Heartbeat};
-use crate::error::{Error, Timeout};
+use crate::error::{Error, NotReady, Timeout};
 use crate::frame::FrameHeader;
 use crate::mechanism::Handshake;
-use crate::wire::read_ahead;
+use crate::wire::{make_room, read_ahead};
 use crate::{Allowed, Batch, Command, Denial, Greeting, Message, Subscription, Version};
 
 /// One side of a connection, without I/O and without a clock.
@@ -33,13 +33,15 @@ use crate::{Allowed, Batch, Command, Denial, Greeting, Message, Subscription, Ve
 /// - the rest look: [`output`](Self::output) at what is to be written, then
 ///   [`deadline`](Self::deadline) at when to come back.
 ///
-/// After an error the connection is closed: it gives no more events and takes no more octets. What
-/// is in the output then is still worth writing: it may tell the peer why.
+/// After an error the connection is closed: it gives no more events but [`Error::Closed`], and takes no more
+/// octets. What is in the output then is still worth writing: it may tell the peer why.
 pub struct Connection {
     config: Arc<Config>,
     state: State,
     liveness: Liveness,
     input: BytesMut,
+    /// The last frame in it had a buffer of its own.
+    had_large: bool,
     output: BytesMut,
     /// Octets came that were not [wanted](Connection::wants_input), beyond what is kept for later.
     flooded: bool,
@@ -75,6 +77,7 @@ impl Connection {
         Self {
             output: BytesMut::from(&greeting.encode()[..]),
             input: BytesMut::new(),
+            had_large: false,
             state: State::Greeting,
             liveness: Liveness::default(),
             flooded: false,
@@ -116,6 +119,18 @@ impl Connection {
         if size <= 255 { 0 } else { read_ahead(size.saturating_sub(arrived), arrived) }
     }
 
+    /// The input, with room for the next read: for `usual` octets, as much as 64 KiB, or what is missing
+    /// of a frame. A frame of more than 64 KiB is given a buffer of its own, which has room for its end
+    /// and nothing behind it, and grows as [`read_hint`](Self::read_hint) says.
+    ///
+    /// So a message that is taken out and kept keeps about twice its size at most. Where the caller
+    /// makes room by itself, it may keep as much as it came with.
+    pub fn make_room(&mut self, usual: usize) -> &mut BytesMut {
+        let hint = self.read_hint();
+        make_room(&mut self.input, &mut self.had_large, hint, usual);
+        &mut self.input
+    }
+
     /// Takes note that `arrived` octets were appended to the input. They are a sign of life, also
     /// in the middle of a frame.
     pub fn handle_input(&mut self, _now: Duration, arrived: usize) {
@@ -136,13 +151,13 @@ impl Connection {
         }
     }
 
-    /// Decodes the next event from the input. `Ok(None)` means that more octets must arrive, or
-    /// that a verdict is awaited.
+    /// Decodes the next event from the input. `Ok(None)` means that the connection goes on: more octets must
+    /// arrive, or a verdict is awaited.
     ///
     /// May add to the output: a step of the handshake, PONG, ERROR.
     ///
     /// # Errors
-    /// Why the connection has ended. It is then closed, and every later call gives `Ok(None)`.
+    /// Why the connection has ended. It is then closed, and every later call gives [`Error::Closed`].
     #[inline]
     pub fn poll_event(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         let outcome = match &mut self.state {
@@ -152,9 +167,35 @@ impl Connection {
             _ => self.open(now),
         };
         if outcome.is_err() {
-            self.close();
+            self.end();
         }
         outcome
+    }
+
+    /// The peer has closed its side, and all events have been polled. The connection is closed by this.
+    ///
+    /// # Errors
+    /// [`Error::CutOff`] if the peer was not done with its handshake or in the middle of a message. Where
+    /// nothing is missing, or the connection had ended before, there is none.
+    pub fn handle_eof(&mut self) -> Result<(), Error> {
+        let is_whole = match &self.state {
+            State::Traffic(traffic) => self.input.is_empty() && !traffic.is_within_message(),
+            State::Closed => true,
+            _ => false,
+        };
+        let waiting = self.input.len();
+        self.end();
+        if is_whole { Ok(()) } else { Err(Error::CutOff { waiting }) }
+    }
+
+    /// Ends the connection from our side. The peer is told the reason, cut to 255 octets, with ERROR, where
+    /// that can be: not by a CURVE client, nor in traffic that is sealed. Write the output before hanging up.
+    /// A peer that gets ERROR does not come again by itself.
+    pub fn close(&mut self, reason: impl Into<Bytes>) {
+        if !self.is_closed() && self.config.mechanism.may_say_error() && !self.is_sealed() {
+            Command::Error(reason.into()).encode(&mut self.output);
+        }
+        self.end();
     }
 
     /// Takes the whole messages at the front of the input together, at most `most` of them: the
@@ -204,7 +245,7 @@ impl Connection {
             Ok(Some(heartbeat)) => self.ping(heartbeat),
             Ok(None) => {}
             Err(timeout) => {
-                self.close();
+                self.end();
                 return Err(timeout.into());
             }
         }
@@ -259,26 +300,24 @@ impl Connection {
 
     /// Adds a subscription to the output, in the form that this peer wants.
     ///
-    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a
-    /// closed connection nothing happens.
-    pub fn subscribe(&mut self, subscription: &Subscription) {
-        debug_assert!(!self.is_early(), "subscriptions follow the handshake");
-        if let State::Traffic(traffic) = &mut self.state {
-            let version = traffic.version;
-            traffic.write(&mut self.output, |out| subscription.encode(version, out));
-        }
+    /// # Errors
+    /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
+    pub fn subscribe(&mut self, subscription: &Subscription) -> Result<(), NotReady> {
+        let State::Traffic(traffic) = &mut self.state else { return Err(NotReady) };
+        let version = traffic.version;
+        traffic.write(&mut self.output, |out| subscription.encode(version, out));
+        Ok(())
     }
 
     /// Adds a message to the output.
     ///
-    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a
-    /// closed connection nothing happens.
+    /// # Errors
+    /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
     #[inline]
-    pub fn send(&mut self, message: &Message) {
-        debug_assert!(!self.is_early(), "messages follow the handshake");
-        if let State::Traffic(traffic) = &mut self.state {
-            traffic.write(&mut self.output, |out| message.encode(out));
-        }
+    pub fn send(&mut self, message: &Message) -> Result<(), NotReady> {
+        let State::Traffic(traffic) = &mut self.state else { return Err(NotReady) };
+        traffic.write(&mut self.output, |out| message.encode(out));
+        Ok(())
     }
 
     /// Whether all traffic with this peer is sealed, as it is with CURVE: then frames that were
@@ -296,16 +335,15 @@ impl Connection {
     /// in the [`output`](Self::output): write that first, and call nothing that may add to it (PONG,
     /// PING, subscriptions) to be written ahead of `out`.
     ///
-    /// Call it only after [`Event::Ready`]; earlier is a mistake, found in debug builds. On a closed
-    /// connection nothing happens.
-    pub fn seal(&mut self, frames: &[u8], out: &mut BytesMut) {
-        debug_assert!(!self.is_early(), "messages follow the handshake");
-        if let State::Traffic(traffic) = &mut self.state {
-            match &mut traffic.channel {
-                Some(channel) => channel.seal(frames, out),
-                None => out.extend_from_slice(frames),
-            }
+    /// # Errors
+    /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
+    pub fn seal(&mut self, frames: &[u8], out: &mut BytesMut) -> Result<(), NotReady> {
+        let State::Traffic(traffic) = &mut self.state else { return Err(NotReady) };
+        match &mut traffic.channel {
+            Some(channel) => channel.seal(frames, out),
+            None => out.extend_from_slice(frames),
         }
+        Ok(())
     }
 
     /// Whether [`Config::heartbeat`](crate::Config::heartbeat) is at work on this connection. It is not
@@ -329,7 +367,8 @@ impl Connection {
         matches!(self.state, State::Traffic(_))
     }
 
-    /// Whether an error has ended the connection.
+    /// Whether the connection has ended: by an error, by [`handle_eof`](Self::handle_eof) or by
+    /// [`close`](Self::close).
     #[inline]
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
@@ -346,10 +385,6 @@ impl Connection {
         self.input.len() >= self.most_before_ready()
     }
 
-    fn is_early(&self) -> bool {
-        matches!(self.state, State::Greeting | State::Handshake(..))
-    }
-
     /// A peer that takes nothing gets no further PING on top of what it has not taken.
     fn ping(&mut self, heartbeat: Heartbeat) {
         if let State::Traffic(traffic) = &mut self.state
@@ -360,7 +395,7 @@ impl Connection {
         }
     }
 
-    fn close(&mut self) {
+    fn end(&mut self) {
         self.state = State::Closed;
         self.input = BytesMut::new();
     }

@@ -64,7 +64,7 @@ impl Connection {
                     self.state = traffic;
                     return Ok(None);
                 }
-                State::Closed => return Ok(None),
+                State::Closed => return Err(Error::Closed),
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, ProtocolError};
 use crate::frame::FrameHeader;
 use crate::mechanism::Channel;
 use crate::wire::{take_body, take_copy, take_frames};
-use crate::{Batch, Command, Message, Subscription, Version};
+use crate::{Batch, Command, Message, SocketType, Subscription, Version};
 
 /// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
@@ -20,6 +20,15 @@ const PONG_BACKLOG: usize = 64 * 1024;
 
 /// A message has rarely more parts; the room for more is not kept after one that had.
 const PARTS_KEPT: usize = 16;
+
+/// What a frame of a message is to a publisher.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A whole subscription, held to the limit of the command that it stands for.
+    Subscription,
+    /// A part of any other message.
+    Part,
+}
 
 /// The state of a connection whose handshake is over.
 #[derive(Debug)]
@@ -30,6 +39,10 @@ pub(super) struct Traffic {
     limits: Limits,
     /// Whether subscriptions are for us.
     publisher: bool,
+    /// Whether messages are for us: not where we are PUB.
+    hears: bool,
+    /// What is still to come of a frame that is not for us, in octets.
+    unheard: u64,
     /// The parts of a message that has not ended yet, and the octets in them.
     parts: Vec<Bytes>,
     parts_size: u64,
@@ -46,6 +59,8 @@ impl Traffic {
             peer: Box::new(peer),
             limits: config.limits,
             publisher: config.socket_type.publishes(),
+            hears: config.socket_type != SocketType::Pub,
+            unheard: 0,
             parts: Vec::new(),
             parts_size: 0,
             pongs: 0,
@@ -99,7 +114,12 @@ impl Traffic {
     /// `input`.
     fn open(&mut self, input: &mut BytesMut) -> Result<BytesMut, ProtocolError> {
         let Some(channel) = &mut self.channel else { return Ok(BytesMut::new()) };
-        channel.take(input, self.parts_size, &self.limits)
+        let mut limits = self.limits;
+        if !self.hears {
+            // What is sealed must be here as a whole to be known, and no subscription is larger.
+            limits.message_size = limits.message_size.min(limits.command_size);
+        }
+        channel.take(input, self.parts_size, &limits)
     }
 
     fn keep(&mut self, opened: BytesMut) {
@@ -125,8 +145,34 @@ impl Traffic {
         liveness: &mut Liveness,
         now: Duration,
     ) -> Result<Option<Event>, Error> {
-        while let Some((header, header_len)) = FrameHeader::decode(input)? {
-            self.check(header)?;
+        loop {
+            if self.unheard > 0 && !self.pass_over(input) {
+                return Ok(None);
+            }
+            let Some((header, header_len)) = FrameHeader::decode(input)? else { return Ok(None) };
+            if header.command {
+                self.check_command(header)?;
+            } else if !self.publisher {
+                self.check_part(header)?;
+            } else {
+                // Whether it is a subscription is told by its first octet; that is not waited for where the
+                // size alone forbids both.
+                if header.size > self.limits.command_size {
+                    self.check_part(header)?;
+                }
+                let Some(kind) = self.kind(header, input.get(header_len)) else { return Ok(None) };
+                match kind {
+                    Kind::Subscription => self.check_command(header)?,
+                    Kind::Part => self.check_part(header)?,
+                }
+                if kind == Kind::Part && !self.hears {
+                    input.advance(header_len);
+                    self.unheard = header.size;
+                    // Its place counts, and nothing is kept of it.
+                    drop(self.part(header, Bytes::new()));
+                    continue;
+                }
+            }
             let size = header.body_len()?;
             if input.len().saturating_sub(header_len) < size {
                 return Ok(None);
@@ -140,7 +186,26 @@ impl Traffic {
                 return Ok(Some(self.whole(message)));
             }
         }
-        Ok(None)
+    }
+
+    /// What a frame of a message is to a publisher; `None` until that can be told.
+    fn kind(&self, header: FrameHeader, first: Option<&u8>) -> Option<Kind> {
+        let is_single = !header.more && self.parts.is_empty();
+        if !is_single || header.size == 0 {
+            return Some(Kind::Part);
+        }
+        first.map(|first| match Subscription::begins_with(*first) {
+            true => Kind::Subscription,
+            false => Kind::Part,
+        })
+    }
+
+    /// Drops what has come of a frame that is not for us; whether that was the rest of it.
+    fn pass_over(&mut self, input: &mut BytesMut) -> bool {
+        let here = usize::try_from(self.unheard).map_or(input.len(), |rest| rest.min(input.len()));
+        input.advance(here);
+        self.unheard = self.unheard.saturating_sub(here as u64);
+        self.unheard == 0
     }
 
     /// Takes the whole messages at the front of `input`, at most `most` of them and up to the first
@@ -180,7 +245,15 @@ impl Traffic {
                 messages = messages.saturating_add(1);
             }
         }
-        (messages > 0).then(|| Batch::of_frames(take_frames(input, end), messages))
+        (messages > 0).then(|| {
+            let (octets, pinned) = take_frames(input, end);
+            Batch::of_frames(octets, messages, pinned)
+        })
+    }
+
+    /// Whether some of a message has come and the rest has not.
+    pub(super) fn is_within_message(&self) -> bool {
+        !self.parts.is_empty() || self.unheard > 0
     }
 
     /// The output was handed out to be taken, so PONGs in it may be gone.
@@ -188,15 +261,16 @@ impl Traffic {
         self.pongs = self.pongs.min(output.len());
     }
 
-    #[inline]
-    fn check(&self, header: FrameHeader) -> Result<(), ProtocolError> {
-        if header.command {
-            let limit = self.limits.command_size;
-            if header.size > limit {
-                return Err(ProtocolError::CommandTooLarge { size: header.size, limit });
-            }
-            return Ok(());
+    fn check_command(&self, header: FrameHeader) -> Result<(), ProtocolError> {
+        let limit = self.limits.command_size;
+        if header.size > limit {
+            return Err(ProtocolError::CommandTooLarge { size: header.size, limit });
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_part(&self, header: FrameHeader) -> Result<(), ProtocolError> {
         let size = self.parts_size.saturating_add(header.size);
         if size > self.limits.message_size {
             return Err(ProtocolError::MessageTooLarge { size, limit: self.limits.message_size });
@@ -245,7 +319,7 @@ impl Traffic {
         now: Duration,
     ) -> Result<Option<Event>, Error> {
         let (name, data_at) = Name::decode(input.get(..size).unwrap_or_default())?;
-        if name == Name::Unknown || self.ignores(name) {
+        if self.ignores(name) {
             input.advance(size);
             return Ok(None);
         }
@@ -269,9 +343,14 @@ impl Traffic {
         }
     }
 
-    /// Subscriptions to a socket that publishes nothing are passed over.
+    /// Commands that mean nothing to our socket type are passed over.
     fn ignores(&self, name: Name) -> bool {
-        matches!(name, Name::Subscribe | Name::Cancel) && !self.publisher
+        match name {
+            Name::Subscribe | Name::Cancel => !self.publisher,
+            // Groups are for a RADIO.
+            Name::Join | Name::Leave | Name::Unknown => true,
+            _ => false,
+        }
     }
 
     fn pong(&mut self, context: Bytes, output: &mut BytesMut) {

@@ -97,6 +97,7 @@ impl fmt::Display for Denial {
 
 /// Why a peer is not let in, as RFC 27 tells reasons apart (Message Format, status code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Status {
     /// 300, a temporary error. By RFC 26 the peer must not come again once it has been told ERROR; so
     /// it is told nothing, as with libzmq.

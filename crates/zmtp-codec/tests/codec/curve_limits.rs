@@ -26,7 +26,7 @@ fn long(flags: u8, size: u64) -> Vec<u8> {
 
 fn sealed(frames: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
-    server_in_traffic().seal(frames, &mut out);
+    server_in_traffic().seal(frames, &mut out).unwrap();
     out
 }
 
@@ -49,8 +49,7 @@ fn an_announced_giant_is_refused_by_its_header() {
 
 #[test]
 fn the_parts_of_a_message_share_its_limit_also_when_announced() {
-    let limits =
-        Limits { message_size: 10, message_parts: 2, command_size: 5, ..Limits::default() };
+    let limits = Limits::default().with_message_size(10).with_message_parts(2).with_command_size(5);
     let error = ProtocolError::MessageTooLarge { size: 11, limit: 10 };
     for together in [0, 1] {
         let mut connection = limited(limits);
@@ -70,7 +69,7 @@ fn the_parts_of_a_message_share_its_limit_also_when_announced() {
         assert!(matches!(event, Ok(Some(Event::Message(message))) if message.size() == size));
     }
     // A command between them does not begin anew.
-    let mut connection = limited(Limits { command_size: 7, ..limits });
+    let mut connection = limited(limits.with_command_size(7));
     connection.receive(NOW, &sealed(b"\x01\x06aaaaaa\x04\x07\x04PING\0\0"));
     connection.receive(NOW, &[0, 8 + OVERHEAD as u8]);
     let beyond = ProtocolError::MessageTooLarge { size: 14, limit: 10 };
@@ -141,7 +140,9 @@ fn a_handshake_frame_has_its_limit_and_a_server_needs_257_octets() {
     let error = ProtocolError::HandshakeFrameTooLarge { size: 4097, limit: 4096 };
     assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error)));
     for (config, least) in [(server(), 257), (client(), 257 + 19)] {
-        let limits = |handshake_frame_size| Limits { handshake_frame_size, ..Limits::default() };
+        let limits = |handshake_frame_size| {
+            Limits::default().with_handshake_frame_size(handshake_frame_size)
+        };
         assert!(Config { limits: limits(least - 1), ..config.clone() }.validate().is_err());
         assert_eq!(Config { limits: limits(least), ..config }.validate(), Ok(()));
     }
@@ -160,7 +161,7 @@ proptest! {
     ) {
         let (mut client, mut server) = (client_in_traffic(), server_in_traffic());
         let wish = Subscription::Subscribe(topic.into());
-        client.subscribe(&wish);
+        client.subscribe(&wish).unwrap();
         server.receive(NOW, &client.output().split());
         prop_assert_eq!(server.poll_event(NOW), Ok(Some(Event::Subscription(wish))));
 
@@ -170,7 +171,7 @@ proptest! {
         let mut frames = BytesMut::new();
         said.iter().for_each(|message| message.encode(&mut frames));
         let mut sealed = BytesMut::new();
-        server.seal(&frames, &mut sealed);
+        server.seal(&frames, &mut sealed).unwrap();
         let mut heard = Vec::new();
         for read in sealed.chunks(cut) {
             client.receive(NOW, read);
@@ -224,7 +225,7 @@ fn socket_types_that_do_not_fit_are_told_by_the_server_alone() {
                 let octets = sides[from].output().split();
                 sides[to].receive(NOW, &octets);
                 while let Some(event) = sides[to].poll_event(NOW).unwrap_or_else(|error| {
-                    errors[to] = Some(error);
+                    errors[to].get_or_insert(error);
                     None
                 }) {
                     if let Event::Credentials(_) = event {

@@ -27,7 +27,7 @@ fn refused(connection: &mut Connection, octets: &[u8], error: ProtocolError) {
     connection.receive(NOW, octets);
     assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error)));
     assert!(connection.input().capacity() <= before + 2 * octets.len());
-    assert_eq!(connection.poll_event(NOW), Ok(None));
+    assert_eq!(connection.poll_event(NOW), Err(Error::Closed));
 }
 
 fn long(flags: u8, size: u64) -> Vec<u8> {
@@ -49,7 +49,7 @@ fn an_announced_giant_is_refused_by_its_header() {
 
 #[test]
 fn the_parts_of_a_message_share_its_limit() {
-    let limits = Limits { message_size: 10, ..Limits::default() };
+    let limits = Limits::default().with_message_size(10);
     let mut connection = in_traffic(SocketType::Sub, limits);
     for _ in 0..2 {
         connection.receive(NOW, b"\x01\x04aaaa\x01\x06bbbbbb\x00\x00");
@@ -72,7 +72,7 @@ fn more_without_end_comes_to_an_end() {
     let event = connection.poll_event(NOW).unwrap().unwrap();
     assert!(matches!(event, Event::Message(message) if message.part_count() == 1024));
 
-    let limits = Limits { message_parts: 0, ..Limits::default() };
+    let limits = Limits::default().with_message_parts(0);
     let mut connection = in_traffic(SocketType::Sub, limits);
     connection.receive(NOW, b"\x00\x01x");
     assert_eq!(connection.poll_event(NOW), Ok(Some(Event::Message("x".into()))));
@@ -80,7 +80,7 @@ fn more_without_end_comes_to_an_end() {
 
 #[test]
 fn limits_hold_for_messages_taken_together_too() {
-    let limits = || Limits { message_size: 10, message_parts: 2, ..Limits::default() };
+    let limits = || Limits::default().with_message_size(10).with_message_parts(2);
     let within = b"\x00\x0Aaaaaaaaaaa\x01\x04bbbb\x00\x06cccccc";
     let mut connection = in_traffic(SocketType::Sub, limits());
     connection.receive(NOW, within);
@@ -111,6 +111,68 @@ fn a_command_has_its_own_limit() {
     connection.receive(NOW, &[&b"\x06\0\0\0\0\0\x01\x11\x7A\x09SUBSCRIBE"[..], &topic].concat());
     let wish = Subscription::Subscribe(topic.into());
     assert_eq!(connection.poll_event(NOW), Ok(Some(Event::Subscription(wish))));
+}
+
+#[test]
+fn a_publisher_passes_over_messages_as_they_come_and_holds_none() {
+    const SIZE: u64 = 60 << 20;
+    let mut connection = in_traffic(SocketType::Pub, Limits::default());
+    let wish = || Event::Subscription(Subscription::Subscribe("A".into()));
+    // The second begins as a subscription does, but has another part.
+    for (header, first) in [(long(2, SIZE), b'x'), (long(3, SIZE), 1)] {
+        connection.receive(NOW, &header);
+        let read = [&[first][..], &[0; (1 << 20) - 1]].concat();
+        for _ in 0..60 {
+            connection.receive(NOW, &read);
+            assert_eq!(connection.poll_event(NOW), Ok(None));
+            assert!(connection.input().is_empty());
+            assert_eq!(connection.read_hint(), 0);
+        }
+        if header[0] & 1 == 1 {
+            connection.receive(NOW, b"\x00\x02\x01B");
+        }
+        connection.receive(NOW, b"\x00\x00\x00\x02\x01A");
+        assert_eq!(connection.poll_event(NOW), Ok(Some(wish())));
+    }
+    // The limits hold for what is passed over too.
+    let limit = 64 << 20;
+    for (octets, error) in [
+        (long(2, limit + 1), ProtocolError::MessageTooLarge { size: limit + 1, limit }),
+        (b"\x01\x00".repeat(1025), ProtocolError::TooManyParts { limit: 1024 }),
+    ] {
+        let mut connection = in_traffic(SocketType::Pub, Limits::default());
+        connection.receive(NOW, &[&octets[..], b"x"].concat());
+        assert_eq!(connection.poll_event(NOW), Err(Error::Protocol(error)));
+    }
+}
+
+#[test]
+fn a_subscription_is_held_to_the_limit_of_commands_in_either_form() {
+    let limits = Limits::default().with_message_size(0).with_command_size(12);
+    for (socket_type, message_size) in
+        [(SocketType::Pub, 0), (SocketType::XPub, 0), (SocketType::XPub, 1000)]
+    {
+        let limits = limits.with_message_size(message_size);
+        for form in [&b"\x00\x0C\x0110001100011"[..], b"\x00\x0C\x0010001100011"] {
+            let mut connection = in_traffic(socket_type, limits);
+            for octet in form {
+                assert_eq!(connection.poll_event(NOW), Ok(None));
+                connection.receive(NOW, &[*octet]);
+            }
+            let event = connection.poll_event(NOW).unwrap().unwrap();
+            let Event::Subscription(wish) = event else { panic!("{event:?}") };
+            assert_eq!(wish.topic(), "10001100011");
+        }
+        let mut connection = in_traffic(socket_type, limits);
+        let error = match message_size {
+            0 => ProtocolError::MessageTooLarge { size: 13, limit: 0 },
+            _ => ProtocolError::CommandTooLarge { size: 13, limit: 12 },
+        };
+        refused(&mut connection, b"\x00\x0D\x01", error);
+    }
+    let mut connection = in_traffic(SocketType::XPub, limits);
+    let error = ProtocolError::MessageTooLarge { size: 12, limit: 0 };
+    refused(&mut connection, b"\x00\x0C\x02", error);
 }
 
 #[test]
@@ -194,7 +256,7 @@ fn what_came_in_one_segment_with_the_handshake_is_served_after_the_verdict() {
 
 #[test]
 fn a_handshake_frame_of_any_allowed_size_is_wanted_to_its_end() {
-    let limits = Limits { handshake_frame_size: 1 << 20, ..Limits::default() };
+    let limits = Limits::default().with_handshake_frame_size(1 << 20);
     let mut fresh = Connection::new(Arc::new(Config { limits, ..Config::new(SocketType::Sub) }));
     let value = vec![b'v'; (1 << 20) - 13];
     let ready = [&b"\x06\0\0\0\0\0\x10\0\0\x05READY\x02Xa\0\x0F\xFF\xF3"[..], &value].concat();
@@ -246,7 +308,7 @@ fn a_flood_of_pings_is_answered_only_as_it_is_read() {
 #[test]
 fn messages_that_wait_do_not_keep_a_ping_from_its_answer() {
     let mut connection = in_traffic(SocketType::Sub, Limits::default());
-    connection.send(&vec![0; 1 << 20].into());
+    connection.send(&vec![0; 1 << 20].into()).unwrap();
     connection.receive(NOW, PING);
     assert_eq!(connection.poll_event(NOW), Ok(None));
     assert!(connection.output().ends_with(PONG));

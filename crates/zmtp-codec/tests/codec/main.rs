@@ -6,6 +6,7 @@ mod curve;
 #[cfg(feature = "curve")]
 mod curve_limits;
 mod limits;
+mod observer;
 mod pair;
 mod round_trips;
 mod splits;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use zmtp_codec::{
     Allowed, Config, Connection, Credentials, Denial, Error, Event, Heartbeat, Mechanism,
-    MechanismName, Message, Mismatch, ProtocolError, SocketType, Subscription, Timeout, Version,
+    MechanismName, Message, Mismatch, NotReady, ProtocolError, SocketType, Subscription, Timeout,
+    Version,
 };
 
 use crate::wire::{NULL_3_0, NULL_3_1, PING, PLAIN_3_1, READY_PUB, READY_SUB};
@@ -67,7 +68,7 @@ impl Pair {
     fn poll(&mut self, side: usize) {
         loop {
             match self.sides[side].poll_event(self.now) {
-                Ok(None) => break,
+                Ok(None) | Err(Error::Closed) => break,
                 Ok(Some(event)) => self.events[side].push(event),
                 Err(error) => assert_eq!(self.errors[side].replace(error), None),
             }
@@ -120,7 +121,7 @@ fn subscriber() -> Config {
 }
 
 fn beating(config: Config, interval: u64, timeout: u64, ttl: u64) -> Config {
-    let heartbeat = Heartbeat { interval: ms(interval), timeout: ms(timeout), ttl: ms(ttl) };
+    let heartbeat = Heartbeat::every(ms(interval)).with_timeout(ms(timeout)).with_ttl(ms(ttl));
     Config { heartbeat: Some(heartbeat), ..config }
 }
 
@@ -146,7 +147,7 @@ fn every_pair_of_versions_subscribes_and_publishes() {
         assert_eq!(pair.sides[1].peer().unwrap().socket_type, Some(SocketType::Pub));
 
         let wish = Subscription::Subscribe("10001".into());
-        pair.sides[1].subscribe(&wish);
+        pair.sides[1].subscribe(&wish).unwrap();
         // The command is for those who both know ZMTP 3.1.
         let written = pair.sides[1].output().clone();
         let command = written.starts_with(b"\x04\x0F\x09SUBSCRIBE10001");
@@ -156,7 +157,7 @@ fn every_pair_of_versions_subscribes_and_publishes() {
         assert_eq!(pair.events[0].last(), Some(&Event::Subscription(wish)));
 
         let message = Message::multipart(["10001", "17"]).unwrap();
-        pair.sides[0].send(&message);
+        pair.sides[0].send(&message).unwrap();
         pair.settle();
         assert_eq!(pair.events[1].last(), Some(&Event::Message(message)));
     }
@@ -350,7 +351,7 @@ fn a_ping_is_not_heaped_on_what_the_peer_does_not_take() {
         let mut connection = Connection::new(Arc::new(beating(publisher(), 1000, 500, 0)));
         connection.receive(ms(0), &[NULL_3_1, READY_SUB].concat());
         assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
-        connection.send(&vec![0; waiting].into());
+        connection.send(&vec![0; waiting].into()).unwrap();
         let before = connection.output().len();
         assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
         assert_eq!(connection.output().len(), before + pings);
@@ -371,10 +372,72 @@ fn nothing_arrived_is_no_sign_of_life() {
 }
 
 #[test]
-#[cfg(debug_assertions)]
-#[should_panic(expected = "messages follow the handshake")]
-fn a_message_before_the_handshake_is_the_callers_mistake() {
-    Connection::new(Arc::new(publisher())).send(&Message::from("early"));
+fn what_is_sent_before_the_handshake_or_after_the_end_is_refused() {
+    let mut connection = Connection::new(Arc::new(publisher()));
+    let greeting = connection.output().split();
+    for octets in [&NULL_3_1[..32], &NULL_3_1[32..]] {
+        let mut out = BytesMut::new();
+        assert_eq!(connection.send(&Message::from("early")), Err(NotReady));
+        assert_eq!(connection.subscribe(&Subscription::Cancel("".into())), Err(NotReady));
+        assert_eq!(connection.seal(b"\x00\x00", &mut out), Err(NotReady));
+        assert!(connection.output().is_empty() && out.is_empty());
+        connection.receive(ms(0), octets);
+        assert_eq!(connection.poll_event(ms(0)), Ok(None));
+        connection.output().clear();
+    }
+    assert_eq!(greeting.len(), 64);
+    connection.receive(ms(0), READY_SUB);
+    assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
+    assert_eq!(connection.send(&Message::from("now")), Ok(()));
+    connection.close("");
+    assert_eq!(connection.send(&Message::from("late")), Err(NotReady));
+}
+
+#[test]
+fn a_peer_that_hangs_up_has_said_all_or_was_cut_off() {
+    let ready = [NULL_3_1, READY_PUB].concat();
+    let cut = |waiting| Err(Error::CutOff { waiting });
+    type Row<'a> = (&'a [u8], &'a [u8], Result<(), Error>);
+    let rows: [Row<'_>; 7] = [
+        (b"", b"", cut(0)),
+        (&NULL_3_1[..10], b"", cut(10)),
+        (NULL_3_1, b"", cut(0)),
+        (&ready, b"", Ok(())),
+        (&ready, b"\x00\x01A", Ok(())),
+        (&ready, b"\x00\x02A", cut(3)),
+        (&ready, b"\x01\x01A", cut(0)),
+    ];
+    for (opening, traffic, outcome) in rows {
+        let mut connection = Connection::new(Arc::new(subscriber()));
+        connection.receive(ms(0), &[opening, traffic].concat());
+        while connection.poll_event(ms(0)).unwrap().is_some() {}
+        assert_eq!(connection.handle_eof(), outcome, "{}", traffic.escape_ascii());
+        assert!(connection.is_closed());
+        assert_eq!(connection.poll_event(ms(0)), Err(Error::Closed));
+        assert_eq!(connection.handle_eof(), Ok(()), "it had ended before");
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_says_why_with_error() {
+    let mut pair = Pair::new(publisher(), subscriber());
+    pair.sides[0].close("500");
+    assert_eq!(&pair.sides[0].output()[..], b"\x04\x0A\x05ERROR\x03500");
+    pair.settle();
+    assert_eq!(pair.errors, [None, Some(Error::Refused { reason: "500".into() })]);
+    pair.sides[0].close("again");
+    assert!(pair.sides[0].output().is_empty());
+
+    #[cfg(feature = "curve")]
+    {
+        let mut client = Connection::new(Arc::new(crate::curve::client()));
+        client.output().clear();
+        client.close("a client of CURVE says nothing");
+        assert!(client.output().is_empty() && client.is_closed());
+        let mut server = crate::curve::server_in_traffic();
+        server.close("nor is anything said in clear");
+        assert!(server.output().is_empty() && server.is_closed());
+    }
 }
 
 #[test]
@@ -517,12 +580,12 @@ fn a_curve_pair_talks_and_lives_on_heartbeats() {
     pair.settle();
     assert!(pair.alive(), "{:?}", pair.errors);
     let wish = Subscription::Subscribe("10001".into());
-    pair.sides[1].subscribe(&wish);
+    pair.sides[1].subscribe(&wish).unwrap();
     pair.settle();
     assert_eq!(pair.events[0].last(), Some(&Event::Subscription(wish)));
     pair.pass(Duration::from_secs(600));
     assert!(pair.alive(), "{:?}", pair.errors);
-    pair.sides[0].send(&Message::from("10001 17"));
+    pair.sides[0].send(&Message::from("10001 17")).unwrap();
     pair.settle();
     assert_eq!(pair.events[1].last(), Some(&Event::Message("10001 17".into())));
 }
@@ -626,9 +689,9 @@ fn a_closed_connection_takes_and_gives_nothing() {
     connection.handle_input(ms(0), NULL_3_1.len());
     assert!(connection.input().is_empty());
     connection.receive(ms(0), NULL_3_1);
-    assert_eq!(connection.poll_event(ms(0)), Ok(None));
-    connection.send(&Message::from("x"));
-    connection.subscribe(&Subscription::Subscribe("x".into()));
+    assert_eq!(connection.poll_event(ms(0)), Err(Error::Closed));
+    assert_eq!(connection.send(&Message::from("x")), Err(NotReady));
+    assert_eq!(connection.subscribe(&Subscription::Subscribe("x".into())), Err(NotReady));
     connection.authorize(ms(0), Ok(Allowed::new()));
     assert_eq!(connection.handle_timeout(Duration::MAX), Ok(()));
     assert!(connection.output().is_empty());

@@ -38,7 +38,9 @@ fn command() -> impl Strategy<Value = Command> {
         (octets(255), octets(255))
             .prop_map(|(username, password)| Command::Hello { username, password }),
         Just(Command::Welcome),
-        Just(Command::Unknown("JOIN".into())),
+        octets(300).prop_map(|data| Command::Opaque { name: "HEY".into(), data }),
+        octets(300).prop_map(Command::Join),
+        octets(300).prop_map(Command::Leave),
     ]
 }
 
@@ -82,7 +84,7 @@ fn endure(config: Config, prefix: &[u8], noise: &[u8], cut: usize) {
                 Event::Credentials(_) => connection.authorize(now, Ok(Allowed::new())),
                 Event::Message(message) => given += message.size(),
                 Event::Subscription(wish) => given += wish.topic().len(),
-                Event::Ready(_) => {}
+                _ => {}
             }
         }
         assert!(given <= fed, "{given} octets were made of {fed}");

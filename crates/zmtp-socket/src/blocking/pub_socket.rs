@@ -196,11 +196,13 @@ impl Inner {
         time: Option<Duration>,
     ) -> Result<(), SendError> {
         let core = self.socket.core();
-        let sending = core.send_when_room(message);
         let patience = match core.when_full() {
-            WhenFull::WaitFor(time) => Some(time),
-            _ => None,
+            WhenFull::Wait => None,
+            WhenFull::WaitFor(patience) => Some(patience),
+            // It was another sender's turn that was over.
+            _ => return core.try_send(message),
         };
+        let sending = core.send_when_room(message);
         match [time, patience].into_iter().flatten().min() {
             Some(time) => self.thread.wait_for(time, sending)?.ok_or(SendError::Full),
             None => self.thread.wait(sending),

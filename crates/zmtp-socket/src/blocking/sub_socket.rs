@@ -128,7 +128,11 @@ macro_rules! receiver_methods {
                 messages: &mut Vec<crate::Message>,
                 limit: usize,
             ) -> Result<usize, crate::RecvError> {
-                self.thread.wait(self.socket.recv_many(messages, limit))
+                if limit == 0 {
+                    return Ok(0);
+                }
+                messages.push(self.recv()?);
+                Ok(1 + self.socket.take_arrived(messages, limit - 1))
             }
 
             /// The publisher that the message came from which was received last; see

@@ -97,8 +97,8 @@ impl<Role: Default> Options<Role> {
 }
 
 impl<Role: SocketRole> Options<Role> {
-    /// How long a closed socket goes on delivering what is queued. Default: 30 s for a publisher,
-    /// not at all for a subscriber, which has nothing to deliver.
+    /// How long a closed socket goes on delivering what is queued. Default: 30 s, but for a SUB not at
+    /// all, since it has nothing to deliver.
     pub fn linger(mut self, linger: Linger) -> Self {
         self.socket.linger = Some(linger);
         self

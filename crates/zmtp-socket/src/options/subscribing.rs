@@ -17,13 +17,15 @@ pub struct Subscribing {
 pub struct Asking {
     pub(crate) subscribing: Subscribing,
     pub(crate) send_hwm: HighWaterMark,
+    pub(crate) send_hwm_octets: Option<usize>,
     pub(crate) only_first: bool,
 }
 
 impl Default for Asking {
     fn default() -> Self {
         let subscribing = Subscribing::default();
-        Self { subscribing, send_hwm: HighWaterMark::default(), only_first: true }
+        let send_hwm = HighWaterMark::default();
+        Self { subscribing, send_hwm, send_hwm_octets: None, only_first: true }
     }
 }
 
@@ -78,6 +80,14 @@ impl XSubOptions {
         self
     }
 
+    /// How many octets may wait for each publisher, beside [`send_hwm`](Self::send_hwm): whichever mark
+    /// is reached first counts. An empty queue takes any one message; 0 is taken as 1, and `usize::MAX`
+    /// is no limit. Default: none beside [`HighWaterMark::Unlimited`]; otherwise 64 MiB.
+    pub fn send_hwm_octets(mut self, octets: usize) -> Self {
+        self.role.send_hwm_octets = Some(octets.max(1));
+        self
+    }
+
     /// Of a message of several parts that is [sent](crate::XSubSocket::send): looks for subscriptions in
     /// it only if the first part is one, as publishers do that are
     /// [told the same](crate::XPubOptions::only_first_subscribe). Default: yes.
@@ -90,5 +100,11 @@ impl XSubOptions {
 impl Subscribing {
     pub(crate) fn marks(&self) -> Marks {
         Marks::new(self.receive_hwm, self.receive_hwm_octets, DEFAULT_OCTETS)
+    }
+}
+
+impl Asking {
+    pub(crate) fn send_marks(&self) -> Marks {
+        Marks::new(self.send_hwm, self.send_hwm_octets, DEFAULT_OCTETS)
     }
 }

@@ -34,8 +34,9 @@ fn the_table_of_limits_is_true() {
     let waiting = PubOptions::new().when_full(WhenFull::Wait).role.marks();
     let (sending, receiving) = (publisher.role.marks(), SubOptions::new().role.marks());
     // Named one by one: whoever adds a limit is reminded of the table.
-    let zmtp_codec::Limits { message_size, message_parts, command_size, handshake_frame_size } =
-        publisher.link.limits;
+    let zmtp_codec::Limits {
+        message_size, message_parts, command_size, handshake_frame_size, ..
+    } = publisher.link.limits;
     let tcp = &publisher.link.tcp;
     let keepalive = tcp.keepalive.expect("it is on");
     let Linger::For(linger) = crate::pub_socket::LINGER else { panic!("it ends") };

@@ -29,6 +29,7 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use zmtp_codec::{PeerInfo, Subscription};
 
+pub(crate) use outbox::{Outbox, Run};
 pub use outgoing::Outgoing;
 pub use requests::{Request, Verbosity};
 pub(crate) use sending::{Flush, Waiting};
@@ -42,7 +43,7 @@ use crate::sync::lock;
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, SendError, Stats, Unfinished, WhenFull};
 use guard::Guard;
-use outbox::{COPY, Outbox, Run};
+use outbox::COPY;
 use outgoing::encoded_len;
 use requests::{Requests, Unread};
 use session::PublishSession;
@@ -96,7 +97,7 @@ impl Publisher {
         }
     }
 
-    /// What becomes of a message for which there is no room.
+    /// What becomes of a message for a peer without room.
     pub(crate) fn when_full(&self) -> WhenFull {
         self.options.when_full
     }

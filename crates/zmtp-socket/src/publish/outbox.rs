@@ -39,7 +39,7 @@ pub(super) fn has_large_part(message: &Message) -> bool {
 
 /// The queue of one peer. A message is in it until the transport has taken its last octet.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     runs: VecDeque<Run>,
     /// Messages in `runs`.
     waiting: usize,
@@ -59,20 +59,20 @@ pub(super) struct Outbox {
     /// The last block that this peer was noted as a reader of.
     block: Option<u64>,
     /// The peer's driver, if it waits for something to do. Nobody writes then.
-    pub(super) waker: Option<Waker>,
+    pub(crate) waker: Option<Waker>,
     /// Where a sender may write while the driver waits.
     outlet: Option<Outlet>,
     /// What a sender has begun to write and the transport has not taken.
     begun: Burst,
     /// Ends the connection.
     expel: Option<Expel>,
-    pub(super) sent: Count,
-    pub(super) dropped: Count,
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
 }
 
 /// Messages that follow one another in a segment, or a piece of a message with large parts.
 #[derive(Clone, Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub(super) segment: Arc<Segment>,
     pub(super) range: Range<usize>,
     /// Messages whose last octet is among these.
@@ -82,7 +82,7 @@ pub(super) struct Run {
 }
 
 impl Outbox {
-    pub(super) fn new(marks: Marks, outlet: Option<Outlet>, expel: Option<Expel>) -> Self {
+    pub(crate) fn new(marks: Marks, outlet: Option<Outlet>, expel: Option<Expel>) -> Self {
         Self {
             runs: VecDeque::new(),
             waiting: 0,
@@ -119,12 +119,12 @@ impl Outbox {
     }
 
     /// Messages whose last octet the transport has not taken.
-    pub(super) fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.waiting + self.taken
     }
 
     /// Nothing is left for the driver to take.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.begun.is_empty()
     }
 
@@ -168,11 +168,16 @@ impl Outbox {
 
     /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
     pub(super) fn accepts(&self, ticket: Option<Ticket>) -> bool {
-        !self.room().is_none() && !self.waiters.has_before(ticket)
+        !self.is_full() && !self.waiters.has_before(ticket)
+    }
+
+    /// Whether there is no room for another message.
+    pub(crate) fn is_full(&self) -> bool {
+        self.room().is_none()
     }
 
     /// Octets that the transport has not taken.
-    pub(super) fn queued_octets(&self) -> usize {
+    pub(crate) fn queued_octets(&self) -> usize {
         self.octets
     }
 
@@ -182,7 +187,7 @@ impl Outbox {
     }
 
     /// The peer loses messages, or a sender waits for it.
-    pub(super) fn is_congested(&self) -> bool {
+    pub(crate) fn is_congested(&self) -> bool {
         self.dropping || !self.waiters.is_empty()
     }
 
@@ -203,13 +208,13 @@ impl Outbox {
     }
 
     /// Loses a message that was for this peer alone.
-    pub(super) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
+    pub(crate) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
         self.dropped.add(1, octets);
         self.announce_loss(peer, events)
     }
 
     /// Adds messages. Returns whether they are the peer's first in their block.
-    pub(super) fn push(&mut self, run: &Run) -> bool {
+    pub(crate) fn push(&mut self, run: &Run) -> bool {
         self.waiting += run.messages;
         self.octets += run.range.len();
         if let Some(last) = self.runs.back_mut()
@@ -225,7 +230,7 @@ impl Outbox {
     }
 
     /// Moves whole messages, oldest first, into `burst`. All segments are sealed.
-    pub(super) fn take(&mut self, burst: &mut Burst) {
+    pub(crate) fn take(&mut self, burst: &mut Burst) {
         if !self.begun.is_empty() {
             return self.claim(burst);
         }
@@ -257,7 +262,7 @@ impl Outbox {
 
     /// Notes what the transport has taken. Gives back the first of the senders that wait, who should look
     /// again: not for each message, but when half of the queue is free.
-    pub(super) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
+    pub(crate) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
         self.taken -= messages;
         self.octets -= octets;
         self.flushing = self.flushing.saturating_sub(messages);
@@ -268,7 +273,7 @@ impl Outbox {
     }
 
     /// Whether nothing waits any more for a peer that has lost messages.
-    pub(super) fn catch_up(&mut self) -> bool {
+    pub(crate) fn catch_up(&mut self) -> bool {
         self.queued() == 0 && std::mem::take(&mut self.dropping)
     }
 
@@ -391,7 +396,7 @@ impl Run {
     }
 
     /// A message whose large parts are shared, each in a run of its own, and whose others are copied.
-    pub(super) fn of_large(message: &Message) -> Vec<Self> {
+    pub(crate) fn of_large(message: &Message) -> Vec<Self> {
         let mut runs = Vec::new();
         let mut small = BytesMut::new();
         for (part, left) in message.parts().iter().zip((0..message.part_count()).rev()) {

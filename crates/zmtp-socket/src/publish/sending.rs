@@ -61,6 +61,7 @@ impl Publisher {
         }
     }
 
+    /// Waits for room as long as it takes, then sends.
     pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         let mut place = Place { core: self, waiting: Waiting::default() };
         poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await

@@ -13,6 +13,7 @@ pub(crate) struct Filter {
     held: PrefixMap<Held>,
     /// The topics in the order in which they were first subscribed to.
     order: BTreeMap<u64, Bytes>,
+    /// The number of the next change.
     next: u64,
 }
 
@@ -22,32 +23,44 @@ struct Held {
     place: u64,
 }
 
+/// The last subscription to a topic was taken back.
+pub(crate) struct Ended {
+    pub(crate) topic: Bytes,
+    /// The place in the order that the topic had.
+    pub(crate) place: u64,
+    /// The number of this change: greater than every place that was given before.
+    pub(crate) at: u64,
+}
+
 impl Filter {
-    /// Returns whether the topic is new.
-    pub(crate) fn subscribe(&mut self, topic: &Bytes) -> bool {
+    /// Returns the topic's place in the order, if the topic is new.
+    pub(crate) fn subscribe(&mut self, topic: &Bytes) -> Option<u64> {
         let (_, held) = self.held.entry(topic);
         held.count += 1;
         if held.count > 1 {
-            return false;
+            return None;
         }
         held.place = self.next;
         self.order.insert(self.next, topic.clone());
         self.next += 1;
-        true
+        Some(self.next - 1)
     }
 
-    /// Returns how many subscriptions to the topic are left, if there was one.
-    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> Option<usize> {
-        let entry = self.held.find(topic)?;
-        let held = self.held.value_mut(entry)?;
+    /// Takes a subscription to the topic back. Returns whether there was one, and what has ended if
+    /// it was the last.
+    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> (bool, Option<Ended>) {
+        let Some(entry) = self.held.find(topic) else { return (false, None) };
+        let Some(held) = self.held.value_mut(entry) else { return (false, None) };
         held.count -= 1;
-        let left = held.count;
-        if left == 0 {
-            let place = held.place;
-            self.order.remove(&place);
-            self.held.remove(entry);
+        if held.count > 0 {
+            return (true, None);
         }
-        Some(left)
+        let place = held.place;
+        self.held.remove(entry);
+        let at = self.next;
+        self.next += 1;
+        let topic = self.order.remove(&place);
+        (true, topic.map(|topic| Ended { topic, place, at }))
     }
 
     /// Whether a message with this first part was asked for.
@@ -55,9 +68,9 @@ impl Filter {
         self.held.any_prefix_of(topic)
     }
 
-    /// Every topic once, in the order of subscription.
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &Bytes> {
-        self.order.values()
+    /// The topics from a place on, each once, in the order of subscription.
+    pub(crate) fn topics_from(&self, place: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        self.order.range(place..).map(|(place, topic)| (*place, topic))
     }
 
     /// How many distinct topics there are.
@@ -74,7 +87,7 @@ mod tests {
     fn lets_nothing_in_before_a_subscription() {
         let mut filter = Filter::default();
         assert!(!filter.lets_in(b""));
-        assert!(filter.subscribe(&Bytes::new()));
+        assert!(filter.subscribe(&Bytes::new()).is_some());
         assert!(filter.lets_in(b"") && filter.lets_in(b"anything"));
     }
 
@@ -82,13 +95,14 @@ mod tests {
     fn counts_what_is_subscribed_twice() {
         let mut filter = Filter::default();
         let topic = Bytes::from_static(b"A");
-        assert!(filter.subscribe(&topic));
-        assert!(!filter.subscribe(&topic));
-        assert_eq!(filter.unsubscribe(b"A"), Some(1));
+        assert_eq!(filter.subscribe(&topic), Some(0));
+        assert_eq!(filter.subscribe(&topic), None);
+        assert!(matches!(filter.unsubscribe(b"A"), (true, None)));
         assert!(filter.lets_in(b"AB"));
-        assert_eq!(filter.unsubscribe(b"A"), Some(0));
+        let (true, Some(ended)) = filter.unsubscribe(b"A") else { panic!("it was the last") };
+        assert_eq!((ended.topic, ended.place, ended.at), (topic, 0, 1));
         assert!(!filter.lets_in(b"AB"));
-        assert_eq!(filter.unsubscribe(b"A"), None);
+        assert!(matches!(filter.unsubscribe(b"A"), (false, None)));
     }
 
     #[test]
@@ -99,6 +113,8 @@ mod tests {
         }
         filter.unsubscribe(b"a");
         filter.subscribe(&Bytes::from_static(b"a"));
-        assert_eq!(filter.topics().collect::<Vec<_>>(), ["b", "c", "a"]);
+        let topics = |from| filter.topics_from(from).map(|(_, topic)| topic).collect::<Vec<_>>();
+        assert_eq!(topics(0), ["b", "c", "a"]);
+        assert_eq!(topics(1), ["c", "a"]);
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Inbox {
     conflate: bool,
     /// What the queues of publishers that have gone hold.
     departed: Count,
+    /// What is in all queues.
+    waiting: Count,
     /// What has come, and been dropped, of all publishers there ever were.
     pub(crate) received: Count,
     pub(crate) dropped: Count,
@@ -51,7 +53,6 @@ pub(crate) struct Queue {
 pub(crate) struct InHand {
     pub(crate) batch: Batch,
     /// Whose it is,
-    pub(crate) peer: Option<Peer>,
     queue: usize,
     /// and what was in it.
     taken: Count,
@@ -65,6 +66,7 @@ impl Inbox {
             marks: options.marks(),
             conflate: options.conflate,
             departed: Count::default(),
+            waiting: Count::default(),
             received: Count::default(),
             dropped: Count::default(),
             receiver: None,
@@ -87,18 +89,20 @@ impl Inbox {
         })
     }
 
-    /// The publisher has gone; what it sent stays.
-    pub(crate) fn depart(&mut self, key: usize) {
+    /// The publisher has gone; what it sent stays. Gives back its driver, if that waited, to be dropped
+    /// when the inbox is free.
+    pub(crate) fn depart(&mut self, key: usize) -> Option<Waker> {
         let queue = &mut self.queues[key];
         queue.gone = true;
-        queue.driver = None;
+        let driver = queue.driver.take();
         self.departed += queue.held;
         if queue.held.messages == 0 {
             self.queues.remove(key);
         }
+        driver
     }
 
-    /// How many more messages of this publisher may be held.
+    /// How many more messages of this publisher may be held: none once the socket is closed.
     ///
     /// What departed publishers left counts for everyone: otherwise one that comes back again and
     /// again would fill another queue each time.
@@ -107,6 +111,9 @@ impl Inbox {
             true => self.marks.messages.get().saturating_sub(held.messages as usize),
             false => 0,
         };
+        if self.closed {
+            return 0;
+        }
         // Where a message takes the place of another there is always room.
         let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
         own.min(room(self.departed))
@@ -139,6 +146,7 @@ impl Inbox {
         if self.conflate {
             let mut dropped = std::mem::take(&mut queue.waiting);
             queue.held -= dropped;
+            self.waiting -= dropped;
             queue.batches.clear();
             dropped += kept;
             batch.keep_last();
@@ -149,30 +157,32 @@ impl Inbox {
         }
         queue.held += kept;
         queue.waiting += kept;
+        self.waiting += kept;
         queue.batches.push_back(batch);
         self.receiver.take()
     }
 
     /// Gives back what is in hand, which has been emptied, and takes the next batch. Adds to `wake`
-    /// the drivers that now have room. Returns whether there was one.
+    /// the drivers that now have room. Returns whose it is, if there was one.
     ///
     /// A batch is the length of a publisher's turn.
-    pub(crate) fn exchange(&mut self, hand: &mut InHand, wake: &mut Vec<Waker>) -> bool {
+    pub(crate) fn exchange(&mut self, hand: &mut InHand, wake: &mut Vec<Waker>) -> Option<Peer> {
         self.release(hand, wake);
-        let Some(key) = self.turns.pop_front() else { return false };
+        let key = self.turns.pop_front()?;
         let queue = &mut self.queues[key];
         hand.batch = queue.batches.pop_front().unwrap_or_default();
-        hand.peer = Some(queue.peer.clone());
+        let peer = queue.peer.clone();
         hand.queue = key;
         hand.taken = Count::of_batch(&hand.batch);
         queue.waiting -= hand.taken;
+        self.waiting -= hand.taken;
         // What a publisher sent before a cut comes out before what it sends once it is back.
         match (queue.batches.is_empty(), queue.gone) {
             (true, _) => {}
             (false, true) => self.turns.push_front(key),
             (false, false) => self.turns.push_back(key),
         }
-        true
+        Some(peer)
     }
 
     /// Waits for something to arrive.
@@ -219,14 +229,17 @@ impl Inbox {
 
     /// What has not been taken out.
     pub(crate) fn queued(&self) -> Count {
-        let mut queued = Count::default();
-        self.queues.iter().for_each(|(_, queue)| queued += queue.waiting);
-        queued
+        self.waiting
     }
 
-    /// The queues of publishers that are there.
-    pub(crate) fn present(&self) -> impl Iterator<Item = &Queue> {
-        self.queues.iter().map(|(_, queue)| queue).filter(|queue| !queue.gone)
+    /// The queue with this key, if it is that of a publisher that is there.
+    pub(crate) fn present(&self, key: usize) -> Option<&Queue> {
+        self.queues.get(key).filter(|queue| !queue.gone)
+    }
+
+    /// No key is as great as this.
+    pub(crate) fn slots(&self) -> usize {
+        self.queues.capacity()
     }
 }
 
@@ -336,7 +349,7 @@ mod tests {
         assert_eq!(inbox.room(key), 4);
         deliver(&mut inbox, key, 0, 4);
         assert_eq!((inbox.room(key), inbox.queued().messages), (0, 4));
-        let peer = inbox.present().next().expect("it is there");
+        let peer = inbox.present(key).expect("it is there");
         assert_eq!((peer.received.messages, peer.waiting.messages), (4, 4));
         let mut hand = InHand::default();
         exchange(&mut inbox, &mut hand);
@@ -378,7 +391,7 @@ mod tests {
         let key = publisher(&mut inbox);
         deliver(&mut inbox, key, 0, 2);
         inbox.depart(key);
-        assert_eq!(inbox.present().count(), 0);
+        assert!(inbox.present(key).is_none());
         let mut hand = InHand::default();
         assert_eq!(exchange(&mut inbox, &mut hand), ["0/0", "0/1"]);
         assert!(exchange(&mut inbox, &mut hand).is_empty());

@@ -2,150 +2,232 @@
 //!
 //! ```text
 //! subscribe ── filter ── each publisher's upstream ── driver ── stream
+//! XSUB's send ── each publisher's outbox ── driver ── stream
 //! recv ── filter ── batch ── inbox, a queue for each publisher ── driver ── stream
 //! ```
 
 mod filter;
 mod inbox;
 mod receiver;
+mod session;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 
 use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{Batch, Connection, PeerInfo, Subscription};
+use zmtp_codec::{Batch, PeerInfo};
 
 use crate::admission::Expel;
-use crate::burst::Burst;
-use crate::driver::{Core, Session};
-use crate::options::Subscribing;
+use crate::driver::Core;
+use crate::monitor::Events;
+use crate::options::{Marks, Subscribing};
+use crate::publish::{Outbox, Run};
 use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 use crate::transport::Outlet;
-use crate::{Closed, Message, Peer, PeerState, PeerStats, Reason, Stats, Unfinished};
+use crate::{Closed, Message, Peer, PeerState, PeerStats, Stats, Unfinished};
 use filter::Filter;
 use inbox::Inbox;
 pub(crate) use receiver::Receiver;
+use session::SubscribeSession;
 use upstream::Upstream;
+
+/// Peers that [`stats`](Subscriber::stats) looks at before it lets others have the locks.
+const LOOK: usize = 256;
 
 /// The core of a SUB socket.
 pub(crate) struct Subscriber {
-    wishes: Mutex<Wishes>,
+    subscriptions: Mutex<Subscriptions>,
     /// Counts the changes of the filter that shut something out.
     narrowed: AtomicU64,
+    /// Where both are needed, this is locked after the subscriptions.
     inbox: Mutex<Inbox>,
     options: Subscribing,
-    /// Whether what comes is held against what was asked for. Who hands it on leaves that to others.
-    filters: bool,
+    /// Of an XSUB: the marks of the queues of what it sends.
+    sending: Option<Marks>,
     filtered: AtomicU64,
     /// Told of every new publisher, and of the end.
     changed: Notify,
+    events: Arc<Events>,
 }
 
-/// What this socket subscribed to, and who has yet to be told.
+/// What this socket subscribed to, and what each publisher has yet to be told and to be sent.
 #[derive(Default)]
-struct Wishes {
+struct Subscriptions {
     filter: Filter,
     upstreams: Slab<Upstream>,
-    /// What was sent to publishers that have gone, and lost.
+    /// What was sent, to publishers that are there or have gone.
     sent: Count,
     dropped: Count,
+    /// What waits in the outboxes.
+    queued: Count,
+    /// Messages that waited for publishers when their connections ended, and how many of these were
+    /// left when the socket was closed.
+    undelivered: u64,
+    undelivered_at_close: u64,
+    closed: bool,
 }
 
 impl Subscriber {
-    pub(crate) fn new(options: Subscribing, filters: bool) -> Self {
+    /// With `sending`, it is that of an XSUB.
+    pub(crate) fn new(options: Subscribing, sending: Option<Marks>, events: Arc<Events>) -> Self {
         Self {
-            wishes: Mutex::default(),
+            subscriptions: Mutex::default(),
             narrowed: AtomicU64::new(0),
             inbox: Mutex::new(Inbox::new(&options)),
             options,
-            filters,
+            sending,
             changed: Notify::new(),
             filtered: AtomicU64::new(0),
+            events,
         }
     }
 
     pub(crate) fn subscribe(&self, topic: &[u8]) {
         let topic = Bytes::copy_from_slice(topic);
-        let mut wishes = lock(&self.wishes);
-        if wishes.filter.subscribe(&topic) {
-            wishes.tell_all(&Subscription::Subscribe(topic));
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        if let Some(place) = subscriptions.filter.subscribe(&topic) {
+            let drivers = subscriptions.note(|upstream| upstream.subscribed(&topic, place));
+            subscriptions.wake(drivers);
         }
     }
 
     /// Returns whether there was such a subscription.
     pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
-        let mut wishes = lock(&self.wishes);
-        let left = wishes.filter.unsubscribe(topic);
-        if left == Some(0) {
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        let (was_there, ended) = subscriptions.filter.unsubscribe(topic);
+        if let Some(ended) = ended {
             self.narrowed.fetch_add(1, Ordering::Release);
-            wishes.tell_all(&Subscription::Cancel(Bytes::copy_from_slice(topic)));
+            let drivers = subscriptions.note(|upstream| upstream.ended(&ended));
+            subscriptions.wake(drivers);
         }
-        left.is_some()
+        was_there
     }
 
     /// Publishers whose handshakes are done.
     pub(crate) fn publisher_count(&self) -> usize {
-        lock(&self.wishes).upstreams.len()
+        lock(&self.subscriptions).upstreams.len()
     }
 
     /// Returns once there is a publisher.
     pub(crate) async fn wait_for_publisher(&self) -> Result<(), Closed> {
         loop {
             let changed = self.changed.notified();
-            if lock(&self.inbox).is_closed() {
-                return Err(Closed);
-            }
-            if !lock(&self.wishes).upstreams.is_empty() {
-                return Ok(());
+            {
+                let subscriptions = lock(&self.subscriptions);
+                if subscriptions.closed {
+                    return Err(Closed);
+                }
+                if !subscriptions.upstreams.is_empty() {
+                    return Ok(());
+                }
             }
             changed.await;
         }
     }
 
-    /// Sends a message to every publisher; one with `limit` of them waiting loses it.
-    pub(crate) fn send(&self, message: &Message, limit: usize) -> Result<(), Closed> {
-        if lock(&self.inbox).is_closed() {
+    /// Queues a message for every publisher that has room for it.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Closed> {
+        // Encoded once for all, and before the lock is taken.
+        let (runs, octets) = (Run::of_large(message), message.encoded_len());
+        let one = Count { messages: 1, octets: octets as u64 };
+        // Told when the lock is released.
+        let mut losses = Vec::new();
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        if subscriptions.closed {
             return Err(Closed);
         }
-        lock(&self.wishes).for_each_upstream(|upstream| upstream.push_message(message, limit));
+        let (mut queued, mut dropped) = (Count::default(), Count::default());
+        let drivers = subscriptions.note(|Upstream { outbox, peer, .. }| {
+            if outbox.is_full() {
+                losses.extend(outbox.lose(octets, peer, &self.events));
+                dropped += one;
+            } else {
+                for run in &runs {
+                    outbox.push(run);
+                }
+                queued += one;
+            }
+        });
+        subscriptions.queued += queued;
+        subscriptions.dropped += dropped;
+        subscriptions.wake(drivers);
         Ok(())
     }
 
     /// Throws out what nothing subscribed to matches, or, with inverted matching, what something does.
     /// Returns the state of the filter that was asked.
     fn filter(&self, batch: &mut Batch) -> u64 {
-        let wishes = lock(&self.wishes);
+        // What an XSUB hands on is held against what was asked for by its last receiver.
+        if self.sending.is_some() {
+            return self.narrowed.load(Ordering::Acquire);
+        }
+        let subscriptions = lock(&self.subscriptions);
         let narrowed = self.narrowed.load(Ordering::Acquire);
-        let inverted = self.options.inverted;
-        // Who subscribed to everything need not be asked about each.
-        let filtered = match !self.filters || (wishes.filter.lets_in(b"") && !inverted) {
-            true => 0,
-            false => batch.retain(|topic| wishes.filter.lets_in(topic) != inverted),
-        };
-        self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+        let (filter, inverted) = (&subscriptions.filter, self.options.inverted);
+        // A subscriber to everything need not be asked about each.
+        if inverted || !filter.lets_in(b"") {
+            let filtered = batch.retain(|topic| filter.lets_in(topic) != inverted);
+            self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+        }
         narrowed
+    }
+
+    /// What has passed between the socket and the next peers, from the queue `from` on. Returns where
+    /// to go on, if there are more.
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
+        let subscribed = subscriptions.filter.len() as u64;
+        let to = from + LOOK;
+        peers.extend((from..to).filter_map(|key| inbox.present(key)).map(|queue| {
+            let Upstream { outbox, .. } = &subscriptions.upstreams[queue.upstream];
+            PeerStats {
+                peer: queue.peer.clone(),
+                age: queue.peer.age(),
+                state: PeerState::of(queue.is_congested() || outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + outbox.dropped.messages,
+                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
+                queued: queue.waiting.messages + outbox.queued() as u64,
+                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
+                subscriptions: subscribed,
+            }
+        }));
+        Some(to).filter(|to| *to < inbox.slots())
     }
 }
 
-impl Wishes {
-    /// Queues a change for every publisher.
-    fn tell_all(&mut self, change: &Subscription) {
-        self.for_each_upstream(|upstream| upstream.push(change.clone()));
+impl Subscriptions {
+    /// Lets each upstream take note of something. Gives back the drivers that waited for it.
+    fn note(&mut self, mut note: impl FnMut(&mut Upstream)) -> Vec<Waker> {
+        let mut drivers = Vec::new();
+        for (_, upstream) in &mut self.upstreams {
+            note(upstream);
+            drivers.extend(upstream.outbox.waker.take());
+        }
+        drivers
     }
 
-    /// Queues something for every publisher.
-    fn for_each_upstream(&mut self, mut queue: impl FnMut(&mut Upstream)) {
-        for (_, upstream) in &mut self.upstreams {
-            queue(upstream);
-            if let Some(waker) = upstream.waker.take() {
-                waker.wake();
-            }
+    /// Forgets a publisher, but not what was counted. What was left for it is given back, to be freed
+    /// when the lock is released.
+    fn remove(&mut self, key: usize) -> Upstream {
+        let upstream = self.upstreams.remove(key);
+        let left = upstream.outbox.queued() as u64;
+        self.queued -= Count { messages: left, octets: upstream.outbox.queued_octets() as u64 };
+        self.undelivered += left;
+        if self.closed {
+            self.undelivered_at_close += left;
         }
+        upstream
     }
 }
 
@@ -159,62 +241,52 @@ impl Core for Subscriber {
         _outlet: Option<&Outlet>,
         _expel: Expel,
     ) -> SubscribeSession {
-        let mut upstream = Upstream::default();
-        let mut wishes = lock(&self.wishes);
-        // Each distinct topic, once, all of them, before anything else.
-        for topic in wishes.filter.topics() {
-            upstream.push(Subscription::Subscribe(topic.clone()));
-        }
-        let upstream = wishes.upstreams.insert(upstream);
-        drop(wishes);
+        let marks = self.sending.unwrap_or(self.options.marks());
+        let outbox = Outbox::new(marks, None, None);
+        let upstream = Upstream::new(peer.clone(), outbox);
+        let mut subscriptions = lock(&self.subscriptions);
+        let upstream = subscriptions.upstreams.insert(upstream);
+        // Both at once: the counters of either name the other.
         let mut inbox = lock(&self.inbox);
         let queue = inbox.open(peer.clone(), upstream);
         let room = inbox.room(queue);
-        drop(inbox);
+        drop((inbox, subscriptions));
         self.changed.notify_waiters();
         SubscribeSession { core: self.clone(), upstream, queue, room }
     }
 
-    fn stats(&self) -> Stats {
-        let (wishes, inbox) = (lock(&self.wishes), lock(&self.inbox));
-        let subscriptions = wishes.filter.len() as u64;
-        let peers = inbox.present().map(|queue| {
-            let upstream = &wishes.upstreams[queue.upstream];
-            PeerStats {
-                peer: queue.peer.clone(),
-                age: queue.peer.age(),
-                state: PeerState::of(queue.is_congested()),
-                sent: upstream.sent.messages,
-                sent_octets: upstream.sent.octets,
-                received: queue.received.messages,
-                received_octets: queue.received.octets,
-                dropped: queue.dropped.messages + upstream.dropped.messages,
-                dropped_octets: queue.dropped.octets + upstream.dropped.octets,
-                queued: queue.waiting.messages + upstream.queued.messages,
-                queued_octets: queue.waiting.octets + upstream.queued.octets,
-                subscriptions,
-            }
-        });
-        let mut stats = Stats { peers: peers.collect(), ..Stats::default() };
-        // The sums also know of publishers that have gone.
-        stats.received = inbox.received.messages;
-        stats.received_octets = inbox.received.octets;
-        stats.filtered = self.filtered.load(Ordering::Relaxed);
-        stats.subscriptions = subscriptions;
-        let (mut sent, mut dropped, mut queued) = (wishes.sent, inbox.dropped, inbox.queued());
-        dropped += wishes.dropped;
-        for (_, upstream) in &wishes.upstreams {
-            sent += upstream.sent;
-            dropped += upstream.dropped;
-            queued += upstream.queued;
+    fn totals(&self) -> Stats {
+        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
+        let Subscriptions { sent, mut dropped, mut queued, undelivered, .. } = *subscriptions;
+        dropped += inbox.dropped;
+        queued += inbox.queued();
+        Stats {
+            sent: sent.messages,
+            sent_octets: sent.octets,
+            received: inbox.received.messages,
+            received_octets: inbox.received.octets,
+            dropped: dropped.messages,
+            dropped_octets: dropped.octets,
+            undelivered,
+            queued: queued.messages,
+            queued_octets: queued.octets,
+            filtered: self.filtered.load(Ordering::Relaxed),
+            subscriptions: subscriptions.filter.len() as u64,
+            ..Stats::default()
         }
-        (stats.queued, stats.queued_octets) = (queued.messages, queued.octets);
-        (stats.sent, stats.sent_octets) = (sent.messages, sent.octets);
-        (stats.dropped, stats.dropped_octets) = (dropped.messages, dropped.octets);
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.look_at(from, &mut stats.peers);
+        }
         stats
     }
 
     fn close(&self) {
+        lock(&self.subscriptions).closed = true;
         let mut inbox = lock_to_wake(&self.inbox);
         let receiver = inbox.close();
         inbox.wake(receiver);
@@ -228,74 +300,9 @@ impl Core for Subscriber {
     }
 
     fn unfinished(&self) -> Unfinished {
-        let unread = lock(&self.inbox).queued().messages as usize;
-        Unfinished { unread, ..Unfinished::default() }
-    }
-}
-
-/// A subscriber's side of one connection.
-pub(crate) struct SubscribeSession {
-    core: Arc<Subscriber>,
-    upstream: usize,
-    queue: usize,
-    /// How many more messages the inbox would take.
-    room: usize,
-}
-
-impl Session for SubscribeSession {
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        if self.room == 0 {
-            self.room = ready!(lock(&self.core.inbox).poll_room(self.queue, cx));
+        Unfinished {
+            unsent: lock(&self.subscriptions).undelivered_at_close as usize,
+            unread: lock(&self.inbox).queued().messages as usize,
         }
-        Poll::Ready(self.room)
-    }
-
-    fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
-        let arrived = Count::of_batch(&batch);
-        if self.core.options.conflate {
-            // What nobody wants must not take the place of what somebody does.
-            self.core.filter(&mut batch);
-        }
-        let mut inbox = lock_to_wake(&self.core.inbox);
-        inbox.arrived(self.queue, arrived);
-        if !batch.is_empty() {
-            let receiver = inbox.deliver(self.queue, batch);
-            inbox.wake(receiver);
-        }
-        self.room = inbox.room(self.queue);
-        Ok(())
-    }
-
-    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
-        // Nobody subscribes to a subscriber.
-        changes.clear();
-        Ok(())
-    }
-
-    fn poll_outgoing(
-        &mut self,
-        cx: &mut Context<'_>,
-        connection: &mut Connection,
-        _burst: &mut Burst,
-    ) -> Poll<()> {
-        let upstream = &mut lock(&self.core.wishes).upstreams[self.upstream];
-        if upstream.write(connection) {
-            return Poll::Ready(());
-        }
-        upstream.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn written(&mut self, _messages: usize, _octets: usize) {}
-}
-
-impl Drop for SubscribeSession {
-    fn drop(&mut self) {
-        let wishes = &mut *lock(&self.core.wishes);
-        // Both at once: the counters of either name the other.
-        lock(&self.core.inbox).depart(self.queue);
-        let Upstream { sent, dropped, .. } = wishes.upstreams.remove(self.upstream);
-        wishes.sent += sent;
-        wishes.dropped += dropped;
     }
 }

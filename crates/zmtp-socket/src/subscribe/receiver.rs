@@ -16,6 +16,8 @@ use crate::{Closed, Message, Peer, Unfinished};
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     hand: InHand,
+    /// Whose the last message was that was received.
+    sender: Option<Peer>,
     /// The state of the filter that the batch has been held against.
     narrowed: u64,
 }
@@ -69,7 +71,7 @@ impl Receiver {
 
     /// Whose message the last one was.
     pub(crate) fn sender(&self) -> Option<&Peer> {
-        self.hand.peer.as_ref()
+        self.sender.as_ref()
     }
 
     /// What has been taken out of the inbox and not received is unread, too.
@@ -102,10 +104,10 @@ impl Receiver {
     fn fill(&mut self, core: &Subscriber, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
         loop {
             let mut wake = Vec::new();
-            let taken = {
+            let sender = {
                 let mut inbox = lock(&core.inbox);
-                let taken = inbox.exchange(&mut self.hand, &mut wake);
-                if !taken {
+                let sender = inbox.exchange(&mut self.hand, &mut wake);
+                if sender.is_none() {
                     if inbox.is_closed() {
                         return Err(Closed);
                     }
@@ -113,14 +115,15 @@ impl Receiver {
                         inbox.wait(cx);
                     }
                 }
-                taken
+                sender
             };
             wake.into_iter().for_each(Waker::wake);
-            if !taken {
+            if sender.is_none() {
                 return Ok(false);
             }
             self.filter(core);
             if !self.hand.batch.is_empty() {
+                self.sender = sender;
                 return Ok(true);
             }
         }

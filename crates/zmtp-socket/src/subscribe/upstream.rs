@@ -1,140 +1,87 @@
 //! What one publisher still has to be told: our subscriptions, and messages of our own.
+//!
+//! ```text
+//! the filter's order     a  b  c  ·  e  f      of all topics, shared by all publishers
+//!                                 ▲
+//! an upstream                     told         everything before has been told,
+//!                                 cancels      but what of that was given up since has not
+//! ```
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::task::Waker;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use zmtp_codec::{Connection, Message, Subscription};
+use zmtp_codec::Subscription;
 
-use crate::stats::Count;
+use super::filter::{Ended, Filter};
+use crate::Peer;
+use crate::publish::Outbox;
 
-/// Octets written at once for one publisher, about.
-const BURST: usize = 64 << 10;
-
-/// Changes on their way to one publisher, oldest first, and behind them messages.
+/// A publisher: how far it has been told of the topics, and the messages that it is to be sent.
 ///
-/// A change that takes back one which is still here removes it instead of following it, so that
-/// however long the publisher does not read, this holds each topic at most once.
-#[derive(Debug, Default)]
-pub(crate) struct Upstream {
-    changes: BTreeMap<u64, Subscription>,
-    places: HashMap<Bytes, u64>,
-    next: u64,
-    messages: VecDeque<Message>,
-    /// What has been written for the transport, which has not taken all of that.
-    written: Count,
-    /// What the transport has not taken.
-    pub(crate) queued: Count,
-    pub(crate) sent: Count,
-    pub(crate) dropped: Count,
-    /// The publisher's driver, if it waits for something to do.
-    pub(crate) waker: Option<Waker>,
+/// A change that takes back one which has not been told removes it instead of following it, so that
+/// however long the publisher does not read, this holds no topic that the publisher was not told, and
+/// each other at most once.
+pub(super) struct Upstream {
+    pub(super) peer: Peer,
+    /// The place in the order of subscriptions before which everything has been told.
+    told: u64,
+    /// Topics that have been told and were given up, by the numbers of these changes.
+    cancels: BTreeMap<u64, Bytes>,
+    /// The number of each.
+    cancelled: BTreeMap<Bytes, u64>,
+    /// The places from `told` on of topics that were given up and subscribed to again while the
+    /// publisher was told of neither.
+    known: BTreeSet<u64>,
+    pub(super) outbox: Outbox,
 }
 
 impl Upstream {
-    pub(crate) fn push(&mut self, change: Subscription) {
-        if let Some(place) = self.places.remove(change.topic()) {
-            self.changes.remove(&place);
-            return;
-        }
-        self.places.insert(change.topic().clone(), self.next);
-        self.changes.insert(self.next, change);
-        self.next += 1;
+    /// A publisher that has been told nothing.
+    pub(super) fn new(peer: Peer, outbox: Outbox) -> Self {
+        let (cancels, cancelled) = (BTreeMap::new(), BTreeMap::new());
+        Self { peer, told: 0, cancels, cancelled, known: BTreeSet::new(), outbox }
     }
 
-    /// Adds a message, if fewer than `limit` are queued.
-    pub(crate) fn push_message(&mut self, message: &Message, limit: usize) {
-        if self.queued.messages < limit as u64 {
-            self.queued += Count::of(message);
-            self.messages.push_back(message.clone());
-        } else {
-            self.dropped += Count::of(message);
+    /// A topic was subscribed to, and has this place in the order.
+    pub(super) fn subscribed(&mut self, topic: &Bytes, place: u64) {
+        if let Some(at) = self.cancelled.remove(topic) {
+            self.cancels.remove(&at);
+            self.known.insert(place);
         }
     }
 
-    /// Writes what waits to the connection's output, which the transport has taken all of. Returns
-    /// whether there was something.
-    pub(crate) fn write(&mut self, connection: &mut Connection) -> bool {
-        let written = std::mem::take(&mut self.written);
-        self.queued -= written;
-        self.sent += written;
-        while connection.output().len() < BURST
-            && let Some(change) = self.pop()
-        {
-            connection.subscribe(&change);
+    /// A topic was given up.
+    pub(super) fn ended(&mut self, ended: &Ended) {
+        if ended.place < self.told || self.known.remove(&ended.place) {
+            self.cancels.insert(ended.at, ended.topic.clone());
+            self.cancelled.insert(ended.topic.clone(), ended.at);
         }
-        while connection.output().len() < BURST
-            && let Some(message) = self.messages.pop_front()
-        {
-            self.written += Count::of(&message);
-            connection.send(&message);
+    }
+
+    /// Takes changes that are to be told next, in the order in which they were made, in so many steps
+    /// at most. Returns whether there may be more.
+    pub(super) fn take_changes(
+        &mut self,
+        filter: &Filter,
+        steps: usize,
+        changes: &mut Vec<Subscription>,
+    ) -> bool {
+        let mut topics = filter.topics_from(self.told).peekable();
+        for _ in 0..steps {
+            let place = topics.peek().map_or(u64::MAX, |(place, _)| *place);
+            if let Some(cancel) = self.cancels.first_entry().filter(|it| *it.key() < place) {
+                let topic = cancel.remove();
+                self.cancelled.remove(&topic);
+                changes.push(Subscription::Cancel(topic));
+            } else if let Some((place, topic)) = topics.next() {
+                self.told = place + 1;
+                if !self.known.remove(&place) {
+                    changes.push(Subscription::Subscribe(topic.clone()));
+                }
+            } else {
+                return false;
+            }
         }
-        !connection.output().is_empty()
-    }
-
-    fn pop(&mut self) -> Option<Subscription> {
-        let Some((_, change)) = self.changes.pop_first() else {
-            // Nothing is kept for the next change, which may never come.
-            self.places = HashMap::new();
-            return None;
-        };
-        self.places.remove(change.topic());
-        Some(change)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn subscribe(topic: &'static str) -> Subscription {
-        Subscription::Subscribe(Bytes::from(topic))
-    }
-
-    fn cancel(topic: &'static str) -> Subscription {
-        Subscription::Cancel(Bytes::from(topic))
-    }
-
-    fn told(upstream: &mut Upstream) -> Vec<Subscription> {
-        std::iter::from_fn(|| upstream.pop()).collect()
-    }
-
-    #[test]
-    fn changes_are_told_in_order() {
-        let mut upstream = Upstream::default();
-        for change in [subscribe("b"), subscribe("a"), cancel("c")] {
-            upstream.push(change);
-        }
-        assert_eq!(told(&mut upstream), [subscribe("b"), subscribe("a"), cancel("c")]);
-    }
-
-    #[test]
-    fn a_change_taken_back_before_it_was_told_is_not_told() {
-        let mut upstream = Upstream::default();
-        for change in [subscribe("a"), subscribe("b"), cancel("a")] {
-            upstream.push(change);
-        }
-        assert_eq!(told(&mut upstream), [subscribe("b")]);
-    }
-
-    #[test]
-    fn a_change_taken_back_after_it_was_told_is_told() {
-        let mut upstream = Upstream::default();
-        upstream.push(subscribe("a"));
-        assert_eq!(told(&mut upstream), [subscribe("a")]);
-        upstream.push(cancel("a"));
-        upstream.push(subscribe("a"));
-        upstream.push(cancel("a"));
-        assert_eq!(told(&mut upstream), [cancel("a")]);
-    }
-
-    #[test]
-    fn a_publisher_that_does_not_read_costs_no_more_than_the_topics() {
-        let mut upstream = Upstream::default();
-        for _ in 0..1000 {
-            upstream.push(subscribe("a"));
-            upstream.push(cancel("a"));
-        }
-        assert_eq!((upstream.changes.len(), upstream.places.len()), (0, 0));
+        true
     }
 }

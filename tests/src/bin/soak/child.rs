@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zmtp_socket::Context;
 
+use crate::talk::Talk;
 use crate::{publisher, subscriber};
 
 /// How often a node says how it gets on: a kill loses what it has done since.
@@ -98,6 +99,7 @@ pub(crate) async fn run(specs: &[Spec]) {
             Role::Subscriber => tokio::spawn(subscriber::run(spec, context.clone(), commands)),
         });
     }
+    let talk = Talk::begin();
     while let Some(line) = lines.recv().await
         && line != "quit"
     {
@@ -108,6 +110,8 @@ pub(crate) async fn run(specs: &[Spec]) {
     for task in tasks {
         task.await.expect("no panic");
     }
+    // It may take as long as a round does.
+    tokio::task::spawn_blocking(|| talk.end()).await.expect("no panic");
     expect_nothing_left(descriptors).await;
 }
 

@@ -11,6 +11,7 @@
 //!           child.rs ── publisher.rs, subscriber.rs ── sockets.rs   ours or libzmq's
 //!                          letter.rs    numbered messages
 //!                          checker.rs   order, gaps, and what was asked for
+//!                       talk.rs         an XSUB that speaks to an XPUB
 //! ```
 
 mod audit;
@@ -24,6 +25,7 @@ mod process;
 mod publisher;
 mod sockets;
 mod subscriber;
+mod talk;
 mod world;
 
 use std::process::ExitCode;

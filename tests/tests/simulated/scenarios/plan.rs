@@ -120,7 +120,7 @@ impl Plan {
             let beats = needs_heartbeats || speaks_3_1 && chance.u8(0..3) == 0;
             let ttl = Duration::from_secs(chance.u64(0..2) * 4);
             let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(3));
-            beats.then_some(Heartbeat { interval, timeout, ttl })
+            beats.then_some(Heartbeat::every(interval).with_timeout(timeout).with_ttl(ttl))
         });
         // Together with the longest stall that must be outlived, less than a handshake may last.
         let judges = [(); 2].map(|()| {
@@ -139,7 +139,7 @@ impl Plan {
             heartbeats,
             judges,
             send_hwm: pick(&mut chance, &[1, 3, 10]),
-            takes_back: false,
+            takes_back: chance.bool(),
             receive_hwm: pick(&mut chance, &[1, 3, 10]),
             room: pick(&mut chance, &[20, 300, 4000]),
             fragment: pick(&mut chance, &[10, 200, usize::MAX, usize::MAX]),

@@ -36,6 +36,7 @@ impl Table {
                 }
             }
         }
+        assert!(self.taken_back > 0, "nothing was taken back");
     }
 }
 

@@ -37,9 +37,9 @@ pub(super) fn short_nonce(prefix: &[u8; 16], number: u64) -> Nonce {
 
 /// Protects permanent keys: random octets.
 pub(super) fn long_nonce(prefix: &[u8; 8], random: &[u8; 16]) -> Nonce {
-    let mut octets = prefix.iter().chain(random).copied();
-    let mut next = |_| octets.next().unwrap_or_default();
-    Nonce { prefix: std::array::from_fn(&mut next), rest: std::array::from_fn(&mut next) }
+    let [a, b, c, d, e, f, g, h] = *prefix;
+    let [i, j, k, l, m, n, o, p, rest @ ..] = *random;
+    Nonce { prefix: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p], rest }
 }
 
 /// A key that two sides share, wiped when dropped.
@@ -68,12 +68,7 @@ impl SharedKey {
         let at = out.len();
         out.extend_from_slice(&[0; TAG]);
         parts.iter().for_each(|part| out.extend_from_slice(part));
-        self.close(nonce, out.get_mut(at..).unwrap_or_default());
-    }
-
-    /// Makes a box of room for the tag with the text after it, in place.
-    pub(super) fn close(&self, nonce: &Nonce, room: &mut [u8]) {
-        self.under(&nonce.prefix).close(nonce.rest, room);
+        self.under(&nonce.prefix).close(nonce.rest, at, out);
     }
 
     /// Opens a whole box, tag and text, in place.
@@ -87,14 +82,15 @@ impl SharedKey {
 pub(super) struct BoxKey(Zeroizing<[u8; 32]>);
 
 impl BoxKey {
-    /// Makes a box of room for the tag with the text after it, in place.
+    /// Makes a box of what stands in `out` from `at` on, room for the tag and the text after it. Where there
+    /// is no such room, nothing of the text stays there.
     #[inline]
-    pub(super) fn close(&self, nonce: [u8; 8], room: &mut [u8]) {
-        if let Some((tag, text)) = room.split_first_chunk_mut::<TAG>() {
-            let (mut cipher, hash) = self.begin(nonce);
-            cipher.apply_keystream(text);
-            *tag = hash.compute_unpadded(text).into();
-        }
+    pub(super) fn close(&self, nonce: [u8; 8], at: usize, out: &mut BytesMut) {
+        let room = out.get_mut(at..).and_then(<[u8]>::split_first_chunk_mut::<TAG>);
+        let Some((tag, text)) = room else { return out.truncate(at) };
+        let (mut cipher, hash) = self.begin(nonce);
+        cipher.apply_keystream(text);
+        *tag = hash.compute_unpadded(text).into();
     }
 
     /// Decrypts `text` in place; when it is not genuine, leaves it as it is and returns `false`.

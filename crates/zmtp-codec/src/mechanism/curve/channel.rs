@@ -96,7 +96,7 @@ impl Channel {
         out.extend_from_slice(&[0; TAG]);
         out.extend_from_slice(&[flags]);
         out.extend_from_slice(body);
-        self.ours.close(number.to_be_bytes(), out.get_mut(at..).unwrap_or_default());
+        self.ours.close(number.to_be_bytes(), at, out);
     }
 
     /// Takes the plain frames that were [kept](Self::keep), or else opens the sealed ones at the front
@@ -110,7 +110,7 @@ impl Channel {
         if !self.opened.is_empty() {
             return Ok(mem::take(&mut self.opened));
         }
-        Ok(self.open(input, parts_size, limits)?.unwrap_or_default())
+        Ok(self.open(input, parts_size, limits)?.unwrap_or_else(BytesMut::new))
     }
 
     /// Keeps plain frames that are not dealt with yet, but no read buffer for nothing.
@@ -136,8 +136,7 @@ impl Channel {
         }
         // The plain frames move together at `start..end`; `ahead` octets are taken.
         let (mut start, mut end, mut ahead) = (0_usize, 0_usize, 0_usize);
-        loop {
-            let rest = input.get_mut(ahead..).unwrap_or_default();
+        while let Some(rest) = input.get_mut(ahead..) {
             let plain = match self.open_frame(rest, parts_size, limits) {
                 Ok(Some(plain)) => plain,
                 Ok(None) => break,
@@ -192,7 +191,7 @@ impl Channel {
         let size = FrameHeader { size, ..outer }.body_len()?;
         let text_at = outer_len.saturating_add(OVERHEAD).saturating_sub(1);
         let whole = text_at.saturating_add(1).saturating_add(size);
-        let body = octets.get_mut(outer_len..).unwrap_or_default();
+        let Some(body) = octets.get_mut(outer_len..) else { return Ok(None) };
         let Some((name, body)) = body.split_first_chunk_mut() else { return Ok(None) };
         if name != NAME {
             return Err(ProtocolError::Unsealed);
@@ -200,15 +199,16 @@ impl Channel {
         let Some((number, body)) = body.split_first_chunk_mut() else { return Ok(None) };
         let Some((tag, text)) = body.split_first_chunk_mut::<TAG>() else { return Ok(None) };
         let Some(text) = text.get_mut(..=size) else { return Ok(None) };
+        let bad_box = ProtocolError::BadBox { of: "MESSAGE" };
 
         let nonce = *number;
         let number = u64::from_be_bytes(nonce);
         rising(number, self.heard)?;
         if !self.theirs.open(nonce, tag, text) {
-            return Err(ProtocolError::BadBox { of: "MESSAGE" });
+            return Err(bad_box);
         }
         self.heard = number;
-        let flags = text.first().copied().unwrap_or_default();
+        let Some(&flags) = text.first() else { return Err(bad_box) };
         let (more, command) = (flags & MORE != 0, flags & COMMAND != 0);
         if flags > COMMAND {
             return Err(ProtocolError::SealedFlags { flags });
@@ -216,11 +216,10 @@ impl Channel {
         let header = FrameHeader { more, command, size: size as u64 };
         // The plain header goes right before the body: there is always room.
         let (plain, plain_len) = header.octets();
-        let plain = plain.get(..plain_len).unwrap_or_default();
         let start = text_at.saturating_add(1).saturating_sub(plain_len);
-        if let Some(room) = octets.get_mut(start..start.saturating_add(plain_len)) {
-            room.copy_from_slice(plain);
-        }
+        let room = octets.get_mut(start..start.saturating_add(plain_len));
+        let (Some(room), Some(plain)) = (room, plain.get(..plain_len)) else { return Err(bad_box) };
+        room.copy_from_slice(plain);
         Ok(Some(start..whole))
     }
 }

@@ -14,7 +14,6 @@ use crate::command::Name;
 use crate::config::Config;
 use crate::error::Error;
 use crate::mechanism::{Done, judge};
-use crate::wire::Reader;
 
 /// HELLO is sent.
 #[derive(Debug)]
@@ -38,10 +37,9 @@ impl AwaitWelcome {
         config: &Config,
         out: &mut BytesMut,
     ) -> Result<Self, Error> {
-        let drawn = config.randomness.draw::<48>()?;
-        let mut drawn = Reader::new(&*drawn);
-        let transient = CurveSecretKey::from(drawn.array::<32>().unwrap_or_default());
-        let vouch_nonce = drawn.array().unwrap_or_default();
+        let mut secrets = config.randomness.begin();
+        let transient = CurveSecretKey::from(*secrets.draw()?);
+        let vouch_nonce = *secrets.draw()?;
         let transient_public = transient.public();
         let shared = SharedKey::agree(&transient, &server_key)
             .ok_or_else(|| weak_key("the server's permanent key"))?;
@@ -64,15 +62,15 @@ impl AwaitWelcome {
         out: &mut BytesMut,
     ) -> Result<AwaitReady, Error> {
         let mut data = data(body, Name::Welcome)?;
+        let cut = || malformed(Name::Welcome, "it must have 168 octets");
         if data.len() != WELCOME {
-            return Err(malformed(Name::Welcome, "it must have 168 octets"));
+            return Err(cut());
         }
-        let (random, boxed) = data.split_at_mut(16);
-        let random = Reader::new(random).array().unwrap_or_default();
-        let opened = self.shared.unbox(&long_nonce(WELCOME_NONCE, &random), boxed);
-        let mut opened = Reader::new(opened.ok_or_else(|| bad_box("WELCOME"))?);
-        let theirs = CurvePublicKey::from(opened.array::<32>().unwrap_or_default());
-        let cookie = opened.rest();
+        let (random, boxed) = data.split_first_chunk_mut().ok_or_else(cut)?;
+        let opened = self.shared.unbox(&long_nonce(WELCOME_NONCE, random), boxed);
+        let opened = opened.ok_or_else(|| bad_box("WELCOME"))?;
+        let (theirs, cookie) = opened.split_first_chunk::<32>().ok_or_else(cut)?;
+        let theirs = CurvePublicKey::from(*theirs);
 
         let weak = || weak_key("the server's transient key");
         let shared = SharedKey::agree(&self.transient, &theirs).ok_or_else(weak)?;

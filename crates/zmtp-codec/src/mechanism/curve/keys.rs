@@ -136,7 +136,11 @@ impl CurveKeyPair {
     /// # Errors
     /// [`NoRandomness`]
     pub fn generate() -> Result<Self, NoRandomness> {
-        Ok(CurveSecretKey::from(*Randomness::default().draw()?).into())
+        Self::drawn_from(&Randomness::default())
+    }
+
+    fn drawn_from(randomness: &Randomness) -> Result<Self, NoRandomness> {
+        Ok(CurveSecretKey::from(*randomness.begin().draw()?).into())
     }
 
     /// What others may know.
@@ -182,6 +186,11 @@ mod tests {
         assert_ne!(keys, CurveKeyPair::generate().unwrap());
         assert_ne!(CurveKeyPair::generate().unwrap(), CurveKeyPair::generate().unwrap());
         assert!("short".parse::<CurveSecretKey>().is_err());
+    }
+
+    #[test]
+    fn without_randomness_there_is_no_key() {
+        assert_eq!(CurveKeyPair::drawn_from(&Randomness::fixed(vec![])), Err(NoRandomness));
     }
 
     #[test]

@@ -31,9 +31,8 @@ pub(crate) use self::client::{AwaitReady, AwaitWelcome};
 pub use self::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub(crate) use self::server::{AwaitHello, AwaitInitiate, AwaitVerdict};
 use crate::Command;
-use crate::command::Name;
+use crate::command::{self, Name};
 use crate::error::{Error, ProtocolError, printable};
-use crate::frame::FrameHeader;
 
 /// The cookie on the wire: its nonce, and C' and s' in a box.
 const COOKIE: usize = 16 + TAG + 64;
@@ -65,7 +64,10 @@ fn data(mut body: BytesMut, expected: Name) -> Result<BytesMut, Error> {
         }
     }
     if name != expected {
-        let command = Cow::Owned(printable(body.get(1..data_at).unwrap_or_default()));
+        let command = match body.get(1..data_at) {
+            Some(name) => Cow::Owned(printable(name)),
+            None => Cow::Borrowed(name.text()),
+        };
         return Err(ProtocolError::Unexpected { command, expected: expected.text() }.into());
     }
     body.advance(data_at);
@@ -74,12 +76,7 @@ fn data(mut body: BytesMut, expected: Name) -> Result<BytesMut, Error> {
 
 /// Appends what stands before the data of a command.
 fn begin(name: Name, data_len: usize, out: &mut BytesMut) {
-    let name = name.text();
-    let size = name.len().saturating_add(1).saturating_add(data_len);
-    out.reserve(size.saturating_add(9));
-    FrameHeader { more: false, command: true, size: size as u64 }.encode(out);
-    out.extend_from_slice(&[u8::try_from(name.len()).unwrap_or_default()]);
-    out.extend_from_slice(name.as_bytes());
+    command::begin(name.text().as_bytes(), data_len, out);
 }
 
 fn malformed(command: Name, problem: &'static str) -> Error {

@@ -8,7 +8,7 @@
 
 use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::boxes::{SharedKey, TAG, long_nonce, short_nonce};
 use super::channel::Channel;
@@ -22,7 +22,6 @@ use crate::command::Name;
 use crate::config::Config;
 use crate::error::{Error, ProtocolError};
 use crate::mechanism::{Applicant, Credentials, Done, judge};
-use crate::wire::Reader;
 use crate::{Allowed, Metadata};
 
 /// The client speaks first.
@@ -40,19 +39,22 @@ impl AwaitHello {
         out: &mut BytesMut,
     ) -> Result<AwaitInitiate, Error> {
         let mut data = data(body, Name::Hello)?;
+        let cut = || malformed(Name::Hello, "it must have 200 octets");
         if data.len() != HELLO {
-            return Err(malformed(Name::Hello, "it must have 200 octets"));
+            return Err(cut());
         }
-        let (clear, boxed) = data.split_at_mut(2 + 72 + 32 + 8);
-        let mut clear = Reader::new(clear);
-        if clear.array() != Some([1, 0]) {
+        let (version, data) = data.split_first_chunk_mut::<2>().ok_or_else(cut)?;
+        if *version != [1, 0] {
             return Err(malformed(Name::Hello, "its version must be 1.0"));
         }
-        if clear.array() != Some([0; 72]) {
+        let (padding, data) = data.split_first_chunk_mut::<72>().ok_or_else(cut)?;
+        if *padding != [0; 72] {
             return Err(malformed(Name::Hello, "its padding must be zeros"));
         }
-        let client = CurvePublicKey::from(clear.array::<32>().unwrap_or_default());
-        let number = u64::from_be_bytes(clear.array().unwrap_or_default());
+        let (client, data) = data.split_first_chunk_mut::<32>().ok_or_else(cut)?;
+        let client = CurvePublicKey::from(*client);
+        let (number, boxed) = data.split_first_chunk_mut().ok_or_else(cut)?;
+        let number = u64::from_be_bytes(*number);
         // Costs one agreement of keys: whoever does not know our key gets no further.
         let shared = SharedKey::agree(self.keys.secret(), &client)
             .ok_or_else(|| weak_key("the client's transient key"))?;
@@ -60,12 +62,11 @@ impl AwaitHello {
             return Err(bad_box("HELLO"));
         }
 
-        let drawn = config.randomness.draw::<96>()?;
-        let mut drawn = Reader::new(&*drawn);
-        let secret = Zeroizing::new(drawn.array::<32>().unwrap_or_default());
-        let cookie_key = SharedKey::symmetric(&Zeroizing::new(drawn.array().unwrap_or_default()));
-        let cookie_nonce = drawn.array().unwrap_or_default();
-        let welcome_nonce = drawn.array().unwrap_or_default();
+        let mut secrets = config.randomness.begin();
+        let secret = secrets.draw::<32>()?;
+        let cookie_key = SharedKey::symmetric(&*secrets.draw()?);
+        let cookie_nonce = *secrets.draw()?;
+        let welcome_nonce = *secrets.draw()?;
 
         let mut cookie = BytesMut::with_capacity(COOKIE);
         cookie.extend_from_slice(&cookie_nonce);
@@ -99,39 +100,37 @@ impl AwaitInitiate {
         config: &Config,
     ) -> Result<(AwaitVerdict, Applicant), Error> {
         let mut data = data(body, Name::Initiate)?;
+        let cut = || malformed(Name::Initiate, "it must have 257 octets at least");
         if data.len() < COOKIE + 8 + TAG + 32 + VOUCH {
-            return Err(malformed(Name::Initiate, "it must have 257 octets at least"));
+            return Err(cut());
         }
-        let (cookie, sealed) = data.split_at_mut(COOKIE);
-        let (random, boxed) = cookie.split_at_mut(16);
-        let random = Reader::new(random).array().unwrap_or_default();
-        let kept = self.cookie_key.unbox(&long_nonce(COOKIE_NONCE, &random), boxed);
+        let (cookie, sealed) = data.split_first_chunk_mut::<COOKIE>().ok_or_else(cut)?;
+        let (random, boxed) = cookie.split_first_chunk_mut().ok_or_else(cut)?;
+        let kept = self.cookie_key.unbox(&long_nonce(COOKIE_NONCE, random), boxed);
         let kept = kept.ok_or_else(|| bad_box("the cookie"))?;
-        let mut reader = Reader::new(kept);
-        let client = CurvePublicKey::from(reader.array::<32>().unwrap_or_default());
-        let transient = CurveSecretKey::from(reader.array::<32>().unwrap_or_default());
+        let (client, secret) = kept.split_first_chunk::<32>().ok_or_else(cut)?;
+        let client = CurvePublicKey::from(*client);
+        let transient = CurveSecretKey::from(*secret.first_chunk::<32>().ok_or_else(cut)?);
         // Our secret key lay open in it.
         kept.zeroize();
 
-        let (number, boxed) = sealed.split_at_mut(8);
-        let number = u64::from_be_bytes(Reader::new(number).array().unwrap_or_default());
+        let (number, boxed) = sealed.split_first_chunk_mut().ok_or_else(cut)?;
+        let number = u64::from_be_bytes(*number);
         rising(number, self.heard)?;
         let shared = SharedKey::agree(&transient, &client)
             .ok_or_else(|| weak_key("the client's transient key"))?;
         let opened = shared.unbox(&short_nonce(INITIATE_NONCE, number), boxed);
         let opened = opened.ok_or_else(|| bad_box("INITIATE"))?;
 
-        let (public_key, rest) = opened.split_at_mut(32);
-        let public_key =
-            CurvePublicKey::from(Reader::new(public_key).array::<32>().unwrap_or_default());
-        let (vouch, metadata) = rest.split_at_mut(VOUCH);
-        let (random, boxed) = vouch.split_at_mut(16);
-        let random = Reader::new(random).array().unwrap_or_default();
+        let (public_key, rest) = opened.split_first_chunk_mut::<32>().ok_or_else(cut)?;
+        let public_key = CurvePublicKey::from(*public_key);
+        let (vouch, metadata) = rest.split_first_chunk_mut::<VOUCH>().ok_or_else(cut)?;
+        let (random, boxed) = vouch.split_first_chunk_mut().ok_or_else(cut)?;
         let vouching = SharedKey::agree(&transient, &public_key)
             .ok_or_else(|| weak_key("the client's permanent key"))?;
-        let vouched = vouching.unbox(&long_nonce(VOUCH_NONCE, &random), boxed);
+        let vouched = vouching.unbox(&long_nonce(VOUCH_NONCE, random), boxed);
         let vouched = vouched.ok_or_else(|| bad_box("the vouch"))?;
-        let (theirs, ours) = vouched.split_at(32);
+        let (theirs, ours) = vouched.split_first_chunk::<32>().ok_or_else(cut)?;
         let genuine = theirs.ct_eq(client.as_octets()) & ours.ct_eq(self.keys.public().as_octets());
         if !bool::from(genuine) {
             return Err(ProtocolError::Vouch.into());

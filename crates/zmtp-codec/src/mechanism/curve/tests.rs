@@ -5,8 +5,9 @@ use bytes::BytesMut;
 use super::boxes::{SharedKey, long_nonce, short_nonce};
 use super::*;
 use crate::config::{Config, Limits};
+use crate::frame::FrameHeader;
 use crate::mechanism::Credentials;
-use crate::{Allowed, Mechanism, Randomness, SocketType};
+use crate::{Allowed, Mechanism, NoRandomness, Randomness, SocketType};
 
 /// The client's and the server's permanent keys, and two that nobody expects.
 fn keys(of: u8) -> CurveKeyPair {
@@ -32,6 +33,29 @@ fn server_config() -> Config {
         randomness: Randomness::fixed((100..196).collect::<Vec<u8>>()),
         ..Config::new(SocketType::Pub)
     }
+}
+
+/// Makes a box of room for the tag and the text after it.
+fn close(shared: &SharedKey, nonce: &Nonce, room: &mut [u8]) {
+    let mut boxed = BytesMut::new();
+    shared.append(nonce, &[&room[TAG..]], &mut boxed);
+    room.copy_from_slice(&boxed);
+}
+
+#[test]
+fn without_randomness_nothing_is_said_and_no_key_is_made() {
+    let none = || Randomness::fixed(vec![]);
+    let error = || Error::NoRandomness(NoRandomness);
+    let mut out = BytesMut::new();
+    let config = Config { randomness: none(), ..client_config() };
+    let (server, client) = (keys(SERVER).public(), keys(CLIENT));
+    let begun = AwaitWelcome::begin(server, client, &config, &mut out);
+    assert_eq!(begun.map(drop), Err(error()));
+    let config = Config { randomness: none(), ..server_config() };
+    let (_, hello) = hello();
+    let state = AwaitHello { keys: keys(SERVER) };
+    assert_eq!(state.handle(hello, &config, &mut out).map(drop), Err(error()));
+    assert!(out.is_empty());
 }
 
 /// The body of the one command in `out`.
@@ -213,7 +237,7 @@ fn the_server_refuses_a_wrong_initiate() {
         let nonce = short_nonce(INITIATE_NONCE, 2);
         shared.unbox(&nonce, boxed).unwrap()[..32]
             .copy_from_slice(keys(OTHER).public().as_octets());
-        shared.close(&nonce, boxed);
+        close(&shared, &nonce, boxed);
     }
     let mut small_order = other_key.clone();
     {
@@ -222,7 +246,7 @@ fn the_server_refuses_a_wrong_initiate() {
         let nonce = short_nonce(INITIATE_NONCE, 2);
         let boxed = &mut small_order[9 + COOKIE + 8..];
         shared.unbox(&nonce, boxed).unwrap()[..32].fill(0);
-        shared.close(&nonce, boxed);
+        close(&shared, &nonce, boxed);
     }
 
     let size = malformed("INITIATE");
