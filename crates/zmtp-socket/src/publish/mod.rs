@@ -168,7 +168,7 @@ impl Publisher {
     ) -> (Guard<'a>, Result<(), SendError>) {
         let when_full = self.options.when_full;
         state.find_peers();
-        let sent = if length <= COPY {
+        let sent = if message.copied_len() <= COPY {
             state.publish(message, length, when_full, ticket, &self.events)
         } else if state.finds_room(when_full, ticket) {
             // Somebody will take it. Whatever has to be copied is copied while nobody waits.

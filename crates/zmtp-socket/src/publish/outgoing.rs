@@ -5,7 +5,7 @@ use std::iter;
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{encode_frame, encode_message, message_len};
 
-use super::outbox::Run;
+use super::outbox::{LARGE, Run};
 use crate::Message;
 
 /// A message to be sent: borrowed octets, which are copied once for all peers, or a [`Message`].
@@ -32,6 +32,16 @@ impl Outgoing<'_> {
             Parts::Owned(message) => message,
         };
         (message.first(), message.parts().get(1..).unwrap_or_default())
+    }
+
+    /// Octets of it that are copied for the queues, since they cannot be shared or are not worth it.
+    pub(super) fn copied_len(&self) -> usize {
+        let message = match &self.0 {
+            Parts::Slice(slice) => return slice.len(),
+            Parts::Borrowed(message) => message,
+            Parts::Owned(message) => message,
+        };
+        message.parts().iter().map(|part| part.len()).filter(|length| *length < LARGE).sum()
     }
 
     /// The message as it will lie in queues, in no block. Of what can be shared, only small parts are copied.

@@ -278,9 +278,17 @@ impl State {
                 None => Bytes::copy_from_slice(&body[of_body..]),
             }),
             None => {
-                head.extend_from_slice(body);
                 let mut begun = Burst::default();
-                begun.push(head.freeze(), 1, 0);
+                match message.shared().filter(|_| !body.is_empty()) {
+                    Some(message) => {
+                        begun.push(head.freeze(), 0, body.len());
+                        begun.push(message.parts()[0].clone(), 1, 0);
+                    }
+                    None => {
+                        head.extend_from_slice(body);
+                        begun.push(head.freeze(), 1, 0);
+                    }
+                }
                 begun.advance(written);
                 begun
             }
