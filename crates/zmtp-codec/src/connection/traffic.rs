@@ -34,6 +34,8 @@ pub(super) struct Traffic {
     limits: Limits,
     /// Whether subscriptions are for us.
     publisher: bool,
+    /// The last frame in the input had a buffer of its own.
+    pub(super) had_large: bool,
     /// The parts of a message that has not ended yet, and the octets in them.
     parts: Vec<Bytes>,
     parts_size: u64,
@@ -50,6 +52,7 @@ impl Traffic {
             peer: Box::new(peer),
             limits: config.limits,
             publisher: config.socket_type.publishes(),
+            had_large: false,
             parts: Vec::new(),
             parts_size: 0,
             pongs: 0,
