@@ -40,8 +40,6 @@ pub struct Connection {
     state: State,
     liveness: Liveness,
     input: BytesMut,
-    /// The last frame in it had a buffer of its own.
-    had_large: bool,
     output: BytesMut,
     /// Octets came that were not [wanted](Connection::wants_input), beyond what is kept for later.
     flooded: bool,
@@ -77,7 +75,6 @@ impl Connection {
         Self {
             output: BytesMut::from(&greeting.encode()[..]),
             input: BytesMut::new(),
-            had_large: false,
             state: State::Greeting,
             liveness: Liveness::default(),
             flooded: false,
@@ -127,7 +124,12 @@ impl Connection {
     /// makes room by itself, it may keep as much as it came with.
     pub fn make_room(&mut self, usual: usize) -> &mut BytesMut {
         let hint = self.read_hint();
-        make_room(&mut self.input, &mut self.had_large, hint, usual);
+        // Before there is traffic, no frame is large.
+        let had_large = match &mut self.state {
+            State::Traffic(traffic) => &mut traffic.had_large,
+            _ => &mut false,
+        };
+        make_room(&mut self.input, had_large, hint, usual);
         &mut self.input
     }
 

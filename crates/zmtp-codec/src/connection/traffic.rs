@@ -43,6 +43,8 @@ pub(super) struct Traffic {
     hears: bool,
     /// What is still to come of a frame that is not for us, in octets.
     unheard: u64,
+    /// The last frame in the input had a buffer of its own.
+    pub(super) had_large: bool,
     /// The parts of a message that has not ended yet, and the octets in them.
     parts: Vec<Bytes>,
     parts_size: u64,
@@ -61,6 +63,7 @@ impl Traffic {
             publisher: config.socket_type.publishes(),
             hears: config.socket_type != SocketType::Pub,
             unheard: 0,
+            had_large: false,
             parts: Vec::new(),
             parts_size: 0,
             pongs: 0,
