@@ -467,6 +467,9 @@ impl<C: Core> Link<C> {
                 *established = true;
                 self.read_size = SMALL_READ;
                 socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
+                if self.terms.config.heartbeat.is_some() && !self.connection.sends_heartbeats() {
+                    debug!("no heartbeats are sent to a peer of ZMTP 3.0: only tcp finds it dead");
+                }
             }
             (WireEvent::Credentials(applicant), _) => {
                 self.judging = Some(judge(&self.terms.options, &self.life.peer, *applicant));

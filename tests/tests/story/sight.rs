@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
-use zmtp_socket::{Message, PeerState, Stats};
+use zmtp_socket::{Heartbeat, Message, PeerState, PubOptions, Stats, SubOptions, Version};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, wanted, within};
 
@@ -76,6 +78,24 @@ async fn counters_can_be_serialised() {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+impl Lines {
+    /// The log of this thread, on which everything in a test runs, from now on.
+    fn of_this_thread() -> (Self, DefaultGuard) {
+        let lines = Self::default();
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        (lines, tracing::subscriber::set_default(log))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 impl io::Write for Lines {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(octets)
@@ -96,15 +116,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 #[tokio::test]
 async fn the_life_of_a_connection_can_be_read_in_the_log() {
-    let lines = Lines::default();
-    let log = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .without_time()
-        .finish();
-    // For this thread alone, on which everything here runs.
-    let _log = tracing::subscriber::set_default(log);
+    let (lines, _log) = Lines::of_this_thread();
     let place = Place::inproc();
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
@@ -118,7 +130,7 @@ async fn the_life_of_a_connection_can_be_read_in_the_log() {
     within("the end", client.close()).await;
     within("the end", server.close()).await;
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = lines.text();
     let ours: Vec<&str> = text.lines().filter(|line| line.contains("zmtp_socket")).collect();
     let span = "peer{id=1 endpoint=inproc://place address=\"place\"}";
     let peer = "peer=peer #1 at place (inproc://place)";
@@ -135,4 +147,21 @@ async fn the_life_of_a_connection_can_be_read_in_the_log() {
     }
     // The other side has its connection and handshake too, and that is all: no line for a message.
     assert_eq!(ours.len(), server_lines.len() + 3, "{text}");
+}
+
+#[tokio::test]
+async fn a_peer_that_no_heartbeats_can_watch_is_named_in_the_log() {
+    for (version, is_named) in [(Version::V3_0, true), (Version::V3_1, false)] {
+        let (lines, _log) = Lines::of_this_thread();
+        let place = Place::inproc();
+        let heartbeat = Heartbeat::every(Duration::from_secs(60));
+        let server = place.context.pub_socket(PubOptions::new().heartbeat(heartbeat));
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = place.context.sub_socket(SubOptions::new().version(version));
+        client.subscribe("a");
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&server, "a").await;
+        let text = lines.text();
+        assert_eq!(text.contains("no heartbeats are sent"), is_named, "{version}:\n{text}");
+    }
 }

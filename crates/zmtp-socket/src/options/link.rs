@@ -220,6 +220,10 @@ impl<Role> Options<Role> {
     /// [`keepalive`](Self::keepalive). A heartbeat also finds a process that hangs, or that lies behind
     /// a proxy; but it takes for dead whoever is busy for so long: a subscriber that does not receive,
     /// or a program that blocks the runtime its sockets run on.
+    ///
+    /// A peer that announces ZMTP 3.0 knows no heartbeats, and is sent none, which the log tells at DEBUG.
+    /// If such a peer freezes, nothing finds it but [`user_timeout`](Self::user_timeout), once it has
+    /// something to read.
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.link.heartbeat = Some(heartbeat);
         self
