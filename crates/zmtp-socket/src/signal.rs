@@ -192,19 +192,9 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use crate::sync::Woken;
 
     fn poll(expelled: &mut Expelled, woken: &Arc<Woken>) -> Option<String> {
         let waker = Waker::from(woken.clone());

@@ -86,6 +86,18 @@ impl<T: Clone> PerProcess<T> {
     }
 }
 
+/// A waker that counts how often it is woken.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Woken(pub(crate) std::sync::atomic::AtomicUsize);
+
+#[cfg(test)]
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;

@@ -253,21 +253,12 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::peer::PeerId;
+    use crate::sync::Woken;
     use crate::{Endpoint, HighWaterMark, Message};
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     fn inbox(limit: usize) -> Inbox {
         let receive_hwm = HighWaterMark::messages(limit);

@@ -22,6 +22,7 @@ use crate::admission::Expelled;
 use crate::burst::{Burst, SLICES};
 use crate::driver::Session;
 use crate::peer::PeerId;
+use crate::sync::Woken;
 use crate::{Endpoint, Event, HighWaterMark, Mark, Message, Overrun, PeerState, PeerStats, Reason};
 
 fn publisher(limit: usize) -> Arc<Publisher> {
@@ -51,15 +52,6 @@ struct Reader {
     burst: Burst,
     woken: Arc<Woken>,
     received: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl Reader {
