@@ -84,7 +84,7 @@ impl Place {
 
     /// A publisher whose peers lose nothing, bound here, and a subscriber to everything, connected.
     pub async fn pair(&self) -> (PubSocket, SubSocket) {
-        let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED);
+        let options = PubOptions::new().send_hwm(HighWaterMark::Unlimited);
         let server = self.context.pub_socket(options);
         server.bind(&*self.endpoint).await.expect("nobody else is here");
         let client = self.subscriber("");

@@ -293,8 +293,8 @@ fn the_last_handle_delivers_what_is_queued_and_the_thread_then_ends() {
     const COUNT: usize = 5000;
     let _alone = ONE_AT_A_TIME.write().unwrap();
     wait_for_no_io_threads();
-    let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED);
-    let receiving = SubOptions::new().receive_hwm(HighWaterMark::UNLIMITED);
+    let options = PubOptions::new().send_hwm(HighWaterMark::Unlimited);
+    let receiving = SubOptions::new().receive_hwm(HighWaterMark::Unlimited);
     let (publisher, subscriber) = pair(options, receiving);
     for _ in 0..COUNT {
         publisher.send("message").unwrap();
@@ -310,7 +310,7 @@ fn an_xsub_that_is_dropped_delivers_what_is_queued() {
     let _beside = ONE_AT_A_TIME.read().unwrap();
     let mut publisher = Context::new().xpub_socket(XPubOptions::new());
     let endpoint = publisher.bind(ANY_PORT).unwrap();
-    let options = XSubOptions::new().send_hwm(HighWaterMark::UNLIMITED).linger(Linger::For(LONG));
+    let options = XSubOptions::new().send_hwm(HighWaterMark::Unlimited).linger(Linger::For(LONG));
     let subscriber = Context::new().xsub_socket(options);
     subscriber.connect(&endpoint).unwrap();
     assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());

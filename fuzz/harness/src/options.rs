@@ -450,7 +450,7 @@ impl Draw<'_> {
     /// Any mark lets one message through.
     fn mark(&mut self) -> HighWaterMark {
         match self.any_number() {
-            usize::MAX => HighWaterMark::UNLIMITED,
+            usize::MAX => HighWaterMark::Unlimited,
             count => HighWaterMark::messages(count),
         }
     }

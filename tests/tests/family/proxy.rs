@@ -122,7 +122,7 @@ async fn a_tap_gets_a_copy_of_what_is_handed_on_both_ways() {
 async fn a_paused_proxy_hands_nothing_on_and_loses_nothing() {
     const COUNT: u64 = 500;
     let place = Place::inproc();
-    let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::UNLIMITED));
+    let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::Unlimited));
     server.bind(&*place.endpoint).await.unwrap();
     let running = run(&place.context, &place.endpoint, Verbosity::Distinct).await;
     let mut client = place.context.sub_socket(SubOptions::new());

@@ -306,12 +306,12 @@ impl Leaf {
 
 fn publisher(context: &Context, duplicates: Duplicates) -> PubSocket {
     let options = PubOptions::new().duplicate_subscriptions(duplicates);
-    context.pub_socket(options.send_hwm(HighWaterMark::UNLIMITED))
+    context.pub_socket(options.send_hwm(HighWaterMark::Unlimited))
 }
 
 fn backend(context: &Context, duplicates: Duplicates) -> XPubSocket {
     let options = XPubOptions::new().duplicate_subscriptions(duplicates);
-    context.xpub_socket(options.send_hwm(HighWaterMark::UNLIMITED))
+    context.xpub_socket(options.send_hwm(HighWaterMark::Unlimited))
 }
 
 async fn bound(publisher: &PubSocket) -> String {

@@ -109,7 +109,7 @@ impl World {
         let handshake = Duration::from_secs(10);
         let mark = HighWaterMark::messages([1, 7, 1000][chance.usize(..3)]);
         let options = PubOptions::new().heartbeat(heartbeat).handshake_timeout(handshake);
-        let server = context.pub_socket(options.send_hwm(HighWaterMark::UNLIMITED));
+        let server = context.pub_socket(options.send_hwm(HighWaterMark::Unlimited));
         let options = SubOptions::new().heartbeat(heartbeat).handshake_timeout(handshake);
         let client = context.sub_socket(options.receive_hwm(mark));
         let view = View::of(&server);

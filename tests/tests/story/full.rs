@@ -163,7 +163,7 @@ over_each_transport! {
     }
 
     async fn a_subscriber_stops_reading_at_its_mark_in_octets(place: Place) {
-        let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::UNLIMITED));
+        let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::Unlimited));
         server.bind(&*place.endpoint).await.unwrap();
         let mut client = place.context.sub_socket(SubOptions::new().receive_hwm_octets(4 * LARGE));
         client.subscribe("");

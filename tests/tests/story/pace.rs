@@ -13,9 +13,9 @@ use zmtp_tests::story::{
 over_each_transport! {
     async fn a_client_reads_on_from_its_buffer_after_the_server_is_gone(place: Place) {
         const COUNT: u64 = 3000;
-        let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::UNLIMITED));
+        let server = place.context.pub_socket(PubOptions::new().send_hwm(HighWaterMark::Unlimited));
         server.bind(&*place.endpoint).await.unwrap();
-        let options = SubOptions::new().receive_hwm(HighWaterMark::UNLIMITED);
+        let options = SubOptions::new().receive_hwm(HighWaterMark::Unlimited);
         let mut client = place.context.sub_socket(options);
         client.subscribe("");
         client.connect(&*place.endpoint).unwrap();
@@ -184,7 +184,7 @@ async fn an_unlimited_subscriber_takes_all_without_being_read() {
     let place = Place::tcp();
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
-    let options = SubOptions::new().receive_hwm(HighWaterMark::UNLIMITED);
+    let options = SubOptions::new().receive_hwm(HighWaterMark::Unlimited);
     let mut client = place.context.sub_socket(options);
     client.subscribe("");
     client.connect(&*place.endpoint).unwrap();

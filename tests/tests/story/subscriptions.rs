@@ -168,7 +168,7 @@ over_each_transport! {
         topics.iter().for_each(|topic| client.subscribe(topic));
         client.connect(&*place.endpoint).unwrap();
         for _ in 0..2 {
-            let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED);
+            let options = PubOptions::new().send_hwm(HighWaterMark::Unlimited);
             let server = place.context.pub_socket(options);
             server.bind(&*place.endpoint).await.unwrap();
             wanted(&server, topics.last().unwrap()).await;

@@ -14,7 +14,7 @@ pub fn pub_options(args: &Args) -> PubOptions {
         // No mark, so that nothing is lost. Where `send` waits, and for idle subscribers, the
         // defaults lose nothing.
         0 if args.nodrop || args.mode == Mode::Idle => options,
-        0 => options.send_hwm(HighWaterMark::UNLIMITED).send_hwm_octets(usize::MAX),
+        0 => options.send_hwm(HighWaterMark::Unlimited).send_hwm_octets(usize::MAX),
         count => options.send_hwm(HighWaterMark::messages(count as usize)),
     };
     if args.sndbuf != 0 {

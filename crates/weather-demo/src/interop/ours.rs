@@ -18,7 +18,7 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn bind(endpoint: &str) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let options = PubOptions::new().send_hwm(HighWaterMark::UNLIMITED).linger(Linger::NONE);
+        let options = PubOptions::new().send_hwm(HighWaterMark::Unlimited).linger(Linger::NONE);
         let socket = Context::new().pub_socket(options);
         let endpoint = runtime.block_on(socket.bind(endpoint))?;
         Ok(Self { socket, endpoint, runtime })
@@ -50,7 +50,7 @@ impl Subscriber {
     pub(super) fn connect(endpoint: &str) -> Result<Self, Failure> {
         let runtime = runtime()?;
         let socket =
-            Context::new().sub_socket(SubOptions::new().receive_hwm(HighWaterMark::UNLIMITED));
+            Context::new().sub_socket(SubOptions::new().receive_hwm(HighWaterMark::Unlimited));
         socket.subscribe(WANTED);
         {
             let _runtime = runtime.enter();

@@ -14,9 +14,6 @@ pub enum HighWaterMark {
 }
 
 impl HighWaterMark {
-    /// No limit.
-    pub const UNLIMITED: Self = Self::Unlimited;
-
     /// A limit of `count` messages; 0 is taken as 1.
     pub const fn messages(count: usize) -> Self {
         match NonZeroUsize::new(count) {
@@ -121,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_unlimited_queue_has_no_mark_in_octets_unless_one_was_set() {
-        let mark = HighWaterMark::UNLIMITED;
+        let mark = HighWaterMark::Unlimited;
         let (sending, receiving) =
             (PubOptions::new().send_hwm(mark), SubOptions::new().receive_hwm(mark));
         assert_eq!(sending.role.marks().octets, usize::MAX);

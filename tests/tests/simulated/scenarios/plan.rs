@@ -158,7 +158,7 @@ impl Plan {
             Stage::Waiting => {
                 options.send_hwm(HighWaterMark::messages(self.send_hwm)).when_full(WhenFull::Wait)
             }
-            _ => options.send_hwm(HighWaterMark::UNLIMITED),
+            _ => options.send_hwm(HighWaterMark::Unlimited),
         };
         match self.plain {
             true if self.subscriber_dials => options.plain_server_with(|_| true),
