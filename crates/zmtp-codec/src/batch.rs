@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 
 use crate::Message;
 use crate::frame::FrameHeader;
-use crate::wire::{may_share, share_or_copy};
+use crate::wire::{least_shared, share_or_copy};
 
 /// Whole messages in the order in which they came, cut apart when they are taken.
 ///
@@ -31,8 +31,8 @@ enum Held {
     Frames {
         octets: Bytes,
         messages: usize,
-        /// The size of the buffer that they lie in, which is larger if they came with others.
-        pinned: usize,
+        /// From how many octets on a part shares the buffer that they lie in.
+        least_shared: usize,
     },
     Messages(VecDeque<Message>),
 }
@@ -44,9 +44,9 @@ impl Batch {
     }
 
     /// `octets` hold the whole frames of so many whole messages, and nothing else. They lie in a buffer
-    /// of `pinned` octets.
+    /// of `pinned` octets, which is larger if they came with others.
     pub(crate) const fn of_frames(octets: Bytes, messages: usize, pinned: usize) -> Self {
-        Self(Held::Frames { octets, messages, pinned })
+        Self(Held::Frames { octets, messages, least_shared: least_shared(pinned) })
     }
 
     /// How many messages are left.
@@ -114,13 +114,13 @@ impl Batch {
     pub fn keep_last(&mut self) -> usize {
         let before = self.len().saturating_sub(1);
         match &mut self.0 {
-            Held::Frames { octets, messages, pinned } => {
+            Held::Frames { octets, messages, least_shared: least } => {
                 (0..before).for_each(|_| skip_message(octets));
                 *messages = messages.saturating_sub(before);
                 // A small one does not keep all that came with it.
-                if !may_share(octets.len(), *pinned) {
+                if octets.len() < *least {
                     *octets = Bytes::copy_from_slice(octets);
-                    *pinned = octets.len();
+                    *least = least_shared(octets.len());
                 }
             }
             Held::Messages(messages) => drop(messages.drain(..before)),
@@ -178,13 +178,13 @@ impl Iterator for Batch {
     #[inline]
     fn next(&mut self) -> Option<Message> {
         match &mut self.0 {
-            Held::Frames { octets, messages, pinned } => {
+            Held::Frames { octets, messages, least_shared } => {
                 let (header, body) = next_frame(octets)?;
                 *messages = messages.saturating_sub(1);
                 if header.more {
-                    return multipart(octets, *pinned);
+                    return multipart(octets, *least_shared);
                 }
-                Some(take_part(octets, body, *pinned).into())
+                Some(take_part(octets, body, *least_shared).into())
             }
             Held::Messages(messages) => messages.pop_front(),
         }
@@ -223,20 +223,20 @@ fn skip_message(octets: &mut Bytes) {
 
 /// Takes the frame at the front, whose body is there.
 #[inline]
-fn take_part(octets: &mut Bytes, body: Range<usize>, pinned: usize) -> Bytes {
+fn take_part(octets: &mut Bytes, body: Range<usize>, least_shared: usize) -> Bytes {
     let end = body.end.min(octets.len());
-    let part = share_or_copy(octets, body, pinned);
+    let part = share_or_copy(octets, body, least_shared);
     octets.advance(end);
     part
 }
 
 #[cold]
-fn multipart(octets: &mut Bytes, pinned: usize) -> Option<Message> {
+fn multipart(octets: &mut Bytes, least_shared: usize) -> Option<Message> {
     let mut more = true;
     Message::multipart(std::iter::from_fn(|| {
         let (header, body) = if more { next_frame(octets) } else { None }?;
         more = header.more;
-        Some(take_part(octets, body, pinned))
+        Some(take_part(octets, body, least_shared))
     }))
 }
 

@@ -76,29 +76,33 @@ impl<'a> Reader<'a> {
 #[inline]
 pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
     let end = before.saturating_add(size);
-    if may_share(size, size_of_buffer(input)) && end <= input.len() {
+    // No buffer is smaller than a chunk: nearly all bodies are known to be too small at once.
+    if size >= least_shared(CHUNK)
+        && size >= least_shared(size_of_buffer(input))
+        && end <= input.len()
+    {
         input.advance(before);
         return input.split_to(size).freeze();
     }
     take_copy(input, before, size)
 }
 
-/// A part of `octets`, which lie in a buffer of `pinned` octets: shared if the buffer is hardly larger,
-/// and otherwise copied; empty if it is not there.
+/// A part of `octets`: shared if it has at least `least_shared` octets, and otherwise copied; empty if it is
+/// not there.
 #[inline]
-pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>, pinned: usize) -> Bytes {
+pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>, least_shared: usize) -> Bytes {
     match octets.get(range.clone()) {
-        Some(part) if may_share(part.len(), pinned) => octets.slice(range),
-        Some(part) => Bytes::copy_from_slice(part),
+        Some(part) if part.len() < least_shared => Bytes::copy_from_slice(part),
+        Some(_) => octets.slice(range),
         None => Bytes::new(),
     }
 }
 
-/// Whether so many octets are worth keeping a buffer of `pinned` octets alive, for as long as a user
-/// keeps them: if they fill half of it.
+/// How many octets are worth keeping a buffer of `pinned` octets alive, for as long as a user keeps them: half
+/// of it.
 #[inline]
-pub(crate) fn may_share(octets: usize, pinned: usize) -> bool {
-    octets >= pinned.div_ceil(2)
+pub(crate) const fn least_shared(pinned: usize) -> usize {
+    pinned.div_ceil(2)
 }
 
 /// The size of the buffer that these octets lie in, or a little less. What stood in front of them does

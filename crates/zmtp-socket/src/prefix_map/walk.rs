@@ -5,7 +5,7 @@ use super::{EntryId, PrefixMap, ROOT, slot::NONE};
 
 impl<V> PrefixMap<V> {
     /// All entries whose key is a prefix of `topic`, the shortest key first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prefixes_of<'a>(&'a self, topic: &'a [u8]) -> impl Iterator<Item = EntryId> + 'a {
         Prefixes { map: self, place: ROOT, rest: topic }
     }
@@ -55,7 +55,8 @@ struct Prefixes<'a, V> {
 impl<V> Iterator for Prefixes<'_, V> {
     type Item = EntryId;
 
-    #[inline]
+    /// Part of every caller: each message that is sent walks.
+    #[inline(always)]
     fn next(&mut self) -> Option<EntryId> {
         let cells = &self.map.cells;
         loop {

@@ -121,8 +121,9 @@ impl State {
     }
 
     /// Finds the topics that match a message with this first part. Returns whether anybody may want
-    /// it.
-    #[inline]
+    /// it. Part of the one call that has to be fast; the others find them
+    /// [slowly](Self::find_topics_slowly).
+    #[inline(always)]
     pub(super) fn find_topics(&mut self, first: &[u8]) -> bool {
         self.topics.matching(first, &mut self.matching);
         let is_wanted = !self.matching.is_empty() || self.inverted;
@@ -132,7 +133,7 @@ impl State {
         is_wanted
     }
 
-    /// Does as [`find_topics`](Self::find_topics), which is made part of the one call that has to be fast.
+    /// Does as [`find_topics`](Self::find_topics).
     #[inline(never)]
     pub(super) fn find_topics_slowly(&mut self, first: &[u8]) -> bool {
         self.find_topics(first)
