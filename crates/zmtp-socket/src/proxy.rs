@@ -8,13 +8,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::watch;
 use tokio::task::coop;
-use zmtp_codec::Batch;
+use zmtp_codec::{Batch, Subscription};
 
+use crate::subscribe::Back;
 use crate::sync::lock;
 use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
 
-/// Requests that are handed on before messages have their turn again.
+/// Requests that are handed on before messages have their turn again, if none waits.
 const REQUESTS: usize = 256;
+
+/// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
+/// asks for, the others keep half of the proxy's time.
+const MESSAGES: usize = 16;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -144,8 +149,12 @@ impl Proxy {
         self.hand_on().await?;
         poll_fn(|cx| {
             // Each side has a turn in each round: neither waits for the end of the other's flood.
-            let asked = self.poll_ask(cx)?;
             let received = self.poll_receive(cx)?;
+            let requests = match received {
+                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
+                Poll::Pending => REQUESTS,
+            };
+            let asked = self.poll_ask(requests, cx)?;
             match asked.is_ready() || received.is_ready() {
                 true => Poll::Ready(Ok(())),
                 false => Poll::Pending,
@@ -180,36 +189,42 @@ impl Proxy {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for what subscribers want, and hands on all that has come, as far as messages should not have
-    /// to wait for it.
-    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    /// Waits for what subscribers want, and hands on so many of their requests at most.
+    fn poll_ask(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A flood must not keep the runtime's other tasks from running.
         let turn = ready!(coop::poll_proceed(cx));
         let core = self.backend.publisher().core();
-        let requests = ready!(core.poll_requests(REQUESTS, cx.waker()))?;
+        let requests = ready!(core.poll_requests(count, cx.waker()))?;
         turn.made_progress();
         // Where each subscription is told but only the last end, that one stands for all.
-        let each = core.verbosity() == Verbosity::All;
+        let back = match core.verbosity() {
+            Verbosity::All => Back::One,
+            Verbosity::Distinct | Verbosity::Subscriptions => Back::All,
+        };
         let mut asked = ProxyStats::default();
+        let mut changes = Vec::new();
         for request in requests {
             match request {
                 Request::Subscribe { topic, .. } => {
                     asked.subscriptions += 1;
-                    self.frontend.subscribe(topic);
+                    changes.push(Subscription::Subscribe(topic));
                 }
                 Request::Unsubscribe { topic, .. } => {
                     asked.cancels += 1;
-                    while self.frontend.unsubscribe(&topic) && !each {}
+                    changes.push(Subscription::Cancel(topic));
                 }
                 Request::Message { message, .. } => {
                     asked.upstream += 1;
                     if self.capture.is_some() {
                         self.for_tap.push_back(message.clone().into());
                     }
+                    self.frontend.change(&changes, back);
+                    changes.clear();
                     self.frontend.try_send(message).map_err(|_closed| Closed)?;
                 }
             }
         }
+        self.frontend.change(&changes, back);
         self.handle.count(|counts| {
             counts.subscriptions += asked.subscriptions;
             counts.cancels += asked.cancels;
@@ -315,10 +330,14 @@ mod tests {
         let mut proxy = proxy(frontend, backend);
         let handle = proxy.handle();
         for round in 1.. {
+            let before = handle.stats();
             proxy.hand_on_next().await.expect("both are open");
             let stats = handle.stats();
-            assert_eq!(stats.subscriptions, TOPICS.min(round * REQUESTS as u64));
+            let messages = stats.messages - before.messages;
             assert!(stats.messages >= MESSAGES.min(round * 64), "{stats:?} after round {round}");
+            let requests =
+                if messages > 0 { 1 + messages / super::MESSAGES as u64 } else { REQUESTS as u64 };
+            assert_eq!(stats.subscriptions, TOPICS.min(before.subscriptions + requests));
             if stats.subscriptions == TOPICS && stats.messages == MESSAGES {
                 break;
             }

@@ -74,7 +74,7 @@ impl Session for Counting {
         _: &mut Context<'_>,
         _: &mut Connection,
         _: &mut Burst,
-    ) -> Poll<()> {
+    ) -> Poll<usize> {
         Poll::Pending
     }
 

@@ -1,6 +1,6 @@
 //! What an XPUB's user has yet to be told of its subscribers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -58,19 +58,21 @@ pub enum Verbosity {
 /// What takes back a subscription that has not been read removes it, and what repeats one adds nothing.
 /// So unread changes are bounded by the topics that there may be; and where they, or messages, come to
 /// more than a peer may have subscribed to, it is the peer that has to go.
+///
+/// A tree grows a node at a time. A table that is hashed would grow all at once, while others wait.
 pub(super) struct Requests {
     verbosity: Verbosity,
     limit: Unread,
     pending: BTreeMap<u64, Request>,
     /// The last change of a topic that is pending: for each peer, where they are told apart.
-    places: HashMap<(Option<PeerId>, Bytes), u64>,
+    places: BTreeMap<(Option<PeerId>, Bytes), u64>,
     next: u64,
     /// What is pending of each peer that is there, and where.
-    unread: HashMap<PeerId, (Unread, BTreeSet<u64>)>,
+    unread: BTreeMap<PeerId, (Unread, BTreeSet<u64>)>,
     /// What is pending of those that have gone.
     departed: Unread,
     /// Topics that somebody is known to want, where the end of the last alone is told.
-    told: HashSet<Bytes>,
+    told: BTreeSet<Bytes>,
     reader: Option<Waker>,
 }
 
@@ -87,11 +89,11 @@ impl Requests {
             verbosity,
             limit,
             pending: BTreeMap::new(),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
             next: 0,
-            unread: HashMap::new(),
+            unread: BTreeMap::new(),
             departed: Unread::default(),
-            told: HashSet::new(),
+            told: BTreeSet::new(),
             reader: None,
         }
     }
