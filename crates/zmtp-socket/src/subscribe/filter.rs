@@ -118,6 +118,16 @@ mod tests {
     }
 
     #[test]
+    fn all_subscriptions_to_a_topic_are_taken_back_at_once() {
+        let mut filter = Filter::default();
+        let topic = Bytes::from_static(b"A");
+        (0..3).for_each(|_| _ = filter.subscribe(&topic));
+        assert!(matches!(filter.unsubscribe(b"A", Back::All), (true, Some(_))));
+        assert!(!filter.lets_in(b"AB"));
+        assert!(matches!(filter.unsubscribe(b"A", Back::All), (false, None)));
+    }
+
+    #[test]
     fn remembers_each_topic_once_in_the_order_of_subscription() {
         let mut filter = Filter::default();
         for topic in ["b", "a", "b", "c"] {
