@@ -53,7 +53,10 @@ const IN_BATCH: usize = 4;
 const EVENT: usize = 128;
 
 /// What a change of subscription costs: it takes microseconds, and changes what others share.
-const SUBSCRIPTION: usize = 2 << 10;
+const SUBSCRIPTION: usize = 3 << 10;
+
+/// Turns that others get for each step in which a peer is forgotten: it takes as long as a few of theirs.
+const TURNS_FOR_A_STEP: usize = 4;
 
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 const TOPIC: usize = 256;
@@ -293,7 +296,9 @@ impl<C: Core> Link<C> {
     /// Forgets the peer, with turns for others.
     async fn leave(&mut self) {
         while self.session.as_mut().is_some_and(Session::leave) {
-            yield_now().await;
+            for _ in 0..TURNS_FOR_A_STEP {
+                yield_now().await;
+            }
         }
         self.session = None;
     }

@@ -7,19 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::watch;
-use tokio::task::coop;
+use tokio::task::{coop, yield_now};
 use zmtp_codec::{Batch, Subscription};
 
 use crate::subscribe::Back;
 use crate::sync::lock;
 use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
 
-/// Requests that are handed on before messages have their turn again, if none waits.
-const REQUESTS: usize = 256;
+/// Requests that are handed on before the runtime's other tasks have their turn, if no message waits: one of
+/// these tasks may be the one that brings messages.
+const REQUESTS: usize = 64;
 
 /// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
 /// asks for, the others keep half of the proxy's time.
-const MESSAGES: usize = 16;
+const MESSAGES: usize = 32;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -147,7 +148,7 @@ impl Proxy {
     /// what it has taken and not handed on is in hand.
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
         self.hand_on().await?;
-        poll_fn(|cx| {
+        let received = poll_fn(|cx| {
             // Each side has a turn in each round: neither waits for the end of the other's flood.
             let received = self.poll_receive(cx)?;
             let requests = match received {
@@ -156,12 +157,16 @@ impl Proxy {
             };
             let asked = self.poll_ask(requests, cx)?;
             match asked.is_ready() || received.is_ready() {
-                true => Poll::Ready(Ok(())),
+                true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
                 false => Poll::Pending,
             }
         })
         .await?;
-        self.hand_on().await
+        self.hand_on().await?;
+        if !received {
+            yield_now().await;
+        }
+        Ok(())
     }
 
     /// Hands on what is in hand.

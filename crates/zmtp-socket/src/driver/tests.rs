@@ -27,6 +27,8 @@ struct Counter {
     /// Topics that were looked at, and are still to be.
     topics: AtomicUsize,
     left: AtomicUsize,
+    /// Steps that it takes to forget the peer.
+    steps: AtomicUsize,
 }
 
 struct Counting(Arc<Counter>);
@@ -86,6 +88,12 @@ impl Session for Counting {
     }
 
     fn written(&mut self, _: usize, _: usize) {}
+
+    fn leave(&mut self) -> bool {
+        let left = self.0.steps.load(Ordering::Relaxed).saturating_sub(1);
+        self.0.steps.store(left, Ordering::Relaxed);
+        left > 0
+    }
 }
 
 /// The greeting and READY of a peer.
@@ -161,6 +169,26 @@ async fn topics_that_are_looked_at_are_charged_to_the_turn_though_nothing_is_wri
     let topics = |core: &Counter| core.topics.load(Ordering::Relaxed);
     let longest = longest_between_turns(&core, topics, CHANGES).await;
     assert!(longest <= TURN / TOPIC + 100, "{longest} topics in one turn");
+}
+
+#[tokio::test]
+async fn others_get_turns_for_each_step_in_which_a_peer_is_forgotten() {
+    const STEPS: usize = 100;
+    let (core, mut peer) = drive(SocketType::Pub);
+    core.steps.store(STEPS, Ordering::Relaxed);
+    peer.write_all(&opening(READY_SUB)).await.expect("there is room");
+    peer.shutdown().await.expect("a pipe can be shut");
+    let mut turns = 0;
+    loop {
+        let left = core.steps.load(Ordering::Relaxed);
+        if left == 0 {
+            break;
+        }
+        turns += usize::from(left < STEPS);
+        tokio::task::yield_now().await;
+    }
+    let least = (STEPS - 2) * TURNS_FOR_A_STEP;
+    assert!(turns >= least, "{turns} turns while it was forgotten, of {least}");
 }
 
 #[tokio::test]
