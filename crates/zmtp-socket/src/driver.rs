@@ -53,10 +53,11 @@ const IN_BATCH: usize = 4;
 const EVENT: usize = 128;
 
 /// What a change of subscription costs: it takes microseconds, and changes what others share.
-const SUBSCRIPTION: usize = 3 << 10;
+const SUBSCRIPTION: usize = 6 << 10;
 
-/// Turns that others get for each step in which a peer is forgotten: it takes as long as a few of theirs.
-const TURNS_FOR_A_STEP: usize = 4;
+/// Turns that others get for each step in which a peer is forgotten: it takes about a millisecond, and a turn
+/// that has to wait for octets much less.
+const TURNS_FOR_A_STEP: usize = 16;
 
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 const TOPIC: usize = 256;

@@ -16,7 +16,7 @@ use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSo
 
 /// Requests that are handed on before the runtime's other tasks have their turn, if no message waits: one of
 /// these tasks may be the one that brings messages.
-const REQUESTS: usize = 64;
+const REQUESTS: usize = 16;
 
 /// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
 /// asks for, the others keep half of the proxy's time.
