@@ -348,4 +348,27 @@ mod tests {
             }
         }
     }
+
+    #[tokio::test]
+    async fn other_tasks_have_turns_while_a_flood_of_requests_is_handed_on() {
+        const TOPICS: u64 = 20 * REQUESTS as u64;
+        let context = Context::new();
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.bind("inproc://backend").await.expect("it is free");
+        let greedy = context.sub_socket(SubOptions::new());
+        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        greedy.connect("inproc://backend").expect("it may be dialled");
+        let publisher = backend.publisher().clone();
+        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
+        let mut proxy = proxy(context.xsub_socket(XSubOptions::new()), backend);
+        let handle = proxy.handle();
+        tokio::spawn(async move { proxy.run().await });
+        let mut before = 0;
+        while before < TOPICS {
+            tokio::task::yield_now().await;
+            let now = handle.stats().subscriptions;
+            assert!(now - before <= REQUESTS as u64, "{} at once", now - before);
+            before = now;
+        }
+    }
 }
