@@ -53,7 +53,14 @@ const IN_BATCH: usize = 4;
 const EVENT: usize = 128;
 
 /// What a change of subscription costs: it takes microseconds, and changes what others share.
-const SUBSCRIPTION: usize = 2 << 10;
+const SUBSCRIPTION: usize = 6 << 10;
+
+/// Turns that others get for each step in which a peer is forgotten: it takes about a millisecond, and a turn
+/// that has to wait for octets much less.
+const TURNS_FOR_A_STEP: usize = 16;
+
+/// What it costs to look whether a publisher is to be told of a topic, and to tell it.
+const TOPIC: usize = 256;
 
 /// Messages that are handed on together: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
@@ -107,14 +114,14 @@ pub(crate) trait Session: Send + Unpin + 'static {
     fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason>;
 
     /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
-    /// Pending if there is nothing; from then on, until it is called again, the driver writes nothing
-    /// without a [claim](Self::claim).
+    /// Returns how many [topics](TOPIC) were looked at for that. Pending if there is nothing; from then on,
+    /// until it is called again, the driver writes nothing without a [claim](Self::claim).
     fn poll_outgoing(
         &mut self,
         cx: &mut Context<'_>,
         connection: &mut Connection,
         burst: &mut Burst,
-    ) -> Poll<()>;
+    ) -> Poll<usize>;
 
     /// The transport has taken so many octets, and with them the last ones of so many messages.
     fn written(&mut self, messages: usize, octets: usize);
@@ -290,7 +297,9 @@ impl<C: Core> Link<C> {
     /// Forgets the peer, with turns for others.
     async fn leave(&mut self) {
         while self.session.as_mut().is_some_and(Session::leave) {
-            yield_now().await;
+            for _ in 0..TURNS_FOR_A_STEP {
+                yield_now().await;
+            }
         }
         self.session = None;
     }
@@ -546,7 +555,8 @@ impl<C: Core> Link<C> {
             session.written(messages, octets);
         }
         if self.burst.is_empty() {
-            ready!(session.poll_outgoing(cx, &mut self.connection, &mut self.burst));
+            let topics = ready!(session.poll_outgoing(cx, &mut self.connection, &mut self.burst));
+            self.turn = self.turn.saturating_sub(TOPIC * topics);
             if self.connection.is_sealed() {
                 self.seal();
                 return self.poll_control(cx);

@@ -7,14 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::watch;
-use tokio::task::coop;
-use zmtp_codec::Batch;
+use tokio::task::{coop, yield_now};
+use zmtp_codec::{Batch, Subscription};
 
+use crate::subscribe::Back;
 use crate::sync::lock;
 use crate::{Closed, PubSocket, Request, SendError, Verbosity, XPubSocket, XSubSocket};
 
-/// Requests that are handed on before messages have their turn again.
-const REQUESTS: usize = 256;
+/// Requests that are handed on before the runtime's other tasks have their turn, if no message waits: one of
+/// these tasks may be the one that brings messages.
+const REQUESTS: usize = 16;
+
+/// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
+/// asks for, the others keep half of the proxy's time.
+const MESSAGES: usize = 32;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -142,17 +148,25 @@ impl Proxy {
     /// what it has taken and not handed on is in hand.
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
         self.hand_on().await?;
-        poll_fn(|cx| {
+        let received = poll_fn(|cx| {
             // Each side has a turn in each round: neither waits for the end of the other's flood.
-            let asked = self.poll_ask(cx)?;
             let received = self.poll_receive(cx)?;
+            let requests = match received {
+                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
+                Poll::Pending => REQUESTS,
+            };
+            let asked = self.poll_ask(requests, cx)?;
             match asked.is_ready() || received.is_ready() {
-                true => Poll::Ready(Ok(())),
+                true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
                 false => Poll::Pending,
             }
         })
         .await?;
-        self.hand_on().await
+        self.hand_on().await?;
+        if !received {
+            yield_now().await;
+        }
+        Ok(())
     }
 
     /// Hands on what is in hand.
@@ -180,36 +194,42 @@ impl Proxy {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for what subscribers want, and hands on all that has come, as far as messages should not have
-    /// to wait for it.
-    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    /// Waits for what subscribers want, and hands on so many of their requests at most.
+    fn poll_ask(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A flood must not keep the runtime's other tasks from running.
         let turn = ready!(coop::poll_proceed(cx));
         let core = self.backend.publisher().core();
-        let requests = ready!(core.poll_requests(REQUESTS, cx.waker()))?;
+        let requests = ready!(core.poll_requests(count, cx.waker()))?;
         turn.made_progress();
         // Where each subscription is told but only the last end, that one stands for all.
-        let each = core.verbosity() == Verbosity::All;
+        let back = match core.verbosity() {
+            Verbosity::All => Back::One,
+            Verbosity::Distinct | Verbosity::Subscriptions => Back::All,
+        };
         let mut asked = ProxyStats::default();
+        let mut changes = Vec::new();
         for request in requests {
             match request {
                 Request::Subscribe { topic, .. } => {
                     asked.subscriptions += 1;
-                    self.frontend.subscribe(topic);
+                    changes.push(Subscription::Subscribe(topic));
                 }
                 Request::Unsubscribe { topic, .. } => {
                     asked.cancels += 1;
-                    while self.frontend.unsubscribe(&topic) && !each {}
+                    changes.push(Subscription::Cancel(topic));
                 }
                 Request::Message { message, .. } => {
                     asked.upstream += 1;
                     if self.capture.is_some() {
                         self.for_tap.push_back(message.clone().into());
                     }
+                    self.frontend.change(&changes, back);
+                    changes.clear();
                     self.frontend.try_send(message).map_err(|_closed| Closed)?;
                 }
             }
         }
+        self.frontend.change(&changes, back);
         self.handle.count(|counts| {
             counts.subscriptions += asked.subscriptions;
             counts.cancels += asked.cancels;
@@ -315,13 +335,40 @@ mod tests {
         let mut proxy = proxy(frontend, backend);
         let handle = proxy.handle();
         for round in 1.. {
+            let before = handle.stats();
             proxy.hand_on_next().await.expect("both are open");
             let stats = handle.stats();
-            assert_eq!(stats.subscriptions, TOPICS.min(round * REQUESTS as u64));
+            let messages = stats.messages - before.messages;
             assert!(stats.messages >= MESSAGES.min(round * 64), "{stats:?} after round {round}");
+            let requests =
+                if messages > 0 { 1 + messages / super::MESSAGES as u64 } else { REQUESTS as u64 };
+            assert_eq!(stats.subscriptions, TOPICS.min(before.subscriptions + requests));
             if stats.subscriptions == TOPICS && stats.messages == MESSAGES {
                 break;
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn other_tasks_have_turns_while_a_flood_of_requests_is_handed_on() {
+        const TOPICS: u64 = 20 * REQUESTS as u64;
+        let context = Context::new();
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.bind("inproc://backend").await.expect("it is free");
+        let greedy = context.sub_socket(SubOptions::new());
+        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        greedy.connect("inproc://backend").expect("it may be dialled");
+        let publisher = backend.publisher().clone();
+        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
+        let mut proxy = proxy(context.xsub_socket(XSubOptions::new()), backend);
+        let handle = proxy.handle();
+        tokio::spawn(async move { proxy.run().await });
+        let mut before = 0;
+        while before < TOPICS {
+            tokio::task::yield_now().await;
+            let now = handle.stats().subscriptions;
+            assert!(now - before <= REQUESTS as u64, "{} at once", now - before);
+            before = now;
         }
     }
 }

@@ -8,7 +8,7 @@ use zmtp_codec::{Batch, SocketType, Subscription};
 
 use crate::pub_socket::LINGER;
 use crate::sub_socket::{receiver_methods, subscriber_methods};
-use crate::subscribe::Subscriber;
+use crate::subscribe::{Back, Subscriber};
 use crate::{Context, Outgoing, RecvError, SendError, SubSocket, XSubOptions};
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
@@ -84,16 +84,16 @@ impl XSubSocket {
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         let message = message.into().into_message();
         let (subscriptions, message) = Subscription::take_from(message, self.only_first);
-        for subscription in subscriptions {
-            match subscription {
-                Subscription::Subscribe(topic) => self.subscribe(topic),
-                Subscription::Cancel(topic) => drop(self.unsubscribe(topic)),
-            }
-        }
+        self.change(&subscriptions, Back::One);
         if let Some(message) = message {
             self.subscriber.handle.socket.core.send(&message)?;
         }
         Ok(())
+    }
+
+    /// Makes many changes of subscriptions together. A topic that is cancelled loses one subscription or all.
+    pub(crate) fn change(&self, changes: &[Subscription], back: Back) {
+        self.subscriber.handle.socket.core.change(changes, back);
     }
 
     /// Receives all messages that have come together.

@@ -24,6 +24,11 @@ fn a_connection_costs_a_publisher_little() {
 struct Counter {
     changes: AtomicUsize,
     messages: AtomicUsize,
+    /// Topics that were looked at, and are still to be.
+    topics: AtomicUsize,
+    left: AtomicUsize,
+    /// Steps that it takes to forget the peer.
+    steps: AtomicUsize,
 }
 
 struct Counting(Arc<Counter>);
@@ -74,11 +79,21 @@ impl Session for Counting {
         _: &mut Context<'_>,
         _: &mut Connection,
         _: &mut Burst,
-    ) -> Poll<()> {
-        Poll::Pending
+    ) -> Poll<usize> {
+        let left = self.0.left.load(Ordering::Relaxed);
+        let topics = left.min(100);
+        self.0.topics.fetch_add(topics, Ordering::Relaxed);
+        self.0.left.store(left - topics, Ordering::Relaxed);
+        if topics > 0 { Poll::Ready(topics) } else { Poll::Pending }
     }
 
     fn written(&mut self, _: usize, _: usize) {}
+
+    fn leave(&mut self) -> bool {
+        let left = self.0.steps.load(Ordering::Relaxed).saturating_sub(1);
+        self.0.steps.store(left, Ordering::Relaxed);
+        left > 0
+    }
 }
 
 /// The greeting and READY of a peer.
@@ -114,10 +129,19 @@ async fn longest_turn(
 ) -> usize {
     let (core, mut peer) = drive(socket_type);
     peer.write_all(&[&opening(ready), flood].concat()).await.expect("there is room");
+    longest_between_turns(&core, count, all).await
+}
+
+/// The most that is counted between two turns of ours.
+async fn longest_between_turns(
+    core: &Counter,
+    count: impl Fn(&Counter) -> usize,
+    all: usize,
+) -> usize {
     let (mut before, mut longest) = (0, 0);
     while before < all {
         tokio::task::yield_now().await;
-        let now = count(&core);
+        let now = count(core);
         longest = longest.max(now - before);
         before = now;
     }
@@ -134,7 +158,37 @@ async fn changes_of_subscriptions_are_charged_to_the_turn() {
     let change = b"\x04\x0B\x09SUBSCRIBEA\x04\x08\x06CANCELA".repeat(CHANGES / 2);
     let changes = |core: &Counter| core.changes.load(Ordering::Relaxed);
     let longest = longest_turn(SocketType::Pub, READY_SUB, &change, changes, CHANGES).await;
-    assert!(longest <= TURN / SUBSCRIPTION, "{longest} changes in one turn");
+    assert!(longest <= TURN.div_ceil(SUBSCRIPTION), "{longest} changes in one turn");
+}
+
+#[tokio::test]
+async fn topics_that_are_looked_at_are_charged_to_the_turn_though_nothing_is_written() {
+    let (core, mut peer) = drive(SocketType::Sub);
+    core.left.store(CHANGES, Ordering::Relaxed);
+    peer.write_all(&opening(READY_PUB)).await.expect("there is room");
+    let topics = |core: &Counter| core.topics.load(Ordering::Relaxed);
+    let longest = longest_between_turns(&core, topics, CHANGES).await;
+    assert!(longest <= TURN / TOPIC + 100, "{longest} topics in one turn");
+}
+
+#[tokio::test]
+async fn others_get_turns_for_each_step_in_which_a_peer_is_forgotten() {
+    const STEPS: usize = 100;
+    let (core, mut peer) = drive(SocketType::Pub);
+    core.steps.store(STEPS, Ordering::Relaxed);
+    peer.write_all(&opening(READY_SUB)).await.expect("there is room");
+    peer.shutdown().await.expect("a pipe can be shut");
+    let mut turns = 0;
+    loop {
+        let left = core.steps.load(Ordering::Relaxed);
+        if left == 0 {
+            break;
+        }
+        turns += usize::from(left < STEPS);
+        tokio::task::yield_now().await;
+    }
+    let least = (STEPS - 2) * TURNS_FOR_A_STEP;
+    assert!(turns >= least, "{turns} turns while it was forgotten, of {least}");
 }
 
 #[tokio::test]

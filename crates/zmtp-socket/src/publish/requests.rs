@@ -1,6 +1,7 @@
 //! What an XPUB's user has yet to be told of its subscribers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -58,21 +59,28 @@ pub enum Verbosity {
 /// What takes back a subscription that has not been read removes it, and what repeats one adds nothing.
 /// So unread changes are bounded by the topics that there may be; and where they, or messages, come to
 /// more than a peer may have subscribed to, it is the peer that has to go.
+///
+/// A tree grows a node at a time. A table that is hashed would grow all at once, while others wait.
 pub(super) struct Requests {
     verbosity: Verbosity,
     limit: Unread,
     pending: BTreeMap<u64, Request>,
     /// The last change of a topic that is pending: for each peer, where they are told apart.
-    places: HashMap<(Option<PeerId>, Bytes), u64>,
+    places: BTreeMap<Key, u64>,
+    hasher: RandomState,
     next: u64,
     /// What is pending of each peer that is there, and where.
-    unread: HashMap<PeerId, (Unread, BTreeSet<u64>)>,
+    unread: BTreeMap<PeerId, (Unread, BTreeSet<u64>)>,
     /// What is pending of those that have gone.
     departed: Unread,
     /// Topics that somebody is known to want, where the end of the last alone is told.
-    told: HashSet<Bytes>,
+    told: BTreeSet<Bytes>,
     reader: Option<Waker>,
 }
+
+/// A topic, and whose it is where peers are told apart. A hash in front decides nearly every comparison, so that
+/// few topics are looked at.
+type Key = (u64, Option<PeerId>, Bytes);
 
 /// So much that is pending.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -87,11 +95,12 @@ impl Requests {
             verbosity,
             limit,
             pending: BTreeMap::new(),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
+            hasher: RandomState::new(),
             next: 0,
-            unread: HashMap::new(),
+            unread: BTreeMap::new(),
             departed: Unread::default(),
-            told: HashSet::new(),
+            told: BTreeSet::new(),
             reader: None,
         }
     }
@@ -125,7 +134,7 @@ impl Requests {
         peer: &Peer,
         subscription: Subscription,
     ) -> Result<(), Overrun> {
-        let key = (self.apart(peer), subscription.topic().clone());
+        let key = self.key(peer, subscription.topic());
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if let Some(&place) = self.places.get(&key) {
             match (self.pending.get(&place), begins) {
@@ -167,7 +176,7 @@ impl Requests {
 
     /// Takes back a subscription of this peer that nobody was told of.
     fn take_back(&mut self, peer: &Peer, topic: &Bytes) {
-        let place = self.places.get(&(self.apart(peer), topic.clone())).copied();
+        let place = self.places.get(&self.key(peer, topic)).copied();
         if let Some(place) = place
             && matches!(self.pending.get(&place), Some(Request::Subscribe { .. }))
         {
@@ -222,7 +231,7 @@ impl Requests {
         let request = self.pending.remove(&place)?;
         if let Request::Subscribe { peer, topic } | Request::Unsubscribe { peer, topic } = &request
         {
-            let key = (self.apart(peer), topic.clone());
+            let key = self.key(peer, topic);
             if self.places.get(&key) == Some(&place) {
                 self.places.remove(&key);
             }
@@ -240,6 +249,10 @@ impl Requests {
             self.departed.remove(&request);
         }
         Some(request)
+    }
+
+    fn key(&self, peer: &Peer, topic: &Bytes) -> Key {
+        (self.hasher.hash_one(topic), self.apart(peer), topic.clone())
     }
 
     /// Whose changes are told apart from others'.

@@ -130,7 +130,7 @@ impl Session for PublishSession {
         cx: &mut Context<'_>,
         _connection: &mut Connection,
         burst: &mut Burst,
-    ) -> Poll<()> {
+    ) -> Poll<usize> {
         let state = &mut *self.core.settled();
         let outbox = &mut state.peers[self.key()].outbox;
         if outbox.is_empty() {
@@ -141,7 +141,7 @@ impl Session for PublishSession {
         }
         state.journal.seal();
         outbox.take(burst);
-        Poll::Ready(())
+        Poll::Ready(0)
     }
 
     fn written(&mut self, messages: usize, octets: usize) {

@@ -23,6 +23,13 @@ struct Held {
     place: u64,
 }
 
+/// How many subscriptions to a topic are taken back at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    One,
+    All,
+}
+
 /// The last subscription to a topic was taken back.
 pub(crate) struct Ended {
     pub(crate) topic: Bytes,
@@ -46,12 +53,15 @@ impl Filter {
         Some(self.next - 1)
     }
 
-    /// Takes a subscription to the topic back. Returns whether there was one, and what has ended if
-    /// it was the last.
-    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> (bool, Option<Ended>) {
+    /// Takes a subscription to the topic back, or all of them. Returns whether there was one, and what has
+    /// ended if none is left.
+    pub(crate) fn unsubscribe(&mut self, topic: &[u8], back: Back) -> (bool, Option<Ended>) {
         let Some(entry) = self.held.find(topic) else { return (false, None) };
         let Some(held) = self.held.value_mut(entry) else { return (false, None) };
-        held.count -= 1;
+        held.count = match back {
+            Back::One => held.count - 1,
+            Back::All => 0,
+        };
         if held.count > 0 {
             return (true, None);
         }
@@ -97,12 +107,24 @@ mod tests {
         let topic = Bytes::from_static(b"A");
         assert_eq!(filter.subscribe(&topic), Some(0));
         assert_eq!(filter.subscribe(&topic), None);
-        assert!(matches!(filter.unsubscribe(b"A"), (true, None)));
+        assert!(matches!(filter.unsubscribe(b"A", Back::One), (true, None)));
         assert!(filter.lets_in(b"AB"));
-        let (true, Some(ended)) = filter.unsubscribe(b"A") else { panic!("it was the last") };
+        let (true, Some(ended)) = filter.unsubscribe(b"A", Back::One) else {
+            panic!("it was the last")
+        };
         assert_eq!((ended.topic, ended.place, ended.at), (topic, 0, 1));
         assert!(!filter.lets_in(b"AB"));
-        assert!(matches!(filter.unsubscribe(b"A"), (false, None)));
+        assert!(matches!(filter.unsubscribe(b"A", Back::One), (false, None)));
+    }
+
+    #[test]
+    fn all_subscriptions_to_a_topic_are_taken_back_at_once() {
+        let mut filter = Filter::default();
+        let topic = Bytes::from_static(b"A");
+        (0..3).for_each(|_| _ = filter.subscribe(&topic));
+        assert!(matches!(filter.unsubscribe(b"A", Back::All), (true, Some(_))));
+        assert!(!filter.lets_in(b"AB"));
+        assert!(matches!(filter.unsubscribe(b"A", Back::All), (false, None)));
     }
 
     #[test]
@@ -111,7 +133,7 @@ mod tests {
         for topic in ["b", "a", "b", "c"] {
             filter.subscribe(&Bytes::from(topic));
         }
-        filter.unsubscribe(b"a");
+        filter.unsubscribe(b"a", Back::One);
         filter.subscribe(&Bytes::from_static(b"a"));
         let topics = |from| filter.topics_from(from).map(|(_, topic)| topic).collect::<Vec<_>>();
         assert_eq!(topics(0), ["b", "c", "a"]);

@@ -21,7 +21,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use slab::Slab;
 use tokio::sync::Notify;
-use zmtp_codec::{Batch, PeerInfo};
+use zmtp_codec::{Batch, PeerInfo, Subscription};
 
 use crate::admission::Expel;
 use crate::driver::Core;
@@ -32,6 +32,7 @@ use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 use crate::transport::Outlet;
 use crate::{Closed, Message, Peer, PeerState, PeerStats, Stats, Unfinished};
+pub(crate) use filter::Back;
 use filter::Filter;
 use inbox::Inbox;
 pub(crate) use receiver::Receiver;
@@ -40,6 +41,11 @@ use upstream::Upstream;
 
 /// Peers that [`stats`](Subscriber::stats) looks at before it lets others have the locks.
 const LOOK: usize = 256;
+
+/// Changes of subscriptions that are made under one lock, and notes of them that publishers take: about a
+/// hundred microseconds.
+const CHANGES: usize = 64;
+const NOTES: usize = 1 << 10;
 
 /// The core of a SUB socket.
 pub(crate) struct Subscriber {
@@ -92,8 +98,8 @@ impl Subscriber {
     pub(crate) fn subscribe(&self, topic: &[u8]) {
         let topic = Bytes::copy_from_slice(topic);
         let mut subscriptions = lock_to_wake(&self.subscriptions);
-        if let Some(place) = subscriptions.filter.subscribe(&topic) {
-            let drivers = subscriptions.note(|upstream| upstream.subscribed(&topic, place));
+        if subscriptions.subscribe(&topic) {
+            let drivers = subscriptions.drivers();
             subscriptions.wake(drivers);
         }
     }
@@ -101,13 +107,41 @@ impl Subscriber {
     /// Returns whether there was such a subscription.
     pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
         let mut subscriptions = lock_to_wake(&self.subscriptions);
-        let (was_there, ended) = subscriptions.filter.unsubscribe(topic);
-        if let Some(ended) = ended {
+        let (was_there, has_ended) = subscriptions.unsubscribe(topic, Back::One);
+        if has_ended {
             self.narrowed.fetch_add(1, Ordering::Release);
-            let drivers = subscriptions.note(|upstream| upstream.ended(&ended));
+            let drivers = subscriptions.drivers();
             subscriptions.wake(drivers);
         }
         was_there
+    }
+
+    /// Makes many changes: as many under one lock as others can bear, with one wake-up of each publisher's
+    /// driver. A topic that is cancelled loses one subscription or all.
+    pub(crate) fn change(&self, changes: &[Subscription], back: Back) {
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let mut subscriptions = lock_to_wake(&self.subscriptions);
+            let at_once = subscriptions.changes_at_once().min(rest.len());
+            let (now, later) = rest.split_at(at_once);
+            let (mut has_changed, mut has_ended) = (false, false);
+            for change in now {
+                match change {
+                    Subscription::Subscribe(topic) => has_changed |= subscriptions.subscribe(topic),
+                    Subscription::Cancel(topic) => {
+                        has_ended |= subscriptions.unsubscribe(topic, back).1;
+                    }
+                }
+            }
+            if has_ended {
+                self.narrowed.fetch_add(1, Ordering::Release);
+            }
+            if has_changed || has_ended {
+                let drivers = subscriptions.drivers();
+                subscriptions.wake(drivers);
+            }
+            rest = later;
+        }
     }
 
     /// Publishers whose handshakes are done.
@@ -144,7 +178,7 @@ impl Subscriber {
             return Err(Closed);
         }
         let (mut queued, mut dropped) = (Count::default(), Count::default());
-        let drivers = subscriptions.note(|Upstream { outbox, peer, .. }| {
+        for (_, Upstream { outbox, peer, .. }) in &mut subscriptions.upstreams {
             if outbox.is_full() {
                 losses.extend(outbox.lose(octets, peer, &self.events));
                 dropped += one;
@@ -154,9 +188,10 @@ impl Subscriber {
                 }
                 queued += one;
             }
-        });
+        }
         subscriptions.queued += queued;
         subscriptions.dropped += dropped;
+        let drivers = subscriptions.drivers();
         subscriptions.wake(drivers);
         Ok(())
     }
@@ -207,14 +242,33 @@ impl Subscriber {
 }
 
 impl Subscriptions {
-    /// Lets each upstream take note of something. Gives back the drivers that waited for it.
-    fn note(&mut self, mut note: impl FnMut(&mut Upstream)) -> Vec<Waker> {
-        let mut drivers = Vec::new();
-        for (_, upstream) in &mut self.upstreams {
-            note(upstream);
-            drivers.extend(upstream.outbox.waker.take());
+    /// Returns whether the topic is new. Then each publisher is to be told.
+    fn subscribe(&mut self, topic: &Bytes) -> bool {
+        let place = self.filter.subscribe(topic);
+        if let Some(place) = place {
+            self.upstreams.iter_mut().for_each(|(_, it)| it.subscribed(topic, place));
         }
-        drivers
+        place.is_some()
+    }
+
+    /// Returns whether there was such a subscription, and whether none is left. Then each publisher is to be
+    /// told.
+    fn unsubscribe(&mut self, topic: &[u8], back: Back) -> (bool, bool) {
+        let (was_there, ended) = self.filter.unsubscribe(topic, back);
+        if let Some(ended) = &ended {
+            self.upstreams.iter_mut().for_each(|(_, it)| it.ended(ended));
+        }
+        (was_there, ended.is_some())
+    }
+
+    /// How many changes may be made while others wait for the lock: each publisher takes note of each.
+    fn changes_at_once(&self) -> usize {
+        (NOTES / self.upstreams.len().max(1)).clamp(1, CHANGES)
+    }
+
+    /// The drivers that wait for something to tell, or to send.
+    fn drivers(&mut self) -> Vec<Waker> {
+        self.upstreams.iter_mut().filter_map(|(_, it)| it.outbox.waker.take()).collect()
     }
 
     /// Forgets a publisher, but not what was counted. What was left for it is given back, to be freed

@@ -13,13 +13,10 @@ use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 use crate::{Event, Reason};
 
-/// Octets of subscriptions that are written at once for one publisher, about, and how often the lock
-/// is taken for them: to write short ones, and to pass over what need not be told, takes time too.
-const BURST: usize = 64 << 10;
-const ROUNDS: usize = 16;
-
-/// Topics that are looked at while others wait for the lock: a few dozen microseconds.
+/// Topics that are looked at while others wait for the lock, and octets that these may come to, about: a few
+/// dozen microseconds. To pass over a topic that need not be told takes time too.
 const STEPS: usize = 256;
+const OCTETS: usize = 64 << 10;
 
 /// A subscriber's side of one connection.
 pub(crate) struct SubscribeSession {
@@ -66,36 +63,34 @@ impl Session for SubscribeSession {
         cx: &mut Context<'_>,
         connection: &mut Connection,
         burst: &mut Burst,
-    ) -> Poll<()> {
+    ) -> Poll<usize> {
+        let mut guard = lock(&self.core.subscriptions);
+        let Subscriptions { filter, upstreams, closed, .. } = &mut *guard;
+        let upstream = &mut upstreams[self.upstream];
         let mut changes = Vec::new();
-        for _ in 0..ROUNDS {
-            let mut guard = lock(&self.core.subscriptions);
-            let Subscriptions { filter, upstreams, closed, .. } = &mut *guard;
-            let upstream = &mut upstreams[self.upstream];
-            // A closed socket has nothing to say but its messages.
-            let is_over = *closed && upstream.outbox.is_empty();
-            let more = !is_over && upstream.take_changes(filter, STEPS, &mut changes);
-            let outbox = &mut upstream.outbox;
-            if !more && changes.is_empty() && connection.output().is_empty() {
-                if !outbox.is_empty() {
-                    outbox.take(burst);
-                    return Poll::Ready(());
-                }
-                if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    outbox.waker = Some(cx.waker().clone());
-                }
-                return Poll::Pending;
+        // A closed socket has nothing to say but its messages.
+        let is_over = *closed && upstream.outbox.is_empty();
+        let looked_at = match is_over {
+            true => 0,
+            false => upstream.take_changes(filter, STEPS, OCTETS, &mut changes),
+        };
+        let outbox = &mut upstream.outbox;
+        if looked_at == 0 && connection.output().is_empty() {
+            if !outbox.is_empty() {
+                outbox.take(burst);
+                return Poll::Ready(0);
             }
-            drop(guard);
-            // Written, and perhaps encrypted, while others have the lock.
-            for change in changes.drain(..) {
-                connection.subscribe(&change).expect("a session lives in traffic alone");
+            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                outbox.waker = Some(cx.waker().clone());
             }
-            if !more || connection.output().len() >= BURST {
-                break;
-            }
+            return Poll::Pending;
         }
-        Poll::Ready(())
+        drop(guard);
+        // Written, and perhaps encrypted, while others have the lock.
+        for change in changes {
+            connection.subscribe(&change).expect("a session lives in traffic alone");
+        }
+        Poll::Ready(looked_at)
     }
 
     fn written(&mut self, messages: usize, octets: usize) {

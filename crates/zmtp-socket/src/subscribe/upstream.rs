@@ -58,30 +58,36 @@ impl Upstream {
         }
     }
 
-    /// Takes changes that are to be told next, in the order in which they were made, in so many steps
-    /// at most. Returns whether there may be more.
+    /// Takes changes that are to be told next, in the order in which they were made: in so many steps at
+    /// most, and no more once their topics come to so many octets. Returns how many steps it took, which is
+    /// none if there is nothing to tell.
     pub(super) fn take_changes(
         &mut self,
         filter: &Filter,
         steps: usize,
+        octets: usize,
         changes: &mut Vec<Subscription>,
-    ) -> bool {
+    ) -> usize {
         let mut topics = filter.topics_from(self.told).peekable();
-        for _ in 0..steps {
+        let (mut taken, mut taken_octets) = (0, 0);
+        while taken < steps && taken_octets < octets {
             let place = topics.peek().map_or(u64::MAX, |(place, _)| *place);
             if let Some(cancel) = self.cancels.first_entry().filter(|it| *it.key() < place) {
                 let topic = cancel.remove();
                 self.cancelled.remove(&topic);
+                taken_octets += topic.len();
                 changes.push(Subscription::Cancel(topic));
             } else if let Some((place, topic)) = topics.next() {
                 self.told = place + 1;
                 if !self.known.remove(&place) {
+                    taken_octets += topic.len();
                     changes.push(Subscription::Subscribe(topic.clone()));
                 }
             } else {
-                return false;
+                break;
             }
+            taken += 1;
         }
-        true
+        taken
     }
 }

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use zmtp_codec::{Batch, Config, Connection, PeerInfo, SocketType, Version};
+use bytes::Bytes;
+use zmtp_codec::{Batch, Config, Connection, PeerInfo, SocketType, Subscription, Version};
 
 use super::session::SubscribeSession;
-use super::{Receiver, Subscriber};
+use super::{Back, CHANGES, NOTES, Receiver, Subscriber};
 use crate::admission::Expel;
 use crate::burst::{Burst, SLICES};
 use crate::driver::{Core, Session};
@@ -123,6 +124,52 @@ fn wakers_run_when_no_lock_is_held() {
     assert!(receiver.poll_next(&core, cx).is_pending());
     core.close();
     expect_wake("the end");
+}
+
+/// A driver that waits again as soon as it has been woken.
+struct WaitsAgain(Arc<Subscriber>, AtomicUsize);
+
+impl Wake for WaitsAgain {
+    fn wake(self: Arc<Self>) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let waker = Waker::from(self.clone());
+        lock(&self.0.subscriptions).upstreams[0].outbox.waker = Some(waker);
+    }
+}
+
+#[test]
+fn many_changes_take_one_wake_up_for_each_lock() {
+    let core = subscriber();
+    let _publisher = Publisher::new(&core);
+    let driver = Arc::new(WaitsAgain(core.clone(), AtomicUsize::new(0)));
+    driver.clone().wake();
+    let expect_wakes = |wakes: usize, what: &str| {
+        assert_eq!(driver.1.swap(0, Ordering::Relaxed), wakes, "{what}");
+    };
+    expect_wakes(1, "that was us");
+    let topics = || (0..4 * CHANGES - 1).map(|number| Bytes::from(number.to_string()));
+    let begins: Vec<_> = topics().map(Subscription::Subscribe).collect();
+    let ends: Vec<_> = topics().map(Subscription::Cancel).collect();
+    core.change(&begins, Back::One);
+    expect_wakes(4, "new topics");
+    core.change(&begins, Back::One);
+    expect_wakes(0, "topics that are known");
+    core.change(&ends, Back::One);
+    expect_wakes(0, "topics that remain");
+    core.change(&begins, Back::One);
+    core.change(&ends, Back::All);
+    expect_wakes(4, "the ends of all");
+    assert_eq!(core.totals().subscriptions, 0);
+}
+
+#[test]
+fn the_more_publishers_take_note_of_a_change_the_fewer_are_made_under_one_lock() {
+    let core = subscriber();
+    let mut publishers = Vec::new();
+    for (count, at_once) in [(0, CHANGES), (1, CHANGES), (100, NOTES / 100), (2 * NOTES, 1)] {
+        publishers.resize_with(count, || Publisher::new(&core));
+        assert_eq!(lock(&core.subscriptions).changes_at_once(), at_once, "of {count}");
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use zmtp_codec::Subscription;
 use super::peer;
 use crate::options::Subscribing;
 use crate::publish::Outbox;
-use crate::subscribe::Subscriptions;
 use crate::subscribe::upstream::Upstream;
+use crate::subscribe::{Back, Subscriptions};
 
 /// A filter and upstreams, without the rest.
 #[derive(Default)]
@@ -24,28 +24,25 @@ impl Scene {
 
     fn subscribe(&mut self, topic: &str) {
         let topic = Bytes::copy_from_slice(topic.as_bytes());
-        if let Some(place) = self.0.filter.subscribe(&topic) {
-            self.0.note(|upstream| upstream.subscribed(&topic, place));
-        }
+        self.0.subscribe(&topic);
     }
 
     fn unsubscribe(&mut self, topic: &str) {
-        if let (_, Some(ended)) = self.0.filter.unsubscribe(topic.as_bytes()) {
-            self.0.note(|upstream| upstream.ended(&ended));
-        }
+        self.0.unsubscribe(topic.as_bytes(), Back::One);
     }
 
-    /// The next changes that a publisher is told, and whether there are more.
-    fn step(&mut self, key: usize, steps: usize) -> (Vec<Subscription>, bool) {
+    /// The next changes that a publisher is told, and in how many steps.
+    fn step(&mut self, key: usize, steps: usize, octets: usize) -> (Vec<Subscription>, usize) {
         let mut changes = Vec::new();
-        let more = self.0.upstreams[key].take_changes(&self.0.filter, steps, &mut changes);
-        (changes, more)
+        let upstream = &mut self.0.upstreams[key];
+        let taken = upstream.take_changes(&self.0.filter, steps, octets, &mut changes);
+        (changes, taken)
     }
 
     /// All that a publisher is still to be told, with `-` before what it is to forget.
     fn told(&mut self, key: usize) -> Vec<String> {
-        let (changes, more) = self.step(key, 1000);
-        assert!(!more);
+        let (changes, taken) = self.step(key, 1000, usize::MAX);
+        assert!(taken < 1000);
         changes.iter().map(text).collect()
     }
 }
@@ -101,6 +98,30 @@ fn a_topic_that_is_given_up_and_taken_again_is_known_until_it_is_given_up_for_go
     scene.unsubscribe("a");
     assert_eq!(scene.told(publisher), ["-a"]);
     assert_eq!(scene.told(publisher), Vec::<String>::new());
+}
+
+#[test]
+fn long_topics_are_told_a_few_at_a_time() {
+    let mut scene = Scene::default();
+    let publisher = scene.open();
+    (0..10).for_each(|number| scene.subscribe(&format!("{number}{:1000}", "")));
+    for told in [3, 3, 3, 1, 0] {
+        assert_eq!(scene.step(publisher, 1000, 2500).0.len(), told);
+    }
+}
+
+#[test]
+fn what_need_not_be_told_is_passed_over_in_steps() {
+    let mut scene = Scene::default();
+    let publisher = scene.open();
+    let topics: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    topics.iter().for_each(|topic| scene.subscribe(topic));
+    assert_eq!(scene.told(publisher).len(), 10);
+    topics.iter().for_each(|topic| scene.unsubscribe(topic));
+    topics.iter().for_each(|topic| scene.subscribe(topic));
+    for taken in [4, 4, 2, 0] {
+        assert_eq!(scene.step(publisher, 4, usize::MAX), (Vec::new(), taken));
+    }
 }
 
 /// What a test does next: to a topic, or to a publisher.
@@ -199,16 +220,16 @@ proptest! {
                 Act::Tell(number, steps) => {
                     if let Some(key) = chosen(&models, number) {
                         let model = models.get_mut(&key).expect("it is there");
-                        let (changes, more) = scene.step(key, steps);
+                        let (changes, taken) = scene.step(key, steps, usize::MAX);
                         changes.iter().for_each(|change| model.hear(change));
-                        prop_assert!(more || model.untold.is_empty());
+                        prop_assert!(taken == steps || model.untold.is_empty());
                     }
                 }
             }
         }
         let all: BTreeSet<String> = order.into_iter().collect();
         for (key, mut model) in models {
-            scene.step(key, 1000).0.iter().for_each(|change| model.hear(change));
+            scene.step(key, 1000, usize::MAX).0.iter().for_each(|change| model.hear(change));
             prop_assert_eq!(&model.untold, &[]);
             prop_assert_eq!(&model.knows, &all);
         }
