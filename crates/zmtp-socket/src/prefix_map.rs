@@ -34,7 +34,7 @@ pub(crate) struct PrefixMap<V> {
 }
 
 /// The name of an entry for as long as it is in the map. It may then come to name another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId(u32);
 
 impl EntryId {

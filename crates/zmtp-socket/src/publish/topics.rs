@@ -1,7 +1,7 @@
 //! Who wants what: the only place that decides which peers a message goes to.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -57,7 +57,9 @@ impl Change {
 /// The subscriptions of one peer.
 #[derive(Default)]
 struct Held {
-    topics: HashMap<EntryId, Subscribed>,
+    /// In a tree, which never moves more than a node of itself: a table would have to move all at once when
+    /// it grows, and be searched for what is left when it is emptied in slices.
+    topics: BTreeMap<EntryId, Subscribed>,
     /// Octets of all these topics.
     octets: usize,
     /// The last search in which this peer was found: it gets one copy, however many of its topics
@@ -127,7 +129,8 @@ impl Topics {
         if count == 0 {
             return None;
         }
-        let slice: Vec<_> = held.topics.extract_if(|_, _| true).take(slice).collect();
+        let first = || held.topics.pop_first();
+        let slice: Vec<_> = std::iter::from_fn(first).take(slice).collect();
         held.octets -= held.octets * slice.len() / count;
         let mut left = Vec::new();
         for (entry, Subscribed { place, .. }) in slice {
