@@ -20,11 +20,16 @@ struct Running {
 
 /// Between the publishers at `publishers` and the subscribers at an endpoint of its own.
 async fn run(context: &Context, publishers: &str, verbosity: Verbosity) -> Running {
+    let (proxy, endpoint) = between(context, publishers, verbosity).await;
+    start(proxy, endpoint)
+}
+
+async fn between(context: &Context, publishers: &str, verbosity: Verbosity) -> (Proxy, Endpoint) {
     let frontend = context.xsub_socket(XSubOptions::new());
     frontend.connect(publishers).unwrap();
     let backend = context.xpub_socket(XPubOptions::new().verbosity(verbosity));
     let endpoint = backend.bind("tcp://127.0.0.1:*").await.unwrap();
-    start(proxy(frontend, backend), endpoint)
+    (proxy(frontend, backend), endpoint)
 }
 
 fn start(mut proxy: Proxy, endpoint: Endpoint) -> Running {
@@ -244,11 +249,12 @@ async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
     let mut endpoint = place.endpoint.clone();
-    let mut row = Vec::new();
+    let (mut row, mut backends) = (Vec::new(), Vec::new());
     for verbosity in [Verbosity::Distinct, Verbosity::All, Verbosity::Distinct] {
-        let running = run(&place.context, &endpoint, verbosity).await;
-        endpoint = running.endpoint.to_string();
-        row.push(running);
+        let (mut proxy, bound) = between(&place.context, &endpoint, verbosity).await;
+        endpoint = bound.to_string();
+        backends.push(proxy.sockets().1.publisher().clone());
+        row.push(start(proxy, bound));
     }
     let mut chance = fastrand::Rng::with_seed(5);
     let mut clients = Vec::new();
@@ -275,9 +281,21 @@ async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
     }
     let wanted: BTreeSet<usize> = clients.iter().flat_map(|(_, topics)| topics).copied().collect();
     assert!(wanted.len() > 300);
+    let held: usize = clients.iter().map(|(_, topics)| topics.len()).sum();
+    eventually("the last proxy knows who is there", || {
+        let peers = backends[2].stats().peers;
+        let all: u64 = peers.iter().map(|peer| peer.subscriptions).sum();
+        peers.len() == clients.len() && all == held as u64
+    })
+    .await;
+    // Subscriptions travel in order: behind this one there is none left on its way. From then on topics are
+    // only given up, those of the clients that have left.
+    let marker = place.context.sub_socket(SubOptions::new());
+    marker.subscribe("marker");
+    marker.connect(&*endpoint).unwrap();
+    within("it to arrive", server.wait_for_subscriber("marker")).await.unwrap();
     eventually("exactly what is wanted is asked for", || {
-        let peers = server.stats().peers;
-        peers.len() == 1 && peers[0].subscriptions == wanted.len() as u64
+        server.stats().peers[0].subscriptions == wanted.len() as u64 + 1
     })
     .await;
     for topic in 0..1000 {

@@ -86,7 +86,7 @@ impl Connection {
     ///
     /// A peer that is being judged must not fill memory. What has come with its credentials is kept and served
     /// after the verdict; what comes on top of it belongs in the transport. A caller that reads nonetheless gets
-    /// [`ProtocolError::InputBeforeReady`] once the limit there is passed.
+    /// [`ProtocolError::InputBeforeReady`](crate::ProtocolError::InputBeforeReady) once the limit there is passed.
     pub fn wants_input(&self) -> bool {
         match &self.state {
             State::Traffic(_) => true,
