@@ -31,6 +31,8 @@ pub(crate) struct PrefixMap<V> {
     /// The first free one of `nodes`, each of which names the next as its parent.
     free: u32,
     len: usize,
+    /// What the map has outgrown, to be freed when nobody waits: that takes milliseconds where it was large.
+    spent: Option<Box<Self>>,
 }
 
 /// The name of an entry for as long as it is in the map. It may then come to name another.
@@ -55,7 +57,14 @@ const ROOT: u32 = 0;
 impl<V> PrefixMap<V> {
     /// An empty map, which holds no memory.
     pub(crate) const fn new() -> Self {
-        Self { cells: Cells::new(), nodes: Vec::new(), values: Vec::new(), free: NONE, len: 0 }
+        Self {
+            cells: Cells::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            free: NONE,
+            len: 0,
+            spent: None,
+        }
     }
 
     /// The entry of `key`, put in with the default value if there was none.
@@ -96,7 +105,8 @@ impl<V> PrefixMap<V> {
         let value = self.values.get_mut(id.0 as usize)?.take()?;
         self.len -= 1;
         if self.len == 0 {
-            *self = Self::new();
+            let spent = std::mem::take(self);
+            self.spend(spent);
         } else {
             self.mark(id.0, false);
             self.prune(id.0);
@@ -259,9 +269,21 @@ impl<V> PrefixMap<V> {
         self.free = id;
     }
 
-    /// Moves all blocks into a new arena when most of the old one has come to be free.
+    /// Memory that is held and not needed any more.
+    pub(crate) fn take_spent(&mut self) -> Option<Box<Self>> {
+        self.spent.take()
+    }
+
+    fn spend(&mut self, spent: Self) {
+        if spent.cells.is_large() {
+            self.spent = Some(Box::new(spent));
+        }
+    }
+
+    /// Moves all blocks into a new arena when most of the old one has come to be free, and what is left is so
+    /// little that nobody waits for long. Until then what is free is used again.
     fn compact(&mut self) {
-        if !self.cells.is_mostly_free() {
+        if !self.cells.is_worth_moving() {
             return;
         }
         let mut fresh = Cells::with_room(self.cells.used());
@@ -276,7 +298,8 @@ impl<V> PrefixMap<V> {
                 places.push(place);
             }
         }
-        self.cells = fresh;
+        let cells = std::mem::replace(&mut self.cells, fresh);
+        self.spend(Self { cells, ..Self::new() });
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) const EXACT: usize = 16;
 pub(super) const STEP: usize = 8;
 /// Free cells up to this number are not worth collecting.
 const WORTH_COLLECTING: usize = 4096;
+/// Cells that are moved at once: about a millisecond.
+pub(super) const MOVED_AT_ONCE: usize = 16 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -229,8 +231,15 @@ impl Cells {
         self.cells.len() - self.free_cells
     }
 
-    pub(super) fn is_mostly_free(&self) -> bool {
-        self.free_cells > WORTH_COLLECTING && self.free_cells > self.cells.len() / 2
+    pub(super) fn is_worth_moving(&self) -> bool {
+        self.is_large()
+            && self.free_cells > self.cells.len() / 2
+            && self.used() <= MOVED_AT_ONCE
+            && self.free_cells > WORTH_COLLECTING
+    }
+
+    pub(super) fn is_large(&self) -> bool {
+        self.cells.len() > WORTH_COLLECTING
     }
 
     /// The label past its head.

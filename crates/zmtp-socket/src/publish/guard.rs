@@ -16,12 +16,13 @@ pub(super) struct Guard<'a> {
     effects: Effects,
 }
 
-/// Wakers that are due, events that the log and the monitors' readers have yet to be told of, and messages
-/// that were dropped. Each means foreign code, which may ask for the state; therefore it runs only when the
-/// state is free.
+/// Wakers that are due, events that the log and the monitors' readers have yet to be told of, messages that
+/// were dropped, and memory of the index. Each means foreign code, which may ask for the state, or takes
+/// long; therefore it runs only when the state is free.
 #[derive(Default)]
 pub(super) struct Effects {
     pub(super) dropped: Vec<Run>,
+    _spent: Option<Box<dyn Send>>,
     recorded: Vec<Recorded>,
     wakers: Vec<Waker>,
 }
@@ -55,6 +56,7 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.effects = std::mem::take(&mut self.state.effects);
+        self.effects._spent = self.state.topics.take_spent();
     }
 }
 

@@ -148,6 +148,11 @@ impl Topics {
         std::mem::take(&mut self.peers[key])
     }
 
+    /// Memory that the index has outgrown, to be freed when nobody waits.
+    pub(crate) fn take_spent(&mut self) -> Option<Box<dyn Send>> {
+        self.index.take_spent().map(|spent| spent as Box<dyn Send>)
+    }
+
     /// Whether a peer has left.
     pub(crate) fn is_leaving(&self, key: usize) -> bool {
         self.peers[key].is_leaving

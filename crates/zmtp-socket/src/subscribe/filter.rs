@@ -67,6 +67,7 @@ impl Filter {
         }
         let place = held.place;
         self.held.remove(entry);
+        drop(self.held.take_spent());
         let at = self.next;
         self.next += 1;
         let topic = self.order.remove(&place);
