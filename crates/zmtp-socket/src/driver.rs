@@ -59,6 +59,11 @@ const SUBSCRIPTION: usize = 6 << 10;
 /// that has to wait for octets much less.
 const TURNS_FOR_A_STEP: usize = 16;
 
+/// After so many steps a peer is forgotten with pauses. On a runtime with workers a turn that is given up comes
+/// back at once, and the steps of a peer with many topics would keep the lock from those who send.
+const STEPS_WITHOUT_PAUSE: usize = 16;
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 const TOPIC: usize = 256;
 
@@ -296,9 +301,14 @@ impl<C: Core> Link<C> {
 
     /// Forgets the peer, with turns for others.
     async fn leave(&mut self) {
+        let mut steps = 0;
         while self.session.as_mut().is_some_and(Session::leave) {
             for _ in 0..TURNS_FOR_A_STEP {
                 yield_now().await;
+            }
+            steps += 1;
+            if steps > STEPS_WITHOUT_PAUSE {
+                tokio::time::sleep(PAUSE).await;
             }
         }
         self.session = None;
