@@ -64,6 +64,12 @@ const TURNS_FOR_A_STEP: usize = 16;
 const STEPS_WITHOUT_PAUSE: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// After so many changes of subscriptions a peer has to pause after each turn that is full of them: on a
+/// runtime with workers, too, others must get the lock. Its turns are longer then. So a newcomer with many topics
+/// is served at once, one with a million within seconds, and a flood leaves most of the time to others.
+const CHANGES_WITHOUT_PAUSE: u32 = 100_000;
+const SUBSCRIPTION_OF_MANY: usize = 512;
+
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 const TOPIC: usize = 256;
 
@@ -226,6 +232,11 @@ struct Link<C: Core> {
     /// When the connection was made: its time zero.
     epoch: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The pause of a peer that has changed its subscriptions too often.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// How often it has, in all and in this turn.
+    changes: u32,
+    changes_in_turn: u32,
     read_size: usize,
     /// What may still be [spent](TURN) before others get their turn.
     turn: usize,
@@ -257,6 +268,9 @@ impl<C: Core> Link<C> {
             burst: Burst::default(),
             epoch: Instant::now(),
             timer: None,
+            pause: None,
+            changes: 0,
+            changes_in_turn: 0,
             read_size: FIRST_READ,
             turn: TURN,
             behind: false,
@@ -335,8 +349,13 @@ impl<C: Core> Link<C> {
         if let Poll::Ready(reason) = Pin::new(&mut *signal).poll(cx) {
             return Poll::Ready(reason);
         }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
         self.draining = signal.is_draining();
         self.turn = TURN;
+        self.changes_in_turn = 0;
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
                 let judged = self.poll_verdict(cx)?;
@@ -346,6 +365,10 @@ impl<C: Core> Link<C> {
             });
             match progress {
                 Err(reason) => return Poll::Ready(reason),
+                Ok(true) if self.turn == 0 && self.must_pause() => {
+                    let pause = self.pause.insert(Box::pin(tokio::time::sleep(PAUSE)));
+                    ready!(pause.as_mut().poll(cx));
+                }
                 Ok(true) if self.turn == 0 => {
                     // Whoever only wakes itself comes before the runtime's main task again and again.
                     ready!(pin!(yield_now()).poll(cx));
@@ -357,6 +380,12 @@ impl<C: Core> Link<C> {
                 Ok(false) => return Poll::Pending,
             }
         }
+    }
+
+    /// Whether a turn that is over was full of changes of subscriptions, of a peer that has made many.
+    fn must_pause(&self) -> bool {
+        let most = TURN / SUBSCRIPTION_OF_MANY;
+        self.changes > CHANGES_WITHOUT_PAUSE && self.changes_in_turn as usize >= most / 2
     }
 
     /// Nothing is left to write. (That the queue is empty is known from `poll_write`.)
@@ -505,7 +534,12 @@ impl<C: Core> Link<C> {
         let now = self.now();
         let mut together = vec![first];
         let behind = loop {
-            self.spend(SUBSCRIPTION);
+            self.changes = self.changes.saturating_add(1);
+            self.changes_in_turn += 1;
+            self.spend(match self.changes > CHANGES_WITHOUT_PAUSE {
+                true => SUBSCRIPTION_OF_MANY,
+                false => SUBSCRIPTION,
+            });
             if self.turn == 0 {
                 break Ok(None);
             }

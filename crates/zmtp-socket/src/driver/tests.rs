@@ -16,7 +16,7 @@ fn size_of_output<A, B, C, D, E, F, G, T>(_: impl FnOnce(A, B, C, D, E, F, G) ->
 #[test]
 fn a_connection_costs_a_publisher_little() {
     let size = size_of_output(run::<Publisher>);
-    assert!(size <= 856, "{size} octets for each connection's future");
+    assert!(size <= 872, "{size} octets for each connection's future");
 }
 
 /// Counts what comes.
@@ -159,6 +159,22 @@ async fn changes_of_subscriptions_are_charged_to_the_turn() {
     let changes = |core: &Counter| core.changes.load(Ordering::Relaxed);
     let longest = longest_turn(SocketType::Pub, READY_SUB, &change, changes, CHANGES).await;
     assert!(longest <= TURN.div_ceil(SUBSCRIPTION), "{longest} changes in one turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_changes_its_mind_too_often_pauses_and_a_newcomer_with_many_topics_does_not() {
+    const MANY: usize = CHANGES_WITHOUT_PAUSE as usize;
+    let (core, mut peer) = drive(SocketType::Pub);
+    let change = b"\x04\x0B\x09SUBSCRIBEA\x04\x08\x06CANCELA".repeat(MANY / 2);
+    peer.write_all(&[&opening(READY_SUB)[..], &change, &change].concat()).await.unwrap();
+    let begun = Instant::now();
+    for (all, least) in [(MANY, 0), (2 * MANY, MANY / (TURN / SUBSCRIPTION_OF_MANY))] {
+        while core.changes.load(Ordering::Relaxed) < all {
+            tokio::time::sleep(Duration::from_micros(1)).await;
+        }
+        let pauses = begun.elapsed().as_millis() as usize;
+        assert!(pauses >= least && pauses <= 3 * least + 20, "{pauses} ms for {all} changes");
+    }
 }
 
 #[tokio::test]
