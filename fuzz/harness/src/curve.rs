@@ -104,8 +104,13 @@ impl Scene {
         let version = if choice & 32 == 0 { Version::V3_1 } else { Version::V3_0 };
         let together = if choice & 64 == 0 { usize::MAX } else { 1 };
         let config = Config { version, limits: LIMITS, ..Config::new(socket_type) };
-        let mut twin = Side::new(config.clone(), together);
-        let victim = Side::new(with_curve(config, is_server), together);
+        let victim = Side::new(with_curve(config.clone(), is_server), together);
+        // A PUB cannot tell a message from a subscription before it has opened it.
+        let limits = match socket_type {
+            SocketType::Pub => LIMITS.with_message_size(LIMITS.command_size),
+            _ => LIMITS,
+        };
+        let mut twin = Side::new(Config { limits, ..config }, together);
 
         let greeting = |mechanism| Greeting { version, mechanism, as_server: !is_server }.encode();
         let peer = CurvePeer::known(!is_server).of_type(theirs);
