@@ -99,9 +99,7 @@ pub(crate) trait Core: Send + Sync + 'static {
     fn stats(&self) -> Stats;
 
     /// The same, without a list of its peers: what costs no more, however many they are.
-    fn totals(&self) -> Stats {
-        Stats { peers: Vec::new(), ..self.stats() }
-    }
+    fn totals(&self) -> Stats;
 
     /// The socket is closed: nothing more is accepted from its user.
     fn close(&self);

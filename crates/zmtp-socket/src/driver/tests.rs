@@ -50,6 +50,10 @@ impl Core for Counter {
         Stats::default()
     }
 
+    fn totals(&self) -> Stats {
+        Stats::default()
+    }
+
     fn close(&self) {}
 
     fn interrupt(&self) {}

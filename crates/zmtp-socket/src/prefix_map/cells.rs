@@ -232,10 +232,9 @@ impl Cells {
     }
 
     pub(super) fn is_worth_moving(&self) -> bool {
-        self.is_large()
+        self.free_cells > WORTH_COLLECTING
             && self.free_cells > self.cells.len() / 2
             && self.used() <= MOVED_AT_ONCE
-            && self.free_cells > WORTH_COLLECTING
     }
 
     pub(super) fn is_large(&self) -> bool {
