@@ -11,7 +11,7 @@ const SHORT: [(&str, &str); 7] = [
     ("family/", "tests/tests/family/"),
     ("interop/", "tests/tests/interop/"),
     ("simulated/", "tests/tests/simulated/"),
-    ("publish/", "crates/zmtp-socket/src/publish/"),
+    ("publish/", "crates/zmtp-socket/src/patterns/publish/"),
 ];
 
 #[test]

@@ -100,7 +100,7 @@ impl Batch {
 
     /// Throws the next message out.
     #[inline]
-    pub fn drop_next(&mut self) {
+    pub fn skip_next(&mut self) {
         match &mut self.0 {
             Held::Frames { octets, messages, .. } => {
                 skip_message(octets);
@@ -287,10 +287,10 @@ mod tests {
             for (message, body) in messages().into_iter().zip([Some("A"), None, Some("D")]) {
                 assert_eq!(batch.peek(), Some(message));
                 assert_eq!(batch.peek_body(), body.map(str::as_bytes));
-                batch.drop_next();
+                batch.skip_next();
             }
             assert_eq!((batch.len(), batch.peek(), batch.peek_body()), (0, None, None));
-            batch.drop_next();
+            batch.skip_next();
             assert!(batch.is_empty());
         }
     }

@@ -26,7 +26,7 @@ pub struct Config {
     /// Whether the caller is asked about peers under NULL too, which say nothing of themselves, as
     /// [`Credentials::Null`](crate::Credentials::Null); no by default. Our READY is sent only after
     /// the verdict.
-    pub judge_null: bool,
+    pub authenticate_null: bool,
     /// Where CURVE's transient keys and nonces come from; the operating system by default.
     #[cfg(feature = "curve")]
     pub randomness: Randomness,
@@ -47,7 +47,7 @@ impl Config {
             version: Version::V3_1,
             mechanism: Mechanism::Null,
             metadata: Metadata::new(),
-            judge_null: false,
+            authenticate_null: false,
             #[cfg(feature = "curve")]
             randomness: Randomness::default(),
             limits: Limits::default(),

@@ -84,7 +84,7 @@ impl SocketType {
     }
 
     /// Whether sockets of these two types may be connected; the same in both directions.
-    pub fn may_talk_to(self, other: Self) -> bool {
+    pub fn is_compatible_with(self, other: Self) -> bool {
         match self {
             Self::Req => matches!(other, Self::Rep | Self::Router),
             Self::Rep => matches!(other, Self::Req | Self::Dealer),
@@ -137,8 +137,8 @@ mod tests {
             let one = SocketType::from_name(name.as_bytes()).unwrap();
             for &other in SocketType::ALL {
                 let legal = peers.split(',').any(|peer| peer == other.name());
-                assert_eq!(one.may_talk_to(other), legal, "{one} to {other}");
-                assert_eq!(other.may_talk_to(one), legal, "{other} to {one}");
+                assert_eq!(one.is_compatible_with(other), legal, "{one} to {other}");
+                assert_eq!(other.is_compatible_with(one), legal, "{other} to {one}");
             }
         }
     }

@@ -1,12 +1,10 @@
 //! Where a socket listens or dials: `tcp://*:5556`, `ipc:///run/feed`, `inproc://feed`.
 
-use std::{
-    ffi::OsStr,
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A transport and an address on it, as written `transport://address`.
 ///
@@ -367,6 +365,17 @@ fn shown(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// The endpoints of one socket, each kind in no particular order; see
+/// [`endpoints`](crate::PubSocket::endpoints).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenEndpoints {
+    /// Where it listens, as `bind` returned it.
+    pub bound: Vec<Endpoint>,
+    /// Where it dials, as `connect` returned it.
+    pub connected: Vec<Endpoint>,
 }
 
 #[cfg(test)]

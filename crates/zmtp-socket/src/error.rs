@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use zmtp_codec::ConfigError;
 
-use crate::{Endpoint, EndpointError, Mark};
+use crate::endpoint::{Endpoint, EndpointError};
+use crate::options::Mark;
 
 /// Why [`bind`](crate::PubSocket::bind) failed.
 #[derive(Debug, thiserror::Error)]

@@ -62,54 +62,33 @@
 //! | `serde` | no | `serde::Serialize` for the statistics |
 //! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
-mod admission;
-mod authorize;
-#[cfg(feature = "blocking")]
-pub mod blocking;
-mod burst;
-mod connector;
-mod context;
-mod driver;
 mod endpoint;
+mod engine;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod home;
-mod listener;
+#[cfg(test)]
+mod layers;
 mod log;
 mod monitor;
 mod options;
-mod panics;
+mod patterns;
 mod peer;
-mod plain;
 mod prefix_map;
-mod proxy;
-mod pub_sink;
-mod pub_socket;
-mod publish;
+mod receive;
+mod send;
 #[cfg(feature = "serde")]
 mod serialize;
-mod shared;
-mod signal;
-mod socket;
+mod sockets;
 mod stats;
-mod sub_socket;
-mod subscribe;
 mod sync;
-mod transport;
-mod xpub_socket;
-mod xsub_socket;
 
-#[cfg(feature = "ipnet")]
-pub use authorize::allow_addresses;
-#[cfg(feature = "curve")]
-pub use authorize::allow_keys;
-pub use authorize::{Claim, Verdict};
 /// What a message is made of.
 pub use bytes::Bytes;
-pub use context::Context;
-pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress};
+pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress, OpenEndpoints};
+#[cfg(feature = "simulation")]
+pub use engine::transport::simulation;
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
     TryRecvError, UnknownEndpoint,
@@ -117,23 +96,28 @@ pub use error::{
 #[cfg(feature = "ipnet")]
 pub use ipnet::IpNet;
 pub use monitor::{Event, EventClass, Monitor};
+#[cfg(feature = "ipnet")]
+pub use options::allow_addresses;
+#[cfg(feature = "curve")]
+pub use options::allow_keys;
 pub use options::{
-    Asking, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark, InvalidHighWaterMark,
-    Keepalive, Linger, Mark, Options, PubOptions, Publishing, Reconnect, SocketRole, SubOptions,
-    Subscribing, WhenFull, XPubOptions, XSubOptions,
+    Asking, AuthRequest, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark,
+    InvalidHighWaterMark, Keepalive, Linger, Mark, Options, PlainUsers, PubOptions, Publishing,
+    Reconnect, SocketRole, SubOptions, Subscribing, Verbosity, Verdict, WhenFull, XPubOptions,
+    XSubOptions,
 };
+pub use patterns::publish::Request;
 pub use peer::{Peer, PeerId};
-pub use plain::PlainUsers;
-pub use proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
-pub use pub_socket::PubSocket;
-pub use publish::{Outgoing, Request, Verbosity};
-pub use socket::{OpenEndpoints, Unfinished};
-pub use stats::{PeerState, PeerStats, Stats};
-pub use sub_socket::{SubHandle, SubSocket};
-#[cfg(feature = "simulation")]
-pub use transport::simulation;
-pub use xpub_socket::XPubSocket;
-pub use xsub_socket::XSubSocket;
+pub use send::Outgoing;
+#[cfg(feature = "blocking")]
+pub use sockets::blocking;
+pub use sockets::context::Context;
+pub use sockets::proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
+pub use sockets::pub_socket::PubSocket;
+pub use sockets::sub_socket::{SubHandle, SubSocket};
+pub use sockets::xpub_socket::XPubSocket;
+pub use sockets::xsub_socket::XSubSocket;
+pub use stats::{PeerState, PeerStats, Stats, Unfinished};
 pub use zmtp_codec::{
     Allowed, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName, Message,
     Metadata, PeerInfo, SocketType, Status, Version,

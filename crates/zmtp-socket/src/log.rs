@@ -2,7 +2,7 @@
 
 use tracing::{debug, info, trace, warn};
 
-use crate::Event;
+use crate::monitor::Event;
 
 /// Writes `event` down, at a level for whom it may concern: WARN for what somebody has to see to, INFO
 /// for what a socket does once, DEBUG for each connection, TRACE for each subscription. What a stranger

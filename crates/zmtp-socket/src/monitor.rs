@@ -13,9 +13,12 @@ use futures_core::Stream;
 use tracing::level_filters::LevelFilter;
 use zmtp_codec::PeerInfo;
 
+use crate::endpoint::Endpoint;
+use crate::error::Reason;
 use crate::log::log;
+use crate::options::Mark;
+use crate::peer::Peer;
 use crate::sync::lock;
-use crate::{Endpoint, Mark, Peer, Reason};
 
 /// Events of each class that are kept for a monitor that does not read them; further ones are missed,
 /// and counted.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zmtp_codec::PeerInfo;
 
-use crate::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// Tells one connection of a socket from all the others it ever had.
 ///

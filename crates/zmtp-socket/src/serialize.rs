@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use crate::{Endpoint, Peer, PeerId};
+use crate::endpoint::Endpoint;
+use crate::peer::{Peer, PeerId};
 
 impl Serialize for Endpoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

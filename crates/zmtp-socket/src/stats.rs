@@ -3,9 +3,9 @@
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
-use zmtp_codec::Batch;
+use zmtp_codec::{Batch, Message};
 
-use crate::{Message, Peer};
+use crate::peer::Peer;
 
 /// What one socket has done since it was made. A message that goes to three peers counts three
 /// times. Octets are those of whole frames, headers included.
@@ -129,5 +129,32 @@ impl SubAssign for Count {
     fn sub_assign(&mut self, other: Self) {
         self.messages -= other.messages;
         self.octets -= other.octets;
+    }
+}
+/// Messages that a socket had, and nobody got, when it was closed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let unfinished = zmtp_socket::PubSocket::new().close().await;
+/// assert_eq!((unfinished.unsent, unfinished.unread), (0, 0));
+/// assert!(unfinished.is_empty());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Messages that were queued for a peer and that its transport had not taken to their last octet. A
+    /// message for several peers counts for each of them.
+    pub unsent: usize,
+    /// Messages that had arrived and had not been received.
+    pub unread: usize,
+}
+
+impl Unfinished {
+    /// Whether everything was sent and received.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }

@@ -1,10 +1,9 @@
 //! Locks that outlive a panic elsewhere, and wakers that run only after the lock is released.
 
-use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::{mem, process};
 
 /// Locks `mutex`. A thread that panicked while it held the lock does not take the others along:
 /// everything guarded here is kept consistent between any two statements that can panic.

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use zmtp_codec::Error;
 use zmtp_socket::{
-    Allowed, Claim, Credentials, Denial, EndpointOptions, Event, Metadata, Monitor, Peer, PeerInfo,
-    PlainUsers, PubOptions, Reason, Reconnect, Request, SubOptions, Verbosity, XPubOptions,
-    XSubOptions, allow_addresses, allow_keys,
+    Allowed, AuthRequest, Credentials, Denial, EndpointOptions, Event, Metadata, Monitor, Peer,
+    PeerInfo, PlainUsers, PubOptions, Reason, Reconnect, Request, SubOptions, Verbosity,
+    XPubOptions, XSubOptions, allow_addresses, allow_keys,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::secured::{Client, Server, USER, keys};
@@ -136,7 +136,7 @@ over_each_transport! {
     async fn a_judge_is_told_what_rfc_27_says_and_its_verdict_stays_with_the_peer(place: Place) {
         for secured in servers() {
             let name = secured.to_string();
-            let (told, mut claims) = mpsc::unbounded_channel::<Claim>();
+            let (told, mut claims) = mpsc::unbounded_channel::<AuthRequest>();
             let verdict = Allowed::new().user_id("dora").metadata(
                 Metadata::new().with("X-Room", "7").unwrap()
             );

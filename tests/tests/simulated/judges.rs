@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Allowed, Claim, Context, Credentials, Denial, Endpoint, EndpointOptions, Event, Monitor,
+    Allowed, AuthRequest, Context, Credentials, Denial, Endpoint, EndpointOptions, Event, Monitor,
     PubOptions, PubSocket, SubHandle, SubOptions, SubSocket, Verdict,
 };
 use zmtp_tests::network::{FaultyNetwork, Manner};
@@ -318,7 +318,7 @@ impl Bench {
         server
     }
 
-    fn judge(&self, claim: &Claim) -> impl Future<Output = Verdict> + Send + use<> {
+    fn judge(&self, claim: &AuthRequest) -> impl Future<Output = Verdict> + Send + use<> {
         let mut trouble = None;
         if !is_neighbour(claim) {
             trouble = self.0.troubles.lock().unwrap().pop_front();
@@ -386,13 +386,13 @@ fn break_down() -> ! {
     resume_unwind(Box::new("the judge has broken down"))
 }
 
-fn is_neighbour(claim: &Claim) -> bool {
+fn is_neighbour(claim: &AuthRequest) -> bool {
     match &claim.credentials {
         Credentials::Plain { username, .. } => username == "neighbour",
         _ => claim.peer.endpoint().to_string() == "mem://neighbour",
     }
 }
 
-fn has_right_password(claim: &Claim) -> bool {
+fn has_right_password(claim: &AuthRequest) -> bool {
     matches!(&claim.credentials, Credentials::Plain { password, .. } if password == "right")
 }

@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing::{Event as Line, Metadata, Subscriber, span};
-use zmtp_socket::{Allowed, Claim, Event, Monitor, PubOptions, Reason, Reconnect, SubOptions};
+use zmtp_socket::{
+    Allowed, AuthRequest, Event, Monitor, PubOptions, Reason, Reconnect, SubOptions,
+};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, receive_text, wanted, within};
 
 const QUICK: Reconnect = Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
 /// A judge that panics at once the first time, then once in its future, and then lets in everybody.
-fn shy() -> impl Fn(Claim) -> std::pin::Pin<Box<dyn Future<Output = zmtp_socket::Verdict> + Send>> {
+fn shy()
+-> impl Fn(AuthRequest) -> std::pin::Pin<Box<dyn Future<Output = zmtp_socket::Verdict> + Send>> {
     let asked = AtomicUsize::new(0);
     move |_| {
         let time = asked.fetch_add(1, Ordering::Relaxed);

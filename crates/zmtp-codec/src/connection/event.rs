@@ -13,7 +13,7 @@ pub enum Event {
     /// Who the peer claims to be, and what it says of itself: answer with
     /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given
     /// to PLAIN and CURVE servers always, and under NULL where
-    /// [`Config::judge_null`](crate::Config::judge_null) says so.
+    /// [`Config::authenticate_null`](crate::Config::authenticate_null) says so.
     Credentials(Box<Applicant>),
     /// The handshake is over, and messages may be sent.
     Ready(Box<PeerInfo>),

@@ -256,7 +256,7 @@ impl Connection {
 
     /// Whether [`handle_output`](Self::handle_output) would change anything.
     #[inline]
-    pub fn wants_output_told(&self) -> bool {
+    pub fn needs_output_notice(&self) -> bool {
         self.liveness.has_unsent()
     }
 

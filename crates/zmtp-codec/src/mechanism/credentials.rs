@@ -14,7 +14,7 @@ use crate::{MechanismName, Metadata};
 #[non_exhaustive]
 pub enum Credentials {
     /// NULL: the peer says nothing of itself. Given only where
-    /// [`Config::judge_null`](crate::Config::judge_null) asks for it.
+    /// [`Config::authenticate_null`](crate::Config::authenticate_null) asks for it.
     Null,
     /// PLAIN: a name and a password, as the client claims them.
     Plain {

@@ -168,7 +168,7 @@ impl Handshake {
     /// Begins after the greetings: what this side says first goes to `out`.
     pub(crate) fn begin(config: &Config, out: &mut BytesMut) -> Result<Progress, Error> {
         Ok(Progress::Continue(match &config.mechanism {
-            Mechanism::Null if config.judge_null => {
+            Mechanism::Null if config.authenticate_null => {
                 let state = Self::NullAwaitVerdict(null::AwaitVerdict);
                 return Ok(Progress::Ask(state, Credentials::Null.into()));
             }
@@ -288,7 +288,7 @@ fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {
         let ours = config.socket_type;
-        socket_type = SocketType::from_name(name).filter(|&theirs| ours.may_talk_to(theirs));
+        socket_type = SocketType::from_name(name).filter(|&theirs| ours.is_compatible_with(theirs));
         if socket_type.is_none() {
             return Err(Mismatch::SocketType { ours, theirs: printable(name) }.into());
         }

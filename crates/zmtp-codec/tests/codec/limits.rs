@@ -204,7 +204,7 @@ fn judging(config: Config, heard: &[u8]) -> Connection {
 fn a_peer_that_is_being_judged_fills_no_memory() {
     let limit = 4096 + 64 * 1024;
     let publisher = || Config::new(SocketType::Pub);
-    let null = Config { judge_null: true, ..publisher() };
+    let null = Config { authenticate_null: true, ..publisher() };
     let plain = Config { mechanism: Mechanism::PlainServer, ..publisher() };
     let rows = [
         (null, NULL_3_1.to_vec()),
@@ -240,7 +240,7 @@ fn a_peer_that_is_being_judged_fills_no_memory() {
 fn what_came_in_one_segment_with_the_handshake_is_served_after_the_verdict() {
     // More than is kept otherwise, but all in one read.
     let wishes = b"\x00\x02\x01A".repeat(50_000);
-    let config = Config { judge_null: true, ..Config::new(SocketType::Pub) };
+    let config = Config { authenticate_null: true, ..Config::new(SocketType::Pub) };
     let mut connection = judging(config, &[NULL_3_1, READY_SUB, &wishes].concat());
     assert_eq!(connection.poll_event(NOW), Ok(None));
     connection.authorize(NOW, Ok(Allowed::new()));

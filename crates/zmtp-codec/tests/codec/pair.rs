@@ -540,7 +540,7 @@ fn credentials_are_judged_by_the_caller() {
 }
 
 fn judging() -> Config {
-    Config { judge_null: true, ..publisher() }
+    Config { authenticate_null: true, ..publisher() }
 }
 
 #[test]

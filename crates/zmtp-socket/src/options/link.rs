@@ -10,14 +10,14 @@ use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, 
 use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 
 use super::{Options, TcpOptions};
-use crate::authorize::{Claim, Judge, Verdict};
-use crate::plain::PlainUsers;
+use crate::options::authorize::{AuthRequest, Authorizer, Verdict};
+use crate::options::plain::PlainUsers;
 
 #[derive(Clone, Debug)]
 pub(crate) struct LinkOptions {
     pub(crate) version: Version,
     pub(crate) security: Security,
-    pub(crate) judge: Option<Judge>,
+    pub(crate) judge: Option<Authorizer>,
     pub(crate) domain: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) handshake_timeout: Duration,
@@ -30,12 +30,12 @@ pub(crate) struct LinkOptions {
 
 /// The terms on which connections are made through one endpoint.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct LinkConfig {
     pub(crate) options: LinkOptions,
     pub(crate) config: Arc<Config>,
 }
 
-impl Terms {
+impl LinkConfig {
     pub(crate) fn new(options: LinkOptions, socket_type: SocketType) -> Arc<Self> {
         let config = Arc::new(options.config(socket_type));
         Arc::new(Self { options, config })
@@ -164,14 +164,14 @@ impl<Role> Options<Role> {
     /// ```
     pub fn authorize<F: Future<Output = Verdict> + Send + 'static>(
         mut self,
-        judge: impl Fn(Claim) -> F + Send + Sync + 'static,
+        judge: impl Fn(AuthRequest) -> F + Send + Sync + 'static,
     ) -> Self {
-        self.link.judge = Some(Judge::new(judge));
+        self.link.judge = Some(Authorizer::new(judge));
         self
     }
 
     /// What the [judge](Self::authorize) is told of where a peer wants to come in, as
-    /// [`Claim::domain`]: RFC 27 has it for rules that many sockets share, and wants 255 characters of
+    /// [`AuthRequest::domain`]: RFC 27 has it for rules that many sockets share, and wants 255 characters of
     /// ASCII at most. Default: empty.
     pub fn domain(mut self, domain: impl Into<Arc<str>>) -> Self {
         self.link.domain = domain.into();
@@ -262,7 +262,7 @@ impl LinkOptions {
             #[cfg(feature = "curve")]
             Security::CurveServer { keys } => Mechanism::CurveServer { keys: keys.clone() },
         };
-        config.judge_null = self.judge.is_some();
+        config.authenticate_null = self.judge.is_some();
         config.limits = self.limits;
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;

@@ -114,7 +114,7 @@ impl fmt::Display for Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PubOptions, SubOptions};
+    use crate::options::{PubOptions, SubOptions};
 
     #[test]
     fn an_unlimited_queue_has_no_mark_in_octets_unless_one_was_set() {

@@ -1,8 +1,10 @@
 //! What can be set on a socket, typed, with its defaults.
 
+pub(crate) mod authorize;
 mod ipc;
 mod link;
 mod mark;
+pub(crate) mod plain;
 mod publishing;
 mod subscribing;
 #[cfg(test)]
@@ -11,12 +13,18 @@ mod tcp;
 
 use std::time::Duration;
 
+#[cfg(feature = "ipnet")]
+pub use authorize::allow_addresses;
+#[cfg(feature = "curve")]
+pub use authorize::allow_keys;
+pub use authorize::{AuthRequest, Verdict};
 pub use link::Reconnect;
-pub(crate) use link::{LinkOptions, Security, Terms};
+pub(crate) use link::{LinkConfig, LinkOptions, Security};
 pub(crate) use mark::Marks;
 pub use mark::{HighWaterMark, InvalidHighWaterMark, Mark};
+pub use plain::PlainUsers;
 pub(crate) use publishing::RequestOptions;
-pub use publishing::{Duplicates, Hearing, Publishing, WhenFull};
+pub use publishing::{Duplicates, Hearing, Publishing, Verbosity, WhenFull};
 pub use subscribing::{Asking, Subscribing};
 pub use tcp::Keepalive;
 pub(crate) use tcp::TcpOptions;
@@ -135,4 +143,7 @@ pub enum Linger {
 impl Linger {
     /// Not at all.
     pub const NONE: Self = Self::For(Duration::ZERO);
+
+    /// How long a socket that sends goes on, if nothing else is said.
+    pub(crate) const DEFAULT: Self = Self::For(Duration::from_secs(30));
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use zmtp_codec::Message;
+
 use super::mark::DEFAULT_OCTETS;
 use super::{HighWaterMark, Marks, PubOptions, XPubOptions};
-use crate::{Message, Verbosity};
 
 /// The default mark in octets where a sender waits: enough to keep the transport busy.
 const WAIT_OCTETS: usize = 256 << 10;
@@ -200,6 +201,21 @@ impl WhenFull {
     pub(crate) fn waits(self) -> bool {
         matches!(self, Self::Wait | Self::WaitFor(_))
     }
+}
+
+/// Which subscriptions, and ends of them, the user of an [`XPubSocket`](crate::XPubSocket) is told.
+/// In [manual](crate::XPubOptions::manual) mode it is told all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verbosity {
+    /// The first subscription to each topic, whoever it is from, and the end of the last.
+    #[default]
+    Distinct,
+    /// Every subscription, and the end of the last to each topic. (`ZMQ_XPUB_VERBOSE`)
+    Subscriptions,
+    /// Every subscription, and the end of each, once for each peer however often it repeats itself.
+    /// (`ZMQ_XPUB_VERBOSER`)
+    All,
 }
 
 /// What several subscriptions of one peer to the same topic are.

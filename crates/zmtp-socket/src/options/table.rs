@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{HighWaterMark, PubOptions, SubOptions, WhenFull};
-use crate::{Linger, monitor};
+use crate::monitor;
+use crate::options::Linger;
 
 /// The rows of the table: what is limited, by which option, to what. None in the crate as it is published,
 /// which cargo leaves its original manifest in: the file belongs to the repository.
@@ -39,7 +40,7 @@ fn the_table_of_limits_is_true() {
     } = publisher.link.limits;
     let tcp = &publisher.link.tcp;
     let keepalive = tcp.keepalive.expect("it is on");
-    let Linger::For(linger) = crate::pub_socket::LINGER else { panic!("it ends") };
+    let Linger::For(linger) = Linger::DEFAULT else { panic!("it ends") };
     let mark = |mark: HighWaterMark| mark.to_string();
     let expected = [
         ("connections, ", "max_connections", publisher.socket.max_connections.to_string()),

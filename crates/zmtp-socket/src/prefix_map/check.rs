@@ -1,10 +1,8 @@
 //! What tests and fuzzing ask of a prefix map, and what must be true of it after every change.
 
-use super::{
-    Node, PrefixMap, ROOT,
-    cells::{Cells, EXACT, LABEL_MAX, STEP, class_of},
-    slot::{CELL, NONE},
-};
+use super::cells::{Cells, EXACT, LABEL_MAX, STEP, class_of};
+use super::slot::{CELL, NONE};
+use super::{Node, PrefixMap, ROOT};
 
 impl<V> PrefixMap<V> {
     /// The octets on the heap, in use or not.

@@ -1,7 +1,8 @@
 //! The walk down the tree along a topic or a key.
 
 use super::cells::LABEL_MAX;
-use super::{EntryId, PrefixMap, ROOT, slot::NONE};
+use super::slot::NONE;
+use super::{EntryId, PrefixMap, ROOT};
 
 impl<V> PrefixMap<V> {
     /// All entries whose key is a prefix of `topic`, the shortest key first.

@@ -1,0 +1,211 @@
+//! One connected endpoint: dials, and dials again, until it is disconnected.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::admission::Permit;
+use crate::engine::driver::{self, Core, End};
+use crate::engine::panics::{self, caught};
+use crate::engine::shared::{EndpointTask, Shared};
+use crate::engine::signal::Killed;
+use crate::engine::transport::Dialler;
+use crate::error::Reason;
+use crate::monitor::Event;
+use crate::options::{LinkConfig, Reconnect};
+
+/// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Keeps one connection to the endpoint until it is disconnected or the socket closes.
+pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, socket: Arc<Shared>) {
+    let mut signal = task.signal();
+    let limits = task.terms().options.reconnect;
+    let mut backoff = Backoff::new(limits, socket.networks.chance());
+    let mut dialler = Dialler::default();
+    loop {
+        let round = round(&mut dialler, &task, &core, &socket, &mut signal, &mut backoff);
+        let round = caught(round).await;
+        let pause = match round {
+            Ok(ControlFlow::Break(())) => return,
+            Ok(ControlFlow::Continue(())) => continue,
+            // A subscriber of the log has panicked, most likely.
+            Err(_panic) => backoff.next(),
+        };
+        tokio::select! {
+            biased;
+            () = signal.drained() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// One attempt, what came of it, and the wait for the next one.
+async fn round<C: Core>(
+    dialler: &mut Dialler,
+    task: &Arc<EndpointTask>,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+    signal: &mut Killed,
+    backoff: &mut Backoff,
+) -> ControlFlow<()> {
+    let terms = task.terms();
+    backoff.limits = terms.options.reconnect;
+    let begun = Instant::now();
+    let end = attempt(dialler, task, &terms, core, socket, signal).await;
+    if signal.is_draining() {
+        return ControlFlow::Break(());
+    }
+    // From before anybody is told, so that whoever then says "now" is heard.
+    let now = task.unpark.notified();
+    if end.had_traffic || begun.elapsed() > backoff.limits.max {
+        backoff.reset();
+    }
+    let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
+    let delay = if !Arc::ptr_eq(&terms, &task.terms()) {
+        // Other terms came meanwhile, and what these came to says nothing of them.
+        backoff.reset();
+        Some(Duration::ZERO)
+    } else if refused && !terms.options.retry_refused {
+        None
+    } else {
+        Some(backoff.next())
+    };
+    announce(task, socket, delay, end.reason);
+    tokio::select! {
+        biased;
+        () = signal.drained() => return ControlFlow::Break(()),
+        () = now => backoff.reset(),
+        () = wait(delay) => {}
+    }
+    ControlFlow::Continue(())
+}
+
+/// Says when the endpoint will be dialled again, or that it will not.
+fn announce(task: &EndpointTask, socket: &Shared, delay: Option<Duration>, reason: Reason) {
+    let endpoint = task.endpoint.clone();
+    socket.events.emit(|| match delay {
+        Some(delay) => Event::RetryingIn { endpoint, delay, reason },
+        None => Event::Parked { endpoint, reason },
+    });
+}
+
+/// Dials once and, if somebody is there, waits for the end of the connection.
+async fn attempt<C: Core>(
+    dialler: &mut Dialler,
+    task: &Arc<EndpointTask>,
+    terms: &Arc<LinkConfig>,
+    core: &Arc<C>,
+    socket: &Arc<Shared>,
+    signal: &mut Killed,
+) -> End {
+    let dialled = tokio::select! {
+        biased;
+        () = signal.drained() => return not_made(Reason::Stopped),
+        dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
+    };
+    let (stream, address) = match dialled {
+        Ok(connected) => connected,
+        Err(error) => return not_made(error.into()),
+    };
+    let (peer, signal) = (socket.new_peer(&task.endpoint, &address), task.signal());
+    let permit = Permit::dialled(signal.kill());
+    let (core, shared) = (core.clone(), socket.clone());
+    let driver = driver::run(stream, peer.clone(), permit, signal, core, shared, terms.clone());
+    // A task of its own: it ends when it is told to, and whatever befalls it does not befall us.
+    let ended = tokio::spawn(socket.track(task, driver)).await;
+    if peer.info().is_some() {
+        dialler.prove(&address);
+    }
+    match ended {
+        Ok(end) => end,
+        Err(error) => not_made(match error.try_into_panic() {
+            Ok(panic) => panics::reason(&*panic),
+            Err(_ended) => Reason::RuntimeEnded,
+        }),
+    }
+}
+
+fn not_made(reason: Reason) -> End {
+    End { reason, had_traffic: false }
+}
+
+/// For so long, or, without a delay, until somebody says otherwise.
+async fn wait(delay: Option<Duration>) {
+    match delay {
+        Some(delay) => tokio::time::sleep(delay).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Delays that double, each with its own chance.
+struct Backoff {
+    limits: Reconnect,
+    delay: Duration,
+    chance: fastrand::Rng,
+}
+
+impl Backoff {
+    fn new(limits: Reconnect, chance: fastrand::Rng) -> Self {
+        Self { limits, delay: limits.initial, chance }
+    }
+
+    fn reset(&mut self) {
+        self.delay = self.limits.initial;
+    }
+
+    fn next(&mut self) -> Duration {
+        let delay = self.delay.min(self.limits.max).max(SHORTEST);
+        self.delay = delay.saturating_mul(2);
+        delay.mul_f64(0.5 + self.chance.f64() / 2.0).max(SHORTEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_longest_and_begin_again_after_a_reset() {
+        let limits =
+            Reconnect { initial: Duration::from_millis(100), max: Duration::from_millis(700) };
+        let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+        for longest in [100, 200, 400, 700, 700] {
+            let delay = backoff.next();
+            let longest = Duration::from_millis(longest);
+            assert!(delay >= longest / 2 && delay <= longest, "{delay:?} of {longest:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn the_longest_delay_holds_also_below_the_first_one() {
+        let limits = Reconnect { initial: Duration::from_secs(9), max: Duration::from_secs(1) };
+        let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+        assert!(backoff.next() <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn without_a_delay_there_is_still_a_pause() {
+        for max in [Duration::ZERO, Duration::from_secs(1)] {
+            let limits = Reconnect { initial: Duration::ZERO, max };
+            let mut backoff = Backoff::new(limits, fastrand::Rng::with_seed(7));
+            for _ in 0..20 {
+                assert!(backoff.next() >= Duration::from_millis(1));
+            }
+            let longest = backoff.next();
+            assert!(longest >= max / 2, "{longest:?} after many of {max:?} at most");
+        }
+    }
+
+    #[test]
+    fn two_sockets_do_not_come_back_in_step() {
+        let limits = Reconnect::default();
+        let mut one = Backoff::new(limits, fastrand::Rng::with_seed(1));
+        let mut other = Backoff::new(limits, fastrand::Rng::with_seed(2));
+        assert_ne!(one.next(), other.next());
+    }
+}

@@ -1,0 +1,16 @@
+//! What runs a socket's connections: endpoints, transports, and a task for each connection.
+//!
+//! The engine knows no socket type. It asks the socket's [core](driver::Core) for a
+//! [session](driver::Session) of each peer.
+
+pub(crate) mod admission;
+pub(crate) mod burst;
+pub(crate) mod connector;
+pub(crate) mod driver;
+pub(crate) mod home;
+pub(crate) mod listener;
+pub(crate) mod panics;
+pub(crate) mod shared;
+pub(crate) mod signal;
+pub(crate) mod socket;
+pub(crate) mod transport;

@@ -1,0 +1,304 @@
+//! What a socket's tasks share: its options, its endpoints, and the signals that end it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::{io, process};
+
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use crate::endpoint::Endpoint;
+use crate::engine::admission::Admission;
+use crate::engine::home::{Home, within};
+use crate::engine::signal::{Killed, Signals};
+use crate::engine::transport::{Connected, Listener, Networks};
+use crate::error::{Closed, UnknownEndpoint};
+use crate::monitor::Events;
+use crate::options::{Linger, LinkConfig, SocketOptions};
+use crate::peer::{Peer, PeerId};
+use crate::sync::lock;
+
+/// What all tasks of one socket have at hand.
+pub(crate) struct Shared {
+    pub(crate) networks: Networks,
+    /// For every endpoint that is told nothing else.
+    pub(crate) terms: Arc<LinkConfig>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) events: Arc<Events>,
+    /// The socket is closed: its tasks deliver what is queued, and begin nothing new. Set under the
+    /// lock of `endpoints`.
+    closed: AtomicBool,
+    tasks: TaskTracker,
+    pub(crate) endpoints: Mutex<HashMap<(Side, Endpoint), Arc<EndpointTask>>>,
+    peers: AtomicU64,
+    /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
+    pub(crate) linger: Linger,
+    pub(crate) home: Home,
+    /// Some endpoint's task has ended with its runtime.
+    stranded: AtomicBool,
+    /// The process that the socket was made in.
+    process: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Bound,
+    Connected,
+}
+
+/// One endpoint of a socket: what its task and its connections share.
+pub(crate) struct EndpointTask {
+    pub(crate) side: Side,
+    pub(crate) endpoint: Endpoint,
+    /// For the connections to come.
+    terms: Mutex<Arc<LinkConfig>>,
+    /// What ends the task and its connections.
+    signals: Signals,
+    /// Wakes a connector that was refused, or waits for its next attempt.
+    pub(crate) unpark: Notify,
+    /// Where peers arrive, if the endpoint is bound. Whoever ends the endpoint takes it out, so that the
+    /// address is free before the task has run again.
+    listener: Mutex<Option<Listener>>,
+    /// What to bind when the listener was lost with its runtime.
+    asked: Endpoint,
+    /// The task has ended with its runtime.
+    stranded: AtomicBool,
+    tasks: TaskTracker,
+}
+
+impl EndpointTask {
+    /// An endpoint that was bound as `endpoint`, when it was `asked` for.
+    pub(crate) fn bound(
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<LinkConfig>,
+        listener: Listener,
+    ) -> Arc<Self> {
+        let asked = match (asked, &endpoint) {
+            // Whichever port it is, peers know it now.
+            (Endpoint::Tcp { host, .. }, &Endpoint::Tcp { port, .. }) => {
+                Endpoint::Tcp { host, port }
+            }
+            _ => endpoint.clone(),
+        };
+        Self::new(Side::Bound, asked, endpoint, terms, Some(listener))
+    }
+
+    pub(crate) fn connected(endpoint: Endpoint, terms: Arc<LinkConfig>) -> Arc<Self> {
+        Self::new(Side::Connected, endpoint.clone(), endpoint, terms, None)
+    }
+
+    fn new(
+        side: Side,
+        asked: Endpoint,
+        endpoint: Endpoint,
+        terms: Arc<LinkConfig>,
+        listener: Option<Listener>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            side,
+            endpoint,
+            terms: Mutex::new(terms),
+            signals: Signals::default(),
+            unpark: Notify::new(),
+            listener: Mutex::new(listener),
+            asked,
+            stranded: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// The terms for a connection that begins now.
+    pub(crate) fn terms(&self) -> Arc<LinkConfig> {
+        lock(&self.terms).clone()
+    }
+
+    pub(crate) fn set_terms(&self, terms: Arc<LinkConfig>) {
+        *lock(&self.terms) = terms;
+    }
+
+    /// The signal for another task of this endpoint.
+    pub(crate) fn signal(&self) -> Killed {
+        self.signals.add()
+    }
+
+    /// The next peer that arrives; never any if the listener has been closed.
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        match &mut *lock(&self.listener) {
+            Some(listener) => listener.poll_accept(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        lock(&self.listener).is_some()
+    }
+
+    /// Binds the address again.
+    pub(crate) async fn listen_anew(&self, networks: &Networks) -> io::Result<()> {
+        let terms = self.terms();
+        let (listener, _) = Listener::bind(&self.asked, networks, &terms.options).await?;
+        *lock(&self.listener) = Some(listener);
+        Ok(())
+    }
+
+    /// Frees the address.
+    pub(crate) fn close_listener(&self) {
+        // It is dropped when the lock is released.
+        let _listener = lock(&self.listener).take();
+    }
+
+    fn drain(&self) {
+        self.close_listener();
+        self.signals.drain();
+    }
+
+    fn stop(&self) {
+        self.close_listener();
+        self.signals.stop();
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        networks: Networks,
+        terms: Arc<LinkConfig>,
+        options: SocketOptions,
+        linger: Linger,
+        events: Arc<Events>,
+    ) -> Self {
+        Self {
+            networks,
+            terms,
+            admission: Admission::new(options),
+            events,
+            closed: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+            endpoints: Mutex::default(),
+            peers: AtomicU64::new(0),
+            linger,
+            home: Home::default(),
+            stranded: AtomicBool::new(false),
+            process: process::id(),
+        }
+    }
+
+    /// Whether the process is a copy that was forked off since the socket was made. Its runtime is not
+    /// there, and its descriptors are the other process's too.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != process::id()
+    }
+
+    pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
+        let id = PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1);
+        Peer::new(id, endpoint.clone(), address)
+    }
+
+    /// Has `task` count as one of this endpoint, and of this socket, until it ends.
+    pub(crate) fn track<T>(
+        &self,
+        endpoint: &EndpointTask,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send + 'static {
+        self.tasks.track_future(endpoint.tasks.track_future(task))
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), Closed> {
+        if self.closed.load(Ordering::Acquire) { Err(Closed) } else { Ok(()) }
+    }
+
+    /// The endpoints that are open at this side.
+    pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
+        let endpoints = lock(&self.endpoints);
+        let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
+        at_side.map(|(_, endpoint)| endpoint.clone()).collect()
+    }
+
+    /// The task of an endpoint has ended with its runtime.
+    pub(crate) fn strand(&self, endpoint: &EndpointTask) {
+        endpoint.stranded.store(true, Ordering::Release);
+        self.stranded.store(true, Ordering::Release);
+    }
+
+    /// Whether an endpoint has been stranded that was not [taken](Self::take_stranded) since.
+    pub(crate) fn has_stranded(&self) -> bool {
+        self.stranded.load(Ordering::Acquire)
+    }
+
+    /// The endpoints that have been stranded: each is given out once.
+    pub(crate) fn take_stranded(&self) -> Vec<Arc<EndpointTask>> {
+        if !self.stranded.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let endpoints = lock(&self.endpoints);
+        let stranded = |task: &&Arc<EndpointTask>| task.stranded.swap(false, Ordering::AcqRel);
+        endpoints.values().filter(stranded).cloned().collect()
+    }
+
+    /// Ends an endpoint with all its connections.
+    pub(crate) async fn shut(
+        &self,
+        side: Side,
+        endpoint: &Endpoint,
+    ) -> Result<(), UnknownEndpoint> {
+        let task = lock(&self.endpoints).remove(&(side, endpoint.clone()));
+        let task = task.ok_or_else(|| match side {
+            Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
+            Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),
+        })?;
+        task.stop();
+        task.tasks.close();
+        task.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Begins the end: no endpoint is opened any more, and the connections deliver what is queued.
+    pub(crate) fn drain(&self) {
+        {
+            // Under this lock, so that no endpoint is opened after it.
+            let _endpoints = lock(&self.endpoints);
+            self.closed.store(true, Ordering::Release);
+        }
+        self.for_each_endpoint(EndpointTask::drain);
+        self.tasks.close();
+    }
+
+    fn for_each_endpoint(&self, tell: impl Fn(&EndpointTask)) {
+        let endpoints: Vec<_> = lock(&self.endpoints).values().cloned().collect();
+        endpoints.iter().for_each(|endpoint| tell(endpoint));
+    }
+
+    /// Whether all tasks have ended.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits until all tasks have ended, as they do when drained, but no longer than
+    /// `linger` says.
+    pub(crate) async fn linger(&self, linger: Linger) {
+        match linger {
+            Linger::Forever => self.tasks.wait().await,
+            // The timer is the home's: we may be outside of any runtime.
+            Linger::For(time)
+                if !self.tasks.is_empty()
+                    && let Some(home) = self.home.get() =>
+            {
+                // Elapsed or not: what is left is ended and counted by the caller.
+                let waiting = async { tokio::time::timeout(time, self.tasks.wait()).await };
+                let _elapsed = within(&home, waiting).await;
+            }
+            Linger::For(_) => {}
+        }
+        self.for_each_endpoint(EndpointTask::stop);
+        self.tasks.wait().await;
+    }
+
+    /// Nothing runs any more: whoever watches is told.
+    pub(crate) fn end(&self) {
+        let _endpoints = std::mem::take(&mut *lock(&self.endpoints));
+        self.events.end();
+    }
+}

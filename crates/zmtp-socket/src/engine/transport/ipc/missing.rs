@@ -1,0 +1,26 @@
+//! In place of `ipc` where the system, or tokio on it, has no Unix domain sockets.
+
+use std::io;
+
+use super::Connected;
+use crate::endpoint::IpcAddress;
+
+/// There is none.
+pub(crate) enum Listener {}
+
+impl Listener {
+    pub(super) async fn bind(
+        _address: &IpcAddress,
+        _mode: Option<u32>,
+    ) -> io::Result<(Self, IpcAddress)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Connected> {
+        match *self {}
+    }
+}
+
+pub(super) async fn dial(_address: &IpcAddress) -> io::Result<Connected> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,210 @@
+//! What carries octets: tcp, ipc, and pipes inside the process. Everything above knows only
+//! [`Stream`], [`Listener`] and [`Dialler`].
+
+mod addresses;
+mod dialler;
+mod hub;
+#[cfg(unix)]
+mod ipc;
+#[cfg(not(unix))]
+#[path = "ipc/missing.rs"]
+mod ipc;
+mod outlet;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+mod support;
+mod tcp;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+pub(crate) use dialler::Dialler;
+use hub::Hub;
+use outlet::Inlet;
+pub(crate) use outlet::Outlet;
+#[cfg(feature = "simulation")]
+use simulation::Simulation;
+pub(crate) use support::check;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::endpoint::Endpoint;
+use crate::options::{LinkOptions, TcpOptions};
+
+/// Octets in order, both ways, inside the process.
+#[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "public in simulations"))]
+pub trait Pipe: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Pipe for T {}
+
+/// The networks that end within this process: each context has its own. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Networks {
+    inproc: Hub,
+    #[cfg(feature = "simulation")]
+    pub(crate) simulation: Option<Simulation>,
+}
+
+impl Networks {
+    /// Where the jitter of a socket's reconnecting begins.
+    pub(crate) fn chance(&self) -> fastrand::Rng {
+        #[cfg(feature = "simulation")]
+        if let Some(simulation) = &self.simulation {
+            return simulation.chance();
+        }
+        fastrand::Rng::new()
+    }
+
+    #[cfg(feature = "simulation")]
+    fn simulation(&self) -> io::Result<&Simulation> {
+        self.simulation.as_ref().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::Unsupported, "this context simulates no network")
+        })
+    }
+}
+
+/// One connection of any transport.
+pub(crate) enum Stream {
+    /// A socket of the system: tcp or ipc.
+    System(Inlet, Outlet),
+    Pipe(Box<dyn Pipe>),
+}
+
+impl Stream {
+    /// The writing side, where it can be shared.
+    pub(crate) fn outlet(&self) -> Option<&Outlet> {
+        match self {
+            Self::System(_, outlet) => Some(outlet),
+            Self::Pipe(_) => None,
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::System(Inlet::Tcp(read), Outlet::Tcp(Arc::new(write)))
+    }
+}
+
+#[cfg(unix)]
+impl From<tokio::net::UnixStream> for Stream {
+    fn from(stream: tokio::net::UnixStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::System(Inlet::Ipc(read), Outlet::Ipc(Arc::new(write)))
+    }
+}
+
+/// A connection and the transport's name for its other side.
+pub(crate) type Connected = (Stream, String);
+
+/// A place where peers arrive. Dropping it frees the address.
+pub(crate) enum Listener {
+    Tcp(tcp::Listener),
+    Ipc(ipc::Listener),
+    Hub(hub::Listener),
+}
+
+impl Listener {
+    /// Opens `endpoint` for peers, and says what it is really called (the port or the path, where any would do).
+    pub(crate) async fn bind(
+        endpoint: &Endpoint,
+        networks: &Networks,
+        options: &LinkOptions,
+    ) -> io::Result<(Self, Endpoint)> {
+        check(endpoint, options)?;
+        match endpoint {
+            Endpoint::Tcp { host, port } => {
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
+                let endpoint = listener.endpoint(host)?;
+                Ok((Self::Tcp(listener), endpoint))
+            }
+            Endpoint::Ipc(address) => {
+                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
+            }
+            Endpoint::Inproc(name) => {
+                Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
+            }
+            #[cfg(feature = "simulation")]
+            Endpoint::Mem(name) => {
+                Ok((Self::Hub(networks.simulation()?.listen(name)?), endpoint.clone()))
+            }
+        }
+    }
+
+    /// The next peer. Wakes the task that asked last.
+    pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx),
+            Self::Ipc(listener) => listener.poll_accept(cx),
+            Self::Hub(listener) => listener.poll_accept(cx),
+        }
+    }
+}
+
+/// Gives whoever is asked no longer than the options say.
+async fn in_time<T>(
+    options: &TcpOptions,
+    asking: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let answer = tokio::time::timeout(options.connect_timeout, asking).await;
+    answer.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::System(inlet, _) => inlet.poll_read(cx, buffer),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(octets)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::System(_, outlet) => outlet.poll_write(cx, slices),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::System(..) => true,
+            Self::Pipe(pipe) => pipe.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::System(..) => Poll::Ready(Ok(())),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
+            Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
+        }
+    }
+}

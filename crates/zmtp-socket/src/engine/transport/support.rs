@@ -1,0 +1,68 @@
+//! What is asked of the system, and only some systems can do.
+
+use std::io;
+
+use crate::endpoint::{Endpoint, IpcAddress};
+use crate::options::LinkOptions;
+
+/// Linux, and Android, which is Linux underneath.
+pub(super) const LINUX: bool = cfg!(any(target_os = "android", target_os = "linux"));
+
+/// Where `IPV6_TCLASS` can be set.
+const TRAFFIC_CLASS: bool = cfg!(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "netbsd",
+));
+
+/// Whether this system can do all that `options` ask for at `endpoint`. What it cannot do is refused, and
+/// not left out in silence.
+///
+/// # Errors
+/// [`Unsupported`](io::ErrorKind::Unsupported), with the name of what is missing.
+pub(crate) fn check(endpoint: &Endpoint, options: &LinkOptions) -> io::Result<()> {
+    let tcp = &options.tcp;
+    let asked_for = match endpoint {
+        Endpoint::Tcp { .. } => [
+            ("user_timeout", tcp.user_timeout.is_some(), LINUX),
+            ("bind_device", tcp.device.is_some(), LINUX),
+            ("type_of_service", tcp.type_of_service.is_some(), TRAFFIC_CLASS),
+        ],
+        Endpoint::Ipc(address) => [
+            ("ipc", true, cfg!(unix)),
+            ("an abstract name", matches!(address, IpcAddress::Abstract(_)), LINUX),
+            ("ipc_mode", options.ipc_mode.is_some(), cfg!(unix)),
+        ],
+        _ => return Ok(()),
+    };
+    refuse_missing(&asked_for)
+}
+
+/// Names the first that is asked for and not there.
+fn refuse_missing(asked_for: &[(&str, bool, bool)]) -> io::Result<()> {
+    match asked_for.iter().find(|(_, is_asked_for, is_there)| *is_asked_for && !is_there) {
+        None => Ok(()),
+        Some((what, ..)) => {
+            let reason = format!("{what} is not supported on {}", std::env::consts::OS);
+            Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_and_missing_is_refused_by_name() {
+        let rows = [("a", false, false), ("b", false, true), ("c", true, true)];
+        refuse_missing(&rows).expect("all is there that is asked for");
+        let error = refuse_missing(&[rows[2], ("d", true, false)]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        let system = std::env::consts::OS;
+        assert_eq!(error.to_string(), format!("d is not supported on {system}"));
+    }
+}

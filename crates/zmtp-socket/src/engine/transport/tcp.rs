@@ -1,0 +1,134 @@
+//! `tcp://host:port`.
+
+mod listener;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+
+pub(super) use listener::Listener;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::sleep;
+
+use super::{Connected, Dialler, Networks, Stream, addresses, support};
+use crate::endpoint::Host;
+use crate::options::{Keepalive, TcpOptions};
+
+/// Octets that the system takes of us before it can send them, where it can be told (Linux). Its buffer grows to megabytes, most of
+/// them acknowledged late or waiting for their turn; what waits is better off in our queue, where it
+/// counts, and where it is not copied out of the processor's cache and back. What has been sent, and
+/// with it the throughput of a long line, is not limited by this.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 256 << 10;
+
+/// Connects to the first of the host's addresses that takes a connection.
+pub(super) async fn dial(
+    dialler: &mut Dialler,
+    host: &Host,
+    port: u16,
+    networks: &Networks,
+    options: &TcpOptions,
+) -> io::Result<Connected> {
+    let host = destination(host);
+    let mut deadline = pin!(sleep(options.connect_timeout));
+    let addresses = tokio::select! {
+        biased;
+        found = addresses::of(&host, port, networks) => found?,
+        () = &mut deadline => {
+            let what = "the name's look-up takes too long";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        }
+    };
+    let connected = dialler.race(addresses, |address| connect(address, options), deadline).await;
+    connected.map_err(|failures| failures.of(&format!("{host}:{port}")))
+}
+
+/// All addresses of this machine are this machine: `bind` returns that name for `*`, and not every system
+/// takes it as a destination.
+fn destination(host: &Host) -> Host {
+    match host {
+        Host::Ip(IpAddr::V4(ip)) if ip.is_unspecified() => Host::Ip(Ipv4Addr::LOCALHOST.into()),
+        Host::Ip(IpAddr::V6(ip)) if ip.is_unspecified() => Host::Ip(Ipv6Addr::LOCALHOST.into()),
+        _ => host.clone(),
+    }
+}
+
+async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<Stream> {
+    let stream = socket(address, options)?.connect(address).await?;
+    match is_own_echo(&stream) {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream.into()),
+    }
+}
+
+/// A socket with all that is asked of it, before there is a connection: the first segment already
+/// says how far the window can open. What a listener accepts has the same from it.
+fn socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    if let Some(octets) = options.send_buffer {
+        socket.set_send_buffer_size(octets)?;
+    }
+    if let Some(octets) = options.receive_buffer {
+        socket.set_recv_buffer_size(octets)?;
+    }
+    socket.set_nodelay(options.nodelay)?;
+    set_up(&SockRef::from(&socket), address, options)?;
+    Ok(socket)
+}
+
+/// What tokio has no words for, as far as the system can do it: what it cannot do has been refused before.
+fn set_up(socket: &SockRef<'_>, address: SocketAddr, options: &TcpOptions) -> io::Result<()> {
+    if let Some(keepalive) = options.keepalive {
+        socket.set_tcp_keepalive(&system_keepalive(keepalive))?;
+    }
+    if let Some(octet) = options.type_of_service {
+        // On Linux, for the IPv4 peers of an IPv6 socket, too.
+        if address.is_ipv4() || support::LINUX {
+            socket.set_tos_v4(octet.into())?;
+        }
+        #[cfg(any(
+            target_os = "android",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "linux",
+            target_os = "macos",
+            target_os = "netbsd",
+        ))]
+        if address.is_ipv6() {
+            socket.set_tclass_v6(octet.into())?;
+        }
+    }
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    {
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+        if options.user_timeout.is_some() {
+            socket.set_tcp_user_timeout(options.user_timeout)?;
+        }
+        if let Some(device) = &options.device {
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
+    }
+    Ok(())
+}
+
+/// OpenBSD has its own times, the same for all connections.
+fn system_keepalive(keepalive: Keepalive) -> TcpKeepalive {
+    let system = TcpKeepalive::new().with_time(keepalive.idle);
+    #[cfg(not(target_os = "openbsd"))]
+    let system = system.with_interval(keepalive.interval).with_retries(keepalive.probes);
+    system
+}
+
+/// Dialling a port of this machine that nobody listens on can, by TCP's simultaneous open, connect
+/// a socket to itself, and then keep the port from the server that is to come.
+fn is_own_echo(stream: &TcpStream) -> bool {
+    stream.local_addr().ok() == stream.peer_addr().ok()
+}
+
+// They ask Linux what it has been told.
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

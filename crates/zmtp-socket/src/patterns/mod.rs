@@ -1,0 +1,4 @@
+//! The logic of each family of sockets: who is sent a message, and what becomes of those that arrive.
+
+pub(crate) mod publish;
+pub(crate) mod subscribe;

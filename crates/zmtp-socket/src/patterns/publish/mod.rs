@@ -1,0 +1,371 @@
+//! The publishing half: who wants what, and what each peer still has to be sent.
+//!
+//! ```text
+//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox
+//!                                                                                      │
+//!                                                                          stream ── driver
+//! ```
+
+mod booking;
+mod guard;
+mod recipients;
+mod requests;
+mod sending;
+mod session;
+mod state;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use guard::Guard;
+pub use requests::Request;
+use requests::{Requests, Unread};
+pub(crate) use sending::{Flush, Waiting};
+use session::PublishSession;
+use state::{PeerEntry, State};
+use topics::Change;
+use zmtp_codec::{Message, PeerInfo, Subscription};
+
+use crate::engine::admission::Kill;
+use crate::engine::driver::Core;
+use crate::engine::transport::Outlet;
+use crate::error::{Closed, SendError};
+use crate::monitor::Events;
+use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
+use crate::peer::Peer;
+use crate::send::outbox::COPY;
+use crate::send::outgoing::encoded_len;
+use crate::send::waiters::Ticket;
+use crate::send::{Outbox, Outgoing, Run};
+use crate::stats::{Count, Stats, Unfinished};
+use crate::sync::lock;
+
+/// The core of a PUB socket.
+pub(crate) struct PubCore {
+    state: Mutex<State>,
+    options: Publishing,
+    /// Of an XPUB.
+    hearing: Option<RequestOptions>,
+    /// A sender has used up its turn.
+    turn_is_over: AtomicBool,
+    events: Arc<Events>,
+}
+
+impl PubCore {
+    /// With `hearing`, the user is told what subscribers want.
+    pub(crate) fn new(
+        options: Publishing,
+        hearing: Option<RequestOptions>,
+        events: Arc<Events>,
+    ) -> Self {
+        let limit = Unread { requests: options.max_topics, octets: options.max_topic_octets };
+        let requests = hearing.as_ref().map(|it| {
+            // Recipients subscribes peers itself has to know of each.
+            let verbosity = if it.manual { Verbosity::All } else { it.verbosity };
+            Requests::new(verbosity, limit)
+        });
+        Self {
+            state: Mutex::new(State::new(&options, requests)),
+            options,
+            hearing,
+            turn_is_over: AtomicBool::new(false),
+            events,
+        }
+    }
+
+    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait: for the
+    /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
+    #[inline]
+    pub(crate) fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+        if self.turn_is_over.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.try_send(message) {
+            Err(SendError::Full) => None,
+            done => Some(done),
+        }
+    }
+
+    /// What becomes of a message for a peer without room.
+    pub(crate) fn when_full(&self) -> WhenFull {
+        self.options.when_full
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// Whether the sender should let others run first.
+    pub(crate) fn take_turn(&self) -> bool {
+        self.turn_is_over.load(Ordering::Relaxed)
+            && self.turn_is_over.swap(false, Ordering::Relaxed)
+    }
+
+    /// Queues `message` for every peer that wants it and has room or, if the socket is to wait for
+    /// room, for all that want it or nobody.
+    #[inline]
+    pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let (first, rest) = message.parts();
+        self.publish(first, rest, message)
+    }
+
+    /// The parts are those of the message. By themselves they come in registers.
+    #[inline(never)]
+    fn publish(
+        &self,
+        first: &[u8],
+        rest: &[Bytes],
+        message: &Outgoing<'_>,
+    ) -> Result<(), SendError> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        if state.closed {
+            return Err(Closed.into());
+        }
+        if state.find_topics(first) {
+            let length = encoded_len(first, rest);
+            if !state.goes_on(length) {
+                return self.publish_slowly(guard, message, length);
+            }
+            state.book(first, rest, length);
+        }
+        self.end_turn(state);
+        Ok(())
+    }
+
+    /// Publishes a message that does not go on with the one before it. By itself, so that it costs the others
+    /// nothing.
+    #[inline(never)]
+    fn publish_slowly(
+        &self,
+        state: MutexGuard<'_, State>,
+        message: &Outgoing<'_>,
+        length: usize,
+    ) -> Result<(), SendError> {
+        let (_state, sent) = self.publish_anew(state.into(), message, length, None);
+        sent
+    }
+
+    /// Publishes a message that is for other peers than the one before it, or in another block. A sender
+    /// that has waited for its turn has a ticket. Gives the state back, as it was left.
+    fn publish_anew<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        message: &Outgoing<'_>,
+        length: usize,
+        ticket: Option<Ticket>,
+    ) -> (Guard<'a>, Result<(), SendError>) {
+        let when_full = self.options.when_full;
+        state.find_peers();
+        let sent = if message.copied_len() <= COPY {
+            state.publish(message, length, when_full, ticket, &self.events)
+        } else if state.finds_room(when_full, ticket) {
+            // Somebody will take it. Whatever has to be copied is copied while nobody waits.
+            drop(state);
+            let runs = message.to_runs();
+            state = Guard::lock(&self.state);
+            // Meanwhile anything may have changed.
+            if state.closed {
+                Err(Closed.into())
+            } else if state.find_topics_slowly(message.parts().0) {
+                state.find_peers();
+                state.publish_runs(&runs, length, when_full, ticket, &self.events)
+            } else {
+                Ok(())
+            }
+        } else {
+            state.publish_runs(&[], length, when_full, ticket, &self.events)
+        };
+        self.end_turn(&mut state);
+        (state, sent)
+    }
+
+    #[inline]
+    fn end_turn(&self, state: &mut State) {
+        if state.end_turn() {
+            self.turn_is_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The state, with nothing left that stands in no outbox yet.
+    fn settled(&self) -> Guard<'_> {
+        let mut state = Guard::lock(&self.state);
+        state.settle();
+        state
+    }
+
+    /// Connected peers with at least one subscription.
+    pub(crate) fn subscriber_count(&self) -> usize {
+        lock(&self.state).topics.subscribed_peers()
+    }
+
+    /// Returns once some peer would be sent a message whose first part is `topic`.
+    pub(crate) async fn wait_for_subscriber(&self, topic: &[u8]) -> Result<(), Closed> {
+        let mut watch = Watch { core: self, ticket: None };
+        poll_fn(|cx| {
+            let mut state = Guard::lock(&self.state);
+            if state.closed {
+                return Poll::Ready(Err(Closed));
+            }
+            if state.is_wanted(topic) {
+                return Poll::Ready(Ok(()));
+            }
+            watch.ticket = Some(state.watch(watch.ticket, cx.waker()));
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// One who waits for a change of subscriptions, until it is dropped.
+struct Watch<'a> {
+    core: &'a PubCore,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            Guard::lock(&self.core.state).stop_watching(ticket);
+        }
+    }
+}
+
+/// What an XPUB does besides.
+impl PubCore {
+    /// The next request; waits for it with a waker.
+    pub(crate) fn poll_request(&self, waker: Option<&Waker>) -> Poll<Result<Request, Closed>> {
+        let state = &mut *lock(&self.state);
+        let requests = state.requests.as_mut().expect("who hears has not stopped");
+        match (requests.pop(), waker) {
+            (Some(request), _) => Poll::Ready(Ok(request)),
+            (None, _) if state.closed => Poll::Ready(Err(Closed)),
+            (None, waker) => {
+                waker.into_iter().for_each(|waker| requests.wait(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The next requests, up to `count` of them, at least one; waits for it.
+    pub(crate) fn poll_requests(
+        &self,
+        count: usize,
+        waker: &Waker,
+    ) -> Poll<Result<Vec<Request>, Closed>> {
+        let state = &mut *lock(&self.state);
+        let requests = state.requests.as_mut().expect("who hears has not stopped");
+        let next: Vec<_> = std::iter::from_fn(|| requests.pop()).take(count).collect();
+        match next.is_empty() {
+            false => Poll::Ready(Ok(next)),
+            true if state.closed => Poll::Ready(Err(Closed)),
+            true => {
+                requests.wait(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
+    }
+
+    /// Nobody reads requests any more.
+    pub(crate) fn stop_hearing(&self) {
+        // What has not been read may be much: it is freed once the state is free again.
+        let _requests = lock(&self.state).requests.take();
+    }
+
+    /// Sends `message` to one peer. Returns whether it is there.
+    pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
+        // Copies, if there are any, are made while nobody waits.
+        let runs = Run::of_large(message);
+        let mut state = Guard::lock(&self.state);
+        if state.closed {
+            return Err(Closed);
+        }
+        let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
+        state.send_to(key, &runs, message.encoded_len(), &self.events);
+        Ok(true)
+    }
+
+    /// Subscribes a peer, or ends a subscription of it, in its place. Returns whether it is there and
+    /// that changed something.
+    pub(crate) fn change_for(&self, peer: &Peer, subscription: Subscription) -> bool {
+        let mut state = self.settled();
+        let Some(&key) = state.keys.get(&peer.id()) else { return false };
+        let change = state.topics.change(key, &subscription);
+        if change < Change::OfPeer {
+            return false;
+        }
+        state.has_changed(key);
+        state.tell_of(peer, subscription, &self.events);
+        true
+    }
+}
+
+impl Core for PubCore {
+    type Session = PublishSession;
+
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        _info: &PeerInfo,
+        outlet: Option<&Outlet>,
+        kill: Kill,
+    ) -> PublishSession {
+        let kill = Some(kill).filter(|_| self.options.when_full == WhenFull::Disconnect);
+        let outbox = Outbox::new(self.options.marks(), outlet.cloned(), kill);
+        let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
+        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
+        let mut state = self.settled();
+        let received = Count::default();
+        let key = state.peers.insert(PeerEntry { peer: peer.clone(), received, outbox });
+        state.topics.add_peer(key);
+        if state.requests.is_some() {
+            state.keys.insert(peer.id(), key);
+        }
+        if let Some((runs, length)) = welcome {
+            state.send_to(key, &runs, length, &self.events);
+        }
+        if self.options.inverted {
+            state.has_changed(key);
+        }
+        drop(state);
+        PublishSession::new(self.clone(), peer.clone(), key)
+    }
+
+    fn totals(&self) -> Stats {
+        self.settled().totals()
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.settled().look_at(from, &mut stats.peers);
+        }
+        stats
+    }
+
+    fn close(&self) {
+        Guard::lock(&self.state).close();
+    }
+
+    fn interrupt(&self) {
+        self.turn_is_over.store(true, Ordering::Relaxed);
+        let reader = lock(&self.state).requests.as_mut().and_then(Requests::end);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    fn unfinished(&self) -> Unfinished {
+        let unsent = lock(&self.state).undelivered_at_close;
+        Unfinished { unsent, ..Unfinished::default() }
+    }
+}

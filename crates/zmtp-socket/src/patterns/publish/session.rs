@@ -1,0 +1,186 @@
+//! A publisher's side of one connection.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use zmtp_codec::{Batch, Connection, Subscription};
+
+use super::PubCore;
+use super::guard::Guard;
+use super::state::State;
+use super::topics::Change;
+use crate::engine::burst::Burst;
+use crate::engine::driver::Session;
+use crate::error::{Overrun, Reason};
+use crate::peer::Peer;
+use crate::stats::Count;
+use crate::sync::lock;
+
+/// Changes of subscriptions that are made under one lock: each costs some microseconds.
+pub(super) const SUBSCRIPTIONS: usize = 64;
+
+/// A publisher's side of one connection.
+pub(crate) struct PublishSession {
+    pub(super) core: Arc<PubCore>,
+    pub(super) peer: Peer,
+    /// In four octets: there is one session for each connection.
+    key: u32,
+    stage: Stage,
+}
+
+/// How far a peer has been forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Present,
+    /// It gets nothing more. Its topics are being taken away, and its key is still its own.
+    Leaving,
+    Gone,
+}
+
+impl PublishSession {
+    pub(super) fn new(core: Arc<PubCore>, peer: Peer, key: usize) -> Self {
+        let key = u32::try_from(key).expect("no more peers than can be coded");
+        Self { core, peer, key, stage: Stage::Present }
+    }
+
+    /// What the state knows the peer by.
+    pub(super) fn key(&self) -> usize {
+        self.key as usize
+    }
+
+    /// A subscription has come or gone. Returns whether the peer wants other messages than before.
+    fn change(&self, state: &mut State, subscription: Subscription) -> Result<bool, Reason> {
+        let options = &self.core.options;
+        // If nobody hears it any more, it is subscribed as with a PUB.
+        if let Some(requests) = &mut state.requests
+            && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
+        {
+            requests.add_change(&self.peer, subscription)?;
+            return Ok(false);
+        }
+        let change = state.topics.change(self.key(), &subscription);
+        let (topics, octets) = state.topics.held_by(self.key());
+        let begins = matches!(subscription, Subscription::Subscribe(_));
+        if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
+            // Its beginning is not told, and so its end must not be, when the peer leaves.
+            state.topics.change(self.key(), &Subscription::Cancel(subscription.topic().clone()));
+            let (topics, octets) = (options.max_topics, options.max_topic_octets);
+            return Err(Overrun::Subscriptions { topics, octets }.into());
+        }
+        if let Some(requests) = &mut state.requests {
+            requests.tell(&self.peer, subscription.clone(), change)?;
+        }
+        let has_changed = change >= Change::OfPeer;
+        if has_changed {
+            state.tell_of(&self.peer, subscription, &self.core.events);
+        }
+        Ok(has_changed)
+    }
+}
+
+impl Session for PublishSession {
+    fn poll_room(&mut self, _cx: &mut Context<'_>) -> Poll<usize> {
+        Poll::Ready(usize::MAX)
+    }
+
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
+        // the XPUB Socket Type, it is the user's.
+        let Some(hearing) = &self.core.hearing else { return Ok(()) };
+        let only_first = hearing.only_first;
+        let mut changes = Vec::new();
+        for message in batch {
+            let (subscriptions, message) = Subscription::take_from(message, only_first);
+            changes.extend(subscriptions);
+            let Some(message) = message else { continue };
+            self.subscriptions(&mut changes)?;
+            let mut guard = Guard::lock(&self.core.state);
+            let state = &mut *guard;
+            if state.requests.is_some() {
+                state.received(self.key(), Count::of(&message));
+            }
+            let Some(requests) = &mut state.requests else { continue };
+            let added = requests.add_message(&self.peer, message);
+            state.wake_reader();
+            added?;
+        }
+        self.subscriptions(&mut changes)
+    }
+
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        let mut changes = changes.drain(..);
+        while !changes.as_slice().is_empty() {
+            // One lock and one wake-up for as many as others may have to wait for.
+            let mut state = self.core.settled();
+            let mut has_changed = false;
+            let changed = changes.by_ref().take(SUBSCRIPTIONS).try_for_each(|subscription| {
+                has_changed |= self.change(&mut state, subscription)?;
+                Ok::<(), Reason>(())
+            });
+            state.wake_reader();
+            if has_changed {
+                state.has_changed(self.key());
+            }
+            changed?;
+        }
+        Ok(())
+    }
+
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        _connection: &mut Connection,
+        burst: &mut Burst,
+    ) -> Poll<usize> {
+        let state = &mut *self.core.settled();
+        let outbox = &mut state.peers[self.key()].outbox;
+        if outbox.is_empty() {
+            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                outbox.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        state.journal.seal();
+        outbox.take(burst);
+        Poll::Ready(0)
+    }
+
+    fn written(&mut self, messages: usize, octets: usize) {
+        self.core.settled().written(self.key(), messages, octets, &self.core.events);
+    }
+
+    fn claim(&mut self, burst: &mut Burst) {
+        self.core.settled().peers[self.key()].outbox.claim(burst);
+    }
+
+    fn has_written(&self) -> bool {
+        lock(&self.core.state).peers[self.key()].outbox.sent.messages > 0
+    }
+
+    fn leave(&mut self) -> bool {
+        match self.stage {
+            Stage::Present => {
+                self.stage = Stage::Leaving;
+                let queue = self.core.settled().depart(self.key());
+                // Not under the lock: it may be much.
+                drop(queue);
+            }
+            Stage::Leaving => {
+                let memory = self.core.settled().forget(self.key());
+                if memory.is_some() {
+                    self.stage = Stage::Gone;
+                }
+                drop(memory);
+            }
+            Stage::Gone => {}
+        }
+        self.stage != Stage::Gone
+    }
+}
+
+impl Drop for PublishSession {
+    fn drop(&mut self) {
+        // The rest, if the driver has not come to it.
+        while self.leave() {}
+    }
+}

@@ -1,0 +1,669 @@
+//! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
+
+use std::collections::{HashMap, HashSet};
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use slab::Slab;
+use zmtp_codec::{FrameHeader, Subscription};
+
+use super::booking::Booking;
+use super::guard::Effects;
+use super::requests::Requests;
+use super::sending::Waiting;
+use super::topics::{SLICE, Topics};
+use crate::engine::burst::Burst;
+use crate::error::SendError;
+use crate::monitor::{Event, Events};
+use crate::options::{Publishing, WhenFull};
+use crate::peer::{Peer, PeerId};
+use crate::prefix_map::EntryId;
+use crate::send::Outgoing;
+use crate::send::journal::Journal;
+use crate::send::outbox::{LARGE, Outbox, Run, has_large_part};
+use crate::send::outgoing::encode;
+use crate::send::room::Room;
+use crate::send::waiters::{Ticket, Tickets, Waiters};
+use crate::stats::{Count, PeerState, PeerStats, Stats};
+
+/// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
+/// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
+/// the turn.
+pub(super) const TURN: usize = 8192;
+pub(super) const SENT: usize = 8;
+pub(super) const OCTETS_PER_COST: usize = 16;
+
+/// A driver that was woken will spend about so much in its own turn. That the system calls of many
+/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
+const WOKEN: usize = 512;
+const LONGEST_TURN: usize = 8 * TURN;
+
+/// Peers whose counters are looked at before others have the state.
+pub(super) const LOOK: usize = 256;
+
+/// A socket on which a message follows another within this time is busy.
+const BUSY: Duration = Duration::from_micros(50);
+
+/// What the tasks of a publisher share, under its lock.
+pub(super) struct State {
+    pub(super) peers: Slab<PeerEntry>,
+    pub(super) topics: Topics,
+    /// Peers are sent what they are *not* subscribed to.
+    inverted: bool,
+    /// What the user is to be told, if it listens.
+    pub(super) requests: Option<Requests>,
+    /// Which peer is which, for who names one.
+    pub(super) keys: HashMap<PeerId, usize>,
+    pub(super) journal: Journal,
+    /// What has been appended to the journal and stands in no outbox yet.
+    pub(super) booking: Booking,
+    /// When a driver was last given something to do, or spared it.
+    busy: Option<Instant>,
+    pub(super) closed: bool,
+    /// What the sender has spent of its turn, and may spend.
+    spent: usize,
+    turn: usize,
+    /// The topics that one message matches, and the peers that want them; kept for their memory.
+    matching: Vec<EntryId>,
+    wanted_by: Vec<usize>,
+    tickets: Tickets,
+    /// Those who wait for a change of subscriptions.
+    watchers: Waiters,
+    /// Peers whose transports have not taken all that is waited for, and those who wait for it.
+    flushing: usize,
+    flushers: Waiters,
+    /// The last two who began to wait for that: at all, and of those that need not any longer.
+    flush: Option<Ticket>,
+    flushed: Option<Ticket>,
+    /// What all peers together count, those that have gone included. It lists no peers.
+    pub(super) totals: Stats,
+    pub(super) undelivered_at_close: usize,
+    /// What is due once the state is free.
+    pub(super) effects: Effects,
+}
+
+/// A peer as its publisher sees it.
+pub(super) struct PeerEntry {
+    pub(super) peer: Peer,
+    /// What it has sent to the user of an XPUB.
+    pub(super) received: Count,
+    pub(super) outbox: Outbox,
+}
+
+impl State {
+    pub(super) fn new(options: &Publishing, requests: Option<Requests>) -> Self {
+        Self {
+            peers: Slab::new(),
+            topics: Topics::new(options.duplicates),
+            inverted: options.inverted,
+            requests,
+            keys: HashMap::new(),
+            journal: Journal::default(),
+            booking: Booking::default(),
+            busy: None,
+            closed: false,
+            spent: 0,
+            turn: TURN,
+            matching: Vec::new(),
+            wanted_by: Vec::new(),
+            tickets: Tickets::default(),
+            watchers: Waiters::default(),
+            flushing: 0,
+            flushers: Waiters::default(),
+            flush: None,
+            flushed: None,
+            totals: Stats::default(),
+            undelivered_at_close: 0,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Finds the topics that match a message with this first part. Returns whether anybody may want
+    /// it. Part of the one call that has to be fast; the others find them
+    /// [slowly](Self::find_topics_slowly).
+    #[inline(always)]
+    pub(super) fn find_topics(&mut self, first: &[u8]) -> bool {
+        self.topics.matching(first, &mut self.matching);
+        let is_wanted = !self.matching.is_empty() || self.inverted;
+        if !is_wanted {
+            self.spent += 1;
+        }
+        is_wanted
+    }
+
+    /// Does as [`find_topics`](Self::find_topics).
+    #[inline(never)]
+    pub(super) fn find_topics_slowly(&mut self, first: &[u8]) -> bool {
+        self.find_topics(first)
+    }
+
+    /// Finds the peers that want the topics that were found.
+    pub(super) fn find_peers(&mut self) {
+        self.topics.peers_of(&self.matching, &mut self.wanted_by);
+        if self.inverted {
+            let matched: HashSet<usize> = self.wanted_by.drain(..).collect();
+            let present = self.present().map(|(key, _)| key);
+            let others: Vec<_> = present.filter(|key| !matched.contains(key)).collect();
+            self.wanted_by.extend(others);
+        }
+    }
+
+    /// The peers that have not left.
+    pub(super) fn present(&self) -> impl Iterator<Item = (usize, &PeerEntry)> {
+        self.peers.iter().filter(|(key, _)| !self.topics.is_leaving(*key))
+    }
+
+    /// Whether a message with this first part would be sent to anybody.
+    pub(super) fn is_wanted(&mut self, first: &[u8]) -> bool {
+        self.find_topics_slowly(first) && {
+            self.find_peers();
+            !self.wanted_by.is_empty()
+        }
+    }
+
+    /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
+    /// peers that the one before it was for, and they and the block have room for it.
+    #[inline]
+    pub(super) fn goes_on(&self, length: usize) -> bool {
+        // A large part may be shared in place of being copied.
+        length < LARGE && self.booking.takes(&self.matching) && self.journal.has_room(length)
+    }
+
+    /// Encodes and books a message that [goes on](Self::goes_on).
+    #[inline]
+    pub(super) fn book(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
+        // Encoded once, and only if somebody takes it.
+        if !self.booking.receivers.is_empty() {
+            self.journal.append(first, rest);
+        }
+        let filled = self.booking.add(length);
+        if filled {
+            self.settle();
+        }
+        self.spend(length, filled);
+    }
+
+    /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
+    pub(super) fn publish(
+        &mut self,
+        message: &Outgoing<'_>,
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        if self.write_at_once(message, length) {
+            return Ok(());
+        }
+        if message.shared().is_some_and(has_large_part) {
+            return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
+        }
+        self.book_anew(length, when_full, ticket, events)?;
+        let (first, rest) = message.parts();
+        self.book(first, rest, length);
+        Ok(())
+    }
+
+    /// Publishes a message of so many octets that lies in `runs`; there are none if it is known that nobody
+    /// takes it.
+    pub(super) fn publish_runs(
+        &mut self,
+        runs: &[Run],
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        // It is no part of the open segment, and so of no booking that goes on.
+        self.settle();
+        self.book_anew(0, when_full, ticket, events)?;
+        debug_assert!(
+            !runs.is_empty() || self.booking.receivers.is_empty(),
+            "nobody was to take it"
+        );
+        let filled = self.booking.add(length);
+        self.give(runs);
+        self.booking.clear();
+        self.spend(length, filled);
+        Ok(())
+    }
+
+    /// Whether any of the peers that were found would take a message now.
+    pub(super) fn finds_room(&self, when_full: WhenFull, ticket: Option<Ticket>) -> bool {
+        let mut has_room = self.wanted_by.iter().map(|&key| self.peers[key].outbox.accepts(ticket));
+        match when_full {
+            WhenFull::DropOldest => !self.wanted_by.is_empty(),
+            WhenFull::Wait | WhenFull::WaitFor(_) => {
+                !self.wanted_by.is_empty() && has_room.all(|has_room| has_room)
+            }
+            WhenFull::DropNew | WhenFull::Disconnect => has_room.any(|has_room| has_room),
+        }
+    }
+
+    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
+    /// driver; a large one also the copy. Returns whether it has done so; the driver writes what is left. A
+    /// small message of many that follow one another closely is left to the driver, which writes many
+    /// at once.
+    pub(super) fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> bool {
+        self.try_write_at_once(message, length).is_some()
+    }
+
+    fn try_write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<()> {
+        let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
+        let outbox = &mut self.peers[*key].outbox;
+        let outlet = outbox.idle_outlet()?;
+        let (first, rest) = message.parts();
+        if length < LARGE {
+            let now = Instant::now();
+            let before = self.busy.replace(now);
+            if before.is_some_and(|before| now - before < BUSY) {
+                return None;
+            }
+        } else if !rest.is_empty() {
+            return None;
+        }
+        let mut head = BytesMut::new();
+        let body = if length < LARGE {
+            encode(first, rest, &mut head);
+            &[]
+        } else {
+            let size = first.len() as u64;
+            FrameHeader { more: false, command: false, size }.encode(&mut head);
+            first
+        };
+        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
+        let begun = match written.checked_sub(head.len()) {
+            _ if written == length => Burst::default(),
+            Some(of_body) => Burst::of_torn(match message.shared() {
+                Some(message) => message.parts()[0].slice(of_body..),
+                None => Bytes::copy_from_slice(&body[of_body..]),
+            }),
+            None => {
+                let mut begun = Burst::default();
+                match message.shared().filter(|_| !body.is_empty()) {
+                    Some(message) => {
+                        begun.push(head.freeze(), 0, body.len());
+                        begun.push(message.parts()[0].clone(), 1, 0);
+                    }
+                    None => {
+                        head.extend_from_slice(body);
+                        begun.push(head.freeze(), 1, 0);
+                    }
+                }
+                begun.advance(written);
+                begun
+            }
+        };
+        if !begun.is_empty() {
+            self.effects.wake(outbox.waker.take());
+        }
+        let rest = length - written;
+        self.totals.sent += u64::from(rest == 0);
+        self.totals.sent_octets += written as u64;
+        self.totals.queued += u64::from(rest > 0);
+        self.totals.queued_octets += rest as u64;
+        outbox.begin(begun, written, rest);
+        self.spend(length, false);
+        Some(())
+    }
+
+    /// Goes on with the booking for other topics, if the same peers want them, or begins another, and
+    /// wakes drivers that had nothing to do until now. Of a peer without room becomes what `when_full`
+    /// says; a peer that somebody [waits](Self::await_room) for who came before `ticket` has none.
+    pub(super) fn book_anew(
+        &mut self,
+        length: usize,
+        when_full: WhenFull,
+        ticket: Option<Ticket>,
+        events: &Events,
+    ) -> Result<(), SendError> {
+        if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
+            self.booking.set_topics(&self.matching);
+            return Ok(());
+        }
+        self.settle();
+        let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
+        let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
+        self.booking.full.extend(wanted_by.extract_if(.., has_no_room));
+        if when_full.waits() && !self.booking.full.is_empty() {
+            return Err(SendError::Full);
+        }
+        let mut flushed = 0;
+        for &key in &self.booking.full {
+            let PeerEntry { outbox, peer, .. } = &mut peers[key];
+            self.effects.tell(outbox.announce_loss(peer, events));
+            match when_full {
+                WhenFull::Disconnect => outbox.kill(),
+                WhenFull::DropOldest => {
+                    let open = self.journal.open();
+                    if outbox.oldest_segment().is_some_and(|oldest| Arc::ptr_eq(oldest, open)) {
+                        self.journal.seal();
+                    }
+                    let was_flushing = outbox.is_flushing();
+                    let lost = outbox.drop_oldest(&mut self.effects.dropped);
+                    flushed += usize::from(was_flushing && !outbox.is_flushing());
+                    self.totals.queued -= lost.messages;
+                    self.totals.queued_octets -= lost.octets;
+                    self.totals.dropped += lost.messages;
+                    self.totals.dropped_octets += lost.octets;
+                }
+                WhenFull::DropNew | WhenFull::Wait | WhenFull::WaitFor(_) => {}
+            }
+        }
+        if when_full == WhenFull::DropOldest {
+            wanted_by.append(&mut self.booking.full);
+        }
+        let (mut woken, mut room) = (0, Room::UNLIMITED);
+        for &key in &*wanted_by {
+            let outbox = &mut peers[key].outbox;
+            room = room.min(outbox.room().or_one());
+            let waker = outbox.waker.take();
+            woken += usize::from(waker.is_some());
+            self.effects.wake(waker);
+        }
+        if woken > 0 {
+            self.busy = Some(Instant::now());
+            // Each of them will take its own turn: see `WOKEN`.
+            self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
+        }
+        std::mem::swap(&mut self.booking.receivers, wanted_by);
+        if !self.booking.receivers.is_empty() {
+            self.begin_block_for(length);
+        }
+        self.booking.set_topics(&self.matching);
+        self.booking.begin(self.journal.end(), room);
+        self.has_been_flushed(flushed);
+        Ok(())
+    }
+
+    /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
+    fn begin_block_for(&mut self, length: usize) {
+        if let Some((block, keys)) = self.journal.make_room(length) {
+            for key in keys {
+                if let Some(subscriber) = self.peers.get_mut(key) {
+                    subscriber.outbox.unpin(block);
+                }
+            }
+        }
+    }
+
+    /// Gives each peer its part of the booking, and ends it.
+    pub(super) fn settle(&mut self) {
+        if self.booking.messages > 0 {
+            let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
+            let messages = self.booking.messages;
+            self.give(&[Run { segment, range, messages, continued: 0 }]);
+        }
+        self.booking.clear();
+    }
+
+    /// Gives `runs`, which are what is booked, to those who get it.
+    fn give(&mut self, runs: &[Run]) {
+        let Booking { receivers, full, messages, range, .. } = &self.booking;
+        for &key in receivers {
+            for run in runs {
+                if self.peers[key].outbox.push(run) {
+                    self.journal.note_reader(key);
+                }
+            }
+        }
+        for &key in full {
+            self.peers[key].outbox.dropped.add(*messages, range.len());
+        }
+        let (messages, octets) = (*messages as u64, range.len() as u64);
+        let (receivers, full) = (receivers.len() as u64, full.len() as u64);
+        self.totals.queued += receivers * messages;
+        self.totals.queued_octets += receivers * octets;
+        self.totals.dropped += full * messages;
+        self.totals.dropped_octets += full * octets;
+    }
+
+    /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
+    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize, events: &Events) {
+        self.settle();
+        let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
+        if outbox.room().is_none() {
+            self.effects.tell(outbox.lose(length, peer, events));
+            self.totals.dropped += 1;
+            self.totals.dropped_octets += length as u64;
+            return;
+        }
+        for run in runs {
+            outbox.push(run);
+        }
+        self.totals.queued += 1;
+        self.totals.queued_octets += length as u64;
+        self.effects.wake(outbox.waker.take());
+    }
+
+    /// Lets a sender that has just found no room wait for it, behind those who came before.
+    pub(super) fn await_room(&mut self, waiting: &mut Waiting, waker: &Waker) {
+        let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());
+        let full = &self.booking.full;
+        // It keeps its places with peers that have room by now, but not with those that want nothing
+        // of it any more.
+        let wanted: HashSet<usize> = self.wanted_by.iter().chain(full).copied().collect();
+        let (peers, effects) = (&mut self.peers, &mut self.effects);
+        waiting.peers.retain(|key| {
+            let is_wanted = wanted.contains(key);
+            if !is_wanted && let Some(peer) = peers.get_mut(*key) {
+                effects.wake(peer.outbox.waiters.leave(ticket));
+            }
+            is_wanted
+        });
+        waiting.peers.extend(full);
+        for &key in &waiting.peers {
+            peers[key].outbox.await_room(ticket, waker);
+        }
+    }
+
+    /// Ends a sender's wait for room. Whoever is next has a turn.
+    pub(super) fn leave(&mut self, waiting: &mut Waiting) {
+        let Some(ticket) = waiting.ticket.take() else { return };
+        for key in std::mem::take(&mut waiting.peers) {
+            if let Some(peer) = self.peers.get_mut(key) {
+                self.effects.wake(peer.outbox.waiters.leave(ticket));
+            }
+        }
+        // What was booked for a peer that others still wait for must not go on: they would be overtaken.
+        self.settle();
+    }
+
+    /// Lets somebody wait for a change of subscriptions.
+    pub(super) fn watch(&mut self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
+        let ticket = ticket.unwrap_or_else(|| self.tickets.next());
+        self.watchers.join(ticket, waker);
+        ticket
+    }
+
+    pub(super) fn stop_watching(&mut self, ticket: Ticket) {
+        // A change wakes all of them, so there is no turn to pass on.
+        let _next = self.watchers.leave(ticket);
+    }
+
+    /// A peer wants other messages than before: those who wait for it, or for any such change, look again.
+    pub(super) fn has_changed(&mut self, key: usize) {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.effects.wake(self.watchers.take_all());
+    }
+
+    /// Tells the monitors of a subscription, or its end.
+    pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription, events: &Events) {
+        self.effects.tell(events.record(|| {
+            let peer = peer.clone();
+            match subscription {
+                Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
+                Subscription::Cancel(topic) => Event::Unsubscribed { peer, topic },
+            }
+        }));
+    }
+
+    /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
+    pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
+        let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
+        let was_flushing = outbox.is_flushing();
+        self.effects.wake(outbox.written(messages, octets));
+        let has_flushed = was_flushing && !outbox.is_flushing();
+        if outbox.catch_up() {
+            let dropped = outbox.dropped.messages;
+            self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
+        }
+        let (messages, octets) = (messages as u64, octets as u64);
+        self.totals.queued -= messages;
+        self.totals.queued_octets -= octets;
+        self.totals.sent += messages;
+        self.totals.sent_octets += octets;
+        self.has_been_flushed(usize::from(has_flushed));
+    }
+
+    /// A peer has sent a message to the user of an XPUB.
+    pub(super) fn received(&mut self, key: usize, message: Count) {
+        self.peers[key].received += message;
+        self.totals.received += message.messages;
+        self.totals.received_octets += message.octets;
+    }
+
+    /// What all peers together count.
+    pub(super) fn totals(&self) -> Stats {
+        Stats { subscriptions: self.topics.held_by_all(), ..self.totals.clone() }
+    }
+
+    /// What the peers count whose keys begin with `from`, if they are there: of some of them, so that
+    /// nobody waits long. Returns where to go on, as long as there are more.
+    pub(super) fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let end = self.topics.keys().min(from + LOOK);
+        for key in (from..end).filter(|key| !self.topics.is_leaving(*key)) {
+            let Some(PeerEntry { peer, received, outbox }) = self.peers.get(key) else { continue };
+            peers.push(PeerStats {
+                peer: peer.clone(),
+                age: peer.age(),
+                state: PeerState::of(outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: received.messages,
+                received_octets: received.octets,
+                dropped: outbox.dropped.messages,
+                dropped_octets: outbox.dropped.octets,
+                queued: outbox.queued() as u64,
+                queued_octets: outbox.queued_octets() as u64,
+                subscriptions: self.topics.held_by(key).0 as u64,
+            });
+        }
+        (end < self.topics.keys()).then_some(end)
+    }
+
+    /// Wakes who waits for requests, if there are some now.
+    pub(super) fn wake_reader(&mut self) {
+        self.effects.wake(self.requests.as_mut().and_then(Requests::wake));
+    }
+
+    /// Nothing more is accepted: whoever waits for anything is told.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.effects.wake(self.requests.as_mut().and_then(Requests::end));
+        self.effects.wake(self.watchers.take_all());
+        for (_, peer) in &self.peers {
+            self.effects.wake(peer.outbox.waiters.all());
+        }
+    }
+
+    /// A peer leaves: nothing is sent to it from now on, and what it counted stays. What it wanted is
+    /// [forgotten](Self::forget) later. Gives back its queue, to be freed when nobody waits.
+    pub(super) fn depart(&mut self, key: usize) -> Outbox {
+        self.effects.wake(self.peers[key].outbox.waiters.all());
+        self.topics.leave(key);
+        let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
+        let outbox = outbox.leave();
+        self.keys.remove(&peer.id());
+        self.totals.queued -= outbox.queued() as u64;
+        self.totals.queued_octets -= outbox.queued_octets() as u64;
+        self.totals.undelivered += outbox.queued() as u64;
+        if self.closed {
+            self.undelivered_at_close += outbox.queued();
+        }
+        self.has_been_flushed(usize::from(outbox.is_flushing()));
+        outbox
+    }
+
+    /// Begins to wait until all messages that have been accepted are taken by the transports, or lost.
+    pub(super) fn begin_flush(&mut self) -> Ticket {
+        let ticket = self.tickets.next();
+        self.flush = Some(ticket);
+        let begin = |(_, peer): (usize, &mut PeerEntry)| peer.outbox.begin_flush();
+        self.flushing = self.peers.iter_mut().map(begin).filter(|it| *it).count();
+        self.has_been_flushed(0);
+        ticket
+    }
+
+    /// Whether what the holder of `ticket` began to wait for has come about.
+    pub(super) fn has_flushed(&self, ticket: Ticket) -> bool {
+        self.flushed >= Some(ticket)
+    }
+
+    pub(super) fn await_flush(&mut self, ticket: Ticket, waker: &Waker) {
+        self.flushers.join(ticket, waker);
+    }
+
+    pub(super) fn stop_flushing(&mut self, ticket: Ticket) {
+        // All are woken at once, so there is no turn to pass on.
+        let _next = self.flushers.leave(ticket);
+    }
+
+    /// So many peers have been sent, or have lost, all that was waited for.
+    fn has_been_flushed(&mut self, peers: usize) {
+        self.flushing -= peers;
+        if self.flushing == 0 && self.flushed < self.flush {
+            self.flushed = self.flush;
+            self.effects.wake(self.flushers.take_all());
+        }
+    }
+
+    /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
+    /// is left, gives back the memory that it took, to be freed when nobody waits; its key may then be
+    /// another's.
+    pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
+        let peer = self.peers[key].peer.clone();
+        if let Some(left) = self.topics.forget(key, self.requests.is_some()) {
+            for (topic, change) in left {
+                // It is gone already, and what it leaves is no more than it held.
+                let cancel = Subscription::Cancel(topic);
+                let requests = self.requests.as_mut();
+                let _past_limit = requests.map(|it| it.tell(&peer, cancel, change));
+            }
+            self.wake_reader();
+            return None;
+        }
+        if let Some(requests) = &mut self.requests {
+            let (lost, has_more) = requests.depart(&peer, SLICE);
+            self.totals.dropped += lost.messages;
+            self.totals.dropped_octets += lost.octets;
+            if has_more {
+                return None;
+            }
+        }
+        Some((self.topics.remove_peer(key), self.peers.remove(key)))
+    }
+
+    #[inline]
+    fn spend(&mut self, length: usize, filled: bool) {
+        self.spent += SENT + length / OCTETS_PER_COST;
+        if filled {
+            // The next message would be lost: the drivers should have a chance before.
+            self.spent = self.turn;
+        }
+    }
+
+    /// Whether the sender's turn is over. Then another begins.
+    #[inline]
+    pub(super) fn end_turn(&mut self) -> bool {
+        let over = self.spent >= self.turn;
+        if over {
+            (self.spent, self.turn) = (0, TURN);
+        }
+        over
+    }
+}

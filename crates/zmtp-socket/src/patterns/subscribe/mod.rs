@@ -1,0 +1,370 @@
+//! The subscribing half: what we asked for, and what has come.
+//!
+//! ```text
+//! subscribe ── filter ── each publisher's upstream ── driver ── stream
+//! XSUB's send ── each publisher's outbox ── driver ── stream
+//! recv ── filter ── batch ── inbox, a queue for each publisher ── driver ── stream
+//! ```
+
+mod filter;
+mod session;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use bytes::Bytes;
+pub(crate) use filter::Back;
+use filter::Filter;
+use session::SubscribeSession;
+use slab::Slab;
+use tokio::sync::Notify;
+use upstream::Upstream;
+use zmtp_codec::{Batch, Message, PeerInfo, Subscription};
+
+use crate::engine::admission::Kill;
+use crate::engine::driver::Core;
+use crate::engine::transport::Outlet;
+use crate::error::Closed;
+use crate::monitor::Events;
+use crate::options::{Marks, Subscribing};
+use crate::peer::Peer;
+use crate::receive::{Inbox, Source};
+use crate::send::{Outbox, Run};
+use crate::stats::{Count, PeerState, PeerStats, Stats, Unfinished};
+use crate::sync::{lock, lock_to_wake};
+
+/// Peers that [`stats`](SubCore::stats) looks at before it lets others have the locks.
+const LOOK: usize = 256;
+
+/// Changes of subscriptions that are made under one lock, and notes of them that publishers take: about a
+/// hundred microseconds.
+const CHANGES: usize = 64;
+const NOTES: usize = 1 << 10;
+
+/// The core of a SUB socket.
+pub(crate) struct SubCore {
+    subscriptions: Mutex<Subscriptions>,
+    /// Counts the changes of the filter that shut something out.
+    generation: AtomicU64,
+    /// Where both are needed, this is locked after the subscriptions.
+    inbox: Mutex<Inbox>,
+    options: Subscribing,
+    /// Of an XSUB: the marks of the queues of what it sends.
+    sending: Option<Marks>,
+    filtered: AtomicU64,
+    /// Told of every new publisher, and of the end.
+    changed: Notify,
+    events: Arc<Events>,
+}
+
+/// What this socket subscribed to, and what each publisher has yet to be told and to be sent.
+#[derive(Default)]
+struct Subscriptions {
+    filter: Filter,
+    upstreams: Slab<Upstream>,
+    /// What was sent, to publishers that are there or have gone.
+    sent: Count,
+    dropped: Count,
+    /// What waits in the outboxes.
+    queued: Count,
+    /// Messages that waited for publishers when their connections ended, and how many of these were
+    /// left when the socket was closed.
+    undelivered: u64,
+    undelivered_at_close: u64,
+    closed: bool,
+}
+
+impl SubCore {
+    /// With `sending`, it is that of an XSUB.
+    pub(crate) fn new(options: Subscribing, sending: Option<Marks>, events: Arc<Events>) -> Self {
+        Self {
+            subscriptions: Mutex::default(),
+            generation: AtomicU64::new(0),
+            inbox: Mutex::new(Inbox::new(&options)),
+            options,
+            sending,
+            changed: Notify::new(),
+            filtered: AtomicU64::new(0),
+            events,
+        }
+    }
+
+    pub(crate) fn subscribe(&self, topic: &[u8]) {
+        let topic = Bytes::copy_from_slice(topic);
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        if subscriptions.subscribe(&topic) {
+            let drivers = subscriptions.drivers();
+            subscriptions.wake(drivers);
+        }
+    }
+
+    /// Returns whether there was such a subscription.
+    pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        let (was_there, has_ended) = subscriptions.unsubscribe(topic, Back::One);
+        if has_ended {
+            self.generation.fetch_add(1, Ordering::Release);
+            let drivers = subscriptions.drivers();
+            subscriptions.wake(drivers);
+        }
+        was_there
+    }
+
+    /// Makes many changes: as many under one lock as others can bear, with one wake-up of each publisher's
+    /// driver. A topic that is cancelled loses one subscription or all.
+    pub(crate) fn change(&self, changes: &[Subscription], back: Back) {
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let mut subscriptions = lock_to_wake(&self.subscriptions);
+            let at_once = subscriptions.changes_at_once().min(rest.len());
+            let (now, later) = rest.split_at(at_once);
+            let (mut has_changed, mut has_ended) = (false, false);
+            for change in now {
+                match change {
+                    Subscription::Subscribe(topic) => has_changed |= subscriptions.subscribe(topic),
+                    Subscription::Cancel(topic) => {
+                        has_ended |= subscriptions.unsubscribe(topic, back).1;
+                    }
+                }
+            }
+            if has_ended {
+                self.generation.fetch_add(1, Ordering::Release);
+            }
+            if has_changed || has_ended {
+                let drivers = subscriptions.drivers();
+                subscriptions.wake(drivers);
+            }
+            rest = later;
+        }
+    }
+
+    /// Publishers whose handshakes are done.
+    pub(crate) fn publisher_count(&self) -> usize {
+        lock(&self.subscriptions).upstreams.len()
+    }
+
+    /// Returns once there is a publisher.
+    pub(crate) async fn wait_for_publisher(&self) -> Result<(), Closed> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let subscriptions = lock(&self.subscriptions);
+                if subscriptions.closed {
+                    return Err(Closed);
+                }
+                if !subscriptions.upstreams.is_empty() {
+                    return Ok(());
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Queues a message for every publisher that has room for it.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Closed> {
+        // Encoded once for all, and before the lock is taken.
+        let (runs, octets) = (Run::of_large(message), message.encoded_len());
+        let one = Count { messages: 1, octets: octets as u64 };
+        // Told when the lock is released.
+        let mut losses = Vec::new();
+        let mut subscriptions = lock_to_wake(&self.subscriptions);
+        if subscriptions.closed {
+            return Err(Closed);
+        }
+        let (mut queued, mut dropped) = (Count::default(), Count::default());
+        for (_, Upstream { outbox, peer, .. }) in &mut subscriptions.upstreams {
+            if outbox.is_full() {
+                losses.extend(outbox.lose(octets, peer, &self.events));
+                dropped += one;
+            } else {
+                for run in &runs {
+                    outbox.push(run);
+                }
+                queued += one;
+            }
+        }
+        subscriptions.queued += queued;
+        subscriptions.dropped += dropped;
+        let drivers = subscriptions.drivers();
+        subscriptions.wake(drivers);
+        Ok(())
+    }
+
+    /// What has passed between the socket and the next peers, from the queue `from` on. Returns where
+    /// to go on, if there are more.
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
+        let subscribed = subscriptions.filter.len() as u64;
+        let to = from + LOOK;
+        peers.extend((from..to).filter_map(|key| inbox.present(key)).map(|queue| {
+            let Upstream { outbox, .. } = &subscriptions.upstreams[queue.upstream];
+            PeerStats {
+                peer: queue.peer.clone(),
+                age: queue.peer.age(),
+                state: PeerState::of(queue.is_congested() || outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + outbox.dropped.messages,
+                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
+                queued: queue.waiting.messages + outbox.queued() as u64,
+                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
+                subscriptions: subscribed,
+            }
+        }));
+        Some(to).filter(|to| *to < inbox.slots())
+    }
+}
+
+impl Subscriptions {
+    /// Returns whether the topic is new. Then each publisher is to be told.
+    fn subscribe(&mut self, topic: &Bytes) -> bool {
+        let place = self.filter.subscribe(topic);
+        if let Some(place) = place {
+            self.upstreams.iter_mut().for_each(|(_, it)| it.subscribed(topic, place));
+        }
+        place.is_some()
+    }
+
+    /// Returns whether there was such a subscription, and whether none is left. Then each publisher is to be
+    /// told.
+    fn unsubscribe(&mut self, topic: &[u8], back: Back) -> (bool, bool) {
+        let (was_there, ended) = self.filter.unsubscribe(topic, back);
+        if let Some(ended) = &ended {
+            self.upstreams.iter_mut().for_each(|(_, it)| it.ended(ended));
+        }
+        (was_there, ended.is_some())
+    }
+
+    /// How many changes may be made while others wait for the lock: each publisher takes note of each.
+    fn changes_at_once(&self) -> usize {
+        (NOTES / self.upstreams.len().max(1)).clamp(1, CHANGES)
+    }
+
+    /// The drivers that wait for something to tell, or to send.
+    fn drivers(&mut self) -> Vec<Waker> {
+        self.upstreams.iter_mut().filter_map(|(_, it)| it.outbox.waker.take()).collect()
+    }
+
+    /// Forgets a publisher, but not what was counted. What was left for it is given back, to be freed
+    /// when the lock is released.
+    fn remove(&mut self, key: usize) -> Upstream {
+        let upstream = self.upstreams.remove(key);
+        let left = upstream.outbox.queued() as u64;
+        self.queued -= Count { messages: left, octets: upstream.outbox.queued_octets() as u64 };
+        self.undelivered += left;
+        if self.closed {
+            self.undelivered_at_close += left;
+        }
+        upstream
+    }
+}
+
+impl Source for SubCore {
+    fn inbox(&self) -> &Mutex<Inbox> {
+        &self.inbox
+    }
+
+    #[inline]
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Throws out what nothing subscribed to matches, or, with inverted matching, what something does.
+    fn filter(&self, batch: &mut Batch) -> u64 {
+        // What an XSUB hands on is held against what was asked for by its last receiver.
+        if self.sending.is_some() {
+            return self.generation();
+        }
+        let subscriptions = lock(&self.subscriptions);
+        let generation = self.generation();
+        let (filter, inverted) = (&subscriptions.filter, self.options.inverted);
+        // A subscriber to everything need not be asked about each.
+        if inverted || !filter.lets_in(b"") {
+            let filtered = batch.retain(|topic| filter.lets_in(topic) != inverted);
+            self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
+        }
+        generation
+    }
+}
+
+impl Core for SubCore {
+    type Session = SubscribeSession;
+
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        _info: &PeerInfo,
+        _outlet: Option<&Outlet>,
+        _kill: Kill,
+    ) -> SubscribeSession {
+        let marks = self.sending.unwrap_or(self.options.marks());
+        let outbox = Outbox::new(marks, None, None);
+        let upstream = Upstream::new(peer.clone(), outbox);
+        let mut subscriptions = lock(&self.subscriptions);
+        let upstream = subscriptions.upstreams.insert(upstream);
+        // Both at once: the counters of either name the other.
+        let mut inbox = lock(&self.inbox);
+        let queue = inbox.open(peer.clone(), upstream);
+        let room = inbox.room(queue);
+        drop((inbox, subscriptions));
+        self.changed.notify_waiters();
+        SubscribeSession { core: self.clone(), upstream, queue, room }
+    }
+
+    fn totals(&self) -> Stats {
+        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
+        let Subscriptions { sent, mut dropped, mut queued, undelivered, .. } = *subscriptions;
+        dropped += inbox.dropped;
+        queued += inbox.queued();
+        Stats {
+            sent: sent.messages,
+            sent_octets: sent.octets,
+            received: inbox.received.messages,
+            received_octets: inbox.received.octets,
+            dropped: dropped.messages,
+            dropped_octets: dropped.octets,
+            undelivered,
+            queued: queued.messages,
+            queued_octets: queued.octets,
+            filtered: self.filtered.load(Ordering::Relaxed),
+            subscriptions: subscriptions.filter.len() as u64,
+            ..Stats::default()
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.look_at(from, &mut stats.peers);
+        }
+        stats
+    }
+
+    fn close(&self) {
+        lock(&self.subscriptions).closed = true;
+        let mut inbox = lock_to_wake(&self.inbox);
+        let receiver = inbox.close();
+        inbox.wake(receiver);
+        drop(inbox);
+        self.changed.notify_waiters();
+    }
+
+    fn interrupt(&self) {
+        let receiver = lock(&self.inbox).take_receiver();
+        receiver.into_iter().for_each(Waker::wake);
+    }
+
+    fn unfinished(&self) -> Unfinished {
+        Unfinished {
+            unsent: lock(&self.subscriptions).undelivered_at_close as usize,
+            unread: lock(&self.inbox).queued().messages as usize,
+        }
+    }
+}

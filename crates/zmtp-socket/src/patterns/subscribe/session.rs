@@ -1,0 +1,128 @@
+//! A subscriber's side of one connection.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use zmtp_codec::{Batch, Connection, Subscription};
+
+use super::upstream::Upstream;
+use super::{SubCore, Subscriptions};
+use crate::engine::burst::Burst;
+use crate::engine::driver::Session;
+use crate::error::Reason;
+use crate::monitor::Event;
+use crate::receive::Source;
+use crate::stats::Count;
+use crate::sync::{lock, lock_to_wake};
+
+/// Topics that are looked at while others wait for the lock, and octets that these may come to, about: a few
+/// dozen microseconds. To pass over a topic that need not be told takes time too.
+const STEPS: usize = 256;
+const OCTETS: usize = 64 << 10;
+
+/// A subscriber's side of one connection.
+pub(crate) struct SubscribeSession {
+    pub(super) core: Arc<SubCore>,
+    pub(super) upstream: usize,
+    pub(super) queue: usize,
+    /// How many more messages the inbox would take.
+    pub(super) room: usize,
+}
+
+impl Session for SubscribeSession {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if self.room == 0 {
+            self.room = ready!(lock(&self.core.inbox).poll_room(self.queue, cx));
+        }
+        Poll::Ready(self.room)
+    }
+
+    fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
+        let arrived = Count::of_batch(&batch);
+        if self.core.options.conflate {
+            // What nobody wants must not take the place of what somebody does.
+            self.core.filter(&mut batch);
+        }
+        let mut inbox = lock_to_wake(&self.core.inbox);
+        inbox.arrived(self.queue, arrived);
+        if !batch.is_empty() {
+            let receiver = inbox.deliver(self.queue, batch);
+            inbox.wake(receiver);
+        }
+        self.room = inbox.room(self.queue);
+        Ok(())
+    }
+
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        // Nobody subscribes to a subscriber.
+        changes.clear();
+        Ok(())
+    }
+
+    /// Gives changes of subscriptions and, when all have been told, messages.
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        burst: &mut Burst,
+    ) -> Poll<usize> {
+        let mut guard = lock(&self.core.subscriptions);
+        let Subscriptions { filter, upstreams, closed, .. } = &mut *guard;
+        let upstream = &mut upstreams[self.upstream];
+        let mut changes = Vec::new();
+        // A closed socket has nothing to say but its messages.
+        let is_over = *closed && upstream.outbox.is_empty();
+        let looked_at = match is_over {
+            true => 0,
+            false => upstream.take_changes(filter, STEPS, OCTETS, &mut changes),
+        };
+        let outbox = &mut upstream.outbox;
+        if looked_at == 0 && connection.output().is_empty() {
+            if !outbox.is_empty() {
+                outbox.take(burst);
+                return Poll::Ready(0);
+            }
+            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                outbox.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        drop(guard);
+        // Written, and perhaps encrypted, while others have the lock.
+        for change in changes {
+            connection.subscribe(&change).expect("a session lives in traffic alone");
+        }
+        Poll::Ready(looked_at)
+    }
+
+    fn written(&mut self, messages: usize, octets: usize) {
+        if octets == 0 {
+            return;
+        }
+        let mut guard = lock_to_wake(&self.core.subscriptions);
+        let subscriptions = &mut *guard;
+        let written = Count { messages: messages as u64, octets: octets as u64 };
+        subscriptions.queued -= written;
+        subscriptions.sent += written;
+        let Upstream { outbox, peer, .. } = &mut subscriptions.upstreams[self.upstream];
+        let sender = outbox.written(messages, octets);
+        let caught_up = outbox.catch_up().then(|| (peer.clone(), outbox.dropped.messages));
+        guard.wake(sender);
+        drop(guard);
+        if let Some((peer, dropped)) = caught_up {
+            self.core.events.emit(|| Event::CaughtUp { peer, dropped });
+        }
+    }
+}
+
+impl Drop for SubscribeSession {
+    fn drop(&mut self) {
+        let mut subscriptions = lock(&self.core.subscriptions);
+        // Both at once: the counters of either name the other.
+        let left = lock(&self.core.inbox).depart(self.queue);
+        let upstream = subscriptions.remove(self.upstream);
+        drop(subscriptions);
+        // What nobody will have is freed only now.
+        drop((left, upstream));
+    }
+}

@@ -1,0 +1,438 @@
+//! Messages that have arrived: a queue of batches for each publisher, taken in turn.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use slab::Slab;
+use zmtp_codec::Batch;
+
+use crate::options::{Marks, Subscribing};
+use crate::peer::Peer;
+use crate::stats::Count;
+
+/// The queues of one socket.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queues: Slab<Queue>,
+    /// The queues that hold messages, the next one first.
+    turns: VecDeque<usize>,
+    marks: Marks,
+    /// Of each publisher the newest message alone is kept.
+    conflate: bool,
+    /// What the queues of publishers that have gone hold.
+    departed: Count,
+    /// What is in all queues.
+    waiting: Count,
+    /// What has come, and been dropped, of all publishers there ever were.
+    pub(crate) received: Count,
+    pub(crate) dropped: Count,
+    receiver: Option<Waker>,
+    closed: bool,
+}
+
+/// What has arrived from one publisher.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) peer: Peer,
+    /// Which upstream goes to the same publisher.
+    pub(crate) upstream: usize,
+    pub(crate) received: Count,
+    pub(crate) dropped: Count,
+    batches: VecDeque<Batch>,
+    /// What is in these.
+    pub(crate) waiting: Count,
+    /// What is here and in the receiver's hands: all that counts for the high-water mark.
+    held: Count,
+    /// The publisher's driver, if it waits for room.
+    driver: Option<Waker>,
+    gone: bool,
+}
+
+/// A batch that has been taken out, in the receiver's hands.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) batch: Batch,
+    /// Whose it is,
+    queue: usize,
+    /// and what was in it.
+    taken: Count,
+}
+
+impl Inbox {
+    pub(crate) fn new(options: &Subscribing) -> Self {
+        Self {
+            queues: Slab::new(),
+            turns: VecDeque::new(),
+            marks: options.marks(),
+            conflate: options.conflate,
+            departed: Count::default(),
+            waiting: Count::default(),
+            received: Count::default(),
+            dropped: Count::default(),
+            receiver: None,
+            closed: false,
+        }
+    }
+
+    /// A queue for a new publisher.
+    pub(crate) fn open(&mut self, peer: Peer, upstream: usize) -> usize {
+        self.queues.insert(Queue {
+            peer,
+            upstream,
+            received: Count::default(),
+            dropped: Count::default(),
+            batches: VecDeque::new(),
+            waiting: Count::default(),
+            held: Count::default(),
+            driver: None,
+            gone: false,
+        })
+    }
+
+    /// The publisher has gone; what it sent stays. Gives back its driver, if that waited, to be dropped
+    /// when the inbox is free.
+    pub(crate) fn depart(&mut self, key: usize) -> Option<Waker> {
+        let queue = &mut self.queues[key];
+        queue.gone = true;
+        let driver = queue.driver.take();
+        self.departed += queue.held;
+        if queue.held.messages == 0 {
+            self.queues.remove(key);
+        }
+        driver
+    }
+
+    /// How many more messages of this publisher may be held: none once the socket is closed.
+    ///
+    /// What departed publishers left counts for everyone: otherwise one that comes back again and
+    /// again would fill another queue each time.
+    pub(crate) fn room(&self, key: usize) -> usize {
+        let room = |held: Count| match held.octets < self.marks.octets as u64 {
+            true => self.marks.messages.get().saturating_sub(held.messages as usize),
+            false => 0,
+        };
+        if self.closed {
+            return 0;
+        }
+        // Where a message takes the place of another there is always room.
+        let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
+        own.min(room(self.departed))
+    }
+
+    /// Waits for room in a publisher's queue.
+    pub(crate) fn poll_room(&mut self, key: usize, cx: &Context<'_>) -> Poll<usize> {
+        match self.room(key) {
+            0 => {
+                self.queues[key].driver = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            room => Poll::Ready(room),
+        }
+    }
+
+    /// Counts what has come from one publisher.
+    pub(crate) fn arrived(&mut self, key: usize, arrived: Count) {
+        self.queues[key].received += arrived;
+        self.received += arrived;
+    }
+
+    /// Adds messages of one publisher, at least one. Returns the receiver to be woken, if it waits.
+    pub(crate) fn deliver(&mut self, key: usize, mut batch: Batch) -> Option<Waker> {
+        let queue = &mut self.queues[key];
+        if queue.batches.is_empty() {
+            self.turns.push_back(key);
+        }
+        let mut kept = Count::of_batch(&batch);
+        if self.conflate {
+            let mut dropped = std::mem::take(&mut queue.waiting);
+            queue.held -= dropped;
+            self.waiting -= dropped;
+            queue.batches.clear();
+            dropped += kept;
+            batch.keep_last();
+            kept = Count::of_batch(&batch);
+            dropped -= kept;
+            queue.dropped += dropped;
+            self.dropped += dropped;
+        }
+        queue.held += kept;
+        queue.waiting += kept;
+        self.waiting += kept;
+        queue.batches.push_back(batch);
+        self.receiver.take()
+    }
+
+    /// Gives back what is in hand, which has been emptied, and takes the next batch. Adds to `wake`
+    /// the drivers that now have room. Returns whose it is, if there was one.
+    ///
+    /// A batch is the length of a publisher's turn.
+    pub(crate) fn exchange(&mut self, current: &mut Taken, wake: &mut Vec<Waker>) -> Option<Peer> {
+        self.release(current, wake);
+        let key = self.turns.pop_front()?;
+        let queue = &mut self.queues[key];
+        current.batch = queue.batches.pop_front().unwrap_or_default();
+        let peer = queue.peer.clone();
+        current.queue = key;
+        current.taken = Count::of_batch(&current.batch);
+        queue.waiting -= current.taken;
+        self.waiting -= current.taken;
+        // What a publisher sent before a cut comes out before what it sends once it is back.
+        match (queue.batches.is_empty(), queue.gone) {
+            (true, _) => {}
+            (false, true) => self.turns.push_front(key),
+            (false, false) => self.turns.push_back(key),
+        }
+        Some(peer)
+    }
+
+    /// Waits for something to arrive.
+    pub(crate) fn wait(&mut self, cx: &Context<'_>) {
+        self.receiver = Some(cx.waker().clone());
+    }
+
+    /// The messages that were in hand are the user's now, and count no more.
+    fn release(&mut self, current: &mut Taken, wake: &mut Vec<Waker>) {
+        let taken = std::mem::take(&mut current.taken);
+        if taken.messages == 0 {
+            return;
+        }
+        let queue = &mut self.queues[current.queue];
+        queue.held -= taken;
+        if queue.gone {
+            if queue.held.messages == 0 {
+                self.queues.remove(current.queue);
+            }
+            self.departed -= taken;
+            let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
+            wake.extend(waiting);
+        } else if queue.held.messages <= self.marks.messages.get() as u64 / 2
+            && queue.held.octets <= self.marks.octets as u64 / 2
+        {
+            // Not for each message: a driver that is woken should have something to do.
+            wake.extend(queue.driver.take());
+        }
+    }
+
+    pub(crate) fn close(&mut self) -> Option<Waker> {
+        self.closed = true;
+        self.receiver.take()
+    }
+
+    /// Who waits for messages.
+    pub(crate) fn take_receiver(&mut self) -> Option<Waker> {
+        self.receiver.take()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// What has not been taken out.
+    pub(crate) fn queued(&self) -> Count {
+        self.waiting
+    }
+
+    /// The queue with this key, if it is that of a publisher that is there.
+    pub(crate) fn present(&self, key: usize) -> Option<&Queue> {
+        self.queues.get(key).filter(|queue| !queue.gone)
+    }
+
+    /// No key is as great as this.
+    pub(crate) fn slots(&self) -> usize {
+        self.queues.capacity()
+    }
+}
+
+impl Queue {
+    /// Nothing is read from the publisher until something of what it sent has been received.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.driver.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use zmtp_codec::Message;
+
+    use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::options::HighWaterMark;
+    use crate::peer::PeerId;
+    use crate::sync::Woken;
+
+    fn inbox(limit: usize) -> Inbox {
+        let receive_hwm = HighWaterMark::messages(limit);
+        Inbox::new(&Subscribing { receive_hwm, ..Subscribing::default() })
+    }
+
+    fn publisher(inbox: &mut Inbox) -> usize {
+        inbox.open(Peer::new(PeerId(0), Endpoint::Inproc("test".into()), "test"), 0)
+    }
+
+    /// Delivers a batch of this many messages, numbered from `first`.
+    fn deliver(inbox: &mut Inbox, key: usize, first: usize, count: usize) {
+        let batch = batch(key, first..first + count);
+        inbox.arrived(key, Count::of_batch(&batch));
+        assert!(inbox.deliver(key, batch).is_none());
+    }
+
+    fn batch(key: usize, numbers: std::ops::Range<usize>) -> Batch {
+        numbers.map(|number| Message::from(format!("{key}/{number}"))).collect()
+    }
+
+    /// The next batch, as text.
+    fn exchange(inbox: &mut Inbox, current: &mut Taken) -> Vec<String> {
+        inbox.exchange(current, &mut Vec::new());
+        let messages = std::mem::take(&mut current.batch);
+        messages.map(|message| String::from_utf8_lossy(message.first()).into()).collect()
+    }
+
+    /// Lets a publisher wait for room; tells how often it has been woken.
+    fn wait_for_room(inbox: &mut Inbox, key: usize) -> Arc<Woken> {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        assert!(inbox.poll_room(key, &Context::from_waker(&waker)).is_pending());
+        woken
+    }
+
+    /// Takes the next batch; tells how many drivers are to be woken.
+    fn wake(inbox: &mut Inbox, current: &mut Taken) -> usize {
+        let mut wake = Vec::new();
+        inbox.exchange(current, &mut wake);
+        wake.len()
+    }
+
+    #[test]
+    fn publishers_take_turns_of_a_batch() {
+        let mut inbox = inbox(10_000);
+        let (flood, other) = (publisher(&mut inbox), publisher(&mut inbox));
+        for first in [0, 3, 6] {
+            deliver(&mut inbox, flood, first, 3);
+        }
+        deliver(&mut inbox, other, 0, 1);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0", "0/1", "0/2"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["1/0"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/3", "0/4", "0/5"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/6", "0/7", "0/8"]);
+        assert!(exchange(&mut inbox, &mut current).is_empty());
+    }
+
+    #[test]
+    fn what_a_publisher_sent_before_a_cut_comes_before_what_it_sends_after() {
+        let mut inbox = inbox(10);
+        let before = publisher(&mut inbox);
+        deliver(&mut inbox, before, 0, 1);
+        deliver(&mut inbox, before, 1, 1);
+        inbox.depart(before);
+        let after = publisher(&mut inbox);
+        deliver(&mut inbox, after, 0, 1);
+        let mut current = Taken::default();
+        for expected in ["0/0", "0/1", "1/0"] {
+            assert_eq!(exchange(&mut inbox, &mut current), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_is_in_hand_still_counts_for_the_mark() {
+        let mut inbox = inbox(4);
+        let key = publisher(&mut inbox);
+        assert_eq!(inbox.room(key), 4);
+        deliver(&mut inbox, key, 0, 4);
+        assert_eq!((inbox.room(key), inbox.queued().messages), (0, 4));
+        let peer = inbox.present(key).expect("it is there");
+        assert_eq!((peer.received.messages, peer.waiting.messages), (4, 4));
+        let mut current = Taken::default();
+        exchange(&mut inbox, &mut current);
+        assert_eq!((inbox.room(key), inbox.queued().messages), (0, 0));
+        exchange(&mut inbox, &mut current);
+        assert_eq!(inbox.room(key), 4);
+    }
+
+    #[test]
+    fn a_publisher_waits_until_half_of_its_queue_is_free() {
+        let mut inbox = inbox(8);
+        let key = publisher(&mut inbox);
+        for first in [0, 2, 4, 6] {
+            deliver(&mut inbox, key, first, 2);
+        }
+        wait_for_room(&mut inbox, key);
+        let mut current = Taken::default();
+        assert_eq!(wake(&mut inbox, &mut current), 0, "nothing has been given back");
+        assert_eq!(wake(&mut inbox, &mut current), 0, "a quarter");
+        assert_eq!(wake(&mut inbox, &mut current), 1, "half");
+        assert_eq!(wake(&mut inbox, &mut current), 0, "it does not wait any more");
+    }
+
+    #[test]
+    fn a_mark_of_one_message_works() {
+        let mut inbox = inbox(1);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 1);
+        wait_for_room(&mut inbox, key);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0"]);
+        assert_eq!(wake(&mut inbox, &mut current), 1);
+        assert_eq!(inbox.room(key), 1);
+    }
+
+    #[test]
+    fn what_a_departed_publisher_sent_is_still_given() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 2);
+        inbox.depart(key);
+        assert!(inbox.present(key).is_none());
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0", "0/1"]);
+        assert!(exchange(&mut inbox, &mut current).is_empty());
+        assert!(inbox.queues.is_empty());
+    }
+
+    #[test]
+    fn a_publisher_that_departs_while_its_messages_are_in_hand_is_forgotten_with_them() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 2);
+        let mut current = Taken::default();
+        exchange(&mut inbox, &mut current);
+        inbox.depart(key);
+        assert_eq!(inbox.queues.len(), 1);
+        exchange(&mut inbox, &mut current);
+        assert_eq!((inbox.queues.len(), inbox.departed.messages), (0, 0));
+    }
+
+    #[test]
+    fn publishers_that_come_back_again_and_again_fill_no_more_than_one_queue() {
+        let mut inbox = inbox(10);
+        for _ in 0..2 {
+            let key = publisher(&mut inbox);
+            assert_eq!(inbox.room(key), 10 - inbox.departed.messages as usize);
+            deliver(&mut inbox, key, 0, 5);
+            inbox.depart(key);
+        }
+        let key = publisher(&mut inbox);
+        wait_for_room(&mut inbox, key);
+        let mut current = Taken::default();
+        assert_eq!(wake(&mut inbox, &mut current), 0);
+        assert_eq!(wake(&mut inbox, &mut current), 1, "there is room again");
+        assert_eq!(inbox.room(key), 5);
+    }
+
+    #[test]
+    fn the_receiver_is_woken_by_what_arrives_and_by_the_end() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        inbox.wait(&Context::from_waker(&waker));
+        let receiver = inbox.deliver(key, Batch::from(Message::from("x")));
+        receiver.expect("it waits").wake();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        inbox.wait(&Context::from_waker(&waker));
+        assert!(inbox.close().is_some() && inbox.is_closed());
+    }
+}

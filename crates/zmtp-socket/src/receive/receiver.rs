@@ -1,0 +1,164 @@
+//! Who takes messages out of the inbox.
+
+use std::mem;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop;
+use zmtp_codec::{Batch, Message};
+
+use super::inbox::{Inbox, Taken};
+use crate::error::Closed;
+use crate::peer::Peer;
+use crate::stats::Unfinished;
+use crate::sync::lock;
+
+/// What messages are received from: an inbox, and what is let out of it.
+pub(crate) trait Source {
+    fn inbox(&self) -> &Mutex<Inbox>;
+
+    /// Counts the changes of the filter that shut something out.
+    #[inline]
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    /// Throws out what nobody asked for. Returns the generation of the filter that was asked.
+    #[inline]
+    fn filter(&self, batch: &mut Batch) -> u64 {
+        let _ = batch;
+        0
+    }
+}
+
+/// The one who receives: has a batch of one publisher in hand, so that most of them cost no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    current: Taken,
+    /// Whose the last message was that was received.
+    sender: Option<Peer>,
+    /// The state of the filter that the batch has been held against.
+    generation: u64,
+}
+
+impl Receiver {
+    /// The next message, if one has arrived.
+    pub(crate) fn try_next(&mut self, core: &impl Source) -> Result<Option<Message>, Closed> {
+        match self.next_current(core) {
+            Some(message) => Ok(Some(message)),
+            None => self.fill(core, None).map(|_| self.current.batch.next()),
+        }
+    }
+
+    /// Waits for the next message.
+    #[inline]
+    pub(crate) fn poll_next(
+        &mut self,
+        core: &impl Source,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Message, Closed>> {
+        if let Some(message) = self.next_current(core) {
+            return Poll::Ready(Ok(message));
+        }
+        self.poll_next_in_inbox(core, cx)
+    }
+
+    #[inline(never)]
+    fn poll_next_in_inbox(
+        &mut self,
+        core: &impl Source,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Message, Closed>> {
+        ready!(self.poll_fill(core, cx))?;
+        let next = self.current.batch.next().expect("it has been filled");
+        Poll::Ready(Ok(next))
+    }
+
+    /// Waits for messages, and takes all that are in hand. They count for the high-water mark until it is
+    /// asked again.
+    pub(crate) fn poll_batch(
+        &mut self,
+        core: &impl Source,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Batch, Closed>> {
+        self.filter_anew(core);
+        if self.current.batch.is_empty() {
+            ready!(self.poll_fill(core, cx))?;
+        }
+        Poll::Ready(Ok(mem::take(&mut self.current.batch)))
+    }
+
+    /// Whose message the last one was.
+    pub(crate) fn sender(&self) -> Option<&Peer> {
+        self.sender.as_ref()
+    }
+
+    /// What has been taken out of the inbox and not received is unread, too.
+    pub(crate) fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        Unfinished { unread: closed.unread + self.current.batch.len(), ..closed }
+    }
+
+    /// The way of most messages, without a lock.
+    #[inline]
+    fn next_current(&mut self, core: &impl Source) -> Option<Message> {
+        self.filter_anew(core);
+        self.current.batch.next()
+    }
+
+    /// Waits until there is something in hand.
+    fn poll_fill(&mut self, core: &impl Source, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        // A flood must not keep the task's others from running: each batch is paid for.
+        let turn = ready!(coop::poll_proceed(cx));
+        let filled = match self.fill(core, Some(cx)) {
+            Ok(true) => Ok(()),
+            Ok(false) => return Poll::Pending,
+            Err(closed) => Err(closed),
+        };
+        turn.made_progress();
+        Poll::Ready(filled)
+    }
+
+    /// Takes something out of the inbox in place of what was in hand. Returns whether there was anything;
+    /// if not, waits for it.
+    fn fill(&mut self, core: &impl Source, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
+        loop {
+            let mut wake = Vec::new();
+            let sender = {
+                let mut inbox = lock(core.inbox());
+                let sender = inbox.exchange(&mut self.current, &mut wake);
+                if sender.is_none() {
+                    if inbox.is_closed() {
+                        return Err(Closed);
+                    }
+                    if let Some(cx) = &cx {
+                        inbox.wait(cx);
+                    }
+                }
+                sender
+            };
+            wake.into_iter().for_each(Waker::wake);
+            if sender.is_none() {
+                return Ok(false);
+            }
+            self.filter(core);
+            if !self.current.batch.is_empty() {
+                self.sender = sender;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Nothing comes out that has been unsubscribed from before it was asked for.
+    #[inline]
+    fn filter_anew(&mut self, core: &impl Source) {
+        if self.generation != core.generation() {
+            self.filter(core);
+        }
+    }
+
+    /// A publisher may send more than it was asked for, and what was asked for may have changed since
+    /// it came.
+    fn filter(&mut self, core: &impl Source) {
+        self.generation = core.filter(&mut self.current.batch);
+    }
+}

@@ -1,0 +1,118 @@
+//! Where every message is encoded, once for all peers.
+//!
+//! ```text
+//! block 7 (64 KiB)                              block 8, open
+//! ┌──────────┬───────────────┬───────────┐      ┌──────────┬╌╌╌╌╌╌╌╌╌
+//! │ segment  │ segment       │ segment   │      │ segment, open ...
+//! └──────────┴───────────────┴───────────┘      └──────────┴╌╌╌╌╌╌╌╌╌
+//!       ▲ sealed when a driver takes from it
+//! ```
+//!
+//! A peer's outbox holds ranges of segments. An open segment is still being written; to be read it
+//! is sealed: its octets become immutable, and the block goes on in a new segment.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+
+use super::outgoing::encode;
+
+/// Octets of a block. A larger message has a block of its own.
+pub(crate) const BLOCK: usize = 64 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    /// The octets of the open segment, and behind them the free rest of the block.
+    octets: BytesMut,
+    /// The number of the block.
+    block: u64,
+    open: Arc<Segment>,
+    /// Peers that have ranges in this block.
+    readers: Vec<usize>,
+}
+
+/// A part of a block: what was written to it between two takes.
+#[derive(Debug, Default)]
+pub(crate) struct Segment {
+    /// The number of the block it lies in, if it lies in one.
+    pub(crate) block: Option<u64>,
+    octets: OnceLock<Bytes>,
+}
+
+impl Journal {
+    /// Whether `length` octets fit the block.
+    #[inline]
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        self.octets.capacity() - self.octets.len() >= length
+    }
+
+    /// Makes sure that `length` octets fit the block. If this ends a block, says which, and which
+    /// peers have ranges in it.
+    pub(crate) fn make_room(&mut self, length: usize) -> Option<(u64, Vec<usize>)> {
+        if self.has_room(length) {
+            return None;
+        }
+        let ended = self.block;
+        self.block += 1;
+        self.begin_segment();
+        // Takes the memory of an old block again if nobody reads it any more.
+        self.octets.reserve(length.max(BLOCK));
+        Some((ended, std::mem::take(&mut self.readers)))
+    }
+
+    /// Encodes a message, for which there is [room](Self::make_room), into the open segment.
+    #[inline]
+    pub(crate) fn append(&mut self, first: &[u8], rest: &[Bytes]) {
+        encode(first, rest, &mut self.octets);
+    }
+
+    /// Where the open segment ends.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// The segment that is being written.
+    pub(crate) fn open(&self) -> &Arc<Segment> {
+        &self.open
+    }
+
+    /// Notes that a peer now has a range in the present block.
+    pub(crate) fn note_reader(&mut self, key: usize) {
+        self.readers.push(key);
+    }
+
+    /// Makes everything appended so far readable.
+    pub(crate) fn seal(&mut self) {
+        if !self.octets.is_empty() {
+            self.begin_segment();
+        }
+    }
+
+    /// Seals the open segment, and opens another.
+    fn begin_segment(&mut self) {
+        let next = Arc::new(Segment { block: Some(self.block), octets: OnceLock::new() });
+        let sealed = std::mem::replace(&mut self.open, next);
+        // It was open until now, so nothing has been set.
+        let _ = sealed.octets.set(self.octets.split().freeze());
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    pub(crate) fn readers(&self) -> &[usize] {
+        &self.readers
+    }
+}
+
+impl Segment {
+    /// A segment outside all blocks.
+    pub(crate) fn apart(octets: Bytes) -> Self {
+        Self { block: None, octets: OnceLock::from(octets) }
+    }
+
+    /// The octets of a sealed segment; none while it is open.
+    pub(crate) fn octets(&self) -> Bytes {
+        self.octets.get().cloned().unwrap_or_default()
+    }
+}

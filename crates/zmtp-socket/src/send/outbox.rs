@@ -1,0 +1,429 @@
+//! What one peer still has to be sent: ranges of the journal, and how many messages they are.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+use zmtp_codec::{FrameHeader, Message};
+
+use super::journal::{BLOCK, Segment};
+use super::room::Room;
+use super::waiters::{Ticket, Waiters};
+use crate::engine::admission::Kill;
+use crate::engine::burst::Burst;
+use crate::engine::transport::Outlet;
+use crate::error::Overrun;
+use crate::monitor::{Event, Events, Recorded};
+use crate::options::{Mark, Marks};
+use crate::peer::Peer;
+use crate::stats::Count;
+
+/// Octets that a driver takes at once, about.
+pub(crate) const TAKE: usize = 256 << 10;
+
+/// A shorter run is copied when it is taken: a slice of its own would cost more to write, and
+/// would keep its whole block alive for as long as the transport does not take it.
+pub(crate) const SHORT: usize = 2 << 10;
+
+/// A part of so many octets is not copied, where it can be shared.
+pub(crate) const LARGE: usize = 32 << 10;
+
+/// More octets than these are not copied while the state is locked.
+pub(crate) const COPY: usize = 256 << 10;
+
+/// Whether any part is worth sharing.
+pub(crate) fn has_large_part(message: &Message) -> bool {
+    message.parts().iter().any(|part| part.len() >= LARGE)
+}
+
+/// The queue of one peer. A message is in it until the transport has taken its last octet.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    runs: VecDeque<Run>,
+    /// Messages in `runs`.
+    waiting: usize,
+    /// Messages that the driver has taken and the transport has not.
+    taken: usize,
+    /// Octets that the transport has not taken.
+    octets: usize,
+    marks: Marks,
+    /// The senders that wait for room here.
+    pub(crate) waiters: Waiters,
+    /// The first of them has yet to be told of it.
+    awaited: bool,
+    /// The newest message for this peer was dropped.
+    dropping: bool,
+    /// The first so many messages are waited for: to be taken by the transport, or lost.
+    flushing: usize,
+    /// The last block that this peer was noted as a reader of.
+    block: Option<u64>,
+    /// The peer's driver, if it waits for something to do. Nobody writes then.
+    pub(crate) waker: Option<Waker>,
+    /// Where a sender may write while the driver waits.
+    outlet: Option<Outlet>,
+    /// What a sender has begun to write and the transport has not taken.
+    begun: Burst,
+    /// Ends the connection.
+    kill: Option<Kill>,
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
+}
+
+/// Messages that follow one another in a segment, or a piece of a message with large parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) range: Range<usize>,
+    /// Messages whose last octet is among these.
+    pub(crate) messages: usize,
+    /// How much of the last frame is in the next run.
+    pub(crate) continued: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(marks: Marks, outlet: Option<Outlet>, kill: Option<Kill>) -> Self {
+        Self {
+            runs: VecDeque::new(),
+            waiting: 0,
+            taken: 0,
+            octets: 0,
+            marks,
+            waiters: Waiters::default(),
+            awaited: false,
+            dropping: false,
+            flushing: 0,
+            block: None,
+            waker: None,
+            outlet,
+            begun: Burst::default(),
+            kill,
+            sent: Count::default(),
+            dropped: Count::default(),
+        }
+    }
+
+    /// Begins to wait for all messages that are queued. Returns whether there are any.
+    pub(crate) fn begin_flush(&mut self) -> bool {
+        self.flushing = self.queued();
+        self.is_flushing()
+    }
+
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing > 0
+    }
+
+    /// The queue of a peer that has left; an empty one stays in its place.
+    pub(crate) fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.marks, None, None))
+    }
+
+    /// Messages whose last octet the transport has not taken.
+    pub(crate) fn queued(&self) -> usize {
+        self.waiting + self.taken
+    }
+
+    /// Nothing is left for the driver to take.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.begun.is_empty()
+    }
+
+    /// Where a sender may write by itself: nobody else does, and nothing waits.
+    pub(crate) fn idle_outlet(&self) -> Option<&Outlet> {
+        let is_idle = self.waker.is_some() && self.queued() == 0 && self.waiters.is_empty();
+        self.outlet.as_ref().filter(|_| is_idle)
+    }
+
+    /// Notes that a sender has written so many octets of a message, and not the others, in `begun`.
+    pub(crate) fn begin(&mut self, begun: Burst, written: usize, rest: usize) {
+        self.sent.add(usize::from(begun.is_empty()), written);
+        if !begun.is_empty() {
+            self.taken += 1;
+            self.octets += rest;
+            self.begun = begun;
+        }
+    }
+
+    /// From now on it is the driver that writes, to begin with what a sender has begun.
+    pub(crate) fn claim(&mut self, burst: &mut Burst) {
+        self.waker = None;
+        if !self.begun.is_empty() {
+            *burst = std::mem::take(&mut self.begun);
+        }
+    }
+
+    /// Lets a sender wait for room, in the place that `ticket` gives.
+    pub(crate) fn await_room(&mut self, ticket: Ticket, waker: &Waker) {
+        self.waiters.join(ticket, waker);
+        self.awaited |= self.room().is_none();
+    }
+
+    /// How much may come before it is full; none if it is.
+    pub(crate) fn room(&self) -> Room {
+        Room {
+            messages: self.marks.messages.get().saturating_sub(self.queued()),
+            octets: self.marks.octets.saturating_sub(self.octets),
+        }
+    }
+
+    /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
+    pub(crate) fn accepts(&self, ticket: Option<Ticket>) -> bool {
+        !self.is_full() && !self.waiters.has_before(ticket)
+    }
+
+    /// Whether there is no room for another message.
+    pub(crate) fn is_full(&self) -> bool {
+        self.room().is_none()
+    }
+
+    /// Octets that the transport has not taken.
+    pub(crate) fn queued_octets(&self) -> usize {
+        self.octets
+    }
+
+    /// The mark that a full queue has reached.
+    pub(crate) fn mark(&self) -> Mark {
+        self.marks.reached_by(self.queued())
+    }
+
+    /// The peer loses messages, or a sender waits for it.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.dropping || !self.waiters.is_empty()
+    }
+
+    /// Ends the peer's connection, if it has not been ended so.
+    pub(crate) fn kill(&mut self) {
+        let mark = self.mark();
+        if let Some(kill) = self.kill.take() {
+            kill.because(Overrun::Queue { mark }.into());
+        }
+    }
+
+    /// Says that the peer loses messages, once until it has caught up.
+    pub(crate) fn announce_loss(&mut self, peer: &Peer, events: &Events) -> Option<Recorded> {
+        if std::mem::replace(&mut self.dropping, true) {
+            return None;
+        }
+        events.record(|| Event::Dropping { peer: peer.clone(), mark: self.mark() })
+    }
+
+    /// Loses a message that was for this peer alone.
+    pub(crate) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
+        self.dropped.add(1, octets);
+        self.announce_loss(peer, events)
+    }
+
+    /// Adds messages. Returns whether they are the peer's first in their block.
+    pub(crate) fn push(&mut self, run: &Run) -> bool {
+        self.waiting += run.messages;
+        self.octets += run.range.len();
+        if let Some(last) = self.runs.back_mut()
+            && last.is_followed_by(run)
+        {
+            last.range.end = run.range.end;
+            last.messages += run.messages;
+            return false;
+        }
+        self.runs.push_back(run.clone());
+        let block = run.segment.block;
+        block.is_some() && std::mem::replace(&mut self.block, block) != block
+    }
+
+    /// Moves whole messages, oldest first, into `burst`. All segments are sealed.
+    pub(crate) fn take(&mut self, burst: &mut Burst) {
+        if !self.begun.is_empty() {
+            return self.claim(burst);
+        }
+        self.waker = None;
+        let mut short = Short::default();
+        let (mut octets, mut is_whole) = (0, true);
+        while octets < TAKE || !is_whole {
+            let Some(run) = self.runs.pop_front() else {
+                self.runs = VecDeque::new();
+                break;
+            };
+            self.waiting -= run.messages;
+            self.taken += run.messages;
+            octets += run.range.len();
+            // Of a message in several runs it is the last that counts as a message.
+            is_whole = run.messages > 0;
+            if run.range.len() >= SHORT {
+                short.move_to(burst, 0);
+                burst.push(run.octets(), run.messages, run.continued);
+                continue;
+            }
+            short.add(&run);
+            if run.continued > 0 {
+                short.move_to(burst, run.continued);
+            }
+        }
+        short.move_to(burst, 0);
+    }
+
+    /// Notes what the transport has taken. Gives back the first of the senders that wait, who should look
+    /// again: not for each message, but when half of the queue is free.
+    pub(crate) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
+        self.taken -= messages;
+        self.octets -= octets;
+        self.flushing = self.flushing.saturating_sub(messages);
+        self.sent.add(messages, octets);
+        let half_free =
+            self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
+        if half_free && std::mem::take(&mut self.awaited) { self.waiters.first() } else { None }
+    }
+
+    /// Whether nothing waits any more for a peer that has lost messages.
+    pub(crate) fn catch_up(&mut self) -> bool {
+        self.queued() == 0 && std::mem::take(&mut self.dropping)
+    }
+
+    /// The segment of the oldest message that the driver has not taken.
+    pub(crate) fn oldest_segment(&self) -> Option<&Arc<Segment>> {
+        self.runs.front().map(|run| &run.segment)
+    }
+
+    /// Drops the oldest messages that the driver has not taken, until there is room for another or
+    /// none is left. Their segments are sealed; they are moved to `dropped`. Returns
+    /// what they were.
+    pub(crate) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) -> Count {
+        let mut lost = Count::default();
+        while self.room().is_none() && self.waiting > 0 {
+            let octets = self.remove_oldest(dropped);
+            self.waiting -= 1;
+            // What the driver has taken comes before it, and stays.
+            self.flushing -= usize::from(self.flushing > self.taken);
+            self.octets -= octets;
+            lost.add(1, octets);
+        }
+        self.dropped += lost;
+        lost
+    }
+
+    /// Walks over the frames of the first message. Returns how many octets it had.
+    fn remove_oldest(&mut self, removed: &mut Vec<Run>) -> usize {
+        let (mut octets, mut more) = (0, true);
+        while more && let Some(run) = self.runs.front_mut() {
+            let Ok(Some((header, header_len))) = FrameHeader::decode(&run.octets()) else {
+                unreachable!("a run begins with a frame that we encoded");
+            };
+            more = header.more;
+            let frame = header_len + header.size as usize;
+            // What is not in this run is all of the next.
+            let here = frame.min(run.range.len());
+            run.range.start += here;
+            if run.range.is_empty() {
+                removed.extend(self.runs.pop_front());
+                if here < frame {
+                    removed.extend(self.runs.pop_front());
+                }
+            } else if !more {
+                run.messages -= 1;
+            }
+            octets += frame;
+        }
+        octets
+    }
+
+    /// Copies what is waiting in the ended `block` if it is little, so that a slow peer does not
+    /// keep alive much more than it is to be sent.
+    pub(crate) fn unpin(&mut self, block: u64) {
+        let in_block = |run: &&Run| run.segment.block == Some(block);
+        let count = self.runs.iter().rev().take_while(in_block).count();
+        let first = self.runs.len() - count;
+        let octets: usize = self.runs.range(first..).map(|run| run.range.len()).sum();
+        if count == 0 || octets > BLOCK / 4 {
+            return;
+        }
+        let mut copy = BytesMut::with_capacity(octets);
+        let mut messages = 0;
+        for run in self.runs.drain(first..) {
+            copy.extend_from_slice(&run.octets());
+            messages += run.messages;
+        }
+        self.runs.push_back(Run::apart(copy.freeze(), messages, 0));
+    }
+}
+
+#[cfg(test)]
+impl Outbox {
+    /// Whether a sender has begun a message and not finished it.
+    pub(crate) fn begins(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Messages in the driver's hands.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Distinct blocks that this queue keeps alive.
+    pub(crate) fn pinned_blocks(&self) -> usize {
+        let blocks = self.runs.iter().filter_map(|run| run.segment.block);
+        blocks.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+/// Short runs, copied together.
+#[derive(Default)]
+struct Short {
+    octets: BytesMut,
+    messages: usize,
+}
+
+impl Short {
+    fn add(&mut self, run: &Run) {
+        self.octets.extend_from_slice(&run.octets());
+        self.messages += run.messages;
+    }
+
+    fn move_to(&mut self, burst: &mut Burst, continued: usize) {
+        if !self.octets.is_empty() {
+            let messages = std::mem::take(&mut self.messages);
+            burst.push(self.octets.split().freeze(), messages, continued);
+        }
+    }
+}
+
+impl Run {
+    /// A run of octets that nothing else is written to.
+    pub(crate) fn apart(octets: Bytes, messages: usize, continued: usize) -> Self {
+        let range = 0..octets.len();
+        Self { segment: Arc::new(Segment::apart(octets)), range, messages, continued }
+    }
+
+    /// A message whose large parts are shared, each in a run of its own, and whose others are copied.
+    pub(crate) fn of_large(message: &Message) -> Vec<Self> {
+        let mut runs = Vec::new();
+        let mut small = BytesMut::new();
+        for (part, left) in message.parts().iter().zip((0..message.part_count()).rev()) {
+            let header = FrameHeader { more: left > 0, command: false, size: part.len() as u64 };
+            header.encode(&mut small);
+            if part.len() < LARGE {
+                small.extend_from_slice(part);
+            } else {
+                runs.push(Self::apart(small.split().freeze(), 0, part.len()));
+                runs.push(Self::apart(part.clone(), 0, 0));
+            }
+        }
+        if !small.is_empty() {
+            runs.push(Self::apart(small.freeze(), 0, 0));
+        }
+        if let Some(last) = runs.last_mut() {
+            last.messages = 1;
+        }
+        runs
+    }
+
+    fn is_followed_by(&self, next: &Self) -> bool {
+        self.range.end == next.range.start && Arc::ptr_eq(&self.segment, &next.segment)
+    }
+
+    fn octets(&self) -> Bytes {
+        self.segment.octets().slice(self.range.clone())
+    }
+}

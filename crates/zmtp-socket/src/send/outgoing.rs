@@ -1,0 +1,161 @@
+//! What can be sent.
+
+use std::iter;
+
+use bytes::{Bytes, BytesMut};
+use zmtp_codec::{Message, encode_frame, encode_message, message_len};
+
+use super::outbox::{LARGE, Run};
+
+/// A message to be sent: borrowed octets, which are copied once for all peers, or a [`Message`].
+///
+/// Made by `Into`: `send("text")`, `send(&buffer[..])`, `send(vec)`, `send((topic, body))`,
+/// `send(&message)`.
+#[derive(Clone, Debug)]
+pub struct Outgoing<'a>(Parts<'a>);
+
+#[derive(Clone, Debug)]
+enum Parts<'a> {
+    Slice(&'a [u8]),
+    Borrowed(&'a Message),
+    Owned(Message),
+}
+
+impl Outgoing<'_> {
+    /// The first part, which subscriptions are matched with, and the others.
+    #[inline]
+    pub(crate) fn parts(&self) -> (&[u8], &[Bytes]) {
+        let message = match &self.0 {
+            Parts::Slice(slice) => return (slice, &[]),
+            Parts::Borrowed(message) => message,
+            Parts::Owned(message) => message,
+        };
+        (message.first(), message.parts().get(1..).unwrap_or_default())
+    }
+
+    /// Octets of it that are copied for the queues, since they cannot be shared or are not worth it.
+    pub(crate) fn copied_len(&self) -> usize {
+        let message = match &self.0 {
+            Parts::Slice(slice) => return slice.len(),
+            Parts::Borrowed(message) => message,
+            Parts::Owned(message) => message,
+        };
+        message.parts().iter().map(|part| part.len()).filter(|length| *length < LARGE).sum()
+    }
+
+    /// The message as it will lie in queues, in no block. Of what can be shared, only small parts are copied.
+    pub(crate) fn to_runs(&self) -> Vec<Run> {
+        match &self.0 {
+            Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into()),
+            Parts::Borrowed(message) => Run::of_large(message),
+            Parts::Owned(message) => Run::of_large(message),
+        }
+    }
+
+    /// The message, if its octets can be shared in place of being copied.
+    pub(crate) fn shared(&self) -> Option<&Message> {
+        match &self.0 {
+            Parts::Slice(_) => None,
+            Parts::Borrowed(message) => Some(message),
+            Parts::Owned(message) => Some(message),
+        }
+    }
+
+    /// The message; borrowed octets are copied.
+    pub(crate) fn into_message(self) -> Message {
+        match self.0 {
+            Parts::Slice(slice) => Message::copy_from(slice),
+            Parts::Borrowed(message) => message.clone(),
+            Parts::Owned(message) => message,
+        }
+    }
+}
+
+/// The octets of a message on the wire.
+#[inline]
+pub(crate) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
+    rest.iter().fold(message_len([first]), |sum, part| sum + message_len([&part[..]]))
+}
+
+/// Appends a message to `out`.
+#[inline]
+pub(crate) fn encode(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
+    match rest {
+        // Nearly always: spared a walk over one part.
+        [] => encode_frame(false, first, out),
+        _ => encode_message(iter::once(first).chain(rest.iter().map(Bytes::as_ref)), out),
+    }
+}
+
+impl<'a> From<&'a [u8]> for Outgoing<'a> {
+    fn from(octets: &'a [u8]) -> Self {
+        Self(Parts::Slice(octets))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Outgoing<'a> {
+    fn from(octets: &'a [u8; N]) -> Self {
+        Self(Parts::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a str> for Outgoing<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Parts::Slice(text.as_bytes()))
+    }
+}
+
+impl<'a> From<&'a String> for Outgoing<'a> {
+    fn from(text: &'a String) -> Self {
+        Self(Parts::Slice(text.as_bytes()))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Outgoing<'a> {
+    fn from(octets: &'a Vec<u8>) -> Self {
+        Self(Parts::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a Bytes> for Outgoing<'a> {
+    fn from(octets: &'a Bytes) -> Self {
+        Self(Parts::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a Message> for Outgoing<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self(Parts::Borrowed(message))
+    }
+}
+
+impl From<Message> for Outgoing<'_> {
+    fn from(message: Message) -> Self {
+        Self(Parts::Owned(message))
+    }
+}
+
+/// A message of two parts: by custom of publish/subscribe, a topic and a body.
+impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Outgoing<'_> {
+    fn from(parts: (T, B)) -> Self {
+        Self(Parts::Owned(parts.into()))
+    }
+}
+
+impl From<Bytes> for Outgoing<'_> {
+    fn from(octets: Bytes) -> Self {
+        Self(Parts::Owned(octets.into()))
+    }
+}
+
+impl From<Vec<u8>> for Outgoing<'_> {
+    fn from(octets: Vec<u8>) -> Self {
+        Self(Parts::Owned(octets.into()))
+    }
+}
+
+impl From<String> for Outgoing<'_> {
+    fn from(text: String) -> Self {
+        Self(Parts::Owned(text.into()))
+    }
+}

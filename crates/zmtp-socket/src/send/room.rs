@@ -1,0 +1,26 @@
+//! How much fits into a queue.
+
+/// How much fits into a queue before it is full, or into the fullest of several.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) messages: usize,
+    /// The message that exceeds it still fits.
+    pub(crate) octets: usize,
+}
+
+impl Room {
+    pub(crate) const UNLIMITED: Self = Self { messages: usize::MAX, octets: usize::MAX };
+
+    /// At least for one message.
+    pub(crate) fn or_one(self) -> Self {
+        Self { messages: self.messages.max(1), octets: self.octets.max(1) }
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self.messages == 0 || self.octets == 0
+    }
+
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self { messages: self.messages.min(other.messages), octets: self.octets.min(other.octets) }
+    }
+}

@@ -1,0 +1,91 @@
+//! A home for any number of sockets.
+
+use std::fmt;
+
+use crate::engine::transport::Networks;
+#[cfg(feature = "simulation")]
+use crate::engine::transport::simulation::{Network, Simulation};
+use crate::options::{PubOptions, SubOptions, XPubOptions, XSubOptions};
+use crate::sockets::pub_socket::PubSocket;
+use crate::sockets::sub_socket::SubSocket;
+use crate::sockets::xpub_socket::XPubSocket;
+use crate::sockets::xsub_socket::XSubSocket;
+use crate::sync::PerProcess;
+
+/// Makes sockets, and owns the names under which they find each other over `inproc`.
+///
+/// Cheap to clone: clones are the same context. Sockets keep what they need of it, so it may be
+/// dropped before them.
+///
+/// ```
+/// use zmtp_socket::{Context, PubOptions, SubOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let context = Context::new();
+/// let publisher = context.pub_socket(PubOptions::new());
+/// let mut subscriber = context.sub_socket(SubOptions::new());
+///
+/// subscriber.subscribe("10002");
+/// subscriber.connect("inproc://weather")?;
+/// publisher.bind("inproc://weather").await?;
+///
+/// publisher.wait_for_subscriber("10002").await?;
+/// publisher.send("10002 27 33").await?;
+/// assert_eq!(subscriber.recv().await?.first(), "10002 27 33");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Context {
+    pub(crate) networks: Networks,
+}
+
+impl Context {
+    /// A context of its own: its `inproc` names are seen by no other.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. A process
+    /// that is forked off has one of its own.
+    pub fn global() -> Self {
+        static GLOBAL: PerProcess<Context> = PerProcess::new();
+        GLOBAL.get(Self::new)
+    }
+
+    /// A context whose `mem://` endpoints lead over a simulated `network`. All chance in it (the
+    /// jitter of reconnecting) follows from `seed`.
+    #[cfg(feature = "simulation")]
+    pub fn simulated(network: impl Network, seed: u64) -> Self {
+        let mut context = Self::new();
+        context.networks.simulation = Some(Simulation::new(network, seed));
+        context
+    }
+
+    /// A new PUB socket.
+    pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
+        PubSocket::with_context(self, options)
+    }
+
+    /// A new XPUB socket.
+    pub fn xpub_socket(&self, options: XPubOptions) -> XPubSocket {
+        XPubSocket::with_context(self, options)
+    }
+
+    /// A new XSUB socket.
+    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
+        XSubSocket::with_context(self, options)
+    }
+
+    /// A new SUB socket.
+    pub fn sub_socket(&self, options: SubOptions) -> SubSocket {
+        SubSocket::with_context(self, options)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,380 @@
+//! What stands between publishers and subscribers (RFC 29; ZeroMQ calls it a proxy or a forwarder).
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::watch;
+use tokio::task::{coop, yield_now};
+use zmtp_codec::{Batch, Subscription};
+
+use crate::error::{Closed, SendError};
+use crate::options::Verbosity;
+use crate::patterns::publish::Request;
+use crate::patterns::subscribe::Back;
+use crate::sockets::pub_socket::PubSocket;
+use crate::sockets::xpub_socket::XPubSocket;
+use crate::sockets::xsub_socket::XSubSocket;
+use crate::sync::lock;
+
+/// Requests that are handed on before the runtime's other tasks have their turn, if no message waits: one of
+/// these tasks may be the one that brings messages.
+const REQUESTS: usize = 16;
+
+/// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
+/// asks for, the others keep half of the proxy's time.
+const MESSAGES: usize = 128;
+
+/// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
+/// publishers what the subscribers ask for.
+///
+/// ```text
+///  publishers ──▶ XSUB frontend ═══ messages ══▶ backend XPUB ──▶ subscribers
+///             ◀──               ◀═ subscriptions ═            ◀──
+/// ```
+///
+/// Publishers are asked for what somebody wants, and for each topic once; a backend in
+/// [manual](crate::XPubOptions::manual) mode would subscribe nobody. Nothing is kept: a subscriber
+/// that is too slow loses messages at the backend's high-water mark, or holds the proxy up, if the backend
+/// [waits](crate::WhenFull::Wait).
+///
+/// ```no_run
+/// use zmtp_socket::{XPubSocket, XSubSocket, proxy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (frontend, backend) = (XSubSocket::new(), XPubSocket::new());
+/// frontend.connect("tcp://192.168.55.210:5556")?;
+/// backend.bind("tcp://*:8100").await?;
+/// proxy(frontend, backend).run().await;
+/// # Ok(())
+/// # }
+/// ```
+pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
+    let shared =
+        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
+    let (in_hand, for_tap) = (Batch::new(), VecDeque::new());
+    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle(shared) }
+}
+
+/// See [`proxy`].
+#[derive(Debug)]
+pub struct Proxy {
+    frontend: XSubSocket,
+    backend: XPubSocket,
+    capture: Option<PubSocket>,
+    /// What has been received and not handed on yet.
+    in_hand: Batch,
+    for_tap: VecDeque<Batch>,
+    handle: ProxyHandle,
+}
+
+/// Steers a [`Proxy`] from other tasks, and looks on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProxyHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    command: watch::Sender<Command>,
+    counts: Mutex<ProxyStats>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Run,
+    Pause,
+    Stop,
+}
+
+/// What a [`Proxy`] has handed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyStats {
+    /// Messages from publishers, whether or not somebody still wanted them.
+    pub messages: u64,
+    /// Octets of these, as frames.
+    pub octets: u64,
+    /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
+    /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
+    /// [socket's counters](crate::PubSocket::stats).
+    pub dropped: u64,
+    /// Messages from subscribers to publishers.
+    pub upstream: u64,
+    /// Topics that publishers were asked for.
+    pub subscriptions: u64,
+    /// Topics that they were asked for no longer.
+    pub cancels: u64,
+}
+
+impl Proxy {
+    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
+    pub fn capture(mut self, tap: PubSocket) -> Self {
+        self.capture = Some(tap);
+        self
+    }
+
+    /// A handle to steer it with while it runs.
+    pub fn handle(&self) -> ProxyHandle {
+        self.handle.clone()
+    }
+
+    /// The two sockets, as long as it does not run.
+    pub fn sockets(&mut self) -> (&mut XSubSocket, &mut XPubSocket) {
+        (&mut self.frontend, &mut self.backend)
+    }
+
+    /// Hands messages and subscriptions on until it is [stopped](ProxyHandle::stop) or one of the sockets
+    /// is closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
+    pub async fn run(&mut self) {
+        let mut commands = self.handle.0.command.subscribe();
+        loop {
+            let command = *commands.borrow_and_update();
+            let ended = match command {
+                Command::Stop => return,
+                Command::Pause => commands.changed().await.is_err(),
+                Command::Run => tokio::select! {
+                    biased;
+                    _ = commands.changed() => false,
+                    handed_on = self.hand_on_next() => handed_on.is_err(),
+                },
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Waits for requests, or for messages that come together, and hands them on. Whenever it is dropped,
+    /// what it has taken and not handed on is in hand.
+    async fn hand_on_next(&mut self) -> Result<(), Closed> {
+        self.hand_on().await?;
+        let received = poll_fn(|cx| {
+            // Each side has a turn in each round: neither waits for the end of the other's flood.
+            let received = self.poll_receive(cx)?;
+            let requests = match received {
+                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
+                Poll::Pending => REQUESTS,
+            };
+            let asked = self.poll_ask(requests, cx)?;
+            match asked.is_ready() || received.is_ready() {
+                true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
+                false => Poll::Pending,
+            }
+        })
+        .await?;
+        self.hand_on().await?;
+        if !received {
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Hands on what is in hand.
+    async fn hand_on(&mut self) -> Result<(), Closed> {
+        while let Some(tap) = &self.capture
+            && let Some(batch) = self.for_tap.front_mut()
+        {
+            send_all(tap, batch, &self.handle).await?;
+            self.for_tap.pop_front();
+        }
+        send_all(self.backend.publisher(), &mut self.in_hand, &self.handle).await
+    }
+
+    /// Waits for messages of publishers, and takes those that have come together in hand.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let received = ready!(pin!(self.frontend.recv_batch()).poll(cx));
+        self.in_hand = received.map_err(|_closed| Closed)?;
+        self.handle.count(|counts| {
+            counts.messages += self.in_hand.len() as u64;
+            counts.octets += self.in_hand.octets() as u64;
+        });
+        if self.capture.is_some() {
+            self.for_tap.push_back(self.in_hand.clone());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for what subscribers want, and hands on so many of their requests at most.
+    fn poll_ask(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        // A flood must not keep the runtime's other tasks from running.
+        let turn = ready!(coop::poll_proceed(cx));
+        let core = self.backend.publisher().core();
+        let requests = ready!(core.poll_requests(count, cx.waker()))?;
+        turn.made_progress();
+        // Where each subscription is told but only the last end, that one stands for all.
+        let back = match core.verbosity() {
+            Verbosity::All => Back::One,
+            Verbosity::Distinct | Verbosity::Subscriptions => Back::All,
+        };
+        let mut asked = ProxyStats::default();
+        let mut changes = Vec::new();
+        for request in requests {
+            match request {
+                Request::Subscribe { topic, .. } => {
+                    asked.subscriptions += 1;
+                    changes.push(Subscription::Subscribe(topic));
+                }
+                Request::Unsubscribe { topic, .. } => {
+                    asked.cancels += 1;
+                    changes.push(Subscription::Cancel(topic));
+                }
+                Request::Message { message, .. } => {
+                    asked.upstream += 1;
+                    if self.capture.is_some() {
+                        self.for_tap.push_back(message.clone().into());
+                    }
+                    self.frontend.change(&changes, back);
+                    changes.clear();
+                    self.frontend.try_send(message).map_err(|_closed| Closed)?;
+                }
+            }
+        }
+        self.frontend.change(&changes, back);
+        self.handle.count(|counts| {
+            counts.subscriptions += asked.subscriptions;
+            counts.cancels += asked.cancels;
+            counts.upstream += asked.upstream;
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Sends all of `batch`, but for messages that wait for room longer than they may: these are counted.
+async fn send_all(
+    socket: &PubSocket,
+    batch: &mut Batch,
+    handle: &ProxyHandle,
+) -> Result<(), Closed> {
+    while let Err(error) = socket.core().send_batch(batch).await {
+        match error {
+            SendError::Full => handle.count(|counts| counts.dropped += 1),
+            SendError::Closed(closed) => return Err(closed),
+        }
+        batch.skip_next();
+    }
+    Ok(())
+}
+
+impl ProxyHandle {
+    /// Hands nothing on until [`resume`](Self::resume). Messages and requests wait in the sockets, up to
+    /// their high-water marks.
+    pub fn pause(&self) {
+        self.order(Command::Pause);
+    }
+
+    /// Goes on after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.order(Command::Run);
+    }
+
+    /// Ends [`run`](Proxy::run), for good.
+    pub fn stop(&self) {
+        self.order(Command::Stop);
+    }
+
+    /// What has been handed on.
+    pub fn stats(&self) -> ProxyStats {
+        *lock(&self.0.counts)
+    }
+
+    fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
+        count(&mut lock(&self.0.counts));
+    }
+
+    /// What has been stopped stays so.
+    fn order(&self, command: Command) {
+        self.0.command.send_if_modified(|present| {
+            let changes = *present != Command::Stop && *present != command;
+            if changes {
+                *present = command;
+            }
+            changes
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::options::{PubOptions, SubOptions, XPubOptions, XSubOptions};
+    use crate::sockets::context::Context;
+
+    async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+        let waiting = async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
+    }
+
+    #[tokio::test]
+    async fn messages_pass_while_a_flood_of_requests_is_pending_and_the_other_way_round() {
+        const TOPICS: u64 = 20 * REQUESTS as u64;
+        const MESSAGES: u64 = 900;
+        let context = Context::new();
+        let server = context.pub_socket(PubOptions::new());
+        server.bind("inproc://server").await.expect("it is free");
+        let frontend = context.xsub_socket(XSubOptions::new());
+        frontend.connect("inproc://server").expect("it may be dialled");
+        frontend.subscribe("a");
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.bind("inproc://backend").await.expect("it is free");
+        let publisher = backend.publisher().clone();
+        server.wait_for_subscriber("a").await.expect("it is open");
+        // Much is asked for, and many messages come.
+        let greedy = context.sub_socket(SubOptions::new());
+        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        greedy.connect("inproc://backend").expect("it may be dialled");
+        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
+        for _ in 0..MESSAGES {
+            server.send("a").await.expect("it is open");
+        }
+        eventually("all have come", || frontend.stats().received == MESSAGES).await;
+        let mut proxy = proxy(frontend, backend);
+        let handle = proxy.handle();
+        for round in 1.. {
+            let before = handle.stats();
+            proxy.hand_on_next().await.expect("both are open");
+            let stats = handle.stats();
+            let messages = stats.messages - before.messages;
+            assert!(stats.messages >= MESSAGES.min(round * 64), "{stats:?} after round {round}");
+            let requests =
+                if messages > 0 { 1 + messages / super::MESSAGES as u64 } else { REQUESTS as u64 };
+            assert_eq!(stats.subscriptions, TOPICS.min(before.subscriptions + requests));
+            if stats.subscriptions == TOPICS && stats.messages == MESSAGES {
+                break;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn other_tasks_have_turns_while_a_flood_of_requests_is_handed_on() {
+        const TOPICS: u64 = 20 * REQUESTS as u64;
+        let context = Context::new();
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.bind("inproc://backend").await.expect("it is free");
+        let greedy = context.sub_socket(SubOptions::new());
+        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        greedy.connect("inproc://backend").expect("it may be dialled");
+        let publisher = backend.publisher().clone();
+        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
+        let mut proxy = proxy(context.xsub_socket(XSubOptions::new()), backend);
+        let handle = proxy.handle();
+        tokio::spawn(async move { proxy.run().await });
+        let mut before = 0;
+        while before < TOPICS {
+            tokio::task::yield_now().await;
+            let now = handle.stats().subscriptions;
+            assert!(now - before <= REQUESTS as u64, "{} at once", now - before);
+            before = now;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A publisher as a sink.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use futures_sink::Sink;
+use tokio::time::{Sleep, sleep};
+use zmtp_codec::Message;
+
+use crate::engine::socket::Socket;
+use crate::error::{Closed, SendError};
+use crate::options::WhenFull;
+use crate::patterns::publish::{Flush, PubCore, Waiting};
+use crate::send::Outgoing;
+use crate::sockets::pub_socket::PubSocket;
+use crate::stats::Unfinished;
+
+/// What one handle has been given as a sink and has not published yet, and what it waits for. A clone of
+/// the handle begins with nothing.
+#[derive(Default)]
+pub(crate) struct PubSink(Option<Box<Pending>>);
+
+impl Clone for PubSink {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+struct Pending {
+    core: Arc<PubCore>,
+    /// The one message that waits for room.
+    kept: Option<Kept>,
+    flush: Flush,
+    closing: Option<Mutex<Closing>>,
+}
+
+struct Kept {
+    message: Outgoing<'static>,
+    waiting: Waiting,
+    /// The end of its wait, if it has one.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+type Closing = Pin<Box<dyn Future<Output = Unfinished> + Send>>;
+
+impl PubSink {
+    fn pending(&mut self, core: &Arc<PubCore>) -> &mut Pending {
+        self.0.get_or_insert_with(|| {
+            let core = core.clone();
+            Box::new(Pending { core, kept: None, flush: Flush::default(), closing: None })
+        })
+    }
+}
+
+impl Pending {
+    /// Publishes the message that waits, once there is room for it.
+    fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(kept) = &mut self.kept else { return Poll::Ready(Ok(())) };
+        let mut sent = self.core.poll_send(&kept.message, &mut kept.waiting, cx.waker());
+        if sent.is_pending()
+            && let WhenFull::WaitFor(time) = self.core.when_full()
+            && kept.end.get_or_insert_with(|| Box::pin(sleep(time))).as_mut().poll(cx).is_ready()
+        {
+            sent = Poll::Ready(Err(SendError::Full));
+        }
+        let sent = ready!(sent);
+        self.give_up();
+        Poll::Ready(sent)
+    }
+
+    /// Keeps no message any longer.
+    fn give_up(&mut self) {
+        if let Some(mut kept) = self.kept.take() {
+            self.core.give_up(&mut kept.waiting);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.give_up();
+        self.core.stop_flushing(&mut self.flush);
+    }
+}
+
+/// Each handle is a sink by itself: what one is given, it alone flushes.
+///
+/// It is ready after a turn for others. Where the socket [waits](WhenFull::Wait) for room, a message for
+/// which there is none is kept, by the handle, and the sink is not ready for another until it has been
+/// published. A handle that is dropped loses the message that it keeps.
+///
+/// Flushing waits until the transports have taken all messages that were accepted before, or those have been
+/// dropped, or their connections have ended: a subscriber that does not read makes it wait. To send without
+/// that, feed the sink. Closing it closes the socket, and waits until it has [lingered](PubSocket::close).
+///
+/// # Errors
+/// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`], and then a message has reached
+/// nobody, when it has waited for room as long as [it may](WhenFull::WaitFor), or was given to a sink that is
+/// not ready.
+impl Sink<Message> for PubSocket {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.core().take_turn() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(pending) = &mut self.sink.0 {
+            ready!(pending.poll_kept(cx))?;
+        }
+        match self.core().is_closed() {
+            true => Poll::Ready(Err(Closed.into())),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        if self.sink.0.as_ref().is_some_and(|pending| pending.kept.is_some()) {
+            return Err(SendError::Full);
+        }
+        let message = Outgoing::from(message);
+        match self.core().try_send(&message) {
+            Err(SendError::Full) => {
+                let core = self.core().clone();
+                let kept = Kept { message, waiting: Waiting::default(), end: None };
+                self.sink.pending(&core).kept = Some(kept);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let core = self.core().clone();
+        let pending = self.sink.pending(&core);
+        ready!(pending.poll_kept(cx))?;
+        ready!(core.poll_flush(&mut pending.flush, cx.waker()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let socket = self.socket.clone();
+        let pending = self.sink.pending(&socket.core);
+        if pending.closing.is_none() {
+            ready!(pending.poll_kept(cx))?;
+        }
+        let closing = pending.closing.get_or_insert_with(|| Mutex::new(Box::pin(close(socket))));
+        let closing = closing.get_mut().unwrap_or_else(PoisonError::into_inner);
+        ready!(closing.as_mut().poll(cx));
+        Poll::Ready(Ok(()))
+    }
+}
+
+async fn close(socket: Arc<Socket<PubCore>>) -> Unfinished {
+    socket.close().await
+}
+
+impl fmt::Debug for PubSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSink").finish_non_exhaustive()
+    }
+}
