@@ -116,8 +116,12 @@ pub enum SendError {
     /// A subscriber that wants the message has no room for it: at once, with
     /// [`try_send`](crate::PubSocket::try_send), or within the time that
     /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows. Only where the socket waits.
-    #[error("a subscriber that wants the message has no room for it")]
+    #[error("there is no room for the message: the queue of who is to get it is full")]
     Full,
+    /// The peer that was named is not connected, and nothing waits for it: only where the socket was told
+    /// that each message has to have somebody to go to.
+    #[error("no peer with this name is connected")]
+    Unroutable,
 }
 
 /// Why [`recv`](crate::SubSocket::recv) gives no message, now or ever again.
@@ -164,6 +168,15 @@ pub enum Reason {
     /// subscriber of the log, or this library. The text is what the panic said.
     #[error("a panic: {0}")]
     Panicked(Arc<str>),
+    /// The socket has a peer, and may have one only (RFC 31).
+    #[error("the socket has a peer already")]
+    Occupied,
+    /// Another peer has the identity that this one announced, or has taken it over.
+    #[error("another peer has the same identity")]
+    IdentityTaken,
+    /// A request was given up whose late reply could be mistaken for that to another.
+    #[error("a request was given up, and its reply must not come late")]
+    Abandoned,
     /// The tokio runtime that the connection ran on has ended.
     #[error("the runtime of the connection has ended")]
     RuntimeEnded,

@@ -32,14 +32,30 @@ struct Inner {
     id: PeerId,
     endpoint: Endpoint,
     address: Box<str>,
+    is_dialled: bool,
     since: Instant,
     info: OnceLock<Arc<PeerInfo>>,
 }
 
 impl Peer {
     pub(crate) fn new(id: PeerId, endpoint: Endpoint, address: &str) -> Self {
+        Self::with_side(id, endpoint, address, false)
+    }
+
+    /// A peer that was dialled.
+    pub(crate) fn dialled(id: PeerId, endpoint: Endpoint, address: &str) -> Self {
+        Self::with_side(id, endpoint, address, true)
+    }
+
+    fn with_side(id: PeerId, endpoint: Endpoint, address: &str, is_dialled: bool) -> Self {
         let (address, since) = (address.into(), Instant::now());
-        Self(Arc::new(Inner { id, endpoint, address, since, info: OnceLock::new() }))
+        let info = OnceLock::new();
+        Self(Arc::new(Inner { id, endpoint, address, is_dialled, since, info }))
+    }
+
+    /// Whether it was we who connected.
+    pub(crate) fn is_dialled(&self) -> bool {
+        self.0.is_dialled
     }
 
     /// The number of this connection, unique within its socket.

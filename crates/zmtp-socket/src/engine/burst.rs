@@ -16,6 +16,8 @@ pub(crate) struct Burst {
     pieces: VecDeque<Piece>,
     /// How many of the next octets belong to the frame that is half gone.
     torn: usize,
+    /// The piece that went last was not the end of a message.
+    half_gone: bool,
 }
 
 /// Whole frames, but for the last one, which may be continued in the next piece.
@@ -43,7 +45,33 @@ impl Burst {
     pub(crate) fn of_torn(rest: Bytes) -> Self {
         let torn = rest.len();
         let piece = Piece { octets: rest, messages: 1, continued: 0, more: false };
-        Self { pieces: VecDeque::from([piece]), torn }
+        Self { pieces: VecDeque::from([piece]), torn, half_gone: false }
+    }
+
+    /// The messages of which nothing has gone out, as pieces: octets, messages that end there, and how much of
+    /// the last frame is in the next piece. Also, how many messages are lost since they are half gone: one
+    /// or none.
+    pub(crate) fn into_whole(mut self) -> (usize, impl Iterator<Item = (Bytes, usize, usize)>) {
+        let is_torn =
+            self.torn > 0 || self.half_gone || self.pieces.front().is_some_and(|it| it.more);
+        if is_torn {
+            while !self.is_empty() && self.advance(self.rest_of_frame()) == 0 {}
+        }
+        let whole = self.pieces.into_iter().map(|it| (it.octets, it.messages, it.continued));
+        (usize::from(is_torn), whole)
+    }
+
+    /// What has not gone out. That a frame is half gone is not forgotten.
+    pub(crate) fn take(&mut self) -> Self {
+        let torn = self.torn;
+        std::mem::replace(self, Self { torn, ..Self::default() })
+    }
+
+    fn rest_of_frame(&self) -> usize {
+        match self.pieces.front() {
+            Some(piece) if self.torn == 0 => piece.frame().0,
+            _ => self.torn,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -82,11 +110,14 @@ impl Burst {
         let mut done = 0;
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.octets.len() {
-                return done + piece.advance(written, &mut self.torn);
+                let ended = piece.advance(written, &mut self.torn);
+                self.half_gone &= ended == 0;
+                return done + ended;
             }
             written -= piece.octets.len();
             done += piece.messages;
             self.torn = piece.continued;
+            self.half_gone = piece.messages == 0 && piece.continued == 0;
             self.pieces.pop_front();
         }
         // An idle peer keeps no memory for its next burst.
@@ -96,16 +127,20 @@ impl Burst {
 }
 
 impl Piece {
+    /// How many octets the first frame has, and whether another follows in the same message.
+    fn frame(&self) -> (usize, bool) {
+        let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
+            unreachable!("a piece begins with a frame that we encoded, or in one");
+        };
+        (length + header.size as usize, header.more)
+    }
+
     /// Walks over frame headers of our own making to see which messages have gone whole.
     fn advance(&mut self, mut written: usize, torn: &mut usize) -> usize {
         let mut done = 0;
         while written > 0 {
             if *torn == 0 {
-                let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
-                    unreachable!("a piece begins with a frame that we encoded, or in one");
-                };
-                *torn = length + header.size as usize;
-                self.more = header.more;
+                (*torn, self.more) = self.frame();
             }
             let step = written.min(*torn);
             self.octets.advance(step);
@@ -191,6 +226,16 @@ mod tests {
                 prop_assert_eq!(rest(&burst), &all[written..]);
                 prop_assert_eq!(burst.is_empty(), written == all.len());
             }
+            let border = ends.iter().copied().filter(|end| *end >= written).min().unwrap_or(0);
+            let is_torn = written > 0 && !ends.contains(&written);
+            let (torn, whole) = burst.into_whole();
+            let whole: Vec<_> = whole.collect();
+            prop_assert_eq!(torn, usize::from(is_torn));
+            let octets: Vec<u8> = whole.iter().flat_map(|(octets, ..)| octets.to_vec()).collect();
+            let begin = if is_torn { border } else { written };
+            prop_assert_eq!(octets, &all[begin..]);
+            let messages: usize = whole.iter().map(|(_, messages, _)| messages).sum();
+            prop_assert_eq!(messages, ends.iter().filter(|end| **end > begin).count());
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
         };
         tokio::select! {
             biased;
-            () = signal.drained() => return,
+            () = over(&mut signal, &task, &*core) => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -55,7 +55,7 @@ async fn round<C: Core>(
     backoff.limits = terms.options.reconnect;
     let begun = Instant::now();
     let end = attempt(dialler, task, &terms, core, socket, signal).await;
-    if signal.is_draining() {
+    if signal.is_draining() && !core.has_unsent(&task.endpoint) {
         return ControlFlow::Break(());
     }
     // From before anybody is told, so that whoever then says "now" is heard.
@@ -76,7 +76,7 @@ async fn round<C: Core>(
     announce(task, socket, delay, end.reason);
     tokio::select! {
         biased;
-        () = signal.drained() => return ControlFlow::Break(()),
+        () = over(signal, task, &**core) => return ControlFlow::Break(()),
         () = now => backoff.reset(),
         () = wait(delay) => {}
     }
@@ -103,14 +103,14 @@ async fn attempt<C: Core>(
 ) -> End {
     let dialled = tokio::select! {
         biased;
-        () = signal.drained() => return not_made(Reason::Stopped),
+        () = over(signal, task, &**core) => return not_made(Reason::Stopped),
         dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
     };
     let (stream, address) = match dialled {
         Ok(connected) => connected,
         Err(error) => return not_made(error.into()),
     };
-    let (peer, signal) = (socket.new_peer(&task.endpoint, &address), task.signal());
+    let (peer, signal) = (socket.dialled_peer(&task.endpoint, &address), task.signal());
     let permit = Permit::dialled(signal.kill());
     let (core, shared) = (core.clone(), socket.clone());
     let driver = driver::run(stream, peer.clone(), permit, signal, core, shared, terms.clone());
@@ -125,6 +125,14 @@ async fn attempt<C: Core>(
             Ok(panic) => panics::reason(&*panic),
             Err(_ended) => Reason::RuntimeEnded,
         }),
+    }
+}
+
+/// Waits for the end of the endpoint. A socket that lingers still has messages to deliver there.
+async fn over<C: Core>(signal: &mut Killed, task: &EndpointTask, core: &C) {
+    signal.drained().await;
+    if core.has_unsent(&task.endpoint) {
+        signal.ended().await;
     }
 }
 

@@ -192,9 +192,18 @@ impl Shared {
         self.process != process::id()
     }
 
+    /// A peer that was accepted.
     pub(crate) fn new_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
-        let id = PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1);
-        Peer::new(id, endpoint.clone(), address)
+        Peer::new(self.next_id(), endpoint.clone(), address)
+    }
+
+    /// A peer that was dialled.
+    pub(crate) fn dialled_peer(&self, endpoint: &Endpoint, address: &str) -> Peer {
+        Peer::dialled(self.next_id(), endpoint.clone(), address)
+    }
+
+    fn next_id(&self) -> PeerId {
+        PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Has `task` count as one of this endpoint, and of this socket, until it ends.
@@ -238,13 +247,19 @@ impl Shared {
         endpoints.values().filter(stranded).cloned().collect()
     }
 
-    /// Ends an endpoint with all its connections.
+    /// Ends an endpoint with all its connections. The core is told with `removed`, before another may be
+    /// opened in its place.
     pub(crate) async fn shut(
         &self,
         side: Side,
         endpoint: &Endpoint,
+        removed: impl FnOnce(),
     ) -> Result<(), UnknownEndpoint> {
-        let task = lock(&self.endpoints).remove(&(side, endpoint.clone()));
+        let task = {
+            let mut endpoints = lock(&self.endpoints);
+            let task = endpoints.remove(&(side, endpoint.clone()));
+            task.inspect(|_| removed())
+        };
         let task = task.ok_or_else(|| match side {
             Side::Bound => UnknownEndpoint::NotBound(endpoint.clone()),
             Side::Connected => UnknownEndpoint::NotConnected(endpoint.clone()),

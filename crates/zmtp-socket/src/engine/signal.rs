@@ -113,6 +113,11 @@ impl Killed {
         .await;
     }
 
+    /// Waits until the task is to end at once.
+    pub(crate) async fn ended(&mut self) {
+        self.await;
+    }
+
     /// Another end of the same signal.
     pub(crate) fn kill(&self) -> Kill {
         Kill(self.shared.clone())

@@ -128,7 +128,10 @@ impl<C: Core> Socket<C> {
             }
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
+                let identity = terms.options.peer_identity.clone();
                 let run = self.run(place.insert(EndpointTask::connected(endpoint.clone(), terms)));
+                // Under the lock of the endpoints: what is disconnected at once has been connected before.
+                self.core.connected(&endpoint, identity.as_ref());
                 drop(endpoints);
                 runtime.spawn(run);
             }
@@ -188,14 +191,15 @@ impl<C: Core> Socket<C> {
     }
 
     pub(crate) async fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Bound, &endpoint.into_endpoint()?).await
+        self.shared.shut(Side::Bound, &endpoint.into_endpoint()?, || {}).await
     }
 
     pub(crate) async fn disconnect(
         &self,
         endpoint: impl IntoEndpoint,
     ) -> Result<(), UnknownEndpoint> {
-        self.shared.shut(Side::Connected, &endpoint.into_endpoint()?).await
+        let endpoint = endpoint.into_endpoint()?;
+        self.shared.shut(Side::Connected, &endpoint, || self.core.disconnected(&endpoint)).await
     }
 
     pub(crate) fn endpoints(&self) -> OpenEndpoints {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, Version};
+use zmtp_codec::{
+    Config, Credentials, Heartbeat, Limits, Mechanism, Metadata, SocketType, Version,
+};
 #[cfg(feature = "curve")]
 use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 
@@ -26,6 +28,9 @@ pub(crate) struct LinkOptions {
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) ipc_mode: Option<u32>,
+    /// What we go by, and what the peer goes by, with those that send by identity.
+    pub(crate) identity: Bytes,
+    pub(crate) peer_identity: Option<Bytes>,
 }
 
 /// The terms on which connections are made through one endpoint.
@@ -266,6 +271,12 @@ impl LinkOptions {
         config.limits = self.limits;
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;
+        if !self.identity.is_empty() {
+            // One octet too many is enough for the configuration to be refused.
+            let identity = self.identity.slice(..self.identity.len().min(256));
+            let metadata = Metadata::new().with("Identity", identity);
+            config.metadata = metadata.expect("a short property is valid");
+        }
         config
     }
 }
@@ -284,6 +295,8 @@ impl Default for LinkOptions {
             retry_refused: false,
             tcp: TcpOptions::default(),
             ipc_mode: None,
+            identity: Bytes::new(),
+            peer_identity: None,
         }
     }
 }

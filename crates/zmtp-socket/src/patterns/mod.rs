@@ -2,3 +2,4 @@
 
 pub(crate) mod publish;
 pub(crate) mod subscribe;
+pub(crate) mod unicast;

@@ -82,6 +82,12 @@ impl Journal {
         self.readers.push(key);
     }
 
+    /// Gives the rest of the block up: nothing will be written for a while.
+    pub(crate) fn rest(&mut self) {
+        self.seal();
+        self.octets = BytesMut::new();
+    }
+
     /// Makes everything appended so far readable.
     pub(crate) fn seal(&mut self) {
         if !self.octets.is_empty() {

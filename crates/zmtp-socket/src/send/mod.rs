@@ -1,9 +1,12 @@
 //! What waits to be sent: encoded messages, and a queue of them for each peer.
 
+pub(crate) mod at_once;
+pub(crate) mod guard;
 pub(crate) mod journal;
 pub(crate) mod outbox;
 pub(crate) mod outgoing;
 pub(crate) mod room;
+pub(crate) mod turn;
 pub(crate) mod waiters;
 
 pub(crate) use outbox::{Outbox, Run};

@@ -230,6 +230,86 @@ impl Outbox {
         block.is_some() && std::mem::replace(&mut self.block, block) != block
     }
 
+    /// Adds one message, which ends the open segment.
+    #[inline]
+    pub(crate) fn append(&mut self, segment: &Arc<Segment>, range: Range<usize>) {
+        self.waiting += 1;
+        self.octets += range.len();
+        match self.runs.back_mut() {
+            Some(last) if last.range.end == range.start && Arc::ptr_eq(&last.segment, segment) => {
+                last.range.end = range.end;
+                last.messages += 1;
+            }
+            _ => {
+                let segment = segment.clone();
+                self.runs.push_back(Run { segment, range, messages: 1, continued: 0 });
+            }
+        }
+    }
+
+    /// The queue is that of a connection from now on.
+    pub(crate) fn attach(&mut self, marks: Marks, outlet: Option<Outlet>) {
+        (self.marks, self.outlet) = (marks, outlet);
+    }
+
+    /// The connection has ended, and the queue stays. What its driver had taken and nobody gave back is
+    /// lost. Returns how many messages that is.
+    pub(crate) fn detach(&mut self, marks: Marks) -> Count {
+        (self.marks, self.outlet, self.waker) = (marks, None, None);
+        self.begun = Burst::default();
+        let waiting: usize = self.runs.iter().map(|run| run.range.len()).sum();
+        let lost = Count {
+            messages: std::mem::take(&mut self.taken) as u64,
+            octets: (self.octets - waiting) as u64,
+        };
+        self.octets = waiting;
+        self.flushing = self.flushing.saturating_sub(lost.messages as usize);
+        lost
+    }
+
+    /// Drops what the driver has not taken. Returns how much that was, and the memory.
+    pub(crate) fn discard(&mut self) -> (Count, VecDeque<Run>) {
+        let runs = std::mem::take(&mut self.runs);
+        let octets: usize = runs.iter().map(Run::len).sum();
+        let messages = std::mem::take(&mut self.waiting);
+        self.octets -= octets;
+        self.flushing = self.flushing.min(self.taken);
+        let dropped = Count { messages: messages as u64, octets: octets as u64 };
+        self.dropped += dropped;
+        (dropped, runs)
+    }
+
+    /// The memory of what is queued.
+    pub(crate) fn into_runs(self) -> VecDeque<Run> {
+        self.runs
+    }
+
+    /// Adds a message before all that waits.
+    pub(crate) fn push_first(&mut self, runs: Vec<Run>) {
+        for run in runs.into_iter().rev() {
+            self.waiting += run.messages;
+            self.octets += run.len();
+            self.runs.push_front(run);
+        }
+    }
+
+    /// Takes back whole messages that the transport has not begun to take, to be sent first.
+    pub(crate) fn give_back(&mut self, pieces: impl Iterator<Item = (Bytes, usize, usize)>) {
+        let runs: Vec<_> = pieces
+            .map(|(octets, messages, continued)| Run::apart(octets, messages, continued))
+            .collect();
+        for run in runs.into_iter().rev() {
+            self.taken -= run.messages;
+            self.waiting += run.messages;
+            self.runs.push_front(run);
+        }
+    }
+
+    /// Whether so much is free again that a sender that found it full should come back.
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2
+    }
+
     /// Moves whole messages, oldest first, into `burst`. All segments are sealed.
     pub(crate) fn take(&mut self, burst: &mut Burst) {
         if !self.begun.is_empty() {
@@ -268,9 +348,11 @@ impl Outbox {
         self.octets -= octets;
         self.flushing = self.flushing.saturating_sub(messages);
         self.sent.add(messages, octets);
-        let half_free =
-            self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2;
-        if half_free && std::mem::take(&mut self.awaited) { self.waiters.first() } else { None }
+        if self.is_half_free() && std::mem::take(&mut self.awaited) {
+            self.waiters.first()
+        } else {
+            None
+        }
     }
 
     /// Whether nothing waits any more for a peer that has lost messages.
@@ -417,6 +499,11 @@ impl Run {
             last.messages = 1;
         }
         runs
+    }
+
+    /// How many octets it has.
+    pub(crate) fn len(&self) -> usize {
+        self.range.len()
     }
 
     fn is_followed_by(&self, next: &Self) -> bool {

@@ -5,7 +5,7 @@ use std::iter;
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{Message, encode_frame, encode_message, message_len};
 
-use super::outbox::{LARGE, Run};
+use super::outbox::{LARGE, Run, has_large_part};
 
 /// A message to be sent: borrowed octets, which are copied once for all peers, or a [`Message`].
 ///
@@ -41,6 +41,11 @@ impl Outgoing<'_> {
             Parts::Owned(message) => message,
         };
         message.parts().iter().map(|part| part.len()).filter(|length| *length < LARGE).sum()
+    }
+
+    /// Whether it has a part that is worth sharing in place of being copied.
+    pub(crate) fn has_large_part(&self) -> bool {
+        self.shared().is_some_and(has_large_part)
     }
 
     /// The message as it will lie in queues, in no block. Of what can be shared, only small parts are copied.

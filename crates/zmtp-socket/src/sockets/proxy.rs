@@ -252,7 +252,7 @@ async fn send_all(
 ) -> Result<(), Closed> {
     while let Err(error) = socket.core().send_batch(batch).await {
         match error {
-            SendError::Full => handle.count(|counts| counts.dropped += 1),
+            SendError::Full | SendError::Unroutable => handle.count(|counts| counts.dropped += 1),
             SendError::Closed(closed) => return Err(closed),
         }
         batch.skip_next();

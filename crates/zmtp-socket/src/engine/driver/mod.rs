@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
@@ -15,6 +15,7 @@ use tokio_util::io::poll_read_buf;
 use tracing::{Instrument as _, debug, debug_span};
 use zmtp_codec::{Batch, Connection, Event as WireEvent, PeerInfo, Subscription};
 
+use crate::endpoint::Endpoint;
 use crate::engine::admission::{Kill, Killed, Permit};
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::panics::{catch, caught};
@@ -89,14 +90,30 @@ pub(crate) trait Core: Send + Sync + 'static {
     type Session: Session;
 
     /// `peer` has finished its handshake. Through the outlet the session may write by itself while
-    /// [`poll_outgoing`](Session::poll_outgoing) has nothing to write.
+    /// [`poll_outgoing`](Session::poll_outgoing) has nothing to write. An error refuses the peer.
     fn open(
         self: &Arc<Self>,
         peer: &Peer,
         info: &PeerInfo,
         outlet: Option<&Outlet>,
         kill: Kill,
-    ) -> Self::Session;
+    ) -> Result<Self::Session, Reason>;
+
+    /// An endpoint is dialled from now on, and its peer is to go by `identity`, if there is one.
+    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) {
+        let _ = (endpoint, identity);
+    }
+
+    /// An endpoint is dialled no more, and has no connection.
+    fn disconnected(&self, endpoint: &Endpoint) {
+        let _ = endpoint;
+    }
+
+    /// Whether messages wait for the peer of a connected endpoint.
+    fn has_unsent(&self, endpoint: &Endpoint) -> bool {
+        let _ = endpoint;
+        false
+    }
 
     /// What it has done, and is doing. The numbers of its connections are not its to know.
     fn stats(&self) -> Stats;
@@ -142,6 +159,11 @@ pub(crate) trait Session: Send + Unpin + 'static {
     /// not finished is moved into `burst`.
     fn claim(&mut self, burst: &mut Burst) {
         let _ = burst;
+    }
+
+    /// What was taken by `poll_outgoing` and has not gone out.
+    fn give_back(&mut self, unsent: Burst) {
+        let _ = unsent;
     }
 
     /// Whether the session has written by itself.
@@ -323,6 +345,9 @@ impl<C: Core> Link<C> {
     /// Forgets the peer, with turns for others.
     async fn leave(&mut self) {
         let mut steps = 0;
+        if let Some(session) = &mut self.session {
+            session.give_back(self.burst.take());
+        }
         while self.session.as_mut().is_some_and(Session::leave) {
             for _ in 0..TURNS_FOR_A_STEP {
                 yield_now().await;
@@ -397,7 +422,9 @@ impl<C: Core> Link<C> {
 
     /// Nothing is left to write. (That the queue is empty is known from `poll_write`.)
     fn is_drained(&mut self) -> bool {
-        self.mute || (self.burst.is_empty() && self.connection.output().is_empty())
+        // A socket that lingers may only now have met the peer that it has messages for.
+        let is_met = self.session.is_some() || !self.core.has_unsent(self.life.peer.endpoint());
+        is_met && (self.mute || (self.burst.is_empty() && self.connection.output().is_empty()))
     }
 
     fn now(&self) -> Duration {
@@ -518,7 +545,7 @@ impl<C: Core> Link<C> {
                 let info: Arc<PeerInfo> = Arc::from(info);
                 let Life { peer, socket, established, .. } = &mut self.life;
                 peer.set_info(info.clone());
-                self.session = Some(self.core.open(peer, &info, outlet, kill));
+                self.session = Some(self.core.open(peer, &info, outlet, kill)?);
                 *established = true;
                 self.read_size = SMALL_READ;
                 socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });

@@ -43,8 +43,8 @@ impl Core for Counter {
         _: &PeerInfo,
         _: Option<&Outlet>,
         _: Kill,
-    ) -> Self::Session {
-        Counting(self.clone())
+    ) -> Result<Counting, Reason> {
+        Ok(Counting(self.clone()))
     }
 
     fn stats(&self) -> Stats {

@@ -7,7 +7,6 @@
 //! ```
 
 mod booking;
-mod guard;
 mod recipients;
 mod requests;
 mod sending;
@@ -22,8 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
+use crate::send::guard::Guard;
 use bytes::Bytes;
-use guard::Guard;
 pub use requests::Request;
 use requests::{Requests, Unread};
 pub(crate) use sending::{Flush, Waiting};
@@ -35,7 +34,7 @@ use zmtp_codec::{Message, PeerInfo, Subscription};
 use crate::engine::admission::Kill;
 use crate::engine::driver::Core;
 use crate::engine::transport::Outlet;
-use crate::error::{Closed, SendError};
+use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
 use crate::peer::Peer;
@@ -156,11 +155,11 @@ impl PubCore {
     /// that has waited for its turn has a ticket. Gives the state back, as it was left.
     fn publish_anew<'a>(
         &'a self,
-        mut state: Guard<'a>,
+        mut state: Guard<'a, State>,
         message: &Outgoing<'_>,
         length: usize,
         ticket: Option<Ticket>,
-    ) -> (Guard<'a>, Result<(), SendError>) {
+    ) -> (Guard<'a, State>, Result<(), SendError>) {
         let when_full = self.options.when_full;
         state.find_peers();
         let sent = if message.copied_len() <= COPY {
@@ -188,13 +187,13 @@ impl PubCore {
 
     #[inline]
     fn end_turn(&self, state: &mut State) {
-        if state.end_turn() {
+        if state.turn.end() {
             self.turn_is_over.store(true, Ordering::Relaxed);
         }
     }
 
     /// The state, with nothing left that stands in no outbox yet.
-    fn settled(&self) -> Guard<'_> {
+    fn settled(&self) -> Guard<'_, State> {
         let mut state = Guard::lock(&self.state);
         state.settle();
         state
@@ -319,7 +318,7 @@ impl Core for PubCore {
         _info: &PeerInfo,
         outlet: Option<&Outlet>,
         kill: Kill,
-    ) -> PublishSession {
+    ) -> Result<PublishSession, Reason> {
         let kill = Some(kill).filter(|_| self.options.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(self.options.marks(), outlet.cloned(), kill);
         let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
@@ -338,7 +337,7 @@ impl Core for PubCore {
             state.has_changed(key);
         }
         drop(state);
-        PublishSession::new(self.clone(), peer.clone(), key)
+        Ok(PublishSession::new(self.clone(), peer.clone(), key))
     }
 
     fn totals(&self) -> Stats {

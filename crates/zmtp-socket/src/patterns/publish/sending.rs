@@ -7,10 +7,10 @@ use std::task::{Poll, Waker};
 use zmtp_codec::Batch;
 
 use super::PubCore;
-use super::guard::Guard;
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::send::Outgoing;
+use crate::send::guard::Guard;
 use crate::send::outbox::LARGE;
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;

@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 use zmtp_codec::{Batch, Connection, Subscription};
 
 use super::PubCore;
-use super::guard::Guard;
 use super::state::State;
 use super::topics::Change;
 use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
 use crate::error::{Overrun, Reason};
 use crate::peer::Peer;
+use crate::send::guard::Guard;
 use crate::stats::Count;
 use crate::sync::lock;
 

@@ -1,51 +1,35 @@
 //! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
 
 use std::collections::{HashMap, HashSet};
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use slab::Slab;
-use zmtp_codec::{FrameHeader, Subscription};
+use zmtp_codec::Subscription;
 
 use super::booking::Booking;
-use super::guard::Effects;
 use super::requests::Requests;
 use super::sending::Waiting;
 use super::topics::{SLICE, Topics};
-use crate::engine::burst::Burst;
 use crate::error::SendError;
 use crate::monitor::{Event, Events};
 use crate::options::{Publishing, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
 use crate::send::Outgoing;
+use crate::send::at_once;
+use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
-use crate::send::outbox::{LARGE, Outbox, Run, has_large_part};
-use crate::send::outgoing::encode;
+use crate::send::outbox::{LARGE, Outbox, Run};
 use crate::send::room::Room;
+use crate::send::turn::Turn;
 use crate::send::waiters::{Ticket, Tickets, Waiters};
 use crate::stats::{Count, PeerState, PeerStats, Stats};
 
-/// What a sender may spend before the other tasks of its runtime get a turn. A message nobody
-/// wants costs 1, any other [`SENT`] and a little for its size; one that fills a peer's queue ends
-/// the turn.
-pub(super) const TURN: usize = 8192;
-pub(super) const SENT: usize = 8;
-pub(super) const OCTETS_PER_COST: usize = 16;
-
-/// A driver that was woken will spend about so much in its own turn. That the system calls of many
-/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
-const WOKEN: usize = 512;
-const LONGEST_TURN: usize = 8 * TURN;
-
 /// Peers whose counters are looked at before others have the state.
 pub(super) const LOOK: usize = 256;
-
-/// A socket on which a message follows another within this time is busy.
-const BUSY: Duration = Duration::from_micros(50);
 
 /// What the tasks of a publisher share, under its lock.
 pub(super) struct State {
@@ -63,9 +47,7 @@ pub(super) struct State {
     /// When a driver was last given something to do, or spared it.
     busy: Option<Instant>,
     pub(super) closed: bool,
-    /// What the sender has spent of its turn, and may spend.
-    spent: usize,
-    turn: usize,
+    pub(super) turn: Turn,
     /// The topics that one message matches, and the peers that want them; kept for their memory.
     matching: Vec<EntryId>,
     wanted_by: Vec<usize>,
@@ -105,8 +87,7 @@ impl State {
             booking: Booking::default(),
             busy: None,
             closed: false,
-            spent: 0,
-            turn: TURN,
+            turn: Turn::default(),
             matching: Vec::new(),
             wanted_by: Vec::new(),
             tickets: Tickets::default(),
@@ -129,7 +110,7 @@ impl State {
         self.topics.matching(first, &mut self.matching);
         let is_wanted = !self.matching.is_empty() || self.inverted;
         if !is_wanted {
-            self.spent += 1;
+            self.turn.pass();
         }
         is_wanted
     }
@@ -183,7 +164,7 @@ impl State {
         if filled {
             self.settle();
         }
-        self.spend(length, filled);
+        self.turn.spend(length, filled);
     }
 
     /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
@@ -198,7 +179,7 @@ impl State {
         if self.write_at_once(message, length) {
             return Ok(());
         }
-        if message.shared().is_some_and(has_large_part) {
+        if message.has_large_part() {
             return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
         }
         self.book_anew(length, when_full, ticket, events)?;
@@ -227,7 +208,7 @@ impl State {
         let filled = self.booking.add(length);
         self.give(runs);
         self.booking.clear();
-        self.spend(length, filled);
+        self.turn.spend(length, filled);
         Ok(())
     }
 
@@ -254,60 +235,10 @@ impl State {
     fn try_write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<()> {
         let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
         let outbox = &mut self.peers[*key].outbox;
-        let outlet = outbox.idle_outlet()?;
-        let (first, rest) = message.parts();
-        if length < LARGE {
-            let now = Instant::now();
-            let before = self.busy.replace(now);
-            if before.is_some_and(|before| now - before < BUSY) {
-                return None;
-            }
-        } else if !rest.is_empty() {
-            return None;
-        }
-        let mut head = BytesMut::new();
-        let body = if length < LARGE {
-            encode(first, rest, &mut head);
-            &[]
-        } else {
-            let size = first.len() as u64;
-            FrameHeader { more: false, command: false, size }.encode(&mut head);
-            first
-        };
-        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
-        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
-        let begun = match written.checked_sub(head.len()) {
-            _ if written == length => Burst::default(),
-            Some(of_body) => Burst::of_torn(match message.shared() {
-                Some(message) => message.parts()[0].slice(of_body..),
-                None => Bytes::copy_from_slice(&body[of_body..]),
-            }),
-            None => {
-                let mut begun = Burst::default();
-                match message.shared().filter(|_| !body.is_empty()) {
-                    Some(message) => {
-                        begun.push(head.freeze(), 0, body.len());
-                        begun.push(message.parts()[0].clone(), 1, 0);
-                    }
-                    None => {
-                        head.extend_from_slice(body);
-                        begun.push(head.freeze(), 1, 0);
-                    }
-                }
-                begun.advance(written);
-                begun
-            }
-        };
-        if !begun.is_empty() {
-            self.effects.wake(outbox.waker.take());
-        }
-        let rest = length - written;
-        self.totals.sent += u64::from(rest == 0);
-        self.totals.sent_octets += written as u64;
-        self.totals.queued += u64::from(rest > 0);
-        self.totals.queued_octets += rest as u64;
-        outbox.begin(begun, written, rest);
-        self.spend(length, false);
+        let (written, waker) = at_once::write(outbox, &mut self.busy, message, length)?;
+        self.effects.wake(waker);
+        at_once::count(&mut self.totals, written, length);
+        self.turn.spend(length, false);
         Some(())
     }
 
@@ -367,8 +298,7 @@ impl State {
         }
         if woken > 0 {
             self.busy = Some(Instant::now());
-            // Each of them will take its own turn: see `WOKEN`.
-            self.turn = LONGEST_TURN.min(self.turn + woken * WOKEN);
+            self.turn.woke(woken);
         }
         std::mem::swap(&mut self.booking.receivers, wanted_by);
         if !self.booking.receivers.is_empty() {
@@ -647,23 +577,12 @@ impl State {
         }
         Some((self.topics.remove_peer(key), self.peers.remove(key)))
     }
+}
 
-    #[inline]
-    fn spend(&mut self, length: usize, filled: bool) {
-        self.spent += SENT + length / OCTETS_PER_COST;
-        if filled {
-            // The next message would be lost: the drivers should have a chance before.
-            self.spent = self.turn;
-        }
-    }
-
-    /// Whether the sender's turn is over. Then another begins.
-    #[inline]
-    pub(super) fn end_turn(&mut self) -> bool {
-        let over = self.spent >= self.turn;
-        if over {
-            (self.spent, self.turn) = (0, TURN);
-        }
-        over
+impl Effectful for State {
+    fn take_effects(&mut self) -> Effects {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects._spent = self.topics.take_spent();
+        effects
     }
 }

@@ -28,7 +28,7 @@ use zmtp_codec::{Batch, Message, PeerInfo, Subscription};
 use crate::engine::admission::Kill;
 use crate::engine::driver::Core;
 use crate::engine::transport::Outlet;
-use crate::error::Closed;
+use crate::error::{Closed, Reason};
 use crate::monitor::Events;
 use crate::options::{Marks, Subscribing};
 use crate::peer::Peer;
@@ -84,7 +84,7 @@ impl SubCore {
         Self {
             subscriptions: Mutex::default(),
             generation: AtomicU64::new(0),
-            inbox: Mutex::new(Inbox::new(&options)),
+            inbox: Mutex::new(Inbox::new(options.marks(), options.conflate)),
             options,
             sending,
             changed: Notify::new(),
@@ -302,7 +302,7 @@ impl Core for SubCore {
         _info: &PeerInfo,
         _outlet: Option<&Outlet>,
         _kill: Kill,
-    ) -> SubscribeSession {
+    ) -> Result<SubscribeSession, Reason> {
         let marks = self.sending.unwrap_or(self.options.marks());
         let outbox = Outbox::new(marks, None, None);
         let upstream = Upstream::new(peer.clone(), outbox);
@@ -314,7 +314,7 @@ impl Core for SubCore {
         let room = inbox.room(queue);
         drop((inbox, subscriptions));
         self.changed.notify_waiters();
-        SubscribeSession { core: self.clone(), upstream, queue, room }
+        Ok(SubscribeSession { core: self.clone(), upstream, queue, room })
     }
 
     fn totals(&self) -> Stats {

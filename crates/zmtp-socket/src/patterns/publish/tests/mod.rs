@@ -14,7 +14,7 @@ use std::task::{Context, Wake};
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{Config, Connection, Message, SocketType, Version};
 
-use super::state::{LOOK, OCTETS_PER_COST, SENT, TURN};
+use super::state::LOOK;
 use super::*;
 use crate::endpoint::Endpoint;
 use crate::engine::admission::Killed;
@@ -26,6 +26,7 @@ use crate::options::{HighWaterMark, Mark};
 use crate::peer::PeerId;
 use crate::send::journal::BLOCK;
 use crate::send::outbox::{LARGE, SHORT, TAKE};
+use crate::send::turn::{OCTETS_PER_COST, SENT, TURN};
 use crate::stats::{PeerState, PeerStats};
 use crate::sync::Woken;
 
@@ -83,7 +84,7 @@ impl Reader {
         let peer = Peer::new(PeerId(id), endpoint, "test");
         let info = PeerInfo::new(Version::V3_1);
         let (kill, expelled) = Kill::new();
-        let mut session = core.open(&peer, &info, outlet, kill);
+        let mut session = core.open(&peer, &info, outlet, kill).expect("anybody may come");
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
         let reader = Self {
             session,

@@ -43,7 +43,7 @@ struct PubCore {
 impl PubCore {
     fn new(core: &Arc<SubCore>) -> Self {
         let info = PeerInfo::new(Version::V3_1);
-        let session = core.open(&peer(), &info, None, Kill::new().0);
+        let session = core.open(&peer(), &info, None, Kill::new().0).expect("anybody may");
         let mut connection = Connection::new(Arc::new(Config::new(SocketType::Sub)));
         connection.output().clear();
         Self { session, connection, burst: Burst::default() }

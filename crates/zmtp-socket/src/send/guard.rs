@@ -1,18 +1,23 @@
-//! The locked state of a publisher, and what others are told once it is free again.
+//! The locked state of a core that sends, and what others are told once it is free again.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
-use super::state::State;
 use crate::monitor::Recorded;
-use crate::send::outbox::Run;
+use crate::send::Run;
 use crate::sync::lock;
 
+/// A state that collects what is due once it is free.
+pub(crate) trait Effectful {
+    /// Takes it out.
+    fn take_effects(&mut self) -> Effects;
+}
+
 /// The locked state. Its [effects](Effects) come about when it has been released.
-pub(super) struct Guard<'a> {
+pub(crate) struct Guard<'a, S: Effectful> {
     // Fields are dropped in this order: the lock is released first.
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, S>,
     effects: Effects,
 }
 
@@ -20,54 +25,53 @@ pub(super) struct Guard<'a> {
 /// were dropped, and memory of the index. Each means foreign code, which may ask for the state, or takes
 /// long; therefore it runs only when the state is free.
 #[derive(Default)]
-pub(super) struct Effects {
-    pub(super) dropped: Vec<Run>,
-    _spent: Option<Box<dyn Send>>,
+pub(crate) struct Effects {
+    pub(crate) dropped: Vec<Run>,
+    pub(crate) _spent: Option<Box<dyn Send>>,
     recorded: Vec<Recorded>,
     wakers: Vec<Waker>,
 }
 
-impl<'a> Guard<'a> {
-    pub(super) fn lock(state: &'a Mutex<State>) -> Self {
+impl<'a, S: Effectful> Guard<'a, S> {
+    pub(crate) fn lock(state: &'a Mutex<S>) -> Self {
         lock(state).into()
     }
 }
 
-impl<'a> From<MutexGuard<'a, State>> for Guard<'a> {
-    fn from(state: MutexGuard<'a, State>) -> Self {
+impl<'a, S: Effectful> From<MutexGuard<'a, S>> for Guard<'a, S> {
+    fn from(state: MutexGuard<'a, S>) -> Self {
         Self { state, effects: Effects::default() }
     }
 }
 
-impl Deref for Guard<'_> {
-    type Target = State;
+impl<S: Effectful> Deref for Guard<'_, S> {
+    type Target = S;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &S {
         &self.state
     }
 }
 
-impl DerefMut for Guard<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+impl<S: Effectful> DerefMut for Guard<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
         &mut self.state
     }
 }
 
-impl Drop for Guard<'_> {
+impl<S: Effectful> Drop for Guard<'_, S> {
     fn drop(&mut self) {
-        self.effects = std::mem::take(&mut self.state.effects);
-        self.effects._spent = self.state.topics.take_spent();
+        self.effects = self.state.take_effects();
     }
 }
 
 impl Effects {
     /// Wakes these.
-    pub(super) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+    pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.wakers.extend(wakers);
     }
 
     /// Tells of an event.
-    pub(super) fn tell(&mut self, recorded: Option<Recorded>) {
+    pub(crate) fn tell(&mut self, recorded: Option<Recorded>) {
         self.recorded.extend(recorded);
     }
 }

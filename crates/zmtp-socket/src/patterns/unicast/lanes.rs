@@ -1,0 +1,484 @@
+//! The lanes of one socket: where messages wait for each peer, and whose turn it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use slab::Slab;
+use zmtp_codec::{Message, PeerInfo};
+
+use super::{Config, Sends, is_peer};
+use crate::endpoint::Endpoint;
+use crate::engine::signal::Kill;
+use crate::engine::transport::Outlet;
+use crate::error::{Overrun, Reason};
+use crate::monitor::{Event, Events};
+use crate::options::Marks;
+use crate::peer::{Peer, PeerId};
+use crate::send::guard::{Effectful, Effects};
+use crate::send::journal::Journal;
+use crate::send::outbox::LARGE;
+use crate::send::turn::Turn;
+use crate::send::waiters::{Tickets, Waiters};
+use crate::send::{Outbox, Outgoing, Run, at_once};
+use crate::stats::{Count, Stats};
+
+/// What the tasks of a socket share, under its lock.
+pub(super) struct State {
+    pub(super) lanes: Slab<Lane>,
+    /// The lanes that have room, the next one first. Empty if senders name the peer.
+    pub(super) ready: VecDeque<usize>,
+    /// The lanes of the peers that are there.
+    pub(super) peers: HashMap<PeerId, usize>,
+    /// The lanes by the identity that senders name.
+    pub(super) identities: HashMap<Bytes, usize>,
+    /// The lanes of connected endpoints.
+    pub(super) endpoints: HashMap<Endpoint, usize>,
+    /// The number in the next identity that we make up.
+    next_identity: u32,
+    pub(super) tickets: Tickets,
+    /// Those who wait for any lane with room.
+    pub(super) waiters: Waiters,
+    /// The request whose reply is awaited, of a REQ.
+    pub(super) awaited: Option<Awaited>,
+    pub(super) turn: Turn,
+    /// What all peers together count, those that have gone included. It lists no peers.
+    pub(super) totals: Stats,
+    undelivered_at_close: usize,
+    pub(super) closed: bool,
+    sends: Sends,
+    absent: Marks,
+    /// What is due once the state is free.
+    pub(super) effects: Effects,
+}
+
+/// Where messages wait for one peer.
+pub(super) struct Lane {
+    /// The peer, while it is there.
+    pub(super) peer: Option<Peer>,
+    kill: Option<Kill>,
+    /// The endpoint that it belongs to, and stays with.
+    endpoint: Option<Endpoint>,
+    /// What senders name it by; empty if they do not.
+    pub(super) identity: Bytes,
+    pub(super) outbox: Outbox,
+    journal: Journal,
+    /// The queue of what arrives from the same peer.
+    pub(super) queue: Option<usize>,
+    /// Whether it is among the lanes that are [ready](State::ready).
+    is_ready: bool,
+    /// Nothing is kept for the next connection.
+    forgets: bool,
+    /// When the last message was written to it at once, or might have been.
+    busy: Option<Instant>,
+}
+
+/// A request that was sent, and has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    pub(super) lane: usize,
+    /// The peer that it went to, or will go to.
+    pub(super) peer: Option<PeerId>,
+    /// The connection that it went through has ended.
+    pub(super) is_lost: bool,
+}
+
+impl Lane {
+    fn new(endpoint: Option<Endpoint>, identity: Bytes, marks: Marks) -> Self {
+        Self {
+            peer: None,
+            kill: None,
+            endpoint,
+            identity,
+            outbox: Outbox::new(marks, None, None),
+            journal: Journal::default(),
+            queue: None,
+            is_ready: false,
+            forgets: false,
+            busy: None,
+        }
+    }
+
+    /// Whether it has been full, and is not half empty yet.
+    pub(super) fn is_full(&self) -> bool {
+        self.outbox.is_full() || self.outbox.is_congested()
+    }
+
+    /// Whether it outlives its peer's connection.
+    pub(super) fn stays(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// What the present connection leaves unsent is not sent on the next one.
+    pub(super) fn forget_unsent(&mut self) {
+        self.forgets = true;
+    }
+
+    /// Has the driver move everything that waits into its burst.
+    pub(super) fn seal(&mut self) {
+        self.journal.seal();
+    }
+
+    /// Nothing waits: the memory for what comes is given back.
+    pub(super) fn rest(&mut self) {
+        self.journal.rest();
+    }
+}
+
+impl State {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            lanes: Slab::new(),
+            ready: VecDeque::new(),
+            peers: HashMap::new(),
+            identities: HashMap::new(),
+            endpoints: HashMap::new(),
+            // Not the same after each start: a peer's identity must not name another's by chance.
+            next_identity: fastrand::u32(..),
+            tickets: Tickets::default(),
+            waiters: Waiters::default(),
+            awaited: None,
+            turn: Turn::default(),
+            totals: Stats::default(),
+            undelivered_at_close: 0,
+            closed: false,
+            sends: config.sends,
+            absent: config.absent,
+            effects: Effects::default(),
+        }
+    }
+
+    /// A lane for an endpoint that is dialled from now on. Messages for it may come at once.
+    pub(super) fn add_endpoint(
+        &mut self,
+        endpoint: &Endpoint,
+        identity: Option<&Bytes>,
+        config: &Config,
+    ) {
+        // Without a name, nobody can send to it before it has said who it is.
+        if self.sends == Sends::ByPeer {
+            return;
+        }
+        if self.sends == Sends::ByIdentity
+            && identity.is_none_or(|identity| self.identities.contains_key(identity))
+        {
+            return;
+        }
+        let identity = identity.cloned().unwrap_or_default();
+        let lane = Lane::new(Some(endpoint.clone()), identity.clone(), config.absent);
+        let key = self.lanes.insert(lane);
+        self.endpoints.insert(endpoint.clone(), key);
+        self.name(identity, key);
+        self.make_ready(key);
+    }
+
+    fn name(&mut self, identity: Bytes, key: usize) {
+        if self.sends == Sends::ByIdentity {
+            self.identities.insert(identity, key);
+        }
+    }
+
+    /// An endpoint is dialled no more. What waited for it is lost, and counted.
+    pub(super) fn remove_endpoint(&mut self, endpoint: &Endpoint) {
+        let Some(key) = self.endpoints.remove(endpoint) else { return };
+        self.lanes[key].endpoint = None;
+        if self.lanes[key].peer.is_none() {
+            self.remove(key);
+        }
+    }
+
+    /// The handshake with a peer is done. Returns its lane.
+    pub(super) fn attach(
+        &mut self,
+        peer: &Peer,
+        info: &PeerInfo,
+        outlet: Option<Outlet>,
+        kill: Kill,
+        config: &Config,
+    ) -> Result<usize, Reason> {
+        // RFC 31, The PAIR Socket Type: one peer at a time.
+        if config.exclusive && !self.peers.is_empty() {
+            return Err(Reason::Occupied);
+        }
+        let own = self.endpoints.get(peer.endpoint()).copied().filter(|_| peer.is_dialled());
+        let key = match own {
+            Some(key) => key,
+            None => {
+                let identity = self.identify(info, config)?;
+                let key = self.lanes.insert(Lane::new(None, identity.clone(), config.present));
+                self.name(identity, key);
+                key
+            }
+        };
+        self.peers.insert(peer.id(), key);
+        let lane = &mut self.lanes[key];
+        (lane.peer, lane.kill, lane.forgets) = (Some(peer.clone()), Some(kill), false);
+        lane.outbox.attach(config.present, outlet);
+        self.make_ready(key);
+        self.ask_newcomer(key, peer.id());
+        // Senders that wait for this very lane look again, too: its marks are others.
+        self.effects.wake(self.lanes[key].outbox.waiters.all());
+        Ok(key)
+    }
+
+    /// The identity of a newcomer: the one that it announces, or one that we make up.
+    fn identify(&mut self, info: &PeerInfo, config: &Config) -> Result<Bytes, Reason> {
+        if self.sends != Sends::ByIdentity {
+            return Ok(Bytes::new());
+        }
+        // RFC 28, The ROUTER Socket Type: without an identity of its own, a peer gets a unique one. Those
+        // that begin with a zero octet are ours to give.
+        let announced = info.metadata.identity().filter(|it| !it.is_empty() && it[0] != 0);
+        let Some(identity) = announced else { return Ok(self.new_identity()) };
+        let identity = Bytes::copy_from_slice(identity);
+        let Some(&key) = self.identities.get(&identity) else { return Ok(identity) };
+        if !config.handover || self.lanes[key].endpoint.is_some() {
+            return Err(Reason::IdentityTaken);
+        }
+        // The peer that had it gets nothing more under this name, and goes.
+        self.identities.remove(&identity);
+        let old = &mut self.lanes[key];
+        old.identity = Bytes::new();
+        if let Some(kill) = old.kill.take() {
+            self.effects.wake(kill.advance(Reason::IdentityTaken));
+        }
+        Ok(identity)
+    }
+
+    /// A zero octet and a number, as libzmq's are.
+    fn new_identity(&mut self) -> Bytes {
+        loop {
+            let mut identity = [0; 5];
+            identity[1..].copy_from_slice(&self.next_identity.to_be_bytes());
+            self.next_identity = self.next_identity.wrapping_add(1);
+            if !self.identities.contains_key(&identity[..]) {
+                return Bytes::copy_from_slice(&identity);
+            }
+        }
+    }
+
+    /// The lane has room: it has its turn after the others.
+    pub(super) fn make_ready(&mut self, key: usize) {
+        let lane = &mut self.lanes[key];
+        if self.sends == Sends::InTurn && !lane.is_ready && !lane.outbox.is_full() && !self.closed {
+            lane.is_ready = true;
+            self.ready.push_back(key);
+            self.effects.wake(self.waiters.first());
+        }
+    }
+
+    /// A message for the lane that is next has been queued: another is next.
+    #[inline]
+    pub(super) fn pass_turn(&mut self, key: usize) {
+        if self.lanes[key].outbox.is_full() {
+            self.lanes[key].is_ready = false;
+            self.ready.pop_front();
+        } else if self.ready.len() > 1 {
+            self.ready.rotate_left(1);
+        }
+    }
+
+    /// Queues a message of so many octets, in `runs` if it has been prepared, or writes it at once.
+    /// Returns whether that filled the queue.
+    pub(super) fn queue(
+        &mut self,
+        key: usize,
+        message: &Outgoing<'_>,
+        runs: Option<&[Run]>,
+        length: usize,
+    ) -> bool {
+        let lane = &mut self.lanes[key];
+        if runs.is_none()
+            && let Some((written, waker)) =
+                at_once::write(&mut lane.outbox, &mut lane.busy, message, length)
+        {
+            self.effects.wake(waker);
+            at_once::count(&mut self.totals, written, length);
+            return false;
+        }
+        self.totals.queued += 1;
+        self.totals.queued_octets += length as u64;
+        match runs {
+            Some(runs) => lane.push(runs),
+            None if message.has_large_part() => lane.push(&message.to_runs()),
+            None => {
+                let (first, rest) = message.parts();
+                lane.append(first, rest, length);
+            }
+        }
+        if let Some(waker) = lane.outbox.waker.take() {
+            self.turn.woke(1);
+            self.effects.wake([waker]);
+        }
+        lane.outbox.is_full()
+    }
+
+    /// Queues the first message of a connection, before what has been waiting for it.
+    pub(super) fn push_first(&mut self, key: usize, message: &Message) {
+        let runs = Run::of_large(message);
+        let octets: usize = runs.iter().map(Run::len).sum();
+        self.totals.queued += 1;
+        self.totals.queued_octets += octets as u64;
+        self.lanes[key].outbox.push_first(runs);
+    }
+
+    /// A message for a peer was dropped.
+    pub(super) fn drop_one(&mut self, key: Option<usize>, octets: usize, events: &Events) {
+        self.totals.dropped += 1;
+        self.totals.dropped_octets += octets as u64;
+        let lane = key.map(|key| &mut self.lanes[key]);
+        if let Some(Lane { outbox, peer: Some(peer), .. }) = lane {
+            self.effects.tell(outbox.lose(octets, peer, events));
+        }
+    }
+
+    /// A peer is too slow for [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
+    pub(super) fn expel_slow(&mut self, key: usize) {
+        let lane = &mut self.lanes[key];
+        let mark = lane.outbox.mark();
+        if let Some(kill) = lane.kill.take() {
+            self.effects.wake(kill.advance(Overrun::Queue { mark }.into()));
+        }
+    }
+
+    /// Ends one peer's connection. Returns whether it was there.
+    pub(super) fn expel(&mut self, id: PeerId, reason: Reason) -> bool {
+        let Some(&key) = self.peers.get(&id) else { return false };
+        let kill = self.lanes[key].kill.take();
+        self.effects.wake(kill.and_then(|kill| kill.advance(reason)));
+        true
+    }
+
+    /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
+    pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
+        let Lane { outbox, peer, is_ready, .. } = &mut self.lanes[key];
+        self.effects.wake(outbox.written(messages, octets));
+        if let (true, Some(peer)) = (outbox.catch_up(), peer) {
+            let dropped = outbox.dropped.messages;
+            self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
+        }
+        let comes_back = !*is_ready && outbox.is_half_free();
+        let (messages, octets) = (messages as u64, octets as u64);
+        self.totals.queued -= messages;
+        self.totals.queued_octets -= octets;
+        self.totals.sent += messages;
+        self.totals.sent_octets += octets;
+        if comes_back {
+            self.make_ready(key);
+        }
+    }
+
+    /// A peer's connection has ended. Its lane goes, or waits for the next connection of its endpoint.
+    pub(super) fn detach(&mut self, key: usize, id: PeerId) {
+        self.peers.remove(&id);
+        let lane = &mut self.lanes[key];
+        debug_assert!(is_peer(lane.peer.as_ref(), id), "a lane has one peer at a time");
+        (lane.peer, lane.kill, lane.queue) = (None, None, None);
+        let lost = lane.outbox.detach(self.absent);
+        self.count_undelivered(lost);
+        if self.lanes[key].forgets {
+            self.discard(key);
+        }
+        self.lose_answer(key);
+        if self.lanes[key].endpoint.is_none() {
+            self.remove(key);
+        } else {
+            self.make_ready(key);
+            self.effects.wake(self.lanes[key].outbox.waiters.all());
+        }
+    }
+
+    /// Drops what no driver has taken.
+    pub(super) fn discard(&mut self, key: usize) {
+        let (dropped, runs) = self.lanes[key].outbox.discard();
+        self.totals.queued -= dropped.messages;
+        self.totals.queued_octets -= dropped.octets;
+        self.totals.dropped += dropped.messages;
+        self.totals.dropped_octets += dropped.octets;
+        self.effects.dropped.extend(runs);
+    }
+
+    fn remove(&mut self, key: usize) {
+        let mut lane = self.lanes.remove(key);
+        if lane.is_ready {
+            self.ready.retain(|ready| *ready != key);
+        }
+        if self.identities.get(&lane.identity) == Some(&key) {
+            self.identities.remove(&lane.identity);
+        }
+        let left = Count {
+            messages: lane.outbox.queued() as u64,
+            octets: lane.outbox.queued_octets() as u64,
+        };
+        self.count_undelivered(left);
+        // Those who wait for this lane look again, and find that it is not there.
+        self.effects.wake(lane.outbox.waiters.take_all());
+        self.effects.dropped.extend(lane.outbox.into_runs());
+    }
+
+    fn count_undelivered(&mut self, lost: Count) {
+        self.totals.queued -= lost.messages;
+        self.totals.queued_octets -= lost.octets;
+        self.totals.undelivered += lost.messages;
+        if self.closed {
+            self.undelivered_at_close += lost.messages as usize;
+        }
+    }
+
+    /// Nothing more is accepted.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.ready.clear();
+        for (_, lane) in &mut self.lanes {
+            lane.is_ready = false;
+        }
+        self.wake_all();
+    }
+
+    /// Everybody who waits looks again.
+    pub(super) fn wake_all(&mut self) {
+        self.effects.wake(self.waiters.all());
+        for (_, lane) in &mut self.lanes {
+            self.effects.wake(lane.outbox.waiters.all());
+        }
+    }
+
+    /// The closed socket has lingered: what is left goes nowhere. Returns how much that is.
+    pub(super) fn abandon(&mut self) -> usize {
+        let endpoints: Vec<_> = self.endpoints.keys().cloned().collect();
+        endpoints.iter().for_each(|endpoint| self.remove_endpoint(endpoint));
+        self.undelivered_at_close
+    }
+}
+
+impl Lane {
+    /// Encodes a message behind those that wait.
+    #[inline]
+    pub(super) fn append(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
+        debug_assert!(length < LARGE || !rest.is_empty() || !first.is_empty(), "it has octets");
+        self.journal.make_room(length);
+        let start = self.journal.end();
+        self.journal.append(first, rest);
+        self.outbox.append(self.journal.open(), start..start + length);
+    }
+
+    /// Whether a message can be [appended](Self::append) without anybody being told.
+    #[inline]
+    pub(super) fn goes_on(&self, length: usize) -> bool {
+        self.outbox.waker.is_none() && self.journal.has_room(length)
+    }
+
+    fn push(&mut self, runs: &[Run]) {
+        // What has been appended comes before.
+        self.journal.seal();
+        for run in runs {
+            self.outbox.push(run);
+        }
+    }
+}
+
+impl Effectful for State {
+    fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+}

@@ -1,0 +1,275 @@
+//! Sockets that send each message to one peer: PUSH, PAIR, DEALER and REQ in turn, ROUTER and REP to a peer
+//! that is named; and PULL, which sends nothing.
+//!
+//! ```text
+//! send ── which lane? in turn, or by identity ── its outbox ── driver ── stream
+//! recv ── batch ── inbox, a queue for each peer ── driver ── stream
+//! ```
+//!
+//! A *lane* is where messages wait for one peer. The lane of a connected endpoint is there from `connect` to
+//! `disconnect`, and keeps what waits while the peer is away; that of an accepted peer goes with it.
+
+mod lanes;
+mod requests;
+mod sending;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use zmtp_codec::{Message, PeerInfo};
+
+use crate::endpoint::Endpoint;
+use crate::engine::driver::Core;
+use crate::engine::signal::Kill;
+use crate::engine::transport::Outlet;
+use crate::error::{Reason, SendError};
+use crate::monitor::Events;
+use crate::options::{Marks, WhenFull};
+use crate::peer::{Peer, PeerId};
+use crate::receive::{Inbox, Source};
+use crate::send::Outgoing;
+use crate::send::guard::Guard;
+use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
+use crate::sync::{lock, lock_to_wake};
+use lanes::State;
+pub(crate) use requests::Answer;
+pub(crate) use sending::{To, Waiting};
+use session::UnicastSession;
+
+/// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
+const LOOK: usize = 256;
+
+/// What kind of socket it is, as far as the core has to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) sends: Sends,
+    /// Messages that arrive are received; otherwise they are discarded.
+    pub(crate) receives: bool,
+    /// One peer, and no second beside it.
+    pub(crate) exclusive: bool,
+    /// Of a queue whose peer is there, and of one whose peer is away.
+    pub(crate) present: Marks,
+    pub(crate) absent: Marks,
+    /// What becomes of a message for a named peer without room. Where peers are sent messages in turn, a
+    /// sender waits, for no longer than `patience`.
+    pub(crate) when_full: WhenFull,
+    pub(crate) patience: Option<Duration>,
+    /// Nothing waits for a peer that is not there.
+    pub(crate) immediate: bool,
+    /// A message for a peer that is not there is an error; otherwise it is dropped.
+    pub(crate) mandatory: bool,
+    /// A newcomer takes an identity over from the peer that has it.
+    pub(crate) handover: bool,
+    /// The answer to a message is awaited before the next one is sent.
+    pub(crate) awaits_answer: bool,
+    /// Each peer is sent an empty message first.
+    pub(crate) probe: bool,
+    pub(crate) receive_marks: Marks,
+    pub(crate) conflate: bool,
+}
+
+/// Whom a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sends {
+    Nothing,
+    /// The peers with room, in turn (RFC 28 and 30, round-robin).
+    InTurn,
+    /// The peer that the sender names, by its identity too (RFC 28, The ROUTER Socket Type).
+    ByIdentity,
+    /// The peer that a request came from.
+    ByPeer,
+}
+
+/// The core of these sockets.
+pub(crate) struct UnicastCore {
+    state: Mutex<State>,
+    /// Where both are needed, this is locked after the state.
+    inbox: Mutex<Inbox>,
+    config: Config,
+    /// A sender has used up its turn.
+    turn_is_over: AtomicBool,
+    events: Arc<Events>,
+}
+
+impl UnicastCore {
+    pub(crate) fn new(config: Config, events: Arc<Events>) -> Self {
+        Self {
+            state: Mutex::new(State::new(&config)),
+            inbox: Mutex::new(Inbox::new(config.receive_marks, config.conflate)),
+            config,
+            turn_is_over: AtomicBool::new(false),
+            events,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// Peers whose handshakes are done.
+    pub(crate) fn peer_count(&self) -> usize {
+        lock(&self.state).peers.len()
+    }
+
+    /// The peer that has an identity, if it is there.
+    pub(crate) fn peer_with(&self, identity: &[u8]) -> Option<Peer> {
+        let state = lock(&self.state);
+        let key = *state.identities.get(identity)?;
+        state.lanes[key].peer.clone()
+    }
+
+    /// The identity that messages for `peer` are sent by, if it is there.
+    pub(crate) fn identity_of(&self, peer: &Peer) -> Option<Bytes> {
+        let state = lock(&self.state);
+        let key = *state.peers.get(&peer.id())?;
+        Some(state.lanes[key].identity.clone())
+    }
+
+    /// Ends the connection of one peer. Returns whether it was there.
+    pub(crate) fn expel(&self, peer: &Peer, reason: Reason) -> bool {
+        let mut state = Guard::lock(&self.state);
+        state.expel(peer.id(), reason)
+    }
+
+    /// What has passed between the socket and the next peers, from the lane `from` on. Returns where to go
+    /// on, if there are more.
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let (state, inbox) = (lock(&self.state), lock(&self.inbox));
+        let to = from + LOOK;
+        let lanes = (from..to).filter_map(|key| state.lanes.get(key));
+        peers.extend(lanes.filter_map(|lane| {
+            let (peer, queue) = (lane.peer.as_ref()?, inbox.present(lane.queue?)?);
+            let outbox = &lane.outbox;
+            Some(PeerStats {
+                peer: peer.clone(),
+                age: peer.age(),
+                state: PeerState::of(queue.is_congested() || lane.is_full()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + outbox.dropped.messages,
+                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
+                queued: queue.waiting.messages + outbox.queued() as u64,
+                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
+                subscriptions: 0,
+            })
+        }));
+        Some(to).filter(|to| *to < state.lanes.capacity())
+    }
+}
+
+impl Source for UnicastCore {
+    fn inbox(&self) -> &Mutex<Inbox> {
+        &self.inbox
+    }
+}
+
+impl Core for UnicastCore {
+    type Session = UnicastSession;
+
+    fn open(
+        self: &Arc<Self>,
+        peer: &Peer,
+        info: &PeerInfo,
+        outlet: Option<&Outlet>,
+        kill: Kill,
+    ) -> Result<UnicastSession, Reason> {
+        let mut state = Guard::lock(&self.state);
+        let lane = state.attach(peer, info, outlet.cloned(), kill, &self.config)?;
+        let mut inbox = lock(&self.inbox);
+        let queue = inbox.open(peer.clone(), lane);
+        let room = inbox.room(queue);
+        drop(inbox);
+        state.lanes[lane].queue = Some(queue);
+        if self.config.probe {
+            // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before we speak.
+            state.push_first(lane, &Message::from(Bytes::new()));
+        }
+        drop(state);
+        Ok(UnicastSession::new(self.clone(), peer.id(), lane, queue, room))
+    }
+
+    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) {
+        if self.config.sends != Sends::Nothing && !self.config.immediate {
+            Guard::lock(&self.state).add_endpoint(endpoint, identity, &self.config);
+        }
+    }
+
+    fn disconnected(&self, endpoint: &Endpoint) {
+        Guard::lock(&self.state).remove_endpoint(endpoint);
+    }
+
+    fn has_unsent(&self, endpoint: &Endpoint) -> bool {
+        let state = lock(&self.state);
+        let lane = state.endpoints.get(endpoint).map(|key| &state.lanes[*key]);
+        lane.is_some_and(|lane| lane.outbox.queued() > 0)
+    }
+
+    fn totals(&self) -> Stats {
+        let (state, inbox) = (lock(&self.state), lock(&self.inbox));
+        let mut totals = state.totals.clone();
+        totals.received += inbox.received.messages;
+        totals.received_octets += inbox.received.octets;
+        totals.dropped += inbox.dropped.messages;
+        totals.dropped_octets += inbox.dropped.octets;
+        totals.queued += inbox.queued().messages;
+        totals.queued_octets += inbox.queued().octets;
+        totals
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.look_at(from, &mut stats.peers);
+        }
+        stats
+    }
+
+    fn close(&self) {
+        Guard::lock(&self.state).close();
+        let mut inbox = lock_to_wake(&self.inbox);
+        let receiver = inbox.close();
+        inbox.wake(receiver);
+    }
+
+    fn interrupt(&self) {
+        self.turn_is_over.store(true, Ordering::Relaxed);
+        Guard::lock(&self.state).wake_all();
+        self.wake_receiver();
+    }
+
+    fn unfinished(&self) -> Unfinished {
+        let unsent = Guard::lock(&self.state).abandon();
+        Unfinished { unsent, unread: lock(&self.inbox).queued().messages as usize }
+    }
+}
+
+impl UnicastCore {
+    fn wake_receiver(&self) {
+        let receiver = lock(&self.inbox).take_receiver();
+        receiver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Queues a message at once, or says why not.
+    #[inline]
+    pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.send(To::Next, message, None).map(|_lane| ())
+    }
+}
+
+/// Whether the peer is the one with this number.
+fn is_peer(peer: Option<&Peer>, id: PeerId) -> bool {
+    peer.is_some_and(|peer| peer.id() == id)
+}

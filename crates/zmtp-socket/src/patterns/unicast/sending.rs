@@ -1,0 +1,308 @@
+//! Sending: at once, or when there is room.
+
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
+
+use super::lanes::State;
+use super::{Sends, UnicastCore};
+use crate::error::{Closed, SendError};
+use crate::options::WhenFull;
+use crate::peer::{Peer, PeerId};
+use crate::send::Outgoing;
+use crate::send::guard::Guard;
+use crate::send::outbox::{COPY, LARGE};
+use crate::send::outgoing::encoded_len;
+use crate::send::waiters::Ticket;
+use crate::sync::lock;
+
+/// Whom a message is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To<'a> {
+    /// The peer whose turn it is.
+    Next,
+    Peer(PeerId),
+    Identity(&'a [u8]),
+}
+
+impl<'a> From<&'a Peer> for To<'a> {
+    fn from(peer: &'a Peer) -> Self {
+        Self::Peer(peer.id())
+    }
+}
+
+/// A sender's place in the queue that it waits in.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    ticket: Option<Ticket>,
+    /// The lane that it waits for; none if any will do.
+    lane: Option<usize>,
+}
+
+/// Where a message can go now.
+enum Found {
+    Lane(usize),
+    /// There is no room; in this lane, if it is for one that is named.
+    Full(Option<usize>),
+    Nobody,
+}
+
+impl UnicastCore {
+    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait.
+    #[inline]
+    pub(crate) fn send_now(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+    ) -> Option<Result<(), SendError>> {
+        if self.turn_is_over.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.send(to, message, None) {
+            Err(SendError::Full) => None,
+            done => Some(done.map(|_lane| ())),
+        }
+    }
+
+    /// Whether the sender should let others run first.
+    pub(crate) fn take_turn(&self) -> bool {
+        self.turn_is_over.load(Ordering::Relaxed)
+            && self.turn_is_over.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits for what [`send_now`](Self::send_now) did not, then sends. Returns the lane.
+    pub(crate) async fn send_later(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+    ) -> Result<usize, SendError> {
+        if self.take_turn() {
+            tokio::task::yield_now().await;
+        }
+        let waiting = self.send_when_room(to, message);
+        match self.patience() {
+            None => waiting.await,
+            Some(time) => tokio::time::timeout(time, waiting).await.unwrap_or(Err(SendError::Full)),
+        }
+    }
+
+    /// How long a sender waits for room, if not for ever.
+    fn patience(&self) -> Option<std::time::Duration> {
+        match (self.config.sends, self.config.when_full) {
+            (Sends::InTurn, _) => self.config.patience,
+            (_, WhenFull::WaitFor(time)) => Some(time),
+            _ => None,
+        }
+    }
+
+    /// Waits for room as long as it takes, then sends.
+    pub(crate) async fn send_when_room(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+    ) -> Result<usize, SendError> {
+        let mut place = Place { core: self, waiting: Waiting::default() };
+        poll_fn(|cx| self.poll_send(to, message, &mut place.waiting, cx.waker())).await
+    }
+
+    /// Sends a message when its turn has come: when there is room, and nobody who came earlier waits for
+    /// it. Until then, `waiting` keeps the sender's place, which is to be [given up](Self::give_up) if it
+    /// does not wait any longer.
+    pub(crate) fn poll_send(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+        waiting: &mut Waiting,
+        waker: &Waker,
+    ) -> Poll<Result<usize, SendError>> {
+        let length = length_of(message);
+        let runs = (message.copied_len() > COPY).then(|| message.to_runs());
+        let mut state = Guard::lock(&self.state);
+        let sent =
+            self.send_locked(&mut state, to, message, runs.as_deref(), length, waiting.ticket);
+        let Err(Refused::Full(lane)) = sent else {
+            state.stop_waiting(waiting);
+            return Poll::Ready(sent.map_err(SendError::from));
+        };
+        if waiting.lane != lane {
+            state.stop_waiting(waiting);
+        }
+        waiting.lane = lane;
+        let ticket = *waiting.ticket.get_or_insert_with(|| state.tickets.next());
+        match lane {
+            Some(key) => state.lanes[key].outbox.await_room(ticket, waker),
+            None => state.waiters.join(ticket, waker),
+        }
+        Poll::Pending
+    }
+
+    /// The sender does not wait any longer: it is the next one's turn.
+    pub(crate) fn give_up(&self, waiting: &mut Waiting) {
+        if waiting.ticket.is_some() {
+            Guard::lock(&self.state).stop_waiting(waiting);
+        }
+    }
+
+    /// Queues a message at once, or says why not. Returns the lane.
+    #[inline]
+    pub(super) fn send(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+        ticket: Option<Ticket>,
+    ) -> Result<usize, SendError> {
+        let length = length_of(message);
+        if let To::Next = to
+            && length < LARGE
+            && !self.config.awaits_answer
+        {
+            // Most messages: nobody has to be told of anything.
+            let state = &mut *lock(&self.state);
+            if let Some(&key) = state.ready.front()
+                && state.waiters.is_empty()
+                && state.lanes[key].goes_on(length)
+            {
+                let (first, rest) = message.parts();
+                state.lanes[key].append(first, rest, length);
+                state.totals.queued += 1;
+                state.totals.queued_octets += length as u64;
+                state.pass_turn(key);
+                state.turn.spend(length, state.ready.is_empty());
+                self.end_turn(state);
+                return Ok(key);
+            }
+        }
+        self.send_slowly(to, message, length, ticket)
+    }
+
+    #[inline(never)]
+    fn send_slowly(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+        length: usize,
+        ticket: Option<Ticket>,
+    ) -> Result<usize, SendError> {
+        // Copies, if there are large ones, are made while nobody waits.
+        let runs = (message.copied_len() > COPY).then(|| message.to_runs());
+        let mut state = Guard::lock(&self.state);
+        Ok(self.send_locked(&mut state, to, message, runs.as_deref(), length, ticket)?)
+    }
+
+    fn send_locked(
+        &self,
+        state: &mut State,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+        runs: Option<&[crate::send::Run]>,
+        length: usize,
+        ticket: Option<Ticket>,
+    ) -> Result<usize, Refused> {
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        let key = match state.find(to, ticket) {
+            Found::Lane(key) => key,
+            Found::Full(None) => return Err(Refused::Full(None)),
+            Found::Full(Some(key)) => match self.config.when_full {
+                WhenFull::Wait | WhenFull::WaitFor(_) => return Err(Refused::Full(Some(key))),
+                when_full => {
+                    if when_full == WhenFull::Disconnect {
+                        state.expel_slow(key);
+                    }
+                    state.drop_one(Some(key), length, &self.events);
+                    return Ok(key);
+                }
+            },
+            Found::Nobody if self.config.mandatory => return Err(Refused::Unroutable),
+            Found::Nobody => {
+                // RFC 28, The ROUTER Socket Type: what cannot be routed is dropped.
+                state.drop_one(None, length, &self.events);
+                return Ok(usize::MAX);
+            }
+        };
+        let filled = state.queue(key, message, runs, length);
+        if self.config.awaits_answer {
+            state.await_answer(key);
+        }
+        if let To::Next = to {
+            state.pass_turn(key);
+        }
+        let is_over = filled && state.ready.is_empty() && state.lanes.len() == 1;
+        state.turn.spend(length, is_over);
+        self.end_turn(state);
+        Ok(key)
+    }
+
+    #[inline]
+    fn end_turn(&self, state: &mut State) {
+        if state.turn.end() {
+            self.turn_is_over.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[inline]
+fn length_of(message: &Outgoing<'_>) -> usize {
+    let (first, rest) = message.parts();
+    encoded_len(first, rest)
+}
+
+/// Why a message was not queued.
+enum Refused {
+    Closed,
+    Full(Option<usize>),
+    Unroutable,
+}
+
+impl From<Refused> for SendError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Closed => Closed.into(),
+            Refused::Full(_) => Self::Full,
+            Refused::Unroutable => Self::Unroutable,
+        }
+    }
+}
+
+impl State {
+    fn find(&self, to: To<'_>, ticket: Option<Ticket>) -> Found {
+        let key = match to {
+            To::Next => {
+                return match self.ready.front() {
+                    Some(&key) if !self.waiters.has_before(ticket) => Found::Lane(key),
+                    _ => Found::Full(None),
+                };
+            }
+            To::Peer(id) => self.peers.get(&id),
+            To::Identity(identity) => self.identities.get(identity),
+        };
+        match key {
+            Some(&key) if self.lanes[key].outbox.accepts(ticket) => Found::Lane(key),
+            Some(&key) => Found::Full(Some(key)),
+            None => Found::Nobody,
+        }
+    }
+
+    /// Ends a sender's wait. Whoever is next has a turn.
+    fn stop_waiting(&mut self, waiting: &mut Waiting) {
+        let Some(ticket) = waiting.ticket.take() else { return };
+        let next = match waiting.lane.take() {
+            None => self.waiters.leave(ticket),
+            Some(key) => self.lanes.get_mut(key).and_then(|it| it.outbox.waiters.leave(ticket)),
+        };
+        self.effects.wake(next);
+    }
+}
+
+/// Gives its place up when it is dropped.
+struct Place<'a> {
+    core: &'a UnicastCore,
+    waiting: Waiting,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.core.give_up(&mut self.waiting);
+    }
+}

@@ -1,0 +1,130 @@
+//! One connection's side of a socket that sends each message to one peer.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use zmtp_codec::{Batch, Connection, Subscription};
+
+use super::UnicastCore;
+use crate::engine::burst::Burst;
+use crate::engine::driver::Session;
+use crate::error::Reason;
+use crate::peer::PeerId;
+use crate::send::guard::Guard;
+use crate::stats::Count;
+use crate::sync::{lock, lock_to_wake};
+
+pub(crate) struct UnicastSession {
+    core: Arc<UnicastCore>,
+    peer: PeerId,
+    lane: usize,
+    queue: usize,
+    /// How many more messages the inbox would take.
+    room: usize,
+    has_left: bool,
+}
+
+impl UnicastSession {
+    pub(super) fn new(
+        core: Arc<UnicastCore>,
+        peer: PeerId,
+        lane: usize,
+        queue: usize,
+        room: usize,
+    ) -> Self {
+        Self { core, peer, lane, queue, room, has_left: false }
+    }
+}
+
+impl Session for UnicastSession {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if !self.core.config.receives {
+            return Poll::Ready(usize::MAX);
+        }
+        if self.room == 0 {
+            self.room = ready!(lock(&self.core.inbox).poll_room(self.queue, cx));
+        }
+        Poll::Ready(self.room)
+    }
+
+    fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
+        let arrived = Count::of_batch(&batch);
+        let mut inbox = lock_to_wake(&self.core.inbox);
+        inbox.arrived(self.queue, arrived);
+        // RFC 30, The PUSH Socket Type: it receives nothing.
+        if self.core.config.receives {
+            let receiver = inbox.deliver(self.queue, batch);
+            inbox.wake(receiver);
+            self.room = inbox.room(self.queue);
+        }
+        Ok(())
+    }
+
+    fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
+        // There is nothing to subscribe to.
+        changes.clear();
+        Ok(())
+    }
+
+    fn poll_outgoing(
+        &mut self,
+        cx: &mut Context<'_>,
+        _connection: &mut Connection,
+        burst: &mut Burst,
+    ) -> Poll<usize> {
+        let state = &mut *lock(&self.core.state);
+        let lane = &mut state.lanes[self.lane];
+        if lane.outbox.is_empty() {
+            lane.rest();
+            if !lane.outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                lane.outbox.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        lane.seal();
+        lane.outbox.take(burst);
+        Poll::Ready(0)
+    }
+
+    fn written(&mut self, messages: usize, octets: usize) {
+        let mut state = Guard::lock(&self.core.state);
+        state.written(self.lane, messages, octets, &self.core.events);
+    }
+
+    fn claim(&mut self, burst: &mut Burst) {
+        lock(&self.core.state).lanes[self.lane].outbox.claim(burst);
+    }
+
+    fn has_written(&self) -> bool {
+        lock(&self.core.state).lanes[self.lane].outbox.sent.messages > 0
+    }
+
+    fn give_back(&mut self, unsent: Burst) {
+        let mut state = Guard::lock(&self.core.state);
+        let (_torn, pieces) = unsent.into_whole();
+        state.lanes[self.lane].outbox.give_back(pieces);
+    }
+
+    fn leave(&mut self) -> bool {
+        if !std::mem::replace(&mut self.has_left, true) {
+            let mut state = Guard::lock(&self.core.state);
+            let mut inbox = lock_to_wake(&self.core.inbox);
+            let driver = inbox.depart(self.queue);
+            state.detach(self.lane, self.peer);
+            if state.awaited.is_some_and(|awaited| awaited.is_lost) {
+                let receiver = inbox.take_receiver();
+                inbox.wake(receiver);
+            }
+            drop(inbox);
+            drop(state);
+            drop(driver);
+        }
+        false
+    }
+}
+
+impl Drop for UnicastSession {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,328 @@
+//! The core by itself: whose turn it is, what waits where, and that everything is counted.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use zmtp_codec::{Batch, Config as Wire, Connection, SocketType, Version};
+
+use super::*;
+use crate::engine::burst::{Burst, SLICES};
+use crate::engine::driver::Session;
+use crate::options::HighWaterMark;
+use crate::sync::Woken;
+
+fn config(sends: Sends, hwm: usize) -> Config {
+    let mark = HighWaterMark::Messages(NonZeroUsize::new(hwm).expect("a mark is positive"));
+    let marks = Marks::new(mark, Some(usize::MAX), 0);
+    Config {
+        sends,
+        receives: true,
+        exclusive: false,
+        present: marks,
+        absent: marks,
+        when_full: WhenFull::DropNew,
+        patience: None,
+        immediate: false,
+        mandatory: true,
+        handover: false,
+        awaits_answer: false,
+        probe: false,
+        receive_marks: marks,
+        conflate: false,
+    }
+}
+
+fn core(config: Config) -> Arc<UnicastCore> {
+    Arc::new(UnicastCore::new(config, Arc::default()))
+}
+
+fn endpoint(name: &str) -> Endpoint {
+    Endpoint::Inproc(name.into())
+}
+
+/// A peer without a stream: what its driver would write is kept.
+struct Other {
+    peer: Peer,
+    session: UnicastSession,
+    connection: Connection,
+    burst: Burst,
+    killed: crate::engine::signal::Killed,
+}
+
+impl Other {
+    fn accepted(core: &Arc<UnicastCore>) -> Self {
+        Self::open(core, Peer::new(next_id(), endpoint("bound"), "test"), None).expect("it may")
+    }
+
+    fn dialled(core: &Arc<UnicastCore>, name: &str) -> Self {
+        Self::open(core, Peer::dialled(next_id(), endpoint(name), "test"), None).expect("it may")
+    }
+
+    fn named(core: &Arc<UnicastCore>, identity: &'static str) -> Result<Self, Reason> {
+        Self::open(core, Peer::new(next_id(), endpoint("bound"), "test"), Some(identity))
+    }
+
+    fn open(
+        core: &Arc<UnicastCore>,
+        peer: Peer,
+        identity: Option<&'static str>,
+    ) -> Result<Self, Reason> {
+        let mut info = PeerInfo::new(Version::V3_1);
+        if let Some(identity) = identity {
+            let metadata = zmtp_codec::Metadata::new().with("Identity", identity);
+            info.metadata = metadata.expect("a valid property");
+        }
+        let (kill, killed) = Kill::new();
+        let session = core.open(&peer, &info, None, kill)?;
+        let connection = Connection::new(Arc::new(Wire::new(SocketType::Dealer)));
+        Ok(Self { peer, session, connection, burst: Burst::default(), killed })
+    }
+
+    /// Takes what waits for this peer, without writing it.
+    fn take(&mut self) -> bool {
+        let woken = std::task::Waker::from(Arc::new(Woken::default()));
+        let mut cx = std::task::Context::from_waker(&woken);
+        self.session.poll_outgoing(&mut cx, &mut self.connection, &mut self.burst).is_ready()
+    }
+
+    /// Writes so many octets of what was taken. Returns them.
+    fn write(&mut self, most: usize) -> Vec<u8> {
+        let mut slices = [std::io::IoSlice::new(&[]); SLICES];
+        let count = self.burst.slices(&mut slices);
+        let octets: Vec<u8> =
+            slices[..count].iter().flat_map(|it| it.iter().copied()).take(most).collect();
+        let messages = self.burst.advance(octets.len());
+        self.session.written(messages, octets.len());
+        octets
+    }
+
+    /// All messages that wait for this peer, as text.
+    fn read(&mut self) -> Vec<String> {
+        let mut octets = Vec::new();
+        while !self.burst.is_empty() || self.take() {
+            octets.extend(self.write(usize::MAX));
+        }
+        messages_of(&octets)
+    }
+
+    /// The connection ends.
+    fn cut(mut self) {
+        self.session.claim(&mut self.burst);
+        self.session.give_back(std::mem::take(&mut self.burst));
+        while self.session.leave() {}
+    }
+
+    fn say(&mut self, text: &'static str) {
+        self.session.messages(Batch::from(Message::from(text))).expect("it may speak");
+    }
+}
+
+fn next_id() -> PeerId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    PeerId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The messages of one short frame each.
+fn messages_of(mut octets: &[u8]) -> Vec<String> {
+    let mut messages = Vec::new();
+    while let [0, length, rest @ ..] = octets {
+        let (body, behind) = rest.split_at(usize::from(*length));
+        messages.push(String::from_utf8_lossy(body).into_owned());
+        octets = behind;
+    }
+    assert!(octets.is_empty(), "only whole messages: {octets:?}");
+    messages
+}
+
+fn send(core: &UnicastCore, text: &str) -> Result<(), SendError> {
+    core.try_send(&text.into())
+}
+
+#[test]
+fn peers_with_room_have_their_turns_in_order_and_a_newcomer_is_last() {
+    let core = core(config(Sends::InTurn, 2));
+    let mut peers = [(); 3].map(|()| Other::accepted(&core));
+    for number in 0..4 {
+        send(&core, &number.to_string()).expect("there is room");
+    }
+    let mut late = Other::accepted(&core);
+    // The one that is full is passed over, and the order of the others stays.
+    for number in 4..8 {
+        send(&core, &number.to_string()).expect("there is room");
+    }
+    assert_eq!(send(&core, "8"), Err(SendError::Full));
+    assert_eq!(peers.each_mut().map(Other::read), [["0", "3"], ["1", "4"], ["2", "5"]]);
+    assert_eq!(late.read(), ["6", "7"]);
+}
+
+#[test]
+fn without_a_peer_nothing_is_accepted() {
+    let core = core(config(Sends::InTurn, 2));
+    assert_eq!(send(&core, "x"), Err(SendError::Full));
+    let peer = Other::accepted(&core);
+    send(&core, "x").expect("there is room");
+    peer.cut();
+    assert_eq!(send(&core, "y"), Err(SendError::Full));
+    assert_eq!((core.totals().undelivered, core.totals().queued), (1, 0));
+}
+
+#[test]
+fn messages_wait_for_a_connected_endpoint_whose_peer_is_away() {
+    let core = core(config(Sends::InTurn, 4));
+    core.connected(&endpoint("a"), None);
+    for text in ["1", "2"] {
+        send(&core, text).expect("the endpoint has room");
+    }
+    let mut peer = Other::dialled(&core, "a");
+    send(&core, "3").expect("there is room");
+    assert!(peer.take());
+    // The first message goes out, and of the second a part; the third was taken, too.
+    assert_eq!(peer.write(5).len(), 5);
+    peer.cut();
+    send(&core, "4").expect("there is room");
+    let mut again = Other::dialled(&core, "a");
+    assert_eq!(again.read(), ["3", "4"]);
+    let totals = core.totals();
+    assert_eq!((totals.sent, totals.undelivered, totals.queued), (3, 1, 0));
+    again.cut();
+    send(&core, "5").expect("there is room");
+    core.disconnected(&endpoint("a"));
+    assert_eq!((core.totals().undelivered, core.totals().queued), (2, 0));
+    assert_eq!(send(&core, "6"), Err(SendError::Full));
+}
+
+#[test]
+fn an_immediate_socket_queues_only_for_peers_that_are_there() {
+    let core = core(Config { immediate: true, ..config(Sends::InTurn, 4) });
+    core.connected(&endpoint("a"), None);
+    assert_eq!(send(&core, "1"), Err(SendError::Full));
+    let mut peer = Other::dialled(&core, "a");
+    send(&core, "2").expect("it is there");
+    assert_eq!(peer.read(), ["2"]);
+}
+
+#[test]
+fn a_second_peer_of_a_pair_is_refused_until_the_first_has_gone() {
+    let core = core(Config { exclusive: true, ..config(Sends::InTurn, 4) });
+    let first = Other::accepted(&core);
+    assert!(matches!(Other::named(&core, "x"), Err(Reason::Occupied)));
+    first.cut();
+    let mut second = Other::accepted(&core);
+    send(&core, "hello").expect("there is room");
+    assert_eq!(second.read(), ["hello"]);
+}
+
+fn send_to(core: &UnicastCore, identity: &str, text: &str) -> Result<(), SendError> {
+    core.send(To::Identity(identity.as_bytes()), &text.into(), None).map(|_lane| ())
+}
+
+#[test]
+fn a_router_sends_to_the_peer_that_is_named() {
+    let core = core(config(Sends::ByIdentity, 2));
+    let mut ann = Other::named(&core, "ann").expect("the name is free");
+    let mut unnamed = Other::named(&core, "").expect("it gets a name");
+    send_to(&core, "ann", "1").expect("she is there");
+    core.send(To::Peer(unnamed.peer.id()), &"2".into(), None).expect("it is there");
+    let identity = core.identity_of(&unnamed.peer).expect("it is there");
+    assert!(identity.len() == 5 && identity[0] == 0, "{identity:?}");
+    core.send(To::Identity(&identity), &"3".into(), None).expect("it is there");
+    assert_eq!(send_to(&core, "bob", "4"), Err(SendError::Unroutable));
+    assert_eq!(ann.read(), ["1"]);
+    assert_eq!(unnamed.read(), ["2", "3"]);
+    // The queue is full: this peer alone loses the third, and that is counted.
+    for text in ["a", "b", "c"] {
+        send_to(&core, "ann", text).expect("it is dropped, not refused");
+    }
+    assert_eq!((ann.read(), core.totals().dropped), (vec!["a".into(), "b".into()], 1));
+    ann.cut();
+    assert_eq!(send_to(&core, "ann", "5"), Err(SendError::Unroutable));
+    let mut back = Other::named(&core, "ann").expect("the name is free again");
+    send_to(&core, "ann", "6").expect("she is back");
+    assert_eq!(back.read(), ["6"]);
+}
+
+#[test]
+fn an_identity_is_refused_while_another_has_it_or_is_handed_over() {
+    let strict = core(config(Sends::ByIdentity, 2));
+    let _first = Other::named(&strict, "x").expect("the name is free");
+    assert!(matches!(Other::named(&strict, "x"), Err(Reason::IdentityTaken)));
+    let core = core(Config { handover: true, ..config(Sends::ByIdentity, 2) });
+    let first = Other::named(&core, "x").expect("the name is free");
+    let mut second = Other::named(&core, "x").expect("it takes the name over");
+    assert!(first.killed.is_ended());
+    send_to(&core, "x", "1").expect("the newcomer gets it");
+    first.cut();
+    send_to(&core, "x", "2").expect("the newcomer still has the name");
+    assert_eq!(second.read(), ["1", "2"]);
+}
+
+#[test]
+fn a_named_endpoint_can_be_sent_to_before_it_is_there() {
+    let core = core(config(Sends::ByIdentity, 2));
+    core.connected(&endpoint("a"), Some(&Bytes::from_static(b"server")));
+    send_to(&core, "server", "1").expect("it waits");
+    let mut server = Other::dialled(&core, "a");
+    assert_eq!(server.read(), ["1"]);
+    server.cut();
+    send_to(&core, "server", "2").expect("it waits");
+    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
+}
+
+#[test]
+fn a_probe_comes_before_all_else() {
+    let core = core(Config { probe: true, ..config(Sends::InTurn, 4) });
+    core.connected(&endpoint("a"), None);
+    send(&core, "1").expect("the endpoint has room");
+    assert_eq!(Other::dialled(&core, "a").read(), ["", "1"]);
+}
+
+#[test]
+fn a_socket_that_does_not_receive_discards_what_comes() {
+    let core = core(Config { receives: false, ..config(Sends::InTurn, 4) });
+    let mut peer = Other::accepted(&core);
+    for _ in 0..100 {
+        peer.say("noise");
+    }
+    assert_eq!((core.totals().received, core.totals().queued), (100, 0));
+}
+
+proptest! {
+    /// Whatever is sent, written, cut and connected: each message that was accepted is sent, undelivered or
+    /// queued, and each peer reads messages in the order in which they were accepted.
+    #[test]
+    fn accepted_is_sent_undelivered_or_queued(
+        steps in proptest::collection::vec((0u8..6, 0usize..3, 1usize..9), 1..120),
+    ) {
+        let core = core(config(Sends::InTurn, 3));
+        let (mut accepted, mut peers) = (0u64, [const { None::<Other> }; 3]);
+        let mut read: Vec<u8> = Vec::new();
+        core.connected(&endpoint("0"), None);
+        for (step, which, count) in steps {
+            let name = which.to_string();
+            match (step, &mut peers[which]) {
+                (0 | 1, _) => {
+                    let sent = send(&core, &(accepted % 100).to_string());
+                    accepted += u64::from(sent.is_ok());
+                }
+                (2, empty @ None) if which == 0 => *empty = Some(Other::dialled(&core, &name)),
+                (2, empty @ None) => *empty = Some(Other::accepted(&core)),
+                (3, Some(peer)) if peer.burst.is_empty() => { peer.take(); }
+                (3 | 4, Some(peer)) => read.extend(peer.write(count)),
+                (5, peer @ Some(_)) => peer.take().into_iter().for_each(Other::cut),
+                _ => {}
+            }
+            let totals = core.totals();
+            prop_assert_eq!(accepted, totals.sent + totals.undelivered + totals.queued);
+            prop_assert_eq!(totals.sent_octets, read.len() as u64);
+        }
+        core.close();
+        peers.into_iter().flatten().for_each(Other::cut);
+        let queued = core.totals().queued;
+        let unsent = core.unfinished().unsent as u64;
+        prop_assert!(unsent >= queued);
+        let totals = core.totals();
+        prop_assert_eq!(accepted, totals.sent + totals.undelivered);
+        prop_assert_eq!(totals.queued_octets, 0);
+    }
+}

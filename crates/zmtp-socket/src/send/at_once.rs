@@ -1,0 +1,85 @@
+//! Writing a message to an idle peer without its driver.
+
+use std::io::IoSlice;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use zmtp_codec::FrameHeader;
+
+use super::outbox::LARGE;
+use super::outgoing::encode;
+use super::{Outbox, Outgoing};
+use crate::engine::burst::Burst;
+use crate::stats::Stats;
+
+/// Where a message follows another within this time, the sender is busy.
+const BUSY: Duration = Duration::from_micros(50);
+
+/// Writes a message of so many octets to a peer that is idle, and so spares it the way through that peer's
+/// driver; a large one also the copy. Returns how many octets the transport has taken, and whom to wake for
+/// the rest; nothing if the message has to be queued. A small message of many that follow one another
+/// closely is: the driver writes many at once. `busy` has when the one before it came.
+pub(crate) fn write(
+    outbox: &mut Outbox,
+    busy: &mut Option<Instant>,
+    message: &Outgoing<'_>,
+    length: usize,
+) -> Option<(usize, Option<Waker>)> {
+    let outlet = outbox.idle_outlet()?;
+    let (first, rest) = message.parts();
+    if length < LARGE {
+        let now = Instant::now();
+        let before = busy.replace(now);
+        if before.is_some_and(|before| now - before < BUSY) {
+            return None;
+        }
+    } else if !rest.is_empty() {
+        return None;
+    }
+    let mut head = BytesMut::new();
+    let body = if length < LARGE {
+        encode(first, rest, &mut head);
+        &[]
+    } else {
+        let size = first.len() as u64;
+        FrameHeader { more: false, command: false, size }.encode(&mut head);
+        first
+    };
+    // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+    let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
+    let begun = match written.checked_sub(head.len()) {
+        _ if written == length => Burst::default(),
+        Some(of_body) => Burst::of_torn(match message.shared() {
+            Some(message) => message.parts()[0].slice(of_body..),
+            None => Bytes::copy_from_slice(&body[of_body..]),
+        }),
+        None => {
+            let mut begun = Burst::default();
+            match message.shared().filter(|_| !body.is_empty()) {
+                Some(message) => {
+                    begun.push(head.freeze(), 0, body.len());
+                    begun.push(message.parts()[0].clone(), 1, 0);
+                }
+                None => {
+                    head.extend_from_slice(body);
+                    begun.push(head.freeze(), 1, 0);
+                }
+            }
+            begun.advance(written);
+            begun
+        }
+    };
+    let waker = if begun.is_empty() { None } else { outbox.waker.take() };
+    outbox.begin(begun, written, length - written);
+    Some((written, waker))
+}
+
+/// Counts a message of so many octets of which a transport has taken some at once.
+pub(crate) fn count(totals: &mut Stats, written: usize, length: usize) {
+    let rest = length - written;
+    totals.sent += u64::from(rest == 0);
+    totals.sent_octets += written as u64;
+    totals.queued += u64::from(rest > 0);
+    totals.queued_octets += rest as u64;
+}
