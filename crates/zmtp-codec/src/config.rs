@@ -7,7 +7,7 @@ use crate::Randomness;
 use crate::error::ConfigError;
 #[cfg(feature = "curve")]
 use crate::mechanism::curve;
-use crate::metadata::{is_identity, is_valid_identity};
+use crate::metadata::{IDENTITY, SOCKET_TYPE, is_valid_identity};
 use crate::{Mechanism, Metadata, SocketType, Version};
 
 /// How this side of a connection behaves.
@@ -20,8 +20,8 @@ pub struct Config {
     /// The security mechanism; NULL by default.
     pub mechanism: Mechanism,
     /// Further properties to announce: `X-…` for the application, and Identity, which only REQ,
-    /// DEALER and ROUTER send. Socket-Type is always ours to say, and passed over here. Empty by
-    /// default.
+    /// DEALER and ROUTER send (see [`with_identity`](Self::with_identity)). Socket-Type is always
+    /// ours to say, and passed over here. Empty by default.
     pub metadata: Metadata,
     /// Whether the caller is asked about peers under NULL too, which say nothing of themselves, as
     /// [`Credentials::Null`](crate::Credentials::Null); no by default. Our READY is sent only after
@@ -56,6 +56,34 @@ impl Config {
         }
     }
 
+    /// The same with this identity, by which a ROUTER shall address us; empty for none, which is the
+    /// default. REQ, DEALER and ROUTER announce it, other socket types do not. An identity set before is
+    /// replaced.
+    ///
+    /// ```
+    /// use zmtp_codec::{Config, ConfigError, SocketType};
+    ///
+    /// let config = Config::new(SocketType::Dealer).with_identity("station 7")?;
+    /// assert_eq!(config.metadata.identity(), Some(&b"station 7"[..]));
+    /// assert!(config.with_identity("\0").is_err(), "a ROUTER makes those for peers that have none");
+    /// # Ok::<(), ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::Identity`] when it has more than 255 octets, or begins with a zero.
+    pub fn with_identity(mut self, identity: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let identity = identity.as_ref();
+        if !is_valid_identity(identity) {
+            return Err(ConfigError::Identity);
+        }
+        self.metadata = self.metadata.without(IDENTITY);
+        if !identity.is_empty() {
+            let added = self.metadata.with(IDENTITY, identity);
+            self.metadata = added.map_err(|_| ConfigError::Identity)?;
+        }
+        Ok(self)
+    }
+
     /// Finds the mistakes that would keep every connection from being made; worth calling once,
     /// before the first.
     ///
@@ -71,7 +99,7 @@ impl Config {
                 return Err(ConfigError::Credentials { size });
             }
         }
-        if self.metadata.identity().is_some_and(|identity| !is_valid_identity(identity)) {
+        if self.metadata.has_invalid_identity() {
             return Err(ConfigError::Identity);
         }
         #[cfg(feature = "curve")]
@@ -103,16 +131,11 @@ impl Config {
 
     /// What READY or INITIATE says of us.
     pub(crate) fn ready_metadata(&self) -> Metadata {
-        let socket_type = [("Socket-Type", self.socket_type.name().as_bytes())];
-        let others = self.metadata.iter().filter(|(name, _)| {
-            !name.eq_ignore_ascii_case("Socket-Type")
-                && (!is_identity(name) || self.socket_type.has_identity())
-        });
-        let all = socket_type.into_iter().chain(others);
-        // Every name and value comes from a `Metadata`, or is our own: none is refused.
-        all.fold(Metadata::new(), |metadata, (name, value)| {
-            metadata.clone().with(name, value).unwrap_or(metadata)
-        })
+        let others = self.metadata.without(SOCKET_TYPE);
+        let others =
+            if self.socket_type.has_identity() { others } else { others.without(IDENTITY) };
+        let socket_type = (SOCKET_TYPE, self.socket_type.name().as_bytes());
+        Metadata::of(std::iter::once(socket_type).chain(others.iter()))
     }
 }
 
@@ -289,6 +312,8 @@ mod tests {
             },
             ..good.clone()
         };
+        let mut twice = property("Identity", vec![1]);
+        twice.metadata = twice.metadata.with("IDENTITY", [0]).unwrap();
         let version = Version { major: 3, minor: 2 };
         let long = "x".repeat(256);
         let rows = [
@@ -297,12 +322,29 @@ mod tests {
             (plain("", &long), ConfigError::Credentials { size: 256 }),
             (property("Identity", vec![0]), ConfigError::Identity),
             (property("Identity", vec![1; 256]), ConfigError::Identity),
+            (twice, ConfigError::Identity),
             (property("X-a", vec![0; 4096]), ConfigError::Metadata { size: 4135, limit: 4096 }),
         ];
         for (config, error) in rows {
             assert_eq!(config.validate(), Err(error));
         }
         assert_eq!(plain(&long[1..], &long[1..]).validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_identity_is_set_once_and_held_to_its_rules() {
+        let dealer = || Config::new(SocketType::Dealer);
+        for good in [&b"a"[..], b"a\0", &[0xFF; 255]] {
+            let config = dealer().with_identity("before").unwrap().with_identity(good).unwrap();
+            assert_eq!(config.metadata.iter().collect::<Vec<_>>(), [("Identity", good)]);
+            assert_eq!(config.validate(), Ok(()));
+        }
+        assert!(
+            dealer().with_identity("a").unwrap().with_identity("").unwrap().metadata.is_empty()
+        );
+        for bad in [&b"\0"[..], b"\0a", &[1; 256]] {
+            assert_eq!(dealer().with_identity(bad).unwrap_err(), ConfigError::Identity);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Message`]: what an application sends and receives.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem, slice};
 
 use bytes::{Bytes, BytesMut};
 
@@ -57,7 +57,7 @@ impl Message {
     #[inline]
     pub fn parts(&self) -> &[Bytes] {
         match &self.0 {
-            Parts::One(body) => std::slice::from_ref(body),
+            Parts::One(body) => slice::from_ref(body),
             Parts::Many(bodies) => bodies,
         }
     }
@@ -83,6 +83,66 @@ impl Message {
         }
     }
 
+    /// Puts one part, or all parts of a message, in front of the first.
+    ///
+    /// This and the methods below move the parts, and never copy their octets. Each allocates the new list
+    /// of parts, if that has more than one.
+    ///
+    /// ```
+    /// use zmtp_codec::Message;
+    ///
+    /// let mut message = Message::from("body");
+    /// message.prepend("");
+    /// message.prepend(Message::multipart(["outer", "inner"]).unwrap());
+    /// assert_eq!(message.parts(), ["outer", "inner", "", "body"]);
+    /// ```
+    pub fn prepend(&mut self, front: impl Into<Self>) {
+        let back = mem::replace(self, Bytes::new().into());
+        *self = front.into().join(back);
+    }
+
+    /// Puts one part behind the last.
+    pub fn push_back(&mut self, part: impl Into<Bytes>) {
+        let front = mem::replace(self, Bytes::new().into());
+        *self = front.join(part.into().into());
+    }
+
+    /// Takes the first part off. `None` if it is the only one: it stays, for there is never none.
+    ///
+    /// ```
+    /// use zmtp_codec::Message;
+    ///
+    /// let mut message = Message::multipart(["identity", "body"]).unwrap();
+    /// assert_eq!(message.pop_front().unwrap(), "identity");
+    /// assert_eq!(message.pop_front(), None);
+    /// assert_eq!(message, Message::from("body"));
+    /// ```
+    pub fn pop_front(&mut self) -> Option<Bytes> {
+        self.split_front(1).map(Self::into_first)
+    }
+
+    /// Takes the address envelope off (RFC 28, The REP Socket Type): all parts up to the first empty one,
+    /// and that one too. `None` if no part follows an empty one: then nothing is taken.
+    ///
+    /// [`prepend`](Self::prepend) puts it in front of the reply:
+    ///
+    /// ```
+    /// use zmtp_codec::Message;
+    ///
+    /// // A request that has passed a proxy: the requester's identity, the delimiter, the body.
+    /// let mut request = Message::multipart(["identity", "", "6 * 7"]).unwrap();
+    /// let envelope = request.take_envelope().expect("a requester sends a delimiter");
+    /// assert_eq!(request, Message::from("6 * 7"));
+    ///
+    /// let mut reply = Message::from("42");
+    /// reply.prepend(envelope);
+    /// assert_eq!(reply.parts(), ["identity", "", "42"]);
+    /// ```
+    pub fn take_envelope(&mut self) -> Option<Self> {
+        let delimiter = self.parts().iter().position(Bytes::is_empty)?;
+        self.split_front(delimiter.saturating_add(1))
+    }
+
     /// Whether there is more than one part.
     #[inline]
     pub fn is_multipart(&self) -> bool {
@@ -99,6 +159,31 @@ impl Message {
     #[inline]
     pub fn encoded_len(&self) -> usize {
         message_len(self.parts().iter().map(Bytes::as_ref))
+    }
+
+    /// The parts of both, in this order.
+    fn join(mut self, mut back: Self) -> Self {
+        let front = self.parts_mut().iter_mut();
+        Self(Parts::Many(front.chain(back.parts_mut()).map(mem::take).collect()))
+    }
+
+    /// Takes the first `count` parts off, of which there is at least one; `None` if no other would be left.
+    fn split_front(&mut self, count: usize) -> Option<Self> {
+        if count >= self.part_count() {
+            return None;
+        }
+        let (front, back) = self.parts_mut().split_at_mut_checked(count)?;
+        let front = Self::multipart(front.iter_mut().map(mem::take))?;
+        *self = Self::multipart(back.iter_mut().map(mem::take))?;
+        Some(front)
+    }
+
+    /// The parts, of which no clone of this message knows.
+    fn parts_mut(&mut self) -> &mut [Bytes] {
+        match &mut self.0 {
+            Parts::One(body) => slice::from_mut(body),
+            Parts::Many(bodies) => Arc::make_mut(bodies),
+        }
     }
 }
 
@@ -207,6 +292,70 @@ mod tests {
         assert_eq!(message.clone().into_first(), "10001");
         assert_ne!(message, Message::from("10001"));
         assert_eq!(Message::from("x").into_first(), "x");
+    }
+
+    #[test]
+    fn parts_are_put_in_front_and_behind() {
+        let mut message = Message::from("b");
+        message.push_back("c");
+        message.prepend("a");
+        assert_eq!(message, Message::multipart(["a", "b", "c"]).unwrap());
+        message.prepend(Message::multipart(["x", ""]).unwrap());
+        message.push_back(vec![]);
+        assert_eq!(message, Message::multipart(["x", "", "a", "b", "c", ""]).unwrap());
+    }
+
+    #[test]
+    fn the_first_part_is_taken_until_one_is_left() {
+        let mut message = Message::multipart(["a", "", "c"]).unwrap();
+        assert_eq!(message.pop_front(), Some("a".into()));
+        assert_eq!(message.pop_front(), Some("".into()));
+        assert_eq!(message, Message::from("c"), "of one part, as any other");
+        assert_eq!(message.pop_front(), None);
+        assert_eq!(message, Message::from("c"));
+    }
+
+    #[test]
+    fn an_envelope_ends_with_the_first_empty_part_and_is_not_all() {
+        type Row =
+            (&'static [&'static str], Option<(&'static [&'static str], &'static [&'static str])>);
+        let rows: [Row; 9] = [
+            (&["", "a"], Some((&[""], &["a"]))),
+            (&["x", "y", "", "a", "b"], Some((&["x", "y", ""], &["a", "b"]))),
+            (&["x", "", "a", "", "b"], Some((&["x", ""], &["a", "", "b"]))),
+            (&["", ""], Some((&[""], &[""]))),
+            (&["", "", "a"], Some((&[""], &["", "a"]))),
+            (&[""], None),
+            (&["a"], None),
+            (&["a", "b"], None),
+            (&["a", ""], None),
+        ];
+        for (parts, split) in rows {
+            let whole = Message::multipart(parts.iter().copied()).unwrap();
+            let mut message = whole.clone();
+            let envelope = message.take_envelope();
+            let Some((front, back)) = split else {
+                assert_eq!((envelope, message), (None, whole), "{parts:?}");
+                continue;
+            };
+            let envelope = envelope.unwrap();
+            assert_eq!(envelope.parts(), front);
+            assert_eq!(message.parts(), back);
+            message.prepend(envelope);
+            assert_eq!(message, whole);
+        }
+    }
+
+    #[test]
+    fn a_clone_keeps_its_parts_and_no_octets_are_copied() {
+        let body = Bytes::from(vec![b'x'; 100]);
+        let mut message = Message::multipart([Bytes::new(), body.clone()]).unwrap();
+        let clone = message.clone();
+        assert_eq!(message.take_envelope(), Some(Message::from("")));
+        assert_eq!(clone.part_count(), 2);
+        assert_eq!(message.first().as_ptr(), body.as_ptr());
+        message.prepend("a");
+        assert_eq!(message.parts()[1].as_ptr(), body.as_ptr());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::error::{InvalidProperty, ProtocolError};
 use crate::message::Excerpt;
 use crate::wire::Reader;
 
-const SOCKET_TYPE: &str = "Socket-Type";
-const IDENTITY: &str = "Identity";
+pub(crate) const SOCKET_TYPE: &str = "Socket-Type";
+pub(crate) const IDENTITY: &str = "Identity";
 
 /// The longest value a property may have: 2^31−1 octets.
 const MAX_VALUE: u32 = i32::MAX as u32;
@@ -67,6 +67,23 @@ impl Metadata {
         self.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// These properties but those of this name, in whatever case.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        Self::of(self.iter().filter(|(own, _)| !own.eq_ignore_ascii_case(name)))
+    }
+
+    /// Properties that come from other lists, or are our own; one that cannot be expressed is left out.
+    pub(crate) fn of<'a>(properties: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        properties
+            .fold(Self::new(), |all, (name, value)| all.clone().with(name, value).unwrap_or(all))
+    }
+
+    /// Whether any Identity breaks the rules, be it the first one or not.
+    pub(crate) fn has_invalid_identity(&self) -> bool {
+        let mut identities = self.iter().filter(|(name, _)| name.eq_ignore_ascii_case(IDENTITY));
+        identities.any(|(_, identity)| !is_valid_identity(identity))
+    }
+
     /// All properties, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut reader = Reader::new(&self.encoded);
@@ -118,11 +135,6 @@ impl Metadata {
     pub fn encoded_len(&self) -> usize {
         self.encoded.len()
     }
-}
-
-/// Whether a property of this name is an Identity.
-pub(crate) fn is_identity(name: &str) -> bool {
-    name.eq_ignore_ascii_case(IDENTITY)
 }
 
 /// RFC 23: an identity has 0 to 255 octets; those that begin with a zero belong to implementations.

@@ -56,11 +56,37 @@ impl PeerInfo {
             allowed: Allowed::new(),
         }
     }
+
+    /// The identity that the peer has announced: 1 to 255 octets, of which the first is no zero. `None` if it has
+    /// announced none, or an empty one, or if peers of its type have none (RFC 37, The Identity Property).
+    pub fn identity(&self) -> Option<&[u8]> {
+        let identity = self.metadata.identity().filter(|identity| !identity.is_empty())?;
+        self.socket_type.is_none_or(SocketType::has_identity).then_some(identity)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_some_types_have_an_identity_and_an_empty_one_is_none() {
+        let rows = [
+            (Some(SocketType::Req), "me", Some(&b"me"[..])),
+            (Some(SocketType::Dealer), "me", Some(b"me")),
+            (Some(SocketType::Router), "me", Some(b"me")),
+            (None, "me", Some(b"me")),
+            (Some(SocketType::Dealer), "", None),
+            (Some(SocketType::Rep), "me", None),
+            (Some(SocketType::Sub), "me", None),
+        ];
+        for (socket_type, said, identity) in rows {
+            let metadata = Metadata::new().with("identity", said).unwrap();
+            let peer = PeerInfo { socket_type, metadata, ..PeerInfo::new(Version::V3_1) };
+            assert_eq!(peer.identity(), identity, "{socket_type:?}");
+        }
+        assert_eq!(PeerInfo::new(Version::V3_1).identity(), None);
+    }
 
     #[test]
     fn an_event_is_small() {

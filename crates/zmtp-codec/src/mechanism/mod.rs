@@ -28,7 +28,6 @@ pub use self::verdict::{Allowed, Denial, Status};
 use crate::config::Config;
 use crate::error::{Error, Mismatch, ProtocolError, printable};
 use crate::message::Excerpt;
-use crate::metadata::{is_identity, is_valid_identity};
 use crate::{Command, MechanismName, Metadata, SocketType};
 
 /// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
@@ -279,12 +278,9 @@ impl Handshake {
 }
 
 /// Checks what the peer says of itself against our socket type (RFC 23, The Socket-Type
-/// Property). A peer that names no type is taken as it is.
+/// Property). A peer that names no type is taken as it is. An Identity means nothing from a type that has
+/// none (RFC 37, The Identity Property).
 fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
-    if metadata.iter().any(|(name, value)| is_identity(name) && !is_valid_identity(value)) {
-        let problem = "an Identity has more than 255 octets, or begins with a zero";
-        return Err(ProtocolError::Metadata { problem }.into());
-    }
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {
         let ours = config.socket_type;
@@ -292,6 +288,10 @@ fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
         if socket_type.is_none() {
             return Err(Mismatch::SocketType { ours, theirs: printable(name) }.into());
         }
+    }
+    if socket_type.is_none_or(SocketType::has_identity) && metadata.has_invalid_identity() {
+        let problem = "an Identity has more than 255 octets, or begins with a zero";
+        return Err(ProtocolError::Metadata { problem }.into());
     }
     Ok(Done { metadata, socket_type, ..Done::default() })
 }

@@ -9,5 +9,6 @@ mod limits;
 mod observer;
 mod pair;
 mod round_trips;
+mod socket_types;
 mod splits;
 mod wire;
