@@ -16,10 +16,9 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::{Message, PeerInfo};
@@ -28,12 +27,11 @@ use crate::endpoint::Endpoint;
 use crate::engine::driver::Core;
 use crate::engine::signal::Kill;
 use crate::engine::transport::Outlet;
-use crate::error::{Reason, SendError};
+use crate::error::Reason;
 use crate::monitor::Events;
-use crate::options::{Marks, WhenFull};
+use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::receive::{Inbox, Source};
-use crate::send::Outgoing;
 use crate::send::guard::Guard;
 use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake};
@@ -56,22 +54,64 @@ pub(crate) struct Config {
     /// Of a queue whose peer is there, and of one whose peer is away.
     pub(crate) present: Marks,
     pub(crate) absent: Marks,
-    /// What becomes of a message for a named peer without room. Where peers are sent messages in turn, a
-    /// sender waits, for no longer than `patience`.
+    /// What becomes of a message for a peer without room. A sender to the peers in turn waits.
     pub(crate) when_full: WhenFull,
-    pub(crate) patience: Option<Duration>,
     /// Nothing waits for a peer that is not there.
     pub(crate) immediate: bool,
     /// A message for a peer that is not there is an error; otherwise it is dropped.
     pub(crate) mandatory: bool,
     /// A newcomer takes an identity over from the peer that has it.
     pub(crate) handover: bool,
-    /// The answer to a message is awaited before the next one is sent.
-    pub(crate) awaits_answer: bool,
+    /// The answer to a message is awaited before the next one is sent: in which way.
+    pub(crate) request: Option<Requesting>,
     /// Each peer is sent an empty message first.
     pub(crate) probe: bool,
     pub(crate) receive_marks: Marks,
     pub(crate) conflate: bool,
+}
+
+impl Config {
+    /// One that sends nothing, and receives.
+    pub(crate) fn receiving_only(receiving: &Receiving) -> Self {
+        Self {
+            sends: Sends::Nothing,
+            receives: true,
+            exclusive: false,
+            present: Marks::default(),
+            absent: Marks::default(),
+            when_full: WhenFull::Wait,
+            immediate: false,
+            mandatory: false,
+            handover: false,
+            request: None,
+            probe: false,
+            receive_marks: receiving.marks(),
+            conflate: receiving.conflate,
+        }
+    }
+
+    /// One that sends to its peers in turn, and receives.
+    pub(crate) fn in_turn(in_turn: &InTurn, receiving: &Receiving) -> Self {
+        Self {
+            sends: Sends::InTurn,
+            present: in_turn.present(),
+            absent: in_turn.absent(),
+            when_full: in_turn.when_full(),
+            immediate: in_turn.immediate,
+            ..Self::receiving_only(receiving)
+        }
+    }
+
+    /// One that sends to peers that are named, and receives.
+    pub(crate) fn replying(sends: Sends, replying: &Replying) -> Self {
+        Self {
+            sends,
+            present: replying.marks(),
+            absent: replying.marks(),
+            when_full: replying.when_full,
+            ..Self::receiving_only(&replying.receiving)
+        }
+    }
 }
 
 /// Whom a message goes to.
@@ -94,6 +134,8 @@ pub(crate) struct UnicastCore {
     config: Config,
     /// A sender has used up its turn.
     turn_is_over: AtomicBool,
+    /// Messages that were malformed.
+    filtered: AtomicU64,
     events: Arc<Events>,
 }
 
@@ -104,12 +146,19 @@ impl UnicastCore {
             inbox: Mutex::new(Inbox::new(config.receive_marks, config.conflate)),
             config,
             turn_is_over: AtomicBool::new(false),
+            filtered: AtomicU64::new(0),
             events,
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
+    /// How requests are made, of a REQ.
+    pub(crate) fn requesting(&self) -> &Requesting {
+        self.config.request.as_ref().expect("only a REQ makes requests")
+    }
+
+    /// A message was received that is none by the rules of the socket type.
+    pub(crate) fn count_filtered(&self) {
+        self.filtered.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -219,6 +268,7 @@ impl Core for UnicastCore {
     fn totals(&self) -> Stats {
         let (state, inbox) = (lock(&self.state), lock(&self.inbox));
         let mut totals = state.totals.clone();
+        totals.filtered = self.filtered.load(Ordering::Relaxed);
         totals.received += inbox.received.messages;
         totals.received_octets += inbox.received.octets;
         totals.dropped += inbox.dropped.messages;
@@ -260,12 +310,6 @@ impl UnicastCore {
     fn wake_receiver(&self) {
         let receiver = lock(&self.inbox).take_receiver();
         receiver.into_iter().for_each(Waker::wake);
-    }
-
-    /// Queues a message at once, or says why not.
-    #[inline]
-    pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        self.send(To::Next, message, None).map(|_lane| ())
     }
 }
 

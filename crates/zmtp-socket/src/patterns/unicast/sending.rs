@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use super::lanes::State;
-use super::{Sends, UnicastCore};
+use super::UnicastCore;
+use tokio::time::timeout;
+
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::peer::{Peer, PeerId};
@@ -50,7 +52,7 @@ enum Found {
 impl UnicastCore {
     /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait.
     #[inline]
-    pub(crate) fn send_now(
+    pub(crate) fn send_now_to(
         &self,
         to: To<'_>,
         message: &Outgoing<'_>,
@@ -70,8 +72,8 @@ impl UnicastCore {
             && self.turn_is_over.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits for what [`send_now`](Self::send_now) did not, then sends. Returns the lane.
-    pub(crate) async fn send_later(
+    /// Waits for what [`send_now_to`](Self::send_now_to) did not, then sends. Returns the lane.
+    pub(crate) async fn send_later_to(
         &self,
         to: To<'_>,
         message: &Outgoing<'_>,
@@ -79,36 +81,27 @@ impl UnicastCore {
         if self.take_turn() {
             tokio::task::yield_now().await;
         }
-        let waiting = self.send_when_room(to, message);
-        match self.patience() {
-            None => waiting.await,
-            Some(time) => tokio::time::timeout(time, waiting).await.unwrap_or(Err(SendError::Full)),
-        }
-    }
-
-    /// How long a sender waits for room, if not for ever.
-    fn patience(&self) -> Option<std::time::Duration> {
-        match (self.config.sends, self.config.when_full) {
-            (Sends::InTurn, _) => self.config.patience,
-            (_, WhenFull::WaitFor(time)) => Some(time),
-            _ => None,
+        let sending = self.send_when_room_to(to, message);
+        match self.config.when_full {
+            WhenFull::WaitFor(time) => timeout(time, sending).await.unwrap_or(Err(SendError::Full)),
+            _ => sending.await,
         }
     }
 
     /// Waits for room as long as it takes, then sends.
-    pub(crate) async fn send_when_room(
+    pub(crate) async fn send_when_room_to(
         &self,
         to: To<'_>,
         message: &Outgoing<'_>,
     ) -> Result<usize, SendError> {
         let mut place = Place { core: self, waiting: Waiting::default() };
-        poll_fn(|cx| self.poll_send(to, message, &mut place.waiting, cx.waker())).await
+        poll_fn(|cx| self.poll_send_to(to, message, &mut place.waiting, cx.waker())).await
     }
 
     /// Sends a message when its turn has come: when there is room, and nobody who came earlier waits for
     /// it. Until then, `waiting` keeps the sender's place, which is to be [given up](Self::give_up) if it
     /// does not wait any longer.
-    pub(crate) fn poll_send(
+    pub(crate) fn poll_send_to(
         &self,
         to: To<'_>,
         message: &Outgoing<'_>,
@@ -145,7 +138,7 @@ impl UnicastCore {
 
     /// Queues a message at once, or says why not. Returns the lane.
     #[inline]
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
         to: To<'_>,
         message: &Outgoing<'_>,
@@ -154,7 +147,7 @@ impl UnicastCore {
         let length = length_of(message);
         if let To::Next = to
             && length < LARGE
-            && !self.config.awaits_answer
+            && self.config.request.is_none()
         {
             // Most messages: nobody has to be told of anything.
             let state = &mut *lock(&self.state);
@@ -186,7 +179,8 @@ impl UnicastCore {
         // Copies, if there are large ones, are made while nobody waits.
         let runs = (message.copied_len() > COPY).then(|| message.to_runs());
         let mut state = Guard::lock(&self.state);
-        Ok(self.send_locked(&mut state, to, message, runs.as_deref(), length, ticket)?)
+        self.send_locked(&mut state, to, message, runs.as_deref(), length, ticket)
+            .map_err(SendError::from)
     }
 
     fn send_locked(
@@ -222,7 +216,7 @@ impl UnicastCore {
             }
         };
         let filled = state.queue(key, message, runs, length);
-        if self.config.awaits_answer {
+        if self.config.request.is_some() {
             state.await_answer(key);
         }
         if let To::Next = to {
