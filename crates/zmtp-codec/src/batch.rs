@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-use crate::Message;
 use crate::frame::FrameHeader;
+use crate::message::Message;
 use crate::wire::{least_shared, share_or_copy};
 
 /// Whole messages in the order in which they came, cut apart when they are taken.
@@ -349,8 +349,8 @@ mod tests {
     #[test]
     fn a_small_message_does_not_keep_the_batch_and_a_large_one_shares_it() {
         let mut octets = bytes::BytesMut::new();
-        crate::encode_frame(false, &[1; 100], &mut octets);
-        crate::encode_frame(false, &[2; 10_000], &mut octets);
+        crate::frame::encode_frame(false, &[1; 100], &mut octets);
+        crate::frame::encode_frame(false, &[2; 10_000], &mut octets);
         let octets = octets.freeze();
         let within = octets.as_ptr_range();
         for (pinned, shared) in [(octets.len(), true), (20_000, true), (20_001, false)] {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::MechanismName;
-use crate::error::{ProtocolError, printable};
+use crate::error::ProtocolError;
 use crate::frame::FrameHeader;
-use crate::message::Excerpt;
+use crate::mechanism_name::MechanismName;
 use crate::metadata::Metadata;
+use crate::text::{Excerpt, printable};
 use crate::wire::Reader;
 
 /// The longest context of a PING, in octets (RFC 37, Connection Heartbeating).

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "curve")]
-use crate::Randomness;
 use crate::error::ConfigError;
+use crate::mechanism::Mechanism;
+use crate::metadata::{IDENTITY, Metadata, SOCKET_TYPE, is_valid_identity};
 #[cfg(feature = "curve")]
-use crate::mechanism::curve;
-use crate::metadata::{IDENTITY, SOCKET_TYPE, is_valid_identity};
-use crate::{Mechanism, Metadata, SocketType, Version};
+use crate::randomness::Randomness;
+use crate::socket_type::SocketType;
+use crate::version::Version;
 
 /// How this side of a connection behaves.
 #[derive(Clone, Debug)]
@@ -104,20 +104,14 @@ impl Config {
         }
         #[cfg(feature = "curve")]
         if let Mechanism::CurveClient { server_key, .. } = &self.mechanism
-            && curve::is_weak(server_key)
+            && server_key.is_weak()
         {
             return Err(ConfigError::WeakServerKey);
         }
         self.heartbeat.map_or(Ok(()), Heartbeat::validate)?;
         let limit = self.limits.handshake_frame_size;
         // What a peer must be able to send us, and what we send.
-        let (least, own) = match &self.mechanism {
-            #[cfg(feature = "curve")]
-            Mechanism::CurveClient { .. } => (curve::WELCOME, curve::INITIATE),
-            #[cfg(feature = "curve")]
-            Mechanism::CurveServer { .. } => (curve::INITIATE, curve::READY),
-            _ => (0, "\x08INITIATE".len()),
-        };
+        let (least, own) = self.mechanism.largest_commands();
         if least as u64 > limit {
             let mechanism = self.mechanism.name();
             return Err(ConfigError::HandshakeFrameSize { mechanism, size: least, limit });

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::denial::{Denial, Status};
+use crate::mechanism_name::MechanismName;
 #[cfg(feature = "curve")]
-use crate::NoRandomness;
-use crate::{Denial, MechanismName, SocketType, Status};
+use crate::randomness::NoRandomness;
+use crate::socket_type::SocketType;
+use crate::text::printable;
+use crate::version::Version;
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -277,7 +281,7 @@ pub enum ConfigError {
     #[error("the version must be 3.0 or 3.1, not {version}")]
     Version {
         /// The version given.
-        version: crate::Version,
+        version: Version,
     },
     /// A user name or a password of PLAIN has more than 255 octets.
     #[error("user name and password have at most 255 octets each, not {size}")]
@@ -350,13 +354,6 @@ pub enum InvalidKey {
     },
 }
 
-/// What a peer wrote, as text that cannot harm a log: bounded, control characters replaced.
-pub(crate) fn printable(octets: &[u8]) -> String {
-    let bounded = octets.get(..255).unwrap_or(octets);
-    let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    String::from_utf8_lossy(bounded).chars().map(harmless).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,11 +394,5 @@ mod tests {
             assert!(Error::refused(reason).is_refusal(), "{}", reason.escape_ascii());
         }
         assert!(!Error::refused(b"300").is_refusal());
-    }
-
-    #[test]
-    fn reasons_are_bounded_and_harmless() {
-        assert_eq!(printable(b"no\x1B[2J\nentry\xFF"), "no\u{fffd}[2J\u{fffd}entry\u{fffd}");
-        assert_eq!(printable(&[b'x'; 1000]).len(), 255);
     }
 }

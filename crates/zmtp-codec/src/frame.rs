@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::ProtocolError;
+use crate::error::ProtocolError;
 use crate::wire::take_body;
 
 const MORE: u8 = 1;

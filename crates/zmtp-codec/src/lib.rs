@@ -65,10 +65,13 @@ mod batch;
 mod command;
 mod config;
 mod connection;
+mod denial;
 mod error;
 mod frame;
 mod greeting;
+mod handshake;
 mod mechanism;
+mod mechanism_name;
 mod message;
 mod metadata;
 mod observer;
@@ -76,24 +79,28 @@ mod observer;
 mod randomness;
 mod socket_type;
 mod subscription;
+mod text;
 #[cfg(feature = "tokio-util")]
 mod tokio_codec;
+mod version;
 mod wire;
 
 pub use crate::batch::Batch;
 pub use crate::command::Command;
 pub use crate::config::{Config, Heartbeat, Limits};
 pub use crate::connection::{Connection, Event, PeerInfo};
+pub use crate::denial::{Denial, Status};
 #[cfg(feature = "curve")]
 pub use crate::error::InvalidKey;
 pub use crate::error::{
     ConfigError, Error, InvalidProperty, Mismatch, NotReady, ProtocolError, Timeout,
 };
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
-pub use crate::greeting::{Greeting, MechanismName, Version};
+pub use crate::greeting::Greeting;
 #[cfg(feature = "curve")]
 pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
-pub use crate::mechanism::{Allowed, Applicant, Credentials, Denial, Mechanism, Status};
+pub use crate::mechanism::{Allowed, Applicant, Credentials, Mechanism};
+pub use crate::mechanism_name::MechanismName;
 pub use crate::message::Message;
 pub use crate::metadata::Metadata;
 pub use crate::observer::{Observation, Observer, Said, Side};
@@ -103,3 +110,4 @@ pub use crate::socket_type::SocketType;
 pub use crate::subscription::Subscription;
 #[cfg(feature = "tokio-util")]
 pub use crate::tokio_codec::{FrameCodec, FrameCodecError};
+pub use crate::version::Version;

@@ -6,6 +6,7 @@ use std::{fmt, mem, slice};
 use bytes::{Bytes, BytesMut};
 
 use crate::frame::{encode_message, message_len};
+use crate::text::Excerpt;
 
 /// A message of one or more parts, each a string of octets. There is never none.
 ///
@@ -249,21 +250,6 @@ impl fmt::Debug for Message {
         match self.part_count().saturating_sub(SHOWN_PARTS) {
             0 => f.write_str("]"),
             hidden => write!(f, ", and {hidden} more]"),
-        }
-    }
-}
-
-/// Prints octets as text between quotes, bounded.
-pub(crate) struct Excerpt<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Debug for Excerpt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 64;
-        let shown = self.0.get(..SHOWN).unwrap_or(self.0);
-        write!(f, "\"{}\"", shown.escape_ascii())?;
-        match self.0.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            hidden => write!(f, "+{hidden}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::{InvalidProperty, ProtocolError};
-use crate::message::Excerpt;
+use crate::text::Excerpt;
 use crate::wire::Reader;
 
 pub(crate) const SOCKET_TYPE: &str = "Socket-Type";

@@ -2,11 +2,15 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::command::Command;
 use crate::config::Limits;
 use crate::error::ProtocolError;
 use crate::frame::FrameHeader;
+use crate::greeting::Greeting;
+use crate::mechanism_name::MechanismName;
+use crate::metadata::Metadata;
+use crate::subscription::Subscription;
 use crate::wire::take_body;
-use crate::{Command, Greeting, MechanismName, Metadata, Subscription};
 
 /// Listens to both directions of one connection, and tells what is said.
 ///

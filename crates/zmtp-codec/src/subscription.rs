@@ -4,9 +4,11 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::command::Command;
 use crate::frame::FrameHeader;
-use crate::message::{Excerpt, Message};
-use crate::{Command, Version};
+use crate::message::Message;
+use crate::text::Excerpt;
+use crate::version::Version;
 
 const SUBSCRIBE: u8 = 1;
 const CANCEL: u8 = 0;

@@ -6,9 +6,10 @@ use bytes::BytesMut;
 use thiserror::Error;
 use tokio_util::codec::{Decoder, Encoder};
 
+use crate::config::Limits;
+use crate::error::ProtocolError;
 use crate::frame::{Frame, FrameHeader};
 use crate::wire::read_ahead;
-use crate::{Limits, ProtocolError};
 
 /// Frames of ZMTP 3.x on any stream, after the greeting.
 ///

@@ -3,8 +3,13 @@
 use bytes::Bytes;
 
 #[cfg(feature = "curve")]
-use crate::CurvePublicKey;
-use crate::{Allowed, Applicant, Message, Metadata, SocketType, Subscription, Version};
+use crate::mechanism::curve::CurvePublicKey;
+use crate::mechanism::{Allowed, Applicant};
+use crate::message::Message;
+use crate::metadata::Metadata;
+use crate::socket_type::SocketType;
+use crate::subscription::Subscription;
+use crate::version::Version;
 
 /// Something that came from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +97,6 @@ mod tests {
     fn an_event_is_small() {
         assert!(size_of::<Message>() <= 32);
         assert!(size_of::<Event>() <= 48, "{} octets", size_of::<Event>());
-        assert!(size_of::<Result<Option<Event>, crate::Error>>() <= 64);
+        assert!(size_of::<Result<Option<Event>, crate::error::Error>>() <= 64);
     }
 }

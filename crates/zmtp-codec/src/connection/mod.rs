@@ -15,12 +15,19 @@ use bytes::{Bytes, BytesMut};
 pub use self::event::{Event, PeerInfo};
 use self::heartbeat::Liveness;
 use self::traffic::Traffic;
+use crate::batch::Batch;
+use crate::command::Command;
 use crate::config::{Config, Heartbeat};
+use crate::denial::Denial;
 use crate::error::{Error, NotReady, Timeout};
 use crate::frame::FrameHeader;
-use crate::mechanism::Handshake;
+use crate::greeting::Greeting;
+use crate::handshake::Handshake;
+use crate::mechanism::Allowed;
+use crate::message::Message;
+use crate::subscription::Subscription;
+use crate::version::Version;
 use crate::wire::{make_room, read_ahead};
-use crate::{Allowed, Batch, Command, Denial, Greeting, Message, Subscription, Version};
 
 /// One side of a connection, without I/O and without a clock.
 ///

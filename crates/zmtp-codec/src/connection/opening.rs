@@ -7,11 +7,13 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::traffic::Traffic;
 use super::{Connection, Event, PeerInfo, State};
+use crate::command::Command;
 use crate::config::Config;
 use crate::error::{Error, Mismatch, ProtocolError};
 use crate::frame::FrameHeader;
-use crate::mechanism::{Done, Handshake, Progress};
-use crate::{Command, Greeting, Version};
+use crate::greeting::Greeting;
+use crate::handshake::{Done, Handshake, Progress};
+use crate::version::Version;
 
 /// The reason in our ERROR to a socket of a type that ours cannot talk to.
 const UNFIT: &[u8] = b"Invalid socket type";

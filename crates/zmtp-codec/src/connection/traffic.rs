@@ -6,13 +6,17 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::heartbeat::Liveness;
 use super::{Event, PeerInfo};
-use crate::command::Name;
+use crate::batch::Batch;
+use crate::command::{Command, Name};
 use crate::config::{Config, Limits};
 use crate::error::{Error, ProtocolError};
 use crate::frame::FrameHeader;
-use crate::mechanism::Channel;
+use crate::handshake::Channel;
+use crate::message::Message;
+use crate::socket_type::SocketType;
+use crate::subscription::Subscription;
+use crate::version::Version;
 use crate::wire::{take_body, take_copy, take_frames};
-use crate::{Batch, Command, Message, SocketType, Subscription, Version};
 
 /// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
@@ -392,7 +396,6 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SocketType;
 
     fn next(traffic: &mut Traffic, octets: &[u8]) -> (Result<Option<Event>, Error>, BytesMut) {
         let mut input = BytesMut::from(octets);

@@ -1,13 +1,14 @@
-//! What is judged: who a peer claims to be.
+//! What is judged, who a peer claims to be; and a verdict that lets it in.
 
 use std::fmt;
 
 use bytes::Bytes;
 
 #[cfg(feature = "curve")]
-use crate::CurvePublicKey;
-use crate::message::Excerpt;
-use crate::{MechanismName, Metadata};
+use super::curve::CurvePublicKey;
+use crate::mechanism_name::MechanismName;
+use crate::metadata::Metadata;
+use crate::text::Excerpt;
 
 /// Who a peer claims to be, for the caller to judge; `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +81,37 @@ pub struct Applicant {
 impl From<Credentials> for Applicant {
     fn from(credentials: Credentials) -> Self {
         Self { credentials, metadata: Metadata::new() }
+    }
+}
+
+/// A verdict that lets a peer in, and what is to be known of it from then on (RFC 27, the user id
+/// and the metadata of a reply). It ends up in [`PeerInfo`](crate::PeerInfo); the peer is told
+/// nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Allowed {
+    /// Who the peer is, by the judge's own reckoning.
+    pub user_id: Option<Bytes>,
+    /// Further properties that the judge gives the peer.
+    pub metadata: Metadata,
+}
+
+impl Allowed {
+    /// Lets the peer in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with the user id.
+    pub fn user_id(mut self, user_id: impl Into<Bytes>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// The same, with these properties.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
     }
 }
 

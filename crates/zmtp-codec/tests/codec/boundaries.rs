@@ -18,8 +18,9 @@ const FORBIDDEN: [&str; 8] = [
 /// Cryptographic code fails closed: no default value may stand in for a key, a nonce or a text.
 #[test]
 fn nothing_of_curve_has_a_default() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mechanism/curve");
-    for entry in fs::read_dir(folder).unwrap() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders = ["mechanism/curve", "handshake/curve"].map(|folder| root.join(folder));
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
         let source = fs::read_to_string(&path).unwrap();
         let code = source.split("#[cfg(test)]").next().unwrap();

@@ -5,6 +5,7 @@ mod boundaries;
 mod curve;
 #[cfg(feature = "curve")]
 mod curve_limits;
+mod layers;
 mod limits;
 mod observer;
 mod pair;

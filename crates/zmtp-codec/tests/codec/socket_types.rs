@@ -102,7 +102,8 @@ fn an_identity_is_announced_by_the_three_types_that_have_one() {
 
 #[test]
 fn an_identity_is_heard_from_those_types_and_passed_over_from_others() {
-    let rows: [(_, &[u8], Result<Option<&[u8]>, ()>); 6] = [
+    type Row = (SocketType, &'static [u8], Result<Option<&'static [u8]>, ()>);
+    let rows: [Row; 6] = [
         (
             SocketType::Router,
             b"\x04\x28\x05READY\x0BSocket-Type\0\0\0\x03REQ\x08Identity\0\0\0\x02me",

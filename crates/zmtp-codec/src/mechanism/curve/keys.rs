@@ -29,6 +29,11 @@ impl CurvePublicKey {
     pub fn as_octets(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Whether nobody can agree on a secret with the owner of this key.
+    pub(crate) fn is_weak(&self) -> bool {
+        CurveSecretKey::from([1; 32]).agree(self).is_none()
+    }
 }
 
 impl From<[u8; 32]> for CurvePublicKey {
@@ -69,13 +74,13 @@ impl CurveSecretKey {
         Zeroizing::new(z85::encode(self.0.as_bytes()))
     }
 
-    pub(super) fn public(&self) -> CurvePublicKey {
+    pub(crate) fn public(&self) -> CurvePublicKey {
         CurvePublicKey(PublicKey::from(&self.0).to_bytes())
     }
 
     /// X25519; `None` when the other's key has so small an order that anybody knows what comes of
     /// it.
-    pub(super) fn agree(&self, other: &CurvePublicKey) -> Option<Zeroizing<[u8; 32]>> {
+    pub(crate) fn agree(&self, other: &CurvePublicKey) -> Option<Zeroizing<[u8; 32]>> {
         let shared = self.0.diffie_hellman(&PublicKey::from(other.0));
         shared.was_contributory().then(|| Zeroizing::new(shared.to_bytes()))
     }

@@ -1,108 +1,30 @@
-//! CURVE: both sides prove who they are, and everything after that is sealed (RFC 25 and 26).
-//!
-//! ```text
-//!   client                                   server
-//!   AwaitWelcome ── HELLO: C', proof ──────▶ AwaitHello
-//!                ◀─ WELCOME: S', cookie ────  AwaitInitiate   (keeps the cookie's key alone)
-//!   AwaitReady   ── INITIATE: cookie, C, ──▶ AwaitVerdict    (the caller judges C)
-//!                      vouch, metadata
-//!   done         ◀─ READY: metadata ───────   done
-//! ```
-//!
-//! C and S are the permanent keys, C' and S' those of this connection alone. A client knows S
-//! beforehand.
+//! CURVE: the keys, and the sizes of what the two sides say (RFC 25 and 26).
 
-mod boxes;
-mod channel;
-mod client;
 mod keys;
-mod server;
-#[cfg(test)]
-mod tests;
 mod z85;
 
-use std::borrow::Cow;
-
-use bytes::{Buf, BytesMut};
-
-use self::boxes::{Nonce, TAG, short_nonce};
-pub(crate) use self::channel::Channel;
-pub(crate) use self::client::{AwaitReady, AwaitWelcome};
 pub use self::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
-pub(crate) use self::server::{AwaitHello, AwaitInitiate, AwaitVerdict};
-use crate::Command;
-use crate::command::{self, Name};
-use crate::error::{Error, ProtocolError, printable};
+
+/// How many octets a box has more than what is in it; they stand before it.
+pub(crate) const TAG: usize = 16;
 
 /// The cookie on the wire: its nonce, and C' and s' in a box.
-const COOKIE: usize = 16 + TAG + 64;
+pub(crate) const COOKIE: usize = 16 + TAG + 64;
 
 /// The vouch on the wire: its nonce, and C' and S in a box.
-const VOUCH: usize = 16 + TAG + 64;
+pub(crate) const VOUCH: usize = 16 + TAG + 64;
+
+/// The body of a HELLO, in octets: name, version, padding, key, nonce, box.
+pub(crate) const HELLO: usize = b"\x05HELLO".len() + 2 + 72 + 32 + 8 + TAG + 64;
+
+/// The body of a WELCOME, in octets: name, nonce, box of key and cookie.
+pub(crate) const WELCOME: usize = b"\x07WELCOME".len() + 16 + TAG + 32 + COOKIE;
 
 /// The body of an INITIATE without metadata, in octets.
 pub(crate) const INITIATE: usize = b"\x08INITIATE".len() + COOKIE + 8 + TAG + 32 + VOUCH;
 
-/// The body of a WELCOME, in octets.
-pub(crate) const WELCOME: usize = b"\x07WELCOME".len() + client::WELCOME;
-
 /// The body of a READY without metadata, in octets.
 pub(crate) const READY: usize = b"\x05READY".len() + 8 + TAG;
 
-/// Whether nobody can agree on a secret with the owner of this key.
-pub(crate) fn is_weak(key: &CurvePublicKey) -> bool {
-    CurveSecretKey::from([1; 32]).agree(key).is_none()
-}
-
-/// The data of a command of the handshake, if it is the one that must come.
-fn data(mut body: BytesMut, expected: Name) -> Result<BytesMut, Error> {
-    let (name, data_at) = Name::decode(&body)?;
-    if name == Name::Error {
-        body.advance(data_at);
-        if let Command::Error(reason) = name.with_data(body.split().freeze())? {
-            return Err(Error::refused(&reason));
-        }
-    }
-    if name != expected {
-        let command = match body.get(1..data_at) {
-            Some(name) => Cow::Owned(printable(name)),
-            None => Cow::Borrowed(name.text()),
-        };
-        return Err(ProtocolError::Unexpected { command, expected: expected.text() }.into());
-    }
-    body.advance(data_at);
-    Ok(body)
-}
-
-/// Appends what stands before the data of a command.
-fn begin(name: Name, data_len: usize, out: &mut BytesMut) {
-    command::begin(name.text().as_bytes(), data_len, out);
-}
-
-fn malformed(command: Name, problem: &'static str) -> Error {
-    ProtocolError::Command { command: command.text(), problem }.into()
-}
-
-fn bad_box(of: &'static str) -> Error {
-    ProtocolError::BadBox { of }.into()
-}
-
-fn weak_key(of: &'static str) -> Error {
-    ProtocolError::WeakKey { of }.into()
-}
-
-/// Checks that a short nonce is above the last one (RFC 26: each is used once, and they rise).
-fn rising(number: u64, last: u64) -> Result<(), ProtocolError> {
-    if number > last { Ok(()) } else { Err(ProtocolError::Nonce { nonce: number, last }) }
-}
-
-const HELLO_NONCE: &[u8; 16] = b"CurveZMQHELLO---";
-const INITIATE_NONCE: &[u8; 16] = b"CurveZMQINITIATE";
-const READY_NONCE: &[u8; 16] = b"CurveZMQREADY---";
-const WELCOME_NONCE: &[u8; 8] = b"WELCOME-";
-const COOKIE_NONCE: &[u8; 8] = b"COOKIE--";
-const VOUCH_NONCE: &[u8; 8] = b"VOUCH---";
-
-fn hello_nonce(number: u64) -> Nonce {
-    short_nonce(HELLO_NONCE, number)
-}
+// RFC 26 counts whole commands.
+const _: () = assert!(HELLO == 200 && WELCOME == 168 && INITIATE == 257 && READY == 30);

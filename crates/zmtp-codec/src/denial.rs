@@ -1,42 +1,10 @@
-//! What a judge says: come in, or not (RFC 27, the reply).
+//! [`Denial`]: a verdict that keeps a peer out (RFC 27, the reply).
 
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Metadata;
-use crate::error::printable;
-
-/// A verdict that lets a peer in, and what is to be known of it from then on (RFC 27, the user id
-/// and the metadata of a reply). It ends up in [`PeerInfo`](crate::PeerInfo); the peer is told
-/// nothing of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Allowed {
-    /// Who the peer is, by the judge's own reckoning.
-    pub user_id: Option<Bytes>,
-    /// Further properties that the judge gives the peer.
-    pub metadata: Metadata,
-}
-
-impl Allowed {
-    /// Lets the peer in.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same, with the user id.
-    pub fn user_id(mut self, user_id: impl Into<Bytes>) -> Self {
-        self.user_id = Some(user_id.into());
-        self
-    }
-
-    /// The same, with these properties.
-    pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = metadata;
-        self
-    }
-}
+use crate::text::printable;
 
 /// A verdict that keeps a peer out, and why. The peer is told the [status](Status) at most: the text
 /// stays with us, in the error and in the log, for it would help nobody but strangers.

@@ -2,18 +2,18 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::boxes::{SharedKey, TAG, long_nonce, short_nonce};
+use super::boxes::{SharedKey, long_nonce, short_nonce};
 use super::channel::Channel;
-use super::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 use super::{
-    COOKIE, INITIATE_NONCE, READY_NONCE, VOUCH, VOUCH_NONCE, WELCOME_NONCE, bad_box, begin, data,
+    HELLO, INITIATE_NONCE, READY_NONCE, VOUCH_NONCE, WELCOME, WELCOME_NONCE, bad_box, begin, data,
     hello_nonce, malformed, weak_key,
 };
-use crate::Metadata;
 use crate::command::Name;
 use crate::config::Config;
 use crate::error::Error;
-use crate::mechanism::{Done, judge};
+use crate::handshake::{Done, judge};
+use crate::mechanism::curve::{COOKIE, CurveKeyPair, CurvePublicKey, CurveSecretKey, TAG, VOUCH};
+use crate::metadata::Metadata;
 
 /// HELLO is sent.
 #[derive(Debug)]
@@ -93,15 +93,6 @@ impl AwaitWelcome {
         Ok(AwaitReady { shared, sent: number })
     }
 }
-
-/// The data of a HELLO, in octets: version, padding, key, nonce, box.
-pub(super) const HELLO: usize = 2 + 72 + 32 + 8 + TAG + 64;
-
-/// The data of a WELCOME, in octets: nonce, box of key and cookie.
-pub(super) const WELCOME: usize = 16 + TAG + 32 + COOKIE;
-
-// RFC 26 counts whole commands.
-const _: () = assert!(HELLO + 6 == 200 && WELCOME + 8 == 168);
 
 /// INITIATE is sent.
 #[derive(Debug)]

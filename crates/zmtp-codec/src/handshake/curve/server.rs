@@ -10,19 +10,21 @@ use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::boxes::{SharedKey, TAG, long_nonce, short_nonce};
+use super::boxes::{SharedKey, long_nonce, short_nonce};
 use super::channel::Channel;
-use super::client::{HELLO, WELCOME};
-use super::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 use super::{
-    COOKIE, COOKIE_NONCE, INITIATE_NONCE, READY, READY_NONCE, VOUCH, VOUCH_NONCE, WELCOME_NONCE,
-    bad_box, begin, data, hello_nonce, malformed, rising, weak_key,
+    COOKIE_NONCE, HELLO, INITIATE_NONCE, READY_NONCE, VOUCH_NONCE, WELCOME, WELCOME_NONCE, bad_box,
+    begin, data, hello_nonce, malformed, rising, weak_key,
 };
 use crate::command::Name;
 use crate::config::Config;
 use crate::error::{Error, ProtocolError};
-use crate::mechanism::{Applicant, Credentials, Done, judge};
-use crate::{Allowed, Metadata};
+use crate::handshake::{Done, judge};
+use crate::mechanism::curve::{
+    COOKIE, CurveKeyPair, CurvePublicKey, CurveSecretKey, READY, TAG, VOUCH,
+};
+use crate::mechanism::{Allowed, Applicant, Credentials};
+use crate::metadata::Metadata;
 
 /// The client speaks first.
 #[derive(Debug)]

@@ -16,10 +16,7 @@ use salsa20::{Salsa20, hsalsa};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::keys::{CurvePublicKey, CurveSecretKey};
-
-/// How many octets a box has more than what is in it; they stand before it.
-pub(super) const TAG: usize = 16;
+use crate::mechanism::curve::{CurvePublicKey, CurveSecretKey, TAG};
 
 /// What a box is sealed with beside the key, and with no other box.
 #[derive(Debug)]

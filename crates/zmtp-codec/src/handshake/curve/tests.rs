@@ -6,8 +6,10 @@ use super::boxes::{SharedKey, long_nonce, short_nonce};
 use super::*;
 use crate::config::{Config, Limits};
 use crate::frame::FrameHeader;
-use crate::mechanism::Credentials;
-use crate::{Allowed, Mechanism, NoRandomness, Randomness, SocketType};
+use crate::mechanism::curve::{COOKIE, CurveKeyPair, CurvePublicKey, CurveSecretKey, TAG};
+use crate::mechanism::{Allowed, Credentials, Mechanism};
+use crate::randomness::{NoRandomness, Randomness};
+use crate::socket_type::SocketType;
 
 /// The client's and the server's permanent keys, and two that nobody expects.
 fn keys(of: u8) -> CurveKeyPair {
@@ -399,10 +401,10 @@ fn numbers_may_leap_but_not_stay_and_are_never_used_up_twice() {
 #[test]
 fn a_weak_server_key_is_found_beforehand() {
     let weak = CurvePublicKey::from([0; 32]);
-    assert!(is_weak(&weak) && !is_weak(&keys(SERVER).public()));
+    assert!(weak.is_weak() && !keys(SERVER).public().is_weak());
     let mechanism = Mechanism::CurveClient { server_key: weak, keys: keys(CLIENT) };
     let config = Config { mechanism, ..Config::new(SocketType::Sub) };
-    assert_eq!(config.validate(), Err(crate::ConfigError::WeakServerKey));
+    assert_eq!(config.validate(), Err(crate::error::ConfigError::WeakServerKey));
     assert_eq!(client_config().validate(), Ok(()));
     assert_eq!(server_config().validate(), Ok(()));
 }

@@ -9,11 +9,12 @@ use std::ops::Range;
 
 use bytes::{Buf, BytesMut};
 
-use super::boxes::{BoxKey, SharedKey, TAG};
+use super::boxes::{BoxKey, SharedKey};
 use super::rising;
 use crate::config::Limits;
 use crate::error::ProtocolError;
 use crate::frame::FrameHeader;
+use crate::mechanism::curve::TAG;
 
 const NAME: &[u8; 8] = b"\x07MESSAGE";
 

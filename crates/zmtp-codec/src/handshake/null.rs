@@ -4,8 +4,10 @@
 use bytes::BytesMut;
 
 use super::{Done, Progress, judge, unexpected};
+use crate::command::Command;
 use crate::config::Config;
-use crate::{Allowed, Command, Error};
+use crate::error::Error;
+use crate::mechanism::Allowed;
 
 /// The caller is judging the peer; nothing is sent, and nothing is read.
 #[derive(Debug)]
@@ -44,7 +46,8 @@ impl AwaitReady {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metadata, SocketType};
+    use crate::metadata::Metadata;
+    use crate::socket_type::SocketType;
 
     #[test]
     fn ready_is_said_and_awaited() {

@@ -10,9 +10,11 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Credentials, Handshake, Progress, judge, unexpected};
+use super::{Handshake, Progress, judge, unexpected};
+use crate::command::Command;
 use crate::config::Config;
-use crate::{Allowed, Command, Error};
+use crate::error::Error;
+use crate::mechanism::{Allowed, Credentials};
 
 /// Client: HELLO is sent.
 #[derive(Debug)]
@@ -116,7 +118,8 @@ impl AwaitInitiate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metadata, SocketType};
+    use crate::metadata::Metadata;
+    use crate::socket_type::SocketType;
 
     fn config() -> Config {
         Config::new(SocketType::Pair)
