@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 use zmtp_codec::Batch;
 
-use crate::options::Marks;
+use crate::options::{Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
 
@@ -59,12 +59,12 @@ pub(crate) struct Taken {
 }
 
 impl Inbox {
-    pub(crate) fn new(marks: Marks, conflate: bool) -> Self {
+    pub(crate) fn new(options: &Receiving) -> Self {
         Self {
             queues: Slab::new(),
             turns: VecDeque::new(),
-            marks,
-            conflate,
+            marks: options.marks(),
+            conflate: options.conflate,
             departed: Count::default(),
             waiting: Count::default(),
             received: Count::default(),
@@ -260,13 +260,12 @@ mod tests {
     use super::*;
     use crate::endpoint::Endpoint;
     use crate::options::HighWaterMark;
-    use crate::options::Subscribing;
     use crate::peer::PeerId;
     use crate::sync::Woken;
 
     fn inbox(limit: usize) -> Inbox {
-        let receive_hwm = HighWaterMark::messages(limit);
-        Inbox::new(Subscribing { receive_hwm, ..Subscribing::default() }.marks(), false)
+        let hwm = HighWaterMark::messages(limit);
+        Inbox::new(&Receiving { hwm, ..Receiving::default() })
     }
 
     fn publisher(inbox: &mut Inbox) -> usize {

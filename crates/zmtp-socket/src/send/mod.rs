@@ -1,6 +1,7 @@
 //! What waits to be sent: encoded messages, and a queue of them for each peer.
 
 pub(crate) mod at_once;
+mod core;
 pub(crate) mod guard;
 pub(crate) mod journal;
 pub(crate) mod outbox;
@@ -9,5 +10,6 @@ pub(crate) mod room;
 pub(crate) mod turn;
 pub(crate) mod waiters;
 
+pub(crate) use self::core::SendCore;
 pub(crate) use outbox::{Outbox, Run};
 pub use outgoing::Outgoing;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
+use zmtp_socket::kind::Kind;
 use zmtp_socket::{
-    Allowed, Denial, Options, PubOptions, PubSocket, SocketRole, SubOptions, SubSocket,
+    Allowed, Denial, Options, PubOptions, PubSocket, SubOptions, SubSocket,
     XPubOptions, XPubSocket, XSubSocket, proxy,
 };
 
@@ -76,7 +77,7 @@ async fn subscriber(settings: &Settings) {
 }
 
 /// Lets the first peer in at once, and thinks about every later one for longer than a trial lasts.
-fn judged<Role: SocketRole>(options: Options<Role>, judges: bool) -> Options<Role> {
+fn judged<T: Kind>(options: Options<T>, judges: bool) -> Options<T> {
     static FIRST: AtomicBool = AtomicBool::new(true);
     if !judges {
         return options;

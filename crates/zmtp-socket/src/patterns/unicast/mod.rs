@@ -66,8 +66,7 @@ pub(crate) struct Config {
     pub(crate) request: Option<Requesting>,
     /// Each peer is sent an empty message first.
     pub(crate) probe: bool,
-    pub(crate) receive_marks: Marks,
-    pub(crate) conflate: bool,
+    pub(crate) receiving: Receiving,
 }
 
 impl Config {
@@ -85,8 +84,7 @@ impl Config {
             handover: false,
             request: None,
             probe: false,
-            receive_marks: receiving.marks(),
-            conflate: receiving.conflate,
+            receiving: *receiving,
         }
     }
 
@@ -143,7 +141,7 @@ impl UnicastCore {
     pub(crate) fn new(config: Config, events: Arc<Events>) -> Self {
         Self {
             state: Mutex::new(State::new(&config)),
-            inbox: Mutex::new(Inbox::new(config.receive_marks, config.conflate)),
+            inbox: Mutex::new(Inbox::new(&config.receiving)),
             config,
             turn_is_over: AtomicBool::new(false),
             filtered: AtomicU64::new(0),

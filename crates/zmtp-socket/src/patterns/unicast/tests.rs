@@ -27,8 +27,7 @@ fn config(sends: Sends, hwm: usize) -> Config {
         handover: false,
         request: None,
         probe: false,
-        receive_marks: marks,
-        conflate: false,
+        receiving: crate::options::Receiving::default(),
     }
 }
 
