@@ -124,6 +124,30 @@ pub enum SendError {
     Unroutable,
 }
 
+/// Why a [request](crate::ReqSocket::request) has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The socket has been closed.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// No reply has come in [time](crate::ReqOptions::request_timeout); perhaps nobody is there.
+    #[error("no reply has come in time")]
+    TimedOut,
+    /// The connection that the request went through has ended: whether it was served is not known.
+    #[error("the connection to the peer that was asked has ended before its reply")]
+    Lost,
+}
+
+impl From<SendError> for RequestError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Closed(closed) => Self::Closed(closed),
+            SendError::Full | SendError::Unroutable => Self::TimedOut,
+        }
+    }
+}
+
 /// Why [`recv`](crate::SubSocket::recv) gives no message, now or ever again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -90,8 +90,8 @@ pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress, Open
 #[cfg(feature = "simulation")]
 pub use engine::transport::simulation;
 pub use error::{
-    BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, SendError,
-    TryRecvError, UnknownEndpoint,
+    BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, RequestError,
+    SendError, TryRecvError, UnknownEndpoint,
 };
 #[cfg(feature = "ipnet")]
 pub use ipnet::IpNet;
@@ -101,10 +101,12 @@ pub use options::allow_addresses;
 #[cfg(feature = "curve")]
 pub use options::allow_keys;
 pub use options::{
-    Asking, AuthRequest, Configured, Duplicates, EndpointOptions, Endpoints, Hearing,
-    HighWaterMark, InvalidHighWaterMark, Keepalive, Linger, Mark, Matching, Options, PlainUsers,
-    PubOptions, Publishing, Receiving, Reconnect, Sending, SubOptions, Subscribing, Verbosity,
-    Verdict, WhenFull, XPubOptions, XSubOptions,
+    Asking, AuthRequest, Configured, DealerOptions, Dealing, Duplicates, EndpointOptions,
+    Endpoints, Hearing, HighWaterMark, Identified, InTurn, InvalidHighWaterMark, Keepalive, Linger,
+    Mark, Matching, Options, PairOptions, Pairing, PlainUsers, Probing, PubOptions, Publishing,
+    PullOptions, PushOptions, Receiving, Reconnect, RepOptions, Replying, ReqOptions, Requesting,
+    RouterOptions, Routing, Sending, SubOptions, Subscribing, Verbosity, Verdict, WhenFull,
+    XPubOptions, XSubOptions,
 };
 pub use patterns::publish::Request;
 pub use peer::{Peer, PeerId};
@@ -112,10 +114,16 @@ pub use send::Outgoing;
 #[cfg(feature = "blocking")]
 pub use sockets::blocking;
 pub use sockets::context::Context;
+pub use sockets::dealer_router::{
+    DealerHandle, DealerSocket, Destination, RouterHandle, RouterSocket,
+};
 pub use sockets::handle::Handle;
 pub use sockets::kind;
+pub use sockets::pair::{PairHandle, PairSocket};
 pub use sockets::proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use sockets::pub_socket::{PubHandle, PubSocket};
+pub use sockets::push_pull::{PullHandle, PullSocket, PushHandle, PushSocket};
+pub use sockets::req_rep::{RepHandle, RepSocket, Reply, ReqHandle, ReqSocket};
 pub use sockets::socket::Socket;
 pub use sockets::sub_socket::{SubHandle, SubSocket};
 pub use sockets::xpub_socket::{XPubHandle, XPubSocket};

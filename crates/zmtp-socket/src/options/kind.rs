@@ -2,7 +2,10 @@
 
 use std::fmt::Debug;
 
-use super::{Asking, Hearing, Options, Publishing, SocketRole, Subscribing};
+use super::{
+    Asking, Dealing, Hearing, InTurn, Options, Pairing, Publishing, Receiving, Replying,
+    Requesting, Routing, SocketRole, Subscribing,
+};
 
 /// What has options: the sockets of one [kind](crate::kind::Kind), or [one endpoint](Endpoints) of a
 /// socket of any kind.
@@ -35,6 +38,34 @@ pub struct Sub;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct XSub;
 
+/// Sends to its peers in turn: the kind of a [`PushSocket`](crate::PushSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Push;
+
+/// Receives from its peers in turn: the kind of a [`PullSocket`](crate::PullSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pull;
+
+/// Talks with one peer: the kind of a [`PairSocket`](crate::PairSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pair;
+
+/// Sends to its peers in turn, and receives from them: the kind of a [`DealerSocket`](crate::DealerSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dealer;
+
+/// Receives from its peers, and sends to the one that is named: the kind of a [`RouterSocket`](crate::RouterSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Router;
+
+/// Asks its peers in turn: the kind of a [`ReqSocket`](crate::ReqSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Req;
+
+/// Answers its peers: the kind of a [`RepSocket`](crate::RepSocket).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rep;
+
 impl Configured for Endpoints {
     type Role = ();
 }
@@ -54,6 +85,42 @@ impl Configured for Sub {
 impl Configured for XSub {
     type Role = Asking;
 }
+
+impl Configured for Push {
+    type Role = InTurn;
+}
+
+impl Configured for Pull {
+    type Role = Receiving;
+}
+
+impl Configured for Pair {
+    type Role = Pairing;
+}
+
+impl Configured for Dealer {
+    type Role = Dealing;
+}
+
+impl Configured for Router {
+    type Role = Routing;
+}
+
+impl Configured for Req {
+    type Role = Requesting;
+}
+
+impl Configured for Rep {
+    type Role = Replying;
+}
+
+/// What may have an identity: sockets whose peer may be a ROUTER, and their endpoints.
+pub trait Identified: Configured {}
+
+impl Identified for Req {}
+impl Identified for Dealer {}
+impl Identified for Router {}
+impl Identified for Endpoints {}
 
 mod sealed {
     use super::{Configured, Endpoints, SocketRole};

@@ -11,7 +11,7 @@ use zmtp_codec::{
 #[cfg(feature = "curve")]
 use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 
-use super::{Configured, Options, TcpOptions};
+use super::{Configured, EndpointOptions, Identified, Options, TcpOptions};
 use crate::options::authorize::{AuthRequest, Authorizer, Verdict};
 use crate::options::plain::PlainUsers;
 
@@ -246,6 +246,25 @@ impl<T: Configured> Options<T> {
     /// means a temporary error (RFC 27).
     pub fn retry_refused(mut self, retry: bool) -> Self {
         self.link.retry_refused = retry;
+        self
+    }
+}
+
+impl<T: Identified> Options<T> {
+    /// What ROUTERs know us by: 1 to 255 octets, the first of them not zero, or `bind` and `connect` fail
+    /// (RFC 37, The Identity Property). Default: nothing, and each ROUTER makes something up.
+    /// (`ZMQ_ROUTING_ID`)
+    pub fn identity(mut self, identity: impl Into<Bytes>) -> Self {
+        self.link.identity = identity.into();
+        self
+    }
+}
+
+impl EndpointOptions {
+    /// What the peer of a connected endpoint goes by, with a ROUTER: it can be sent to from now on, and what
+    /// it announces itself does not matter. Default: what it announces. (`ZMQ_CONNECT_ROUTING_ID`)
+    pub fn peer_identity(mut self, identity: impl Into<Bytes>) -> Self {
+        self.link.peer_identity = Some(identity.into());
         self
     }
 }

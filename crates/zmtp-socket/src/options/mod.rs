@@ -12,6 +12,7 @@ mod subscribing;
 #[cfg(test)]
 mod table;
 mod tcp;
+mod unicast;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub use authorize::allow_addresses;
 #[cfg(feature = "curve")]
 pub use authorize::allow_keys;
 pub use authorize::{AuthRequest, Verdict};
-pub use kind::{Configured, EndpointOptions, Endpoints};
+pub use kind::{Configured, EndpointOptions, Endpoints, Identified};
 pub use link::Reconnect;
 pub(crate) use link::{LinkConfig, LinkOptions, Security};
 pub(crate) use mark::Marks;
@@ -34,6 +35,7 @@ pub(crate) use subscribing::UpstreamOptions;
 pub use subscribing::{Asking, Matching, Subscribing};
 pub use tcp::Keepalive;
 pub(crate) use tcp::TcpOptions;
+pub use unicast::{Dealing, InTurn, Pairing, Probing, Replying, Requesting, Routing};
 
 /// The options of a socket of one [kind](crate::kind), such as [`PubOptions`], or of one of its endpoints,
 /// [`EndpointOptions`].
@@ -64,6 +66,27 @@ pub type XPubOptions = Options<kind::XPub>;
 
 /// The options of an [`XSubSocket`](crate::XSubSocket): those of a SUB, and more.
 pub type XSubOptions = Options<kind::XSub>;
+
+/// The options of a [`PushSocket`](crate::PushSocket).
+pub type PushOptions = Options<kind::Push>;
+
+/// The options of a [`PullSocket`](crate::PullSocket).
+pub type PullOptions = Options<kind::Pull>;
+
+/// The options of a [`PairSocket`](crate::PairSocket).
+pub type PairOptions = Options<kind::Pair>;
+
+/// The options of a [`DealerSocket`](crate::DealerSocket).
+pub type DealerOptions = Options<kind::Dealer>;
+
+/// The options of a [`RouterSocket`](crate::RouterSocket).
+pub type RouterOptions = Options<kind::Router>;
+
+/// The options of a [`ReqSocket`](crate::ReqSocket).
+pub type ReqOptions = Options<kind::Req>;
+
+/// The options of a [`RepSocket`](crate::RepSocket).
+pub type RepOptions = Options<kind::Rep>;
 
 /// The options that only sockets of one kind, or of some, have.
 pub trait SocketRole {}

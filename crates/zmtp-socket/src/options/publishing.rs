@@ -9,7 +9,7 @@ use super::mark::DEFAULT_OCTETS;
 use super::{Conflates, HighWaterMark, Marks, Matching, Options, Sending, SocketRole};
 
 /// The default mark in octets where a sender waits: enough to keep the transport busy.
-const WAIT_OCTETS: usize = 256 << 10;
+pub(super) const WAIT_OCTETS: usize = 256 << 10;
 
 /// What only a publisher has to be told.
 #[derive(Clone, Debug)]
@@ -45,14 +45,15 @@ impl Default for RequestOptions {
     }
 }
 
-impl<T: Configured<Role: AsMut<Publishing>>> Options<T> {
-    /// What becomes of a message that a subscriber wants and has no room for. Default:
-    /// [`WhenFull::DropNew`].
+impl<T: Configured<Role: AsMut<WhenFull>>> Options<T> {
+    /// What becomes of a message for a peer that has no room for it. Default: [`WhenFull::DropNew`].
     pub fn when_full(mut self, policy: WhenFull) -> Self {
-        self.role.as_mut().when_full = policy;
+        *self.role.as_mut() = policy;
         self
     }
+}
 
+impl<T: Configured<Role: AsMut<Publishing>>> Options<T> {
     /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
     pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
         self.role.as_mut().duplicates = duplicates;
@@ -148,6 +149,18 @@ impl Conflates for Hearing {
 impl AsMut<Self> for Publishing {
     fn as_mut(&mut self) -> &mut Self {
         self
+    }
+}
+
+impl AsMut<WhenFull> for Publishing {
+    fn as_mut(&mut self) -> &mut WhenFull {
+        &mut self.when_full
+    }
+}
+
+impl AsMut<WhenFull> for Hearing {
+    fn as_mut(&mut self) -> &mut WhenFull {
+        &mut self.publishing.when_full
     }
 }
 

@@ -6,6 +6,13 @@
 //! | [`XPubSocket`](crate::XPubSocket) | [`XPub`] | yes | yes | [`Request`](crate::Request)s | | |
 //! | [`SubSocket`](crate::SubSocket) | [`Sub`] | | | [`Message`](crate::Message)s | yes | yes |
 //! | [`XSubSocket`](crate::XSubSocket) | [`XSub`] | yes | | [`Message`](crate::Message)s | yes | yes |
+//! | [`PushSocket`](crate::PushSocket) | [`Push`] | yes | | | | |
+//! | [`PullSocket`](crate::PullSocket) | [`Pull`] | | | [`Message`](crate::Message)s | yes | |
+//! | [`PairSocket`](crate::PairSocket) | [`Pair`] | yes | | [`Message`](crate::Message)s | yes | |
+//! | [`DealerSocket`](crate::DealerSocket) | [`Dealer`] | yes | | [`Message`](crate::Message)s | yes | |
+//! | [`RouterSocket`](crate::RouterSocket) | [`Router`] | by name | | messages with their [`Peer`](crate::Peer)s | | |
+//! | [`ReqSocket`](crate::ReqSocket) | [`Req`] | requests | | | | |
+//! | [`RepSocket`](crate::RepSocket) | [`Rep`] | replies | | requests with their [`Reply`](crate::Reply) | | |
 //!
 //! Code for sockets of several kinds is bounded by what it does with them:
 //!
@@ -28,7 +35,7 @@ use zmtp_codec::{Message, SocketType};
 use crate::engine::driver::Core;
 use crate::error::Closed;
 use crate::monitor::Events;
-pub use crate::options::kind::{Pub, Sub, XPub, XSub};
+pub use crate::options::kind::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
 use crate::options::{
     Configured, Conflates, Linger, Matching, Publishing, Receiving, Sending, SocketRole,
 };
@@ -109,10 +116,14 @@ pub(crate) trait Receive<C>: Reader<C> {
     type Item;
 
     /// Waits for the next one.
-    fn poll_next(&mut self, core: &C, cx: &mut Context<'_>) -> Poll<Result<Self::Item, Closed>>;
+    fn poll_next(
+        &mut self,
+        core: &Arc<C>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Self::Item, Closed>>;
 
     /// The next one, if there is one.
-    fn try_next(&mut self, core: &C) -> Result<Option<Self::Item>, Closed>;
+    fn try_next(&mut self, core: &Arc<C>) -> Result<Option<Self::Item>, Closed>;
 }
 
 /// Nothing is received.
@@ -128,12 +139,12 @@ impl<C: Source> Receive<C> for Receiver {
     type Item = Message;
 
     #[inline]
-    fn poll_next(&mut self, core: &C, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
-        self.poll_next(core, cx)
+    fn poll_next(&mut self, core: &Arc<C>, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
+        self.poll_next(&**core, cx)
     }
 
     #[inline]
-    fn try_next(&mut self, core: &C) -> Result<Option<Message>, Closed> {
-        self.try_next(core)
+    fn try_next(&mut self, core: &Arc<C>) -> Result<Option<Message>, Closed> {
+        self.try_next(&**core)
     }
 }

@@ -3,10 +3,14 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub(crate) mod context;
+pub(crate) mod dealer_router;
 pub(crate) mod handle;
 pub mod kind;
+pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod pub_socket;
+pub(crate) mod push_pull;
+pub(crate) mod req_rep;
 pub(crate) mod sink;
 pub(crate) mod socket;
 pub(crate) mod sub_socket;

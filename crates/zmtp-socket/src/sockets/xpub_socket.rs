@@ -125,11 +125,15 @@ impl Reader<PubCore> for Requests {
 impl Receive<PubCore> for Requests {
     type Item = Request;
 
-    fn poll_next(&mut self, core: &PubCore, cx: &mut Context<'_>) -> Poll<Result<Request, Closed>> {
+    fn poll_next(
+        &mut self,
+        core: &Arc<PubCore>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Request, Closed>> {
         core.poll_request(Some(cx.waker()))
     }
 
-    fn try_next(&mut self, core: &PubCore) -> Result<Option<Request>, Closed> {
+    fn try_next(&mut self, core: &Arc<PubCore>) -> Result<Option<Request>, Closed> {
         match core.poll_request(None) {
             Poll::Ready(request) => request.map(Some),
             Poll::Pending => Ok(None),

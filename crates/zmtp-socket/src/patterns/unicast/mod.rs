@@ -29,7 +29,7 @@ use crate::engine::signal::Kill;
 use crate::engine::transport::Outlet;
 use crate::error::Reason;
 use crate::monitor::Events;
-use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, WhenFull};
+use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::receive::{Inbox, Source};
 use crate::send::guard::Guard;
@@ -37,7 +37,7 @@ use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake};
 use lanes::State;
 pub(crate) use requests::Answer;
-pub(crate) use sending::{To, Waiting};
+pub(crate) use sending::To;
 use session::UnicastSession;
 
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
@@ -76,8 +76,8 @@ impl Config {
             sends: Sends::Nothing,
             receives: true,
             exclusive: false,
-            present: Marks::default(),
-            absent: Marks::default(),
+            present: Sending::default().marks(usize::MAX),
+            absent: Sending::default().marks(usize::MAX),
             when_full: WhenFull::Wait,
             immediate: false,
             mandatory: false,

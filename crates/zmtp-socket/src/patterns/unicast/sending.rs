@@ -4,18 +4,18 @@ use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
-use super::lanes::State;
 use super::UnicastCore;
+use super::lanes::State;
 use tokio::time::timeout;
 
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::peer::{Peer, PeerId};
-use crate::send::Outgoing;
 use crate::send::guard::Guard;
 use crate::send::outbox::{COPY, LARGE};
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
+use crate::send::{Outgoing, SendCore};
 use crate::sync::lock;
 
 /// Whom a message is for.
@@ -49,6 +49,31 @@ enum Found {
     Nobody,
 }
 
+impl SendCore for UnicastCore {
+    fn when_full(&self) -> WhenFull {
+        self.config.when_full
+    }
+
+    fn take_turn(&self) -> bool {
+        self.turn_is_over.load(Ordering::Relaxed)
+            && self.turn_is_over.swap(false, Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.send(To::Next, message, None).map(drop)
+    }
+
+    #[inline]
+    fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+        self.send_now_to(To::Next, message)
+    }
+
+    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.send_when_room_to(To::Next, message).await.map(drop)
+    }
+}
+
 impl UnicastCore {
     /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait.
     #[inline]
@@ -64,12 +89,6 @@ impl UnicastCore {
             Err(SendError::Full) => None,
             done => Some(done.map(|_lane| ())),
         }
-    }
-
-    /// Whether the sender should let others run first.
-    pub(crate) fn take_turn(&self) -> bool {
-        self.turn_is_over.load(Ordering::Relaxed)
-            && self.turn_is_over.swap(false, Ordering::Relaxed)
     }
 
     /// Waits for what [`send_now_to`](Self::send_now_to) did not, then sends. Returns the lane.

@@ -9,7 +9,9 @@ use zmtp_codec::{Batch, Config as Wire, Connection, SocketType, Version};
 use super::*;
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
+use crate::error::SendError;
 use crate::options::HighWaterMark;
+use crate::send::SendCore as _;
 use crate::sync::Woken;
 
 fn config(sends: Sends, hwm: usize) -> Config {

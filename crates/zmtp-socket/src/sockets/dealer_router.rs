@@ -1,0 +1,231 @@
+//! The DEALER and the ROUTER socket.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use zmtp_codec::{Message, SocketType};
+
+use crate::error::{Closed, Reason, SendError};
+use crate::monitor::Events;
+use crate::options::{Dealing, Routing};
+use crate::patterns::unicast::{Config, Sends as Whom, To, UnicastCore};
+use crate::peer::Peer;
+use crate::receive::Receiver;
+use crate::send::Outgoing;
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::{
+    Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends,
+};
+use crate::sockets::socket::Socket;
+use crate::stats::Unfinished;
+
+/// Sends to its peers in turn and receives from all of them (RFC 28, The DEALER Socket Type): a REQ that
+/// does not wait, a REP that is a broker's, or one side of any conversation with a ROUTER.
+///
+/// It puts nothing before a message and takes nothing away: to talk with a REP, begin with an empty part.
+///
+/// For an example, see [`RouterSocket`].
+pub type DealerSocket = Socket<Dealer>;
+
+/// A handle on a [`DealerSocket`], for other tasks than the one that receives.
+pub type DealerHandle = Handle<Dealer>;
+
+/// Receives from all peers, knows which one each message came from, and sends to the one that is named
+/// (RFC 28, The ROUTER Socket Type).
+///
+/// It [receives](Socket::recv) a message with its [`Peer`]; libzmq puts the peer's identity before the
+/// message, and here no message has one. [`send_to`](Handle::send_to) names a peer, or an identity.
+///
+/// ```
+/// use zmtp_socket::{DealerOptions, DealerSocket, RouterSocket};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut server = RouterSocket::new();
+/// let endpoint = server.bind("tcp://127.0.0.1:*").await?;
+///
+/// let mut client = DealerSocket::with_options(DealerOptions::new().identity("client-1"));
+/// client.connect(&endpoint)?;
+/// client.send("work?").await?;
+///
+/// let (peer, message) = server.recv().await?;
+/// assert_eq!(message.first(), "work?");
+/// server.send_to(&peer, "yes").await?;
+/// server.send_to("client-1", "and more").await?;
+/// assert_eq!(client.recv().await?.first(), "yes");
+/// assert_eq!(client.recv().await?.first(), "and more");
+/// # Ok(())
+/// # }
+/// ```
+pub type RouterSocket = Socket<Router>;
+
+/// A handle on a [`RouterSocket`], for other tasks than the one that receives.
+pub type RouterHandle = Handle<Router>;
+
+/// A peer of a ROUTER, as a sender names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a>(pub(crate) To<'a>);
+
+impl<'a> From<&'a Peer> for Destination<'a> {
+    fn from(peer: &'a Peer) -> Self {
+        Self(peer.into())
+    }
+}
+
+/// By its identity.
+impl<'a> From<&'a [u8]> for Destination<'a> {
+    fn from(identity: &'a [u8]) -> Self {
+        Self(To::Identity(identity))
+    }
+}
+
+/// By its identity.
+impl<'a> From<&'a str> for Destination<'a> {
+    fn from(identity: &'a str) -> Self {
+        Self(To::Identity(identity.as_bytes()))
+    }
+}
+
+/// By its identity.
+impl<'a> From<&'a Bytes> for Destination<'a> {
+    fn from(identity: &'a Bytes) -> Self {
+        Self(To::Identity(identity))
+    }
+}
+
+impl Handle<Router> {
+    /// Sends a message to one peer.
+    ///
+    /// A peer at its [high-water mark](crate::Options::send_hwm) loses it, or what the socket was
+    /// [told](crate::Options::when_full). A message for a peer that is not connected is dropped, unless that is
+    /// to be [an error](crate::RouterOptions::mandatory). Both are [counted](crate::Stats::dropped).
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
+    /// room as long as [it may](crate::WhenFull::WaitFor); [`SendError::Unroutable`].
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done, the message has reached nobody.
+    pub async fn send_to<'a>(
+        &self,
+        peer: impl Into<Destination<'a>>,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<(), SendError> {
+        let (core, to, message) = (&self.engine.core, peer.into().0, message.into());
+        match core.send_now_to(to, &message) {
+            Some(sent) => sent,
+            None => {
+                self.engine.move_here();
+                Box::pin(core.send_later_to(to, &message)).await.map(drop)
+            }
+        }
+    }
+
+    /// Does as [`send_to`](Self::send_to), but never waits and never gives others a turn.
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to); [`SendError::Full`] where the socket would have to wait.
+    pub fn try_send_to<'a>(
+        &self,
+        peer: impl Into<Destination<'a>>,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<(), SendError> {
+        self.engine.core.send(peer.into().0, &message.into(), None).map(drop)
+    }
+
+    /// The connected peer that has an identity.
+    pub fn peer_with(&self, identity: impl AsRef<[u8]>) -> Option<Peer> {
+        self.engine.core.peer_with(identity.as_ref())
+    }
+
+    /// The identity that a connected peer goes by: the one that it has announced, that it was
+    /// [given](crate::EndpointOptions::peer_identity), or five octets that were made up for it, a zero and a
+    /// number.
+    pub fn identity_of(&self, peer: &Peer) -> Option<Bytes> {
+        self.engine.core.identity_of(peer)
+    }
+
+    /// Ends the connection of one peer. Returns whether it was there. A peer that dialled us may come back.
+    pub fn disconnect_peer(&self, peer: &Peer) -> bool {
+        self.engine.core.expel(peer, Reason::Stopped)
+    }
+}
+
+/// Takes messages out of a ROUTER, each with its peer.
+#[derive(Debug, Default)]
+pub(crate) struct RouterReceiver(Receiver);
+
+impl Reader<UnicastCore> for RouterReceiver {
+    fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        self.0.left_unread(closed)
+    }
+}
+
+impl RouterReceiver {
+    fn with_sender(&self, message: Message) -> (Peer, Message) {
+        let sender = self.0.sender().expect("a message has been received");
+        (sender.clone(), message)
+    }
+}
+
+impl Receive<UnicastCore> for RouterReceiver {
+    type Item = (Peer, Message);
+
+    fn poll_next(
+        &mut self,
+        core: &Arc<UnicastCore>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Peer, Message), Closed>> {
+        let next = self.0.poll_next(&**core, cx);
+        next.map_ok(|message| self.with_sender(message))
+    }
+
+    fn try_next(&mut self, core: &Arc<UnicastCore>) -> Result<Option<(Peer, Message)>, Closed> {
+        let next = self.0.try_next(&**core)?;
+        Ok(next.map(|message| self.with_sender(message)))
+    }
+}
+
+impl Kind for Dealer {
+    const SOCKET_TYPE: SocketType = SocketType::Dealer;
+}
+
+impl Sends for Dealer {}
+
+impl Receives for Dealer {
+    type Received = Message;
+}
+
+impl ReceivesMessages for Dealer {}
+
+impl Parts for Dealer {
+    type Core = UnicastCore;
+    type Receiver = Receiver;
+    type Sink = ();
+
+    fn core(role: Dealing, events: Arc<Events>) -> UnicastCore {
+        let config = Config::in_turn(&role.in_turn, &role.receiving);
+        UnicastCore::new(Config { probe: role.probing.0, ..config }, events)
+    }
+}
+
+impl Kind for Router {
+    const SOCKET_TYPE: SocketType = SocketType::Router;
+}
+
+impl Receives for Router {
+    type Received = (Peer, Message);
+}
+
+impl Parts for Router {
+    type Core = UnicastCore;
+    type Receiver = RouterReceiver;
+    type Sink = ();
+
+    fn core(role: Routing, events: Arc<Events>) -> UnicastCore {
+        let Routing { replying, probing, mandatory, handover } = role;
+        let config = Config::replying(Whom::ByIdentity, &replying);
+        UnicastCore::new(Config { probe: probing.0, mandatory, handover, ..config }, events)
+    }
+}

@@ -1,0 +1,303 @@
+//! The REQ and the REP socket.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+use zmtp_codec::{Message, SocketType};
+
+use crate::error::{Closed, RequestError, SendError};
+use crate::monitor::Events;
+use crate::options::{Replying, Requesting};
+use crate::patterns::unicast::{Answer, Config, Sends as Whom, To, UnicastCore};
+use crate::peer::Peer;
+use crate::receive::Receiver;
+use crate::send::Outgoing;
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::{Kind, Parts, Reader, Receive, Receives, Rep, Req};
+use crate::sockets::socket::Socket;
+use crate::stats::Unfinished;
+
+/// Asks one of its peers, each in its turn, and waits for the reply (RFC 28, The REQ Socket Type).
+///
+/// ```
+/// use zmtp_socket::{RepSocket, ReqSocket};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut server = RepSocket::new();
+/// let endpoint = server.bind("tcp://127.0.0.1:*").await?;
+/// tokio::spawn(async move {
+///     while let Ok((request, reply)) = server.recv().await {
+///         let _sent = reply.send(format!("{} times two", request.first().len())).await;
+///     }
+/// });
+///
+/// let mut client = ReqSocket::new();
+/// client.connect(&endpoint)?;
+/// assert_eq!(client.request("abc").await?.first(), "3 times two");
+/// # Ok(())
+/// # }
+/// ```
+pub type ReqSocket = Socket<Req>;
+
+/// A handle on a [`ReqSocket`].
+pub type ReqHandle = Handle<Req>;
+
+/// Receives requests, and answers them (RFC 28, The REP Socket Type).
+///
+/// Each request [comes](Socket::recv) with a [`Reply`], through which it is answered. So one server may
+/// answer many at once, in any order, from any task. For an example, see [`ReqSocket`].
+pub type RepSocket = Socket<Rep>;
+
+/// A handle on a [`RepSocket`].
+pub type RepHandle = Handle<Rep>;
+
+impl Socket<Req> {
+    /// Sends a request to the peer whose turn it is, and waits for its reply: for as long as the
+    /// [options](crate::ReqOptions::request_timeout) say, and again as [often](crate::ReqOptions::retries).
+    /// What other peers say meanwhile is not received.
+    ///
+    /// # Errors
+    /// [`RequestError::TimedOut`] and [`RequestError::Lost`] of the last attempt;
+    /// [`RequestError::Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the request is given up: it may have been sent. A late reply is never taken
+    /// for that to another request. For that the connection is ended, and made again, unless requests are
+    /// [numbered](crate::ReqOptions::correlate).
+    pub async fn request<'a>(
+        &mut self,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<Message, RequestError> {
+        let message = message.into().into_message();
+        let engine = self.handle.engine.clone();
+        let Requesting { timeout, retries, correlate, .. } = *engine.core.requesting();
+        for left in (0..=retries).rev() {
+            let id = self.receiver.next_id(correlate);
+            let mut request = message.clone();
+            request.prepend(Bytes::new());
+            if let Some(id) = &id {
+                request.prepend(id.clone());
+            }
+            engine.move_here();
+            match self.attempt(&engine.core, &request, id.as_ref(), timeout).await {
+                Err(RequestError::TimedOut | RequestError::Lost) if left > 0 => {}
+                done => return done,
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn attempt(
+        &mut self,
+        core: &UnicastCore,
+        request: &Message,
+        id: Option<&Bytes>,
+        time: Option<Duration>,
+    ) -> Result<Message, RequestError> {
+        let mut asking = Asking { core, is_correlated: id.is_some(), is_done: false };
+        let end = time.and_then(|time| Instant::now().checked_add(time));
+        let engine = &self.handle.engine;
+        let receiver = &mut self.receiver.receiver;
+        let answer = async {
+            core.send_later_to(To::Next, &request.into()).await?;
+            loop {
+                let next = poll_fn(|cx| engine.follow(core.poll_answer(receiver, cx)));
+                match next.await? {
+                    Answer::Lost => return Err(RequestError::Lost),
+                    Answer::Reply(reply) => {
+                        if let Some(reply) = open(reply, id) {
+                            return Ok(reply);
+                        }
+                    }
+                }
+            }
+        };
+        let answer = match end {
+            None => answer.await,
+            Some(end) => timeout_at(end, answer).await.unwrap_or(Err(RequestError::TimedOut)),
+        };
+        asking.is_done = answer.is_ok();
+        answer
+    }
+}
+
+/// The body of a reply, if it is one to the request with this number: behind the number and an empty part
+/// (RFC 28, The REQ Socket Type).
+fn open(mut reply: Message, id: Option<&Bytes>) -> Option<Message> {
+    if let Some(id) = id
+        && reply.pop_front()? != *id
+    {
+        return None;
+    }
+    let delimiter = reply.pop_front()?;
+    delimiter.is_empty().then_some(reply)
+}
+
+/// A request that is under way. It is given up when this is dropped.
+struct Asking<'a> {
+    core: &'a UnicastCore,
+    is_correlated: bool,
+    is_done: bool,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        match self.is_done {
+            true => self.core.end_request(),
+            false => self.core.abandon_request(self.is_correlated),
+        }
+    }
+}
+
+/// The way back to the peer that a request came from.
+///
+/// A reply that is dropped answers nothing: the peer goes on waiting.
+#[must_use = "a request that is not answered leaves its peer waiting"]
+pub struct Reply {
+    core: Arc<UnicastCore>,
+    peer: Peer,
+    /// The parts before the body, up to the empty one.
+    envelope: Message,
+}
+
+impl Reply {
+    /// Who asked.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Answers. If the peer has gone, the reply is dropped, and [counted](crate::Stats::dropped).
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
+    /// room as long as [it may](crate::WhenFull::WaitFor).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done, the peer has got nothing.
+    pub async fn send<'a>(self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let mut reply = message.into().into_message();
+        reply.prepend(self.envelope);
+        self.core.send_later_to(To::from(&self.peer), &(&reply).into()).await.map(drop)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// Takes replies out of a REQ.
+#[derive(Debug)]
+pub(crate) struct ReqReceiver {
+    receiver: Receiver,
+    /// The number of the last request.
+    id: u32,
+}
+
+impl Default for ReqReceiver {
+    fn default() -> Self {
+        // Another socket's replies must not fit by chance.
+        Self { receiver: Receiver::default(), id: fastrand::u32(..) }
+    }
+}
+
+impl ReqReceiver {
+    fn next_id(&mut self, is_correlated: bool) -> Option<Bytes> {
+        self.id = self.id.wrapping_add(1);
+        is_correlated.then(|| Bytes::copy_from_slice(&self.id.to_be_bytes()))
+    }
+}
+
+impl Reader<UnicastCore> for ReqReceiver {
+    fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        self.receiver.left_unread(closed)
+    }
+}
+
+/// Takes requests out of a REP.
+#[derive(Debug, Default)]
+pub(crate) struct RepReceiver(Receiver);
+
+impl RepReceiver {
+    /// A request, unless it is malformed: it has parts behind an empty one (RFC 28, The REP Socket Type).
+    fn open(&self, core: &Arc<UnicastCore>, mut request: Message) -> Option<(Message, Reply)> {
+        let envelope = request.take_envelope()?;
+        let peer = self.0.sender().expect("a message has been received").clone();
+        Some((request, Reply { core: core.clone(), peer, envelope }))
+    }
+}
+
+impl Reader<UnicastCore> for RepReceiver {
+    fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        self.0.left_unread(closed)
+    }
+}
+
+impl Receive<UnicastCore> for RepReceiver {
+    type Item = (Message, Reply);
+
+    fn poll_next(
+        &mut self,
+        core: &Arc<UnicastCore>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Message, Reply), Closed>> {
+        loop {
+            let message = ready!(self.0.poll_next(&**core, cx))?;
+            match self.open(core, message) {
+                Some(request) => return Poll::Ready(Ok(request)),
+                None => core.count_filtered(),
+            }
+        }
+    }
+
+    fn try_next(&mut self, core: &Arc<UnicastCore>) -> Result<Option<(Message, Reply)>, Closed> {
+        while let Some(message) = self.0.try_next(&**core)? {
+            match self.open(core, message) {
+                Some(request) => return Ok(Some(request)),
+                None => core.count_filtered(),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Kind for Req {
+    const SOCKET_TYPE: SocketType = SocketType::Req;
+}
+
+impl Parts for Req {
+    type Core = UnicastCore;
+    type Receiver = ReqReceiver;
+    type Sink = ();
+
+    fn core(role: Requesting, events: Arc<Events>) -> UnicastCore {
+        let config = Config::in_turn(&role.in_turn, &role.receiving);
+        let probe = role.probing.0;
+        UnicastCore::new(Config { request: Some(role), probe, ..config }, events)
+    }
+}
+
+impl Kind for Rep {
+    const SOCKET_TYPE: SocketType = SocketType::Rep;
+}
+
+impl Receives for Rep {
+    type Received = (Message, Reply);
+}
+
+impl Parts for Rep {
+    type Core = UnicastCore;
+    type Receiver = RepReceiver;
+    type Sink = ();
+
+    fn core(role: Replying, events: Arc<Events>) -> UnicastCore {
+        UnicastCore::new(Config::replying(Whom::ByPeer, &role), events)
+    }
+}
