@@ -14,7 +14,9 @@ use zmtp_socket::{
     Allowed, BindError, ConfigError, Configured, ConnectError, Context, Credentials, Duplicates,
     EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Linger, Message, Options, PlainUsers,
     PubHandle, PubOptions, Reconnect, Request, SubHandle, SubOptions, Verbosity, Version, WhenFull,
-    XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys, simulation::Network,
+    XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
+    kind::{Kind, Publishes, ReceivesMessages},
+    simulation::Network,
 };
 
 use crate::{
@@ -73,12 +75,13 @@ async fn meet(mut script: Script<'_>) {
         let options = draw.publishing(options);
         context.xpub_socket(draw.hearing(options))
     });
-    let publisher = match &xpub {
-        Some(xpub) => xpub.publisher().clone(),
-        None => {
-            let options = secured(choice, PubOptions::new());
-            context.pub_socket(draw.publishing(options))
-        }
+    let plain = xpub.is_none().then(|| {
+        let options = secured(choice, PubOptions::new());
+        context.pub_socket(draw.publishing(options))
+    });
+    let publisher = match (&xpub, &plain) {
+        (Some(xpub), _) => xpub.handle().into(),
+        (_, plain) => plain.as_ref().expect("one of the two is there").handle(),
     };
     let of_publisher = std::mem::replace(&mut draw.flaws, unchanged);
     let mut subscriber = match choice & 64 {

@@ -166,7 +166,7 @@ async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, PubSocket, SubSo
     let client = place.context.sub_socket(SubOptions::new().receive_hwm(few));
     client.subscribe("");
     client.connect("inproc://backend").unwrap();
-    let publisher = backend.publisher().clone();
+    let publisher = backend.handle();
     let mut proxy = proxy(frontend, backend);
     tokio::select! {
         () = proxy.run() => unreachable!("it runs on"),
@@ -229,12 +229,12 @@ async fn a_proxy_ends_with_one_of_its_sockets() {
     running.handle.stop();
     let mut ended = within("its end", running.task).await.unwrap();
     let (_, backend) = ended.sockets();
-    let publisher = backend.publisher().clone();
+    let publisher = backend.handle();
     let (frontend, backend) = (
         place.context.xsub_socket(XSubOptions::new()),
         place.context.xpub_socket(XPubOptions::new()),
     );
-    let other = backend.publisher().clone();
+    let other = backend.handle();
     let running = start(proxy(frontend, backend), "inproc://nowhere".parse().unwrap());
     within("the end", other.close()).await;
     within("its end", running.task).await.unwrap();
@@ -253,7 +253,7 @@ async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
     for verbosity in [Verbosity::Distinct, Verbosity::All, Verbosity::Distinct] {
         let (mut proxy, bound) = between(&place.context, &endpoint, verbosity).await;
         endpoint = bound.to_string();
-        backends.push(proxy.sockets().1.publisher().clone());
+        backends.push(proxy.sockets().1.handle());
         row.push(start(proxy, bound));
     }
     let mut chance = fastrand::Rng::with_seed(5);

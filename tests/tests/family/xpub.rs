@@ -145,7 +145,7 @@ over_each_transport! {
 
     async fn who_is_heard_no_longer_is_subscribed_as_with_a_pub(place: Place) {
         let server = bound(&place, XPubOptions::new().manual(true)).await;
-        let publisher = server.publisher().clone();
+        let publisher = server.handle();
         drop(server);
         let mut client = place.subscriber("a");
         client.connect(&*place.endpoint).unwrap();
@@ -181,7 +181,7 @@ over_each_transport! {
         let server = bound(&place, XPubOptions::new().welcome(welcome.clone())).await;
         let mut client = place.subscriber("hello");
         client.connect(&*place.endpoint).unwrap();
-        wanted(server.publisher(), "hello").await;
+        wanted(&server, "hello").await;
         server.send("hello again").await.unwrap();
         assert_eq!(receive(&mut client).await, welcome);
         assert_eq!(receive_text(&mut client).await, "hello again");
@@ -220,7 +220,7 @@ over_each_transport! {
         let mut monitor = server.monitor();
         let mut good = place.subscriber("good");
         good.connect(&*place.endpoint).unwrap();
-        wanted(server.publisher(), "good").await;
+        wanted(&server, "good").await;
         let flood = place.context.xsub_socket(XSubOptions::new());
         flood.connect(&*place.endpoint).unwrap();
         within("a publisher", flood.wait_for_publisher()).await.unwrap();
@@ -252,7 +252,7 @@ over_each_transport! {
             _ => None,
         })
         .await;
-        within("the end", server.publisher().clone().close()).await;
+        within("the end", server.handle().close()).await;
         expect(&mut server, "-a").await;
         // It may have come back meanwhile.
         while let Ok(request) = server.recv().await {
@@ -269,8 +269,8 @@ over_each_transport! {
         client.send("last words").await.unwrap();
         eventually("they are sent", || client.stats().sent == 1).await;
         client.subscribe("a");
-        wanted(server.publisher(), "a").await;
-        let publisher = server.publisher().clone();
+        wanted(&server, "a").await;
+        let publisher = server.handle();
         within("the end", publisher.close()).await;
         // The subscription has been taken back unheard.
         expect(&mut server, "last words").await;
@@ -282,7 +282,7 @@ over_each_transport! {
 async fn who_waits_for_a_request_is_woken_by_it_and_by_the_end() {
     let place = Place::inproc();
     let mut server = bound(&place, XPubOptions::new()).await;
-    let publisher = server.publisher().clone();
+    let publisher = server.handle();
     let waiting = tokio::spawn(async move {
         let first = server.recv().await;
         (first.map(|request| text(&request).0), server.recv().await)
@@ -310,7 +310,7 @@ async fn once_nobody_hears_it_is_a_pub() {
     let server =
         bound(&place, XPubOptions::new().max_subscriptions(50).max_subscription_octets(10_000))
             .await;
-    let publisher = server.publisher().clone();
+    let publisher = server.handle();
     drop(server);
     let mut client = place.subscriber("a");
     client.connect(&*place.endpoint).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::Version;
-use zmtp_socket::kind::Kind;
+use zmtp_socket::kind;
 use zmtp_socket::{
     Allowed, Heartbeat, HighWaterMark, Linger, Options, PubOptions, SubOptions, WhenFull,
 };
@@ -177,7 +177,7 @@ impl Plan {
         }
     }
 
-    fn shared<T: Kind>(&self, options: Options<T>, side: usize) -> Options<T> {
+    fn shared<T: kind::Kind>(&self, options: Options<T>, side: usize) -> Options<T> {
         let options = options
             .version(self.versions[side])
             .handshake_timeout(HANDSHAKE_TIMEOUT)

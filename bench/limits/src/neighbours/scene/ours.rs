@@ -9,7 +9,7 @@ use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
 use zmtp_socket::kind::Kind;
 use zmtp_socket::{
-    Allowed, Denial, Options, PubOptions, PubSocket, SubOptions, SubSocket,
+    Allowed, Denial, Handle, Options, PubOptions, PubSocket, SubOptions, SubSocket,
     XPubOptions, XPubSocket, XSubSocket, proxy,
 };
 
@@ -56,7 +56,7 @@ async fn through_proxy(settings: &Settings) {
     let publishers = frontend.bind(ANY_PORT).await.expect("a free port");
     let subscribers = backend.bind(ANY_PORT).await.expect("a free port");
     rig::print(&format!("{publishers} {subscribers}"));
-    watch_lock_of(backend.publisher().clone());
+    watch_lock_of(backend.handle());
     let mut proxy = proxy(frontend, backend);
     tokio::spawn(async move { proxy.run().await });
 }
@@ -101,7 +101,7 @@ async fn watch_turns() {
 }
 
 /// Sends what nobody wants, from a thread of its own.
-fn watch_lock_of(socket: PubSocket) {
+fn watch_lock_of<T: Kind>(socket: Handle<T>) {
     watch_lock(move || socket.try_send("nobody").expect("the socket is open"));
 }
 
