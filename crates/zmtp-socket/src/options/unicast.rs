@@ -193,14 +193,14 @@ has! {
     Routing: WhenFull = replying.when_full;
 }
 
-impl AsMut<InTurn> for InTurn {
-    fn as_mut(&mut self) -> &mut InTurn {
+impl AsMut<Self> for InTurn {
+    fn as_mut(&mut self) -> &mut Self {
         self
     }
 }
 
-impl AsMut<Receiving> for Receiving {
-    fn as_mut(&mut self) -> &mut Receiving {
+impl AsMut<Self> for Receiving {
+    fn as_mut(&mut self) -> &mut Self {
         self
     }
 }

@@ -15,7 +15,7 @@ use crate::receive::Receiver;
 use crate::send::Outgoing;
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{
-    Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends,
+    Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends, Unicasts,
 };
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
@@ -199,6 +199,8 @@ impl Receives for Dealer {
 
 impl ReceivesMessages for Dealer {}
 
+impl Unicasts for Dealer {}
+
 impl Parts for Dealer {
     type Core = UnicastCore;
     type Receiver = Receiver;
@@ -217,6 +219,8 @@ impl Kind for Router {
 impl Receives for Router {
     type Received = (Peer, Message);
 }
+
+impl Unicasts for Router {}
 
 impl Parts for Router {
     type Core = UnicastCore;

@@ -10,7 +10,7 @@ use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
 use crate::monitor::Monitor;
 use crate::options::{EndpointOptions, Linger};
 use crate::send::{Outgoing, SendCore as _};
-use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes};
+use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes, Unicasts};
 use crate::stats::{Stats, Unfinished};
 
 /// A handle on a [`Socket`](crate::Socket), which does all that the socket does, but for receiving.
@@ -219,6 +219,25 @@ impl<T: Publishes> Handle<T> {
     pub async fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
         self.engine.move_here();
         self.engine.core.wait_for_subscriber(topic.as_ref()).await
+    }
+}
+
+impl<T: Unicasts> Handle<T> {
+    /// How many peers are connected, their handshakes done.
+    pub fn peer_count(&self) -> usize {
+        self.engine.core.peer_count()
+    }
+
+    /// Waits until some peer is connected, its handshake done.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_peer(&self) -> Result<(), Closed> {
+        self.engine.move_here();
+        self.engine.core.wait_for_peer().await
     }
 }
 

@@ -37,10 +37,11 @@ use crate::error::Closed;
 use crate::monitor::Events;
 pub use crate::options::kind::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
 use crate::options::{
-    Configured, Conflates, Linger, Matching, Publishing, Receiving, Sending, SocketRole,
+    Configured, Conflates, Linger, Matching, Publishing, Receiving, Sending, SocketRole, WhenFull,
 };
 use crate::patterns::publish::PubCore;
 use crate::patterns::subscribe::SubCore;
+use crate::patterns::unicast::UnicastCore;
 use crate::receive::{Receiver, Source};
 use crate::send::SendCore;
 use crate::sockets::sink::PubSink;
@@ -58,7 +59,7 @@ pub trait Sends: Kind + Configured<Role: AsMut<Sending>> + Parts<Core: SendCore>
 /// A kind whose sockets send to whoever has subscribed.
 pub trait Publishes:
     Sends
-    + Configured<Role: AsMut<Publishing> + AsMut<Matching> + Conflates>
+    + Configured<Role: AsMut<Publishing> + AsMut<Matching> + AsMut<WhenFull> + Conflates>
     + Parts<Core = PubCore, Sink = PubSink>
 {
 }
@@ -78,6 +79,9 @@ pub trait ReceivesMessages:
     + Parts<Core: Source, Receiver = Receiver>
 {
 }
+
+/// A kind whose sockets send each message to one peer, if they send.
+pub trait Unicasts: Kind + Parts<Core = UnicastCore> {}
 
 /// A kind whose sockets [subscribe](crate::Handle::subscribe) to what they receive.
 pub trait Subscribes: Kind + Configured<Role: AsMut<Matching>> + Parts<Core = SubCore> {}

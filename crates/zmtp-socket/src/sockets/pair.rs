@@ -9,7 +9,7 @@ use crate::options::Pairing;
 use crate::patterns::unicast::{Config, UnicastCore};
 use crate::receive::Receiver;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Pair, Parts, Receives, ReceivesMessages, Sends};
+use crate::sockets::kind::{Kind, Pair, Parts, Receives, ReceivesMessages, Sends, Unicasts};
 use crate::sockets::socket::Socket;
 
 /// Talks with one peer, another PAIR (RFC 31, The PAIR Socket Type).
@@ -50,6 +50,8 @@ impl Receives for Pair {
 }
 
 impl ReceivesMessages for Pair {}
+
+impl Unicasts for Pair {}
 
 impl Parts for Pair {
     type Core = UnicastCore;

@@ -9,7 +9,7 @@ use crate::options::{InTurn, Linger, Receiving};
 use crate::patterns::unicast::{Config, UnicastCore};
 use crate::receive::Receiver;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Parts, Pull, Push, Receives, ReceivesMessages, Sends};
+use crate::sockets::kind::{Kind, Parts, Pull, Push, Receives, ReceivesMessages, Sends, Unicasts};
 use crate::sockets::socket::Socket;
 
 /// Sends each message to one PULL, to all of them in turn (RFC 30, The PUSH Socket Type).
@@ -52,6 +52,8 @@ impl Kind for Push {
 
 impl Sends for Push {}
 
+impl Unicasts for Push {}
+
 impl Parts for Push {
     type Core = UnicastCore;
     type Receiver = ();
@@ -74,6 +76,8 @@ impl Receives for Pull {
 }
 
 impl ReceivesMessages for Pull {}
+
+impl Unicasts for Pull {}
 
 impl Parts for Pull {
     type Core = UnicastCore;

@@ -18,7 +18,7 @@ use crate::peer::Peer;
 use crate::receive::Receiver;
 use crate::send::Outgoing;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Parts, Reader, Receive, Receives, Rep, Req};
+use crate::sockets::kind::{Kind, Parts, Reader, Receive, Receives, Rep, Req, Unicasts};
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
@@ -272,6 +272,8 @@ impl Kind for Req {
     const SOCKET_TYPE: SocketType = SocketType::Req;
 }
 
+impl Unicasts for Req {}
+
 impl Parts for Req {
     type Core = UnicastCore;
     type Receiver = ReqReceiver;
@@ -291,6 +293,8 @@ impl Kind for Rep {
 impl Receives for Rep {
     type Received = (Message, Reply);
 }
+
+impl Unicasts for Rep {}
 
 impl Parts for Rep {
     type Core = UnicastCore;

@@ -21,13 +21,14 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use zmtp_codec::{Message, PeerInfo};
 
 use crate::endpoint::Endpoint;
 use crate::engine::driver::Core;
 use crate::engine::signal::Kill;
 use crate::engine::transport::Outlet;
-use crate::error::Reason;
+use crate::error::{Closed, Reason};
 use crate::monitor::Events;
 use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, WhenFull};
 use crate::peer::{Peer, PeerId};
@@ -134,6 +135,8 @@ pub(crate) struct UnicastCore {
     turn_is_over: AtomicBool,
     /// Messages that were malformed.
     filtered: AtomicU64,
+    /// Told of every new peer, and of the end.
+    changed: Notify,
     events: Arc<Events>,
 }
 
@@ -145,6 +148,7 @@ impl UnicastCore {
             config,
             turn_is_over: AtomicBool::new(false),
             filtered: AtomicU64::new(0),
+            changed: Notify::new(),
             events,
         }
     }
@@ -159,8 +163,21 @@ impl UnicastCore {
         self.filtered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
+    /// Returns once there is a peer.
+    pub(crate) async fn wait_for_peer(&self) -> Result<(), Closed> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let state = lock(&self.state);
+                if state.closed {
+                    return Err(Closed);
+                }
+                if !state.peers.is_empty() {
+                    return Ok(());
+                }
+            }
+            changed.await;
+        }
     }
 
     /// Peers whose handshakes are done.
@@ -244,6 +261,7 @@ impl Core for UnicastCore {
             state.push_first(lane, &Message::from(Bytes::new()));
         }
         drop(state);
+        self.changed.notify_waiters();
         Ok(UnicastSession::new(self.clone(), peer.id(), lane, queue, room))
     }
 
@@ -290,6 +308,8 @@ impl Core for UnicastCore {
         let mut inbox = lock_to_wake(&self.inbox);
         let receiver = inbox.close();
         inbox.wake(receiver);
+        drop(inbox);
+        self.changed.notify_waiters();
     }
 
     fn interrupt(&self) {
