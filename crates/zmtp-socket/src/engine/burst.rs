@@ -16,8 +16,6 @@ pub(crate) struct Burst {
     pieces: VecDeque<Piece>,
     /// How many of the next octets belong to the frame that is half gone.
     torn: usize,
-    /// The piece that went last was not the end of a message.
-    half_gone: bool,
 }
 
 /// Whole frames, but for the last one, which may be continued in the next piece.
@@ -35,7 +33,10 @@ struct Piece {
 
 impl Burst {
     /// Adds octets with the ends of so many messages, and says how many octets of their last frame
-    /// will be in the next piece.
+    /// will be in the next piece: none but those, if so.
+    ///
+    /// Either a message ends with the last octet, or a frame is continued, or no message ends in the
+    /// piece at all.
     pub(crate) fn push(&mut self, octets: Bytes, messages: usize, continued: usize) {
         self.pieces.push_back(Piece { octets, messages, continued, more: false });
     }
@@ -45,33 +46,7 @@ impl Burst {
     pub(crate) fn of_torn(rest: Bytes) -> Self {
         let torn = rest.len();
         let piece = Piece { octets: rest, messages: 1, continued: 0, more: false };
-        Self { pieces: VecDeque::from([piece]), torn, half_gone: false }
-    }
-
-    /// The messages of which nothing has gone out, as pieces: octets, messages that end there, and how much of
-    /// the last frame is in the next piece. Also, how many messages are lost since they are half gone: one
-    /// or none.
-    pub(crate) fn into_whole(mut self) -> (usize, impl Iterator<Item = (Bytes, usize, usize)>) {
-        let is_torn =
-            self.torn > 0 || self.half_gone || self.pieces.front().is_some_and(|it| it.more);
-        if is_torn {
-            while !self.is_empty() && self.advance(self.rest_of_frame()) == 0 {}
-        }
-        let whole = self.pieces.into_iter().map(|it| (it.octets, it.messages, it.continued));
-        (usize::from(is_torn), whole)
-    }
-
-    /// What has not gone out. That a frame is half gone is not forgotten.
-    pub(crate) fn take(&mut self) -> Self {
-        let torn = self.torn;
-        std::mem::replace(self, Self { torn, ..Self::default() })
-    }
-
-    fn rest_of_frame(&self) -> usize {
-        match self.pieces.front() {
-            Some(piece) if self.torn == 0 => piece.frame().0,
-            _ => self.torn,
-        }
+        Self { pieces: VecDeque::from([piece]), torn }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -81,6 +56,16 @@ impl Burst {
     /// Whether the next octet continues a frame: nothing else may be written before its end.
     pub(crate) fn is_mid_frame(&self) -> bool {
         self.torn > 0
+    }
+
+    /// Whether the transport has taken the beginning of a message, and not its end.
+    fn is_mid_message(&self) -> bool {
+        self.is_mid_frame() || self.pieces.front().is_some_and(|piece| piece.more)
+    }
+
+    /// How many octets there are still to be written.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.octets.len()).sum()
     }
 
     /// What to write next, in order.
@@ -93,16 +78,15 @@ impl Burst {
         count
     }
 
-    /// All that is to be written, of which nothing has been, in one piece, and how many messages end in it.
-    pub(crate) fn join(self) -> (Bytes, usize) {
-        let messages = self.pieces.iter().map(|piece| piece.messages).sum();
-        if let [piece] = self.pieces.as_slices().0
-            && self.pieces.len() == 1
-        {
-            return (piece.octets.clone(), messages);
+    /// All that is to be written, of which nothing has been, in one piece.
+    pub(crate) fn join(&mut self) -> Bytes {
+        if self.pieces.len() != 1 {
+            let messages = self.pieces.iter().map(|piece| piece.messages).sum();
+            let octets: Vec<&[u8]> = self.pieces.iter().map(|piece| &*piece.octets).collect();
+            let octets = octets.concat().into();
+            self.pieces = VecDeque::from([Piece { octets, messages, continued: 0, more: false }]);
         }
-        let octets: Vec<&[u8]> = self.pieces.iter().map(|piece| &*piece.octets).collect();
-        (octets.concat().into(), messages)
+        self.pieces[0].octets.clone()
     }
 
     /// Notes that the transport took `written` octets. Returns how many messages ended among them.
@@ -110,37 +94,52 @@ impl Burst {
         let mut done = 0;
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.octets.len() {
-                let ended = piece.advance(written, &mut self.torn);
-                self.half_gone &= ended == 0;
-                return done + ended;
+                return done + piece.advance(written, &mut self.torn);
             }
             written -= piece.octets.len();
             done += piece.messages;
             self.torn = piece.continued;
-            self.half_gone = piece.messages == 0 && piece.continued == 0;
+            let more = piece.messages == 0 && piece.continued == 0;
             self.pieces.pop_front();
+            if let Some(next) = self.pieces.front_mut() {
+                next.more = more;
+            }
         }
         // An idle peer keeps no memory for its next burst.
         self.pieces = VecDeque::new();
         done
     }
+
+    /// Whole messages that have not begun to go out, as pieces (octets, messages, continued); and how
+    /// many messages before them were torn: 1 if the beginning of one has gone out, whose rest is dropped,
+    /// or else 0.
+    pub(crate) fn into_whole(mut self) -> (usize, impl Iterator<Item = (Bytes, usize, usize)>) {
+        let mut torn = 0;
+        if self.is_mid_message() {
+            while torn == 0 && !self.is_empty() {
+                torn = self.advance(self.rest_of_frame());
+            }
+        }
+        let pieces = self.pieces.into_iter();
+        (torn, pieces.map(|piece| (piece.octets, piece.messages, piece.continued)))
+    }
+
+    /// How many octets there are to the end of the next frame, or of the one that is half gone.
+    fn rest_of_frame(&self) -> usize {
+        match self.pieces.front() {
+            Some(piece) if self.torn == 0 => piece.first_frame().1,
+            _ => self.torn,
+        }
+    }
 }
 
 impl Piece {
-    /// How many octets the first frame has, and whether another follows in the same message.
-    fn frame(&self) -> (usize, bool) {
-        let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
-            unreachable!("a piece begins with a frame that we encoded, or in one");
-        };
-        (length + header.size as usize, header.more)
-    }
-
     /// Walks over frame headers of our own making to see which messages have gone whole.
     fn advance(&mut self, mut written: usize, torn: &mut usize) -> usize {
         let mut done = 0;
         while written > 0 {
             if *torn == 0 {
-                (*torn, self.more) = self.frame();
+                (self.more, *torn) = self.first_frame();
             }
             let step = written.min(*torn);
             self.octets.advance(step);
@@ -152,6 +151,14 @@ impl Piece {
         }
         self.messages -= done;
         done
+    }
+
+    /// Whether the frame that begins here has MORE, and how many octets it has.
+    fn first_frame(&self) -> (bool, usize) {
+        let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
+            unreachable!("a piece begins with a frame that we encoded, or in one");
+        };
+        (header.more, length + header.size as usize)
     }
 }
 
@@ -194,7 +201,105 @@ mod tests {
         assert!(burst.is_empty());
     }
 
+    /// A part of a message: its octets, whether they are a piece of their own, and whether a piece ends
+    /// behind them if it may.
+    type Part = (Vec<u8>, bool, bool);
+
+    /// Pieces as a queue makes them, all octets, and where their messages end.
+    fn in_pieces(all: &[Vec<Part>]) -> (Burst, Vec<u8>, Vec<usize>) {
+        let (mut burst, mut octets, mut ends) = (Burst::default(), Vec::new(), Vec::new());
+        let (mut begin, mut messages) = (0, 0);
+        for parts in all {
+            for (index, (part, is_apart, is_cut)) in parts.iter().enumerate() {
+                let more = index + 1 < parts.len();
+                let mut header = BytesMut::new();
+                FrameHeader { more, command: false, size: part.len() as u64 }.encode(&mut header);
+                octets.extend_from_slice(&header);
+                if *is_apart && !part.is_empty() {
+                    let piece = Bytes::copy_from_slice(&octets[begin..]);
+                    burst.push(piece, std::mem::take(&mut messages), part.len());
+                    begin = octets.len();
+                }
+                octets.extend_from_slice(part);
+                if !more {
+                    messages += 1;
+                    ends.push(octets.len());
+                }
+                if *is_apart && !part.is_empty() || *is_cut && (!more || messages == 0) {
+                    let piece = Bytes::copy_from_slice(&octets[begin..]);
+                    burst.push(piece, std::mem::take(&mut messages), 0);
+                    begin = octets.len();
+                }
+            }
+        }
+        if begin < octets.len() {
+            burst.push(Bytes::copy_from_slice(&octets[begin..]), messages, 0);
+        }
+        (burst, octets, ends)
+    }
+
+    #[test]
+    fn what_is_given_back_begins_behind_the_message_that_is_torn() {
+        // The first frame of the second message has gone, and with it a whole piece.
+        let mut burst = Burst::default();
+        burst.push(Bytes::from_static(b"\x00\x01A\x01\x01"), 1, 1);
+        burst.push(Bytes::from_static(b"B"), 0, 0);
+        burst.push(Bytes::from_static(b"\x00\x01C\x00\x01D"), 2, 0);
+        assert_eq!(burst.advance(6), 1);
+        assert!(!burst.is_mid_frame());
+        let (torn, whole) = burst.into_whole();
+        assert_eq!(torn, 1);
+        assert_eq!(whole.collect::<Vec<_>>(), [(Bytes::from_static(b"\x00\x01D"), 1, 0)]);
+    }
+
+    #[test]
+    fn what_a_sender_has_begun_is_torn() {
+        let (torn, whole) = Burst::of_torn(Bytes::from_static(b"rest")).into_whole();
+        assert_eq!((torn, whole.count()), (1, 0));
+        let (torn, whole) = Burst::default().into_whole();
+        assert_eq!((torn, whole.count()), (0, 0));
+    }
+
     proptest! {
+        #[test]
+        fn each_message_is_done_or_torn_or_given_back_whole(
+            all in proptest::collection::vec(
+                proptest::collection::vec(
+                    (proptest::collection::vec(any::<u8>(), 0..300), any::<bool>(), any::<bool>()),
+                    1..4,
+                ),
+                1..12,
+            ),
+            steps in proptest::collection::vec(1usize..700, 0..20),
+        ) {
+            let (mut burst, octets, ends) = in_pieces(&all);
+            let (mut done, mut written) = (0, 0);
+            for step in steps {
+                let step = step.min(octets.len() - written);
+                done += burst.advance(step);
+                written += step;
+            }
+            let gone = ends.iter().filter(|end| **end <= written).count();
+            prop_assert_eq!(done, gone);
+            let is_border = written == 0 || ends.contains(&written);
+            let (torn, whole) = burst.into_whole();
+            prop_assert_eq!(torn, usize::from(!is_border));
+            let mut next = Burst::default();
+            let mut given = Vec::new();
+            let mut messages = 0;
+            for (octets, ended, continued) in whole {
+                messages += ended;
+                given.extend_from_slice(&octets);
+                next.push(octets, ended, continued);
+            }
+            prop_assert_eq!(done + torn + messages, all.len());
+            let border = if written == 0 { 0 } else { ends[(done + torn).saturating_sub(1)] };
+            prop_assert_eq!(&given, &octets[border..]);
+            // And that can be written in its turn.
+            let again: usize = (0..given.len()).map(|_| next.advance(1)).sum();
+            prop_assert_eq!(again, messages);
+        }
+
         #[test]
         fn counts_messages_wherever_the_transport_stops(
             pieces in proptest::collection::vec(
@@ -226,16 +331,6 @@ mod tests {
                 prop_assert_eq!(rest(&burst), &all[written..]);
                 prop_assert_eq!(burst.is_empty(), written == all.len());
             }
-            let border = ends.iter().copied().filter(|end| *end >= written).min().unwrap_or(0);
-            let is_torn = written > 0 && !ends.contains(&written);
-            let (torn, whole) = burst.into_whole();
-            let whole: Vec<_> = whole.collect();
-            prop_assert_eq!(torn, usize::from(is_torn));
-            let octets: Vec<u8> = whole.iter().flat_map(|(octets, ..)| octets.to_vec()).collect();
-            let begin = if is_torn { border } else { written };
-            prop_assert_eq!(octets, &all[begin..]);
-            let messages: usize = whole.iter().map(|(_, messages, _)| messages).sum();
-            prop_assert_eq!(messages, ends.iter().filter(|end| **end > begin).count());
         }
     }
 }

@@ -161,7 +161,9 @@ pub(crate) trait Session: Send + Unpin + 'static {
         let _ = burst;
     }
 
-    /// What was taken by `poll_outgoing` and has not gone out.
+    /// What was taken by [`poll_outgoing`](Self::poll_outgoing) and has not gone out, when the connection
+    /// has ended: it may be sent on the next one. Called once, before the first
+    /// [`leave`](Self::leave).
     fn give_back(&mut self, unsent: Burst) {
         let _ = unsent;
     }
@@ -246,6 +248,29 @@ impl Drop for Life {
     }
 }
 
+/// What has been taken from the session and sealed, and the transport has not taken.
+enum Sealed {
+    Nothing,
+    /// The whole burst stands in the output behind so many octets, and nothing of it has gone out.
+    Waiting {
+        ahead: usize,
+    },
+    /// Some of what was a burst of so many messages and octets has gone out.
+    Begun {
+        messages: usize,
+        octets: usize,
+    },
+}
+
+impl<C: Core> Drop for Link<C> {
+    /// The task may be dropped in the middle of its life.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _given_back = catch(|| self.give_back());
+        }
+    }
+}
+
 struct Link<C: Core> {
     stream: Stream,
     connection: Connection,
@@ -269,9 +294,9 @@ struct Link<C: Core> {
     paused: bool,
     /// The verdict on the peer's credentials, while it is awaited.
     judging: Option<Authorizing>,
-    /// What has been taken from the session and sealed, and the transport has not taken: messages, and
-    /// their octets before.
-    sealed: Option<(usize, usize)>,
+    sealed: Sealed,
+    /// What has not gone out has been given back.
+    leaving: bool,
     /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
     mute: bool,
     draining: bool,
@@ -306,7 +331,8 @@ impl<C: Core> Link<C> {
             had_traffic: false,
             paused: false,
             judging: None,
-            sealed: None,
+            sealed: Sealed::Nothing,
+            leaving: false,
             mute: false,
             draining: false,
             permit,
@@ -321,20 +347,14 @@ impl<C: Core> Link<C> {
         let life = &self.life;
         life.socket.events.emit(|| Event::Connected { peer: life.peer.clone() });
         let reason = poll_fn(|cx| self.poll(cx, signal)).await;
-        if signal.is_ended() {
-            return reason;
-        }
-        if let Some(session) = &mut self.session {
-            self.had_traffic |= session.has_written();
-            session.claim(&mut self.burst);
-        }
-        if !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
+        let is_mid_frame = self.give_back();
+        if !signal.is_ended() && !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
             // Most connections never come to this: it is no part of what each costs.
             Box::pin(async {
                 tokio::select! {
                     biased;
                     _ended = signal => {}
-                    () = self.part() => {}
+                    () = self.part(is_mid_frame) => {}
                 }
             })
             .await;
@@ -342,12 +362,28 @@ impl<C: Core> Link<C> {
         reason
     }
 
+    /// Nothing more is written of what the session had to be sent: offers it what has not gone out. Returns
+    /// whether that begins in the middle of a frame.
+    fn give_back(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        if std::mem::replace(&mut self.leaving, true) {
+            return false;
+        }
+        self.had_traffic |= session.has_written();
+        session.claim(&mut self.burst);
+        if let Sealed::Waiting { ahead } = self.sealed {
+            // Or it might go out after all.
+            self.connection.output().truncate(ahead);
+        }
+        let is_mid_frame = self.burst.is_mid_frame();
+        session.give_back(std::mem::take(&mut self.burst));
+        is_mid_frame
+    }
+
     /// Forgets the peer, with turns for others.
     async fn leave(&mut self) {
+        self.give_back();
         let mut steps = 0;
-        if let Some(session) = &mut self.session {
-            session.give_back(self.burst.take());
-        }
         while self.session.as_mut().is_some_and(Session::leave) {
             for _ in 0..TURNS_FOR_A_STEP {
                 yield_now().await;
@@ -362,11 +398,11 @@ impl<C: Core> Link<C> {
 
     /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
-    async fn part(&mut self) {
+    async fn part(&mut self, is_mid_frame: bool) {
         self.leave().await;
         let parting = async {
             // In the middle of a frame, whatever we say would be read as the rest of it.
-            if !self.burst.is_mid_frame() {
+            if !is_mid_frame {
                 poll_fn(|cx| self.poll_control(cx)).await?;
             }
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
@@ -628,7 +664,8 @@ impl<C: Core> Link<C> {
             ready!(self.poll_control(cx))?;
         }
         let Some(session) = &mut self.session else { return Poll::Pending };
-        if let Some((messages, octets)) = self.sealed.take() {
+        if let Sealed::Begun { messages, octets } = self.sealed {
+            self.sealed = Sealed::Nothing;
             self.had_traffic |= messages > 0;
             session.written(messages, octets);
         }
@@ -659,14 +696,29 @@ impl<C: Core> Link<C> {
     }
 
     /// Seals what is to be written, all at once, behind what the connection has to say: what is sealed must
-    /// go out in that order.
+    /// go out in that order. The plain burst is kept until that begins.
     fn seal(&mut self) {
-        let (frames, messages) = std::mem::take(&mut self.burst).join();
+        if self.burst.is_empty() {
+            return;
+        }
+        let frames = self.burst.join();
         let mut output = std::mem::take(self.connection.output());
+        self.sealed = Sealed::Waiting { ahead: output.len() };
         self.connection.seal(&frames, &mut output).expect("a session lives in traffic alone");
         *self.connection.output() = output;
         self.spend(frames.len());
-        self.sealed = Some((messages, frames.len()));
+    }
+
+    /// Notes that the transport has taken so much of the output.
+    fn advance_sealed(&mut self, written: usize) {
+        let Sealed::Waiting { ahead } = &mut self.sealed else { return };
+        match ahead.checked_sub(written) {
+            Some(rest) => *ahead = rest,
+            None => {
+                let octets = self.burst.len();
+                self.sealed = Sealed::Begun { messages: self.burst.advance(octets), octets };
+            }
+        }
     }
 
     /// The transport has taken something.
@@ -690,6 +742,7 @@ impl<C: Core> Link<C> {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             output.advance(written);
+            self.advance_sealed(written);
             self.spend(written / WRITTEN);
             self.tell_output();
         }
