@@ -183,7 +183,7 @@ impl Party {
     fn handle(&self) -> SubHandle {
         match self {
             Self::Sub(socket) => socket.handle(),
-            Self::XSub(socket) => socket.handle(),
+            Self::XSub(socket) => socket.handle().into(),
             Self::Pub(_) | Self::XPub(_) => panic!("it does not subscribe"),
             Self::Theirs(..) => panic!("libzmq is not tested with itself"),
         }

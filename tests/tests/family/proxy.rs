@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use zmtp_socket::{
-    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, PubSocket, Request,
-    SubOptions, SubSocket, Verbosity, WhenFull, XPubOptions, XSubOptions, proxy,
+    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, Request, SubOptions,
+    SubSocket, Verbosity, WhenFull, XPubHandle, XPubOptions, XSubOptions, proxy,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, receive_text, wanted, within};
@@ -154,7 +154,7 @@ async fn a_paused_proxy_hands_nothing_on_and_loses_nothing() {
 }
 
 /// A proxy whose one subscriber has no room, and `COUNT` messages on their way to it.
-async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, PubSocket, SubSocket) {
+async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, XPubHandle, SubSocket) {
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
     let frontend = place.context.xsub_socket(XSubOptions::new());

@@ -1,8 +1,8 @@
 //! An XPUB hears what its subscribers want, and can answer each of them.
 
 use zmtp_socket::{
-    Event, Message, Overrun, Peer, Reason, RecvError, Request, TryRecvError, Verbosity,
-    XPubOptions, XPubSocket, XSubOptions,
+    Closed, Event, Message, Overrun, Peer, Reason, RecvError, Request, SendError, TryRecvError,
+    Verbosity, XPubOptions, XPubSocket, XSubOptions,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, wanted, within};
@@ -141,17 +141,6 @@ over_each_transport! {
         left.sort_by_key(Peer::id);
         asked.sort_by_key(Peer::id);
         assert_eq!(asked, left);
-    }
-
-    async fn who_is_heard_no_longer_is_subscribed_as_with_a_pub(place: Place) {
-        let server = bound(&place, XPubOptions::new().manual(true)).await;
-        let publisher = server.handle();
-        drop(server);
-        let mut client = place.subscriber("a");
-        client.connect(&*place.endpoint).unwrap();
-        wanted(&publisher, "a").await;
-        publisher.send("a 1").await.unwrap();
-        assert_eq!(receive_text(&mut client).await, "a 1");
     }
 
     async fn a_message_comes_with_whose_it_is_and_can_be_answered(place: Place) {
@@ -305,20 +294,11 @@ async fn who_waits_for_a_request_is_woken_by_it_and_by_the_end() {
 }
 
 #[tokio::test]
-async fn once_nobody_hears_it_is_a_pub() {
+async fn handles_do_not_keep_it_open() {
     let place = Place::inproc();
-    let server =
-        bound(&place, XPubOptions::new().max_subscriptions(50).max_subscription_octets(10_000))
-            .await;
-    let publisher = server.handle();
+    let server = bound(&place, XPubOptions::new()).await;
+    let (handle, mut monitor) = (server.handle(), server.monitor());
     drop(server);
-    let mut client = place.subscriber("a");
-    client.connect(&*place.endpoint).unwrap();
-    wanted(&publisher, "a").await;
-    for number in 0..200 {
-        client.subscribe(format!("{number}"));
-        client.unsubscribe(format!("{number}"));
-    }
-    publisher.send("a").await.unwrap();
-    assert_eq!(receive_text(&mut client).await, "a");
+    within("the end", async { while monitor.next().await.is_some() {} }).await;
+    assert_eq!(handle.send("a").await, Err(SendError::Closed(Closed)));
 }
