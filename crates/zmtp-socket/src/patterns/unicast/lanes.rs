@@ -332,6 +332,20 @@ impl State {
         }
     }
 
+    /// Makes room in a full queue: the oldest messages that its driver has not taken are dropped.
+    pub(super) fn drop_oldest(&mut self, key: usize, events: &Events) {
+        let Lane { outbox, journal, peer, .. } = &mut self.lanes[key];
+        if let Some(peer) = peer {
+            self.effects.tell(outbox.announce_loss(peer, events));
+        }
+        journal.seal();
+        let lost = outbox.drop_oldest(&mut self.effects.dropped);
+        self.totals.queued -= lost.messages;
+        self.totals.queued_octets -= lost.octets;
+        self.totals.dropped += lost.messages;
+        self.totals.dropped_octets += lost.octets;
+    }
+
     /// A peer is too slow for [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
     pub(super) fn expel_slow(&mut self, key: usize) {
         let lane = &mut self.lanes[key];

@@ -15,7 +15,7 @@ use crate::send::guard::Guard;
 use crate::send::outbox::{COPY, LARGE};
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
-use crate::send::{Outgoing, SendCore};
+use crate::send::{Outgoing, Run, SendCore};
 use crate::sync::lock;
 
 /// Whom a message is for.
@@ -128,7 +128,7 @@ impl UnicastCore {
         waker: &Waker,
     ) -> Poll<Result<usize, SendError>> {
         let length = length_of(message);
-        let runs = (message.copied_len() > COPY).then(|| message.to_runs());
+        let runs = self.prepare(to, message, waiting.ticket);
         let mut state = Guard::lock(&self.state);
         let sent =
             self.send_locked(&mut state, to, message, runs.as_deref(), length, waiting.ticket);
@@ -195,11 +195,28 @@ impl UnicastCore {
         length: usize,
         ticket: Option<Ticket>,
     ) -> Result<usize, SendError> {
-        // Copies, if there are large ones, are made while nobody waits.
-        let runs = (message.copied_len() > COPY).then(|| message.to_runs());
+        let runs = self.prepare(to, message, ticket);
         let mut state = Guard::lock(&self.state);
         self.send_locked(&mut state, to, message, runs.as_deref(), length, ticket)
             .map_err(SendError::from)
+    }
+
+    /// The message as it will lie in the queue, if it has much to be copied and seems to have a place to go:
+    /// that is done while nobody waits.
+    fn prepare(
+        &self,
+        to: To<'_>,
+        message: &Outgoing<'_>,
+        ticket: Option<Ticket>,
+    ) -> Option<Vec<Run>> {
+        if message.copied_len() <= COPY {
+            return None;
+        }
+        match lock(&self.state).find(to, ticket) {
+            Found::Lane(_) => {}
+            Found::Full(_) | Found::Nobody => return None,
+        }
+        Some(message.to_runs())
     }
 
     fn send_locked(
@@ -207,7 +224,7 @@ impl UnicastCore {
         state: &mut State,
         to: To<'_>,
         message: &Outgoing<'_>,
-        runs: Option<&[crate::send::Run]>,
+        runs: Option<&[Run]>,
         length: usize,
         ticket: Option<Ticket>,
     ) -> Result<usize, Refused> {
@@ -219,6 +236,10 @@ impl UnicastCore {
             Found::Full(None) => return Err(Refused::Full(None)),
             Found::Full(Some(key)) => match self.config.when_full {
                 WhenFull::Wait | WhenFull::WaitFor(_) => return Err(Refused::Full(Some(key))),
+                WhenFull::DropOldest => {
+                    state.drop_oldest(key, &self.events);
+                    key
+                }
                 when_full => {
                     if when_full == WhenFull::Disconnect {
                         state.expel_slow(key);

@@ -326,3 +326,28 @@ proptest! {
         prop_assert_eq!(totals.queued_octets, 0);
     }
 }
+
+#[test]
+fn a_full_queue_loses_its_oldest_messages_if_it_is_told_to() {
+    let core = core(Config { when_full: WhenFull::DropOldest, ..config(Sends::ByIdentity, 2) });
+    let mut ann = Other::named(&core, "ann").expect("the name is free");
+    for text in ["1", "2", "3", "4"] {
+        send_to(&core, "ann", text).expect("there is always room");
+    }
+    assert_eq!(ann.read(), ["3", "4"]);
+    let totals = core.totals();
+    assert_eq!((totals.sent, totals.dropped, totals.queued), (2, 2, 0));
+}
+
+#[test]
+fn a_large_message_is_queued_whole_or_waits() {
+    let core = core(config(Sends::InTurn, 1));
+    let mut peer = Other::accepted(&core);
+    let large = vec![7; 300 << 10];
+    core.try_send(&(&large).into()).expect("there is room");
+    assert_eq!(core.try_send(&(&large).into()), Err(SendError::Full));
+    assert!(peer.take());
+    let octets = peer.write(usize::MAX);
+    assert!(octets[9..] == large && octets[..2] == [2, 0]);
+    assert_eq!(core.totals().sent, 1);
+}
