@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tempfile::TempDir;
+use zmtp_socket::kind::Publishes;
 use zmtp_socket::{
-    Context, Event, HighWaterMark, Linger, Message, Monitor, PubOptions, PubSocket, Stats,
+    Context, Event, Handle, HighWaterMark, Linger, Message, Monitor, PubOptions, PubSocket, Stats,
     SubOptions, SubSocket,
 };
 
@@ -205,17 +206,17 @@ pub async fn receive_text(subscriber: &mut (impl Receives + ?Sized)) -> String {
 }
 
 /// Waits until `publisher` has subscribers to `topic`.
-pub async fn wanted(publisher: &PubSocket, topic: impl AsRef<[u8]>) {
+pub async fn wanted<T: Publishes>(publisher: &Handle<T>, topic: impl AsRef<[u8]>) {
     within("a subscriber", publisher.wait_for_subscriber(topic)).await.expect("the socket is open");
 }
 
 /// Waits until so many peers of `publisher` have subscribed to something.
-pub async fn subscribers(publisher: &PubSocket, count: usize) {
+pub async fn subscribers<T: Publishes>(publisher: &Handle<T>, count: usize) {
     eventually(&format!("{count} subscribers"), || publisher.subscriber_count() == count).await;
 }
 
 /// Waits until nothing moves any more: every buffer on the way from `publisher` is full.
-pub async fn settled(publisher: &PubSocket) {
+pub async fn settled<T: Publishes>(publisher: &Handle<T>) {
     let sent = |stats: Stats| (stats.sent, stats.queued);
     let mut before = sent(publisher.stats());
     let mut still = 0;

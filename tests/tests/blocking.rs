@@ -156,7 +156,7 @@ fn nobody_is_waited_for_longer_than_told() {
     let publisher = Context::new().pub_socket(PubOptions::new());
     publisher.bind(ANY_PORT).unwrap();
     assert!(!publisher.wait_for_subscriber_timeout("", SHORT).unwrap());
-    assert_eq!(publisher.close().unsent, 0);
+    assert_eq!(publisher.handle().close().unsent, 0);
     assert!(publisher.wait_for_subscriber("").is_err());
     assert!(matches!(publisher.send("too late"), Err(SendError::Closed(_))));
 }
@@ -345,7 +345,7 @@ fn an_xpub_and_an_xsub_talk_both_ways() {
     assert_eq!(subscriber.recv_timeout(LONG).unwrap().first(), "answer");
     publisher.send("answer to all").unwrap();
     assert_eq!(subscriber.next().unwrap().first(), "answer to all");
-    publisher.close();
+    publisher.handle().close();
     let told = publisher.next();
     assert!(matches!(told, Some(Request::Unsubscribe { topic, .. }) if topic == "answer"));
     assert_eq!(publisher.next(), None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 use tokio::time::{Instant, Interval, interval_at, sleep};
-use zmtp_socket::{PubSocket, SendError};
+use zmtp_socket::{PubHandle, SendError};
 
 use crate::{Counted, Notes, Update};
 
@@ -43,7 +43,7 @@ pub enum Pace {
 ///
 /// [`SendError`], if the socket is closed meanwhile.
 pub async fn publish(
-    socket: &PubSocket,
+    socket: &PubHandle,
     options: PublishOptions,
     published: &AtomicU64,
 ) -> Result<(), SendError> {
@@ -60,7 +60,7 @@ pub async fn publish(
 }
 
 /// Says every second what has been published, to how many, and what was lost. Ends only when dropped.
-pub async fn report_rates(socket: &PubSocket, published: &AtomicU64, notes: &Notes) -> ! {
+pub async fn report_rates(socket: &PubHandle, published: &AtomicU64, notes: &Notes) -> ! {
     const PERIOD: Duration = Duration::from_secs(1);
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     let mut before = (Instant::now(), 0, socket.stats());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use zmtp_socket::{CurveKeyPair, CurvePublicKey, CurveSecretKey, Options, PlainUsers};
+use zmtp_socket::{Configured, CurveKeyPair, CurvePublicKey, CurveSecretKey, Options, PlainUsers};
 
 use crate::Failure;
 
@@ -43,7 +43,7 @@ impl ServerSecurity {
     ///
     /// # Errors
     /// If a file cannot be read, or does not hold what it should; the text names it.
-    pub fn apply<Role>(&self, options: Options<Role>) -> Result<Options<Role>, Failure> {
+    pub fn apply<T: Configured>(&self, options: Options<T>) -> Result<Options<T>, Failure> {
         if let Some(file) = &self.curve_secret {
             return Ok(options.curve_server(keys(file)?));
         }
@@ -64,7 +64,7 @@ impl ClientSecurity {
     ///
     /// # Errors
     /// If a file cannot be read or holds no key; the text names it.
-    pub fn apply<Role>(&self, options: Options<Role>) -> Result<Options<Role>, Failure> {
+    pub fn apply<T: Configured>(&self, options: Options<T>) -> Result<Options<T>, Failure> {
         if let Some(server) = self.curve_server {
             let ours = self
                 .curve_secret

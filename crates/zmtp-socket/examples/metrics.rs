@@ -16,11 +16,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
-use zmtp_socket::{PubSocket, SubSocket};
+use zmtp_socket::{PubHandle, PubSocket, SubSocket};
 
 /// Gives a socket's counters to a registry.
 #[derive(Debug)]
-struct Publisher(PubSocket);
+struct Publisher(PubHandle);
 
 impl Collector for Publisher {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -68,7 +68,7 @@ fn encode_as(
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let publisher = PubSocket::new();
     let mut registry = Registry::with_prefix("weather");
-    registry.register_collector(Box::new(Publisher(publisher.clone())));
+    registry.register_collector(Box::new(Publisher(publisher.handle())));
 
     let mut subscriber = SubSocket::new();
     subscriber.subscribe("10001");

@@ -101,10 +101,10 @@ pub use options::allow_addresses;
 #[cfg(feature = "curve")]
 pub use options::allow_keys;
 pub use options::{
-    Asking, AuthRequest, Duplicates, EndpointOptions, Endpoints, Hearing, HighWaterMark,
-    InvalidHighWaterMark, Keepalive, Linger, Mark, Options, PlainUsers, PubOptions, Publishing,
-    Reconnect, SocketRole, SubOptions, Subscribing, Verbosity, Verdict, WhenFull, XPubOptions,
-    XSubOptions,
+    Asking, AuthRequest, Configured, Duplicates, EndpointOptions, Endpoints, Hearing,
+    HighWaterMark, InvalidHighWaterMark, Keepalive, Linger, Mark, Matching, Options, PlainUsers,
+    PubOptions, Publishing, Receiving, Reconnect, Sending, SubOptions, Subscribing, Verbosity,
+    Verdict, WhenFull, XPubOptions, XSubOptions,
 };
 pub use patterns::publish::Request;
 pub use peer::{Peer, PeerId};
@@ -112,11 +112,14 @@ pub use send::Outgoing;
 #[cfg(feature = "blocking")]
 pub use sockets::blocking;
 pub use sockets::context::Context;
+pub use sockets::handle::Handle;
+pub use sockets::kind;
 pub use sockets::proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
-pub use sockets::pub_socket::PubSocket;
+pub use sockets::pub_socket::{PubHandle, PubSocket};
+pub use sockets::socket::Socket;
 pub use sockets::sub_socket::{SubHandle, SubSocket};
-pub use sockets::xpub_socket::XPubSocket;
-pub use sockets::xsub_socket::XSubSocket;
+pub use sockets::xpub_socket::{XPubHandle, XPubSocket};
+pub use sockets::xsub_socket::{XSubHandle, XSubSocket};
 pub use stats::{PeerState, PeerStats, Stats, Unfinished};
 pub use zmtp_codec::{
     Allowed, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName, Message,

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use zmtp_socket::{
     CurveKeyPair, CurveSecretKey, Duplicates, Heartbeat, HighWaterMark, Options, PlainUsers,
-    SocketRole, Verbosity, Version, WhenFull, XPubOptions, XSubOptions, allow_keys,
+    Verbosity, Version, WhenFull, XPubOptions, XSubOptions, allow_keys,
+    kind::{Kind, Publishes, ReceivesMessages},
 };
 
-use crate::{
-    family::{Publishes, Subscribes},
-    script::Script,
-};
+use crate::script::Script;
 
 const HWM: [usize; 4] = [1, 2, 5, 1000];
 
@@ -81,10 +79,7 @@ impl Cast {
     }
 
     /// The publisher, who knows that much of the others.
-    pub(crate) fn publishing<Role: SocketRole>(self, mut options: Options<Role>) -> Options<Role>
-    where
-        Options<Role>: Publishes,
-    {
+    pub(crate) fn publishing<T: Publishes>(self, mut options: Options<T>) -> Options<T> {
         let when_full = match self.first & 7 {
             1 => WhenFull::DropOldest,
             2 => WhenFull::Disconnect,
@@ -133,10 +128,7 @@ impl Cast {
     }
 
     /// Who is behind the hand.
-    pub(crate) fn wary<Role: SocketRole>(self, options: Options<Role>) -> Options<Role>
-    where
-        Options<Role>: Subscribes,
-    {
+    pub(crate) fn wary<T: ReceivesMessages>(self, options: Options<T>) -> Options<T> {
         let mut options = self
             .known(options)
             .receive_hwm(HighWaterMark::messages(HWM[usize::from(self.third >> 2 & 3)]))
@@ -164,7 +156,7 @@ impl Cast {
     }
 
     /// Any subscriber, as the publisher lets it in.
-    pub(crate) fn known<Role: SocketRole>(self, options: Options<Role>) -> Options<Role> {
+    pub(crate) fn known<T: Kind>(self, options: Options<T>) -> Options<T> {
         if self.is_curve() {
             options.curve_client(keys(1).public(), keys(2))
         } else if self.is_plain() {
@@ -182,7 +174,7 @@ impl Cast {
         self.second & 64 != 0
     }
 
-    fn limited<Role: SocketRole>(self, options: Options<Role>) -> Options<Role> {
+    fn limited<T: Kind>(self, options: Options<T>) -> Options<T> {
         if self.third & 64 == 0 {
             return options;
         }

@@ -11,16 +11,17 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Allowed, BindError, ConfigError, ConnectError, Context, Credentials, Duplicates,
+    Allowed, BindError, ConfigError, Configured, ConnectError, Context, Credentials, Duplicates,
     EndpointOptions, Heartbeat, HighWaterMark, Keepalive, Linger, Message, Options, PlainUsers,
-    PubOptions, PubSocket, Reconnect, Request, SocketRole, SubHandle, SubOptions, Verbosity,
-    Version, WhenFull, XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
+    PubHandle, PubOptions, Reconnect, Request, SubHandle, SubOptions, Verbosity, Version, WhenFull,
+    XPubOptions, XPubSocket, XSubOptions, XSubSocket, allow_keys,
+    kind::{Kind, Publishes, ReceivesMessages},
     simulation::Network,
 };
 
 use crate::{
     cast::keys,
-    family::{Kind, Publishes, Subscriber, Subscribes},
+    family::{Either, Subscriber},
     script::Script,
     stage::{play, within},
 };
@@ -74,12 +75,13 @@ async fn meet(mut script: Script<'_>) {
         let options = draw.publishing(options);
         context.xpub_socket(draw.hearing(options))
     });
-    let publisher = match &xpub {
-        Some(xpub) => xpub.publisher().clone(),
-        None => {
-            let options = secured(choice, PubOptions::new());
-            context.pub_socket(draw.publishing(options))
-        }
+    let plain = xpub.is_none().then(|| {
+        let options = secured(choice, PubOptions::new());
+        context.pub_socket(draw.publishing(options))
+    });
+    let publisher = match (&xpub, &plain) {
+        (Some(xpub), _) => xpub.handle().into(),
+        (_, plain) => plain.as_ref().expect("one of the two is there").handle(),
     };
     let of_publisher = std::mem::replace(&mut draw.flaws, unchanged);
     let mut subscriber = match choice & 64 {
@@ -113,7 +115,7 @@ async fn meet(mut script: Script<'_>) {
         sleep(Duration::from_millis(1)).await;
     }
     exchange(&draw, &publisher, &mut subscriber).await;
-    if let (Some(mut xpub), Kind::XSub(xsub)) = (xpub, &subscriber.socket) {
+    if let (Some(mut xpub), Either::XSub(xsub)) = (xpub, &subscriber.socket) {
         talk(&draw, &mut xpub, xsub).await;
     }
 
@@ -125,7 +127,7 @@ async fn meet(mut script: Script<'_>) {
 }
 
 /// A publisher that asks for something of its subscribers, if it is to.
-fn secured<Role>(choice: u8, options: Options<Role>) -> Options<Role> {
+fn secured<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     match choice & 24 {
         0 => options,
         8 => options.plain_server(PlainUsers::new().user("user", "secret")),
@@ -134,7 +136,7 @@ fn secured<Role>(choice: u8, options: Options<Role>) -> Options<Role> {
 }
 
 /// A subscriber that has it.
-fn let_in<Role>(choice: u8, options: Options<Role>) -> Options<Role> {
+fn let_in<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     match choice & 24 {
         0 => options,
         8 => options.plain_client("user", "secret"),
@@ -148,7 +150,7 @@ async fn bind(
     changes: u8,
     choice: u8,
     place: &str,
-    publisher: &PubSocket,
+    publisher: &PubHandle,
     subscriber: &SubHandle,
 ) {
     let bound = match (choice & 2, changes) {
@@ -170,7 +172,7 @@ fn connect(
     changes: u8,
     choice: u8,
     place: &str,
-    publisher: &PubSocket,
+    publisher: &PubHandle,
     subscriber: &SubHandle,
 ) {
     let connected = match (choice & 2, changes) {
@@ -187,7 +189,7 @@ fn connect(
 }
 
 /// Whatever the options are, no call panics; if nothing is in the way, what is sent arrives.
-async fn exchange(draw: &Draw<'_>, publisher: &PubSocket, subscriber: &mut Subscriber) {
+async fn exchange(draw: &Draw<'_>, publisher: &PubHandle, subscriber: &mut Subscriber) {
     let wanted = timeout(LITTLE, publisher.wait_for_subscriber("topic")).await;
     assert!(!draw.is_harmless || wanted.is_ok(), "nothing is in the way of the subscription");
     let parts = Message::multipart(["topic", "of two parts"]).expect("two parts");
@@ -258,10 +260,7 @@ impl Draw<'_> {
         self.is_harmless = false;
     }
 
-    fn publishing<Role: SocketRole>(&mut self, mut options: Options<Role>) -> Options<Role>
-    where
-        Options<Role>: Publishes,
-    {
+    fn publishing<T: Publishes>(&mut self, mut options: Options<T>) -> Options<T> {
         for _ in 0..self.script.octet() % 16 {
             options = match self.script.octet() % 40 {
                 0 => options.send_hwm(self.mark()),
@@ -285,10 +284,7 @@ impl Draw<'_> {
         options
     }
 
-    fn subscribing<Role: SocketRole>(&mut self, mut options: Options<Role>) -> Options<Role>
-    where
-        Options<Role>: Subscribes,
-    {
+    fn subscribing<T: ReceivesMessages>(&mut self, mut options: Options<T>) -> Options<T> {
         for _ in 0..self.script.octet() % 16 {
             options = match self.script.octet() % 40 {
                 0 => options.receive_hwm(self.mark()),
@@ -332,7 +328,7 @@ impl Draw<'_> {
         options
     }
 
-    fn socket<Role: SocketRole>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
+    fn socket<T: Kind>(&mut self, what: u8, options: Options<T>) -> Options<T> {
         match what {
             7 => options.linger(Linger::Forever),
             8 => options.linger(Linger::For(self.any_duration())),
@@ -342,7 +338,7 @@ impl Draw<'_> {
         }
     }
 
-    fn link<Role>(&mut self, what: u8, options: Options<Role>) -> Options<Role> {
+    fn link<T: Configured>(&mut self, what: u8, options: Options<T>) -> Options<T> {
         match what % 40 {
             11 => {
                 self.flaws.version = false;

@@ -9,14 +9,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 use zmtp_socket::{
-    Context, Event, Message, Monitor, PeerStats, PubOptions, PubSocket, SubOptions, SubSocket,
-    XPubOptions, XSubOptions,
+    Context, Event, Message, Monitor, PeerStats, PubHandle, PubOptions, PubSocket, SubOptions,
+    SubSocket, XPubOptions, XSubOptions,
 };
 
 use crate::{
     cast::Cast,
     editor::{EDITS, Edit},
-    family::{Kind, Subscriber},
+    family::{Either, Subscriber},
     hearing::Hearing,
     script::Script,
     stage::{play, within},
@@ -79,8 +79,10 @@ struct Scene {
     network: Tampered,
     context: Context,
     cast: Cast,
-    publisher: PubSocket,
-    /// Of an XPUB, as long as somebody listens.
+    publisher: PubHandle,
+    /// Its socket, but for an XPUB.
+    _plain: Option<PubSocket>,
+    /// Of an XPUB.
     hearing: Option<Hearing>,
     /// Whether the tampered link is wide enough for large messages.
     is_wide: bool,
@@ -106,9 +108,10 @@ impl Scene {
         let xpub = cast
             .is_xpub()
             .then(|| context.xpub_socket(cast.hearing(cast.publishing(XPubOptions::new()))));
-        let publisher = match &xpub {
-            Some(xpub) => xpub.publisher().clone(),
-            None => context.pub_socket(cast.publishing(PubOptions::new())),
+        let plain = xpub.is_none().then(|| context.pub_socket(cast.publishing(PubOptions::new())));
+        let publisher = match (&xpub, &plain) {
+            (Some(xpub), _) => xpub.handle().into(),
+            (_, plain) => plain.as_ref().expect("one of the two is there").handle(),
         };
         for name in [HONEST, TAMPERED, SILENT] {
             publisher.bind(format!("mem://{name}")).await.expect("the name is free");
@@ -141,6 +144,7 @@ impl Scene {
             context,
             cast,
             publisher,
+            _plain: plain,
             hearing,
             is_wide: room >= 4096 && fragment >= 64,
             honest,
@@ -205,15 +209,13 @@ impl Scene {
                 self.sent += 1;
                 self.honest_receives(&[message]).await;
             }
-            // In manual mode nobody would be subscribed any more.
-            (8, Some(_)) if !self.cast.is_manual() => self.hearing = None,
             _ => self.speak(script),
         }
     }
 
     /// The honest XSUB changes a subscription, says something, or does both with one message.
     async fn honest_speaks(&mut self, how: u8, octet: u8) {
-        let (Some(hearing), Kind::XSub(honest)) = (&mut self.hearing, &self.honest.socket) else {
+        let (Some(hearing), Either::XSub(honest)) = (&mut self.hearing, &self.honest.socket) else {
             return;
         };
         // No hand makes that up.
@@ -250,7 +252,7 @@ impl Scene {
 
     /// The XSUB behind the hand says something, in which there may be subscriptions.
     fn speak(&mut self, script: &mut Script<'_>) {
-        let Kind::XSub(tampered) = &self.tampered.socket else { return };
+        let Either::XSub(tampered) = &self.tampered.socket else { return };
         let count = 1 + script.octet() % 3;
         let mut part = || {
             let len = script.octet() % 8;

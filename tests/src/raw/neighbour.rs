@@ -1,6 +1,6 @@
 //! A well-behaved pair of sockets beside a peer that misbehaves: it must not lose a message.
 
-use zmtp_socket::{Endpoint, PubSocket, SubSocket};
+use zmtp_socket::{Endpoint, PubHandle, PubSocket, SubSocket};
 
 use super::{ANY_PORT, in_time};
 
@@ -9,7 +9,9 @@ use super::{ANY_PORT, in_time};
 /// The topic is `neighbour`.
 #[derive(Debug)]
 pub struct Neighbour {
-    publisher: PubSocket,
+    publisher: PubHandle,
+    /// The publisher's socket, if nobody else has it.
+    _socket: Option<PubSocket>,
     sent: u64,
     received: u64,
 }
@@ -20,7 +22,7 @@ impl Neighbour {
         let subscriber = SubSocket::new();
         subscriber.subscribe("neighbour");
         subscriber.connect(endpoint).unwrap();
-        (Self::new(publisher.clone()).await, subscriber)
+        (Self::new(publisher.handle(), None).await, subscriber)
     }
 
     /// A publisher to the subscriber that is under attack.
@@ -29,13 +31,13 @@ impl Neighbour {
         let endpoint = publisher.bind(ANY_PORT).await.unwrap();
         subscriber.subscribe("neighbour");
         subscriber.connect(endpoint).unwrap();
-        Self::new(publisher).await
+        Self::new(publisher.handle(), Some(publisher)).await
     }
 
-    async fn new(publisher: PubSocket) -> Self {
+    async fn new(publisher: PubHandle, socket: Option<PubSocket>) -> Self {
         let ready = publisher.wait_for_subscriber("neighbour");
         in_time("the neighbour has subscribed", ready).await.unwrap();
-        Self { publisher, sent: 0, received: 0 }
+        Self { publisher, _socket: socket, sent: 0, received: 0 }
     }
 
     /// Sends the next message.

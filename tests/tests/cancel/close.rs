@@ -19,7 +19,8 @@ fn of_a_publisher_while_a_slow_reader_reads_on() {
                 assert!(client.try_recv().is_err());
                 heard = true;
             };
-            let left = cut.call(server.close(), read).await;
+            let handle = server.handle();
+            let left = cut.call(handle.close(), read).await;
             assert!(left.is_none_or(|left| left.is_empty()));
             if !cut.is_before_all() {
                 assert_eq!(server.try_send("late"), Err(SendError::Closed(Closed)));
@@ -51,8 +52,9 @@ fn of_a_publisher_whose_reader_is_stuck() {
     everywhere(2, async |place, cut| {
         let (server, mut client) = place.loaded(linger).await;
         let mut monitor = server.monitor();
-        let left = cut.call(server.close(), async || {}).await;
-        // With the last handle it lingers for its own time.
+        let handle = server.handle();
+        let left = cut.call(handle.close(), async || {}).await;
+        // With the socket it lingers for its own time.
         drop(server);
         within("the end of the events", async { while monitor.next().await.is_some() {} }).await;
         let mut heard = 0;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    Context, Message, Monitor, PubOptions, PubSocket, Reconnect, Request, SocketType, Stats,
-    SubHandle, SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
+    Context, Message, Monitor, PubHandle, PubOptions, PubSocket, Reconnect, Request, SocketType,
+    Stats, SubHandle, SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
 };
 use zmtp_tests::libzmq::{Parts, meet_with};
 use zmtp_tests::secured::{Client, Server};
@@ -102,9 +102,9 @@ impl Party {
     }
 
     pub(crate) async fn send(&mut self, parts: Parts) {
-        let socket = match self {
-            Self::Pub(socket) => socket,
-            Self::XPub(socket) => socket.publisher(),
+        let socket: PubHandle = match self {
+            Self::Pub(socket) => socket.handle(),
+            Self::XPub(socket) => socket.handle().into(),
             Self::Sub(_) | Self::XSub(_) => panic!("it does not publish"),
             Self::Theirs(_, theirs) => return theirs.send(parts).await,
         };
@@ -183,7 +183,7 @@ impl Party {
     fn handle(&self) -> SubHandle {
         match self {
             Self::Sub(socket) => socket.handle(),
-            Self::XSub(socket) => socket.handle(),
+            Self::XSub(socket) => socket.handle().into(),
             Self::Pub(_) | Self::XPub(_) => panic!("it does not subscribe"),
             Self::Theirs(..) => panic!("libzmq is not tested with itself"),
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use zmtp_socket::{
-    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, PubSocket, Request,
-    SubOptions, SubSocket, Verbosity, WhenFull, XPubOptions, XSubOptions, proxy,
+    Context, Endpoint, HighWaterMark, Message, Proxy, ProxyHandle, PubOptions, Request, SubOptions,
+    SubSocket, Verbosity, WhenFull, XPubHandle, XPubOptions, XSubOptions, proxy,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, receive_text, wanted, within};
@@ -154,7 +154,7 @@ async fn a_paused_proxy_hands_nothing_on_and_loses_nothing() {
 }
 
 /// A proxy whose one subscriber has no room, and `COUNT` messages on their way to it.
-async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, PubSocket, SubSocket) {
+async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, XPubHandle, SubSocket) {
     let server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
     let frontend = place.context.xsub_socket(XSubOptions::new());
@@ -166,7 +166,7 @@ async fn held_up(place: &Place, when_full: WhenFull) -> (Proxy, PubSocket, SubSo
     let client = place.context.sub_socket(SubOptions::new().receive_hwm(few));
     client.subscribe("");
     client.connect("inproc://backend").unwrap();
-    let publisher = backend.publisher().clone();
+    let publisher = backend.handle();
     let mut proxy = proxy(frontend, backend);
     tokio::select! {
         () = proxy.run() => unreachable!("it runs on"),
@@ -229,12 +229,12 @@ async fn a_proxy_ends_with_one_of_its_sockets() {
     running.handle.stop();
     let mut ended = within("its end", running.task).await.unwrap();
     let (_, backend) = ended.sockets();
-    let publisher = backend.publisher().clone();
+    let publisher = backend.handle();
     let (frontend, backend) = (
         place.context.xsub_socket(XSubOptions::new()),
         place.context.xpub_socket(XPubOptions::new()),
     );
-    let other = backend.publisher().clone();
+    let other = backend.handle();
     let running = start(proxy(frontend, backend), "inproc://nowhere".parse().unwrap());
     within("the end", other.close()).await;
     within("its end", running.task).await.unwrap();
@@ -253,7 +253,7 @@ async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
     for verbosity in [Verbosity::Distinct, Verbosity::All, Verbosity::Distinct] {
         let (mut proxy, bound) = between(&place.context, &endpoint, verbosity).await;
         endpoint = bound.to_string();
-        backends.push(proxy.sockets().1.publisher().clone());
+        backends.push(proxy.sockets().1.handle());
         row.push(start(proxy, bound));
     }
     let mut chance = fastrand::Rng::with_seed(5);

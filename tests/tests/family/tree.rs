@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
+use zmtp_socket::kind::Publishes;
 use zmtp_socket::{
-    Context, Duplicates, HighWaterMark, PubOptions, PubSocket, SocketType, XPubOptions, XPubSocket,
-    XSubOptions, proxy,
+    Context, Duplicates, Handle, HighWaterMark, PubOptions, PubSocket, SocketType, XPubHandle,
+    XPubOptions, XPubSocket, XSubOptions, proxy,
 };
 use zmtp_tests::libzmq::Proxy;
 use zmtp_tests::secured::Client;
@@ -34,7 +35,7 @@ struct Tree {
     publisher: PubSocket,
     leaves: Vec<Leaf>,
     /// The publishing side of a proxy of ours that has another under it, or two.
-    above: Option<PubSocket>,
+    above: Option<XPubHandle>,
     duplicates: Duplicates,
     _libzmqs: Vec<Proxy>,
 }
@@ -43,7 +44,7 @@ struct Tree {
 struct Leaf {
     endpoint: String,
     /// The publishing side of a proxy of ours.
-    ours: Option<PubSocket>,
+    ours: Option<XPubHandle>,
 }
 
 struct Subscriber {
@@ -290,7 +291,7 @@ impl Tree {
 }
 
 /// Waits until so many topics are asked for, by all peers together.
-async fn asked_for(publisher: &PubSocket, topics: usize) {
+async fn asked_for<T: Publishes>(publisher: &Handle<T>, topics: usize) {
     eventually(&format!("{topics} topics to be asked for"), || {
         publisher.stats().subscriptions == topics as u64
     })
@@ -314,15 +315,15 @@ fn backend(context: &Context, duplicates: Duplicates) -> XPubSocket {
     context.xpub_socket(options.send_hwm(HighWaterMark::Unlimited))
 }
 
-async fn bound(publisher: &PubSocket) -> String {
+async fn bound<T: Publishes>(publisher: &Handle<T>) -> String {
     publisher.bind("tcp://127.0.0.1:*").await.expect("some port is free").to_string()
 }
 
 /// Runs a proxy of ours under `above`, and returns its publishing side, to look at.
-fn run(context: &Context, above: &str, backend: XPubSocket) -> PubSocket {
+fn run(context: &Context, above: &str, backend: XPubSocket) -> XPubHandle {
     let frontend = context.xsub_socket(XSubOptions::new());
     frontend.connect(above).expect("it can be dialled");
-    let publishes = backend.publisher().clone();
+    let publishes = backend.handle();
     let mut proxy = proxy(frontend, backend);
     tokio::spawn(async move { proxy.run().await });
     publishes

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    Linger, Message, Request, Stats, SubHandle, XPubOptions, XSubOptions, XSubSocket,
+    Linger, Message, Request, Stats, XPubOptions, XSubHandle, XSubOptions, XSubSocket,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::raw::{RawListener, RawPeer};
@@ -58,7 +58,7 @@ over_each_transport! {
 }
 
 /// An XSUB that has sent to a publisher which reads nothing.
-async fn stuck(linger: Linger) -> (XSubSocket, SubHandle, RawPeer, RawListener) {
+async fn stuck(linger: Linger) -> (XSubSocket, XSubHandle, RawPeer, RawListener) {
     let listener = RawListener::bind().await;
     let client = XSubSocket::with_options(XSubOptions::new().linger(linger));
     client.connect(listener.endpoint()).unwrap();
@@ -71,7 +71,7 @@ async fn stuck(linger: Linger) -> (XSubSocket, SubHandle, RawPeer, RawListener) 
 }
 
 /// Waits until the system takes no more.
-async fn full(handle: &SubHandle) {
+async fn full(handle: &XSubHandle) {
     let mut before = 0;
     eventually("the system takes no more", || {
         let sent = handle.stats().sent;

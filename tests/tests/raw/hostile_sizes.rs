@@ -1,14 +1,14 @@
 //! Peers whose frames have every size: the largest that can be announced, and all that make a
 //! decoder move what stands in its buffer.
 
-use zmtp_socket::{Options, PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_socket::{Configured, Options, PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{
     ANY_PORT, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
 };
 
 /// Everything that can be announced is allowed.
-fn widest<Role>(options: Options<Role>) -> Options<Role> {
+fn widest<T: Configured>(options: Options<T>) -> Options<T> {
     options.max_message_size(u64::MAX).max_message_parts(usize::MAX).max_command_size(u64::MAX)
 }
 

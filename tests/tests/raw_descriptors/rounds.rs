@@ -102,7 +102,6 @@ fn a_closed_publisher_leaves_nothing_open_whatever_its_peers_were_doing() {
         let (left, ()) =
             in_time("the socket is closed", async { tokio::join!(closing, hearing) }).await;
         assert_eq!(left.unsent, 0);
-        drop(publisher);
         before.expect("the close").await;
     });
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
     Allowed, AuthRequest, Context, Credentials, Denial, Endpoint, EndpointOptions, Event, Monitor,
-    PubOptions, PubSocket, SubHandle, SubOptions, SubSocket, Verdict,
+    PubHandle, PubOptions, PubSocket, SubHandle, SubOptions, SubSocket, Verdict,
 };
 use zmtp_tests::network::{FaultyNetwork, Manner};
 
@@ -207,7 +207,7 @@ async fn run(plan: &Plan, seed: u64) {
     let neighbour = met(plan, &context, &server, "neighbour").await;
     server.wait_for_subscriber("neighbour").await.unwrap();
     let (stop, stopped) = oneshot::channel();
-    let neighbour = tokio::spawn(keep_up(server.clone(), neighbour, stopped));
+    let neighbour = tokio::spawn(keep_up(server.handle(), neighbour, stopped));
 
     let mut newcomer = met(plan, &context, &server, "newcomer").await;
     let helper = tokio::spawn(bench.clone().help(plan.troubles.clone(), newcomer.handle()));
@@ -252,7 +252,7 @@ async fn met(plan: &Plan, context: &Context, server: &PubSocket, name: &str) -> 
 
 /// Sends messages to the neighbour, each of which must come at once, until told to stop.
 async fn keep_up(
-    server: PubSocket,
+    server: PubHandle,
     mut neighbour: SubSocket,
     mut stopped: oneshot::Receiver<()>,
 ) -> SubSocket {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{
-    Context, Endpoint, Event, HighWaterMark, Linger, Monitor, PubSocket, Request, XPubOptions,
+    Context, Endpoint, Event, HighWaterMark, Linger, Monitor, Request, XPubHandle, XPubOptions,
     XPubSocket, XSubOptions, XSubSocket,
 };
 use zmtp_tests::network::{Fault, FaultyNetwork, Manner};
@@ -220,7 +220,7 @@ async fn end(
 /// A publisher, and the messages that have come to it.
 struct Publisher {
     endpoint: Endpoint,
-    socket: PubSocket,
+    socket: XPubHandle,
     arrived: JoinHandle<u64>,
 }
 
@@ -246,7 +246,7 @@ impl Publisher {
             while !matches!(events.next().await, Some(Event::HandshakeSucceeded { .. })) {}
         };
         timeout(SECOND * 60, connected).await.expect("they meet");
-        let socket = hearing.publisher().clone();
+        let socket = hearing.handle();
         let arrived = tokio::spawn(count(hearing));
         Self { endpoint, socket, arrived }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
-use zmtp_socket::{Event, Monitor, PeerId, PubSocket};
+use zmtp_socket::{Event, Monitor, PeerId, PubHandle, PubSocket};
 
 /// A publisher's view of who is subscribed to what, followed by its events.
 #[derive(Debug)]
 pub(crate) struct View {
-    server: PubSocket,
+    server: PubHandle,
     events: Monitor,
     peers: HashMap<PeerId, BTreeSet<Bytes>>,
     /// All that ever connected, and how many of the first are not meant any more.
@@ -32,7 +32,7 @@ impl View {
     /// The view of a publisher that has no peers yet.
     pub(crate) fn of(server: &PubSocket) -> Self {
         Self {
-            server: server.clone(),
+            server: server.handle(),
             events: server.monitor(),
             peers: HashMap::new(),
             connected: Vec::new(),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use zmtp_socket::kind::Publishes;
 use zmtp_socket::{
-    Context, HighWaterMark, PubOptions, PubSocket, Request, SendError, SubOptions, SubSocket,
-    TryRecvError, WhenFull, XPubOptions,
+    Context, Handle, HighWaterMark, PubOptions, PubSocket, Request, SendError, SubOptions,
+    SubSocket, TryRecvError, WhenFull, XPubOptions,
 };
 
 use crate::steps::{SECOND, receive, world};
@@ -30,7 +31,10 @@ fn large(topic: &str) -> Vec<u8> {
 }
 
 /// Sends until there is no room for `topic`, and then once more: a sender that waits.
-async fn fill(server: &PubSocket, topic: &'static str) -> JoinHandle<Result<(), SendError>> {
+async fn fill<T: Publishes>(
+    server: &Handle<T>,
+    topic: &'static str,
+) -> JoinHandle<Result<(), SendError>> {
     while server.try_send(large(topic)).is_ok() {
         sleep(Duration::from_millis(1)).await;
     }
@@ -94,7 +98,7 @@ async fn a_sender_goes_on_when_the_user_of_an_xpub_ends_the_subscription_in_the_
         panic!("a subscription")
     };
     assert!(server.subscribe(&peer, &topic));
-    let sending = fill(server.publisher(), "a").await;
+    let sending = fill(&server, "a").await;
     assert!(server.unsubscribe(&peer, &topic));
     goes_on(sending).await;
 }

@@ -1,7 +1,7 @@
 //! The calls themselves: from many tasks, as streams and sinks, without a runtime.
 
 use std::future::poll_fn;
-use std::ops::Deref;
+use std::ops::DerefMut;
 use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use zmtp_socket::{
     Closed, Context, Endpoint, Heartbeat, HighWaterMark, Linger, Message, Monitor, OpenEndpoints,
-    PubOptions, PubSocket, RecvError, SendError, SubHandle, SubOptions, SubSocket, TryRecvError,
-    UnknownEndpoint, WhenFull, XPubSocket, XSubOptions, XSubSocket, blocking,
+    PubHandle, PubOptions, PubSocket, RecvError, SendError, SubHandle, SubOptions, SubSocket,
+    TryRecvError, UnknownEndpoint, WhenFull, XPubSocket, XSubOptions, XSubSocket, blocking,
 };
 use zmtp_tests::story::{Place, eventually, receive, subscribers, wanted, within};
 
@@ -21,6 +21,7 @@ const fn is_send_and_sync<T: Send + Sync + 'static>() {}
 const _: () = {
     is_send_and_sync::<Context>();
     is_send_and_sync::<PubSocket>();
+    is_send_and_sync::<PubHandle>();
     is_send_and_sync::<SubSocket>();
     is_send_and_sync::<SubHandle>();
     is_send_and_sync::<XPubSocket>();
@@ -30,17 +31,18 @@ const _: () = {
     is_send_and_sync::<Endpoint>();
 };
 
-/// No socket stands for another, which could then be taken out of it, or cloned unawares. This compiles only
-/// as long as there is one answer to what `_` is: no such trait is implemented.
+/// A socket is one, and its handle stays its own: it cannot be cloned unawares, nor can its handle be taken
+/// out of it. This compiles only as long as there is one answer to what `_` is: no such trait is implemented.
 const _: () = {
     trait Ambiguous<T> {
         const WITHOUT: usize = 0;
     }
     impl<S> Ambiguous<()> for S {}
-    impl<S: Deref> Ambiguous<u8> for S {}
-    let _ = <XPubSocket as Ambiguous<_>>::WITHOUT;
+    impl<S: Clone> Ambiguous<u8> for S {}
+    impl<S: DerefMut> Ambiguous<u16> for S {}
+    let _ = <PubSocket as Ambiguous<_>>::WITHOUT;
     let _ = <XSubSocket as Ambiguous<_>>::WITHOUT;
-    let _ = <blocking::XPubSocket as Ambiguous<_>>::WITHOUT;
+    let _ = <blocking::PubSocket as Ambiguous<_>>::WITHOUT;
     let _ = <blocking::XSubSocket as Ambiguous<_>>::WITHOUT;
 };
 

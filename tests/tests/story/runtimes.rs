@@ -234,7 +234,7 @@ fn a_socket_can_be_closed_outside_of_any_runtime() {
         let server = PubSocket::with_options(PubOptions::new().linger(linger));
         runtime.block_on(server.bind("tcp://127.0.0.1:*")).unwrap();
         drop(runtime);
-        let _left = block_on(server.close());
+        let _left = block_on(server.handle().close());
         assert!(block_on(server.monitor().next()).is_none(), "the socket is closed");
     }
 }

@@ -74,7 +74,7 @@ async fn demo(notes: &Notes) -> Result<ExitCode, Failure> {
     let elapsed = started.elapsed();
     collection.write_average(ZIPCODE.as_bytes())?;
 
-    server.close().await;
+    server.handle().close().await;
     let (published, sent) = (published.into_inner(), server.stats().sent);
     let needed = match sent.saturating_sub(UPDATES.get()) {
         0 => "all of those.".to_owned(),

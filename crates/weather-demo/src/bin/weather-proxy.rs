@@ -11,7 +11,7 @@ use tokio::time::{interval, timeout};
 use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse};
 use weather_demo::{Counted, Failure, Interrupts, Notes, Queue, watch};
 use zmtp_socket::{
-    Context, Endpoint, ProxyHandle, PubOptions, PubSocket, XPubOptions, XSubOptions, proxy,
+    Context, Endpoint, ProxyHandle, PubOptions, XPubHandle, XPubOptions, XSubOptions, proxy,
 };
 
 /// Hands weather updates on from publishers to subscribers.
@@ -66,7 +66,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     for endpoint in &cli.bind {
         notes.say(format_args!("serving subscribers at {}", backend.bind(endpoint).await?));
     }
-    let subscribers = backend.publisher().clone();
+    let subscribers = backend.handle();
     let mut proxy = proxy(frontend, backend);
     if let Some(endpoint) = &cli.capture {
         let tap = context.pub_socket(PubOptions::new());
@@ -94,7 +94,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
 
 async fn report_counts<Never>(
     proxy: &ProxyHandle,
-    subscribers: &PubSocket,
+    subscribers: &XPubHandle,
     notes: &Notes,
 ) -> Never {
     let mut seconds = interval(Duration::from_secs(1));

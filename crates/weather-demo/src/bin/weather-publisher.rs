@@ -69,6 +69,7 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::new()?;
     let socket = open(&cli, notes).await?;
+    let handle = socket.handle();
     let options = PublishOptions {
         zipcode: cli.zipcode,
         pace: match (cli.interval, cli.rate) {
@@ -82,17 +83,17 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let published = AtomicU64::new(0);
     let report = cli.stats || stderr().is_terminal();
     let work = async {
-        publish(&socket, options, &published).await?;
-        Ok::<_, Failure>(socket.close().await.unsent)
+        publish(&handle, options, &published).await?;
+        Ok::<_, Failure>(handle.close().await.unsent)
     };
     let left = tokio::select! {
         biased;
         _status = interrupts.next() => {
-            let closed = timeout(FAREWELL, socket.close()).await;
-            closed.map_or_else(|_| socket.stats().queued as usize, |closed| closed.unsent)
+            let closed = timeout(FAREWELL, handle.close()).await;
+            closed.map_or_else(|_| handle.stats().queued as usize, |closed| closed.unsent)
         }
         left = work => left?,
-        never = report_rates(&socket, &published, notes), if report => never,
+        never = report_rates(&handle, &published, notes), if report => never,
     };
     let published = Counted(published.into_inner(), "update");
     let left = HumanCount(left as u64);

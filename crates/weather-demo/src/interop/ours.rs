@@ -37,7 +37,7 @@ impl super::Publisher for Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.runtime.block_on(self.socket.close());
+        self.runtime.block_on(self.socket.handle().close());
     }
 }
 

@@ -20,13 +20,13 @@ use crate::options::{EndpointOptions, Linger, LinkConfig, SocketOptions};
 use crate::stats::{Stats, Unfinished};
 use crate::sync::lock;
 
-/// A socket of any type. Dropping it closes it in the background.
-pub(crate) struct Socket<C: Core> {
+/// A socket of any type, without what it receives with. Its owner has to close it.
+pub(crate) struct Engine<C: Core> {
     pub(crate) core: Arc<C>,
     pub(crate) shared: Arc<Shared>,
 }
 
-impl<C: Core> Socket<C> {
+impl<C: Core> Engine<C> {
     pub(crate) fn new(
         networks: &Networks,
         core: C,
@@ -276,153 +276,3 @@ async fn finish_close<C: Core>(core: Arc<C>, shared: Arc<Shared>, linger: Linger
     shared.end();
     core.unfinished()
 }
-
-impl<C: Core> Drop for Socket<C> {
-    fn drop(&mut self) {
-        self.close_in_background();
-    }
-}
-
-/// The methods that every public face of a socket has, for a type `$face` whose socket is
-/// `$socket`. They are written, and documented, here alone.
-macro_rules! endpoint_methods {
-    ($face:ty, $this:ident => $socket:expr) => {
-        impl $face {
-            /// Opens an endpoint for peers, and returns it with its real port. A socket may bind
-            /// and connect to many endpoints at once.
-            ///
-            /// The socket's connections run on the tokio runtime of the first such call for as long as
-            /// that runtime lives. Once it has ended, all endpoints move to the runtime that the socket
-            /// is used on next: they are bound again there, or dialled.
-            ///
-            /// # Errors
-            /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, the socket
-            /// is closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O.
-            ///
-            /// # Cancel safety
-            /// If the future is dropped, nothing is bound.
-            pub async fn bind(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<crate::Endpoint, crate::BindError> {
-                let $this = self;
-                $socket.bind(endpoint).await
-            }
-
-            /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change`
-            /// is given, for this endpoint and the connections through it.
-            ///
-            /// # Errors
-            /// As [`bind`](Self::bind).
-            ///
-            /// # Cancel safety
-            /// If the future is dropped, nothing is bound.
-            pub async fn bind_with(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
-            ) -> Result<crate::Endpoint, crate::BindError> {
-                let $this = self;
-                $socket.bind_with(endpoint, change).await
-            }
-
-            /// Connects to a peer's endpoint in the background, again after every cut, until
-            /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To
-            /// repeat it for an endpoint that is connected changes nothing, but dials at once if
-            /// the endpoint is [parked](crate::Event::Parked) or waits for its next attempt.
-            ///
-            /// # Errors
-            /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, the socket is
-            /// closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O. That nobody is
-            /// there yet is no error.
-            pub fn connect(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<crate::Endpoint, crate::ConnectError> {
-                let $this = self;
-                $socket.connect(endpoint)
-            }
-
-            /// Does as [`connect`](Self::connect), with other options than the socket's own, which
-            /// `change` is given, for this endpoint. If it is connected already, they hold from its
-            /// next connection on: this is how to come back with other credentials after having
-            /// been refused. An attempt that is under way with the old ones is awaited, and another
-            /// one follows at once if it fails.
-            ///
-            /// # Errors
-            /// As [`connect`](Self::connect).
-            pub fn connect_with(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
-            ) -> Result<crate::Endpoint, crate::ConnectError> {
-                let $this = self;
-                $socket.connect_with(endpoint, change)
-            }
-
-            /// Ends an endpoint that was bound, with all connections that came through it, and
-            /// returns when its address is free again.
-            ///
-            /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not bound; name
-            /// it as [`bind`](Self::bind) returned it, with its real port.
-            ///
-            /// # Cancel safety
-            /// The end goes on if the future is dropped.
-            pub async fn unbind(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<(), crate::UnknownEndpoint> {
-                let $this = self;
-                $socket.unbind(endpoint).await
-            }
-
-            /// Ends an endpoint that was connected, with its connection. What had arrived from
-            /// there is still received.
-            ///
-            /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not connected.
-            ///
-            /// # Cancel safety
-            /// The end goes on if the future is dropped.
-            pub async fn disconnect(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<(), crate::UnknownEndpoint> {
-                let $this = self;
-                $socket.disconnect(endpoint).await
-            }
-
-            /// The endpoints that the socket has bound, with their real addresses, and those that it is
-            /// to be connected to, whether or not somebody is there now.
-            pub fn endpoints(&self) -> crate::OpenEndpoints {
-                let $this = self;
-                $socket.endpoints()
-            }
-
-            /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list
-            /// of peers, which costs the same however many they are.
-            pub fn totals(&self) -> crate::Stats {
-                let $this = self;
-                $socket.totals()
-            }
-
-            /// What was sent, received, lost and is queued, in all and for each peer.
-            ///
-            /// The sums are those of one moment. Each peer's numbers may be a little younger: others go on
-            /// while many peers are looked at.
-            pub fn stats(&self) -> crate::Stats {
-                let $this = self;
-                $socket.stats()
-            }
-
-            /// What happens to this socket's endpoints and peers from now on.
-            pub fn monitor(&self) -> crate::Monitor {
-                let $this = self;
-                $socket.monitor()
-            }
-        }
-    };
-}
-
-pub(crate) use endpoint_methods;

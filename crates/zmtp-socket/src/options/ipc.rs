@@ -1,9 +1,9 @@
 //! What an ipc endpoint asks of the system.
 
-use super::Options;
+use super::{Configured, Options};
 
 /// For ipc alone.
-impl<Role> Options<Role> {
+impl<T: Configured> Options<T> {
     /// The permissions of the socket file of a bound `ipc` path, as for `chmod`: `0o660` for the owner and
     /// the group. To connect takes the permission to write. Default: what the process's umask leaves of
     /// `0o777`.

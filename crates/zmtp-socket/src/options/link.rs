@@ -9,7 +9,7 @@ use zmtp_codec::{Config, Credentials, Heartbeat, Limits, Mechanism, SocketType, 
 #[cfg(feature = "curve")]
 use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 
-use super::{Options, TcpOptions};
+use super::{Configured, Options, TcpOptions};
 use crate::options::authorize::{AuthRequest, Authorizer, Verdict};
 use crate::options::plain::PlainUsers;
 
@@ -61,7 +61,7 @@ pub(crate) enum Security {
     },
 }
 
-impl<Role> Options<Role> {
+impl<T: Configured> Options<T> {
     /// The ZMTP version to announce, 3.1 or 3.0. Default: 3.1. The version spoken with a peer is
     /// the lower of the two.
     pub fn version(mut self, version: Version) -> Self {

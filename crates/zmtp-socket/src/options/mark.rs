@@ -122,19 +122,19 @@ mod tests {
         let (sending, receiving) =
             (PubOptions::new().send_hwm(mark), SubOptions::new().receive_hwm(mark));
         assert_eq!(sending.role.marks().octets, usize::MAX);
-        assert_eq!(receiving.role.marks().octets, usize::MAX);
+        assert_eq!(receiving.role.receiving.marks().octets, usize::MAX);
         let waiting = PubOptions::new().send_hwm(mark).when_full(crate::WhenFull::Wait);
         assert_eq!(waiting.role.marks().octets, usize::MAX);
         assert_eq!(sending.send_hwm_octets(5).role.marks().octets, 5);
-        assert_eq!(receiving.receive_hwm_octets(5).role.marks().octets, 5);
+        assert_eq!(receiving.receive_hwm_octets(5).role.receiving.marks().octets, 5);
         assert_eq!(PubOptions::new().role.marks().octets, DEFAULT_OCTETS);
-        assert_eq!(SubOptions::new().role.marks().octets, DEFAULT_OCTETS);
+        assert_eq!(SubOptions::new().role.receiving.marks().octets, DEFAULT_OCTETS);
     }
 
     #[test]
     fn every_mark_lets_one_message_through() {
         assert_eq!(HighWaterMark::messages(0).get(), 1);
         assert_eq!(PubOptions::new().send_hwm_octets(0).role.marks().octets, 1);
-        assert_eq!(SubOptions::new().receive_hwm_octets(0).role.marks().octets, 1);
+        assert_eq!(SubOptions::new().receive_hwm_octets(0).role.receiving.marks().octets, 1);
     }
 }

@@ -2,10 +2,12 @@
 
 pub(crate) mod authorize;
 mod ipc;
+pub(crate) mod kind;
 mod link;
 mod mark;
 pub(crate) mod plain;
 mod publishing;
+mod queues;
 mod subscribing;
 #[cfg(test)]
 mod table;
@@ -18,6 +20,7 @@ pub use authorize::allow_addresses;
 #[cfg(feature = "curve")]
 pub use authorize::allow_keys;
 pub use authorize::{AuthRequest, Verdict};
+pub use kind::{Configured, EndpointOptions, Endpoints};
 pub use link::Reconnect;
 pub(crate) use link::{LinkConfig, LinkOptions, Security};
 pub(crate) use mark::Marks;
@@ -25,12 +28,15 @@ pub use mark::{HighWaterMark, InvalidHighWaterMark, Mark};
 pub use plain::PlainUsers;
 pub(crate) use publishing::RequestOptions;
 pub use publishing::{Duplicates, Hearing, Publishing, Verbosity, WhenFull};
-pub use subscribing::{Asking, Subscribing};
+pub(crate) use queues::Conflates;
+pub use queues::{Receiving, Sending};
+pub(crate) use subscribing::UpstreamOptions;
+pub use subscribing::{Asking, Matching, Subscribing};
 pub use tcp::Keepalive;
 pub(crate) use tcp::TcpOptions;
 
-/// The options of one socket, [`PubOptions`] or [`SubOptions`] by its role, or of one of its
-/// endpoints, [`EndpointOptions`].
+/// The options of a socket of one [kind](crate::kind), such as [`PubOptions`], or of one of its endpoints,
+/// [`EndpointOptions`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,47 +47,26 @@ pub(crate) use tcp::TcpOptions;
 ///     .heartbeat(Heartbeat::every(Duration::from_secs(5)));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Options<Role> {
+pub struct Options<T: Configured> {
     pub(crate) link: LinkOptions,
     pub(crate) socket: SocketOptions,
-    pub(crate) role: Role,
+    pub(crate) role: T::Role,
 }
 
 /// The options of a [`PubSocket`](crate::PubSocket).
-pub type PubOptions = Options<Publishing>;
+pub type PubOptions = Options<kind::Pub>;
 
 /// The options of a [`SubSocket`](crate::SubSocket).
-pub type SubOptions = Options<Subscribing>;
+pub type SubOptions = Options<kind::Sub>;
 
 /// The options of an [`XPubSocket`](crate::XPubSocket): those of a PUB, and more.
-pub type XPubOptions = Options<Hearing>;
+pub type XPubOptions = Options<kind::XPub>;
 
 /// The options of an [`XSubSocket`](crate::XSubSocket): those of a SUB, and more.
-pub type XSubOptions = Options<Asking>;
+pub type XSubOptions = Options<kind::XSub>;
 
-/// The options of one endpoint of a socket, and of the connections through it: see
-/// [`bind_with`](crate::PubSocket::bind_with) and [`connect_with`](crate::PubSocket::connect_with).
-pub type EndpointOptions = Options<Endpoints>;
-
-/// The role of one endpoint: it has the options that concern connections, and no others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Endpoints;
-
-/// A role that a whole socket has.
-pub trait SocketRole: sealed::Sealed {}
-
-impl SocketRole for Publishing {}
-impl SocketRole for Hearing {}
-impl SocketRole for Subscribing {}
-impl SocketRole for Asking {}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::Publishing {}
-    impl Sealed for super::Hearing {}
-    impl Sealed for super::Subscribing {}
-    impl Sealed for super::Asking {}
-}
+/// The options that only sockets of one kind, or of some, have.
+pub trait SocketRole {}
 
 /// What concerns a socket as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -97,14 +82,14 @@ impl Default for SocketOptions {
     }
 }
 
-impl<Role: Default> Options<Role> {
+impl<T: Configured> Options<T> {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-impl<Role: SocketRole> Options<Role> {
+impl<T: Configured<Role: SocketRole>> Options<T> {
     /// How long a closed socket goes on delivering what is queued. Default: 30 s, but for a SUB not at
     /// all, since it has nothing to deliver.
     pub fn linger(mut self, linger: Linger) -> Self {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use zmtp_codec::Message;
 
+use super::kind::{Configured, XPub};
 use super::mark::DEFAULT_OCTETS;
-use super::{HighWaterMark, Marks, PubOptions, XPubOptions};
+use super::{Conflates, HighWaterMark, Marks, Matching, Options, Sending, SocketRole};
 
 /// The default mark in octets where a sender waits: enough to keep the transport busy.
 const WAIT_OCTETS: usize = 256 << 10;
@@ -13,13 +14,12 @@ const WAIT_OCTETS: usize = 256 << 10;
 /// What only a publisher has to be told.
 #[derive(Clone, Debug)]
 pub struct Publishing {
-    pub(crate) send_hwm: HighWaterMark,
-    pub(crate) send_hwm_octets: Option<usize>,
+    pub(crate) sending: Sending,
     pub(crate) when_full: WhenFull,
     pub(crate) duplicates: Duplicates,
     pub(crate) max_topics: usize,
     pub(crate) max_topic_octets: usize,
-    pub(crate) inverted: bool,
+    pub(crate) matching: Matching,
 }
 
 /// What only an XPUB has to be told.
@@ -45,96 +45,51 @@ impl Default for RequestOptions {
     }
 }
 
-/// The options of every socket that publishes, written and documented here alone.
-macro_rules! options {
-    ($options:ty $(, $inner:ident)?) => {
-        impl $options {
-            /// How many messages may wait for each subscriber before it loses new ones. Default: 1000.
-            ///
-            /// A message counts until the transport has taken its last octet. There is a mark in octets
-            /// [beside it](Self::send_hwm_octets).
-            pub fn send_hwm(mut self, mark: HighWaterMark) -> Self {
-                self.role$(.$inner)?.send_hwm = mark;
-                self
-            }
+impl<T: Configured<Role: AsMut<Publishing>>> Options<T> {
+    /// What becomes of a message that a subscriber wants and has no room for. Default:
+    /// [`WhenFull::DropNew`].
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.role.as_mut().when_full = policy;
+        self
+    }
 
-            /// How many octets may wait for each subscriber, beside [`send_hwm`](Self::send_hwm): whichever
-            /// mark is reached first counts. An empty queue takes any one message; 0 is taken as 1, and
-            /// `usize::MAX` is no limit. Default: none beside [`HighWaterMark::Unlimited`]; otherwise 64 MiB,
-            /// or 256 KiB where [`send`](crate::PubSocket::send) [waits](WhenFull::Wait).
-            pub fn send_hwm_octets(mut self, octets: usize) -> Self {
-                self.role$(.$inner)?.send_hwm_octets = Some(octets.max(1));
-                self
-            }
+    /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
+    pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
+        self.role.as_mut().duplicates = duplicates;
+        self
+    }
 
-            /// What becomes of a message that a subscriber wants and has no room for. Default:
-            /// [`WhenFull::DropNew`].
-            pub fn when_full(mut self, policy: WhenFull) -> Self {
-                self.role$(.$inner)?.when_full = policy;
-                self
-            }
+    /// How many distinct topics one peer may be subscribed to; past that its connection is closed.
+    /// Default: 1,000,000.
+    ///
+    /// There is a limit in octets [beside it](Self::max_subscription_octets).
+    pub fn max_subscriptions(mut self, topics: usize) -> Self {
+        self.role.as_mut().max_topics = topics;
+        self
+    }
 
-            /// Keeps for each subscriber the newest message alone, whole, in all its parts, if the one before
-            /// it has not begun to be written: a mark of one message and [`WhenFull::DropOldest`].
-            /// The other way round, both are as by default. Default: no.
-            pub fn conflate(self, conflate: bool) -> Self {
-                let (mark, policy) = match conflate {
-                    true => (HighWaterMark::messages(1), WhenFull::DropOldest),
-                    false => (HighWaterMark::default(), WhenFull::default()),
-                };
-                self.send_hwm(mark).when_full(policy)
-            }
-
-            /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
-            pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
-                self.role$(.$inner)?.duplicates = duplicates;
-                self
-            }
-
-            /// Sends each subscriber what it is *not* subscribed to, and all of it to one without
-            /// subscriptions; its subscribers must [know](crate::SubOptions::invert_matching). Default: no.
-            pub fn invert_matching(mut self, inverted: bool) -> Self {
-                self.role$(.$inner)?.inverted = inverted;
-                self
-            }
-
-            /// How many distinct topics one peer may be subscribed to; past that its connection is closed.
-            /// Default: 1,000,000.
-            ///
-            /// There is a limit in octets [beside it](Self::max_subscription_octets).
-            pub fn max_subscriptions(mut self, topics: usize) -> Self {
-                self.role$(.$inner)?.max_topics = topics;
-                self
-            }
-
-            /// How many octets the topics may have, all together, that one peer is subscribed to; past that
-            /// its connection is closed. Default: 64 MiB.
-            pub fn max_subscription_octets(mut self, octets: usize) -> Self {
-                self.role$(.$inner)?.max_topic_octets = octets;
-                self
-            }
-        }
-    };
+    /// How many octets the topics may have, all together, that one peer is subscribed to; past that
+    /// its connection is closed. Default: 64 MiB.
+    pub fn max_subscription_octets(mut self, octets: usize) -> Self {
+        self.role.as_mut().max_topic_octets = octets;
+        self
+    }
 }
-
-options!(PubOptions);
-options!(XPubOptions, publishing);
 
 impl Default for Publishing {
     fn default() -> Self {
         Self {
-            send_hwm: HighWaterMark::default(),
-            send_hwm_octets: None,
+            sending: Sending::default(),
             when_full: WhenFull::default(),
             duplicates: Duplicates::Counted,
             max_topics: 1_000_000,
             max_topic_octets: 64 << 20,
-            inverted: false,
+            matching: Matching::default(),
         }
     }
 }
 
-impl XPubOptions {
+impl Options<XPub> {
     /// Which subscriptions [`recv`](crate::XPubSocket::recv) tells. Default: [`Verbosity::Distinct`].
     pub fn verbosity(mut self, verbosity: Verbosity) -> Self {
         self.role.requests.verbosity = verbosity;
@@ -168,7 +123,61 @@ impl XPubOptions {
 impl Publishing {
     pub(crate) fn marks(&self) -> Marks {
         let octets = if self.when_full.waits() { WAIT_OCTETS } else { DEFAULT_OCTETS };
-        Marks::new(self.send_hwm, self.send_hwm_octets, octets)
+        self.sending.marks(octets)
+    }
+}
+
+impl SocketRole for Publishing {}
+impl SocketRole for Hearing {}
+
+impl Conflates for Publishing {
+    fn conflate(&mut self, conflate: bool) {
+        (self.sending.hwm, self.when_full) = match conflate {
+            true => (HighWaterMark::messages(1), WhenFull::DropOldest),
+            false => Default::default(),
+        };
+    }
+}
+
+impl Conflates for Hearing {
+    fn conflate(&mut self, conflate: bool) {
+        self.publishing.conflate(conflate);
+    }
+}
+
+impl AsMut<Self> for Publishing {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl AsMut<Publishing> for Hearing {
+    fn as_mut(&mut self) -> &mut Publishing {
+        &mut self.publishing
+    }
+}
+
+impl AsMut<Sending> for Publishing {
+    fn as_mut(&mut self) -> &mut Sending {
+        &mut self.sending
+    }
+}
+
+impl AsMut<Sending> for Hearing {
+    fn as_mut(&mut self) -> &mut Sending {
+        &mut self.publishing.sending
+    }
+}
+
+impl AsMut<Matching> for Publishing {
+    fn as_mut(&mut self) -> &mut Matching {
+        &mut self.matching
+    }
+}
+
+impl AsMut<Matching> for Hearing {
+    fn as_mut(&mut self) -> &mut Matching {
+        &mut self.publishing.matching
     }
 }
 

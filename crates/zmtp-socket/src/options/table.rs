@@ -33,7 +33,7 @@ fn seconds(time: Duration) -> String {
 fn the_table_of_limits_is_true() {
     let publisher = PubOptions::new();
     let waiting = PubOptions::new().when_full(WhenFull::Wait).role.marks();
-    let (sending, receiving) = (publisher.role.marks(), SubOptions::new().role.marks());
+    let (sending, receiving) = (publisher.role.marks(), SubOptions::new().role.receiving.marks());
     // Named one by one: whoever adds a limit is reminded of the table.
     let zmtp_codec::Limits {
         message_size, message_parts, command_size, handshake_frame_size, ..

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::{Configured, Options};
 
 /// What a tcp connection asks of the system; what is not given is left to it.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Default for TcpOptions {
 }
 
 /// For tcp alone.
-impl<Role> Options<Role> {
+impl<T: Configured> Options<T> {
     /// How many octets the system may hold for each peer before it takes no more (`SO_SNDBUF`).
     /// Default: the system's choice, which grows by itself, to megabytes. For tcp alone.
     ///

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 use zmtp_codec::Batch;
 
-use crate::options::{Marks, Subscribing};
+use crate::options::{Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
 
@@ -59,7 +59,7 @@ pub(crate) struct Taken {
 }
 
 impl Inbox {
-    pub(crate) fn new(options: &Subscribing) -> Self {
+    pub(crate) fn new(options: &Receiving) -> Self {
         Self {
             queues: Slab::new(),
             turns: VecDeque::new(),
@@ -264,8 +264,8 @@ mod tests {
     use crate::sync::Woken;
 
     fn inbox(limit: usize) -> Inbox {
-        let receive_hwm = HighWaterMark::messages(limit);
-        Inbox::new(&Subscribing { receive_hwm, ..Subscribing::default() })
+        let hwm = HighWaterMark::messages(limit);
+        Inbox::new(&Receiving { hwm, ..Receiving::default() })
     }
 
     fn publisher(inbox: &mut Inbox) -> usize {

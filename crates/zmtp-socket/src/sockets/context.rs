@@ -5,8 +5,10 @@ use std::fmt;
 use crate::engine::transport::Networks;
 #[cfg(feature = "simulation")]
 use crate::engine::transport::simulation::{Network, Simulation};
-use crate::options::{PubOptions, SubOptions, XPubOptions, XSubOptions};
+use crate::options::{Options, PubOptions, SubOptions, XPubOptions, XSubOptions};
+use crate::sockets::kind::Kind;
 use crate::sockets::pub_socket::PubSocket;
+use crate::sockets::socket::Socket;
 use crate::sockets::sub_socket::SubSocket;
 use crate::sockets::xpub_socket::XPubSocket;
 use crate::sockets::xsub_socket::XSubSocket;
@@ -63,24 +65,29 @@ impl Context {
         context
     }
 
+    /// A new socket, of the kind that the options are for.
+    pub fn socket<T: Kind>(&self, options: Options<T>) -> Socket<T> {
+        Socket::with_context(self, options)
+    }
+
     /// A new PUB socket.
     pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
-        PubSocket::with_context(self, options)
+        self.socket(options)
     }
 
     /// A new XPUB socket.
     pub fn xpub_socket(&self, options: XPubOptions) -> XPubSocket {
-        XPubSocket::with_context(self, options)
-    }
-
-    /// A new XSUB socket.
-    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
-        XSubSocket::with_context(self, options)
+        self.socket(options)
     }
 
     /// A new SUB socket.
     pub fn sub_socket(&self, options: SubOptions) -> SubSocket {
-        SubSocket::with_context(self, options)
+        self.socket(options)
+    }
+
+    /// A new XSUB socket.
+    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
+        self.socket(options)
     }
 }
 

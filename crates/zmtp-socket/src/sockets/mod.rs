@@ -1,11 +1,14 @@
-//! The public faces of the sockets.
+//! The sockets, as their users see them.
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub(crate) mod context;
+pub(crate) mod handle;
+pub mod kind;
 pub(crate) mod proxy;
-pub(crate) mod pub_sink;
 pub(crate) mod pub_socket;
+pub(crate) mod sink;
+pub(crate) mod socket;
 pub(crate) mod sub_socket;
 pub(crate) mod xpub_socket;
 pub(crate) mod xsub_socket;

@@ -14,7 +14,9 @@ use crate::error::{Closed, SendError};
 use crate::options::Verbosity;
 use crate::patterns::publish::Request;
 use crate::patterns::subscribe::Back;
+use crate::sockets::kind::Publishes;
 use crate::sockets::pub_socket::PubSocket;
+use crate::sockets::socket::Socket;
 use crate::sockets::xpub_socket::XPubSocket;
 use crate::sockets::xsub_socket::XSubSocket;
 use crate::sync::lock;
@@ -182,7 +184,7 @@ impl Proxy {
             send_all(tap, batch, &self.handle).await?;
             self.for_tap.pop_front();
         }
-        send_all(self.backend.publisher(), &mut self.in_hand, &self.handle).await
+        send_all(&self.backend, &mut self.in_hand, &self.handle).await
     }
 
     /// Waits for messages of publishers, and takes those that have come together in hand.
@@ -203,7 +205,7 @@ impl Proxy {
     fn poll_ask(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A flood must not keep the runtime's other tasks from running.
         let turn = ready!(coop::poll_proceed(cx));
-        let core = self.backend.publisher().core();
+        let core = &self.backend.engine.core;
         let requests = ready!(core.poll_requests(count, cx.waker()))?;
         turn.made_progress();
         // Where each subscription is told but only the last end, that one stands for all.
@@ -228,13 +230,13 @@ impl Proxy {
                     if self.capture.is_some() {
                         self.for_tap.push_back(message.clone().into());
                     }
-                    self.frontend.change(&changes, back);
+                    self.frontend.engine.core.change(&changes, back);
                     changes.clear();
                     self.frontend.try_send(message).map_err(|_closed| Closed)?;
                 }
             }
         }
-        self.frontend.change(&changes, back);
+        self.frontend.engine.core.change(&changes, back);
         self.handle.count(|counts| {
             counts.subscriptions += asked.subscriptions;
             counts.cancels += asked.cancels;
@@ -245,12 +247,12 @@ impl Proxy {
 }
 
 /// Sends all of `batch`, but for messages that wait for room longer than they may: these are counted.
-async fn send_all(
-    socket: &PubSocket,
+async fn send_all<T: Publishes>(
+    socket: &Socket<T>,
     batch: &mut Batch,
     handle: &ProxyHandle,
 ) -> Result<(), Closed> {
-    while let Err(error) = socket.core().send_batch(batch).await {
+    while let Err(error) = socket.engine.core.send_batch(batch).await {
         match error {
             SendError::Full => handle.count(|counts| counts.dropped += 1),
             SendError::Closed(closed) => return Err(closed),
@@ -327,7 +329,7 @@ mod tests {
         frontend.subscribe("a");
         let backend = context.xpub_socket(XPubOptions::new());
         backend.bind("inproc://backend").await.expect("it is free");
-        let publisher = backend.publisher().clone();
+        let publisher = backend.handle();
         server.wait_for_subscriber("a").await.expect("it is open");
         // Much is asked for, and many messages come.
         let greedy = context.sub_socket(SubOptions::new());
@@ -364,7 +366,7 @@ mod tests {
         let greedy = context.sub_socket(SubOptions::new());
         (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
         greedy.connect("inproc://backend").expect("it may be dialled");
-        let publisher = backend.publisher().clone();
+        let publisher = backend.handle();
         eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
         let mut proxy = proxy(context.xsub_socket(XSubOptions::new()), backend);
         let handle = proxy.handle();

@@ -1,30 +1,31 @@
 //! The XPUB socket.
 
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_core::Stream;
 use zmtp_codec::{SocketType, Subscription};
 
-use crate::error::{RecvError, SendError, TryRecvError};
-use crate::options::XPubOptions;
-use crate::patterns::publish::Request;
+use crate::error::{Closed, SendError};
+use crate::monitor::Events;
+use crate::options::Hearing;
+use crate::patterns::publish::{PubCore, Request};
 use crate::peer::Peer;
 use crate::send::Outgoing;
-use crate::sockets::context::Context;
-use crate::sockets::pub_socket::{PubSocket, publisher_methods};
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::{Kind, Parts, Publishes, Reader, Receive, Receives, Sends, XPub};
+use crate::sockets::pub_socket::PubHandle;
+use crate::sockets::sink::PubSink;
+use crate::sockets::socket::Socket;
 
 /// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
 ///
-/// It does all that a [`PubSocket`] does; [one](Self::publisher) sends from other tasks while this one
-/// receives. What subscribers ask for must be [received](Self::recv): whoever has more unread than it
-/// may be [subscribed](crate::PubOptions::max_subscriptions) to is disconnected. Once this is dropped
-/// nobody is, and subscriptions are what they are to a PUB.
+/// It does all that a [`PubSocket`](crate::PubSocket) does, and [receives](Socket::recv) the
+/// [requests](Request) of its subscribers. They must be received: a subscriber that has more unread than it
+/// may be [subscribed](crate::PubOptions::max_subscriptions) to is disconnected. A subscription that is
+/// taken back before it is received is not told.
 ///
-/// Who comes late, and wants to know how things stand, can be told alone:
+/// A subscriber that comes late, and wants to know how things stand, can be told alone:
 ///
 /// ```
 /// use zmtp_socket::{Context, Request, SubOptions, Verbosity, XPubOptions};
@@ -48,61 +49,12 @@ use crate::sockets::pub_socket::{PubSocket, publisher_methods};
 /// # Ok(())
 /// # }
 /// ```
-pub struct XPubSocket {
-    publisher: PubSocket,
-}
+pub type XPubSocket = Socket<XPub>;
 
-publisher_methods!(XPubSocket, this => this.publisher.socket);
+/// A handle on an [`XPubSocket`], for other tasks than the one that receives.
+pub type XPubHandle = Handle<XPub>;
 
-impl XPubSocket {
-    /// In the process-wide context, with the default options.
-    pub fn new() -> Self {
-        Self::with_context(&Context::global(), XPubOptions::new())
-    }
-
-    /// In the process-wide context.
-    pub fn with_options(options: XPubOptions) -> Self {
-        Self::with_context(&Context::global(), options)
-    }
-
-    pub(crate) fn with_context(context: &Context, options: XPubOptions) -> Self {
-        let XPubOptions { link, socket, role } = options;
-        let hearing = Some(role.requests);
-        let publisher =
-            PubSocket::of_type(context, SocketType::XPub, link, socket, role.publishing, hearing);
-        Self { publisher }
-    }
-
-    /// The same socket as a publisher, to be cloned for other tasks: they send and bind while this one
-    /// receives what subscribers want.
-    pub fn publisher(&self) -> &PubSocket {
-        &self.publisher
-    }
-
-    /// What a subscriber wants next. Subscriptions that are taken back before they are received are not
-    /// told.
-    ///
-    /// # Errors
-    /// [`RecvError::Closed`] once the socket has been closed and everything has been received.
-    ///
-    /// # Cancel safety
-    /// No request is lost if the future is dropped.
-    pub async fn recv(&mut self) -> Result<Request, RecvError> {
-        let socket = self.publisher.socket();
-        Ok(poll_fn(|cx| socket.follow(socket.core.poll_request(Some(cx.waker())))).await?)
-    }
-
-    /// What a subscriber wants next, if it has said so already.
-    ///
-    /// # Errors
-    /// [`TryRecvError::Empty`] if none has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
-    pub fn try_recv(&mut self) -> Result<Request, TryRecvError> {
-        match self.publisher.core().poll_request(None) {
-            Poll::Ready(request) => Ok(request?),
-            Poll::Pending => Err(TryRecvError::Empty),
-        }
-    }
-
+impl Handle<XPub> {
     /// Sends a message to one peer alone, whatever it is subscribed to (it may filter what it did not
     /// ask for). Queues like [`send`](Self::send), in the same order; but a peer without room loses
     /// it, whatever the socket does [otherwise](crate::WhenFull). Returns whether the peer is there.
@@ -114,47 +66,73 @@ impl XPubSocket {
         peer: &Peer,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<bool, SendError> {
-        Ok(self.publisher.core().send_to(peer, &message.into().into_message())?)
+        Ok(self.engine.core.send_to(peer, &message.into().into_message())?)
     }
 
-    /// Subscribes a peer to a topic, in its place: in [manual](XPubOptions::manual) mode nothing else
-    /// does. Returns whether the peer is there and was not subscribed to it.
+    /// Subscribes a peer to a topic, in its place: in [manual](crate::XPubOptions::manual) mode nothing
+    /// else does. Returns whether the peer is there and was not subscribed to it.
     pub fn subscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
         let topic = Bytes::copy_from_slice(topic.as_ref());
-        self.publisher.core().change_for(peer, Subscription::Subscribe(topic))
+        self.engine.core.change_for(peer, Subscription::Subscribe(topic))
     }
 
     /// Ends a peer's subscription to a topic, in its place. Returns whether it had one and now has none.
     pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
         let topic = Bytes::copy_from_slice(topic.as_ref());
-        self.publisher.core().change_for(peer, Subscription::Cancel(topic))
+        self.engine.core.change_for(peer, Subscription::Cancel(topic))
     }
 }
 
-impl Drop for XPubSocket {
-    fn drop(&mut self) {
-        self.publisher.core().stop_hearing();
+/// Does as a PUB what a PUB does.
+impl From<XPubHandle> for PubHandle {
+    fn from(handle: XPubHandle) -> Self {
+        Self::of(handle.engine)
     }
 }
 
-impl Default for XPubSocket {
-    fn default() -> Self {
-        Self::new()
+impl Kind for XPub {
+    const SOCKET_TYPE: SocketType = SocketType::XPub;
+}
+
+impl Sends for XPub {}
+impl Publishes for XPub {}
+
+impl Receives for XPub {
+    type Received = Request;
+}
+
+impl Parts for XPub {
+    type Core = PubCore;
+    type Receiver = Requests;
+    type Sink = PubSink;
+
+    fn core(role: Hearing, events: Arc<Events>) -> PubCore {
+        PubCore::new(role.publishing, Some(role.requests), events)
     }
 }
 
-impl fmt::Debug for XPubSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("XPubSocket").finish_non_exhaustive()
+/// Receives what subscribers want.
+#[derive(Debug, Default)]
+pub(crate) struct Requests;
+
+impl Reader<PubCore> for Requests {
+    /// While the socket lingers, nobody reads what subscribers want.
+    fn stop(&self, core: &PubCore) {
+        core.stop_hearing();
     }
 }
 
-/// The requests as a stream, which ends when the socket has been closed.
-impl Stream for XPubSocket {
+impl Receive<PubCore> for Requests {
     type Item = Request;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Request>> {
-        let socket = self.publisher.socket();
-        socket.follow(socket.core.poll_request(Some(cx.waker()))).map(Result::ok)
+    fn poll_next(&mut self, core: &PubCore, cx: &mut Context<'_>) -> Poll<Result<Request, Closed>> {
+        core.poll_request(Some(cx.waker()))
+    }
+
+    fn try_next(&mut self, core: &PubCore) -> Result<Option<Request>, Closed> {
+        match core.poll_request(None) {
+            Poll::Ready(request) => request.map(Some),
+            Poll::Pending => Ok(None),
+        }
     }
 }

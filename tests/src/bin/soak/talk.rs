@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use zmtp_socket::{
-    Context, HighWaterMark, Linger, Message, Request, SubHandle, XPubOptions, XPubSocket,
+    Context, HighWaterMark, Linger, Message, Request, XPubOptions, XPubSocket, XSubHandle,
     XSubOptions,
 };
 use zmtp_tests::story::{eventually, within};
@@ -124,7 +124,7 @@ impl Round {
     }
 
     /// Each message was sent, dropped or left undelivered, and what was sent has come.
-    async fn reckon(&mut self, handle: &SubHandle, mut server: XPubSocket, hears: bool) {
+    async fn reckon(&mut self, handle: &XSubHandle, mut server: XPubSocket, hears: bool) {
         let gone = eventually("the connection's end", || handle.stats().peers.is_empty());
         tokio::select! {
             () = gone => {}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp_codec::Version;
+use zmtp_socket::kind;
 use zmtp_socket::{
-    Allowed, Heartbeat, HighWaterMark, Linger, Options, PubOptions, SocketRole, SubOptions,
-    WhenFull,
+    Allowed, Heartbeat, HighWaterMark, Linger, Options, PubOptions, SubOptions, WhenFull,
 };
 use zmtp_tests::network::{Fault, Manner, Refusal, Way};
 
@@ -177,7 +177,7 @@ impl Plan {
         }
     }
 
-    fn shared<Role: SocketRole>(&self, options: Options<Role>, side: usize) -> Options<Role> {
+    fn shared<T: kind::Kind>(&self, options: Options<T>, side: usize) -> Options<T> {
         let options = options
             .version(self.versions[side])
             .handshake_timeout(HANDSHAKE_TIMEOUT)

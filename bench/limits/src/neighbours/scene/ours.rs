@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
+use zmtp_socket::kind::Kind;
 use zmtp_socket::{
-    Allowed, Denial, Options, PubOptions, PubSocket, SocketRole, SubOptions, SubSocket,
+    Allowed, Denial, Handle, Options, PubOptions, PubSocket, SubOptions, SubSocket,
     XPubOptions, XPubSocket, XSubSocket, proxy,
 };
 
@@ -55,7 +56,7 @@ async fn through_proxy(settings: &Settings) {
     let publishers = frontend.bind(ANY_PORT).await.expect("a free port");
     let subscribers = backend.bind(ANY_PORT).await.expect("a free port");
     rig::print(&format!("{publishers} {subscribers}"));
-    watch_lock_of(backend.publisher().clone());
+    watch_lock_of(backend.handle());
     let mut proxy = proxy(frontend, backend);
     tokio::spawn(async move { proxy.run().await });
 }
@@ -76,7 +77,7 @@ async fn subscriber(settings: &Settings) {
 }
 
 /// Lets the first peer in at once, and thinks about every later one for longer than a trial lasts.
-fn judged<Role: SocketRole>(options: Options<Role>, judges: bool) -> Options<Role> {
+fn judged<T: Kind>(options: Options<T>, judges: bool) -> Options<T> {
     static FIRST: AtomicBool = AtomicBool::new(true);
     if !judges {
         return options;
@@ -100,7 +101,7 @@ async fn watch_turns() {
 }
 
 /// Sends what nobody wants, from a thread of its own.
-fn watch_lock_of(socket: PubSocket) {
+fn watch_lock_of<T: Kind>(socket: Handle<T>) {
     watch_lock(move || socket.try_send("nobody").expect("the socket is open"));
 }
 

@@ -79,40 +79,8 @@ impl PubCore {
         }
     }
 
-    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait: for the
-    /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
-    #[inline]
-    pub(crate) fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
-        if self.turn_is_over.load(Ordering::Relaxed) {
-            return None;
-        }
-        match self.try_send(message) {
-            Err(SendError::Full) => None,
-            done => Some(done),
-        }
-    }
-
-    /// What becomes of a message for a peer without room.
-    pub(crate) fn when_full(&self) -> WhenFull {
-        self.options.when_full
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.state).closed
-    }
-
-    /// Whether the sender should let others run first.
-    pub(crate) fn take_turn(&self) -> bool {
-        self.turn_is_over.load(Ordering::Relaxed)
-            && self.turn_is_over.swap(false, Ordering::Relaxed)
-    }
-
-    /// Queues `message` for every peer that wants it and has room or, if the socket is to wait for
-    /// room, for all that want it or nobody.
-    #[inline]
-    pub(crate) fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let (first, rest) = message.parts();
-        self.publish(first, rest, message)
     }
 
     /// The parts are those of the message. By themselves they come in registers.
@@ -334,7 +302,7 @@ impl Core for PubCore {
         if let Some((runs, length)) = welcome {
             state.send_to(key, &runs, length, &self.events);
         }
-        if self.options.inverted {
+        if self.options.matching.inverted {
             state.has_changed(key);
         }
         drop(state);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use zmtp_codec::Batch;
@@ -10,10 +11,10 @@ use super::PubCore;
 use super::guard::Guard;
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
-use crate::send::Outgoing;
 use crate::send::outbox::LARGE;
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
+use crate::send::{Outgoing, SendCore};
 
 /// A sender's place in the queues of the peers that it waits for.
 #[derive(Debug, Default)]
@@ -22,24 +23,40 @@ pub(crate) struct Waiting {
     pub(super) peers: BTreeSet<usize>,
 }
 
-impl PubCore {
-    /// Waits for what [`send_now`](Self::send_now) did not, then sends.
-    pub(crate) async fn send_later(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        if self.take_turn() {
-            tokio::task::yield_now().await;
+impl SendCore for PubCore {
+    fn when_full(&self) -> WhenFull {
+        self.options.when_full
+    }
+
+    fn take_turn(&self) -> bool {
+        self.turn_is_over.load(Ordering::Relaxed)
+            && self.turn_is_over.swap(false, Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let (first, rest) = message.parts();
+        self.publish(first, rest, message)
+    }
+
+    #[inline]
+    fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+        if self.turn_is_over.load(Ordering::Relaxed) {
+            return None;
         }
-        match self.options.when_full {
-            WhenFull::DropNew | WhenFull::DropOldest | WhenFull::Disconnect => {
-                self.try_send(message)
-            }
-            WhenFull::Wait => self.send_when_room(message).await,
-            WhenFull::WaitFor(time) => {
-                let sent = tokio::time::timeout(time, self.send_when_room(message)).await;
-                sent.unwrap_or(Err(SendError::Full))
-            }
+        match self.try_send(message) {
+            Err(SendError::Full) => None,
+            done => Some(done),
         }
     }
 
+    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let mut place = Place { core: self, waiting: Waiting::default() };
+        poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await
+    }
+}
+
+impl PubCore {
     /// Publishes all of `batch`, each message as if it were sent by itself, and takes it out once it is. What
     /// fails is left in front.
     pub(crate) async fn send_batch(&self, batch: &mut Batch) -> Result<(), SendError> {
@@ -61,12 +78,6 @@ impl PubCore {
             }
             batch.skip_next();
         }
-    }
-
-    /// Waits for room as long as it takes, then sends.
-    pub(crate) async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let mut place = Place { core: self, waiting: Waiting::default() };
-        poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await
     }
 
     /// Sends a message when its turn has come: when every peer that wants it has room, and nobody who

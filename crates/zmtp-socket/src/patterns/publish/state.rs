@@ -98,7 +98,7 @@ impl State {
         Self {
             peers: Slab::new(),
             topics: Topics::new(options.duplicates),
-            inverted: options.inverted,
+            inverted: options.matching.inverted,
             requests,
             keys: HashMap::new(),
             journal: Journal::default(),

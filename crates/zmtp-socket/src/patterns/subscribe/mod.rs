@@ -14,7 +14,7 @@ mod upstream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 pub(crate) use filter::Back;
@@ -22,18 +22,19 @@ use filter::Filter;
 use session::SubscribeSession;
 use slab::Slab;
 use tokio::sync::Notify;
+use tokio::task::coop;
 use upstream::Upstream;
 use zmtp_codec::{Batch, Message, PeerInfo, Subscription};
 
 use crate::engine::admission::Kill;
 use crate::engine::driver::Core;
 use crate::engine::transport::Outlet;
-use crate::error::Closed;
+use crate::error::{Closed, SendError};
 use crate::monitor::Events;
-use crate::options::{Marks, Subscribing};
+use crate::options::{Subscribing, UpstreamOptions, WhenFull};
 use crate::peer::Peer;
 use crate::receive::{Inbox, Source};
-use crate::send::{Outbox, Run};
+use crate::send::{Outbox, Outgoing, Run, SendCore};
 use crate::stats::{Count, PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake};
 
@@ -53,8 +54,8 @@ pub(crate) struct SubCore {
     /// Where both are needed, this is locked after the subscriptions.
     inbox: Mutex<Inbox>,
     options: Subscribing,
-    /// Of an XSUB: the marks of the queues of what it sends.
-    sending: Option<Marks>,
+    /// Of an XSUB.
+    sending: Option<UpstreamOptions>,
     filtered: AtomicU64,
     /// Told of every new publisher, and of the end.
     changed: Notify,
@@ -80,11 +81,15 @@ struct Subscriptions {
 
 impl SubCore {
     /// With `sending`, it is that of an XSUB.
-    pub(crate) fn new(options: Subscribing, sending: Option<Marks>, events: Arc<Events>) -> Self {
+    pub(crate) fn new(
+        options: Subscribing,
+        sending: Option<UpstreamOptions>,
+        events: Arc<Events>,
+    ) -> Self {
         Self {
             subscriptions: Mutex::default(),
             generation: AtomicU64::new(0),
-            inbox: Mutex::new(Inbox::new(&options)),
+            inbox: Mutex::new(Inbox::new(&options.receiving)),
             options,
             sending,
             changed: Notify::new(),
@@ -165,7 +170,7 @@ impl SubCore {
     }
 
     /// Queues a message for every publisher that has room for it.
-    pub(crate) fn send(&self, message: &Message) -> Result<(), Closed> {
+    fn send(&self, message: &Message) -> Result<(), Closed> {
         // Encoded once for all, and before the lock is taken.
         let (runs, octets) = (Run::of_large(message), message.encoded_len());
         let one = Count { messages: 1, octets: octets as u64 };
@@ -265,6 +270,48 @@ impl Subscriptions {
     }
 }
 
+/// An XSUB's messages. It waits for no publisher.
+impl SendCore for SubCore {
+    fn when_full(&self) -> WhenFull {
+        WhenFull::DropNew
+    }
+
+    /// Others have their turn when the task's budget is used up.
+    fn take_turn(&self) -> bool {
+        false
+    }
+
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let message = message.clone().into_message();
+        let only_first = self.sending.is_some_and(|sending| sending.only_first);
+        let (subscriptions, message) = Subscription::take_from(message, only_first);
+        self.change(&subscriptions, Back::One);
+        if let Some(message) = message {
+            self.send(&message)?;
+        }
+        Ok(())
+    }
+
+    fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
+        match coop::poll_proceed(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => {
+                turn.made_progress();
+                Some(self.try_send(message))
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.try_send(message)
+    }
+
+    async fn send_later(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        coop::consume_budget().await;
+        self.try_send(message)
+    }
+}
+
 impl Source for SubCore {
     fn inbox(&self) -> &Mutex<Inbox> {
         &self.inbox
@@ -283,7 +330,7 @@ impl Source for SubCore {
         }
         let subscriptions = lock(&self.subscriptions);
         let generation = self.generation();
-        let (filter, inverted) = (&subscriptions.filter, self.options.inverted);
+        let (filter, inverted) = (&subscriptions.filter, self.options.matching.inverted);
         // A subscriber to everything need not be asked about each.
         if inverted || !filter.lets_in(b"") {
             let filtered = batch.retain(|topic| filter.lets_in(topic) != inverted);
@@ -303,7 +350,7 @@ impl Core for SubCore {
         _outlet: Option<&Outlet>,
         _kill: Kill,
     ) -> SubscribeSession {
-        let marks = self.sending.unwrap_or(self.options.marks());
+        let marks = self.sending.unwrap_or_default().marks();
         let outbox = Outbox::new(marks, None, None);
         let upstream = Upstream::new(peer.clone(), outbox);
         let mut subscriptions = lock(&self.subscriptions);

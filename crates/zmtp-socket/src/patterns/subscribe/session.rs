@@ -39,7 +39,7 @@ impl Session for SubscribeSession {
 
     fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
         let arrived = Count::of_batch(&batch);
-        if self.core.options.conflate {
+        if self.core.options.receiving.conflate {
             // What nobody wants must not take the place of what somebody does.
             self.core.filter(&mut batch);
         }

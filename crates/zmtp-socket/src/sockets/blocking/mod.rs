@@ -34,28 +34,49 @@
 //! [`Closed`](crate::Closed) or the like at once, and to drop it ends nothing of the parent's. Do not send
 //! with it: what is queued there stays there.
 
+mod handle;
 mod monitor;
 mod park;
 mod proxy;
-mod pub_socket;
-mod sub_socket;
+mod socket;
 mod thread;
-mod xpub_socket;
-mod xsub_socket;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use handle::Handle;
 pub use monitor::Monitor;
 pub use proxy::{Proxy, proxy};
-pub use pub_socket::PubSocket;
-pub use sub_socket::{SubHandle, SubSocket};
+pub use socket::Socket;
 use thread::IoThread;
-pub use xpub_socket::XPubSocket;
-pub use xsub_socket::XSubSocket;
 
-use crate::options::{PubOptions, SubOptions, XPubOptions, XSubOptions};
+use crate::options::{Options, PubOptions, SubOptions, XPubOptions, XSubOptions};
+use crate::sockets::kind::{Kind, Pub, Sub, XPub, XSub};
 use crate::sync::PerProcess;
+
+/// [`PubSocket`](crate::PubSocket) for programs without async.
+pub type PubSocket = Socket<Pub>;
+
+/// [`XPubSocket`](crate::XPubSocket) for programs without async.
+pub type XPubSocket = Socket<XPub>;
+
+/// [`SubSocket`](crate::SubSocket) for programs without async.
+pub type SubSocket = Socket<Sub>;
+
+/// [`XSubSocket`](crate::XSubSocket) for programs without async.
+pub type XSubSocket = Socket<XSub>;
+
+/// A handle on a [`PubSocket`].
+pub type PubHandle = Handle<Pub>;
+
+/// A handle on an [`XPubSocket`].
+pub type XPubHandle = Handle<XPub>;
+
+/// A handle on a [`SubSocket`].
+pub type SubHandle = Handle<Sub>;
+
+/// A handle on an [`XSubSocket`].
+pub type XSubHandle = Handle<XSub>;
 
 /// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
 ///
@@ -90,24 +111,29 @@ impl Context {
         Self { context, thread: IoThread::start() }
     }
 
+    /// A new socket, of the kind that the options are for.
+    pub fn socket<T: Kind>(&self, options: Options<T>) -> Socket<T> {
+        Socket::of(self.context.socket(options), self.thread.clone())
+    }
+
     /// A new PUB socket.
     pub fn pub_socket(&self, options: PubOptions) -> PubSocket {
-        PubSocket::of(self.context.pub_socket(options), self.thread.clone())
+        self.socket(options)
     }
 
     /// A new XPUB socket.
     pub fn xpub_socket(&self, options: XPubOptions) -> XPubSocket {
-        XPubSocket::of(self.context.xpub_socket(options), self.thread.clone())
-    }
-
-    /// A new XSUB socket.
-    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
-        XSubSocket::of(self.context.xsub_socket(options), self.thread.clone())
+        self.socket(options)
     }
 
     /// A new SUB socket.
     pub fn sub_socket(&self, options: SubOptions) -> SubSocket {
-        SubSocket::of(self.context.sub_socket(options), self.thread.clone())
+        self.socket(options)
+    }
+
+    /// A new XSUB socket.
+    pub fn xsub_socket(&self, options: XSubOptions) -> XSubSocket {
+        self.socket(options)
     }
 }
 
@@ -122,126 +148,3 @@ impl fmt::Debug for Context {
         f.debug_struct("Context").finish_non_exhaustive()
     }
 }
-
-/// The methods that every blocking face of a socket has, for a type `$face` whose async socket is
-/// `$socket` and whose thread is `$thread`.
-macro_rules! endpoint_methods {
-    ($face:ty, $this:ident => $socket:expr, $thread:expr) => {
-        impl $face {
-            /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and
-            /// connect to many endpoints at once.
-            ///
-            /// # Errors
-            /// [`BindError`](crate::BindError) if the endpoint cannot be read or bound, or the socket is
-            /// closed.
-            pub fn bind(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<crate::Endpoint, crate::BindError> {
-                let $this = self;
-                $thread.block_on($socket.bind(endpoint))?
-            }
-
-            /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change`
-            /// is given, for this endpoint and the connections through it.
-            ///
-            /// # Errors
-            /// As [`bind`](Self::bind).
-            pub fn bind_with(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
-            ) -> Result<crate::Endpoint, crate::BindError> {
-                let $this = self;
-                $thread.block_on($socket.bind_with(endpoint, change))?
-            }
-
-            /// Connects to a peer's endpoint in the background, again after every cut. Returns at once;
-            /// that nobody is there yet is no error.
-            ///
-            /// # Errors
-            /// [`ConnectError`](crate::ConnectError) if the endpoint cannot be read, or the socket is
-            /// closed.
-            pub fn connect(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<crate::Endpoint, crate::ConnectError> {
-                let $this = self;
-                let _within = $thread.enter()?;
-                $socket.connect(endpoint)
-            }
-
-            /// Does as [`connect`](Self::connect), with other options than the socket's own, which
-            /// `change` is given, for this endpoint; if it is connected already, from its next
-            /// connection on.
-            ///
-            /// # Errors
-            /// As [`connect`](Self::connect).
-            pub fn connect_with(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-                change: impl FnOnce(crate::EndpointOptions) -> crate::EndpointOptions,
-            ) -> Result<crate::Endpoint, crate::ConnectError> {
-                let $this = self;
-                let _within = $thread.enter()?;
-                $socket.connect_with(endpoint, change)
-            }
-
-            /// Ends an endpoint that was bound, with all its connections; its address is free again when
-            /// this returns.
-            ///
-            /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not bound.
-            pub fn unbind(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<(), crate::UnknownEndpoint> {
-                let $this = self;
-                let endpoint = endpoint.into_endpoint()?;
-                let ended = $thread.block_on($socket.unbind(&endpoint));
-                ended.unwrap_or(Err(crate::UnknownEndpoint::NotBound(endpoint)))
-            }
-
-            /// Ends an endpoint that was connected, with its connection.
-            ///
-            /// # Errors
-            /// [`UnknownEndpoint`](crate::UnknownEndpoint) if it cannot be read or is not connected.
-            pub fn disconnect(
-                &self,
-                endpoint: impl crate::IntoEndpoint,
-            ) -> Result<(), crate::UnknownEndpoint> {
-                let $this = self;
-                let endpoint = endpoint.into_endpoint()?;
-                let ended = $thread.block_on($socket.disconnect(&endpoint));
-                ended.unwrap_or(Err(crate::UnknownEndpoint::NotConnected(endpoint)))
-            }
-
-            /// The endpoints that the socket has bound, with their real addresses, and those that it is
-            /// to be connected to, whether or not somebody is there now.
-            pub fn endpoints(&self) -> crate::OpenEndpoints {
-                let $this = self;
-                $socket.endpoints()
-            }
-
-            /// As [`PubSocket::totals`](crate::PubSocket::totals).
-            pub fn totals(&self) -> crate::Stats {
-                let $this = self;
-                $socket.totals()
-            }
-
-            /// What was sent, received, lost and is queued, in all and for each peer.
-            pub fn stats(&self) -> crate::Stats {
-                let $this = self;
-                $socket.stats()
-            }
-
-            /// What happens to this socket's endpoints and peers from now on.
-            pub fn monitor(&self) -> crate::blocking::Monitor {
-                let $this = self;
-                crate::blocking::Monitor::of($socket.monitor(), std::sync::Arc::clone(&$thread))
-            }
-        }
-    };
-}
-
-use endpoint_methods;

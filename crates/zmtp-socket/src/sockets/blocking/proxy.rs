@@ -1,7 +1,8 @@
 //! What stands between publishers and subscribers.
 
-use super::sub_socket::Home;
+use super::socket::Home;
 use super::{PubSocket, XPubSocket, XSubSocket};
+use crate::sockets::kind::{Pub, XPub, XSub};
 use crate::sockets::proxy::ProxyHandle;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
@@ -19,32 +20,33 @@ use crate::sockets::proxy::ProxyHandle;
 /// # }
 /// ```
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
-    let (frontend, thread) = frontend.into_parts();
-    let (publisher, backend) = backend.into_parts();
-    let sockets = Sockets { _frontend: thread, publisher, _tap: None };
-    Proxy { proxy: crate::proxy(frontend, backend), sockets }
+    let ((frontend, frontend_home), (backend, backend_home)) =
+        (frontend.into_parts(), backend.into_parts());
+    let homes = Homes { _frontend: frontend_home, backend: backend_home, _tap: None };
+    Proxy { proxy: crate::proxy(frontend, backend), homes }
 }
 
 /// See [`proxy`].
 #[derive(Debug)]
 pub struct Proxy {
     proxy: crate::Proxy,
-    sockets: Sockets,
+    homes: Homes,
 }
 
-/// What keeps the sockets and their threads, as long as the proxy is there.
+/// The threads of the sockets, which stay as long as the proxy is there.
 #[derive(Debug)]
-struct Sockets {
-    _frontend: Home,
-    publisher: PubSocket,
-    _tap: Option<PubSocket>,
+struct Homes {
+    _frontend: Home<XSub>,
+    backend: Home<XPub>,
+    _tap: Option<Home<Pub>>,
 }
 
 impl Proxy {
     /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
     pub fn capture(mut self, tap: PubSocket) -> Self {
-        self.proxy = self.proxy.capture(tap.socket().clone());
-        self.sockets._tap = Some(tap);
+        let (tap, home) = tap.into_parts();
+        self.proxy = self.proxy.capture(tap);
+        self.homes._tap = Some(home);
         self
     }
 
@@ -57,7 +59,7 @@ impl Proxy {
     /// of the sockets has been closed. All of that is done by the backend's thread, so no message changes
     /// threads; the caller's only waits.
     pub fn run(self) {
-        let Self { mut proxy, sockets } = self;
-        sockets.publisher.thread().run(async move { proxy.run().await });
+        let Self { mut proxy, homes } = self;
+        homes.backend.thread().run(async move { proxy.run().await });
     }
 }

@@ -40,7 +40,10 @@ fn dropping_is_announced_once_until_the_peer_has_caught_up() {
 
 #[test]
 fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
-    let options = Publishing { send_hwm_octets: Some(100), ..Publishing::default() };
+    let options = Publishing {
+        sending: Sending { hwm_octets: Some(100), ..Sending::default() },
+        ..Publishing::default()
+    };
     let core = publisher_with(1000, options);
     let mut reader = Reader::new(&core, "");
     send(&core, &[0; 500]);
@@ -119,7 +122,7 @@ fn what_is_being_written_is_not_torn_to_make_room_and_the_newest_message_stays()
 fn the_oldest_make_room_for_octets_too_whatever_their_parts() {
     let options = Publishing {
         when_full: WhenFull::DropOldest,
-        send_hwm_octets: Some(100_000),
+        sending: Sending { hwm_octets: Some(100_000), ..Sending::default() },
         ..Publishing::default()
     };
     let core = publisher_with(1000, options);
@@ -171,7 +174,10 @@ async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
 fn the_event_names_the_mark_that_was_reached_and_another_tells_what_was_lost() {
     let rows = [(2, 100, Mark::Messages(2)), (100, 5, Mark::Octets(5))];
     for (messages, octets, expected) in rows {
-        let options = Publishing { send_hwm_octets: Some(octets), ..Publishing::default() };
+        let options = Publishing {
+            sending: Sending { hwm_octets: Some(octets), ..Sending::default() },
+            ..Publishing::default()
+        };
         let core = publisher_with(messages, options);
         let mut monitor = core.events.monitor();
         let mut reader = Reader::new(&core, "");
@@ -200,12 +206,12 @@ async fn send_waiting(core: &PubCore, body: &'static str) -> Result<(), SendErro
 }
 
 /// A `send` that has begun: polled when told to.
-struct Sending<'a> {
+struct Attempt<'a> {
     future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
     woken: Arc<Woken>,
 }
 
-impl<'a> Sending<'a> {
+impl<'a> Attempt<'a> {
     fn new(core: &'a PubCore, body: &'static str) -> Self {
         let future = Box::pin(async move { send_waiting(core, body).await });
         Self { future, woken: Arc::default() }
@@ -228,7 +234,7 @@ fn who_waits_is_woken_when_half_of_the_queue_is_free() {
     (0..4).for_each(|_| send(&core, b"x"));
     // The queue was filled: the turn is over, which is not what is tested here.
     core.take_turn();
-    let mut sending = Sending::new(&core, "y");
+    let mut sending = Attempt::new(&core, "y");
     assert!(sending.poll().is_pending());
     reader.write(3);
     assert!(!sending.has_been_woken(), "one of four");
@@ -243,14 +249,14 @@ fn who_waits_is_woken_when_half_of_the_queue_is_free() {
 fn half_of_a_queue_is_half_of_its_octets_too() {
     let options = Publishing {
         when_full: WhenFull::Wait,
-        send_hwm_octets: Some(100),
+        sending: Sending { hwm_octets: Some(100), ..Sending::default() },
         ..Publishing::default()
     };
     let core = publisher_with(1000, options);
     let mut reader = Reader::new(&core, "");
     (0..4).for_each(|_| send(&core, &[0; 23]));
     core.take_turn();
-    let mut sending = Sending::new(&core, "x");
+    let mut sending = Attempt::new(&core, "x");
     assert!(sending.poll().is_pending());
     reader.write(49);
     assert!(!sending.has_been_woken());
@@ -264,7 +270,7 @@ fn who_waits_looks_again_at_who_wants_the_message() {
     let full = Reader::new(&core, "a");
     send(&core, b"a");
     core.take_turn();
-    let mut sending = Sending::new(&core, "a");
+    let mut sending = Attempt::new(&core, "a");
     assert!(sending.poll().is_pending());
     // A newcomer, and the departure of the one who was waited for.
     let mut newcomer = Reader::new(&core, "");
@@ -277,8 +283,11 @@ fn who_waits_looks_again_at_who_wants_the_message() {
 
 /// A publisher whose only peer, subscribed to "a", is full, and a sender that waits for it.
 fn waits_for_a(options: Publishing, hearing: Option<RequestOptions>) -> (Arc<PubCore>, Reader) {
-    let options =
-        Publishing { when_full: WhenFull::Wait, send_hwm: HighWaterMark::messages(1), ..options };
+    let options = Publishing {
+        when_full: WhenFull::Wait,
+        sending: Sending { hwm: HighWaterMark::messages(1), ..options.sending },
+        ..options
+    };
     let core = Arc::new(PubCore::new(options, hearing, Arc::default()));
     let reader = Reader::new(&core, "a");
     send(&core, b"a");
@@ -289,7 +298,7 @@ fn waits_for_a(options: Publishing, hearing: Option<RequestOptions>) -> (Arc<Pub
 #[test]
 fn who_waits_for_a_peer_that_cancels_waits_no_longer() {
     let (core, mut full) = waits_for_a(Publishing::default(), None);
-    let mut sending = [Sending::new(&core, "a"), Sending::new(&core, "a")];
+    let mut sending = [Attempt::new(&core, "a"), Attempt::new(&core, "a")];
     assert!(sending.iter_mut().all(|sending| sending.poll().is_pending()));
     full.session.subscription(Subscription::Cancel(Bytes::from("a"))).expect("it is held");
     for sending in &mut sending {
@@ -302,7 +311,7 @@ fn who_waits_for_a_peer_that_cancels_waits_no_longer() {
 #[test]
 fn subscriptions_that_come_together_cost_one_wake_up_for_each_lock() {
     let (core, mut full) = waits_for_a(Publishing::default(), None);
-    let mut sending = Sending::new(&core, "a");
+    let mut sending = Attempt::new(&core, "a");
     assert!(sending.poll().is_pending());
     let topic = |number: usize| Subscription::Subscribe(Bytes::from(number.to_string()));
     for count in [1, SUBSCRIPTIONS, 3 * SUBSCRIPTIONS + 1] {
@@ -319,7 +328,10 @@ fn subscriptions_that_come_together_cost_one_wake_up_for_each_lock() {
 fn who_waits_for_a_peer_whose_subscription_the_user_ends_waits_no_longer() {
     for manual in [false, true] {
         let hearing = RequestOptions { manual, ..RequestOptions::default() };
-        let options = Publishing { send_hwm: HighWaterMark::messages(1), ..Publishing::default() };
+        let options = Publishing {
+            sending: Sending { hwm: HighWaterMark::messages(1), ..Sending::default() },
+            ..Publishing::default()
+        };
         let options = Publishing { when_full: WhenFull::Wait, ..options };
         let core = Arc::new(PubCore::new(options, Some(hearing), Arc::default()));
         let full = Reader::new(&core, "a");
@@ -327,7 +339,7 @@ fn who_waits_for_a_peer_whose_subscription_the_user_ends_waits_no_longer() {
         core.change_for(&peer, Subscription::Subscribe(Bytes::from("a")));
         send(&core, b"a");
         core.take_turn();
-        let mut sending = Sending::new(&core, "a");
+        let mut sending = Attempt::new(&core, "a");
         assert!(sending.poll().is_pending());
         while core.change_for(&peer, Subscription::Cancel(Bytes::from("a"))) {}
         if !manual {
@@ -341,11 +353,11 @@ fn who_waits_for_a_peer_whose_subscription_the_user_ends_waits_no_longer() {
 
 #[test]
 fn who_waits_for_a_peer_that_is_sent_what_it_did_not_ask_for_looks_again_when_it_asks() {
-    let inverted = Publishing { inverted: true, ..Publishing::default() };
+    let inverted = Publishing { matching: Matching { inverted: true }, ..Publishing::default() };
     let (core, mut full) = waits_for_a(inverted, None);
     send(&core, b"b");
     core.take_turn();
-    let mut sending = Sending::new(&core, "b");
+    let mut sending = Attempt::new(&core, "b");
     assert!(sending.poll().is_pending());
     full.session.subscription(Subscription::Subscribe(Bytes::from("b"))).expect("within limits");
     assert!(sending.has_been_woken());
@@ -359,13 +371,13 @@ fn those_who_wait_are_served_in_their_order_and_a_newcomer_comes_last() {
     send(&core, b"x");
     send(&core, b"x");
     core.take_turn();
-    let mut sending = ["1", "2", "3"].map(|body| Sending::new(&core, body));
+    let mut sending = ["1", "2", "3"].map(|body| Attempt::new(&core, body));
     // However often they look.
     for place in [0, 1, 2, 2, 1, 0] {
         assert!(sending[place].poll().is_pending());
     }
     reader.write(usize::MAX);
-    let woken = sending.each_ref().map(Sending::has_been_woken);
+    let woken = sending.each_ref().map(Attempt::has_been_woken);
     assert_eq!(woken, [true, false, false], "one place is told to one");
     assert_eq!(core.try_send(&Outgoing::from("newcomer")), Err(SendError::Full));
     assert!(sending[1].poll().is_pending(), "it is not its turn");
@@ -376,7 +388,7 @@ fn those_who_wait_are_served_in_their_order_and_a_newcomer_comes_last() {
     assert_eq!(sending[1].poll(), Poll::Ready(Ok(())));
     core.take_turn();
     assert!(sending[2].poll().is_pending(), "there is no room");
-    let mut newcomer = Sending::new(&core, "4");
+    let mut newcomer = Attempt::new(&core, "4");
     assert!(newcomer.poll().is_pending());
     reader.write(usize::MAX);
     assert_eq!(sending[2].poll(), Poll::Ready(Ok(())));
@@ -392,7 +404,7 @@ fn who_gives_up_after_it_was_woken_passes_its_turn_on() {
     let mut reader = Reader::new(&core, "");
     send(&core, b"x");
     core.take_turn();
-    let [mut first, mut second] = [Sending::new(&core, "1"), Sending::new(&core, "2")];
+    let [mut first, mut second] = [Attempt::new(&core, "1"), Attempt::new(&core, "2")];
     assert!(first.poll().is_pending() && second.poll().is_pending());
     reader.write(usize::MAX);
     assert!(first.has_been_woken() && !second.has_been_woken());
@@ -408,12 +420,12 @@ fn who_waits_for_two_peers_keeps_its_place_with_both() {
     let (mut one, mut two) = (Reader::new(&core, "a"), Reader::new(&core, ""));
     send(&core, b"a");
     core.take_turn();
-    let mut both = Sending::new(&core, "a");
+    let mut both = Attempt::new(&core, "a");
     assert!(both.poll().is_pending());
     two.write(usize::MAX);
     assert!(both.poll().is_pending(), "the other is full");
     // The one with room is kept for it.
-    let mut second = Sending::new(&core, "b");
+    let mut second = Attempt::new(&core, "b");
     assert!(second.poll().is_pending());
     one.session.subscription(Subscription::Cancel(Bytes::from("a"))).expect("it is held");
     assert_eq!(both.poll(), Poll::Ready(Ok(())));
@@ -437,7 +449,10 @@ impl Wake for Looks {
 #[test]
 fn no_waker_is_called_while_the_state_is_locked() {
     let hearing = Some(RequestOptions::default());
-    let options = Publishing { send_hwm: HighWaterMark::messages(1), ..Publishing::default() };
+    let options = Publishing {
+        sending: Sending { hwm: HighWaterMark::messages(1), ..Sending::default() },
+        ..Publishing::default()
+    };
     let options = Publishing { when_full: WhenFull::Wait, ..options };
     let core = Arc::new(PubCore::new(options, hearing, Arc::default()));
     let looks = Arc::new(Looks(core.clone(), AtomicUsize::new(0)));
@@ -477,7 +492,7 @@ fn a_send_that_is_given_up_while_it_waits_has_reached_nobody() {
     let mut reader = Reader::new(&core, "");
     send(&core, b"1");
     core.take_turn();
-    let mut sending = Sending::new(&core, "2");
+    let mut sending = Attempt::new(&core, "2");
     assert!(sending.poll().is_pending());
     drop(sending);
     reader.write(usize::MAX);
@@ -492,7 +507,7 @@ fn the_end_of_the_socket_ends_the_wait() {
     let _reader = Reader::new(&core, "");
     send(&core, b"1");
     core.take_turn();
-    let mut sending = Sending::new(&core, "2");
+    let mut sending = Attempt::new(&core, "2");
     assert!(sending.poll().is_pending());
     Core::close(&*core);
     assert!(sending.has_been_woken());

@@ -52,7 +52,10 @@ fn where_the_driver_does_not_come_to_it_all_is_forgotten_when_its_session_is_dro
 
 #[test]
 fn an_inverted_publisher_sends_a_peer_that_leaves_nothing_either() {
-    let core = publisher_with(10, Publishing { inverted: true, ..Publishing::default() });
+    let core = publisher_with(
+        10,
+        Publishing { matching: Matching { inverted: true }, ..Publishing::default() },
+    );
     let mut leaving = with_topics(&core, 1, 4 * SLICE);
     leaving.session.leave();
     assert!(!core.settled().is_wanted(b"x"));

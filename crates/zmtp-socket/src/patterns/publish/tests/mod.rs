@@ -22,8 +22,9 @@ use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
 use crate::error::{Overrun, Reason};
 use crate::monitor::Event;
-use crate::options::{HighWaterMark, Mark};
+use crate::options::{HighWaterMark, Mark, Matching, Sending};
 use crate::peer::PeerId;
+use crate::send::SendCore as _;
 use crate::send::journal::BLOCK;
 use crate::send::outbox::{LARGE, SHORT, TAKE};
 use crate::stats::{PeerState, PeerStats};
@@ -38,7 +39,10 @@ fn publisher_that_waits(limit: usize) -> Arc<PubCore> {
 }
 
 fn publisher_with(limit: usize, options: Publishing) -> Arc<PubCore> {
-    let options = Publishing { send_hwm: HighWaterMark::messages(limit), ..options };
+    let options = Publishing {
+        sending: Sending { hwm: HighWaterMark::messages(limit), ..options.sending },
+        ..options
+    };
     Arc::new(PubCore::new(options, None, Arc::default()))
 }
 

@@ -71,7 +71,7 @@ proptest! {
         is_closed in any::<bool>(),
     ) {
         let oldest = when_full == WhenFull::DropOldest;
-        let options = Publishing { send_hwm: HighWaterMark::messages(limit), when_full, ..Publishing::default() };
+        let options = Publishing { sending: Sending { hwm: HighWaterMark::messages(limit), ..Sending::default() }, when_full, ..Publishing::default() };
         let hearing = Some(RequestOptions { verbosity: Verbosity::All, ..RequestOptions::default() });
         let core = Arc::new(PubCore::new(options, hearing, Arc::default()));
         let mut ids = 0..;

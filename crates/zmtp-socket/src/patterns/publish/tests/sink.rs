@@ -7,33 +7,38 @@ use futures_sink::Sink;
 
 use super::*;
 use crate::options::PubOptions;
-use crate::sockets::pub_socket::PubSocket;
+use crate::sockets::pub_socket::{PubHandle, PubSocket};
 
 /// A sink, polled when told to.
 struct Fed {
-    socket: PubSocket,
+    sink: PubHandle,
+    socket: Arc<PubSocket>,
     woken: Arc<Woken>,
 }
 
 impl Fed {
     fn new(options: PubOptions) -> Self {
-        Self { socket: PubSocket::with_options(options), woken: Arc::default() }
+        Self::of(Arc::new(PubSocket::with_options(options)))
     }
 
-    fn poll<T>(&mut self, poll: impl FnOnce(Pin<&mut PubSocket>, &mut Context<'_>) -> T) -> T {
+    fn of(socket: Arc<PubSocket>) -> Self {
+        Self { sink: socket.handle(), socket, woken: Arc::default() }
+    }
+
+    fn poll<T>(&mut self, poll: impl FnOnce(Pin<&mut PubHandle>, &mut Context<'_>) -> T) -> T {
         let waker = Waker::from(self.woken.clone());
-        poll(Pin::new(&mut self.socket), &mut Context::from_waker(&waker))
+        poll(Pin::new(&mut self.sink), &mut Context::from_waker(&waker))
     }
 
     /// Ready, after a turn for others if it is time for that.
     fn ready(&mut self) -> Poll<Result<(), SendError>> {
-        self.socket.core().take_turn();
+        self.sink.engine.core.take_turn();
         self.poll(|sink, cx| sink.poll_ready(cx))
     }
 
     fn feed(&mut self, body: &'static str) {
         assert_eq!(self.ready(), Poll::Ready(Ok(())));
-        Pin::new(&mut self.socket).start_send(body.into()).expect("it is ready");
+        Pin::new(&mut self.sink).start_send(body.into()).expect("it is ready");
     }
 
     fn flush(&mut self) -> Poll<Result<(), SendError>> {
@@ -52,13 +57,13 @@ fn limited(when_full: WhenFull) -> PubOptions {
 #[test]
 fn a_sink_that_is_ready_takes_a_message_and_is_not_ready_while_it_waits_for_room() {
     let mut fed = Fed::new(limited(WhenFull::Wait));
-    let mut reader = Reader::new(fed.socket.core(), "");
+    let mut reader = Reader::new(&fed.sink.engine.core, "");
     for body in ["1", "2", "3"] {
         fed.feed(body);
     }
-    assert_eq!(fed.socket.stats().queued, 2, "the third waits for room");
+    assert_eq!(fed.sink.stats().queued, 2, "the third waits for room");
     assert!(fed.ready().is_pending());
-    let refused = Pin::new(&mut fed.socket).start_send("it was told so".into());
+    let refused = Pin::new(&mut fed.sink).start_send("it was told so".into());
     assert_eq!(refused, Err(SendError::Full));
     reader.write(usize::MAX);
     assert!(fed.has_been_woken());
@@ -70,7 +75,7 @@ fn a_sink_that_is_ready_takes_a_message_and_is_not_ready_while_it_waits_for_room
 #[test]
 fn a_sink_that_waits_has_its_place_among_those_that_send() {
     let mut fed = Fed::new(limited(WhenFull::Wait));
-    let core = fed.socket.core().clone();
+    let core = fed.sink.engine.core.clone();
     let mut reader = Reader::new(&core, "");
     for body in ["1", "2", "3"] {
         fed.feed(body);
@@ -80,7 +85,7 @@ fn a_sink_that_waits_has_its_place_among_those_that_send() {
     let newcomer = Outgoing::from("newcomer");
     assert_eq!(core.try_send(&newcomer), Err(SendError::Full));
     // A handle that is dropped, or whose wait is over, holds nobody up.
-    drop(std::mem::take(&mut fed.socket.sink));
+    drop(std::mem::take(&mut fed.sink.sink));
     assert_eq!(core.try_send(&newcomer), Ok(()));
     assert_eq!(core.stats().queued, 1);
 }
@@ -88,7 +93,7 @@ fn a_sink_that_waits_has_its_place_among_those_that_send() {
 #[test]
 fn it_has_been_flushed_when_all_has_been_written_that_had_been_given_to_it() {
     let mut fed = Fed::new(limited(WhenFull::DropNew));
-    let core = fed.socket.core().clone();
+    let core = fed.sink.engine.core.clone();
     let (mut fast, mut slow) = (Reader::new(&core, ""), Reader::new(&core, "a"));
     assert_eq!(fed.flush(), Poll::Ready(Ok(())), "nothing waits");
     fed.feed("a1");
@@ -113,8 +118,8 @@ fn it_has_been_flushed_when_all_has_been_written_that_had_been_given_to_it() {
 #[test]
 fn two_that_flush_are_both_served_and_what_is_dropped_is_not_waited_for() {
     let mut one = Fed::new(limited(WhenFull::DropOldest));
-    let mut other = Fed { socket: one.socket.clone(), woken: Arc::default() };
-    let mut reader = Reader::new(one.socket.core(), "");
+    let mut other = Fed::of(one.socket.clone());
+    let mut reader = Reader::new(&one.sink.engine.core, "");
     one.feed("1");
     one.feed("2");
     assert_eq!(reader.write(1), 0, "both are in the driver's hands");
@@ -128,13 +133,13 @@ fn two_that_flush_are_both_served_and_what_is_dropped_is_not_waited_for() {
     reader.write(5);
     assert!(one.has_been_woken() && other.has_been_woken());
     assert!([one.flush(), other.flush()].iter().all(Poll::is_ready));
-    assert_eq!(one.socket.stats().queued, 1);
+    assert_eq!(one.sink.stats().queued, 1);
 }
 
 #[test]
 fn a_message_that_waits_for_room_is_flushed_too() {
     let mut fed = Fed::new(limited(WhenFull::Wait));
-    let mut reader = Reader::new(fed.socket.core(), "");
+    let mut reader = Reader::new(&fed.sink.engine.core, "");
     for body in ["1", "2", "3"] {
         fed.feed(body);
     }
@@ -150,30 +155,30 @@ fn a_message_that_waits_for_room_is_flushed_too() {
 async fn a_sink_waits_for_room_no_longer_than_the_socket_may() {
     let time = Duration::from_secs(7);
     let mut fed = Fed::new(limited(WhenFull::WaitFor(time)));
-    let _reader = Reader::new(fed.socket.core(), "");
+    let _reader = Reader::new(&fed.sink.engine.core, "");
     for body in ["1", "2", "3"] {
         fed.feed(body);
     }
     assert!(fed.ready().is_pending());
     let begun = tokio::time::Instant::now();
-    let ready = std::future::poll_fn(|cx| Pin::new(&mut fed.socket).poll_ready(cx)).await;
+    let ready = std::future::poll_fn(|cx| Pin::new(&mut fed.sink).poll_ready(cx)).await;
     assert_eq!((ready, begun.elapsed()), (Err(SendError::Full), time));
     assert_eq!(fed.ready(), Poll::Ready(Ok(())), "and goes on");
-    assert_eq!(fed.socket.stats().queued, 2);
+    assert_eq!(fed.sink.stats().queued, 2);
 }
 
 #[tokio::test]
 async fn a_sink_that_is_closed_has_published_what_it_kept_and_takes_nothing_more() {
     let mut fed = Fed::new(limited(WhenFull::Wait));
-    let mut reader = Reader::new(fed.socket.core(), "");
+    let mut reader = Reader::new(&fed.sink.engine.core, "");
     for body in ["1", "2", "3"] {
         fed.feed(body);
     }
     assert!(fed.poll(|sink, cx| sink.poll_close(cx)).is_pending());
-    assert!(!fed.socket.core().is_closed(), "one message has not been published");
+    assert!(!fed.sink.engine.core.is_closed(), "one message has not been published");
     reader.write(usize::MAX);
-    std::future::poll_fn(|cx| Pin::new(&mut fed.socket).poll_close(cx)).await.expect("it closes");
-    assert_eq!(fed.socket.stats().queued, 1);
+    std::future::poll_fn(|cx| Pin::new(&mut fed.sink).poll_close(cx)).await.expect("it closes");
+    assert_eq!(fed.sink.stats().queued, 1);
     assert_eq!(fed.ready(), Poll::Ready(Err(Closed.into())));
     reader.write(usize::MAX);
     assert!(reader.received.ends_with(b"\x00\x013"));

@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::admission::Kill;
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::{Core, Session};
-use crate::options::Subscribing;
+use crate::options::{Subscribing, UpstreamOptions};
 use crate::peer::{Peer, PeerId};
 use crate::receive::Receiver;
 use crate::sync::lock;
@@ -95,8 +95,8 @@ impl Wake for Looks {
 
 #[test]
 fn wakers_run_when_no_lock_is_held() {
-    let marks = Subscribing::default().marks();
-    let core = Arc::new(SubCore::new(Subscribing::default(), Some(marks), Arc::default()));
+    let sending = Some(UpstreamOptions::default());
+    let core = Arc::new(SubCore::new(Subscribing::default(), sending, Arc::default()));
     let looks = Arc::new(Looks(core.clone(), AtomicUsize::new(0)));
     let waker = Waker::from(looks.clone());
     let mut publisher = PubCore::new(&core);

@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::options::{HighWaterMark, Marks};
+use crate::options::{HighWaterMark, Sending};
 
 fn sender(limit: usize) -> Arc<SubCore> {
-    let marks = Marks { messages: HighWaterMark::messages(limit), octets: usize::MAX };
-    Arc::new(SubCore::new(Subscribing::default(), Some(marks), Arc::default()))
+    let hwm = HighWaterMark::messages(limit);
+    let sending = Sending { hwm, hwm_octets: Some(usize::MAX) };
+    let sending = UpstreamOptions { sending, ..UpstreamOptions::default() };
+    Arc::new(SubCore::new(Subscribing::default(), Some(sending), Arc::default()))
 }
 
 /// What has become of all that was accepted.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use zmtp_codec::Subscription;
 
 use super::peer;
-use crate::options::Subscribing;
+use crate::options::UpstreamOptions;
 use crate::patterns::subscribe::upstream::Upstream;
 use crate::patterns::subscribe::{Back, Subscriptions};
 use crate::send::Outbox;
@@ -18,7 +18,7 @@ struct Scene(Subscriptions);
 
 impl Scene {
     fn open(&mut self) -> usize {
-        let outbox = Outbox::new(Subscribing::default().marks(), None, None);
+        let outbox = Outbox::new(UpstreamOptions::default().marks(), None, None);
         self.0.upstreams.insert(Upstream::new(peer(), outbox))
     }
 

@@ -9,24 +9,19 @@ use futures_sink::Sink;
 use tokio::time::{Sleep, sleep};
 use zmtp_codec::Message;
 
-use crate::engine::socket::Socket;
+use crate::engine::socket::Engine;
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::patterns::publish::{Flush, PubCore, Waiting};
-use crate::send::Outgoing;
-use crate::sockets::pub_socket::PubSocket;
+use crate::send::{Outgoing, SendCore as _};
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::Publishes;
+use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
-/// What one handle has been given as a sink and has not published yet, and what it waits for. A clone of
-/// the handle begins with nothing.
+/// What one handle has been given as a sink and has not published yet, and what it waits for.
 #[derive(Default)]
 pub(crate) struct PubSink(Option<Box<Pending>>);
-
-impl Clone for PubSink {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
 
 struct Pending {
     core: Arc<PubCore>,
@@ -85,7 +80,7 @@ impl Drop for Pending {
     }
 }
 
-/// Each handle is a sink by itself: what one is given, it alone flushes.
+/// Each handle is a sink by itself: what one is given, it alone flushes. A clone begins with nothing.
 ///
 /// It is ready after a turn for others. Where the socket [waits](WhenFull::Wait) for room, a message for
 /// which there is none is kept, by the handle, and the sink is not ready for another until it has been
@@ -93,24 +88,24 @@ impl Drop for Pending {
 ///
 /// Flushing waits until the transports have taken all messages that were accepted before, or those have been
 /// dropped, or their connections have ended: a subscriber that does not read makes it wait. To send without
-/// that, feed the sink. Closing it closes the socket, and waits until it has [lingered](PubSocket::close).
+/// that, feed the sink. Closing it closes the socket, and waits until it has [lingered](Handle::close).
 ///
 /// # Errors
 /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`], and then a message has reached
 /// nobody, when it has waited for room as long as [it may](WhenFull::WaitFor), or was given to a sink that is
 /// not ready.
-impl Sink<Message> for PubSocket {
+impl<T: Publishes> Sink<Message> for Handle<T> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.core().take_turn() {
+        if self.engine.core.take_turn() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         if let Some(pending) = &mut self.sink.0 {
             ready!(pending.poll_kept(cx))?;
         }
-        match self.core().is_closed() {
+        match self.engine.core.is_closed() {
             true => Poll::Ready(Err(Closed.into())),
             false => Poll::Ready(Ok(())),
         }
@@ -121,9 +116,9 @@ impl Sink<Message> for PubSocket {
             return Err(SendError::Full);
         }
         let message = Outgoing::from(message);
-        match self.core().try_send(&message) {
+        match self.engine.core.try_send(&message) {
             Err(SendError::Full) => {
-                let core = self.core().clone();
+                let core = self.engine.core.clone();
                 let kept = Kept { message, waiting: Waiting::default(), end: None };
                 self.sink.pending(&core).kept = Some(kept);
                 Ok(())
@@ -133,7 +128,7 @@ impl Sink<Message> for PubSocket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let core = self.core().clone();
+        let core = self.engine.core.clone();
         let pending = self.sink.pending(&core);
         ready!(pending.poll_kept(cx))?;
         ready!(core.poll_flush(&mut pending.flush, cx.waker()));
@@ -141,20 +136,41 @@ impl Sink<Message> for PubSocket {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let socket = self.socket.clone();
-        let pending = self.sink.pending(&socket.core);
+        let engine = self.engine.clone();
+        let pending = self.sink.pending(&engine.core);
         if pending.closing.is_none() {
             ready!(pending.poll_kept(cx))?;
         }
-        let closing = pending.closing.get_or_insert_with(|| Mutex::new(Box::pin(close(socket))));
+        let closing = pending.closing.get_or_insert_with(|| Mutex::new(Box::pin(close(engine))));
         let closing = closing.get_mut().unwrap_or_else(PoisonError::into_inner);
         ready!(closing.as_mut().poll(cx));
         Poll::Ready(Ok(()))
     }
 }
 
-async fn close(socket: Arc<Socket<PubCore>>) -> Unfinished {
-    socket.close().await
+async fn close(engine: Arc<Engine<PubCore>>) -> Unfinished {
+    engine.close().await
+}
+
+/// As its own [handle](Handle) is.
+impl<T: Publishes> Sink<Message> for Socket<T> {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.handle).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        Pin::new(&mut self.handle).start_send(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.handle).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.handle).poll_close(cx)
+    }
 }
 
 impl fmt::Debug for PubSink {

@@ -1,0 +1,313 @@
+//! A handle, for programs without async.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::Monitor;
+use super::thread::IoThread;
+use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
+use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
+use crate::options::{EndpointOptions, WhenFull};
+use crate::peer::Peer;
+use crate::send::{Outgoing, SendCore as _};
+use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes, XPub};
+use crate::stats::{Stats, Unfinished};
+
+/// A handle on a [`Socket`](super::Socket), which does all that the socket does, but for receiving.
+///
+/// Cheap to clone: each thread has one of its own. It does not keep the socket open.
+pub struct Handle<T: Kind> {
+    pub(super) handle: crate::Handle<T>,
+    pub(super) thread: Arc<IoThread>,
+}
+
+impl<T: Kind> Handle<T> {
+    pub(super) fn of(handle: crate::Handle<T>, thread: Arc<IoThread>) -> Self {
+        Self { handle, thread }
+    }
+
+    /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and connect to
+    /// many endpoints at once.
+    ///
+    /// # Errors
+    /// [`BindError`] if the endpoint cannot be read or bound, or the socket is closed.
+    pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.thread.block_on(self.handle.bind(endpoint))?
+    }
+
+    /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change` is given, for
+    /// this endpoint and the connections through it.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, BindError> {
+        self.thread.block_on(self.handle.bind_with(endpoint, change))?
+    }
+
+    /// Connects to a peer's endpoint in the background, again after every cut. Returns at once; that nobody
+    /// is there yet is no error.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the endpoint cannot be read, or the socket is closed.
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        let _within = self.thread.enter()?;
+        self.handle.connect(endpoint)
+    }
+
+    /// Does as [`connect`](Self::connect), with other options than the socket's own, which `change` is
+    /// given, for this endpoint; if it is connected already, from its next connection on.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, ConnectError> {
+        let _within = self.thread.enter()?;
+        self.handle.connect_with(endpoint, change)
+    }
+
+    /// Ends an endpoint that was bound, with all its connections; its address is free again when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it cannot be read or is not bound.
+    pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        let endpoint = endpoint.into_endpoint()?;
+        let ended = self.thread.block_on(self.handle.unbind(&endpoint));
+        ended.unwrap_or(Err(UnknownEndpoint::NotBound(endpoint)))
+    }
+
+    /// Ends an endpoint that was connected, with its connection.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it cannot be read or is not connected.
+    pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        let endpoint = endpoint.into_endpoint()?;
+        let ended = self.thread.block_on(self.handle.disconnect(&endpoint));
+        ended.unwrap_or(Err(UnknownEndpoint::NotConnected(endpoint)))
+    }
+
+    /// The endpoints that the socket has bound, with their real addresses, and those that it is to be
+    /// connected to, whether or not somebody is there now.
+    pub fn endpoints(&self) -> OpenEndpoints {
+        self.handle.endpoints()
+    }
+
+    /// As [`Handle::totals`](crate::Handle::totals).
+    pub fn totals(&self) -> Stats {
+        self.handle.totals()
+    }
+
+    /// What was sent, received, lost and is queued, in all and for each peer.
+    pub fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+
+    /// What happens to this socket's endpoints and peers from now on.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::of(self.handle.monitor(), self.thread.clone())
+    }
+
+    /// Closes the socket from another thread, after it has delivered what is queued, for as long as
+    /// [`linger`](crate::Options::linger) says. The socket's [`recv`](super::Socket::recv) gives what has
+    /// arrived and then [`RecvError::Closed`](crate::RecvError::Closed), also to a thread that waits in it.
+    /// Returns what could not be delivered, and what had arrived and was not received: that can still be.
+    pub fn close(&self) -> Unfinished {
+        self.thread.block_on(self.handle.close()).unwrap_or_default()
+    }
+
+    /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
+    /// [`linger`](crate::Options::linger) says.
+    pub fn close_within(&self, time: Duration) -> Unfinished {
+        self.thread.block_on(self.handle.close_within(time)).unwrap_or_default()
+    }
+}
+
+impl<T: Sends> Handle<T> {
+    /// Sends a message to each peer that is to get it: see [`Handle::send`](crate::Handle::send).
+    ///
+    /// Waits for nobody, but where the socket is told to [wait](WhenFull::Wait) for room.
+    ///
+    /// # Errors
+    /// As [`Handle::send`](crate::Handle::send).
+    #[inline]
+    pub fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        self.send_outgoing(&message.into())
+    }
+
+    #[inline]
+    fn send_outgoing(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let core = &self.handle.engine.core;
+        loop {
+            match core.send_now(message) {
+                Some(sent) => return sent,
+                // Much has been sent, or a queue is full, and a sender that does not wait would lose the
+                // next message: the other threads' turn. A sender that waits gives them theirs when it
+                // has to.
+                None if core.take_turn() => {
+                    if !core.when_full().waits() {
+                        thread::yield_now();
+                    }
+                }
+                None => return self.send_when_room(message, None),
+            }
+        }
+    }
+
+    /// Does as [`send`](Self::send), but waits no longer than `time` for room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`SendError::Full`] when the time is over, and then the message has reached
+    /// nobody.
+    pub fn send_timeout<'a>(
+        &self,
+        message: impl Into<Outgoing<'a>>,
+        time: Duration,
+    ) -> Result<(), SendError> {
+        let (core, message) = (&self.handle.engine.core, message.into());
+        core.take_turn();
+        core.send_now(&message).unwrap_or_else(|| self.send_when_room(&message, Some(time)))
+    }
+
+    /// Waits for room, no longer than `time` and than the socket's options say.
+    fn send_when_room(
+        &self,
+        message: &Outgoing<'_>,
+        time: Option<Duration>,
+    ) -> Result<(), SendError> {
+        let core = &self.handle.engine.core;
+        let patience = match core.when_full() {
+            WhenFull::Wait => None,
+            WhenFull::WaitFor(patience) => Some(patience),
+            // It was another sender's turn that was over.
+            _ => return core.try_send(message),
+        };
+        let sending = core.send_when_room(message);
+        match [time, patience].into_iter().flatten().min() {
+            Some(time) => self.thread.wait_for(time, sending)?.ok_or(SendError::Full),
+            None => self.thread.wait(sending),
+        }
+    }
+
+    /// Does as [`send`](Self::send), but never waits.
+    ///
+    /// # Errors
+    /// As [`Handle::try_send`](crate::Handle::try_send).
+    #[inline]
+    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        self.handle.try_send(message)
+    }
+}
+
+impl<T: Publishes> Handle<T> {
+    /// How many connected peers have subscribed to something.
+    pub fn subscriber_count(&self) -> usize {
+        self.handle.subscriber_count()
+    }
+
+    /// Waits until some peer would be sent a message whose first part is `topic`.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
+        self.thread.wait(self.handle.wait_for_subscriber(topic))
+    }
+
+    /// Does as [`wait_for_subscriber`](Self::wait_for_subscriber), but no longer than `time`. Returns
+    /// whether there is one.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_subscriber_timeout(
+        &self,
+        topic: impl AsRef<[u8]>,
+        time: Duration,
+    ) -> Result<bool, Closed> {
+        Ok(self.thread.wait_for(time, self.handle.wait_for_subscriber(topic))?.is_some())
+    }
+}
+
+impl<T: Subscribes> Handle<T> {
+    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
+    /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.handle.subscribe(topic);
+    }
+
+    /// Subscribes to every message: to the empty topic, which [`unsubscribe`](Self::unsubscribe) takes
+    /// back.
+    pub fn subscribe_all(&self) {
+        self.handle.subscribe_all();
+    }
+
+    /// Takes one subscription back. Returns whether there was such a subscription.
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.unsubscribe(topic)
+    }
+
+    /// How many publishers are connected, their handshakes done.
+    pub fn publisher_count(&self) -> usize {
+        self.handle.publisher_count()
+    }
+
+    /// Waits until some publisher is connected, its handshake done.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_publisher(&self) -> Result<(), Closed> {
+        self.thread.wait(self.handle.wait_for_publisher())
+    }
+
+    /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns whether
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
+        Ok(self.thread.wait_for(time, self.handle.wait_for_publisher())?.is_some())
+    }
+}
+
+impl Handle<XPub> {
+    /// As [`XPubHandle::send_to`](crate::XPubHandle::send_to), which waits for nobody.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed.
+    pub fn send_to<'a>(
+        &self,
+        peer: &Peer,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<bool, SendError> {
+        self.handle.send_to(peer, message)
+    }
+
+    /// As [`XPubHandle::subscribe`](crate::XPubHandle::subscribe).
+    pub fn subscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.subscribe(peer, topic)
+    }
+
+    /// As [`XPubHandle::unsubscribe`](crate::XPubHandle::unsubscribe).
+    pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
+        self.handle.unsubscribe(peer, topic)
+    }
+}
+
+impl<T: Kind> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.handle.clone(), self.thread.clone())
+    }
+}
+
+impl<T: Kind> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}

@@ -1,0 +1,272 @@
+//! A handle: all that a socket does, but for receiving.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
+use crate::engine::socket::Engine;
+use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
+use crate::monitor::Monitor;
+use crate::options::{EndpointOptions, Linger};
+use crate::send::{Outgoing, SendCore as _};
+use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes};
+use crate::stats::{Stats, Unfinished};
+
+/// A handle on a [`Socket`](crate::Socket), which does all that the socket does, but for receiving.
+///
+/// Cheap to clone: each task has one of its own. It does not keep the socket open; once the socket has been
+/// dropped or closed, what is called on its handles fails as [`Closed`], or has no effect.
+pub struct Handle<T: Kind> {
+    pub(crate) engine: Arc<Engine<T::Core>>,
+    pub(crate) sink: T::Sink,
+}
+
+impl<T: Kind> Handle<T> {
+    pub(crate) fn of(engine: Arc<Engine<T::Core>>) -> Self {
+        Self { engine, sink: T::Sink::default() }
+    }
+
+    /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and connect to
+    /// many endpoints at once.
+    ///
+    /// The socket's connections run on the tokio runtime of the first such call for as long as that
+    /// runtime lives. Once it has ended, all endpoints move to the runtime that the socket is used on next:
+    /// they are bound again there, or dialled.
+    ///
+    /// # Errors
+    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no tokio
+    /// runtime with timers and, for tcp and ipc, I/O.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is bound.
+    pub async fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
+        self.engine.bind(endpoint).await
+    }
+
+    /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change` is given, for
+    /// this endpoint and the connections through it.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is bound.
+    pub async fn bind_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, BindError> {
+        self.engine.bind_with(endpoint, change).await
+    }
+
+    /// Connects to a peer's endpoint in the background, again after every cut, until
+    /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To repeat it for an
+    /// endpoint that is connected changes nothing, but dials at once if the endpoint is
+    /// [parked](crate::Event::Parked) or waits for its next attempt.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio runtime
+    /// with timers and, for tcp and ipc, I/O. That nobody is there yet is no error.
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
+        self.engine.connect(endpoint)
+    }
+
+    /// Does as [`connect`](Self::connect), with other options than the socket's own, which `change` is
+    /// given, for this endpoint. If it is connected already, they hold from its next connection on: this is
+    /// how to come back with other credentials after having been refused. An attempt that is under way with
+    /// the old ones is awaited, and another one follows at once if it fails.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_with(
+        &self,
+        endpoint: impl IntoEndpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, ConnectError> {
+        self.engine.connect_with(endpoint, change)
+    }
+
+    /// Ends an endpoint that was bound, with all connections that came through it, and returns when its
+    /// address is free again.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it cannot be read or is not bound; name it as [`bind`](Self::bind) returned
+    /// it, with its real port.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        self.engine.unbind(endpoint).await
+    }
+
+    /// Ends an endpoint that was connected, with its connection. What had arrived from there is still
+    /// received.
+    ///
+    /// # Errors
+    /// [`UnknownEndpoint`] if it cannot be read or is not connected.
+    ///
+    /// # Cancel safety
+    /// The end goes on if the future is dropped.
+    pub async fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
+        self.engine.disconnect(endpoint).await
+    }
+
+    /// The endpoints that the socket has bound, with their real addresses, and those that it is to be
+    /// connected to, whether or not somebody is there now.
+    pub fn endpoints(&self) -> OpenEndpoints {
+        self.engine.endpoints()
+    }
+
+    /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list of
+    /// peers, which costs the same however many they are.
+    pub fn totals(&self) -> Stats {
+        self.engine.totals()
+    }
+
+    /// What was sent, received, lost and is queued, in all and for each peer.
+    ///
+    /// The sums are those of one moment. Each peer's numbers may be a little younger: others go on while
+    /// many peers are looked at.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// What happens to this socket's endpoints and peers from now on.
+    pub fn monitor(&self) -> Monitor {
+        self.engine.monitor()
+    }
+
+    /// Closes the socket from another task: nothing more is sent or accepted, and what is queued is
+    /// delivered for as long as [`linger`](crate::Options::linger) says. The socket's
+    /// [`recv`](crate::Socket::recv) gives what has arrived and then
+    /// [`RecvError::Closed`](crate::RecvError::Closed). Returns, once every task has ended and every
+    /// descriptor is closed, what could not be delivered, and what had arrived and was not received: that
+    /// can still be.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the socket is closed all the same; lingering then ends with the socket and
+    /// its own time.
+    pub async fn close(&self) -> Unfinished {
+        self.engine.close().await
+    }
+
+    /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
+    /// [`linger`](crate::Options::linger) says.
+    ///
+    /// # Cancel safety
+    /// As [`close`](Self::close).
+    pub async fn close_within(&self, time: Duration) -> Unfinished {
+        self.engine.close_lingering(Linger::For(time)).await
+    }
+}
+
+impl<T: Sends> Handle<T> {
+    /// Sends a message to each peer that is to get it.
+    ///
+    /// A PUB and an XPUB send it to every subscriber whose subscriptions match its first part, an XSUB to
+    /// every publisher. They wait for no peer: one at its [high-water mark](crate::PubOptions::send_hwm)
+    /// loses this message, alone, and that is [counted](crate::PeerStats::dropped). A publisher that rather
+    /// [waits](crate::WhenFull::Wait) is an option. Either way the other tasks of the runtime get a turn
+    /// now and then.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
+    /// room as long as [it may](crate::WhenFull::WaitFor). A message that is lent, as in `send(&message)`,
+    /// is still there to be sent again; to lend it costs nothing.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done, the message has reached nobody; otherwise it is queued
+    /// for every peer that accepts it, at one moment for all of them.
+    pub async fn send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let (core, message) = (&self.engine.core, message.into());
+        match core.send_now(&message) {
+            Some(sent) => sent,
+            // Few messages come this way: in a box, it does not make the future of all others large.
+            None => {
+                self.engine.move_here();
+                Box::pin(core.send_later(&message)).await
+            }
+        }
+    }
+
+    /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
+    /// current-thread runtime, hardly anything leaves the process until something else is awaited.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket would
+    /// have to wait for room, and then the message has reached nobody. Lend it, as in
+    /// `try_send(&message)`, to keep it for another attempt; to lend it costs nothing.
+    pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        self.engine.core.try_send(&message.into())
+    }
+}
+
+impl<T: Publishes> Handle<T> {
+    /// How many connected peers have subscribed to something.
+    pub fn subscriber_count(&self) -> usize {
+        self.engine.core.subscriber_count()
+    }
+
+    /// Waits until some peer would be sent a message whose first part is `topic`. This is how a publisher
+    /// that has just begun makes sure that its first message is not lost.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
+        self.engine.move_here();
+        self.engine.core.wait_for_subscriber(topic.as_ref()).await
+    }
+}
+
+impl<T: Subscribes> Handle<T> {
+    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
+    /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
+        self.engine.core.subscribe(topic.as_ref());
+    }
+
+    /// Subscribes to every message: to the empty topic, which [`unsubscribe`](Self::unsubscribe) takes
+    /// back.
+    pub fn subscribe_all(&self) {
+        self.subscribe("");
+    }
+
+    /// Takes one subscription back. Once it was the last to this topic, no message that only it matched is
+    /// received any more, even if it has already arrived. Returns whether there was such a subscription.
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
+        self.engine.core.unsubscribe(topic.as_ref())
+    }
+
+    /// How many publishers are connected, their handshakes done.
+    pub fn publisher_count(&self) -> usize {
+        self.engine.core.publisher_count()
+    }
+
+    /// Waits until some publisher is connected, its handshake done.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_publisher(&self) -> Result<(), Closed> {
+        self.engine.move_here();
+        self.engine.core.wait_for_publisher().await
+    }
+}
+
+impl<T: Kind> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.engine.clone())
+    }
+}
+
+impl<T: Kind> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("type", &T::SOCKET_TYPE).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! What a socket is for: its kind, and what sockets of each kind can do.
+//!
+//! | socket | kind | [`Sends`] | [`Publishes`] | [`Receives`] | [`ReceivesMessages`] | [`Subscribes`] |
+//! |---|---|---|---|---|---|---|
+//! | [`PubSocket`](crate::PubSocket) | [`Pub`] | yes | yes | | | |
+//! | [`XPubSocket`](crate::XPubSocket) | [`XPub`] | yes | yes | [`Request`](crate::Request)s | | |
+//! | [`SubSocket`](crate::SubSocket) | [`Sub`] | | | [`Message`](crate::Message)s | yes | yes |
+//! | [`XSubSocket`](crate::XSubSocket) | [`XSub`] | yes | | [`Message`](crate::Message)s | yes | yes |
+//!
+//! Code for sockets of several kinds is bounded by what it does with them:
+//!
+//! ```
+//! use zmtp_socket::kind::Publishes;
+//! use zmtp_socket::{Closed, Handle, SendError};
+//!
+//! async fn announce<T: Publishes>(publisher: Handle<T>, topic: &str) -> Result<(), SendError> {
+//!     publisher.wait_for_subscriber(topic).await?;
+//!     publisher.send(topic).await
+//! }
+//! ```
+#![expect(private_bounds, reason = "how a socket is built is no affair of its user")]
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use zmtp_codec::{Message, SocketType};
+
+use crate::engine::driver::Core;
+use crate::error::Closed;
+use crate::monitor::Events;
+pub use crate::options::kind::{Pub, Sub, XPub, XSub};
+use crate::options::{
+    Configured, Conflates, Linger, Matching, Publishing, Receiving, Sending, SocketRole,
+};
+use crate::patterns::publish::PubCore;
+use crate::patterns::subscribe::SubCore;
+use crate::receive::{Receiver, Source};
+use crate::send::SendCore;
+use crate::sockets::sink::PubSink;
+use crate::stats::Unfinished;
+
+/// A kind of sockets. The library has all kinds that there are.
+pub trait Kind: Configured<Role: SocketRole> + Parts {
+    /// What its sockets are to their peers.
+    const SOCKET_TYPE: SocketType;
+}
+
+/// A kind whose sockets [send](crate::Handle::send).
+pub trait Sends: Kind + Configured<Role: AsMut<Sending>> + Parts<Core: SendCore> {}
+
+/// A kind whose sockets send to whoever has subscribed.
+pub trait Publishes:
+    Sends
+    + Configured<Role: AsMut<Publishing> + AsMut<Matching> + Conflates>
+    + Parts<Core = PubCore, Sink = PubSink>
+{
+}
+
+/// A kind whose sockets [receive](crate::Socket::recv).
+pub trait Receives:
+    Kind + Parts<Receiver: Receive<Self::Core, Item = <Self as Receives>::Received>>
+{
+    /// What they receive.
+    type Received;
+}
+
+/// A kind whose sockets receive messages that have been waiting in queues, one for each peer.
+pub trait ReceivesMessages:
+    Receives<Received = Message>
+    + Configured<Role: AsMut<Receiving> + Conflates>
+    + Parts<Core: Source, Receiver = Receiver>
+{
+}
+
+/// A kind whose sockets [subscribe](crate::Handle::subscribe) to what they receive.
+pub trait Subscribes: Kind + Configured<Role: AsMut<Matching>> + Parts<Core = SubCore> {}
+
+/// What the sockets of a kind are made of.
+pub(crate) trait Parts: Configured {
+    type Core: Core;
+
+    /// What the socket owns.
+    type Receiver: Reader<Self::Core> + Default + Send + Sync + Unpin;
+
+    /// What a handle owns, if it is a sink.
+    type Sink: Default + Send + Sync + Unpin;
+
+    /// How long a closed socket goes on delivering, if nothing else is said.
+    const LINGER: Linger = Linger::DEFAULT;
+
+    fn core(role: Self::Role, events: Arc<Events>) -> Self::Core;
+}
+
+/// Belongs to the socket, and not to its handles.
+pub(crate) trait Reader<C> {
+    /// What was not received is unread, too.
+    fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        closed
+    }
+
+    /// The socket is dropped.
+    fn stop(&self, core: &C) {
+        let _ = core;
+    }
+}
+
+/// Takes what is received out of a core.
+pub(crate) trait Receive<C>: Reader<C> {
+    type Item;
+
+    /// Waits for the next one.
+    fn poll_next(&mut self, core: &C, cx: &mut Context<'_>) -> Poll<Result<Self::Item, Closed>>;
+
+    /// The next one, if there is one.
+    fn try_next(&mut self, core: &C) -> Result<Option<Self::Item>, Closed>;
+}
+
+/// Nothing is received.
+impl<C> Reader<C> for () {}
+
+impl<C: Source> Reader<C> for Receiver {
+    fn left_unread(&self, closed: Unfinished) -> Unfinished {
+        self.left_unread(closed)
+    }
+}
+
+impl<C: Source> Receive<C> for Receiver {
+    type Item = Message;
+
+    #[inline]
+    fn poll_next(&mut self, core: &C, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
+        self.poll_next(core, cx)
+    }
+
+    #[inline]
+    fn try_next(&mut self, core: &C) -> Result<Option<Message>, Closed> {
+        self.try_next(core)
+    }
+}

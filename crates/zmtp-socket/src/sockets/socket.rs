@@ -1,0 +1,234 @@
+//! The socket: it receives, and all else is done by its handles.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::iter;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use zmtp_codec::{Batch, Message};
+
+use crate::engine::socket::Engine;
+use crate::error::{RecvError, TryRecvError};
+use crate::monitor::Events;
+use crate::options::{LinkConfig, Options};
+use crate::peer::Peer;
+use crate::sockets::context::Context;
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::{Kind, Reader as _, Receive as _, Receives, ReceivesMessages};
+use crate::stats::Unfinished;
+
+/// A socket of one [kind](crate::kind), such as a [`PubSocket`](crate::PubSocket) or a
+/// [`SubSocket`](crate::SubSocket).
+///
+/// The socket is what receives, if its kind does. All else is done by its [handle](Handle), which it is
+/// one of itself: what a handle does is called on the socket as well. Other tasks have handles of their
+/// [own](Self::handle).
+///
+/// When the socket is dropped, it closes in the background: what is queued is still delivered, for as long
+/// as [`linger`](Options::linger) says and the runtime lives. Handles do not keep it open.
+pub struct Socket<T: Kind> {
+    pub(crate) handle: Handle<T>,
+    pub(crate) receiver: T::Receiver,
+}
+
+impl<T: Kind> Socket<T> {
+    /// A socket in the process-wide context, with the default options.
+    pub fn new() -> Self {
+        Self::with_options(Options::new())
+    }
+
+    /// A socket in the process-wide context.
+    pub fn with_options(options: Options<T>) -> Self {
+        Context::global().socket(options)
+    }
+
+    pub(crate) fn with_context(context: &Context, options: Options<T>) -> Self {
+        let Options { link, socket, role } = options;
+        let linger = socket.linger.unwrap_or(T::LINGER);
+        let events = Arc::new(Events::default());
+        let core = T::core(role, events.clone());
+        let config = LinkConfig::new(link, T::SOCKET_TYPE);
+        let engine = Engine::new(&context.networks, core, config, socket, linger, events);
+        Self { handle: Handle::of(Arc::new(engine)), receiver: T::Receiver::default() }
+    }
+
+    /// A handle, for other tasks. It does not keep the socket open.
+    pub fn handle(&self) -> Handle<T> {
+        self.handle.clone()
+    }
+
+    /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as long as
+    /// [`linger`](Options::linger) says. Returns what could not be, and what had arrived and was not
+    /// received, once every task has ended and every descriptor is closed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped the socket is closed all the same.
+    pub async fn close(self) -> Unfinished {
+        let closed = self.handle.close().await;
+        self.receiver.left_unread(closed)
+    }
+
+    /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
+    /// [`linger`](Options::linger) says.
+    ///
+    /// # Cancel safety
+    /// As [`close`](Self::close).
+    pub async fn close_within(self, time: Duration) -> Unfinished {
+        let closed = self.handle.close_within(time).await;
+        self.receiver.left_unread(closed)
+    }
+}
+
+impl<T: Receives> Socket<T> {
+    /// Receives what comes next: a message, or whatever else sockets of this kind
+    /// [receive](crate::kind). A peer that is gone, or not there yet, leaves this waiting.
+    ///
+    /// Where messages are received, peers take turns; each one's messages come in the order in which it
+    /// sent them on one connection; what was left of an earlier connection to the same endpoint comes
+    /// before. A message may share the buffer that it was read into, if it fills at least half of that: as
+    /// long as it or a clone of a part is kept, it keeps about twice its size in memory, at most.
+    ///
+    /// # Errors
+    /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
+    /// everything that had arrived has been received.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn recv(&mut self) -> Result<T::Received, RecvError> {
+        let (engine, receiver) = (&*self.handle.engine, &mut self.receiver);
+        Ok(poll_fn(|cx| engine.follow(receiver.poll_next(&engine.core, cx))).await?)
+    }
+
+    /// Receives what comes next if it has arrived.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] if nothing has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
+        let next = self.receiver.try_next(&self.handle.engine.core)?;
+        next.ok_or(TryRecvError::Empty)
+    }
+
+    /// Waits for something to receive, and appends it to `received` with what has arrived behind it,
+    /// `limit` at most. Returns how many they are: at least one, unless `limit` is 0.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv); then nothing has been appended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost, and nothing has been appended, if the future is dropped.
+    ///
+    /// ```
+    /// use zmtp_socket::{Context, PubOptions, SubOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = Context::new();
+    /// # let publisher = context.pub_socket(PubOptions::new());
+    /// # let mut subscriber = context.sub_socket(SubOptions::new());
+    /// # publisher.bind("inproc://weather").await?;
+    /// # subscriber.connect("inproc://weather")?;
+    /// # subscriber.subscribe_all();
+    /// # publisher.wait_for_subscriber("").await?;
+    /// # for number in 0..3u8 { publisher.send(&[number]).await?; }
+    /// let (mut messages, mut received) = (Vec::new(), 0);
+    /// while received < 3 {
+    ///     received += subscriber.recv_many(&mut messages, 100).await?;
+    ///     for message in messages.drain(..) {
+    ///         println!("{message:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_many(
+        &mut self,
+        received: &mut Vec<T::Received>,
+        limit: usize,
+    ) -> Result<usize, RecvError> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        received.push(self.recv().await?);
+        Ok(1 + self.take_arrived(received, limit - 1))
+    }
+
+    /// Appends what has arrived to `received`, `limit` at most. Returns how many they are.
+    pub(crate) fn take_arrived(&mut self, received: &mut Vec<T::Received>, limit: usize) -> usize {
+        let before = received.len();
+        received.extend(iter::from_fn(|| self.try_recv().ok()).take(limit));
+        received.len() - before
+    }
+}
+
+impl<T: ReceivesMessages> Socket<T> {
+    /// Receives the next message and the peer that it came from: what the handshake has told of the peer is
+    /// in its [`info`](Peer::info). It may have gone by now.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// As [`recv`](Self::recv).
+    pub async fn recv_from(&mut self) -> Result<(Peer, Message), RecvError> {
+        let message = self.recv().await?;
+        let sender = self.sender().expect("a message has been received");
+        Ok((sender.clone(), message))
+    }
+
+    /// The peer that the message came from which was received last; see [`recv_from`](Self::recv_from).
+    /// None before the first message.
+    pub fn sender(&self) -> Option<&Peer> {
+        self.receiver.sender()
+    }
+
+    /// Receives all messages that have come together.
+    pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
+        let (engine, receiver) = (&*self.handle.engine, &mut self.receiver);
+        Ok(poll_fn(|cx| engine.follow(receiver.poll_batch(&*engine.core, cx))).await?)
+    }
+}
+
+/// What is received, as a stream, which ends when the socket has been closed.
+impl<T: Receives> Stream for Socket<T> {
+    type Item = T::Received;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<T::Received>> {
+        let Self { handle, receiver } = self.get_mut();
+        let engine = &*handle.engine;
+        engine.follow(receiver.poll_next(&engine.core, cx)).map(Result::ok)
+    }
+}
+
+/// A socket is a handle on itself.
+impl<T: Kind> Deref for Socket<T> {
+    type Target = Handle<T>;
+
+    fn deref(&self) -> &Handle<T> {
+        &self.handle
+    }
+}
+
+impl<T: Kind> Default for Socket<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Kind> Drop for Socket<T> {
+    fn drop(&mut self) {
+        let engine = &self.handle.engine;
+        self.receiver.stop(&engine.core);
+        engine.close_in_background();
+    }
+}
+
+impl<T: Kind> fmt::Debug for Socket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("type", &T::SOCKET_TYPE).finish_non_exhaustive()
+    }
+}
