@@ -14,7 +14,7 @@ fn main() {
 #[divan::bench(args = [0, 1, 32, 1000], sample_size = 1)]
 fn send(bencher: Bencher, subscribers: usize) {
     let scene = RefCell::new(Scene::new(subscribers));
-    let publisher = scene.borrow().publisher.clone();
+    let publisher = scene.borrow().publisher.handle();
     bencher
         .counter(ItemsCount::new(BATCH))
         .with_inputs(|| scene.borrow_mut().drain())

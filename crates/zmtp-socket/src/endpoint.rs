@@ -368,7 +368,7 @@ fn shown(text: &str) -> String {
 }
 
 /// The endpoints of one socket, each kind in no particular order; see
-/// [`endpoints`](crate::PubSocket::endpoints).
+/// [`endpoints`](crate::Handle::endpoints).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenEndpoints {

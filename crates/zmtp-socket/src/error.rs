@@ -8,7 +8,7 @@ use zmtp_codec::ConfigError;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::options::Mark;
 
-/// Why [`bind`](crate::PubSocket::bind) failed.
+/// Why [`bind`](crate::Handle::bind) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -43,7 +43,7 @@ impl BindError {
     }
 }
 
-/// Why [`connect`](crate::PubSocket::connect) failed. That nobody listens there is no error: it is
+/// Why [`connect`](crate::Handle::connect) failed. That nobody listens there is no error: it is
 /// tried again until somebody does.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,7 +90,7 @@ pub enum NoRuntime {
 #[error("the socket is closed")]
 pub struct Closed;
 
-/// Why [`unbind`](crate::PubSocket::unbind) or [`disconnect`](crate::PubSocket::disconnect) has ended
+/// Why [`unbind`](crate::Handle::unbind) or [`disconnect`](crate::Handle::disconnect) has ended
 /// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -114,7 +114,7 @@ pub enum SendError {
     #[error(transparent)]
     Closed(#[from] Closed),
     /// A subscriber that wants the message has no room for it: at once, with
-    /// [`try_send`](crate::PubSocket::try_send), or within the time that
+    /// [`try_send`](crate::Handle::try_send), or within the time that
     /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows. Only where the socket waits.
     #[error("a subscriber that wants the message has no room for it")]
     Full,

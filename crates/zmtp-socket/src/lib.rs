@@ -28,7 +28,7 @@
 //!
 //! - A subscription is never lost: after any cut the subscriber dials again, for ever, and tells
 //!   the publisher all of them before anything else.
-//! - [`PubSocket::send`] waits for no subscriber, unless [told to](WhenFull::Wait). One that is too
+//! - [`Handle::send`] waits for no subscriber, unless [told to](WhenFull::Wait). One that is too
 //!   slow loses messages, whole ones, alone, and each is [counted](PeerStats::dropped).
 //! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
@@ -36,8 +36,8 @@
 //!
 //! # What can be seen
 //!
-//! [`stats`](PubSocket::stats) counts, for the socket and for each peer; with the feature `serde` it can
-//! be serialised. [`monitor`](PubSocket::monitor) is a stream of [events](Event), and each event is a
+//! [`stats`](Handle::stats) counts, for the socket and for each peer; with the feature `serde` it can
+//! be serialised. [`monitor`](Handle::monitor) is a stream of [events](Event), and each event is a
 //! line of the log too, through the crate `tracing`, with the event's fields under their own names:
 //!
 //! | level | events |

@@ -42,7 +42,7 @@ pub struct Stats {
     /// many](crate::PubOptions::max_connections) as it may have.
     pub refused: u64,
     /// The peers whose handshake has succeeded and whose connection stands; none in
-    /// [totals](crate::PubSocket::totals).
+    /// [totals](crate::Handle::totals).
     pub peers: Vec<PeerStats>,
 }
 

@@ -97,7 +97,7 @@ impl Options<XPub> {
     }
 
     /// Subscribes nobody by itself: the user is told every subscription and every end of one, and does
-    /// for the peer what it sees fit, with [`subscribe`](crate::XPubSocket::subscribe). Default: no.
+    /// for the peer what it sees fit, with [`subscribe`](crate::XPubHandle::subscribe). Default: no.
     pub fn manual(mut self, manual: bool) -> Self {
         self.role.requests.manual = manual;
         self
@@ -195,7 +195,7 @@ pub enum WhenFull {
     DropOldest,
     /// That subscriber, alone, is disconnected, and loses all that waits for it.
     Disconnect,
-    /// [`send`](crate::PubSocket::send) waits until every subscriber that wants the message has
+    /// [`send`](crate::Handle::send) waits until every subscriber that wants the message has
     /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
     ///
     /// Senders that wait for the same subscriber are served in the order in which they began to wait. A

@@ -100,7 +100,7 @@ pub struct ProxyStats {
     pub octets: u64,
     /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
     /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
-    /// [socket's counters](crate::PubSocket::stats).
+    /// [socket's counters](crate::Handle::stats).
     pub dropped: u64,
     /// Messages from subscribers to publishers.
     pub upstream: u64,

@@ -38,7 +38,7 @@ async fn direct(settings: &Settings) {
     let socket = PubSocket::with_options(judged(PubOptions::new(), settings.judges));
     let endpoint = socket.bind(ANY_PORT).await.expect("a free port");
     rig::print(&endpoint.to_string());
-    watch_lock_of(socket.clone());
+    watch_lock_of(socket.handle());
     tokio::spawn(async move {
         let body = flood();
         loop {

@@ -275,7 +275,7 @@ impl Unread {
 }
 
 impl Request {
-    /// Whose request it is. To answer it alone, see [`send_to`](crate::XPubSocket::send_to).
+    /// Whose request it is. To answer it alone, see [`send_to`](crate::XPubHandle::send_to).
     pub fn peer(&self) -> &Peer {
         match self {
             Self::Subscribe { peer, .. }

@@ -196,7 +196,7 @@ fn the_event_names_the_mark_that_was_reached_and_another_tells_what_was_lost() {
     }
 }
 
-/// As `PubSocket::send` does.
+/// As `Handle::send` does.
 async fn send_waiting(core: &PubCore, body: &'static str) -> Result<(), SendError> {
     let message = Outgoing::from(body);
     match core.send_now(&message) {
