@@ -162,13 +162,17 @@ impl<T: Kind> Handle<T> {
 }
 
 impl<T: Sends> Handle<T> {
-    /// Sends a message to each peer that is to get it.
+    /// Sends a message to the peers that are to get it.
     ///
     /// A PUB and an XPUB send it to every subscriber whose subscriptions match its first part, an XSUB to
-    /// every publisher. They wait for no peer: one at its [high-water mark](crate::PubOptions::send_hwm)
+    /// every publisher. They wait for no peer: one at its [high-water mark](crate::Options::send_hwm)
     /// loses this message, alone, and that is [counted](crate::PeerStats::dropped). A publisher that rather
-    /// [waits](crate::WhenFull::Wait) is an option. Either way the other tasks of the runtime get a turn
-    /// now and then.
+    /// [waits](crate::WhenFull::Wait) is an option.
+    ///
+    /// A PUSH, a DEALER and a PAIR send it to one peer, to each in its turn. They wait until one has room,
+    /// for as long as [`send_timeout`](crate::Options::send_timeout) says.
+    ///
+    /// Either way the other tasks of the runtime get a turn now and then.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
