@@ -38,7 +38,7 @@ async fn fill<T: Publishes>(
     while server.try_send(large(topic)).is_ok() {
         sleep(Duration::from_millis(1)).await;
     }
-    let server = server.handle();
+    let server = server.clone();
     let sending = tokio::spawn(async move { server.send(format!("{topic} at last")).await });
     sleep(SECOND).await;
     assert!(!sending.is_finished(), "it waits");
