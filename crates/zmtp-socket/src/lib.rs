@@ -24,6 +24,10 @@
 //! # }
 //! ```
 //!
+//! A socket is one task's: what it receives takes `&mut`. All else, sending among it, is done through its
+//! [`Handle`] as well: each task has one from [`Socket::handle`]. Every type of socket is a [`Socket`] of its
+//! [`kind`], and so what they have in common is written, and learnt, once.
+//!
 //! # What is promised
 //!
 //! - A subscription is never lost: after any cut the subscriber dials again, for ever, and tells

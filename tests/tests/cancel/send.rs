@@ -65,7 +65,7 @@ const LAST: u32 = 3000;
 /// subscribers have all messages that were accepted, each once, in one order.
 async fn waits_for_room(place: &Place, policy: WhenFull, cut: Cut) -> bool {
     let (server, [mut one, mut two]) = full(place, policy).await;
-    let rival = server.clone();
+    let rival = server.handle();
     let other = tokio::spawn(async move { rival.send(numbered(OTHER)).await });
     tokio::task::yield_now().await;
     let mut heard = [Vec::new(), Vec::new()];
@@ -234,8 +234,8 @@ fn while_nobody_has_subscribed() {
         let client = place.subscriber("");
         client.unsubscribe("");
         client.connect(&*place.endpoint).unwrap();
-        let clone = server.clone();
-        let other = tokio::spawn(async move { clone.wait_for_subscriber("topic").await });
+        let handle = server.handle();
+        let other = tokio::spawn(async move { handle.wait_for_subscriber("topic").await });
         tokio::task::yield_now().await;
         // Woken by the one, satisfied by the other.
         let mut topics = ["x", "to"].into_iter();

@@ -244,7 +244,7 @@ async fn try_recv_says_whether_there_is_nothing_or_never_will_be() {
 }
 
 #[tokio::test]
-async fn close_ends_a_waiting_recv_and_every_clone() {
+async fn close_ends_a_waiting_recv_and_every_handle() {
     let place = Place::inproc();
     let (server, mut client) = place.pair().await;
     let handle = client.handle();
@@ -254,10 +254,10 @@ async fn close_ends_a_waiting_recv_and_every_clone() {
     let ended = within("recv to end", receiving).await.unwrap();
     assert_eq!(ended, Err(RecvError::Closed(Closed)));
 
-    let clone = server.clone();
-    let waiting = tokio::spawn(async move { clone.wait_for_subscriber("x").await });
+    let handle = server.handle();
+    let waiting = tokio::spawn(async move { handle.wait_for_subscriber("x").await });
     subscribers(&server, 0).await;
-    server.clone().close().await;
+    server.handle().close().await;
     assert_eq!(within("the wait to end", waiting).await.unwrap(), Err(Closed));
     assert_eq!(server.send("late").await, Err(SendError::Closed(Closed)));
     assert_eq!(server.try_send("late"), Err(SendError::Closed(Closed)));
@@ -293,7 +293,7 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
     let (server, mut client) = place.pair().await;
     let senders: Vec<_> = (0..TASKS)
         .map(|task| {
-            let server = server.clone();
+            let server = server.handle();
             tokio::spawn(async move {
                 for number in 0..EACH {
                     let size = (number as usize * 37) % 3000;
@@ -343,7 +343,7 @@ async fn now_and_then_and_all_at_once(place: Place) {
                 assert!(octets.all(|octet| *octet == number as u8), "message {number}, torn");
             }
         }));
-        let server = server.clone();
+        let server = server.handle();
         tasks.push(tokio::spawn(async move {
             let mut chance = fastrand::Rng::with_seed(topic.into());
             for number in 0..EACH {

@@ -87,7 +87,7 @@ over_each_transport! {
             let machine = Builder::new_multi_thread().worker_threads(1).enable_all().build();
             let machine = machine.unwrap();
             let server = place.publisher();
-            let there = server.clone();
+            let there = server.handle();
             let endpoint = place.endpoint.clone();
             let serving = machine.spawn(async move {
                 // The one before may still be dying.

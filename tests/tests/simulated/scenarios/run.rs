@@ -191,7 +191,7 @@ async fn waiting(plan: &mut Plan, world: &mut World, fault: Fault, outlives: boo
 /// The publisher closes while it has messages to deliver; then another one takes its place.
 async fn closing(plan: &mut Plan, world: &mut World, fault: Fault, outlives: bool) {
     fill(plan, world).await;
-    let server = world.server.clone();
+    let server = world.server.handle();
     let closing = tokio::spawn(async move { server.close().await });
     settle().await;
     assert!(!closing.is_finished(), "it lingers");

@@ -102,7 +102,7 @@ impl World {
         is_due: bool,
     ) -> JoinHandle<Result<(), SendError>> {
         let message = self.seal(plan, topic, is_due);
-        let server = self.server.clone();
+        let server = self.server.handle();
         tokio::spawn(async move { server.send(message).await })
     }
 
