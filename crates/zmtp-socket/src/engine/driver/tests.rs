@@ -1,8 +1,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 use zmtp_codec::SocketType;
 
+use super::turn::{CHANGES_WITHOUT_PAUSE, SUBSCRIPTION_OF_MANY, TOPIC, TURN, TURNS_FOR_A_STEP};
 use super::*;
 use crate::endpoint::Endpoint;
 use crate::options::{Linger, LinkOptions, SocketOptions};
@@ -30,6 +32,8 @@ struct Counter {
     left: AtomicUsize,
     /// Steps that it takes to forget the peer.
     steps: AtomicUsize,
+    /// How often something has been given back.
+    given_back: AtomicUsize,
 }
 
 struct Counting(Arc<Counter>);
@@ -94,7 +98,12 @@ impl Session for Counting {
 
     fn written(&mut self, _: usize, _: usize) {}
 
+    fn give_back(&mut self, _: Burst) {
+        self.0.given_back.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn leave(&mut self) -> bool {
+        assert_eq!(self.0.given_back.load(Ordering::Relaxed), 1, "before the first step");
         let left = self.0.steps.load(Ordering::Relaxed).saturating_sub(1);
         self.0.steps.store(left, Ordering::Relaxed);
         left > 0
@@ -109,6 +118,12 @@ fn opening(ready: &[u8]) -> Vec<u8> {
 
 /// A driver with a peer at the other end of the pipe.
 fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
+    let (core, far, _kill, _task) = drive_to_an_end(socket_type);
+    (core, far)
+}
+
+/// The same, with two means to end it.
+fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill, JoinHandle<End>) {
     let terms = LinkConfig::new(LinkOptions::default(), socket_type);
     let networks = Sockets::new().networks;
     let limits = SocketOptions { max_connections: 1, max_handshakes: 1, linger: None };
@@ -118,10 +133,10 @@ fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
     let (near, far) = tokio::io::duplex(8 << 20);
     let peer = socket.new_peer(&Endpoint::Inproc("test".into()), "test");
     let (kill, expelled) = Kill::new();
-    let permit = Permit::dialled(kill);
+    let permit = Permit::dialled(kill.clone());
     let stream = Stream::Pipe(Box::new(near));
-    tokio::spawn(run(stream, peer, permit, expelled, core.clone(), socket, terms));
-    (core, far)
+    let task = tokio::spawn(run(stream, peer, permit, expelled, core.clone(), socket, terms));
+    (core, far, kill, task)
 }
 
 /// Lets the driver take `flood`, and returns the most that it has counted between two turns of ours.
@@ -210,6 +225,37 @@ async fn others_get_turns_for_each_step_in_which_a_peer_is_forgotten() {
     }
     let least = (STEPS - 2) * TURNS_FOR_A_STEP;
     assert!(turns >= least, "{turns} turns while it was forgotten, of {least}");
+}
+
+#[tokio::test]
+async fn however_a_connection_ends_what_is_unsent_is_given_back_once() {
+    for end in ["hung up", "broke the protocol", "killed", "killed while it parts", "dropped"] {
+        let (core, mut peer, kill, task) = drive_to_an_end(SocketType::Pub);
+        core.left.store(1, Ordering::Relaxed);
+        peer.write_all(&opening(READY_SUB)).await.expect("there is room");
+        while core.left.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(core.given_back.load(Ordering::Relaxed), 0);
+        match end {
+            "hung up" => peer.shutdown().await.expect("a pipe can be shut"),
+            "broke the protocol" => {
+                peer.write_all(b"\xFF").await.expect("there is room");
+                peer.shutdown().await.expect("a pipe can be shut");
+            }
+            "killed" => kill.because(Reason::Stopped),
+            "killed while it parts" => {
+                peer.write_all(b"\xFF").await.expect("there is room");
+                while core.given_back.load(Ordering::Relaxed) == 0 {
+                    tokio::task::yield_now().await;
+                }
+                kill.because(Reason::Stopped);
+            }
+            _ => task.abort(),
+        }
+        assert_eq!(task.await.is_err(), end == "dropped", "{end}");
+        assert_eq!(core.given_back.load(Ordering::Relaxed), 1, "{end}");
+    }
 }
 
 #[tokio::test]

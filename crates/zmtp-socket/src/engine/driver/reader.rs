@@ -1,0 +1,141 @@
+//! How much is read from a peer, and when.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
+use zmtp_codec::Connection;
+
+/// Octets reserved for a read from a peer that has been quiet.
+const SMALL_READ: usize = 8 << 10;
+
+/// Octets reserved for a read from a peer that has not finished its handshake: strangers may come in
+/// crowds. While a peer is being authorized, no more than that is kept of what it goes on to say. Reading
+/// on that far is how we notice that it has hung up.
+const FIRST_READ: usize = 1 << 10;
+
+/// Octets reserved for a read once reads come back full.
+const LARGE_READ: usize = 64 << 10;
+
+/// Why something that has arrived is not dealt with yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backlog {
+    Nothing,
+    /// The session has no room for it.
+    Room,
+    /// The turn was over.
+    Turn,
+}
+
+/// The reading side of a connection.
+pub(super) struct Reader {
+    size: usize,
+    is_stranger: bool,
+    pub(super) backlog: Backlog,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self { size: FIRST_READ, is_stranger: true, backlog: Backlog::Nothing }
+    }
+
+    /// The handshake is done.
+    pub(super) fn establish(&mut self) {
+        self.is_stranger = false;
+        self.size = SMALL_READ;
+    }
+
+    /// Reads once into the connection's input, and returns how much has come: nothing at the end of the
+    /// stream.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncRead + Unpin),
+        connection: &mut Connection,
+        is_being_authorized: bool,
+    ) -> Poll<io::Result<usize>> {
+        if is_being_authorized && connection.input().len() >= FIRST_READ {
+            return Poll::Pending;
+        }
+        let input = connection.make_room(self.size);
+        let room = input.capacity() - input.len();
+        let read = poll_read_buf(Pin::new(stream), cx, input);
+        if read.is_pending() && input.is_empty() {
+            // A quiet peer keeps no read buffer.
+            *input = BytesMut::new();
+            self.size = if self.is_stranger { FIRST_READ } else { SMALL_READ };
+        }
+        let arrived = ready!(read)?;
+        if arrived == room && !self.is_stranger {
+            self.size = LARGE_READ.min(self.size * 2);
+        }
+        Poll::Ready(Ok(arrived))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use zmtp_codec::{Config, SocketType};
+
+    use super::*;
+
+    /// Reads until nothing is there. Returns how much has come, and the most at once.
+    fn read(
+        reader: &mut Reader,
+        connection: &mut Connection,
+        mut stream: &[u8],
+        is_being_authorized: bool,
+    ) -> (usize, usize) {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (mut all, mut most) = (0, 0);
+        while let Poll::Ready(read) =
+            reader.poll_read(cx, &mut stream, connection, is_being_authorized)
+        {
+            let arrived = read.expect("a slice can be read");
+            if arrived == 0 {
+                break;
+            }
+            all += arrived;
+            most = most.max(arrived);
+        }
+        (all, most)
+    }
+
+    fn connection() -> Connection {
+        Connection::new(Arc::new(Config::new(SocketType::Pub)))
+    }
+
+    #[test]
+    fn a_peer_that_is_being_authorized_is_heard_no_further_than_a_first_read() {
+        let (mut reader, mut connection) = (Reader::new(), connection());
+        let said = [7; 10 * FIRST_READ];
+        let (all, _) = read(&mut reader, &mut connection, &said, true);
+        assert!((FIRST_READ..2 * FIRST_READ).contains(&all), "{all} octets");
+        assert_eq!(read(&mut reader, &mut connection, &said, true), (0, 0));
+        assert_eq!(read(&mut reader, &mut connection, &said, false).0, said.len());
+    }
+
+    #[tokio::test]
+    async fn reads_grow_with_what_comes_from_a_peer_but_not_from_a_stranger() {
+        let (mut reader, mut connection) = (Reader::new(), connection());
+        let said = vec![7; 20 * LARGE_READ];
+        read(&mut reader, &mut connection, &said, false);
+        assert_eq!(reader.size, FIRST_READ);
+        reader.establish();
+        *connection.input() = BytesMut::new();
+        read(&mut reader, &mut connection, &said, false);
+        assert_eq!(reader.size, LARGE_READ);
+        // When it is quiet, neither the size nor the buffer is kept.
+        connection.input().clear();
+        let (mut near, _far) = tokio::io::duplex(1);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(reader.poll_read(cx, &mut near, &mut connection, false).is_pending());
+        assert_eq!((reader.size, connection.input().capacity()), (SMALL_READ, 0));
+    }
+}

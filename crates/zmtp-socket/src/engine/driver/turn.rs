@@ -1,0 +1,118 @@
+//! What a driver may spend before the runtime's other tasks get their turn, and when it has to pause.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::task::yield_now;
+use tokio::time::{Sleep, sleep};
+
+/// What a driver may spend in one turn, which is about a millisecond at most. An octet that is read
+/// costs 1: its receiver should get it while it is in the processor's cache, and before many of them
+/// fill its memory.
+pub(super) const TURN: usize = 256 << 10;
+
+/// What it costs to read an octet that has to be decrypted.
+pub(super) const SEALED_OCTET: usize = 8;
+
+/// So many octets that are written cost 1.
+pub(super) const WRITTEN: usize = 4;
+
+/// What it costs to hand on a message of a batch.
+pub(super) const IN_BATCH: usize = 4;
+
+/// What it costs to hand on anything by itself.
+pub(super) const EVENT: usize = 128;
+
+/// What a change of subscription costs: it takes microseconds, and changes what others share.
+pub(super) const SUBSCRIPTION: usize = 6 << 10;
+
+/// After so many changes of subscriptions a peer has to pause after each turn that is full of them: on a
+/// runtime with workers, too, others must get the lock. Its turns are longer then. So a newcomer with many topics
+/// is served at once, one with a million within seconds, and a flood leaves most of the time to others.
+pub(super) const CHANGES_WITHOUT_PAUSE: u32 = 100_000;
+pub(super) const SUBSCRIPTION_OF_MANY: usize = 512;
+
+/// What it costs to look whether a publisher is to be told of a topic, and to tell it.
+pub(super) const TOPIC: usize = 256;
+
+/// Turns that others get for each step in which a peer is forgotten: it takes about a millisecond, and a turn
+/// that has to wait for octets much less.
+pub(super) const TURNS_FOR_A_STEP: usize = 16;
+
+/// After so many steps a peer is forgotten with pauses: the steps of a peer with many topics would keep
+/// the lock from those who send.
+const STEPS_WITHOUT_PAUSE: usize = 16;
+
+/// On a runtime with workers, a turn that is given up comes back at once. A pause does not.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// One driver's turn.
+pub(super) struct Turn {
+    left: usize,
+    /// How often the peer has changed its subscriptions, in all and in this turn.
+    changes: u32,
+    changes_in_turn: u32,
+    /// There while the driver pauses.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Turn {
+    pub(super) fn new() -> Self {
+        Self { left: TURN, changes: 0, changes_in_turn: 0, pause: None }
+    }
+
+    /// Begins the next turn. Pending while the driver has to pause.
+    pub(super) fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        self.left = TURN;
+        self.changes_in_turn = 0;
+        Poll::Ready(())
+    }
+
+    pub(super) fn spend(&mut self, cost: usize) {
+        self.left = self.left.saturating_sub(cost);
+    }
+
+    /// The peer has changed its subscriptions.
+    pub(super) fn spend_on_change(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+        self.changes_in_turn += 1;
+        self.spend(match self.changes > CHANGES_WITHOUT_PAUSE {
+            true => SUBSCRIPTION_OF_MANY,
+            false => SUBSCRIPTION,
+        });
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Gives up a turn that is over. The task is woken for the next one, perhaps after a pause.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.must_pause() {
+            return self.pause.insert(Box::pin(sleep(PAUSE))).as_mut().poll(cx);
+        }
+        // A task that only wakes itself comes before the runtime's main task again and again.
+        pin!(yield_now()).poll(cx)
+    }
+
+    /// Whether the turn was full of changes of subscriptions, of a peer that has made many.
+    fn must_pause(&self) -> bool {
+        let most = TURN / SUBSCRIPTION_OF_MANY;
+        self.changes > CHANGES_WITHOUT_PAUSE && self.changes_in_turn as usize >= most / 2
+    }
+}
+
+/// Leaves the runtime to others after one of the `steps` in which a peer is forgotten.
+pub(super) async fn rest(steps: usize) {
+    for _ in 0..TURNS_FOR_A_STEP {
+        yield_now().await;
+    }
+    if steps > STEPS_WITHOUT_PAUSE {
+        sleep(PAUSE).await;
+    }
+}

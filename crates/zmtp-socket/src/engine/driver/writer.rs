@@ -1,0 +1,198 @@
+//! What is written to a peer, and in which order.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use tracing::debug;
+use zmtp_codec::Connection;
+
+use super::Session;
+use super::turn::{TOPIC, Turn, WRITTEN};
+use crate::engine::burst::{Burst, SLICES};
+
+/// The writing side of a connection.
+#[derive(Default)]
+pub(super) struct Writer {
+    /// What has been taken from the session and has not gone out.
+    burst: Burst,
+    sealed: Sealed,
+    /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
+    is_mute: bool,
+    /// A message has gone out.
+    pub(super) has_sent: bool,
+}
+
+/// What has been taken from the session and sealed, and the transport has not taken.
+#[derive(Default)]
+enum Sealed {
+    #[default]
+    Nothing,
+    /// The whole burst stands in the output behind so many octets, and nothing of it has gone out.
+    Waiting { ahead: usize },
+    /// Some of what was a burst of so many messages and octets has gone out.
+    Begun { messages: usize, octets: usize },
+}
+
+impl Writer {
+    /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
+    pub(super) fn poll_write<S: Session>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        connection: &mut Connection,
+        session: Option<&mut S>,
+        turn: &mut Turn,
+        epoch: Instant,
+    ) -> Poll<io::Result<()>> {
+        if self.is_mute {
+            return Poll::Pending;
+        }
+        let Some(session) = session else {
+            ready!(self.poll_control(cx, stream, connection, turn, epoch))?;
+            return Poll::Pending;
+        };
+        match self.poll_traffic(cx, stream, connection, session, turn, epoch) {
+            Poll::Ready(Err(error)) => {
+                debug!(%error, "the peer takes no more");
+                self.is_mute = true;
+                Poll::Pending
+            }
+            written => written,
+        }
+    }
+
+    fn poll_traffic<S: Session>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        connection: &mut Connection,
+        session: &mut S,
+        turn: &mut Turn,
+        epoch: Instant,
+    ) -> Poll<io::Result<()>> {
+        if self.burst.is_empty() && !connection.output().is_empty() {
+            session.claim(&mut self.burst);
+        }
+        // Commands go between frames, and before all else.
+        if !self.burst.is_mid_frame() {
+            ready!(self.poll_control(cx, stream, connection, turn, epoch))?;
+        }
+        if let Sealed::Begun { messages, octets } = self.sealed {
+            self.sealed = Sealed::Nothing;
+            self.has_sent |= messages > 0;
+            session.written(messages, octets);
+        }
+        if self.burst.is_empty() {
+            let topics = ready!(session.poll_outgoing(cx, connection, &mut self.burst));
+            turn.spend(TOPIC * topics);
+            if connection.is_sealed() {
+                self.seal(connection, turn);
+                return self.poll_control(cx, stream, connection, turn, epoch);
+            }
+            if self.burst.is_empty() {
+                return self.poll_control(cx, stream, connection, turn, epoch);
+            }
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.burst.slices(&mut slices);
+        let written = ready!(Pin::new(stream).poll_write_vectored(cx, &slices[..count]))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let messages = self.burst.advance(written);
+        self.has_sent |= messages > 0;
+        session.written(messages, written);
+        turn.spend(written / WRITTEN);
+        notice_output(connection, epoch);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the connection's own output: handshake, subscriptions, PING and PONG, and what is sealed.
+    pub(super) fn poll_control(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        connection: &mut Connection,
+        turn: &mut Turn,
+        epoch: Instant,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let output = connection.output();
+            if output.is_empty() {
+                *output = BytesMut::new();
+                return Poll::Ready(Ok(()));
+            }
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            output.advance(written);
+            self.advance_sealed(written);
+            turn.spend(written / WRITTEN);
+            notice_output(connection, epoch);
+        }
+    }
+
+    /// Nothing is left to write. (That the queue is empty is known from [`poll_write`](Self::poll_write).)
+    pub(super) fn is_drained(&self, connection: &mut Connection) -> bool {
+        self.is_mute || (self.burst.is_empty() && connection.output().is_empty())
+    }
+
+    /// Nothing more is written of what the session had to be sent: offers it what has not gone out. Returns
+    /// whether that begins in the middle of a frame.
+    pub(super) fn give_back<S: Session>(
+        &mut self,
+        session: &mut S,
+        connection: &mut Connection,
+    ) -> bool {
+        session.claim(&mut self.burst);
+        if let Sealed::Waiting { ahead } = self.sealed {
+            // Or it might go out after all.
+            connection.output().truncate(ahead);
+            self.sealed = Sealed::Nothing;
+        }
+        let is_mid_frame = self.burst.is_mid_frame();
+        session.give_back(std::mem::take(&mut self.burst));
+        is_mid_frame
+    }
+
+    /// Seals what is to be written, all at once, behind what the connection has to say: what is sealed must
+    /// go out in that order. The plain burst is kept until that begins.
+    fn seal(&mut self, connection: &mut Connection, turn: &mut Turn) {
+        if self.burst.is_empty() {
+            return;
+        }
+        let frames = self.burst.join();
+        let mut output = std::mem::take(connection.output());
+        self.sealed = Sealed::Waiting { ahead: output.len() };
+        connection.seal(&frames, &mut output).expect("a session lives in traffic alone");
+        *connection.output() = output;
+        turn.spend(frames.len());
+    }
+
+    /// Notes that the transport has taken so much of the output.
+    fn advance_sealed(&mut self, written: usize) {
+        let Sealed::Waiting { ahead } = &mut self.sealed else { return };
+        match ahead.checked_sub(written) {
+            Some(rest) => *ahead = rest,
+            None => {
+                let octets = self.burst.len();
+                self.sealed = Sealed::Begun { messages: self.burst.advance(octets), octets };
+            }
+        }
+    }
+}
+
+/// The transport has taken something.
+fn notice_output(connection: &mut Connection, epoch: Instant) {
+    if connection.needs_output_notice() {
+        connection.handle_output(epoch.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests;
