@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use peer_ours::{backend_options, pub_options, sub_options};
-use rig::{Args, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
+use rig::{Args, Receiver, Role, Sender, Tally, receive_all, runtime, send_all};
 use zmtp_socket::{Context, PubSocket, SubOptions, SubSocket, Version, XSubOptions};
 
 struct Ours(PubSocket);
 
-impl Publisher for Ours {
+impl Sender for Ours {
     async fn send(&mut self, body: &[u8]) {
         self.0.send(body).await.expect("the socket is open");
     }
@@ -20,7 +20,7 @@ impl Publisher for Ours {
 
 struct OurSub(SubSocket);
 
-impl Subscriber for OurSub {
+impl Receiver for OurSub {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         let message = self.0.recv().await.map_err(|error| error.to_string())?;
         tally.message(message.first());
@@ -32,8 +32,8 @@ fn main() {
     let args = Args::of_peer("ours");
     let context = Context::new();
     match args.role {
-        Role::Pub => runtime(&args).block_on(publisher(&context, &args)),
-        Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
+        Role::Sender => runtime(&args).block_on(publisher(&context, &args)),
+        Role::Receiver => runtime(&args).block_on(subscribers(&context, &args)),
         Role::Inproc => inproc(&context, &args),
         Role::IdleSubs => runtime(&args).block_on(idle(&context, &args)),
         Role::Proxy => runtime(&args).block_on(proxy(&context, &args)),
@@ -46,7 +46,7 @@ async fn publisher(context: &Context, args: &Args) {
     let socket = context.pub_socket(pub_options(args));
     socket.bind(&*args.endpoint).await.expect("the endpoint is free");
     args.bound();
-    publish(Ours(socket), args).await;
+    send_all(Ours(socket), args).await;
 }
 
 async fn subscribers(context: &Context, args: &Args) {
@@ -59,7 +59,7 @@ async fn subscribers(context: &Context, args: &Args) {
         OurSub(socket)
     };
     let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
-    rig::subscribe(args, open, spawn).await;
+    rig::open_all(args, open, spawn).await;
 }
 
 async fn proxy(context: &Context, args: &Args) {
@@ -82,12 +82,12 @@ fn inproc(context: &Context, args: &Args) {
     });
 }
 
-/// Connects `--subs` subscribers that nothing is sent to, and says what they were sent all the same.
+/// Connects `--sockets` subscribers that nothing is sent to, and says what they were sent all the same.
 async fn idle(context: &Context, args: &Args) {
     let version = Version { major: 3, minor: args.minor };
     let mut sockets: Vec<SubSocket> = Vec::new();
     // One after the other: how a publisher takes a rush is no part of what is measured.
-    for _ in 0..args.subs {
+    for _ in 0..args.sockets {
         let socket = context.sub_socket(SubOptions::new().version(version));
         socket.subscribe("zzz");
         socket.connect(&*args.endpoint).expect("a valid endpoint");

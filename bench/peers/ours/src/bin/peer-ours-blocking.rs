@@ -1,13 +1,13 @@
 //! The benchmark peer of zmtp-socket's blocking sockets: the caller's thread here, the network's there.
 
 use peer_ours::{backend_options, pub_options, sub_options};
-use rig::{Args, Group, Publisher, Role, Subscriber, Tally, publish, receive_all, run_ready};
+use rig::{Args, Group, Receiver, Role, Sender, Tally, receive_all, run_ready, send_all};
 use zmtp_socket::XSubOptions;
 use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
 
 struct OurPub(PubSocket);
 
-impl Publisher for OurPub {
+impl Sender for OurPub {
     async fn send(&mut self, body: &[u8]) {
         self.0.send(body).expect("the socket is open");
     }
@@ -19,7 +19,7 @@ impl Publisher for OurPub {
 
 struct OurSub(SubSocket);
 
-impl Subscriber for OurSub {
+impl Receiver for OurSub {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         let message = self.0.recv().map_err(|error| error.to_string())?;
         tally.message(message.first());
@@ -31,8 +31,8 @@ fn main() {
     let args = Args::of_peer("ours-blocking");
     let context = Context::new();
     match args.role {
-        Role::Pub => publisher(&context, &args),
-        Role::Sub => subscribers(&context, &args),
+        Role::Sender => publisher(&context, &args),
+        Role::Receiver => subscribers(&context, &args),
         Role::Proxy => hand_on(&context, &args),
         role => panic!("the blocking sockets have no {role:?} here"),
     }
@@ -44,7 +44,7 @@ fn publisher(context: &Context, args: &Args) {
     let socket = context.pub_socket(pub_options(args));
     socket.bind(&*args.endpoint).expect("the endpoint is free");
     args.bound();
-    run_ready(publish(OurPub(socket), args));
+    run_ready(send_all(OurPub(socket), args));
 }
 
 fn hand_on(context: &Context, args: &Args) {
@@ -67,7 +67,7 @@ fn subscribers(context: &Context, args: &Args) {
         let tally = Tally::new(&group, index);
         std::thread::spawn(move || run_ready(receive_all(OurSub(socket), tally)))
     };
-    let threads: Vec<_> = (0..args.subs).map(open).collect();
+    let threads: Vec<_> = (0..args.sockets).map(open).collect();
     let tallies: Vec<Tally> =
         threads.into_iter().map(|thread| thread.join().expect("a subscriber")).collect();
     group.report(&tallies);
