@@ -36,18 +36,9 @@ class Peer:
 PUB_SUB = ("pub-sub",)
 
 PEERS = {
-    "ours": Peer(
-        "peer-ours", "zmtp-socket", sender="--nodrop", inproc=True, curve=True, proxy=True, patterns=PUB_SUB
-    ),
+    "ours": Peer("peer-ours", "zmtp-socket", sender="--nodrop", inproc=True, curve=True, proxy=True),
     "ours-multi": Peer(
-        "peer-ours",
-        "zmtp-socket, 2 workers",
-        both="--rt multi",
-        sender="--nodrop",
-        inproc=True,
-        curve=True,
-        proxy=True,
-        patterns=PUB_SUB,
+        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", sender="--nodrop", inproc=True, curve=True, proxy=True
     ),
     "ours-unset": Peer(
         "peer-ours-unset",
@@ -58,7 +49,12 @@ PEERS = {
         patterns=PUB_SUB,
     ),
     "ours-blocking": Peer(
-        "peer-ours-blocking", "zmtp-socket, blocking", sender="--nodrop", curve=True, proxy=True, patterns=PUB_SUB
+        "peer-ours-blocking",
+        "zmtp-socket, blocking",
+        sender="--nodrop",
+        curve=True,
+        proxy=True,
+        patterns=("pub-sub", "push-pull"),
     ),
     "ours-sndbuf": Peer(
         "peer-ours",
