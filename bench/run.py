@@ -3,7 +3,7 @@
 
   ./run.py                                      every scenario, every peer
   ./run.py one latency --peers ours,libzmq-bp --rounds 3
-  ./run.py one --pairs ours:libzmq-bp,libzmq-bp:ours        (publisher:subscriber)
+  ./run.py one --pairs ours:libzmq-bp,libzmq-bp:ours        (sender:receiver)
   ./run.py one --impl mine='/path/to/peer --flag' --peers ours,mine
   ./run.py --read results/all.jsonl --charts ../docs/charts
 
@@ -38,12 +38,12 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", help=f"of {' '.join(SCENARIOS)}; all by default")
     parser.add_argument("--peers", default=",".join(peers.DEFAULT), help=f"of {' '.join(peers.PEERS)}")
-    parser.add_argument("--pairs", default="", help="publisher:subscriber,… in place of --peers")
+    parser.add_argument("--pairs", default="", help="sender:receiver,… in place of --peers")
     parser.add_argument("--impl", action="append", default=[], metavar="NAME=COMMAND", help="a further peer")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--secs", type=float, default=1.0, help="how long one run publishes")
+    parser.add_argument("--secs", type=float, default=1.0, help="how long one run sends")
     parser.add_argument("--timeout", type=float, default=25.0, help="seconds until a run has failed")
-    parser.add_argument("--sizes", default="", help="of the scenario one, in octets: 64,1024")
+    parser.add_argument("--sizes", default="", help="of the scenarios one and pipeline, in octets: 64,1024")
     parser.add_argument("--base", default="libzmq-bp", help="the peer that ratios refer to")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
     parser.add_argument("--out", default="", help="append every run to this file of JSON lines")
@@ -86,7 +86,7 @@ def measure(options, pairs):
 
 
 def cases(name, options):
-    if name == "one" and options.sizes:
+    if name in ("one", "pipeline") and options.sizes:
         one = SCENARIOS[name].cases[0]
         sizes = map(int, options.sizes.split(","))
         return [dataclasses.replace(one, key=octets(size), size=size) for size in sizes]
@@ -97,8 +97,8 @@ def one_run(name, case, pair, round_, options):
     metrics = trial.run(pair, case, options, count_calls=round_ == "calls")
     if round_ == "calls":
         metrics = {key: value for key, value in metrics.items() if key.startswith(("calls", "error"))}
-    record = {"scenario": name, "case": case.key, "pub": pair[0], "sub": pair[1], "round": round_, **metrics}
-    told = "calls_pub" if round_ == "calls" else SCENARIOS[name].metric
+    record = {"scenario": name, "case": case.key, "sender": pair[0], "receiver": pair[1], "round": round_, **metrics}
+    told = "calls_sender" if round_ == "calls" else SCENARIOS[name].metric
     said = metrics.get("error") or metrics.get("wrong") or tables.number(metrics.get(told))
     note(f"{name}, {case.key}, round {round_}: {tables.label(pair)}: {said}")
     if options.out:
@@ -108,7 +108,7 @@ def one_run(name, case, pair, round_, options):
 
 def show(options, records):
     base = (options.base, options.base)
-    order = list(dict.fromkeys((record["pub"], record["sub"]) for record in records))
+    order = list(dict.fromkeys((record["sender"], record["receiver"]) for record in records))
     for name, scenario in SCENARIOS.items():
         of_scenario = [record for record in records if record["scenario"] == name]
         if not of_scenario:

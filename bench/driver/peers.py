@@ -19,45 +19,71 @@ class Peer:
     command: str
     label: str = ""
     both: str = ""  # arguments of every process
-    pub: str = ""  # arguments of a publisher of data
-    sub: str = ""  # arguments of a subscriber
-    slow: str = ""  # arguments for latency, and for bodies above 64 KiB
+    sender: str = ""  # arguments of what sends data
+    receiver: str = ""  # arguments of what receives them
+    slow: str = ""  # arguments for latency, for requests, and for bodies above 64 KiB
     drops: bool = False  # loses messages, and cannot be told not to
-    unbounded: bool = False  # queues as much as is published: bound what is
-    floor: bool = False  # no library: one publisher, one subscriber, tcp
+    unbounded: bool = False  # queues as much as is sent: bound what is
+    floor: bool = False  # no library: one sender, one receiver, or requests; tcp
+    patterns: tuple = ("pub-sub", "push-pull", "req-rep", "dealer-router")
+    single: str = ""  # the pattern of which a socket has one peer only
     ipc: bool = True
     inproc: bool = False
     curve: bool = False
     proxy: bool = False
 
 
+PUB_SUB = ("pub-sub",)
+
 PEERS = {
-    "ours": Peer("peer-ours", "zmtp-socket", pub="--nodrop", inproc=True, curve=True, proxy=True),
+    "ours": Peer("peer-ours", "zmtp-socket", sender="--nodrop", inproc=True, curve=True, proxy=True),
     "ours-multi": Peer(
-        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", pub="--nodrop", inproc=True, curve=True, proxy=True
+        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", sender="--nodrop", inproc=True, curve=True, proxy=True
     ),
     "ours-unset": Peer(
-        "peer-ours-unset", "zmtp-socket, without poly1305_backend", pub="--nodrop", inproc=True, curve=True
+        "peer-ours-unset",
+        "zmtp-socket, without poly1305_backend",
+        sender="--nodrop",
+        inproc=True,
+        curve=True,
+        patterns=PUB_SUB,
     ),
     "ours-blocking": Peer(
-        "peer-ours-blocking", "zmtp-socket, blocking", pub="--nodrop", curve=True, proxy=True
+        "peer-ours-blocking",
+        "zmtp-socket, blocking",
+        sender="--nodrop",
+        curve=True,
+        proxy=True,
+        patterns=("pub-sub", "push-pull"),
     ),
     "ours-sndbuf": Peer(
-        "peer-ours", "zmtp-socket, SO_SNDBUF 256 KiB", both="--sndbuf 262144", pub="--nodrop", ipc=False
+        "peer-ours",
+        "zmtp-socket, SO_SNDBUF 256 KiB",
+        both="--sndbuf 262144",
+        sender="--nodrop",
+        ipc=False,
+        patterns=PUB_SUB,
     ),
     "raw": Peer("peer-raw", "raw tcp", slow="--rt tokio", floor=True, ipc=False),
     "raw-sndbuf": Peer(
         "peer-raw", "raw tcp, SO_SNDBUF 256 KiB", both="--sndbuf 262144", slow="--rt tokio", floor=True, ipc=False
     ),
     "libzmq-bp": Peer(
-        "peer-libzmq", "libzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True, curve=True, proxy=True
+        "peer-libzmq", "libzmq", sender="--nodrop --hwm 1000", receiver="--hwm 1000", inproc=True, curve=True, proxy=True
     ),
     "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, inproc=True),
-    "omq": Peer("peer-omq", "omq-tokio, blocking", pub="--nodrop", sub="--hwm 1000", inproc=True),
-    "omq-tokio": Peer("peer-omq", "omq-tokio", both="--rt current", pub="--nodrop", sub="--hwm 1000"),
-    "rzmq": Peer("peer-rzmq", "rzmq", pub="--nodrop --hwm 1000", sub="--hwm 1000", inproc=True),
+    "omq": Peer("peer-omq", "omq-tokio, blocking", sender="--nodrop", receiver="--hwm 1000", inproc=True),
+    "omq-tokio": Peer("peer-omq", "omq-tokio", both="--rt current", sender="--nodrop", receiver="--hwm 1000"),
+    "rzmq": Peer("peer-rzmq", "rzmq", sender="--nodrop --hwm 1000", receiver="--hwm 1000", inproc=True),
     "zeromq": Peer("peer-zeromq", "zeromq", both="--rt multi", drops=True),
-    "monocoque": Peer("peer-monocoque", "monocoque-rs", unbounded=True, ipc=False),
+    "monocoque": Peer(
+        "peer-monocoque",
+        "monocoque-rs",
+        unbounded=True,
+        ipc=False,
+        patterns=("pub-sub", "push-pull", "req-rep"),
+        single="req-rep",
+    ),
 }
 
 DEFAULT = ["ours", "libzmq-bp", "omq", "omq-tokio", "rzmq", "zeromq", "monocoque", "raw"]
@@ -66,7 +92,7 @@ DEFAULT = ["ours", "libzmq-bp", "omq", "omq-tokio", "rzmq", "zeromq", "monocoque
 def add(definition):
     """Adds `name=command …`, a further peer that speaks the protocol and waits for room."""
     name, command = definition.split("=", 1)
-    PEERS[name] = Peer(command, name, pub="--nodrop", inproc=True, curve=True, proxy=True)
+    PEERS[name] = Peer(command, name, sender="--nodrop", inproc=True, curve=True, proxy=True)
 
 
 def argv(name, role, case=None):
@@ -77,13 +103,13 @@ def argv(name, role, case=None):
     if os.sep not in words[0] and built.exists():
         words[0] = str(built)
     words += [role, *shlex.split(peer.both)]
-    if case and role in ("pub", "inproc"):
-        words += shlex.split(peer.pub)
-    if case and role == "sub":
-        words += shlex.split(peer.sub)
+    if case and role in ("sender", "inproc"):
+        words += shlex.split(peer.sender)
+    if case and role == "receiver":
+        words += shlex.split(peer.receiver)
     if case and case.curve:
         words += ["--curve"]
-    if case and (case.mode == "lat" or case.size > 65536):
+    if case and (case.mode == "lat" or case.asks or case.size > 65536):
         words += shlex.split(peer.slow)
     return words
 

@@ -44,7 +44,7 @@ class Process:
             pass
 
     def stop(self):
-        """Closes its standard input, which ends a publisher."""
+        """Closes its standard input, which ends it."""
         try:
             self.child.stdin.close()
         except OSError:

@@ -27,7 +27,7 @@ class Results:
         self.pairs = []
         self.cases = []
         for record in records:
-            pair = (record["pub"], record["sub"])
+            pair = (record["sender"], record["receiver"])
             self.cells.setdefault((pair, record["case"]), []).append(record)
             for value, seen in ((pair, self.pairs), (record["case"], self.cases)):
                 if value not in seen:

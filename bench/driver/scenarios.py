@@ -5,21 +5,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """One column of a table: one way of publishing."""
+    """One column of a table: one way of sending."""
 
     key: str
     size: int = 64
     mode: str = "thr"
-    processes: int = 1  # of subscribers
-    subs: int = 1  # sockets in each of them
+    pattern: str = "pub-sub"
+    senders: int = 1  # each in a process of its own
+    processes: int = 1  # of receivers
+    sockets: int = 1  # in each of them; of what makes requests, in the sender's process
+    window: int = 1  # requests of each socket that wait for their answer
     zips: int = 0  # zipcodes for each socket; 0 subscribes to everything
     transport: str = "tcp"
     curve: bool = False
-    proxied: bool = False  # through a proxy of the publisher's implementation
+    proxied: bool = False  # through a proxy of the sender's implementation
 
     @property
-    def sockets(self):
-        return self.processes * self.subs
+    def receivers(self):
+        return self.processes * self.sockets
+
+    @property
+    def asks(self):
+        return self.pattern in ("req-rep", "dealer-router")
+
+    @property
+    def one_to_one(self):
+        return self.senders == self.receivers == 1
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,16 @@ class Scenario:
     cases: tuple
     metric: str = "rate"  # what is compared
     unit: str = "messages/s"
+    percentiles: bool = False  # of the time that a message, or a request and its answer, takes
     floor: bool = False  # whether the raw socket can take part
 
     def takes(self, peer, case):
         """Whether this implementation can take part in this case."""
         transport = {"ipc": peer.ipc, "inproc": peer.inproc}.get(case.transport, True)
         able = (peer.curve or not case.curve) and (peer.proxy or not case.proxied)
-        return transport and able and (self.floor or not peer.floor)
+        floor = self.floor and (case.one_to_one or case.asks)
+        pattern = case.pattern in peer.patterns and (case.one_to_one or case.pattern != peer.single)
+        return transport and able and pattern and (floor or not peer.floor)
 
 
 def octets(size):
@@ -49,6 +63,13 @@ def octets(size):
 
 SIZES = (16, 64, 256, 1024, 16384, 65536, 1 << 20)
 
+PIPELINES = (
+    *(Case(octets(size), size, pattern="push-pull") for size in SIZES),
+    *(Case(f"64 B, {transport}", pattern="push-pull", transport=transport) for transport in ("ipc", "inproc")),
+    *(Case(f"{octets(size)}, 4 to 1", size, pattern="push-pull", senders=4) for size in (64, 1024)),
+    *(Case(f"{octets(size)}, 1 to 4", size, pattern="push-pull", processes=4) for size in (64, 1024)),
+)
+
 SCENARIOS = {
     "one": Scenario(
         "One PUB to one SUB over tcp",
@@ -58,7 +79,7 @@ SCENARIOS = {
     "fanout": Scenario(
         "One PUB to eight SUBs over tcp, all deliveries together",
         tuple(
-            Case(f"{octets(size)}, {where}", size, processes=processes, subs=8 // processes)
+            Case(f"{octets(size)}, {where}", size, processes=processes, sockets=8 // processes)
             for size in (64, 1024)
             for where, processes in (("8 sockets in 1 process", 1), ("8 processes", 8))
         ),
@@ -66,8 +87,8 @@ SCENARIOS = {
     "weather": Scenario(
         "Weather updates of 99,999 zipcodes, published messages",
         tuple(
-            Case(f"{subs} × {zips:,} zipcodes", mode="weather", subs=subs, zips=zips)
-            for subs, zips in ((1, 1), (1, 10_000), (100, 100))
+            Case(f"{sockets} × {zips:,} zipcodes", mode="weather", sockets=sockets, zips=zips)
+            for sockets, zips in ((1, 1), (1, 10_000), (100, 100))
         ),
     ),
     "latency": Scenario(
@@ -75,6 +96,24 @@ SCENARIOS = {
         (Case("64 B", mode="lat"),),
         metric="p50",
         unit="µs",
+        percentiles=True,
+        floor=True,
+    ),
+    "pipeline": Scenario("PUSH to PULL over tcp, or as said, all deliveries together", PIPELINES, floor=True),
+    "request": Scenario(
+        "REQ to one REP over tcp and back, 64 B, one request of each REQ at a time",
+        tuple(Case(f"{sockets} REQ", pattern="req-rep", sockets=sockets) for sockets in (1, 100)),
+        unit="round trips/s",
+        percentiles=True,
+        floor=True,
+    ),
+    "routing": Scenario(
+        "DEALERs to one ROUTER over tcp and back, 64 B, ten requests of each DEALER at a time",
+        tuple(
+            Case(f"{sockets:,} DEALERs", pattern="dealer-router", sockets=sockets, window=10)
+            for sockets in (10, 100, 1000)
+        ),
+        unit="round trips/s",
         floor=True,
     ),
     "curve": Scenario(
@@ -93,7 +132,7 @@ SCENARIOS = {
     ),
     "idle": Scenario(
         "Memory of a PUB for each idle subscriber",
-        (Case("1000 subscribers", mode="idle", subs=1000),),
+        (Case("1000 subscribers", mode="idle", sockets=1000),),
         metric="per_connection",
         unit="KiB",
     ),

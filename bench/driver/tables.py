@@ -2,15 +2,16 @@
 
 from .peers import PEERS
 
+PERCENTILES = ("p50", "p90", "p99", "p999", "max")
 COSTS = (
-    ("CPU of PUB, µs", "cpu_pub"),
-    ("CPU of SUB, µs", "cpu_sub"),
-    ("calls of PUB", "calls_pub"),
-    ("calls of SUB", "calls_sub"),
-    ("switches of PUB", "switches_pub"),
-    ("switches of SUB", "switches_sub"),
-    ("peak of PUB, MiB", "peak_pub"),
-    ("peak of SUB, MiB", "peak_sub"),
+    ("CPU of sender, µs", "cpu_sender"),
+    ("CPU of receiver, µs", "cpu_receiver"),
+    ("calls of sender", "calls_sender"),
+    ("calls of receiver", "calls_receiver"),
+    ("switches of sender", "switches_sender"),
+    ("switches of receiver", "switches_receiver"),
+    ("peak of sender, MiB", "peak_sender"),
+    ("peak of receiver, MiB", "peak_receiver"),
 )
 
 
@@ -18,9 +19,9 @@ def show(scenario, results, base):
     """All tables of a scenario."""
     yield f"\n### {scenario.title}, {scenario.unit}\n"
     yield from _compared(scenario, results, base)
-    if scenario.metric == "p50":
+    if scenario.percentiles:
         yield "\nPercentiles over all messages, µs:\n"
-        yield from _costs(results, tuple((name, name) for name in ("p50", "p90", "p99", "p999", "max")))
+        yield from _costs(results, tuple((name, name) for name in PERCENTILES))
     if scenario.metric != "per_connection":
         yield "\nCosts: CPU for each message, system calls and context switches per 1000 messages, memory:\n"
         yield from _costs(results, COSTS)

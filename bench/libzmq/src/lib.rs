@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_void};
 
 const DONTWAIT: c_int = 1;
+const SNDMORE: c_int = 2;
 const POLLIN: c_short = 1;
 const IO_THREADS: c_int = 1;
 const MAX_SOCKETS: c_int = 2;
@@ -35,6 +36,18 @@ pub enum SocketType {
     Pub = 1,
     /// SUB
     Sub = 2,
+    /// REQ
+    Req = 3,
+    /// REP
+    Rep = 4,
+    /// DEALER
+    Dealer = 5,
+    /// ROUTER
+    Router = 6,
+    /// PULL
+    Pull = 7,
+    /// PUSH
+    Push = 8,
     /// XPUB
     XPub = 9,
     /// XSUB
@@ -184,10 +197,21 @@ impl Socket {
     }
 
     /// Sends a message of one part.
-    #[expect(unsafe_code, reason = "the body is given with its length and copied by the call")]
     #[inline]
     pub fn send(&self, body: &[u8]) {
-        let sent = unsafe { zmq_send(self.0, body.as_ptr().cast(), body.len(), 0) };
+        self.send_part(body, 0);
+    }
+
+    /// Sends a part of a message that more parts follow.
+    #[inline]
+    pub fn send_more(&self, part: &[u8]) {
+        self.send_part(part, SNDMORE);
+    }
+
+    #[expect(unsafe_code, reason = "the part is given with its length and copied by the call")]
+    #[inline]
+    fn send_part(&self, part: &[u8], flags: c_int) {
+        let sent = unsafe { zmq_send(self.0, part.as_ptr().cast(), part.len(), flags) };
         assert!(sent >= 0, "send");
     }
 
@@ -214,7 +238,7 @@ impl Socket {
         text.to_string_lossy().into_owned()
     }
 
-    /// The next message; `None` if it would have to be waited for and is not to be.
+    /// The next message, or the next part of one; `None` if it would have to be waited for and is not to be.
     #[expect(unsafe_code, reason = "the message keeps its octets until it is received into again")]
     #[inline]
     pub fn receive<'a>(&self, message: &'a mut Message, wait: bool) -> Option<&'a [u8]> {

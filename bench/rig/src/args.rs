@@ -13,30 +13,42 @@ pub struct Args {
     /// What this process is.
     #[arg(value_enum)]
     pub role: Role,
-    /// What is published.
+    /// The types of the sockets.
+    #[arg(long, value_enum, default_value = "pub-sub")]
+    pub pattern: Pattern,
+    /// What is sent.
     #[arg(long, value_enum, default_value = "thr")]
     pub mode: Mode,
-    /// Where the publisher binds and the subscribers connect.
+    /// Where one side binds and the other connects.
     #[arg(long, default_value = "tcp://127.0.0.1:5556")]
     pub endpoint: String,
-    /// Where a proxy binds for the subscribers.
+    /// Where a proxy binds for the receivers.
     #[arg(long, default_value = "tcp://127.0.0.1:5557")]
     pub backend: String,
     /// Octets of a message, 16 or more.
     #[arg(long, default_value_t = 64, value_parser = size)]
     pub size: usize,
-    /// Messages to publish.
+    /// Messages to send.
     #[arg(long, default_value_t = 1_000_000)]
     pub count: u64,
-    /// Publish no longer than this many seconds.
+    /// Send no longer than this many seconds.
     #[arg(long, default_value_t = 5.0)]
     pub max_secs: f64,
     /// How many sockets will connect, for a library that has to be told.
     #[arg(long, default_value_t = 1)]
-    pub wait_subs: usize,
-    /// Sockets in a subscriber's process.
+    pub peers: usize,
+    /// Senders, each in a process of its own. More than one connect, and the receiver binds.
     #[arg(long, default_value_t = 1)]
-    pub subs: usize,
+    pub senders: usize,
+    /// Which of the senders this process is, from 0.
+    #[arg(long, default_value_t = 0)]
+    pub index: usize,
+    /// Sockets in the process of a receiver, or in one that makes requests.
+    #[arg(long, default_value_t = 1)]
+    pub sockets: usize,
+    /// Requests that a socket sends together, when the last ones have been answered.
+    #[arg(long, default_value_t = 1)]
+    pub window: u64,
     /// Zipcodes that each socket subscribes to; 0 subscribes to everything.
     #[arg(long, default_value_t = 0)]
     pub zips: usize,
@@ -61,7 +73,7 @@ pub struct Args {
     /// Octets of a write or read buffer, where the peer sizes it.
     #[arg(long, default_value_t = 65536)]
     pub chunk: usize,
-    /// Octets of the publisher's send buffer in the system (`SO_SNDBUF`), where the peer sets it; 0
+    /// Octets of the sender's send buffer in the system (`SO_SNDBUF`), where the peer sets it; 0
     /// leaves it to the system.
     #[arg(long, default_value_t = 0)]
     pub sndbuf: u32,
@@ -82,19 +94,32 @@ pub struct Args {
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// One publisher.
-    Pub,
-    /// One or more subscribers.
-    Sub,
-    /// Publisher and subscribers in one process.
+    /// One socket that sends, or all that make requests.
+    Sender,
+    /// One or more sockets that receive, or one that answers requests.
+    Receiver,
+    /// Sender and receivers in one process.
     Inproc,
     /// Subscribers that nothing is sent to.
     IdleSubs,
-    /// What stands between the publisher and the subscribers.
+    /// What stands between the sender and the receivers.
     Proxy,
 }
 
-/// What is published.
+/// The types of the sockets: first the sender's, then the receiver's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pattern {
+    /// Every receiver gets every message.
+    PubSub,
+    /// Every message goes to one of the receivers.
+    PushPull,
+    /// Every request is answered.
+    ReqRep,
+    /// The same, with envelopes that the application sees.
+    DealerRouter,
+}
+
+/// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// Messages of one size, as fast as they are taken.
@@ -116,6 +141,13 @@ pub enum Payload {
     Shared,
 }
 
+impl Pattern {
+    /// Whether the sender waits for answers.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::ReqRep | Self::DealerRouter)
+    }
+}
+
 impl Args {
     /// Reads the command line, begins to listen to the driver, and makes sure that the process ends
     /// soon after its timeout, whatever the library does.
@@ -132,11 +164,16 @@ impl Args {
         args
     }
 
-    /// Tells the driver that the endpoint of a publisher or proxy is open.
+    /// Tells the driver that the endpoint is open.
     pub fn bound(&self) {
-        if matches!(self.role, Role::Pub | Role::Proxy) {
+        if self.role != Role::Inproc {
             measure::print("BOUND");
         }
+    }
+
+    /// Whether the receiver's side binds and the sender's connects, and not the other way round.
+    pub fn receiver_binds(&self) -> bool {
+        self.pattern.asks() || self.senders > 1
     }
 
     /// The endpoint without `tcp://`, for what takes an address alone.
@@ -149,9 +186,12 @@ impl Args {
         if self.hwm == 0 { highest } else { self.hwm }
     }
 
-    /// What socket `index` subscribes to. The prefix of the control messages comes last, so that
+    /// What socket `index` subscribes to: nothing, if it is no SUB. The prefix of the control messages comes last, so that
     /// whoever receives `~S` has been subscribed to all the others.
     pub fn topics(&self, index: usize) -> Vec<String> {
+        if self.pattern != Pattern::PubSub {
+            return Vec::new();
+        }
         if self.zips == 0 {
             return vec![String::new()];
         }

@@ -1,34 +1,43 @@
 //! What the benchmark peers have in common: the command line, the protocol with the driver, what is
-//! published, how it is checked, and what is measured.
+//! sent, how it is checked, and what is measured.
 //!
 //! The driver talks to a peer over its standard streams:
 //!
-//! 1. A publisher prints `BOUND`, then publishes `~S` every 5 ms.
-//! 2. A subscriber prints `SYNCED` once every one of its sockets has received a `~S`.
-//! 3. The driver writes `go` to the publisher, which publishes the data and then, every 10 ms until
-//!    its standard input is closed, `~E` and how many messages there were (`u64`, little-endian).
-//! 4. Each prints one line of JSON: a subscriber when every socket has seen `~E`, the publisher when
-//!    its standard input is closed.
+//! 1. The side that binds prints `BOUND`: the sender, or the receiver if there are several senders.
+//! 2. A sender sends `~S` every 5 ms. A receiver prints `SYNCED` once every one of its sockets has
+//!    received a `~S` of every sender.
+//! 3. The driver writes `go` to the senders. Each sends the data and then `~E`, every 10 ms until its
+//!    standard input is closed; a PUSH sends as many at once as there are receivers.
+//! 4. Each prints one line of JSON: a receiver when every socket has seen all `~E`, a sender when its
+//!    standard input is closed. A receiver keeps its sockets open until its own is closed.
 //!
-//! A message of data is the octet `d`, its number (or, for latency, the time of `CLOCK_MONOTONIC` in
-//! nanoseconds; `u64`, little-endian) and as many more `d` as its size asks for. In the weather
-//! scenario it is one of the texts of [`Weather`].
+//! Where requests are answered, the receiver binds and returns every message to the socket that sent
+//! it. The sender prints `SYNCED` once each of its sockets has been answered a `~S`, and after `go` the
+//! reports of both sides, for it has seen both; the receiver prints what it has used.
+//!
+//! A message of data is the octet `d`, its number (`u64`, little-endian: the sender's index in the
+//! upper 16 bits, a count from 0 below; or, for latency, the time of `CLOCK_MONOTONIC` in nanoseconds)
+//! and as many more `d` as its size asks for. In the weather scenario it is one of the texts of
+//! [`Weather`]. `~S` and `~E` are followed by such a number and filled up to 16 octets; that of `~E`
+//! counts the messages there were. Where requests are answered, a socket's index takes the sender's place.
 
 mod args;
+mod ask;
 pub mod curve;
 mod measure;
 mod memory;
-mod publish;
+mod receive;
+mod send;
 mod signals;
-mod subscribe;
 mod timing;
 mod weather;
 
-pub use args::{Args, Mode, Payload, Role};
+pub use args::{Args, Mode, Pattern, Payload, Role};
+pub use ask::{ask_all, report_answering};
 pub use measure::{Usage, now, print, resident_kib};
 pub use memory::Memory;
-pub use publish::{END, Published, Publisher, Run, SYNC, body, publish};
+pub use receive::{Group, Receiver, Tally, open_all, receive_all};
+pub use send::{Run, Sender, Sent, body, end, send_all, sync};
 pub use signals::{started, stop, stopped};
-pub use subscribe::{Group, Subscriber, Tally, receive_all, subscribe};
 pub use timing::{Ticker, run_ready, runtime, sleep};
 pub use weather::Weather;

@@ -1,57 +1,76 @@
 //! The benchmark peer of libzmq.
 
 use libzmq::{Context, Message, Poll, Socket, SocketOption, SocketType};
-use rig::{Args, Group, Publisher, Role, Tally, curve, publish, run_ready};
+use rig::{
+    Args, Group, Pattern, Receiver, Role, Sender, Tally, ask_all, curve, report_answering,
+    run_ready, send_all,
+};
 
 /// Messages of one socket in a row, when others may be waiting.
 const TURN: usize = 256;
 
-struct LibzmqPub(Socket);
+struct LibzmqSocket {
+    socket: Socket,
+    message: Message,
+}
 
-impl Publisher for LibzmqPub {
+impl Sender for LibzmqSocket {
     async fn send(&mut self, body: &[u8]) {
-        self.0.send(body);
+        self.socket.send(body);
+    }
+}
+
+impl Receiver for LibzmqSocket {
+    async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
+        let body = self.socket.receive(&mut self.message, true).ok_or("no message")?;
+        tally.message(body);
+        Ok(())
     }
 }
 
 fn main() {
     let args = Args::of_peer("libzmq");
     let context = Context::new(args.io_threads);
-    match args.role {
-        Role::Pub => publisher(context, &args),
-        Role::Sub => subscribers(context, &args),
-        Role::Inproc => std::thread::scope(|scope| {
+    match (args.role, args.pattern) {
+        (Role::Sender, Pattern::ReqRep | Pattern::DealerRouter) => requests(context, &args),
+        (Role::Receiver, Pattern::ReqRep | Pattern::DealerRouter) => answers(context, &args),
+        (Role::Sender, _) => sender(context, &args),
+        (Role::Receiver, _) => receivers(context, &args),
+        (Role::Inproc, _) => std::thread::scope(|scope| {
             scope.spawn(|| {
-                subscribers(context, &args);
+                receivers(context, &args);
                 rig::stop();
             });
-            publisher(context, &args);
+            sender(context, &args);
         }),
-        Role::Proxy => proxy(context, &args),
-        role => panic!("libzmq has no {role:?} here"),
+        (Role::Proxy, _) => proxy(context, &args),
+        (role, _) => panic!("libzmq has no {role:?} here"),
     }
     std::process::exit(0);
 }
 
-fn publisher(context: Context, args: &Args) {
-    let socket = context.socket(SocketType::Pub);
+fn sender(context: Context, args: &Args) {
+    let socket = match args.pattern {
+        Pattern::PushPull => context.socket(SocketType::Push),
+        _ => context.socket(SocketType::Pub),
+    };
     socket.set(SocketOption::SendHwm, args.hwm as i32);
     socket.set(SocketOption::Linger, 0);
-    if args.nodrop {
+    if args.nodrop && args.pattern == Pattern::PubSub {
         socket.set(SocketOption::XpubNodrop, 1);
     }
     if args.curve {
         socket.curve_server(curve::SERVER_SECRET);
     }
-    socket.bind(&args.endpoint);
-    args.bound();
-    run_ready(publish(LibzmqPub(socket), args));
+    attach(&socket, args, !args.receiver_binds());
+    run_ready(send_all(LibzmqSocket { socket, message: Message::default() }, args));
 }
 
-fn subscribers(context: Context, args: &Args) {
+fn receivers(context: Context, args: &Args) {
     let group = Group::new(args);
-    let sockets: Vec<Socket> = (0..args.subs).map(|index| open(context, args, index)).collect();
-    let mut tallies: Vec<Tally> = (0..args.subs).map(|index| Tally::new(&group, index)).collect();
+    let sockets: Vec<Socket> = (0..args.sockets).map(|index| open(context, args, index)).collect();
+    let mut tallies: Vec<Tally> =
+        (0..args.sockets).map(|index| Tally::new(&group, index)).collect();
     match (&sockets[..], &mut tallies[..]) {
         ([socket], [tally]) => receive(socket, tally),
         _ => receive_in_turn(&sockets, &mut tallies),
@@ -59,7 +78,47 @@ fn subscribers(context: Context, args: &Args) {
     group.report(&tallies);
 }
 
-/// Between the publisher and the subscribers, with the marks of both.
+/// The sockets that ask.
+fn requests(context: Context, args: &Args) {
+    let open = async |_| {
+        let socket = context.socket(match args.pattern {
+            Pattern::ReqRep => SocketType::Req,
+            _ => SocketType::Dealer,
+        });
+        socket.set(SocketOption::Linger, 0);
+        attach(&socket, args, false);
+        LibzmqSocket { socket, message: Message::default() }
+    };
+    run_ready(ask_all(args, open));
+}
+
+/// The socket that answers.
+fn answers(context: Context, args: &Args) {
+    let with_envelopes = args.pattern == Pattern::DealerRouter;
+    let socket = context.socket(if with_envelopes { SocketType::Router } else { SocketType::Rep });
+    attach(&socket, args, true);
+    report_answering(args);
+    let (mut peer, mut message) = (Message::default(), Message::default());
+    loop {
+        let peer = if with_envelopes { socket.receive(&mut peer, true) } else { None };
+        let Some(body) = socket.receive(&mut message, true) else { continue };
+        if let Some(peer) = peer {
+            socket.send_more(peer);
+        }
+        socket.send(body);
+    }
+}
+
+fn attach(socket: &Socket, args: &Args, bind: bool) {
+    if bind {
+        socket.bind(&args.endpoint);
+        args.bound();
+    } else {
+        socket.connect(&args.endpoint);
+    }
+}
+
+/// Between the sender and the receivers, with the marks of both.
 fn proxy(context: Context, args: &Args) {
     const HWM: i32 = 1000;
     let frontend = context.socket(SocketType::XSub);
@@ -74,18 +133,21 @@ fn proxy(context: Context, args: &Args) {
 }
 
 fn open(context: Context, args: &Args, index: usize) -> Socket {
-    let socket = context.socket(SocketType::Sub);
+    let subscribes = args.pattern == Pattern::PubSub;
+    let socket = context.socket(if subscribes { SocketType::Sub } else { SocketType::Pull });
     socket.set(SocketOption::ReceiveHwm, args.hwm as i32);
-    // Subscriptions count as messages to be sent: past the mark they would be lost.
-    socket.set(SocketOption::SendHwm, 0);
     socket.set(SocketOption::Linger, 0);
-    for topic in args.topics(index) {
-        socket.subscribe(&topic);
+    if subscribes {
+        // Subscriptions count as messages to be sent: past the mark they would be lost.
+        socket.set(SocketOption::SendHwm, 0);
+        for topic in args.topics(index) {
+            socket.subscribe(&topic);
+        }
     }
     if args.curve {
         socket.curve_client(curve::SERVER_PUBLIC, curve::CLIENT_PUBLIC, curve::CLIENT_SECRET);
     }
-    socket.connect(&args.endpoint);
+    attach(&socket, args, args.receiver_binds());
     socket
 }
 

@@ -6,14 +6,31 @@ mod blocking;
 
 use bytes::Bytes;
 use omq_tokio::{Context, Endpoint, Error, Message, Options, Socket, SocketType, TrySendError};
-use rig::{Args, Mode, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
+use rig::{
+    Args, Mode, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, report_answering,
+    runtime, send_all,
+};
 
 /// Messages taken in a row without a turn for others.
 const BATCH: usize = 64;
 
-struct OmqPub(Socket);
+struct OmqSocket(Socket);
 
-impl Publisher for OmqPub {
+impl OmqSocket {
+    async fn open(context: &Context, args: &Args, of: SocketType, bind: bool) -> Self {
+        let options = if of == SocketType::Sub { receiver_options(args) } else { options(args) };
+        let socket = context.socket(of, options);
+        if bind {
+            socket.bind(endpoint(args)).await.expect("the endpoint is free");
+            args.bound();
+        } else {
+            socket.connect(endpoint(args)).await.expect("a valid endpoint");
+        }
+        Self(socket)
+    }
+}
+
+impl Sender for OmqSocket {
     async fn send(&mut self, body: &[u8]) {
         match self.0.try_send(Message::from_slice(body)) {
             Ok(()) => {}
@@ -25,9 +42,7 @@ impl Publisher for OmqPub {
     }
 }
 
-struct OmqSub(Socket);
-
-impl Subscriber for OmqSub {
+impl Receiver for OmqSocket {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         for count in 0..BATCH {
             let message = match self.0.try_recv() {
@@ -51,10 +66,23 @@ fn main() {
         blocking::run(&args);
     } else {
         runtime(&args).block_on(async {
-            match args.role {
-                Role::Pub => publisher(&args).await,
-                Role::Sub => subscribers(&args).await,
-                Role::Inproc | Role::IdleSubs | Role::Proxy => {
+            let context = Context::current();
+            let (sender, receiver) = types(&args);
+            match (args.role, args.pattern.asks()) {
+                (Role::Sender, false) => {
+                    let bind = !args.receiver_binds();
+                    let socket = OmqSocket::open(&context, &args, sender, bind).await;
+                    send_all(socket, &args).await;
+                }
+                (Role::Receiver, false) => receivers(&context, &args).await,
+                (Role::Sender, true) => {
+                    let open = async |_| OmqSocket::open(&context, &args, sender, false).await;
+                    ask_all(&args, open).await;
+                }
+                (Role::Receiver, true) => {
+                    answers(OmqSocket::open(&context, &args, receiver, true).await, &args).await;
+                }
+                (Role::Inproc | Role::IdleSubs | Role::Proxy, _) => {
                     panic!("omq has these roles only as blocking")
                 }
             }
@@ -63,25 +91,35 @@ fn main() {
     std::process::exit(0);
 }
 
-async fn publisher(args: &Args) {
-    let socket = Context::current().socket(SocketType::Pub, options(args));
-    socket.bind(endpoint(args)).await.expect("the endpoint is free");
-    args.bound();
-    publish(OmqPub(socket), args).await;
+async fn receivers(context: &Context, args: &Args) {
+    let open = async |index| {
+        let bind = args.receiver_binds();
+        let receiver = OmqSocket::open(context, args, types(args).1, bind).await;
+        for topic in args.topics(index) {
+            receiver.0.subscribe(Bytes::from(topic)).await.expect("the socket is open");
+        }
+        receiver
+    };
+    let spawn = |receiver, tally| tokio::spawn(receive_all(receiver, tally));
+    rig::open_all(args, open, spawn).await;
 }
 
-async fn subscribers(args: &Args) {
-    let context = Context::current();
-    let open = async |index| {
-        let socket = context.socket(SocketType::Sub, sub_options(args));
-        socket.connect(endpoint(args)).await.expect("a valid endpoint");
-        for topic in args.topics(index) {
-            socket.subscribe(Bytes::from(topic)).await.expect("the socket is open");
-        }
-        OmqSub(socket)
-    };
-    let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
-    rig::subscribe(args, open, spawn).await;
+/// What comes with an envelope goes back with it.
+async fn answers(OmqSocket(socket): OmqSocket, args: &Args) {
+    report_answering(args);
+    while let Ok(message) = socket.recv().await {
+        socket.send(message).await.expect("the socket is open");
+    }
+}
+
+/// Of the sender and of the receiver.
+fn types(args: &Args) -> (SocketType, SocketType) {
+    match args.pattern {
+        Pattern::PubSub => (SocketType::Pub, SocketType::Sub),
+        Pattern::PushPull => (SocketType::Push, SocketType::Pull),
+        Pattern::ReqRep => (SocketType::Req, SocketType::Rep),
+        Pattern::DealerRouter => (SocketType::Dealer, SocketType::Router),
+    }
 }
 
 fn give(message: &Message, tally: &mut Tally) -> Result<(), String> {
@@ -90,7 +128,7 @@ fn give(message: &Message, tally: &mut Tally) -> Result<(), String> {
 }
 
 /// Queues are allocated beforehand and hold 2^20 messages at most. Without a mark they are that
-/// large where the publisher drops, and have the crate's default of 1000 where it waits.
+/// large where the sender drops, and have the crate's default of 1000 where it waits.
 fn options(args: &Args) -> Options {
     const HIGHEST: u32 = 1 << 20;
     let mut options = Options { xpub_nodrop: args.nodrop, ..Options::default() };
@@ -103,9 +141,9 @@ fn options(args: &Args) -> Options {
     options
 }
 
-fn sub_options(args: &Args) -> Options {
+fn receiver_options(args: &Args) -> Options {
     let mut options = options(args);
-    if args.hwm == 0 && args.subs > 1 {
+    if args.hwm == 0 && args.sockets > 1 {
         options.recv_hwm = 1000;
     }
     options

@@ -1,14 +1,22 @@
 //! The benchmark peer of zmtp-socket.
 
+mod request;
+
 use std::time::Duration;
 
 use peer_ours::{backend_options, pub_options, sub_options};
-use rig::{Args, Publisher, Role, Subscriber, Tally, publish, receive_all, runtime};
-use zmtp_socket::{Context, PubSocket, SubOptions, SubSocket, Version, XSubOptions};
+use rig::{Args, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, runtime, send_all};
+use zmtp_socket::kind::{Kind, ReceivesMessages, Sends};
+use zmtp_socket::{
+    Context, DealerOptions, Options, PullOptions, PushOptions, RepOptions, ReqOptions,
+    RouterOptions, Socket, SubOptions, SubSocket, Version, XSubOptions,
+};
 
-struct Ours(PubSocket);
+use crate::request::Req;
 
-impl Publisher for Ours {
+struct Ours<T: Kind>(Socket<T>);
+
+impl<T: Sends> Sender for Ours<T> {
     async fn send(&mut self, body: &[u8]) {
         self.0.send(body).await.expect("the socket is open");
     }
@@ -18,9 +26,7 @@ impl Publisher for Ours {
     }
 }
 
-struct OurSub(SubSocket);
-
-impl Subscriber for OurSub {
+impl<T: ReceivesMessages> Receiver for Ours<T> {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         let message = self.0.recv().await.map_err(|error| error.to_string())?;
         tally.message(message.first());
@@ -32,8 +38,8 @@ fn main() {
     let args = Args::of_peer("ours");
     let context = Context::new();
     match args.role {
-        Role::Pub => runtime(&args).block_on(publisher(&context, &args)),
-        Role::Sub => runtime(&args).block_on(subscribers(&context, &args)),
+        Role::Sender => runtime(&args).block_on(sender(&context, &args)),
+        Role::Receiver => runtime(&args).block_on(receiver(&context, &args)),
         Role::Inproc => inproc(&context, &args),
         Role::IdleSubs => runtime(&args).block_on(idle(&context, &args)),
         Role::Proxy => runtime(&args).block_on(proxy(&context, &args)),
@@ -42,24 +48,73 @@ fn main() {
     std::process::exit(0);
 }
 
-async fn publisher(context: &Context, args: &Args) {
-    let socket = context.pub_socket(pub_options(args));
-    socket.bind(&*args.endpoint).await.expect("the endpoint is free");
-    args.bound();
-    publish(Ours(socket), args).await;
+async fn sender(context: &Context, args: &Args) {
+    match args.pattern {
+        Pattern::PubSub => {
+            let socket = open(context, args, pub_options(args), true).await;
+            send_all(Ours(socket), args).await;
+        }
+        Pattern::PushPull => {
+            let socket = open(context, args, PushOptions::new(), !args.receiver_binds()).await;
+            send_all(Ours(socket), args).await;
+        }
+        Pattern::ReqRep => {
+            let open = async |_| open(context, args, ReqOptions::new(), false).await.into();
+            ask_all::<Req>(args, open).await;
+        }
+        Pattern::DealerRouter => {
+            let open = async |_| Ours(open(context, args, DealerOptions::new(), false).await);
+            ask_all(args, open).await;
+        }
+    }
+}
+
+async fn receiver(context: &Context, args: &Args) {
+    match args.pattern {
+        Pattern::PubSub => subscribers(context, args).await,
+        Pattern::PushPull => pullers(context, args).await,
+        Pattern::ReqRep => {
+            request::reply(open(context, args, RepOptions::new(), true).await, args).await;
+        }
+        Pattern::DealerRouter => {
+            request::route(open(context, args, RouterOptions::new(), true).await, args).await;
+        }
+    }
+}
+
+async fn open<T: Kind>(
+    context: &Context,
+    args: &Args,
+    options: Options<T>,
+    bind: bool,
+) -> Socket<T> {
+    let socket = context.socket(options);
+    if bind {
+        socket.bind(&*args.endpoint).await.expect("the endpoint is free");
+        args.bound();
+    } else {
+        socket.connect(&*args.endpoint).expect("a valid endpoint");
+    }
+    socket
 }
 
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
-        let socket = context.sub_socket(sub_options(args));
-        socket.connect(&*args.endpoint).expect("a valid endpoint");
+        let socket = open(context, args, sub_options(args), false).await;
         for topic in args.topics(index) {
             socket.subscribe(topic);
         }
-        OurSub(socket)
+        Ours(socket)
     };
-    let spawn = |subscriber, tally| tokio::spawn(receive_all(subscriber, tally));
-    rig::subscribe(args, open, spawn).await;
+    let spawn = |receiver, tally| tokio::spawn(receive_all(receiver, tally));
+    rig::open_all(args, open, spawn).await;
+}
+
+async fn pullers(context: &Context, args: &Args) {
+    let bind = args.receiver_binds();
+    let open = async |_| Ours(open(context, args, PullOptions::new(), bind).await);
+    let spawn = |receiver, tally| tokio::spawn(receive_all(receiver, tally));
+    rig::open_all(args, open, spawn).await;
 }
 
 async fn proxy(context: &Context, args: &Args) {
@@ -71,23 +126,25 @@ async fn proxy(context: &Context, args: &Args) {
     zmtp_socket::proxy(frontend, backend).run().await;
 }
 
-/// Publisher and subscriber each have a thread and a runtime, and share only the context.
+/// Sender and receiver each have a thread and a runtime, and share only the context. The receiver's
+/// runtime stays until the sender is done: a PUSH without a peer would wait for one.
 fn inproc(context: &Context, args: &Args) {
+    let receiving = runtime(args);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            runtime(args).block_on(subscribers(context, args));
+            receiving.block_on(receiver(context, args));
             rig::stop();
         });
-        runtime(args).block_on(publisher(context, args));
+        runtime(args).block_on(sender(context, args));
     });
 }
 
-/// Connects `--subs` subscribers that nothing is sent to, and says what they were sent all the same.
+/// Connects `--sockets` subscribers that nothing is sent to, and says what they were sent all the same.
 async fn idle(context: &Context, args: &Args) {
     let version = Version { major: 3, minor: args.minor };
     let mut sockets: Vec<SubSocket> = Vec::new();
     // One after the other: how a publisher takes a rush is no part of what is measured.
-    for _ in 0..args.subs {
+    for _ in 0..args.sockets {
         let socket = context.sub_socket(SubOptions::new().version(version));
         socket.subscribe("zzz");
         socket.connect(&*args.endpoint).expect("a valid endpoint");

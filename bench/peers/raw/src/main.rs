@@ -1,6 +1,6 @@
 //! The floor of the benchmarks: frames encoded beforehand, a plain tcp connection, and a reader that
-//! only takes frames apart and counts. `--rt std` (the default) blocks its thread, `--rt tokio` is on
-//! a current-thread runtime.
+//! only takes frames apart and counts; for requests, frames that are sent back as they come. `--rt std`
+//! (the default) blocks its thread, `--rt tokio` is on a current-thread runtime.
 
 mod frames;
 
@@ -8,7 +8,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use rig::{Args, END, Group, Mode, Role, Run, SYNC, Tally, Ticker, now, run_ready, sleep};
+use rig::{
+    Args, Group, Mode, Receiver, Role, Run, Sender, Tally, Ticker, ask_all, now, report_answering,
+    run_ready, sleep,
+};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -54,10 +57,12 @@ fn main() {
         Some("tokio") => true,
         Some(other) => panic!("--rt is std or tokio, not {other}"),
     };
-    let run = async || match args.role {
-        Role::Pub => publisher(&args, on_tokio).await,
-        Role::Sub => subscriber(&args, on_tokio).await,
-        Role::Inproc | Role::IdleSubs | Role::Proxy => panic!("raw has two roles: pub and sub"),
+    let run = async || match (args.role, args.pattern.asks()) {
+        (Role::Sender, false) => sender(&args, on_tokio).await,
+        (Role::Receiver, false) => receiver(&args, on_tokio).await,
+        (Role::Sender, true) => ask_all(&args, async |_| Client::connect(&args, on_tokio)).await,
+        (Role::Receiver, true) => answers(&args).await,
+        (role, _) => panic!("raw has no {role:?}"),
     };
     if on_tokio {
         rig::runtime(&Args { rt: None, ..args.clone() }).block_on(run());
@@ -67,7 +72,7 @@ fn main() {
     std::process::exit(0);
 }
 
-async fn publisher(args: &Args, on_tokio: bool) {
+async fn sender(args: &Args, on_tokio: bool) {
     let listener = TcpListener::bind(args.address()).expect("the address is free");
     if args.sndbuf != 0 {
         // What is accepted has the listener's.
@@ -75,28 +80,27 @@ async fn publisher(args: &Args, on_tokio: bool) {
         listener.set_send_buffer_size(args.sndbuf as usize).expect("a tcp socket");
     }
     args.bound();
-    let (stream, _) = listener.accept().expect("a subscriber");
+    let (stream, _) = listener.accept().expect("a receiver");
     let mut wire = Wire::new(stream, on_tokio);
     while !rig::started() {
-        wire.write(&frame(SYNC)).await;
+        wire.write(&frame(&rig::sync(0))).await;
         sleep(Duration::from_millis(5)).await;
     }
-    let published = match args.mode {
+    let sent = match args.mode {
         Mode::Thr => flood(&mut wire, args).await,
         Mode::Lat => beat(&mut wire, args).await,
         Mode::Weather | Mode::Idle => panic!("raw has two modes: thr and lat"),
     };
-    let mut end = END.to_vec();
-    end.extend_from_slice(&published.sent().to_le_bytes());
+    let end = frame(&rig::end(0, sent.count()));
     while !rig::stopped() {
-        wire.write(&frame(&end)).await;
+        wire.write(&end).await;
         sleep(Duration::from_millis(10)).await;
     }
-    published.report(args.name, 0);
+    sent.report(args.name, 0);
 }
 
 /// Writes the same chunk of whole frames again and again.
-async fn flood(wire: &mut Wire, args: &Args) -> rig::Published {
+async fn flood(wire: &mut Wire, args: &Args) -> rig::Sent {
     let mut body = rig::body(args.size);
     body[1..9].copy_from_slice(&u64::MAX.to_le_bytes());
     let frame = frame(&body);
@@ -112,7 +116,7 @@ async fn flood(wire: &mut Wire, args: &Args) -> rig::Published {
     run.end(sent)
 }
 
-async fn beat(wire: &mut Wire, args: &Args) -> rig::Published {
+async fn beat(wire: &mut Wire, args: &Args) -> rig::Sent {
     let ticker = Ticker::new(Duration::from_micros(args.interval_us));
     let mut frame = frame(&rig::body(args.size));
     let time = frame.len() - args.size + 1;
@@ -125,10 +129,10 @@ async fn beat(wire: &mut Wire, args: &Args) -> rig::Published {
     run.end(args.count)
 }
 
-async fn subscriber(args: &Args, on_tokio: bool) {
+async fn receiver(args: &Args, on_tokio: bool) {
     let group = Group::new(args);
     let mut tally = Tally::new(&group, 0);
-    let stream = TcpStream::connect(args.address()).expect("a publisher");
+    let stream = TcpStream::connect(args.address()).expect("a sender");
     let mut wire = Wire::new(stream, on_tokio);
     let mut splitter = Splitter::new(args.chunk);
     while !tally.is_done() {
@@ -139,4 +143,56 @@ async fn subscriber(args: &Args, on_tokio: bool) {
         splitter.split(read, &mut tally);
     }
     group.report(&[tally]);
+}
+
+/// A connection that requests go out on: all at once, when answers are waited for.
+struct Client {
+    wire: Wire,
+    unsent: Vec<u8>,
+    splitter: Splitter,
+}
+
+impl Client {
+    fn connect(args: &Args, on_tokio: bool) -> Self {
+        let stream = TcpStream::connect(args.address()).expect("what answers");
+        let (wire, splitter) = (Wire::new(stream, on_tokio), Splitter::new(args.chunk));
+        Self { wire, unsent: Vec::new(), splitter }
+    }
+}
+
+impl Sender for Client {
+    async fn send(&mut self, body: &[u8]) {
+        self.unsent.extend_from_slice(&frame(body));
+    }
+}
+
+impl Receiver for Client {
+    async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
+        self.wire.write(&self.unsent).await;
+        self.unsent.clear();
+        let read = self.wire.read(self.splitter.room()).await;
+        if read == 0 {
+            return Err("the end of the stream".into());
+        }
+        self.splitter.split(read, tally);
+        Ok(())
+    }
+}
+
+/// Sends everything back on the connection that it came on.
+async fn answers(args: &Args) {
+    let listener =
+        tokio::net::TcpListener::bind(args.address()).await.expect("the address is free");
+    args.bound();
+    report_answering(args);
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("a tcp socket");
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                let _ = stream.write_all(&buffer[..read]).await;
+            }
+        });
+    }
 }

@@ -1,13 +1,16 @@
 //! The benchmark peer of zmtp-socket's blocking sockets: the caller's thread here, the network's there.
 
 use peer_ours::{backend_options, pub_options, sub_options};
-use rig::{Args, Group, Publisher, Role, Subscriber, Tally, publish, receive_all, run_ready};
-use zmtp_socket::XSubOptions;
-use zmtp_socket::blocking::{Context, PubSocket, SubSocket, proxy};
+use rig::{
+    Args, Group, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, run_ready, send_all,
+};
+use zmtp_socket::blocking::{Context, Socket, proxy};
+use zmtp_socket::kind::{Kind, ReceivesMessages, Sends};
+use zmtp_socket::{DealerOptions, Options, PullOptions, PushOptions, XSubOptions};
 
-struct OurPub(PubSocket);
+struct Ours<T: Kind>(Socket<T>);
 
-impl Publisher for OurPub {
+impl<T: Sends> Sender for Ours<T> {
     async fn send(&mut self, body: &[u8]) {
         self.0.send(body).expect("the socket is open");
     }
@@ -17,9 +20,7 @@ impl Publisher for OurPub {
     }
 }
 
-struct OurSub(SubSocket);
-
-impl Subscriber for OurSub {
+impl<T: ReceivesMessages> Receiver for Ours<T> {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         let message = self.0.recv().map_err(|error| error.to_string())?;
         tally.message(message.first());
@@ -31,8 +32,8 @@ fn main() {
     let args = Args::of_peer("ours-blocking");
     let context = Context::new();
     match args.role {
-        Role::Pub => publisher(&context, &args),
-        Role::Sub => subscribers(&context, &args),
+        Role::Sender => sender(&context, &args),
+        Role::Receiver => receiver(&context, &args),
         Role::Proxy => hand_on(&context, &args),
         role => panic!("the blocking sockets have no {role:?} here"),
     }
@@ -40,11 +41,65 @@ fn main() {
     std::process::exit(0);
 }
 
-fn publisher(context: &Context, args: &Args) {
-    let socket = context.pub_socket(pub_options(args));
-    socket.bind(&*args.endpoint).expect("the endpoint is free");
-    args.bound();
-    run_ready(publish(OurPub(socket), args));
+fn sender(context: &Context, args: &Args) {
+    let bind = !args.receiver_binds();
+    match args.pattern {
+        Pattern::PubSub => {
+            run_ready(send_all(Ours(open(context, args, pub_options(args), bind)), args));
+        }
+        Pattern::PushPull => {
+            run_ready(send_all(Ours(open(context, args, PushOptions::new(), bind)), args));
+        }
+        Pattern::DealerRouter => {
+            let open = async |_| Ours(open(context, args, DealerOptions::new(), false));
+            run_ready(ask_all(args, open));
+        }
+        Pattern::ReqRep => panic!("the blocking sockets have no REQ here"),
+    }
+}
+
+fn receiver(context: &Context, args: &Args) {
+    match args.pattern {
+        Pattern::PubSub => receive(args, |index| {
+            let socket = open(context, args, sub_options(args), false);
+            for topic in args.topics(index) {
+                socket.subscribe(topic);
+            }
+            socket
+        }),
+        Pattern::PushPull => {
+            receive(args, |_| open(context, args, PullOptions::new(), args.receiver_binds()));
+        }
+        pattern => panic!("the blocking sockets answer no requests here: {pattern:?}"),
+    }
+}
+
+fn open<T: Kind>(context: &Context, args: &Args, options: Options<T>, bind: bool) -> Socket<T> {
+    let socket = context.socket(options);
+    if bind {
+        socket.bind(&*args.endpoint).expect("the endpoint is free");
+        args.bound();
+    } else {
+        socket.connect(&*args.endpoint).expect("a valid endpoint");
+    }
+    socket
+}
+
+/// Each socket has a thread.
+fn receive<T: ReceivesMessages>(args: &Args, open: impl Fn(usize) -> Socket<T>)
+where
+    Ours<T>: Send + 'static,
+{
+    let group = Group::new(args);
+    let start = |index| {
+        let receiver = Ours(open(index));
+        let tally = Tally::new(&group, index);
+        std::thread::spawn(move || run_ready(receive_all(receiver, tally)))
+    };
+    let threads: Vec<_> = (0..args.sockets).map(start).collect();
+    let tallies: Vec<Tally> =
+        threads.into_iter().map(|thread| thread.join().expect("a receiver")).collect();
+    group.report(&tallies);
 }
 
 fn hand_on(context: &Context, args: &Args) {
@@ -54,21 +109,4 @@ fn hand_on(context: &Context, args: &Args) {
     backend.bind(&*args.backend).expect("the endpoint is free");
     args.bound();
     proxy(frontend, backend).run();
-}
-
-fn subscribers(context: &Context, args: &Args) {
-    let group = Group::new(args);
-    let open = |index| {
-        let socket = context.sub_socket(sub_options(args));
-        socket.connect(&*args.endpoint).expect("a valid endpoint");
-        for topic in args.topics(index) {
-            socket.subscribe(topic);
-        }
-        let tally = Tally::new(&group, index);
-        std::thread::spawn(move || run_ready(receive_all(OurSub(socket), tally)))
-    };
-    let threads: Vec<_> = (0..args.subs).map(open).collect();
-    let tallies: Vec<Tally> =
-        threads.into_iter().map(|thread| thread.join().expect("a subscriber")).collect();
-    group.report(&tallies);
 }

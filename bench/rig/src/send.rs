@@ -1,22 +1,26 @@
-//! The publisher's side of a run.
+//! The sender's side of a run.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::{
-    Args, Mode, Payload, Ticker, Usage, Weather, now, print, resident_kib, sleep, started, stopped,
+    Args, Mode, Pattern, Payload, Ticker, Usage, Weather, now, print, resident_kib, sleep, started,
+    stopped,
 };
 
-/// Asks the subscribers to say that they are there.
-pub const SYNC: &[u8] = b"~S";
+/// The kind of the message that asks the receivers to say that they are there.
+pub(crate) const SYNC: &[u8; 2] = b"~S";
 
-/// Begins the message that ends the data; the number of messages follows.
-pub const END: &[u8] = b"~E";
+/// The kind of the message that ends the data.
+pub(crate) const END: &[u8; 2] = b"~E";
 
-/// A PUB socket of some library.
-pub trait Publisher {
-    /// Publishes a message made of `body`. Any failure is a panic: there is nothing to measure then.
+/// The bits of a number that count a sender's messages; those above name the sender.
+const COUNT_BITS: u32 = 48;
+
+/// A socket of some library that sends.
+pub trait Sender {
+    /// Sends a message made of `body`. Any failure is a panic: there is nothing to measure then.
     fn send(&mut self, body: &[u8]) -> impl Future<Output = ()>;
 
     /// How many messages the library says it has dropped.
@@ -30,34 +34,66 @@ pub fn body(size: usize) -> Vec<u8> {
     vec![b'd'; size]
 }
 
-/// Does all that a publisher has to do, from `~S` to its report.
-pub async fn publish(mut publisher: impl Publisher, args: &Args) {
+/// What a sender sends before the data.
+pub fn sync(sender: usize) -> [u8; 16] {
+    control(SYNC, number(sender, 0))
+}
+
+/// What a sender sends after `sent` messages of data.
+pub fn end(sender: usize, sent: u64) -> [u8; 16] {
+    control(END, number(sender, sent))
+}
+
+fn control(kind: &[u8; 2], number: u64) -> [u8; 16] {
+    let mut body = [0; 16];
+    body[..2].copy_from_slice(kind);
+    body[2..10].copy_from_slice(&number.to_le_bytes());
+    body
+}
+
+/// The number of a sender's message that comes after `count` others.
+#[inline]
+pub(crate) fn number(sender: usize, count: u64) -> u64 {
+    (sender as u64) << COUNT_BITS | count
+}
+
+/// The sender and the count of which a number is made.
+#[inline]
+pub(crate) fn parts(number: u64) -> (usize, u64) {
+    ((number >> COUNT_BITS) as usize, number & ((1 << COUNT_BITS) - 1))
+}
+
+/// Does all that a sender has to do, from `~S` to its report.
+pub async fn send_all(mut sender: impl Sender, args: &Args) {
     if args.mode == Mode::Idle {
-        return idle(publisher, args).await;
+        return idle(sender, args).await;
     }
+    let sync = sync(args.index);
     while !started() {
         if stopped() {
             return;
         }
-        publisher.send(SYNC).await;
+        sender.send(&sync).await;
         sleep(Duration::from_millis(5)).await;
     }
-    let published = match args.mode {
-        Mode::Weather => weather(&mut publisher, args).await,
-        Mode::Lat => beat(&mut publisher, args).await,
-        _ => flood(&mut publisher, args).await,
+    let sent = match args.mode {
+        Mode::Weather => weather(&mut sender, args).await,
+        Mode::Lat => beat(&mut sender, args).await,
+        _ => flood(&mut sender, args).await,
     };
-    let mut end = [0; 16];
-    end[..2].copy_from_slice(END);
-    end[2..10].copy_from_slice(&published.sent.to_le_bytes());
+    let end = end(args.index, sent.sent);
+    // One for each receiver, if only one of them gets it.
+    let copies = if args.pattern == Pattern::PushPull { args.peers } else { 1 };
     loop {
-        publisher.send(&end).await;
+        for _ in 0..copies {
+            sender.send(&end).await;
+        }
         if stopped() {
             break;
         }
         sleep(Duration::from_millis(10)).await;
     }
-    published.report(args.name, publisher.dropped());
+    sent.report(args.name, sender.dropped());
 }
 
 /// The data have begun.
@@ -68,9 +104,9 @@ pub struct Run {
     limit: u64,
 }
 
-/// The data have been published.
+/// The data have been sent.
 #[derive(Debug)]
-pub struct Published {
+pub struct Sent {
     run: Run,
     usage: Usage,
     t1: u64,
@@ -83,20 +119,20 @@ impl Run {
         Self { limit: (args.max_secs * 1e9) as u64, usage: Usage::now(), t0: now() }
     }
 
-    /// Whether no more is to be published.
+    /// Whether no more is to be sent.
     pub fn is_late(&self) -> bool {
         now() - self.t0 > self.limit
     }
 
-    /// All `sent` messages have been published.
-    pub fn end(self, sent: u64) -> Published {
-        Published { t1: now(), usage: Usage::now(), sent, run: self }
+    /// All `sent` messages have been sent.
+    pub fn end(self, sent: u64) -> Sent {
+        Sent { t1: now(), usage: Usage::now(), sent, run: self }
     }
 }
 
-impl Published {
+impl Sent {
     /// How many messages.
-    pub fn sent(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.sent
     }
 
@@ -107,7 +143,7 @@ impl Published {
         let flood = self.usage.since(&self.run.usage);
         let report = Report {
             name,
-            role: "pub",
+            role: "sender",
             sent: self.sent,
             secs,
             rate: self.sent as f64 / secs,
@@ -126,7 +162,7 @@ impl Published {
     }
 }
 
-/// What a publisher tells the driver.
+/// What a sender tells the driver.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(rename = "impl")]
@@ -147,19 +183,20 @@ struct Report<'a> {
     ivcsw: i64,
 }
 
-async fn idle(mut publisher: impl Publisher, args: &Args) {
+async fn idle(mut sender: impl Sender, args: &Args) {
+    let sync = sync(args.index);
     while !stopped() {
-        publisher.send(SYNC).await;
+        sender.send(&sync).await;
         sleep(Duration::from_millis(50)).await;
     }
     let (rss_kb, peak_kb) = (resident_kib(), Usage::now().peak_kib);
     let report = serde_json::json!({
-        "impl": args.name, "role": "pub", "mode": "idle", "rss_kb": rss_kb, "peak_kb": peak_kb,
+        "impl": args.name, "role": "sender", "mode": "idle", "rss_kb": rss_kb, "peak_kb": peak_kb,
     });
     print(&report.to_string());
 }
 
-async fn flood(publisher: &mut impl Publisher, args: &Args) -> Published {
+async fn flood(sender: &mut impl Sender, args: &Args) -> Sent {
     // The clock is asked so seldom that it costs nothing.
     let checked = if args.size >= 16_384 { 16 } else { 256 };
     let mut body = body(args.size);
@@ -168,9 +205,9 @@ async fn flood(publisher: &mut impl Publisher, args: &Args) -> Published {
     let mut sent = 0_u64;
     while sent < args.count {
         if args.payload == Payload::Fresh {
-            body[1..9].copy_from_slice(&sent.to_le_bytes());
+            body[1..9].copy_from_slice(&number(args.index, sent).to_le_bytes());
         }
-        publisher.send(&body).await;
+        sender.send(&body).await;
         sent += 1;
         if sent.is_multiple_of(checked) && run.is_late() {
             break;
@@ -179,12 +216,12 @@ async fn flood(publisher: &mut impl Publisher, args: &Args) -> Published {
     run.end(sent)
 }
 
-async fn weather(publisher: &mut impl Publisher, args: &Args) -> Published {
+async fn weather(sender: &mut impl Sender, args: &Args) -> Sent {
     let weather = Weather::new();
     let run = Run::begin(args);
     let mut sent = 0_u64;
     while sent < args.count {
-        publisher.send(weather.text(sent)).await;
+        sender.send(weather.text(sent)).await;
         sent += 1;
         if sent.is_multiple_of(32) && run.is_late() {
             break;
@@ -193,7 +230,7 @@ async fn weather(publisher: &mut impl Publisher, args: &Args) -> Published {
     run.end(sent)
 }
 
-async fn beat(publisher: &mut impl Publisher, args: &Args) -> Published {
+async fn beat(sender: &mut impl Sender, args: &Args) -> Sent {
     let ticker = Ticker::new(Duration::from_micros(args.interval_us));
     let run = Run::begin(args);
     // Three times what it should take, at least: a beat that falls behind still ends.
@@ -203,7 +240,7 @@ async fn beat(publisher: &mut impl Publisher, args: &Args) -> Published {
     while sent < args.count && now() - run.t0 < longest {
         ticker.tick().await;
         body[1..9].copy_from_slice(&now().to_le_bytes());
-        publisher.send(&body).await;
+        sender.send(&body).await;
         sent += 1;
     }
     run.end(sent)

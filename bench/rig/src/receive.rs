@@ -1,4 +1,4 @@
-//! The subscribers' side of a run: counting and checking what comes.
+//! The receivers' side of a run: counting and checking what comes.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Args, END, Mode, Role, SYNC, Usage, Weather, now, print, resident_kib, signals};
+use crate::send::{END, SYNC, parts};
+use crate::{
+    Args, Mode, Pattern, Role, Usage, Weather, now, print, resident_kib, signals, stopped,
+};
 
-/// Of so many messages one is compared with what was published, octet by octet.
+/// Of so many messages one is compared with what was sent, octet by octet.
 const COMPARED: u64 = 64;
 
-/// A SUB socket of some library.
-pub trait Subscriber {
+/// A socket of some library that receives.
+pub trait Receiver {
     /// Waits for a message and gives it to `tally`, and with it any that can be had without waiting.
     fn receive(&mut self, tally: &mut Tally) -> impl Future<Output = Result<(), String>>;
 }
@@ -36,23 +39,31 @@ pub struct Tally {
     group: Arc<Group>,
     index: usize,
     texts: Option<HashSet<Vec<u8>>>,
-    synced: bool,
+    first_sender: usize,
+    streams: Vec<Stream>,
     done: bool,
     received: u64,
     octets: u64,
-    next: u64,
     gaps: u64,
     disorder: u64,
     corrupt: u64,
     first: u64,
     last: u64,
-    published: u64,
     delays: Vec<u64>,
+}
+
+/// What has come from one sender.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stream {
+    synced: bool,
+    next: u64,
+    /// How many messages the sender has sent, once it has said so.
+    sent: Option<u64>,
 }
 
 /// Opens the sockets of this process one after the other, waits until each has seen the end of the
 /// data, and reports. `spawn` begins a task for a socket, in which [`receive_all`] runs.
-pub async fn subscribe<S, T, E: Display>(
+pub async fn open_all<S, T, E: Display>(
     args: &Args,
     open: impl AsyncFn(usize) -> S,
     spawn: impl Fn(S, Tally) -> T,
@@ -61,26 +72,26 @@ pub async fn subscribe<S, T, E: Display>(
 {
     let group = Group::new(args);
     let mut tasks = Vec::new();
-    for index in 0..args.subs {
+    for index in 0..args.sockets {
         tasks.push(spawn(open(index).await, Tally::new(&group, index)));
     }
     let mut tallies = Vec::new();
     for task in tasks {
-        tallies.push(task.await.unwrap_or_else(|error| panic!("a subscriber: {error}")));
+        tallies.push(task.await.unwrap_or_else(|error| panic!("a receiver: {error}")));
     }
     group.report(&tallies);
 }
 
 /// Receives up to the end of the data.
-pub async fn receive_all(mut subscriber: impl Subscriber, mut tally: Tally) -> Tally {
+pub async fn receive_all(mut receiver: impl Receiver, mut tally: Tally) -> Tally {
     while !tally.is_done() {
-        if let Err(error) = subscriber.receive(&mut tally).await {
+        if let Err(error) = receiver.receive(&mut tally).await {
             eprintln!("socket {}: {error}", tally.index);
             break;
         }
     }
     // To close is no part of what is measured.
-    std::mem::forget(subscriber);
+    std::mem::forget(receiver);
     tally
 }
 
@@ -91,7 +102,7 @@ impl Group {
             args: args.clone(),
             synced: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
-            progress: (0..args.subs).map(|_| AtomicU64::new(0)).collect(),
+            progress: (0..args.sockets).map(|_| AtomicU64::new(0)).collect(),
             begun: OnceLock::new(),
             weather: (args.mode == Mode::Weather).then(Weather::new),
         });
@@ -103,8 +114,8 @@ impl Group {
         group
     }
 
-    /// Prints what all sockets have received together, and ends the process if it is not also the
-    /// publisher's.
+    /// Prints what all sockets have received together. If the process is not also the sender's, it
+    /// keeps its sockets open until the driver has heard of the other processes, and ends.
     pub fn report(&self, tallies: &[Tally]) {
         let usage = Usage::now();
         let used = usage.since(self.begun.get().unwrap_or(&usage));
@@ -114,16 +125,12 @@ impl Group {
         let busy = tallies.iter().filter(|tally| tally.received > 0);
         let first = busy.map(|tally| tally.first).min().unwrap_or(0);
         let last = tallies.iter().map(|tally| tally.last).max().unwrap_or(0);
-        let published = tallies.iter().map(|tally| tally.published).max().unwrap_or(0);
         let secs = last.saturating_sub(first) as f64 / 1e9;
         let report = Report {
             name: args.name,
-            role: "sub",
+            role: "receiver",
             n: sum(|tally| tally.received),
-            expected: match &self.weather {
-                Some(weather) => weather.expected(published, tallies.len(), args.zips),
-                None => published * tallies.len() as u64,
-            },
+            expected: self.expected(tallies),
             bytes: sum(|tally| tally.octets),
             secs,
             rate: sum(|tally| tally.received) as f64 / secs.max(1e-9),
@@ -140,11 +147,39 @@ impl Group {
             rss_kb: resident_kib(),
             vcsw: used.voluntary,
             ivcsw: used.involuntary,
-            delays: (args.mode == Mode::Lat).then(|| Delays::of(tallies)),
+            delays: (args.mode == Mode::Lat || args.pattern.asks()).then(|| Delays::of(tallies)),
         };
         print(&serde_json::to_string(&report).expect("numbers and names"));
         if args.role != Role::Inproc {
+            while !stopped() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             std::process::exit(0);
+        }
+    }
+
+    /// How many messages should have come: of a pipeline, to all processes together.
+    fn expected(&self, tallies: &[Tally]) -> u64 {
+        let sent = |tally: &Tally, sender: usize| tally.streams[sender].sent.unwrap_or(0);
+        let most = |sender| tallies.iter().map(|tally| sent(tally, sender)).max().unwrap_or(0);
+        let args = &self.args;
+        let all: u64 = (0..args.senders).map(most).sum();
+        match (args.pattern, &self.weather) {
+            (Pattern::PubSub, Some(weather)) => weather.expected(all, tallies.len(), args.zips),
+            (Pattern::PubSub, None) => all * tallies.len() as u64,
+            (Pattern::PushPull, _) => all,
+            (Pattern::ReqRep | Pattern::DealerRouter, _) => {
+                tallies.iter().map(|tally| sent(tally, 0)).sum()
+            }
+        }
+    }
+
+    fn socket_is_synced(&self) {
+        if self.synced.fetch_add(1, Ordering::AcqRel) + 1 == self.args.sockets {
+            print("SYNCED");
+            if self.args.role == Role::Inproc {
+                signals::start();
+            }
         }
     }
 
@@ -152,12 +187,12 @@ impl Group {
         let received: u64 = self.progress.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         let report = serde_json::json!({
             "impl": self.args.name,
-            "role": "sub",
+            "role": "receiver",
             "timeout": true,
             "n": received,
             "synced": self.synced.load(Ordering::Relaxed),
             "ended": self.ended.load(Ordering::Relaxed),
-            "total": self.args.subs,
+            "total": self.args.sockets,
         });
         print(&report.to_string());
         std::process::exit(3);
@@ -174,17 +209,17 @@ impl Tally {
             group: group.clone(),
             index,
             texts,
-            synced: false,
+            // An answer goes to the socket that asked, and is a copy of what it sent.
+            first_sender: if args.pattern.asks() { index } else { 0 },
+            streams: vec![Stream::default(); if args.pattern.asks() { 1 } else { args.senders }],
             done: false,
             received: 0,
             octets: 0,
-            next: 0,
             gaps: 0,
             disorder: 0,
             corrupt: 0,
             first: 0,
             last: 0,
-            published: 0,
             delays: Vec::with_capacity(delays),
         }
     }
@@ -230,29 +265,53 @@ impl Tally {
         if mode == Mode::Lat {
             self.delays.push(now().saturating_sub(number));
         } else if number != u64::MAX {
-            self.gaps += u64::from(number > self.next);
-            self.disorder += u64::from(number < self.next);
-            self.next = number + 1;
+            let (sender, count) = parts(number);
+            let Some(stream) = self.streams.get_mut(sender.wrapping_sub(self.first_sender)) else {
+                self.corrupt += 1;
+                return;
+            };
+            self.gaps += u64::from(count > stream.next);
+            self.disorder += u64::from(count < stream.next);
+            stream.next = count + 1;
         }
+    }
+
+    /// Whether every sender has been heard of.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.streams.iter().all(|stream| stream.synced)
+    }
+
+    /// How many messages of data have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The answer to a request has taken so many nanoseconds.
+    pub(crate) fn answered_after(&mut self, nanoseconds: u64) {
+        self.delays.push(nanoseconds);
     }
 
     #[cold]
     fn control(&mut self, body: &[u8]) {
-        if body == SYNC && !self.synced {
-            self.synced = true;
-            if self.group.synced.fetch_add(1, Ordering::AcqRel) + 1 == self.group.args.subs {
-                print("SYNCED");
-                if self.group.args.role == Role::Inproc {
-                    signals::start();
-                }
+        let Some((kind, number)) = body.split_first_chunk().zip(body.get(2..10)) else { return };
+        let Ok(number) = number.try_into().map(u64::from_le_bytes) else { return };
+        let (sender, count) = parts(number);
+        let Some(stream) = self.streams.get_mut(sender.wrapping_sub(self.first_sender)) else {
+            self.corrupt += 1;
+            return;
+        };
+        if kind.0 == SYNC && !stream.synced {
+            stream.synced = true;
+            if self.is_synced() {
+                self.group.socket_is_synced();
             }
-        } else if let Some(count) = body.strip_prefix(END).and_then(<[u8]>::first_chunk)
-            && !self.done
-        {
+        } else if kind.0 == END && stream.sent.is_none() {
             self.last = now();
-            self.published = u64::from_le_bytes(*count);
-            self.done = true;
-            self.group.ended.fetch_add(1, Ordering::AcqRel);
+            stream.sent = Some(count);
+            self.done = self.streams.iter().all(|stream| stream.sent.is_some());
+            if self.done {
+                self.group.ended.fetch_add(1, Ordering::AcqRel);
+            }
         }
     }
 
@@ -265,7 +324,7 @@ impl Tally {
     }
 }
 
-/// What a process of subscribers tells the driver.
+/// What a process of receivers tells the driver.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(rename = "impl")]
@@ -327,9 +386,13 @@ mod tests {
 
     use super::*;
 
+    fn group(words: &[&str]) -> Arc<Group> {
+        let common = ["peer", "receiver", "--size", "16", "--timeout", "3600"];
+        Group::new(&Args::parse_from(common.iter().chain(words)))
+    }
+
     fn tally() -> Tally {
-        let args = Args::parse_from(["peer", "sub", "--size", "16", "--timeout", "3600"]);
-        Tally::new(&Group::new(&args), 0)
+        Tally::new(&group(&[]), 0)
     }
 
     fn message(number: u64) -> Vec<u8> {
@@ -364,6 +427,52 @@ mod tests {
         let mut tally = tally();
         tally.message(b"~E\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0");
         assert!(tally.is_done());
-        assert_eq!(tally.published, 258);
+        assert_eq!(tally.streams[0].sent, Some(258));
+    }
+
+    #[test]
+    fn every_sender_has_an_order_of_its_own() {
+        let mut tally = Tally::new(&group(&["--pattern", "push-pull", "--senders", "2"]), 0);
+        let second = 1 << 48;
+        for number in [0, second, 1, second | 1, second, 2 << 48] {
+            tally.message(&message(number));
+        }
+        assert_eq!((tally.received, tally.disorder, tally.corrupt), (6, 1, 1));
+    }
+
+    #[test]
+    fn a_receiver_is_ready_and_done_when_every_sender_has_said_so() {
+        let mut tally = Tally::new(&group(&["--pattern", "push-pull", "--senders", "2"]), 0);
+        tally.message(&crate::sync(1));
+        assert!(!tally.is_synced());
+        tally.message(&crate::sync(0));
+        assert!(tally.is_synced());
+        tally.message(&crate::end(0, 3));
+        assert!(!tally.is_done());
+        tally.message(&crate::end(1, 4));
+        assert!(tally.is_done());
+    }
+
+    #[test]
+    fn each_pattern_owes_the_sockets_of_a_process_another_number() {
+        let expected = |pattern: &str| {
+            let group = group(&["--pattern", pattern, "--sockets", "2"]);
+            let mut tallies = [0, 1].map(|index| Tally::new(&group, index));
+            for (index, tally) in tallies.iter_mut().enumerate() {
+                tally.message(&crate::end(tally.first_sender, 10 + index as u64));
+            }
+            group.expected(&tallies)
+        };
+        let patterns = ["pub-sub", "push-pull", "req-rep", "dealer-router"];
+        assert_eq!(patterns.map(expected), [22, 11, 21, 21]);
+    }
+
+    #[test]
+    fn an_answer_to_the_request_of_another_socket_is_found() {
+        let mut tally = Tally::new(&group(&["--pattern", "dealer-router", "--sockets", "2"]), 1);
+        tally.message(&message(1 << 48));
+        assert_eq!(tally.corrupt, 0);
+        tally.message(&message(0));
+        assert_eq!(tally.corrupt, 1);
     }
 }
