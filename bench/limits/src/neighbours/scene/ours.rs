@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
-use zmtp_socket::kind::Kind;
+use zmtp_socket::kind::{Kind, Sends};
 use zmtp_socket::{
     Allowed, Denial, Handle, Options, PubOptions, PubSocket, SubOptions, SubSocket,
     XPubOptions, XPubSocket, XSubSocket, proxy,
@@ -101,7 +101,7 @@ async fn watch_turns() {
 }
 
 /// Sends what nobody wants, from a thread of its own.
-fn watch_lock_of<T: Kind>(socket: Handle<T>) {
+fn watch_lock_of<T: Sends>(socket: Handle<T>) {
     watch_lock(move || socket.try_send("nobody").expect("the socket is open"));
 }
 
