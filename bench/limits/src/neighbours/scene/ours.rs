@@ -9,8 +9,8 @@ use rig::Ticker;
 use tokio::runtime::{Builder, Runtime};
 use zmtp_socket::kind::{Kind, Sends};
 use zmtp_socket::{
-    Allowed, Denial, Handle, Options, PubOptions, PubSocket, SubOptions, SubSocket,
-    XPubOptions, XPubSocket, XSubSocket, proxy,
+    Allowed, Denial, Handle, Options, PubOptions, PubSocket, SubOptions, SubSocket, XPubOptions,
+    XPubSocket, XSubSocket, proxy,
 };
 
 use super::{BEAT, BETWEEN_TICKS, Engine, FLOOD, PROBE, Settings, Shape, flood, topic};
