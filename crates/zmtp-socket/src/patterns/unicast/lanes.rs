@@ -67,8 +67,8 @@ pub(super) struct Lane {
     pub(super) queue: Option<usize>,
     /// Whether it is among the lanes that are [ready](State::ready).
     is_ready: bool,
-    /// Nothing is kept for the next connection.
-    forgets: bool,
+    /// Its connection is being ended: nothing is accepted for it, and what it leaves is not kept for the next.
+    retires: bool,
     /// When the last message was written to it at once, or might have been.
     busy: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Lane {
             journal: Journal::default(),
             queue: None,
             is_ready: false,
-            forgets: false,
+            retires: false,
             busy: None,
         }
     }
@@ -109,14 +109,15 @@ impl Lane {
         self.endpoint.is_some()
     }
 
-    /// What the present connection leaves unsent is not sent on the next one.
-    pub(super) fn forget_unsent(&mut self) {
-        self.forgets = true;
-    }
-
     /// Has the driver move everything that waits into its burst.
     pub(super) fn seal(&mut self) {
         self.journal.seal();
+    }
+
+    /// So many messages have come from the peer. The answer to a single one is written at once, however close
+    /// it follows on what was sent before; several answers are left to the driver, which writes them together.
+    pub(super) fn expect_answers(&mut self, messages: u64) {
+        self.busy = (messages > 1).then(Instant::now);
     }
 
     /// Nothing waits: the memory for what comes is given back.
@@ -212,7 +213,7 @@ impl State {
         };
         self.peers.insert(peer.id(), key);
         let lane = &mut self.lanes[key];
-        (lane.peer, lane.kill, lane.forgets) = (Some(peer.clone()), Some(kill), false);
+        (lane.peer, lane.kill, lane.retires) = (Some(peer.clone()), Some(kill), false);
         lane.outbox.attach(config.present, outlet);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
@@ -260,10 +261,20 @@ impl State {
     /// The lane has room: it has its turn after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
-        if self.sends == Sends::InTurn && !lane.is_ready && !lane.outbox.is_full() && !self.closed {
+        let accepts = !lane.is_ready && !lane.retires && !lane.outbox.is_full();
+        if self.sends == Sends::InTurn && accepts && !self.closed {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
+        }
+    }
+
+    /// The lane's connection is about to be ended, and gets nothing more.
+    pub(super) fn retire(&mut self, key: usize) {
+        let lane = &mut self.lanes[key];
+        lane.retires = lane.peer.is_some();
+        if lane.retires && std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| *ready != key);
         }
     }
 
@@ -390,7 +401,7 @@ impl State {
         (lane.peer, lane.kill, lane.queue) = (None, None, None);
         let lost = lane.outbox.detach(self.absent);
         self.count_undelivered(lost);
-        if self.lanes[key].forgets {
+        if std::mem::take(&mut self.lanes[key].retires) {
             self.discard(key);
         }
         self.lose_answer(key);

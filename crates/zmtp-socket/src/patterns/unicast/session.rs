@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use zmtp_codec::{Batch, Connection, Subscription};
 
-use super::UnicastCore;
+use super::{Sends, UnicastCore};
 use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
 use crate::error::Reason;
@@ -56,6 +56,10 @@ impl Session for UnicastSession {
             let receiver = inbox.deliver(self.queue, batch);
             inbox.wake(receiver);
             self.room = inbox.room(self.queue);
+        }
+        drop(inbox);
+        if self.core.config.sends != Sends::Nothing {
+            lock(&self.core.state).lanes[self.lane].expect_answers(arrived.messages);
         }
         Ok(())
     }

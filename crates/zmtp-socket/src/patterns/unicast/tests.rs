@@ -351,3 +351,21 @@ fn a_large_message_is_queued_whole_or_waits() {
     assert!(octets[9..] == large && octets[..2] == [2, 0]);
     assert_eq!(core.totals().sent, 1);
 }
+
+#[test]
+fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
+    let request = Some(Requesting::default());
+    let core = core(Config { request, ..config(Sends::InTurn, 4) });
+    core.connected(&endpoint("a"), None);
+    let mut peer = Other::dialled(&core, "a");
+    send(&core, "1").expect("it is there");
+    assert!(peer.take());
+    core.abandon_request(false);
+    assert!(peer.killed.is_ended());
+    assert_eq!(send(&core, "2"), Err(SendError::Full), "this connection is ending");
+    peer.cut();
+    send(&core, "3").expect("the endpoint has room");
+    assert_eq!(Other::dialled(&core, "a").read(), ["3"]);
+    let totals = core.totals();
+    assert_eq!((totals.sent, totals.dropped, totals.queued), (1, 1, 0));
+}
