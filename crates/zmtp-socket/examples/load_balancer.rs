@@ -14,19 +14,21 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use zmtp_socket::{Peer, ReqSocket, RequestError, RouterSocket};
+use zmtp_socket::{Peer, ReqSocket, RequestError, RouterOptions, RouterSocket};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (frontend, backend) = (RouterSocket::new(), RouterSocket::new());
+    let frontend = RouterSocket::new();
+    // A job for a worker that has gone is an error, and goes to the next one.
+    let backend = RouterSocket::with_options(RouterOptions::new().mandatory(true));
     let for_clients = frontend.bind("tcp://127.0.0.1:*").await?;
     let for_workers = backend.bind("tcp://127.0.0.1:*").await?;
 
-    let mut tasks = JoinSet::new();
+    let mut workers = JoinSet::new();
     for (name, pace) in [("fast", 10), ("slow", 40)] {
         let worker = ReqSocket::new();
         worker.connect(&for_workers)?;
-        tasks.spawn(work(name, Duration::from_millis(pace), worker));
+        workers.spawn(work(name, Duration::from_millis(pace), worker));
     }
     let mut clients = JoinSet::new();
     for name in ["ann", "bob", "eve"] {
@@ -49,9 +51,13 @@ async fn balance(
     loop {
         tokio::select! {
             request = clients.recv(), if !idle.is_empty() => {
-                let ((client, job), worker) = (request?, idle.pop_front().expect("one is idle"));
-                workers.send_to(&worker, job).await?;
-                busy.insert(worker, client);
+                let (client, job) = request?;
+                while let Some(worker) = idle.pop_front() {
+                    if workers.send_to(&worker, &job).await.is_ok() {
+                        busy.insert(worker, client);
+                        break;
+                    }
+                }
             }
             message = workers.recv() => {
                 let (worker, result) = message?;
