@@ -13,8 +13,8 @@ pub mod story;
 pub mod theirs;
 pub mod wiretap;
 
-/// The programs of the README and of the pages on topologies, compiled and run with the tests. They are
-/// not among those of the crate they are about: what is published of that does not include the pages.
+/// The programs of the README and of the page on patterns, compiled and run with the tests. They are not
+/// among those of the crate they are about: what is published of that does not include the pages.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {
@@ -26,12 +26,6 @@ mod pages {
 
     pages! {
         Readme = "README.md",
-        OnePublisher = "docs/topologies/one-publisher.md",
-        ManyPublishers = "docs/topologies/many-publishers.md",
-        Proxy = "docs/topologies/proxy.md",
-        Tree = "docs/topologies/tree.md",
-        LastValue = "docs/topologies/last-value.md",
-        InProcess = "docs/topologies/in-process.md",
-        Secure = "docs/topologies/secure.md",
+        Patterns = "docs/patterns.md",
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// What the page writes short.
-const SHORT: [(&str, &str); 7] = [
+const SHORT: &[(&str, &str)] = &[
     ("codec/", "crates/zmtp-codec/tests/codec/"),
     ("codec-src/", "crates/zmtp-codec/src/"),
     ("raw/", "tests/tests/raw/"),
@@ -12,6 +12,7 @@ const SHORT: [(&str, &str); 7] = [
     ("interop/", "tests/tests/interop/"),
     ("simulated/", "tests/tests/simulated/"),
     ("publish/", "crates/zmtp-socket/src/patterns/publish/"),
+    ("unicast-src/", "crates/zmtp-socket/src/patterns/unicast/"),
 ];
 
 #[test]

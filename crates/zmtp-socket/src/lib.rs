@@ -1,8 +1,9 @@
-//! ZeroMQ publish/subscribe for tokio, speaking ZMTP 3.x by itself: no C library, no broker.
+//! ZeroMQ for tokio, speaking ZMTP 3.x by itself: no C library, no broker.
 //!
 //! A [`PubSocket`] publishes, a [`SubSocket`] receives what it subscribed to; either may bind or
-//! connect, to any number of endpoints, in any order of starting. Both talk to every other
-//! implementation of the protocol (libzmq, pyzmq, JeroMQ and so on).
+//! connect, to any number of endpoints, in any order of starting. So it is with all sockets of the
+//! table below, and all talk to every other implementation of the protocol (libzmq, pyzmq, JeroMQ and
+//! so on).
 //!
 //! ```
 //! use zmtp_socket::{PubSocket, SubSocket};
@@ -28,12 +29,42 @@
 //! [`Handle`] as well: each task has one from [`Socket::handle`]. Every type of socket is a [`Socket`] of its
 //! [`kind`], and so what they have in common is written, and learnt, once.
 //!
+//! # The sockets
+//!
+//! | socket | sends to | receives | without a peer | when full |
+//! |---|---|---|---|---|
+//! | [`PubSocket`] | each peer with a matching subscription | | goes to nobody | that peer loses it |
+//! | [`SubSocket`] | | what it has subscribed to | waits | its publishers wait, or drop |
+//! | [`XPubSocket`] | as PUB | [what its peers ask for](Request) | as PUB | as PUB |
+//! | [`XSubSocket`] | each publisher | as SUB, unfiltered | goes to nobody | that peer loses it |
+//! | [`PushSocket`] | one PULL, in turn | | waits | the next with room, or waits |
+//! | [`PullSocket`] | | from all PUSHes, in turn | waits | its PUSHes wait |
+//! | [`ReqSocket`] | one REP or ROUTER, in turn | the reply to its [request](ReqSocket::request) | waits | the next with room, or waits |
+//! | [`RepSocket`] | the peer that asked | requests, each with its [`Reply`] | drops the reply | drops the reply |
+//! | [`DealerSocket`] | one peer, in turn | from all peers, in turn | waits | the next with room, or waits |
+//! | [`RouterSocket`] | the peer that is [named](RouterHandle::send_to) | messages, each with its [`Peer`] | drops it | that peer loses it |
+//! | [`PairSocket`] | its one peer | from that peer | waits | waits |
+//!
+//! Every message that is dropped is [counted](Stats::dropped). For the sockets that wait without a peer, an
+//! endpoint that they have [connected](Handle::connect) to counts as a peer while it is away, unless they
+//! are told [otherwise](Options::immediate). Where a peer that is full loses messages, the socket can be
+//! told to [wait](WhenFull).
+//!
 //! # What is promised
 //!
-//! - A subscription is never lost: after any cut the subscriber dials again, for ever, and tells
-//!   the publisher all of them before anything else.
-//! - [`Handle::send`] waits for no subscriber, unless [told to](WhenFull::Wait). One that is too
-//!   slow loses messages, whole ones, alone, and each is [counted](PeerStats::dropped).
+//! - A connection comes back: after any cut the side that connected dials again, for ever, unless it
+//!   was [refused](Event::Parked). The end of a connection is an [event](Event::Disconnected) with its
+//!   [reason](Reason).
+//! - A subscription is never lost: a subscriber tells the publisher all of them before anything else.
+//! - A slow peer costs itself, and no other peer. [`send`](Handle::send) waits for no subscriber, unless
+//!   [told to](WhenFull::Wait); a socket that sends in turn passes over peers without room.
+//! - A message is sent whole or not at all, to each peer in the order in which it was accepted. What was
+//!   accepted is sent, [dropped](Stats::dropped) or [undelivered](Stats::undelivered), and counted as
+//!   that. Sent means that the transport has taken it: a peer that must know asks for a reply.
+//! - A message that waits for an endpoint which a PUSH, DEALER, REQ or PAIR has connected to survives cuts.
+//!   What waits for a peer that has connected to us goes with its connection.
+//! - A [request](ReqSocket::request) gets the reply to itself, from the peer that was asked, or it fails: in
+//!   time, and at once when that peer is gone.
 //! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
 //! - Dropping the future of any call loses, tears and duplicates no message.
