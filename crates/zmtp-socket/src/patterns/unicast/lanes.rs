@@ -67,7 +67,7 @@ pub(super) struct Lane {
     pub(super) queue: Option<usize>,
     /// Whether it is among the lanes that are [ready](State::ready).
     is_ready: bool,
-    /// Nothing is kept for the next connection.
+    /// The connection is being ended: nothing more goes through it, and nothing is kept for the next one.
     forgets: bool,
     /// When the last message was written to it at once, or might have been.
     busy: Option<Instant>,
@@ -107,11 +107,6 @@ impl Lane {
     /// Whether it outlives its peer's connection.
     pub(super) fn stays(&self) -> bool {
         self.endpoint.is_some()
-    }
-
-    /// What the present connection leaves unsent is not sent on the next one.
-    pub(super) fn forget_unsent(&mut self) {
-        self.forgets = true;
     }
 
     /// Has the driver move everything that waits into its burst.
@@ -260,10 +255,21 @@ impl State {
     /// The lane has room: it has its turn after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
-        if self.sends == Sends::InTurn && !lane.is_ready && !lane.outbox.is_full() && !self.closed {
+        let may_be = self.sends == Sends::InTurn && !self.closed && !lane.forgets;
+        if may_be && !lane.is_ready && !lane.outbox.is_full() {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
+        }
+    }
+
+    /// The lane gets nothing more until it has another connection, and what the present one leaves unsent is
+    /// not sent on that.
+    pub(super) fn forget_unsent(&mut self, key: usize) {
+        let lane = &mut self.lanes[key];
+        lane.forgets = true;
+        if std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| *ready != key);
         }
     }
 
@@ -376,7 +382,7 @@ impl State {
         (lane.peer, lane.kill, lane.queue) = (None, None, None);
         let lost = lane.outbox.detach(self.absent);
         self.count_undelivered(lost);
-        if self.lanes[key].forgets {
+        if std::mem::take(&mut self.lanes[key].forgets) {
             self.discard(key);
         }
         self.lose_answer(key);

@@ -92,7 +92,7 @@ impl State {
         }
         self.discard(awaited.lane);
         if let (false, Some(peer)) = (is_correlated, awaited.peer) {
-            self.lanes[awaited.lane].forget_unsent();
+            self.forget_unsent(awaited.lane);
             self.expel(peer, Reason::Abandoned);
         }
     }
