@@ -1,0 +1,9 @@
+//! The sockets that send each message to one peer: what their users rely on, over each transport.
+
+mod ends;
+mod in_turn;
+mod meeting;
+mod pair;
+mod reply;
+mod request;
+mod router;
