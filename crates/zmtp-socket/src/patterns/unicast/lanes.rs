@@ -67,8 +67,8 @@ pub(super) struct Lane {
     pub(super) queue: Option<usize>,
     /// Whether it is among the lanes that are [ready](State::ready).
     is_ready: bool,
-    /// Nothing is kept for the next connection.
-    forgets: bool,
+    /// Its connection is about to end: it is sent nothing more, and gives nothing back.
+    is_dying: bool,
     /// When the last message was written to it at once, or might have been.
     busy: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Lane {
             journal: Journal::default(),
             queue: None,
             is_ready: false,
-            forgets: false,
+            is_dying: false,
             busy: None,
         }
     }
@@ -109,9 +109,9 @@ impl Lane {
         self.endpoint.is_some()
     }
 
-    /// What the present connection leaves unsent is not sent on the next one.
-    pub(super) fn forget_unsent(&mut self) {
-        self.forgets = true;
+    /// Whether its connection is about to end, and what comes is for the next one.
+    pub(super) fn is_dying(&self) -> bool {
+        self.is_dying
     }
 
     /// Has the driver move everything that waits into its burst.
@@ -212,7 +212,7 @@ impl State {
         };
         self.peers.insert(peer.id(), key);
         let lane = &mut self.lanes[key];
-        (lane.peer, lane.kill, lane.forgets) = (Some(peer.clone()), Some(kill), false);
+        (lane.peer, lane.kill, lane.is_dying) = (Some(peer.clone()), Some(kill), false);
         lane.outbox.attach(config.present, outlet);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
@@ -260,7 +260,8 @@ impl State {
     /// The lane has room: it has its turn after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
-        if self.sends == Sends::InTurn && !lane.is_ready && !lane.outbox.is_full() && !self.closed {
+        let accepts = !lane.outbox.is_full() && (lane.stays() || !lane.is_dying);
+        if self.sends == Sends::InTurn && !lane.is_ready && accepts && !self.closed {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
@@ -349,6 +350,23 @@ impl State {
         true
     }
 
+    /// Ends the connection of a lane, which is sent nothing more. What comes waits for the next connection,
+    /// if there can be one.
+    pub(super) fn end_connection(&mut self, key: usize, reason: Reason) {
+        let lane = &mut self.lanes[key];
+        if lane.peer.is_none() {
+            return;
+        }
+        lane.is_dying = true;
+        lane.outbox.hang_up();
+        let stays = lane.stays();
+        if !stays && std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| *ready != key);
+        }
+        let kill = self.lanes[key].kill.take();
+        self.effects.wake(kill.and_then(|kill| kill.advance(reason)));
+    }
+
     /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
         let Lane { outbox, peer, is_ready, .. } = &mut self.lanes[key];
@@ -376,10 +394,9 @@ impl State {
         (lane.peer, lane.kill, lane.queue) = (None, None, None);
         let lost = lane.outbox.detach(self.absent);
         self.count_undelivered(lost);
-        if self.lanes[key].forgets {
-            self.discard(key);
+        if self.lanes[key].outbox.queued() == 0 {
+            self.lose_answer(key);
         }
-        self.lose_answer(key);
         if self.lanes[key].endpoint.is_none() {
             self.remove(key);
         } else {
@@ -399,6 +416,7 @@ impl State {
     }
 
     fn remove(&mut self, key: usize) {
+        self.lose_answer(key);
         let mut lane = self.lanes.remove(key);
         if lane.is_ready {
             self.ready.retain(|ready| *ready != key);
