@@ -12,8 +12,8 @@ use zmtp_socket::{
 use zmtp_tests::network::FaultyNetwork;
 
 use crate::ledger::Ledger;
-use crate::seed;
 use crate::view::View;
+use zmtp_tests::seed;
 
 const SEEDS: u64 = 150;
 

@@ -17,8 +17,8 @@ use zmtp_socket::{
 };
 use zmtp_tests::network::{FaultyNetwork, Manner};
 
-use crate::seed;
 use crate::steps::{SECOND, TICK};
+use zmtp_tests::seed;
 
 const SCENARIOS: u64 = 60;
 

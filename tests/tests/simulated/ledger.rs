@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use zmtp_socket::Message;
+use zmtp_tests::sealed;
 
 /// The books of one subscriber and its publishers.
 #[derive(Debug, Default)]
@@ -24,9 +25,8 @@ impl Ledger {
         body.extend_from_slice(&era.to_be_bytes());
         body.extend_from_slice(&self.sent.to_be_bytes());
         body.extend((0..fill).map(|place| (place as u64 * 31 + self.sent) as u8));
-        body.extend_from_slice(&checksum(&body).to_be_bytes());
         self.sent += 1;
-        body
+        sealed::seal(body)
     }
 
     /// The newest message must come.
@@ -67,16 +67,8 @@ impl Ledger {
 
 /// The era and the number of a message, which must be whole.
 fn opened(body: &[u8]) -> (u64, u64) {
-    let (body, sum) = body.split_at(body.len() - 8);
-    assert_eq!(sum, checksum(body).to_be_bytes(), "the message is torn");
+    let body = sealed::opened(body);
     let bar = body.iter().position(|octet| *octet == b'|').expect("a topic");
     let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().unwrap());
     (number(bar + 1), number(bar + 9))
-}
-
-/// FNV-1a.
-fn checksum(octets: &[u8]) -> u64 {
-    octets.iter().fold(0xCBF2_9CE4_8422_2325, |sum, octet| {
-        (sum ^ u64::from(*octet)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }

@@ -7,7 +7,6 @@ mod judges;
 mod ledger;
 mod runtimes;
 mod scenarios;
-mod seed;
 mod steps;
 mod time;
 mod upstream;

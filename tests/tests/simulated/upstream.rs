@@ -12,8 +12,8 @@ use zmtp_socket::{
 };
 use zmtp_tests::network::{Fault, FaultyNetwork, Manner};
 
-use crate::seed;
 use crate::steps::SECOND;
+use zmtp_tests::seed;
 
 const SCENARIOS: u64 = 60;
 

@@ -252,6 +252,11 @@ impl Outbox {
         (self.marks, self.outlet) = (marks, outlet);
     }
 
+    /// The connection is about to end: no sender writes any more.
+    pub(crate) fn hang_up(&mut self) {
+        self.outlet = None;
+    }
+
     /// The connection has ended, and the queue stays. What its driver had taken and nobody gave back is
     /// lost. Returns how many messages that is.
     pub(crate) fn detach(&mut self, marks: Marks) -> Count {

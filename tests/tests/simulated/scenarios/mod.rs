@@ -9,9 +9,9 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use crate::seed;
 use run::run;
 use table::Table;
+use zmtp_tests::seed;
 
 /// Each pair of a fault and a stage thirty-five times.
 const SCENARIOS: u64 = 1890;

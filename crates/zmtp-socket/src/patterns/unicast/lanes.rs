@@ -67,8 +67,8 @@ pub(super) struct Lane {
     pub(super) queue: Option<usize>,
     /// Whether it is among the lanes that are [ready](State::ready).
     is_ready: bool,
-    /// Its connection is being ended: nothing is accepted for it, and what it leaves is not kept for the next.
-    retires: bool,
+    /// Its connection is about to end: it is sent nothing more, and gives nothing back.
+    is_dying: bool,
     /// When the last message was written to it at once, or might have been.
     busy: Option<Instant>,
 }
@@ -94,7 +94,7 @@ impl Lane {
             journal: Journal::default(),
             queue: None,
             is_ready: false,
-            retires: false,
+            is_dying: false,
             busy: None,
         }
     }
@@ -107,6 +107,11 @@ impl Lane {
     /// Whether it outlives its peer's connection.
     pub(super) fn stays(&self) -> bool {
         self.endpoint.is_some()
+    }
+
+    /// Whether its connection is about to end, and what comes is for the next one.
+    pub(super) fn is_dying(&self) -> bool {
+        self.is_dying
     }
 
     /// Has the driver move everything that waits into its burst.
@@ -213,7 +218,7 @@ impl State {
         };
         self.peers.insert(peer.id(), key);
         let lane = &mut self.lanes[key];
-        (lane.peer, lane.kill, lane.retires) = (Some(peer.clone()), Some(kill), false);
+        (lane.peer, lane.kill, lane.is_dying) = (Some(peer.clone()), Some(kill), false);
         lane.outbox.attach(config.present, outlet);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
@@ -261,20 +266,11 @@ impl State {
     /// The lane has room: it has its turn after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
-        let accepts = !lane.is_ready && !lane.retires && !lane.outbox.is_full();
-        if self.sends == Sends::InTurn && accepts && !self.closed {
+        let accepts = !lane.outbox.is_full() && (lane.stays() || !lane.is_dying);
+        if self.sends == Sends::InTurn && !lane.is_ready && accepts && !self.closed {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
-        }
-    }
-
-    /// The lane's connection is about to be ended, and gets nothing more.
-    pub(super) fn retire(&mut self, key: usize) {
-        let lane = &mut self.lanes[key];
-        lane.retires = lane.peer.is_some();
-        if lane.retires && std::mem::take(&mut lane.is_ready) {
-            self.ready.retain(|ready| *ready != key);
         }
     }
 
@@ -374,6 +370,23 @@ impl State {
         true
     }
 
+    /// Ends the connection of a lane, which is sent nothing more. What comes waits for the next connection,
+    /// if there can be one.
+    pub(super) fn end_connection(&mut self, key: usize, reason: Reason) {
+        let lane = &mut self.lanes[key];
+        if lane.peer.is_none() {
+            return;
+        }
+        lane.is_dying = true;
+        lane.outbox.hang_up();
+        let stays = lane.stays();
+        if !stays && std::mem::take(&mut lane.is_ready) {
+            self.ready.retain(|ready| *ready != key);
+        }
+        let kill = self.lanes[key].kill.take();
+        self.effects.wake(kill.and_then(|kill| kill.advance(reason)));
+    }
+
     /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
         let Lane { outbox, peer, is_ready, .. } = &mut self.lanes[key];
@@ -401,10 +414,9 @@ impl State {
         (lane.peer, lane.kill, lane.queue) = (None, None, None);
         let lost = lane.outbox.detach(self.absent);
         self.count_undelivered(lost);
-        if std::mem::take(&mut self.lanes[key].retires) {
-            self.discard(key);
+        if self.lanes[key].outbox.queued() == 0 {
+            self.lose_answer(key);
         }
-        self.lose_answer(key);
         if self.lanes[key].endpoint.is_none() {
             self.remove(key);
         } else {
@@ -424,6 +436,7 @@ impl State {
     }
 
     fn remove(&mut self, key: usize) {
+        self.lose_answer(key);
         let mut lane = self.lanes.remove(key);
         if lane.is_ready {
             self.ready.retain(|ready| *ready != key);

@@ -7,7 +7,7 @@ use zmtp_codec::Message;
 use super::UnicastCore;
 use super::lanes::{Awaited, State};
 use crate::error::{Closed, Reason};
-use crate::peer::PeerId;
+use crate::peer::{Peer, PeerId};
 use crate::receive::Receiver;
 use crate::send::guard::Guard;
 use crate::sync::lock;
@@ -63,7 +63,9 @@ impl UnicastCore {
 impl State {
     /// A message has been given to a lane, and its answer is awaited.
     pub(super) fn await_answer(&mut self, lane: usize) {
-        let peer = self.lanes[lane].peer.as_ref().map(|peer| peer.id());
+        // What is still said on a connection that is about to end is no answer to this.
+        let to = Some(&self.lanes[lane]).filter(|lane| !lane.is_dying());
+        let peer = to.and_then(|lane| lane.peer.as_ref()).map(Peer::id);
         self.awaited = Some(Awaited { lane, peer, is_lost: false });
     }
 
@@ -77,13 +79,19 @@ impl State {
         }
     }
 
-    /// A lane has lost its peer. Unless the request waits to be sent again, there will be no answer.
+    /// A lane has lost its peer, and the request does not wait to be sent again; or the lane is gone. There
+    /// will be no answer.
     pub(super) fn lose_answer(&mut self, lane: usize) {
         if let Some(awaited) = &mut self.awaited
             && awaited.lane == lane
         {
-            awaited.is_lost |= self.lanes[lane].outbox.queued() == 0 || !self.lanes[lane].stays();
+            awaited.is_lost = true;
         }
+    }
+
+    /// Whether whoever awaits an answer is to be told that there will be none.
+    pub(super) fn has_lost_answer(&self) -> bool {
+        self.awaited.is_some_and(|awaited| awaited.is_lost)
     }
 
     fn abandon_request(&mut self, awaited: Awaited, is_correlated: bool) {
@@ -91,9 +99,9 @@ impl State {
             return;
         }
         self.discard(awaited.lane);
-        if let (false, Some(peer)) = (is_correlated, awaited.peer) {
-            self.retire(awaited.lane);
-            self.expel(peer, Reason::Abandoned);
+        if !is_correlated {
+            self.end_connection(awaited.lane, Reason::Abandoned);
         }
+        self.make_ready(awaited.lane);
     }
 }

@@ -78,6 +78,9 @@ impl Session for UnicastSession {
     ) -> Poll<usize> {
         let state = &mut *lock(&self.core.state);
         let lane = &mut state.lanes[self.lane];
+        if lane.is_dying() {
+            return Poll::Pending;
+        }
         if lane.outbox.is_empty() {
             lane.rest();
             if !lane.outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -105,8 +108,11 @@ impl Session for UnicastSession {
 
     fn give_back(&mut self, unsent: Burst) {
         let mut state = Guard::lock(&self.core.state);
-        let (_torn, pieces) = unsent.into_whole();
-        state.lanes[self.lane].outbox.give_back(pieces);
+        let lane = &mut state.lanes[self.lane];
+        if !lane.is_dying() {
+            let (_torn, pieces) = unsent.into_whole();
+            lane.outbox.give_back(pieces);
+        }
     }
 
     fn leave(&mut self) -> bool {
@@ -115,7 +121,7 @@ impl Session for UnicastSession {
             let mut inbox = lock_to_wake(&self.core.inbox);
             let driver = inbox.depart(self.queue);
             state.detach(self.lane, self.peer);
-            if state.awaited.is_some_and(|awaited| awaited.is_lost) {
+            if state.has_lost_answer() {
                 let receiver = inbox.take_receiver();
                 inbox.wake(receiver);
             }

@@ -362,10 +362,9 @@ fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
     assert!(peer.take());
     core.abandon_request(false);
     assert!(peer.killed.is_ended());
-    assert_eq!(send(&core, "2"), Err(SendError::Full), "this connection is ending");
+    send(&core, "2").expect("the endpoint has room");
     peer.cut();
-    send(&core, "3").expect("the endpoint has room");
-    assert_eq!(Other::dialled(&core, "a").read(), ["3"]);
+    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
     let totals = core.totals();
-    assert_eq!((totals.sent, totals.dropped, totals.queued), (1, 1, 0));
+    assert_eq!((totals.sent, totals.dropped + totals.undelivered, totals.queued), (1, 1, 0));
 }

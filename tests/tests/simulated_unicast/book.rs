@@ -1,0 +1,110 @@
+//! What was sent and what came: each message whole, once, in order, and only what was accepted.
+
+use std::collections::HashMap;
+
+use zmtp_socket::{Message, PeerId, Stats};
+use zmtp_tests::sealed;
+
+/// A message by who sent it, and where it is among what that one has sent.
+pub(crate) type Name = (u64, u64);
+
+/// What is known of one message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    accepted: bool,
+    came: bool,
+    /// It was sent beside others, in any order.
+    is_loose: bool,
+}
+
+/// The books of all sockets of a scenario.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    messages: HashMap<Name, Entry>,
+    /// The last message that came of each sender, by each connection or way.
+    last: HashMap<(u64, Way), u64>,
+    next: u64,
+}
+
+/// Within what order is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Way {
+    /// One connection of a receiver.
+    Connection(u64, PeerId),
+    /// All connections to one receiver, one after the other.
+    Receiver(u64),
+}
+
+impl Book {
+    /// A number that nobody else has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A new message of a sender. It may be accepted.
+    pub(crate) fn write(&mut self, sender: u64, is_loose: bool, fill: usize) -> (Name, Vec<u8>) {
+        let name = (sender, self.number());
+        self.messages.insert(name, Entry { is_loose, ..Entry::default() });
+        (name, body_of(name, fill))
+    }
+
+    pub(crate) fn accept(&mut self, name: Name) {
+        self.messages.get_mut(&name).expect("it has been written").accepted = true;
+    }
+
+    /// A message has come to where order is kept within each of these.
+    pub(crate) fn receive(&mut self, message: &Message, ways: &[Way]) -> Name {
+        let name = name_of(message);
+        let entry = self.messages.get_mut(&name).expect("it has been written");
+        assert!(!entry.came, "{name:?} has come before");
+        entry.came = true;
+        if !entry.is_loose {
+            for way in ways {
+                let last = self.last.insert((name.0, *way), name.1);
+                assert!(last < Some(name.1), "{name:?} after {last:?}, on {way:?}");
+            }
+        }
+        name
+    }
+
+    /// Every message of these senders that came was accepted. Returns how many were, and how many came.
+    pub(crate) fn balance(&self, is_sender: impl Fn(u64) -> bool) -> (u64, u64) {
+        let mut sums = (0, 0);
+        for (name, entry) in self.messages.iter().filter(|(name, _)| is_sender(name.0)) {
+            assert!(entry.accepted || !entry.came, "{name:?} was not sent, and came");
+            sums.0 += u64::from(entry.accepted);
+            sums.1 += u64::from(entry.came);
+        }
+        sums
+    }
+
+    /// Whether each of these messages has come.
+    pub(crate) fn have_come(&self, names: &[Name]) -> bool {
+        names.iter().all(|name| self.messages[name].came)
+    }
+
+    /// Of what one socket has accepted, everything is counted once.
+    pub(crate) fn expect_balance(&self, sender: u64, stats: &Stats) -> (u64, u64) {
+        let (accepted, came) = self.balance(|other| other == sender);
+        let counted = stats.sent + stats.dropped + stats.undelivered;
+        assert_eq!(counted, accepted, "{stats:?} of {sender}");
+        assert!(came <= stats.sent, "{came} came of {stats:?} of {sender}");
+        (accepted, came)
+    }
+}
+
+/// The message of this name.
+pub(crate) fn body_of((sender, number): Name, fill: usize) -> Vec<u8> {
+    let mut body = [sender.to_be_bytes(), number.to_be_bytes()].concat();
+    body.extend((0..fill).map(|place| (place as u64 * 31 + number) as u8));
+    sealed::seal(body)
+}
+
+/// The name in a message, which must be whole.
+pub(crate) fn name_of(message: &Message) -> Name {
+    assert_eq!(message.part_count(), 1, "{message:?}");
+    let body = sealed::opened(message.first());
+    let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().expect("8 octets"));
+    (number(0), number(8))
+}

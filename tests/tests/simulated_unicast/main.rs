@@ -1,0 +1,26 @@
+//! Sockets that send each message to one peer, on a network on which everything goes wrong, on virtual
+//! time. `ZMTP_SCENARIOS` says how many scenarios each test has, `ZMTP_SEED=17` runs one.
+
+mod book;
+mod flows;
+mod requests;
+mod sinks;
+mod sources;
+mod streams;
+mod trouble;
+
+use zmtp_tests::seed;
+
+/// So many scenarios for each test: three hundred in all.
+const SCENARIOS: u64 = 75;
+
+/// Runs scenarios that follow from seeds, or the one that is asked for.
+fn run_all(scenario: impl AsyncFn(u64)) {
+    let seeds = match seed::asked_for() {
+        Some(seed) => seed..seed + 1,
+        None => 0..seed::number("ZMTP_SCENARIOS").unwrap_or(SCENARIOS),
+    };
+    for seed in seeds {
+        seed::run(seed, &scenario);
+    }
+}

@@ -1,0 +1,78 @@
+//! What goes wrong: the network by itself, or what a scenario does to it.
+
+use std::time::Duration;
+
+use zmtp_socket::{Configured, Heartbeat, Options};
+use zmtp_tests::network::{Fault, FaultyNetwork, Manner, Refusal};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Longer than it takes until a connection is known to be dead, and another is made.
+pub(crate) const MENDING: Duration = Duration::from_secs(30);
+
+/// How the network is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trouble {
+    /// Everything goes wrong by itself that can; links fall silent, too.
+    pub(crate) is_wild: bool,
+    /// Octets that a link holds each way, of a network that is not.
+    pub(crate) room: usize,
+    fragment: usize,
+}
+
+impl Trouble {
+    pub(crate) fn draw(chance: &mut fastrand::Rng) -> Self {
+        Self {
+            is_wild: chance.bool(),
+            room: pick(chance, &[20, 300, 4000, 64 << 10]),
+            fragment: pick(chance, &[10, 200, usize::MAX]),
+        }
+    }
+
+    pub(crate) fn network(&self, seed: u64) -> FaultyNetwork {
+        if self.is_wild {
+            return FaultyNetwork::new(seed);
+        }
+        let network = FaultyNetwork::healthy(seed);
+        network.shape(self.room, Manner { fragment: self.fragment, ..Manner::SMOOTH });
+        network
+    }
+
+    /// With heartbeats where links fall silent: nothing else would find out.
+    pub(crate) fn known_to<T: Configured>(&self, options: Options<T>) -> Options<T> {
+        let options = options.handshake_timeout(3 * SECOND);
+        match self.is_wild {
+            true => options.heartbeat(Heartbeat::every(SECOND).with_timeout(3 * SECOND)),
+            false => options,
+        }
+    }
+}
+
+/// Something befalls the network. Returns whether it was cut.
+pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> bool {
+    let fault = match chance.u8(0..6) {
+        0 | 1 => Fault::Cut(Vec::new()),
+        2 => Fault::Cut(vec![pick(chance, &[Refusal::NoSuchName, Refusal::NobodyListens]); 2]),
+        3 => Fault::Stall(Duration::from_millis(pick(chance, &[30, 2000, 15_000]))),
+        4 => {
+            let delay = Duration::from_millis(pick(chance, &[1, 20, 300]));
+            Fault::Hinder(Manner { fragment: pick(chance, &[1, 40, usize::MAX]), delay })
+        }
+        _ => {
+            network.set_reachable(chance.bool());
+            return false;
+        }
+    };
+    network.strike(&fault);
+    matches!(fault, Fault::Cut(_))
+}
+
+/// Everything is well from now on.
+pub(crate) fn heal(network: &FaultyNetwork) {
+    network.set_reachable(true);
+    network.heal();
+}
+
+pub(crate) fn pick<T: Copy>(chance: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[chance.usize(..choices.len())]
+}
