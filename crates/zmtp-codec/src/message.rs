@@ -195,6 +195,13 @@ impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Message {
     }
 }
 
+/// A message of three parts.
+impl<A: Into<Bytes>, B: Into<Bytes>, C: Into<Bytes>> From<(A, B, C)> for Message {
+    fn from((first, second, third): (A, B, C)) -> Self {
+        Self(Parts::Many([first.into(), second.into(), third.into()].into()))
+    }
+}
+
 impl From<Bytes> for Message {
     #[inline]
     fn from(body: Bytes) -> Self {

@@ -59,6 +59,16 @@ pub enum ConnectError {
         /// What is missing.
         source: io::Error,
     },
+    /// Another peer of the ROUTER goes by the [identity](crate::EndpointOptions::peer_identity) that this
+    /// one was to have.
+    #[error(
+        "cannot connect to {endpoint}: another peer has the identity that this one was to have"
+    )]
+    #[non_exhaustive]
+    IdentityTaken {
+        /// What was to be connected.
+        endpoint: Endpoint,
+    },
     /// The socket's options do not make sense together.
     #[error("the socket's options: {0}")]
     Options(#[from] ConfigError),

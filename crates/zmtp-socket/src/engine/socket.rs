@@ -129,9 +129,11 @@ impl<C: Core> Engine<C> {
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
                 let identity = terms.options.peer_identity.clone();
-                let run = self.run(place.insert(EndpointTask::connected(endpoint.clone(), terms)));
                 // Under the lock of the endpoints: what is disconnected at once has been connected before.
-                self.core.connected(&endpoint, identity.as_ref());
+                if !self.core.connected(&endpoint, identity.as_ref()) {
+                    return Err(ConnectError::IdentityTaken { endpoint });
+                }
+                let run = self.run(place.insert(EndpointTask::connected(endpoint.clone(), terms)));
                 drop(endpoints);
                 runtime.spawn(run);
             }

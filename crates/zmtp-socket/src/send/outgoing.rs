@@ -147,6 +147,13 @@ impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Outgoing<'_> {
     }
 }
 
+/// A message of three parts.
+impl<A: Into<Bytes>, B: Into<Bytes>, C: Into<Bytes>> From<(A, B, C)> for Outgoing<'_> {
+    fn from(parts: (A, B, C)) -> Self {
+        Self(Parts::Owned(parts.into()))
+    }
+}
+
 impl From<Bytes> for Outgoing<'_> {
     fn from(octets: Bytes) -> Self {
         Self(Parts::Owned(octets.into()))

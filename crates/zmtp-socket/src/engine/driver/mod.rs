@@ -54,9 +54,11 @@ pub(crate) trait Core: Send + Sync + 'static {
         kill: Kill,
     ) -> Result<Self::Session, Reason>;
 
-    /// An endpoint is dialled from now on, and its peer is to go by `identity`, if there is one.
-    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) {
+    /// An endpoint is dialled from now on, and its peer is to go by `identity`, if there is one. Returns
+    /// whether that identity is free.
+    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) -> bool {
         let _ = (endpoint, identity);
+        true
     }
 
     /// An endpoint is dialled no more, and has no connection.
@@ -181,6 +183,11 @@ pub(crate) fn run<C: Core>(
     .instrument(span)
 }
 
+/// Whether the connection ended because nothing came from the peer. It will not hang up either.
+fn is_silent(reason: &Reason) -> bool {
+    matches!(reason, Reason::Protocol(zmtp_codec::Error::Timeout(_)))
+}
+
 /// A connection as its socket's user sees it. Its end is told when this is dropped.
 struct Life {
     peer: Peer,
@@ -280,7 +287,7 @@ impl<C: Core> Link<C> {
                 tokio::select! {
                     biased;
                     _ended = signal => {}
-                    () = self.part(is_mid_frame) => {}
+                    () = self.part(is_mid_frame, is_silent(&reason)) => {}
                 }
             })
             .await;
@@ -318,7 +325,7 @@ impl<C: Core> Link<C> {
 
     /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
     /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
-    async fn part(&mut self, is_mid_frame: bool) {
+    async fn part(&mut self, is_mid_frame: bool, is_silent: bool) {
         self.leave().await;
         let parting = async {
             // In the middle of a frame, whatever we say would be read as the rest of it.
@@ -330,6 +337,9 @@ impl<C: Core> Link<C> {
                 .await?;
             }
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
+            if is_silent {
+                return Ok(0);
+            }
             let mut unread = (&mut self.stream).take(PARTING_OCTETS as u64);
             tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
         };

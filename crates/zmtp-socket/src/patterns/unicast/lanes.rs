@@ -154,21 +154,19 @@ impl State {
         }
     }
 
-    /// A lane for an endpoint that is dialled from now on. Messages for it may come at once.
+    /// A lane for an endpoint that is dialled from now on. Messages for it may come at once. Returns whether
+    /// its identity is free.
     pub(super) fn add_endpoint(
         &mut self,
         endpoint: &Endpoint,
         identity: Option<&Bytes>,
         config: &Config,
-    ) {
-        // Without a name, nobody can send to it before it has said who it is.
-        if self.sends == Sends::ByPeer {
-            return;
-        }
-        if self.sends == Sends::ByIdentity
-            && identity.is_none_or(|identity| self.identities.contains_key(identity))
-        {
-            return;
+    ) -> bool {
+        match (self.sends, identity) {
+            (Sends::ByIdentity, Some(name)) if self.identities.contains_key(name) => return false,
+            // Without a name, nobody can send to it before it has said who it is.
+            (Sends::ByIdentity, None) | (Sends::ByPeer, _) => return true,
+            _ => {}
         }
         let identity = identity.cloned().unwrap_or_default();
         let lane = Lane::new(Some(endpoint.clone()), identity.clone(), config.absent);
@@ -176,6 +174,7 @@ impl State {
         self.endpoints.insert(endpoint.clone(), key);
         self.name(identity, key);
         self.make_ready(key);
+        true
     }
 
     fn name(&mut self, identity: Bytes, key: usize) {

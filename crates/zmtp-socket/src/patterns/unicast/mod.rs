@@ -265,10 +265,11 @@ impl Core for UnicastCore {
         Ok(UnicastSession::new(self.clone(), peer.id(), lane, queue, room))
     }
 
-    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) {
-        if self.config.sends != Sends::Nothing && !self.config.immediate {
-            Guard::lock(&self.state).add_endpoint(endpoint, identity, &self.config);
+    fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) -> bool {
+        if self.config.sends == Sends::Nothing || self.config.immediate {
+            return true;
         }
+        Guard::lock(&self.state).add_endpoint(endpoint, identity, &self.config)
     }
 
     fn disconnected(&self, endpoint: &Endpoint) {

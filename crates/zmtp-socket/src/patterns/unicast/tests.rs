@@ -170,7 +170,7 @@ fn without_a_peer_nothing_is_accepted() {
 #[test]
 fn messages_wait_for_a_connected_endpoint_whose_peer_is_away() {
     let core = core(config(Sends::InTurn, 4));
-    core.connected(&endpoint("a"), None);
+    assert!(core.connected(&endpoint("a"), None));
     for text in ["1", "2"] {
         send(&core, text).expect("the endpoint has room");
     }
@@ -195,7 +195,7 @@ fn messages_wait_for_a_connected_endpoint_whose_peer_is_away() {
 #[test]
 fn an_immediate_socket_queues_only_for_peers_that_are_there() {
     let core = core(Config { immediate: true, ..config(Sends::InTurn, 4) });
-    core.connected(&endpoint("a"), None);
+    assert!(core.connected(&endpoint("a"), None));
     assert_eq!(send(&core, "1"), Err(SendError::Full));
     let mut peer = Other::dialled(&core, "a");
     send(&core, "2").expect("it is there");
@@ -260,8 +260,10 @@ fn an_identity_is_refused_while_another_has_it_or_is_handed_over() {
 #[test]
 fn a_named_endpoint_can_be_sent_to_before_it_is_there() {
     let core = core(config(Sends::ByIdentity, 2));
-    core.connected(&endpoint("a"), Some(&Bytes::from_static(b"server")));
+    assert!(core.connected(&endpoint("a"), Some(&Bytes::from_static(b"server"))));
     send_to(&core, "server", "1").expect("it waits");
+    let taken = Some(&Bytes::from_static(b"server"));
+    assert!(!core.connected(&endpoint("b"), taken), "another has the name");
     let mut server = Other::dialled(&core, "a");
     assert_eq!(server.read(), ["1"]);
     server.cut();
@@ -272,7 +274,7 @@ fn a_named_endpoint_can_be_sent_to_before_it_is_there() {
 #[test]
 fn a_probe_comes_before_all_else() {
     let core = core(Config { probe: true, ..config(Sends::InTurn, 4) });
-    core.connected(&endpoint("a"), None);
+    assert!(core.connected(&endpoint("a"), None));
     send(&core, "1").expect("the endpoint has room");
     assert_eq!(Other::dialled(&core, "a").read(), ["", "1"]);
 }
@@ -297,7 +299,7 @@ proptest! {
         let core = core(config(Sends::InTurn, 3));
         let (mut accepted, mut peers) = (0u64, [const { None::<Other> }; 3]);
         let mut read: Vec<u8> = Vec::new();
-        core.connected(&endpoint("0"), None);
+        assert!(core.connected(&endpoint("0"), None));
         for (step, which, count) in steps {
             let name = which.to_string();
             match (step, &mut peers[which]) {
@@ -356,7 +358,7 @@ fn a_large_message_is_queued_whole_or_waits() {
 fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
     let request = Some(Requesting::default());
     let core = core(Config { request, ..config(Sends::InTurn, 4) });
-    core.connected(&endpoint("a"), None);
+    assert!(core.connected(&endpoint("a"), None));
     let mut peer = Other::dialled(&core, "a");
     send(&core, "1").expect("it is there");
     assert!(peer.take());
