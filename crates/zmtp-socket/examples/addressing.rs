@@ -38,7 +38,7 @@ async fn by_peer(server: &mut RouterSocket, endpoint: &Endpoint) -> Result<(), B
     stranger.connect(endpoint)?;
     stranger.send("who am I?").await?;
     let (peer, question) = server.recv().await?;
-    let made_up = server.identity_of(&peer).ok_or("the stranger has gone")?;
+    let made_up = peer.identity().ok_or("a peer of a ROUTER has one")?;
     println!("a stranger asks {:?}, and is {made_up:?}", question.first());
     server.send_to(&peer, "nobody that I know").await?;
     println!("the stranger gets {:?}", stranger.recv().await?.first());

@@ -16,7 +16,7 @@ fn named(name: &'static str) -> DealerOptions {
 async fn expect(router: &mut RouterSocket, identity: &str, text: &str) {
     let (peer, message) = within("a message", router.recv()).await.unwrap();
     assert_eq!(message.first(), text);
-    assert_eq!(router.identity_of(&peer).unwrap(), identity);
+    assert_eq!(peer.identity().unwrap(), identity);
 }
 
 async fn told(dealer: &mut DealerSocket, text: &str) {
@@ -48,7 +48,7 @@ over_each_transport! {
             dealer.send(text).await.unwrap();
             let (peer, message) = within("a message", router.recv()).await.unwrap();
             assert_eq!(message.parts(), [text]);
-            let name = router.identity_of(&peer).unwrap();
+            let name = peer.identity().unwrap();
             assert_eq!((name.len(), name[0]), (5, 0));
             router.send_to(&name, "by name").await.unwrap();
             told(&mut dealer, "by name").await;
@@ -178,7 +178,7 @@ over_each_transport! {
         let mut dealer = connected(&place, named("ann").probe(true));
         let (peer, message) = within("a probe", router.recv()).await.unwrap();
         assert_eq!(message.parts(), [""]);
-        assert_eq!(router.identity_of(&peer).unwrap(), "ann");
+        assert_eq!(peer.identity().unwrap(), "ann");
         router.send_to(&peer, "hello").await.unwrap();
         told(&mut dealer, "hello").await;
     }
@@ -213,7 +213,7 @@ over_each_transport! {
             _ => None,
         })
         .await;
-        assert_eq!(router.identity_of(&full).unwrap(), "slow");
+        assert_eq!(full.identity().unwrap(), "slow");
         for _ in 0..10 {
             router.send_to("quick", "served").await.unwrap();
             told(&mut quick, "served").await;

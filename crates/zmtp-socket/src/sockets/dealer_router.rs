@@ -139,13 +139,6 @@ impl Handle<Router> {
         self.engine.core.peer_with(identity.as_ref())
     }
 
-    /// The identity that a connected peer goes by: the one that it has announced, that it was
-    /// [given](crate::EndpointOptions::peer_identity), or five octets that were made up for it, a zero and a
-    /// number.
-    pub fn identity_of(&self, peer: &Peer) -> Option<Bytes> {
-        self.engine.core.identity_of(peer)
-    }
-
     /// Ends the connection of one peer. Returns whether it was there. A peer that dialled us may come back.
     pub fn disconnect_peer(&self, peer: &Peer) -> bool {
         self.engine.core.expel(peer, Reason::Stopped)
@@ -154,7 +147,7 @@ impl Handle<Router> {
 
 /// Takes messages out of a ROUTER, each with its peer.
 #[derive(Debug, Default)]
-pub(crate) struct RouterReceiver(Receiver);
+pub(crate) struct RouterReceiver(pub(crate) Receiver);
 
 impl Reader<UnicastCore> for RouterReceiver {
     fn left_unread(&self, closed: Unfinished) -> Unfinished {

@@ -55,10 +55,8 @@ const MESSAGES: usize = 256;
 /// # }
 /// ```
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
-    let shared =
-        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
     let (in_hand, for_tap) = (Batch::new(), VecDeque::new());
-    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle(shared) }
+    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle::new() }
 }
 
 /// See [`proxy`].
@@ -73,7 +71,7 @@ pub struct Proxy {
     handle: ProxyHandle,
 }
 
-/// Steers a [`Proxy`] from other tasks, and looks on. Cheap to clone.
+/// Steers a [`Proxy`] or a [`Relay`](crate::Relay) from other tasks, and looks on. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProxyHandle(Arc<Shared>);
 
@@ -94,7 +92,8 @@ enum Command {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyStats {
-    /// Messages from publishers, whether or not somebody still wanted them.
+    /// Messages from the frontend to the backend: with a [`Proxy`], from publishers, whether or not somebody
+    /// still wanted them.
     pub messages: u64,
     /// Octets of these, as frames.
     pub octets: u64,
@@ -102,7 +101,7 @@ pub struct ProxyStats {
     /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
     /// [socket's counters](crate::Handle::stats).
     pub dropped: u64,
-    /// Messages from subscribers to publishers.
+    /// Messages from the backend to the frontend: with a [`Proxy`], from subscribers to publishers.
     pub upstream: u64,
     /// Topics that publishers were asked for.
     pub subscriptions: u64,
@@ -133,47 +132,8 @@ impl Proxy {
     /// # Cancel safety
     /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
     pub async fn run(&mut self) {
-        let mut commands = self.handle.0.command.subscribe();
-        loop {
-            let command = *commands.borrow_and_update();
-            let ended = match command {
-                Command::Stop => return,
-                Command::Pause => commands.changed().await.is_err(),
-                Command::Run => tokio::select! {
-                    biased;
-                    _ = commands.changed() => false,
-                    handed_on = self.hand_on_next() => handed_on.is_err(),
-                },
-            };
-            if ended {
-                return;
-            }
-        }
-    }
-
-    /// Waits for requests, or for messages that come together, and hands them on. Whenever it is dropped,
-    /// what it has taken and not handed on is in hand.
-    async fn hand_on_next(&mut self) -> Result<(), Closed> {
-        self.hand_on().await?;
-        let received = poll_fn(|cx| {
-            // Each side has a turn in each round: neither waits for the end of the other's flood.
-            let received = self.poll_receive(cx)?;
-            let requests = match received {
-                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
-                Poll::Pending => REQUESTS,
-            };
-            let asked = self.poll_ask(requests, cx)?;
-            match asked.is_ready() || received.is_ready() {
-                true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
-                false => Poll::Pending,
-            }
-        })
-        .await?;
-        self.hand_on().await?;
-        if !received {
-            yield_now().await;
-        }
-        Ok(())
+        let handle = self.handle.clone();
+        handle.obey(self).await;
     }
 
     /// Hands on what is in hand.
@@ -246,6 +206,38 @@ impl Proxy {
     }
 }
 
+/// What hands on step by step, and is [ordered](ProxyHandle::obey) to.
+pub(crate) trait HandsOn: Send {
+    /// Waits for what comes next, and hands it on. Whenever the future is dropped, what was taken and not
+    /// handed on is in hand.
+    fn hand_on_next(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
+}
+
+impl HandsOn for Proxy {
+    async fn hand_on_next(&mut self) -> Result<(), Closed> {
+        self.hand_on().await?;
+        let received = poll_fn(|cx| {
+            // Each side has a turn in each round: neither waits for the end of the other's flood.
+            let received = self.poll_receive(cx)?;
+            let requests = match received {
+                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
+                Poll::Pending => REQUESTS,
+            };
+            let asked = self.poll_ask(requests, cx)?;
+            match asked.is_ready() || received.is_ready() {
+                true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
+                false => Poll::Pending,
+            }
+        })
+        .await?;
+        self.hand_on().await?;
+        if !received {
+            yield_now().await;
+        }
+        Ok(())
+    }
+}
+
 /// Sends all of `batch`, but for messages that wait for room longer than they may: these are counted.
 async fn send_all<T: Publishes>(
     socket: &Socket<T>,
@@ -263,6 +255,31 @@ async fn send_all<T: Publishes>(
 }
 
 impl ProxyHandle {
+    pub(crate) fn new() -> Self {
+        let (command, counts) = (watch::Sender::new(Command::Run), Mutex::default());
+        Self(Arc::new(Shared { command, counts }))
+    }
+
+    /// Takes step after step, as it is ordered, until it is stopped or a step says that a socket is closed.
+    pub(crate) async fn obey(&self, servant: &mut impl HandsOn) {
+        let mut commands = self.0.command.subscribe();
+        loop {
+            let command = *commands.borrow_and_update();
+            let ended = match command {
+                Command::Stop => return,
+                Command::Pause => commands.changed().await.is_err(),
+                Command::Run => tokio::select! {
+                    biased;
+                    _ = commands.changed() => false,
+                    stepped = servant.hand_on_next() => stepped.is_err(),
+                },
+            };
+            if ended {
+                return;
+            }
+        }
+    }
+
     /// Hands nothing on until [`resume`](Self::resume). Messages and requests wait in the sockets, up to
     /// their high-water marks.
     pub fn pause(&self) {
@@ -284,7 +301,7 @@ impl ProxyHandle {
         *lock(&self.0.counts)
     }
 
-    fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
+    pub(crate) fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
         count(&mut lock(&self.0.counts));
     }
 

@@ -216,6 +216,9 @@ impl State {
             }
         };
         self.peers.insert(peer.id(), key);
+        if self.sends == Sends::ByIdentity {
+            peer.set_identity(self.lanes[key].identity.clone());
+        }
         let lane = &mut self.lanes[key];
         (lane.peer, lane.kill, lane.is_dying) = (Some(peer.clone()), Some(kill), false);
         lane.outbox.attach(config.present, outlet);

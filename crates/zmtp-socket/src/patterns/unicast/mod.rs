@@ -38,7 +38,7 @@ use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake};
 use lanes::State;
 pub(crate) use requests::Answer;
-pub(crate) use sending::To;
+pub(crate) use sending::{To, Waiting};
 use session::UnicastSession;
 
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
@@ -153,6 +153,10 @@ impl UnicastCore {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
     /// How requests are made, of a REQ.
     pub(crate) fn requesting(&self) -> &Requesting {
         self.config.request.as_ref().expect("only a REQ makes requests")
@@ -190,13 +194,6 @@ impl UnicastCore {
         let state = lock(&self.state);
         let key = *state.identities.get(identity)?;
         state.lanes[key].peer.clone()
-    }
-
-    /// The identity that messages for `peer` are sent by, if it is there.
-    pub(crate) fn identity_of(&self, peer: &Peer) -> Option<Bytes> {
-        let state = lock(&self.state);
-        let key = *state.peers.get(&peer.id())?;
-        Some(state.lanes[key].identity.clone())
     }
 
     /// Ends the connection of one peer. Returns whether it was there.

@@ -224,7 +224,7 @@ fn a_router_sends_to_the_peer_that_is_named() {
     let mut unnamed = Other::named(&core, "").expect("it gets a name");
     send_to(&core, "ann", "1").expect("she is there");
     core.send(To::Peer(unnamed.peer.id()), &"2".into(), None).expect("it is there");
-    let identity = core.identity_of(&unnamed.peer).expect("it is there");
+    let identity = unnamed.peer.identity().expect("it has a name").clone();
     assert!(identity.len() == 5 && identity[0] == 0, "{identity:?}");
     core.send(To::Identity(&identity), &"3".into(), None).expect("it is there");
     assert_eq!(send_to(&core, "bob", "4"), Err(SendError::Unroutable));
