@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use zmtp_socket::kind::Kind;
-use zmtp_socket::{Context, Linger, Options};
-use zmtp_tests::network::{Fault, FaultyNetwork};
+use zmtp_socket::{Context, Linger, Options, PullOptions, PushOptions};
+use zmtp_tests::network::{Fault, FaultyNetwork, Manner, Spot, Way};
+use zmtp_tests::seed;
 
 use crate::book::{Book, Name};
 use crate::flows::{DealerDealer, DealerRouter, Flow, PairPair, PushPull};
@@ -32,6 +33,33 @@ fn what_dealers_send_each_other_comes_once_and_whole_and_in_order_or_is_counted(
 #[test]
 fn what_a_pair_sends_comes_once_and_whole_and_in_order_or_is_counted() {
     run_all(run::<PairPair>);
+}
+
+#[test]
+fn large_messages_that_a_cut_leaves_behind_come_in_order_on_the_next_connection() {
+    seed::run(1, async |seed| {
+        let network = FaultyNetwork::healthy(seed);
+        network.shape(4000, Manner::SMOOTH);
+        let context = Context::simulated(network.clone(), seed);
+        let worker = context.socket(PushOptions::new());
+        let mut sink = context.socket(PullOptions::new());
+        sink.bind("mem://place").await.expect("the place is free");
+        worker.connect("mem://place").expect("good options");
+        worker.wait_for_peer().await.expect("it is open");
+        let in_the_first = Spot::Message { whole: 0, octets: 10_000 };
+        network.arm(Way::Out, in_the_first, &Fault::Cut(Vec::new()));
+        for number in 0..5 {
+            worker.try_send(vec![number; LARGE]).expect("there is room");
+        }
+        for number in 1..5 {
+            let message = timeout(MENDING, sink.recv()).await.expect("it comes");
+            assert!(*message.expect("it is open").first() == vec![number; LARGE], "{number}");
+        }
+        let stats = worker.stats();
+        assert_eq!((stats.sent, stats.undelivered, stats.queued), (4, 1, 0));
+        worker.close().await;
+        sink.close().await;
+    });
 }
 
 /// Longer than anything takes that does not hang.
