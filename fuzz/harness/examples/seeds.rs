@@ -385,6 +385,40 @@ const SENT: &[u8] = b"\x12a\x04";
 /// A subscriber to whom nothing comes through any more, and more messages than it has room for.
 const HELD: &[u8] = b"\x10a\x13\x04\x12a\x40\x12a\x40\x12a\x40";
 
+/// One hostile peer dials, and greets with an identity. Then it says `abc`, and the honest one is served.
+const MET: &[u8] = b"\x00\x01\x03abc";
+const SAID: &[u8] = b"\x02\x00\x03abc\x0F";
+
+/// Fifteen messages at once.
+const FLOOD: &[u8] =
+    b"\x03\x2D\0\x01a\0\x01b\0\x01c\0\x01d\0\x01e\0\x01f\0\x01g\0\x01h\0\x01i\0\x01j\0\x01k\0\x01l\0\x01m\0\x01n\0\x01o";
+
+/// What the socket is, then what happens.
+const UNICAST: &[Seed] = &[
+    ("pull", &[&[0], MET, SAID, b"\x06\x04\x0F"]),
+    ("pull-flooded", &[&[0], MET, FLOOD, b"\x04\x0F"]),
+    ("router-flooded", &[&[4], MET, FLOOD, FLOOD, b"\x04\x0F"]),
+    ("push", &[&[1], MET, b"\x06\x06\x05\x06\x04\x0F", SAID]),
+    ("push-that-dials", &[&[0x09], b"\x01\x00\x06\x06\x05\x04\x06\x47\x01\x00\x0F"]),
+    ("pair", &[&[2], MET, b"\x00\x09\x00\x06\x0E", SAID, b"\x04\x27\x01\x00\x06"]),
+    ("pair-that-dials", &[&[0x0A], b"\x01\x00\x06\x06\x05\x04\x06\x47\x01\x00\x06"]),
+    ("dealer", &[&[3], MET, SAID, b"\x06\x0E\x06\x0E\x05"]),
+    ("router", &[&[4], MET, SAID, b"\x06\x03abc\x0E\x0E\x05"]),
+    ("router-that-must", &[&[0x14], MET, SAID, b"\x06\x03abc\x06\x03xyz\x04\x06\x03abc"]),
+    ("router-named-twice", &[&[4], MET, b"\x00\x09\x03abc", SAID, b"\x0A\x00\x01x\x0E"]),
+    ("router-named-as-the-honest-one", &[&[4], b"\x00\x01\x06honest", SAID]),
+    ("router-named-as-we-do", &[&[4], b"\x00\x01\x05\x00\x00\x00\x00\x01", SAID]),
+    ("req", &[&[6], MET, b"\x56\x02\x01\x00\x01x\x56\x0F"]),
+    ("req-by-number", &[&[0x16], MET, b"\x56\x02\x02\x04abcd\x00\x01x\x56\x0F"]),
+    ("req-that-dials", &[&[0x0E], b"\x01\x00\x56\x04\x56\x47\x01\x00\x56\x0F"]),
+    ("rep", &[&[7], MET, b"\x02\x01\x00\x01x\x0E\x05", SAID]),
+    ("rep-with-envelopes", &[&[7], MET, b"\x02\x03\x01a\x01b\x00\x01x\x0E\x04", SAID]),
+    ("rep-malformed", &[&[7], MET, b"\x02\x00\x00\x02\x01\x01a\x00\x0E\x0E", SAID]),
+    ("no-greeting", &[&[4], b"\x00\x03\x05hello\x67\x0F"]),
+    ("announced-too-large", &[&[0], MET, b"\x03\x09\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x0F"]),
+    ("torn", &[&[0], MET, b"\x03\x03\x00\x09a\x04\x0F"]),
+];
+
 /// Options: where the sockets meet, then how many are set on each, and which to what; then how many on
 /// the endpoint that is bound, and on the one connected.
 const OPTIONS: &[Seed] = &[
@@ -472,7 +506,7 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 11] = [
+const ALL: [(&str, &[Seed]); 12] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("observer", OBSERVER),
@@ -481,6 +515,7 @@ const ALL: [(&str, &[Seed]); 11] = [
     ("curve", OF_CURVE),
     ("link", LINK),
     ("sockets", SOCKETS),
+    ("unicast", UNICAST),
     ("options", OPTIONS),
     ("topics", TOPICS),
     ("endpoint", ENDPOINT),

@@ -15,6 +15,7 @@ mod family;
 mod frame;
 mod greeting;
 mod hearing;
+mod hostile;
 mod link;
 mod observer;
 mod options;
@@ -23,6 +24,8 @@ mod sockets;
 mod stage;
 mod tampered;
 mod topics;
+mod unicast;
+mod victim;
 
 pub use command::command;
 pub use connection::connection;
@@ -35,12 +38,13 @@ pub use observer::observer;
 pub use options::options;
 pub use sockets::sockets;
 pub use topics::topics;
+pub use unicast::unicast;
 
 /// A target: octets in, a panic out if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
@@ -49,6 +53,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("link", link),
     ("observer", observer),
     ("sockets", sockets),
+    ("unicast", unicast),
     ("options", options),
     ("topics", topics),
     ("endpoint", endpoint),

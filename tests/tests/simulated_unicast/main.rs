@@ -11,8 +11,8 @@ mod trouble;
 
 use zmtp_tests::seed;
 
-/// So many scenarios for each test: three hundred in all.
-const SCENARIOS: u64 = 75;
+/// So many scenarios for each test: five hundred in all.
+const SCENARIOS: u64 = 100;
 
 /// Runs scenarios that follow from seeds, or the one that is asked for.
 fn run_all(scenario: impl AsyncFn(u64)) {

@@ -99,6 +99,41 @@ fn a_request_that_is_given_up_before_it_is_sent_makes_room_for_the_next() {
     });
 }
 
+#[test]
+fn a_reply_that_nobody_took_is_not_that_of_another_server() {
+    seed::run(1, async |seed| {
+        let context = Context::simulated(FaultyNetwork::healthy(seed), seed);
+        let mut client = context.socket(ReqOptions::new());
+        let mut servers = Vec::new();
+        for place in 0..2 {
+            let mut server = context.socket(RepOptions::new());
+            server.bind(server_place(place)).await.expect("the place is free");
+            client.connect(server_place(place)).expect("good options");
+            servers.push(server.handle());
+            tokio::spawn(async move {
+                while let Ok((request, reply)) = server.recv().await {
+                    sleep(SECOND).await;
+                    reply.send(request).await.expect("it is open");
+                }
+            });
+        }
+        for call in 0..4_u8 {
+            {
+                let mut asking = pin!(client.request(vec![call]));
+                let cx = &mut task::Context::from_waker(Waker::noop());
+                assert!(asking.as_mut().poll(cx).is_pending());
+                sleep(2 * SECOND).await;
+            }
+            let body = [call, call];
+            assert_eq!(client.request(&body).await.expect("a reply").first(), &body[..]);
+        }
+        client.close().await;
+        for server in servers {
+            server.close().await;
+        }
+    });
+}
+
 /// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(1200);
 
@@ -259,9 +294,15 @@ async fn ask(world: World, mut client: ReqSocket, number: u64, mut chance: fastr
         let gives_up = plan.gives_up && chance.u8(0..3) == 0;
         let patience = Duration::from_millis(pick(&mut chance, &[0, 1, 100, 5000]));
         let asked = request(&mut client, &plan, (number, calls), &mut chance);
-        match gives_up {
-            true => _ = timeout(patience, asked).await,
-            false => _ = asked.await,
+        if gives_up {
+            // Even if the reply is there.
+            tokio::select! {
+                biased;
+                () = sleep(patience) => {}
+                _ = asked => {}
+            }
+        } else {
+            asked.await;
         }
         calls += 1;
         sleep(Duration::from_millis(pick(&mut chance, &[0, 0, 10, 2000]))).await;

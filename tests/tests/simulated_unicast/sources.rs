@@ -1,11 +1,12 @@
 //! Sockets that send, and what they have sent.
 
+use std::iter;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use zmtp_socket::{Closed, Context, Handle, SendError, Socket, Unfinished};
+use zmtp_socket::{Closed, Context, Event, Handle, Monitor, SendError, Socket, Unfinished};
 
 use crate::book::{Book, Name, Way};
 use crate::flows::Flow;
@@ -19,6 +20,9 @@ pub(crate) struct Source<F: Flow> {
     waiting: Waiting,
     /// Answers that it has received.
     taken: u64,
+    events: Monitor,
+    /// Whether what waits for a peer outlives the peer's connection.
+    keeps: bool,
 }
 
 /// Messages that other tasks send, and what has come of them.
@@ -36,6 +40,8 @@ pub(crate) struct Ending<F: Flow> {
     /// Returns what a socket that was closed has left.
     closing: JoinHandle<Option<Unfinished>>,
     taken: u64,
+    events: Monitor,
+    keeps: bool,
 }
 
 impl<F: Flow> Source<F> {
@@ -48,7 +54,10 @@ impl<F: Flow> Source<F> {
         } else {
             socket.bind(source_place(place)).await.expect("the place is free");
         }
-        Self { number: book.number(), socket, waiting: Waiting::default(), taken: 0 }
+        let events = socket.monitor();
+        let keeps = plan.sources_dial && !plan.immediate;
+        let (number, waiting) = (book.number(), Waiting::default());
+        Self { number, socket, waiting, taken: 0, events, keeps }
     }
 
     /// Sends a message in one of three ways: at once, or within a time, or beside all else.
@@ -87,7 +96,8 @@ impl<F: Flow> Source<F> {
         }
     }
 
-    pub(crate) async fn dial_anew(&self, plan: &Plan) {
+    pub(crate) async fn dial_anew(&mut self, plan: &Plan) {
+        self.keeps = false;
         for place in 0..plan.sinks {
             redial(&self.socket, &sink_place(place)).await;
         }
@@ -110,7 +120,7 @@ impl<F: Flow> Source<F> {
     /// Closes it, or drops it.
     pub(crate) fn end(self, is_dropped: bool) -> Ending<F> {
         let handle = self.socket.handle();
-        let Self { number, socket, waiting, taken } = self;
+        let Self { number, socket, waiting, taken, events, keeps } = self;
         let closing = tokio::spawn(async move {
             if !is_dropped {
                 return Some(socket.close().await);
@@ -120,7 +130,7 @@ impl<F: Flow> Source<F> {
             while events.next().await.is_some() {}
             None
         });
-        Ending { number, handle, waiting, closing, taken }
+        Ending { number, handle, waiting, closing, taken, events, keeps }
     }
 }
 
@@ -168,7 +178,7 @@ impl<F: Flow> Ending<F> {
 
     /// Checks its books. Returns how many messages it says it has left unsent, how many octets it has
     /// sent, and whether all that was accepted has come.
-    pub(crate) async fn check(self, book: &mut Book) -> Checked {
+    pub(crate) async fn check(mut self, book: &mut Book) -> Checked {
         self.waiting.end(book).await;
         let closed = self.closing.await.expect("it does not panic");
         let unsent = closed.map_or(0, |closed| closed.unsent);
@@ -177,6 +187,13 @@ impl<F: Flow> Ending<F> {
         assert!(stats.queued <= unread, "{stats:?}");
         assert!(closed.is_none_or(|closed| closed.unread as u64 == unread), "{stats:?}");
         assert!(unsent as u64 <= stats.undelivered, "{unsent} of {stats:?}");
+        if let (true, Some(closed)) = (self.keeps, closed) {
+            let ended = iter::from_fn(|| self.events.try_next())
+                .filter(|event| matches!(event, Event::Disconnected { .. }));
+            let most = ended.count() + closed.unsent;
+            assert_eq!(self.events.missed(), 0);
+            assert!(stats.undelivered <= most as u64, "a cut tears one message: {stats:?}");
+        }
         let (accepted, came) = book.expect_balance(self.number, &stats);
         assert_eq!(stats.dropped, 0, "it waits for room: {stats:?}");
         Checked { unsent, sent_octets: stats.sent_octets, accepted, came }

@@ -48,8 +48,8 @@ impl Trouble {
     }
 }
 
-/// Something befalls the network. Returns whether it was cut.
-pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> bool {
+/// Something befalls the network. Returns what, if it was its links.
+pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> Option<Fault> {
     let fault = match chance.u8(0..6) {
         0 | 1 => Fault::Cut(Vec::new()),
         2 => Fault::Cut(vec![pick(chance, &[Refusal::NoSuchName, Refusal::NobodyListens]); 2]),
@@ -60,11 +60,11 @@ pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> boo
         }
         _ => {
             network.set_reachable(chance.bool());
-            return false;
+            return None;
         }
     };
     network.strike(&fault);
-    matches!(fault, Fault::Cut(_))
+    Some(fault)
 }
 
 /// Everything is well from now on.

@@ -1,0 +1,102 @@
+//! Peers that are made of octets, on a network that puts them in the place of whoever is dialled or dials.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use zmtp_socket::simulation::{Ends, Network};
+
+/// Where a socket is bound and a hostile peer dials, and where one is dialled.
+pub(crate) const BOUND: &str = "bound";
+pub(crate) const TRAP: &str = "trap";
+
+/// Octets that a link holds.
+const PIPE: usize = 4096;
+
+/// A network whose links to [`BOUND`] and [`TRAP`] have a hostile peer at one end. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Hostiles(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    new: Vec<Hostile>,
+    /// The ends that nobody has of the others' links.
+    silent: Vec<DuplexStream>,
+}
+
+impl Hostiles {
+    /// Those that have come since this was asked last.
+    pub(crate) fn take(&self) -> Vec<Hostile> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.new)
+    }
+}
+
+impl Network for Hostiles {
+    fn connect(&self, address: &str) -> io::Result<Ends> {
+        let (near, far) = tokio::io::duplex(PIPE);
+        if address != BOUND && address != TRAP {
+            return Ok((Box::new(near), Box::new(far)));
+        }
+        let (dummy, silent) = tokio::io::duplex(PIPE);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.silent.push(silent);
+        state.new.push(Hostile { pipe: near });
+        match address {
+            BOUND => Ok((Box::new(dummy), Box::new(far))),
+            _ => Ok((Box::new(far), Box::new(dummy))),
+        }
+    }
+}
+
+/// One that says what it likes, as far as the pipe takes it.
+pub(crate) struct Hostile {
+    pipe: DuplexStream,
+}
+
+impl Hostile {
+    /// A greeting and a READY, of a socket of this type that has this identity.
+    pub(crate) fn greet(&mut self, socket_type: &str, identity: &[u8]) {
+        self.write(b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL");
+        self.write(&[0; 48]);
+        let mut ready = b"\x05READY\x0BSocket-Type\0\0\0".to_vec();
+        ready.push(socket_type.len() as u8);
+        ready.extend_from_slice(socket_type.as_bytes());
+        if !identity.is_empty() {
+            ready.extend_from_slice(b"\x08Identity\0\0\0");
+            ready.push(identity.len() as u8);
+            ready.extend_from_slice(identity);
+        }
+        self.write(&[4, ready.len() as u8]);
+        self.write(&ready);
+    }
+
+    /// A short frame.
+    pub(crate) fn say(&mut self, more: bool, body: &[u8]) {
+        self.write(&[more.into(), body.len() as u8]);
+        self.write(body);
+    }
+
+    pub(crate) fn write(&mut self, octets: &[u8]) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // What there is no room for is not said.
+        let _written = Pin::new(&mut self.pipe).poll_write(&mut cx, octets);
+    }
+
+    /// Reads what there is.
+    pub(crate) fn read(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            let mut octets = [0; 1024];
+            let mut read = ReadBuf::new(&mut octets);
+            match Pin::new(&mut self.pipe).poll_read(&mut cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
+                _ => return,
+            }
+        }
+    }
+}
