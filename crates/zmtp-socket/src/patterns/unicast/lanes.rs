@@ -406,6 +406,7 @@ impl State {
 
     fn remove(&mut self, key: usize) {
         let mut lane = self.lanes.remove(key);
+        self.lose_waiting(key);
         if lane.is_ready {
             self.ready.retain(|ready| *ready != key);
         }

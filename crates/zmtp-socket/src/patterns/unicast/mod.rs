@@ -272,7 +272,13 @@ impl Core for UnicastCore {
     }
 
     fn disconnected(&self, endpoint: &Endpoint) {
-        Guard::lock(&self.state).remove_endpoint(endpoint);
+        let mut state = Guard::lock(&self.state);
+        state.remove_endpoint(endpoint);
+        let is_lost = state.has_lost_answer();
+        drop(state);
+        if is_lost {
+            self.wake_receiver();
+        }
     }
 
     fn has_unsent(&self, endpoint: &Endpoint) -> bool {

@@ -86,6 +86,18 @@ impl State {
         }
     }
 
+    /// A lane is no more. If the request has been waiting there, it is lost with it.
+    pub(super) fn lose_waiting(&mut self, lane: usize) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.is_lost |= awaited.lane == lane;
+        }
+    }
+
+    /// Whether the one that awaits an answer has to be told that there will be none.
+    pub(super) fn has_lost_answer(&self) -> bool {
+        self.awaited.is_some_and(|awaited| awaited.is_lost)
+    }
+
     fn abandon_request(&mut self, awaited: Awaited, is_correlated: bool) {
         if awaited.is_lost {
             return;

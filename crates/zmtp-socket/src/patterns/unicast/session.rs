@@ -111,7 +111,7 @@ impl Session for UnicastSession {
             let mut inbox = lock_to_wake(&self.core.inbox);
             let driver = inbox.depart(self.queue);
             state.detach(self.lane, self.peer);
-            if state.awaited.is_some_and(|awaited| awaited.is_lost) {
+            if state.has_lost_answer() {
                 let receiver = inbox.take_receiver();
                 inbox.wake(receiver);
             }
