@@ -2,8 +2,10 @@
 
 mod ends;
 mod in_turn;
+mod matrix;
 mod meeting;
 mod pair;
+mod party;
 mod reply;
 mod request;
 mod router;
