@@ -93,6 +93,14 @@ class Peer:
         else:
             getattr(self.socket, command)(octets(words[0]))
 
+    def receive(self):
+        try:
+            parts = self.socket.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            # What has arrived is what libzmq itself notes of a peer that it has let in.
+            return
+        say("got", *map(word, parts))
+
     def close(self):
         self.socket.close()
         if self.guard:
@@ -122,7 +130,7 @@ def main():
             poller.register(peer.socket, zmq.POLLIN)
         events = dict(poller.poll())
         if peer and peer.socket in events:
-            say("got", *map(word, peer.socket.recv_multipart()))
+            peer.receive()
         if STDIN not in events:
             continue
         lines = commands.lines()
