@@ -1,5 +1,6 @@
 //! The sockets that send each message to one peer: what their users rely on, over each transport.
 
+mod broker;
 mod ends;
 mod in_turn;
 mod matrix;
