@@ -1,4 +1,5 @@
-//! The sockets that send each message to one peer: what their users rely on, over each transport.
+//! The sockets that send each message to one peer: what their users rely on, over each
+//! transport, and whom they talk with.
 
 mod broker;
 mod ends;
