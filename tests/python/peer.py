@@ -1,11 +1,12 @@
 """A pyzmq peer for the tests: one socket at a time, told what to do by the lines on its input.
 
 "open TYPE (bind|connect) ENDPOINT [OPTION=VALUE ...]" closes the socket there was, if any, makes another
-in a context of its own, and says "ready" once it is bound or connecting. TYPE is PUB, SUB, XPUB or XSUB.
+in a context of its own, and says "ready" once it is bound or connecting. TYPE is any of libzmq's: PUB.
 Options: subscribe=HEX (of a SUB, before it connects), user=NAME and password=TEXT (as a PLAIN client,
 or the only ones let in, with server=1), curve=Z85 (its secret key; as a server, or as the client of
-server_key=Z85), known=Z85 (the only key that a CURVE server lets in), heartbeat=MILLISECONDS, and any of
-libzmq's by its name in small letters, with a number: zmq_invert_matching=1.
+server_key=Z85), known=Z85 (the only key that a CURVE server lets in), identity=NAME,
+heartbeat=MILLISECONDS, and any of libzmq's by its name in small letters, with a number:
+zmq_invert_matching=1.
 
 "send HEX ...", "subscribe HEX" and "unsubscribe HEX" are for the open socket; a word is a part, "-" an
 empty one. For each message it receives it says "got HEX ...". It ends with its input.
@@ -76,6 +77,8 @@ class Peer:
                 socket.curve_serverkey = options["server_key"].encode()
             else:
                 socket.curve_server = True
+        if "identity" in options:
+            socket.routing_id = options["identity"].encode()
         if "heartbeat" in options:
             socket.heartbeat_ivl, socket.heartbeat_timeout = int(options["heartbeat"]), 60_000
         for name, value in options.items():
@@ -89,6 +92,14 @@ class Peer:
             self.socket.send_multipart([octets(word) for word in words])
         else:
             getattr(self.socket, command)(octets(words[0]))
+
+    def receive(self):
+        try:
+            parts = self.socket.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            # What has arrived is what libzmq itself notes of a peer that it has let in.
+            return
+        say("got", *map(word, parts))
 
     def close(self):
         self.socket.close()
@@ -119,7 +130,7 @@ def main():
             poller.register(peer.socket, zmq.POLLIN)
         events = dict(poller.poll())
         if peer and peer.socket in events:
-            say("got", *map(word, peer.socket.recv_multipart()))
+            peer.receive()
         if STDIN not in events:
             continue
         lines = commands.lines()

@@ -146,19 +146,28 @@ impl fmt::Debug for Libzmq {
     }
 }
 
-/// libzmq's own proxy: publishers connect to its XSUB, subscribers to its XPUB. Ends when dropped.
+/// libzmq's own proxy, between two sockets that are bound to ports of loopback. Ends when dropped.
 pub struct Proxy {
-    for_publishers: String,
-    for_subscribers: String,
+    front: String,
+    back: String,
     control: zmq::Socket,
 }
 
 impl Proxy {
-    /// Starts one on two ports of loopback.
+    /// Starts one: publishers connect to its XSUB, subscribers to its XPUB.
     pub fn start() -> Self {
+        Self::between(zmq::XSUB, zmq::XPUB)
+    }
+
+    /// Starts a queue: those that ask connect to its ROUTER, those that answer to its DEALER.
+    pub fn queue() -> Self {
+        Self::between(zmq::ROUTER, zmq::DEALER)
+    }
+
+    fn between(front: zmq::SocketType, back: zmq::SocketType) -> Self {
         let context = zmq::Context::new();
-        let kinds = [zmq::XSUB, zmq::XPUB, zmq::PAIR, zmq::PAIR];
-        let [mut publishers, mut subscribers, mut end, control] = kinds.map(|kind| {
+        let kinds = [front, back, zmq::PAIR, zmq::PAIR];
+        let [mut front, mut back, mut end, control] = kinds.map(|kind| {
             let socket = context.socket(kind).expect("libzmq makes a socket");
             socket.set_linger(0).expect("any socket has this option");
             // At a mark it would lose subscriptions, in silence.
@@ -166,24 +175,34 @@ impl Proxy {
             socket.set_rcvhwm(0).expect("any socket has this option");
             socket
         });
-        let [for_publishers, for_subscribers] = [&publishers, &subscribers].map(|socket| {
+        let [at_front, at_back] = [&front, &back].map(|socket| {
             socket.bind("tcp://127.0.0.1:*").expect("some port is free");
             socket.get_last_endpoint().expect("it is bound").expect("the endpoint is text")
         });
         end.bind("inproc://end").expect("the name is free");
         control.connect("inproc://end").expect("it is bound");
-        thread::spawn(move || zmq::proxy_steerable(&mut publishers, &mut subscribers, &mut end));
-        Self { for_publishers, for_subscribers, control }
+        thread::spawn(move || zmq::proxy_steerable(&mut front, &mut back, &mut end));
+        Self { front: at_front, back: at_back, control }
     }
 
     /// Where publishers connect.
     pub fn for_publishers(&self) -> &str {
-        &self.for_publishers
+        &self.front
     }
 
     /// Where subscribers connect.
     pub fn for_subscribers(&self) -> &str {
-        &self.for_subscribers
+        &self.back
+    }
+
+    /// Where those connect that ask.
+    pub fn for_requests(&self) -> &str {
+        &self.front
+    }
+
+    /// Where those connect that answer.
+    pub fn for_replies(&self) -> &str {
+        &self.back
     }
 }
 

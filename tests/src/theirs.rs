@@ -15,6 +15,16 @@ use crate::secured::{Client, Server, USER};
 pub struct Theirs {
     origin: Origin,
     kind: SocketType,
+    name: Name,
+}
+
+/// What a socket goes by with ROUTERs, if it is one that has an identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Name {
+    /// Its identity. Without one, it announces none.
+    pub identity: Option<&'static str>,
+    /// Whether it sends each new peer an empty message.
+    pub probes: bool,
 }
 
 #[derive(Debug)]
@@ -26,15 +36,21 @@ enum Origin {
 impl Theirs {
     /// The `zmq` crate's. It has no CURVE.
     pub fn of_the_crate() -> Self {
-        Self { origin: Origin::Crate(None), kind: SocketType::Pair }
+        Self::of(Origin::Crate(None))
     }
 
     /// pyzmq's, in a process that lives as long as this.
     pub fn of_pyzmq(python: &OsString) -> Self {
-        Self {
-            origin: Origin::Pyzmq(Box::new(Pyzmq::without_socket(python))),
-            kind: SocketType::Pair,
-        }
+        Self::of(Origin::Pyzmq(Box::new(Pyzmq::without_socket(python))))
+    }
+
+    fn of(origin: Origin) -> Self {
+        Self { origin, kind: SocketType::Pair, name: Name::default() }
+    }
+
+    /// What its sockets go by from the next one on.
+    pub fn go_by(&mut self, name: Name) {
+        self.name = name;
     }
 
     /// Which of the two it is.
@@ -51,7 +67,7 @@ impl Theirs {
         match &mut self.origin {
             Origin::Crate(socket) => {
                 leave(socket).await;
-                let new = Libzmq::new(of_the_crate(kind));
+                let new = self.name.of_the_crate(kind);
                 let guard = match server {
                     Server::Null => None,
                     Server::Plain => {
@@ -64,7 +80,8 @@ impl Theirs {
                 *socket = Some((new, guard));
             }
             Origin::Pyzmq(process) => {
-                open(process, kind, "bind", endpoint, server.for_pyzmq()).await;
+                let options = [server.for_pyzmq(), self.name.for_pyzmq(kind)].concat();
+                open(process, kind, "bind", endpoint, options).await;
             }
         }
     }
@@ -75,7 +92,7 @@ impl Theirs {
         match &mut self.origin {
             Origin::Crate(socket) => {
                 leave(socket).await;
-                let new = Libzmq::new(of_the_crate(kind));
+                let new = self.name.of_the_crate(kind);
                 match client {
                     Client::Null => {}
                     Client::Plain { password } => introduce(&new, USER.0, password),
@@ -86,7 +103,7 @@ impl Theirs {
                 *socket = Some((new, None));
             }
             Origin::Pyzmq(process) => {
-                let mut options = client.for_pyzmq();
+                let mut options = [client.for_pyzmq(), self.name.for_pyzmq(kind)].concat();
                 options.push("zmq_reconnect_ivl=-1".to_owned());
                 open(process, kind, "connect", endpoint, options).await;
             }
@@ -135,6 +152,32 @@ impl Theirs {
     }
 }
 
+impl Name {
+    /// A new socket that goes by this.
+    fn of_the_crate(self, kind: SocketType) -> Libzmq {
+        let socket = Libzmq::new(of_the_crate(kind));
+        socket.set(move |socket| {
+            if let Some(identity) = self.identity_of(kind) {
+                socket.set_identity(identity.as_bytes())?;
+            }
+            if self.probes { socket.set_probe_router(true) } else { Ok(()) }
+        });
+        socket
+    }
+
+    /// The options that make a socket of pyzmq go by this.
+    fn for_pyzmq(self, kind: SocketType) -> Vec<String> {
+        let identity = self.identity_of(kind).map(|identity| format!("identity={identity}"));
+        let probe = self.probes.then(|| "zmq_probe_router=1".to_owned());
+        identity.into_iter().chain(probe).collect()
+    }
+
+    fn identity_of(self, kind: SocketType) -> Option<&'static str> {
+        let has_one = matches!(kind, SocketType::Dealer | SocketType::Router | SocketType::Req);
+        self.identity.filter(|_| has_one)
+    }
+}
+
 async fn open(
     process: &mut Pyzmq,
     kind: SocketType,
@@ -166,6 +209,13 @@ fn of_the_crate(kind: SocketType) -> zmq::SocketType {
         SocketType::Sub => zmq::SUB,
         SocketType::XPub => zmq::XPUB,
         SocketType::XSub => zmq::XSUB,
-        other => panic!("{other} is not of the family"),
+        SocketType::Push => zmq::PUSH,
+        SocketType::Pull => zmq::PULL,
+        SocketType::Pair => zmq::PAIR,
+        SocketType::Dealer => zmq::DEALER,
+        SocketType::Router => zmq::ROUTER,
+        SocketType::Req => zmq::REQ,
+        SocketType::Rep => zmq::REP,
+        other => panic!("this libzmq has no {other}"),
     }
 }

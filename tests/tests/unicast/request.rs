@@ -229,6 +229,31 @@ over_each_transport! {
         assert_eq!(reply.unwrap().parts(), ["yes"]);
     }
 
+    async fn a_request_ends_with_its_socket(place: Place) {
+        let mut rep = bound(&place, RepOptions::new()).await;
+        let mut req = connected(&place, ReqOptions::new());
+        let handle = req.handle();
+        let (answer, ()) = tokio::join!(ask(&mut req, "well?"), async {
+            let (_, _reply) = within("a request", rep.recv()).await.unwrap();
+            within("the close", handle.close()).await;
+        });
+        assert!(matches!(answer.unwrap_err(), RequestError::Closed(_)));
+        assert!(matches!(ask(&mut req, "well?").await.unwrap_err(), RequestError::Closed(_)));
+    }
+
+    async fn a_request_that_waits_ends_with_its_socket(place: Place) {
+        let mut req = connected(&place, ReqOptions::new());
+        let handle = req.handle();
+        let (answer, closed) = tokio::join!(ask(&mut req, "well?"), async {
+            eventually("the request to wait", || handle.stats().queued == 1).await;
+            within("the close", handle.close_within(Duration::from_millis(10))).await
+        });
+        // It waits no more, and counts as given up, or was lost with the socket.
+        let left = closed.unsent as u64 + handle.stats().dropped;
+        assert_eq!((left, handle.stats().queued), (1, 0));
+        assert!(matches!(answer.unwrap_err(), RequestError::Closed(_)));
+    }
+
     async fn a_request_is_sent_again_if_its_server_dies(place: Place) {
         let mut rep = bound(&place, RepOptions::new()).await;
         let mut req = connected(&place, ReqOptions::new().retries(3));
