@@ -133,7 +133,7 @@ impl Scene {
                     .peers
                     .iter()
                     .map(|peer| {
-                        let name = router.identity_of(&peer.peer).expect("it is there");
+                        let name = peer.peer.identity().expect("it has one").clone();
                         assert_eq!(router.peer_with(&name).as_ref(), Some(&peer.peer));
                         name
                     })
