@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use zmtp_codec::PeerInfo;
 
@@ -35,6 +36,7 @@ struct Inner {
     is_dialled: bool,
     since: Instant,
     info: OnceLock<Arc<PeerInfo>>,
+    identity: OnceLock<Bytes>,
 }
 
 impl Peer {
@@ -49,8 +51,8 @@ impl Peer {
 
     fn with_side(id: PeerId, endpoint: Endpoint, address: &str, is_dialled: bool) -> Self {
         let (address, since) = (address.into(), Instant::now());
-        let info = OnceLock::new();
-        Self(Arc::new(Inner { id, endpoint, address, is_dialled, since, info }))
+        let (info, identity) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { id, endpoint, address, is_dialled, since, info, identity }))
     }
 
     /// Whether it was we who connected.
@@ -77,6 +79,17 @@ impl Peer {
     pub(crate) fn set_info(&self, info: Arc<PeerInfo>) {
         // Once: there is one handshake.
         let _ = self.0.info.set(info);
+    }
+
+    /// The identity that a peer of a ROUTER [goes by](crate::RouterHandle::identity_of), or went by when it
+    /// came. None for other sockets' peers.
+    pub fn identity(&self) -> Option<&Bytes> {
+        self.0.identity.get()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Bytes) {
+        // Once: there is one handshake.
+        let _ = self.0.identity.set(identity);
     }
 
     /// How long ago the connection was made.

@@ -10,6 +10,7 @@ pub(crate) mod pair;
 pub(crate) mod proxy;
 pub(crate) mod pub_socket;
 pub(crate) mod push_pull;
+pub(crate) mod relay;
 pub(crate) mod req_rep;
 pub(crate) mod sink;
 pub(crate) mod socket;

@@ -55,10 +55,8 @@ const MESSAGES: usize = 128;
 /// # }
 /// ```
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
-    let shared =
-        Arc::new(Shared { command: watch::Sender::new(Command::Run), counts: Mutex::default() });
-    let (in_hand, for_tap) = (Batch::new(), VecDeque::new());
-    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle(shared) }
+    let (in_hand, for_tap, handle) = (Batch::new(), VecDeque::new(), ProxyHandle::new());
+    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle }
 }
 
 /// See [`proxy`].
@@ -73,7 +71,7 @@ pub struct Proxy {
     handle: ProxyHandle,
 }
 
-/// Steers a [`Proxy`] from other tasks, and looks on. Cheap to clone.
+/// Steers a [`Proxy`] or a [`Relay`](crate::Relay) from other tasks, and looks on. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProxyHandle(Arc<Shared>);
 
@@ -84,25 +82,25 @@ struct Shared {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
+pub(crate) enum Command {
     Run,
     Pause,
     Stop,
 }
 
-/// What a [`Proxy`] has handed on.
+/// What a [`Proxy`] or a [`Relay`](crate::Relay) has handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyStats {
-    /// Messages from publishers, whether or not somebody still wanted them.
+    /// Messages from the frontend's peers, as publishers, whether or not somebody still wanted them.
     pub messages: u64,
     /// Octets of these, as frames.
     pub octets: u64,
     /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
-    /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
+    /// room [as long as it may](crate::WhenFull::WaitFor); of a relay's messages, those that were for nobody. What each subscriber loses is in the
     /// [socket's counters](crate::PubSocket::stats).
     pub dropped: u64,
-    /// Messages from subscribers to publishers.
+    /// Messages from the backend's peers, as subscribers, to the frontend's.
     pub upstream: u64,
     /// Topics that publishers were asked for.
     pub subscriptions: u64,
@@ -133,7 +131,7 @@ impl Proxy {
     /// # Cancel safety
     /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
     pub async fn run(&mut self) {
-        let mut commands = self.handle.0.command.subscribe();
+        let mut commands = self.handle.commands();
         loop {
             let command = *commands.borrow_and_update();
             let ended = match command {
@@ -284,7 +282,17 @@ impl ProxyHandle {
         *lock(&self.0.counts)
     }
 
-    fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
+    pub(crate) fn new() -> Self {
+        let (command, counts) = (watch::Sender::new(Command::Run), Mutex::default());
+        Self(Arc::new(Shared { command, counts }))
+    }
+
+    /// What it is told to do.
+    pub(crate) fn commands(&self) -> watch::Receiver<Command> {
+        self.0.command.subscribe()
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut ProxyStats)) {
         count(&mut lock(&self.0.counts));
     }
 

@@ -180,6 +180,17 @@ impl UnicastCore {
         }
     }
 
+    /// Returns once the socket has been closed.
+    pub(crate) async fn wait_for_close(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.state).closed {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Peers whose handshakes are done.
     pub(crate) fn peer_count(&self) -> usize {
         lock(&self.state).peers.len()
@@ -256,6 +267,9 @@ impl Core for UnicastCore {
         let room = inbox.room(queue);
         drop(inbox);
         state.lanes[lane].queue = Some(queue);
+        if self.config.sends == Sends::ByIdentity {
+            peer.set_identity(state.lanes[lane].identity.clone());
+        }
         if self.config.probe {
             // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before we speak.
             state.push_first(lane, &Message::from(Bytes::new()));
