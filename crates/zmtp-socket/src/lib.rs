@@ -158,7 +158,7 @@ pub use sockets::pair::{PairHandle, PairSocket};
 pub use sockets::proxy::{Proxy, ProxyHandle, ProxyStats, proxy};
 pub use sockets::pub_socket::{PubHandle, PubSocket};
 pub use sockets::push_pull::{PullHandle, PullSocket, PushHandle, PushSocket};
-pub use sockets::relay::{Relay, Relays, queue, streamer};
+pub use sockets::relay::{Relay, Relays, relay};
 pub use sockets::req_rep::{RepHandle, RepSocket, Reply, ReqHandle, ReqSocket};
 pub use sockets::socket::Socket;
 pub use sockets::sub_socket::{SubHandle, SubSocket};

@@ -64,7 +64,7 @@ async fn a_peer_of_a_router_may_announce_an_empty_identity() {
     peer.send(b"\0\x02hi").await;
     let (peer, message) = in_time("a message", router.recv()).await.unwrap();
     assert_eq!(message.parts(), ["hi"]);
-    assert_eq!(router.identity_of(&peer).unwrap().len(), 5);
+    assert_eq!(peer.identity().unwrap().len(), 5);
 }
 
 #[tokio::test]

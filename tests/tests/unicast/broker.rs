@@ -16,7 +16,7 @@ fn broker(mut front: RouterSocket, mut back: DealerSocket) -> JoinHandle<()> {
             tokio::select! {
                 request = front.recv() => {
                     let (peer, mut request) = request.unwrap();
-                    request.prepend(front.identity_of(&peer).expect("it waits for a reply"));
+                    request.prepend(peer.identity().expect("it has one").clone());
                     back.send(request).await.unwrap();
                 }
                 reply = back.recv() => {

@@ -167,7 +167,7 @@ impl Party {
             Socket::Dealer(socket) => receive(socket).await,
             Socket::Router(socket, spoke) => {
                 let (peer, message) = within("a message", socket.recv()).await.expect("it is open");
-                let identity = socket.identity_of(&peer).expect("it is there");
+                let identity = peer.identity().expect("it has one").clone();
                 assert_eq!(identity, self.other.expect("it announces something"));
                 *spoke = Some(peer);
                 message

@@ -88,7 +88,7 @@ enum Command {
     Stop,
 }
 
-/// What a [`Proxy`] has handed on.
+/// What a [`Proxy`] or a [`Relay`](crate::Relay) has handed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyStats {
@@ -98,7 +98,8 @@ pub struct ProxyStats {
     /// Octets of these, as frames.
     pub octets: u64,
     /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
-    /// room [as long as it may](crate::WhenFull::WaitFor). What each subscriber loses is in the
+    /// room [as long as it may](crate::WhenFull::WaitFor); of a relay's messages, those that were for nobody.
+    /// What each subscriber loses is in the
     /// [socket's counters](crate::Handle::stats).
     pub dropped: u64,
     /// Messages from the backend to the frontend: with a [`Proxy`], from subscribers to publishers.

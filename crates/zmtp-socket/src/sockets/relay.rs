@@ -1,117 +1,96 @@
-//! What stands between clients and servers, or between those that push and those that pull: ZeroMQ's queue
-//! and streamer.
+//! What stands between sockets that send each message to one peer (ZeroMQ calls it a queue or a streamer).
+#![expect(private_bounds, reason = "how messages pass is no affair of its user")]
 
-use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
 
-use bytes::Bytes;
-use zmtp_codec::{Batch, Message};
+use tokio::task::yield_now;
+use tokio::try_join;
+use zmtp_codec::Message;
 
 use crate::error::{Closed, SendError};
-use crate::patterns::unicast::{To, Waiting};
+use crate::patterns::unicast::To;
 use crate::peer::Peer;
-use crate::receive::Receiver;
-use crate::send::SendCore as _;
-use crate::sockets::dealer_router::{DealerSocket, RouterSocket};
-use crate::sockets::kind::{Dealer, Pair, Parts, Pull, Push, Router, Unicasts};
+use crate::send::Outgoing;
+use crate::send::outgoing::encoded_len;
+use crate::sockets::handle::Handle;
+use crate::sockets::kind::{Dealer, Kind, Pair, Pull, Push, Receives, Router};
 use crate::sockets::proxy::{HandsOn, ProxyHandle};
 use crate::sockets::pub_socket::PubSocket;
-use crate::sockets::push_pull::{PullSocket, PushSocket};
 use crate::sockets::socket::Socket;
 
-/// A queue: hands on the requests of the clients of `frontend` to the servers of `backend`, to each in its
-/// turn, and each reply to the client that asked.
+/// Messages of one direction that are taken in hand together. The other direction then has its turn.
+const TURN: usize = 64;
+
+/// A relay: hands on what the peers of `frontend` send to the peers of `backend`, and, where messages go both
+/// ways, the other way round.
 ///
-/// ```text
-///  REQ, DEALER ──▶ ROUTER frontend ═══ requests ══▶ backend DEALER ──▶ REP, ROUTER
-///              ◀──                 ◀═══ replies ═══                 ◀──
-/// ```
+/// | frontend | backend | |
+/// |---|---|---|
+/// | ROUTER | DEALER | a queue: requests of many clients go to many servers, replies to the client that asked |
+/// | PULL | PUSH | a streamer: work of many goes to many |
+/// | DEALER | DEALER | messages go both ways as they are |
+/// | PAIR | PAIR | likewise, between one peer and one |
 ///
-/// A request gains the client's identity in front, a reply has it and loses it (RFC 28); so any number of
-/// queues may stand in a row. What is not read by one side is not taken from the other: the queue itself
-/// drops nothing but replies that begin with no identity, or that of a client which is gone.
+/// A request gets the identity of its peer as its first part, and a reply loses its own, which says where it
+/// goes (RFC 28, The ROUTER Socket Type). A reply without an identity, or with one that is not known, is
+/// dropped and [counted](crate::ProxyStats::dropped).
+///
+/// Where one side has no room, no more than a few messages are taken from the other. So the relay loses nothing
+/// by itself; a ROUTER does what it was [told](crate::Options::when_full) with a reply for a client without
+/// room, and if it is to wait, all other replies wait, too.
 ///
 /// ```no_run
-/// use zmtp_socket::{DealerSocket, RouterSocket, queue};
+/// use zmtp_socket::{DealerSocket, RouterSocket, relay};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (frontend, backend) = (RouterSocket::new(), DealerSocket::new());
-/// frontend.bind("tcp://*:5559").await?;
-/// backend.bind("tcp://*:5560").await?;
-/// queue(frontend, backend).run().await;
+/// let (clients, servers) = (RouterSocket::new(), DealerSocket::new());
+/// clients.bind("tcp://*:5559").await?;
+/// servers.bind("tcp://*:5560").await?;
+/// relay(clients, servers).run().await;
 /// # Ok(())
 /// # }
 /// ```
-pub fn queue(frontend: RouterSocket, backend: DealerSocket) -> Relay<Router, Dealer> {
-    Relay::new(frontend, backend)
+pub fn relay<F: Relays<B>, B: Kind>(frontend: Socket<F>, backend: Socket<B>) -> Relay<F, B> {
+    Relay {
+        frontend,
+        backend,
+        capture: None,
+        down: InHand::default(),
+        up: InHand::default(),
+        handle: ProxyHandle::new(),
+    }
 }
 
-/// A streamer: hands on what the PUSHes of `frontend` send to the PULLs of `backend`, to each in its turn.
-///
-/// ```text
-///  PUSH ──▶ PULL frontend ═══ messages ══▶ backend PUSH ──▶ PULL
-/// ```
-///
-/// What nobody has room for is not taken from the PUSHes.
-pub fn streamer(frontend: PullSocket, backend: PushSocket) -> Relay<Pull, Push> {
-    Relay::new(frontend, backend)
-}
-
-/// See [`queue`] and [`streamer`].
+/// See [`relay`].
 #[derive(Debug)]
-pub struct Relay<F: Relays, B: Relays> {
+pub struct Relay<F: Kind, B: Kind> {
     frontend: Socket<F>,
     backend: Socket<B>,
     capture: Option<PubSocket>,
-    forth: Direction,
-    back: Direction,
+    /// What has been received from the frontend's peers and not handed on yet,
+    down: InHand,
+    /// and from the backend's.
+    up: InHand,
     handle: ProxyHandle,
 }
 
-/// A kind that a [`Relay`] takes messages from and gives messages to.
-#[expect(private_bounds, reason = "how messages are handed on is no affair of the user")]
-pub trait Relays: Unicasts + HandOn {}
+/// A kind of sockets whose messages a [`relay`] can hand on to sockets of the kind `B`.
+pub trait Relays<B: Kind>: Kind + Passes<B> {}
 
-/// How messages are taken from a socket of one kind, and given to it.
-pub(crate) trait HandOn: Unicasts {
-    /// What is in front of each message of a socket is the identity of a peer, and what is given to it says so
-    /// whom it is for.
-    const NAMES_PEERS: bool = false;
-
-    /// Waits for messages that have come together, all from one peer.
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>>;
+/// How messages pass between two kinds of sockets.
+pub(crate) trait Passes<B: Kind>: Kind {
+    /// Hands messages on until one of the sockets is closed. What is in hand when it is dropped stays there.
+    fn pass(relay: &mut Relay<Self, B>) -> impl Future<Output = Result<Infallible, Closed>> + Send
+    where
+        Self: Sized;
 }
 
-/// What has been taken from one socket and not been given to the other.
-#[derive(Debug, Default)]
-struct Direction {
-    in_hand: Batch,
-    /// The identity that its messages begin with from now on.
-    identity: Option<Bytes>,
-    next: Option<Parcel>,
-    /// The place in the queue of those who wait for room.
-    waiting: Waiting,
-}
-
-/// A message, and whom it is for if that is not the peer whose turn it is.
-#[derive(Debug)]
-struct Parcel {
-    message: Message,
-    address: Option<Bytes>,
-}
-
-impl<F: Relays, B: Relays> Relay<F, B> {
-    fn new(frontend: Socket<F>, backend: Socket<B>) -> Self {
-        let (forth, back) = (Direction::default(), Direction::default());
-        Self { frontend, backend, capture: None, forth, back, handle: ProxyHandle::new() }
-    }
-
-    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do. A tap
-    /// without room loses its copy, which is counted as dropped.
+impl<F: Relays<B>, B: Kind> Relay<F, B> {
+    /// Lets `tap` send a copy of all that is handed on, both ways, with the identities; its subscribers choose
+    /// as any do.
     pub fn capture(mut self, tap: PubSocket) -> Self {
         self.capture = Some(tap);
         self
@@ -127,8 +106,7 @@ impl<F: Relays, B: Relays> Relay<F, B> {
         (&mut self.frontend, &mut self.backend)
     }
 
-    /// Hands messages on, both ways, until it is [stopped](ProxyHandle::stop) or one of the sockets is
-    /// closed.
+    /// Hands messages on until it is [stopped](ProxyHandle::stop) or one of the sockets is closed.
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
@@ -136,187 +114,204 @@ impl<F: Relays, B: Relays> Relay<F, B> {
         let handle = self.handle.clone();
         handle.obey(self).await;
     }
-
-    /// Each direction has a turn in each round: neither waits for the end of the other's flood.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let Self { frontend, backend, capture, forth, back, handle } = self;
-        let tap = capture.as_ref();
-        loop {
-            let forth = forth.poll(frontend, backend, tap, cx, |octets| {
-                handle.count(|counts| {
-                    counts.messages += 1;
-                    counts.octets += octets;
-                });
-            })?;
-            let back = back.poll(backend, frontend, tap, cx, |_octets| {
-                handle.count(|counts| counts.upstream += 1);
-            })?;
-            let dropped = forth.dropped + back.dropped;
-            if dropped > 0 {
-                handle.count(|counts| counts.dropped += dropped);
-            }
-            if !forth.has_moved && !back.has_moved {
-                return Poll::Pending;
-            }
-        }
-    }
 }
 
-impl<F: Relays, B: Relays> HandsOn for Relay<F, B> {
+impl<F: Relays<B>, B: Kind> HandsOn for Relay<F, B> {
     /// Hands on until one of the sockets is closed.
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
-        let running = Running(self);
-        poll_fn(|cx| running.0.poll(cx)).await
+        F::pass(self).await.map(|never| match never {})
     }
 }
 
-/// A relay that runs. It waits in no queue any more when this is dropped.
-struct Running<'a, F: Relays, B: Relays>(&'a mut Relay<F, B>);
-
-impl<F: Relays, B: Relays> Drop for Running<'_, F, B> {
-    fn drop(&mut self) {
-        let Relay { frontend, backend, forth, back, .. } = &mut *self.0;
-        backend.engine.core.give_up(&mut forth.waiting);
-        frontend.engine.core.give_up(&mut back.waiting);
-    }
-}
-
-/// What has come of one direction's turn.
+/// What one direction has taken and not handed on yet.
 #[derive(Debug, Default)]
-struct Moved {
-    has_moved: bool,
-    dropped: u64,
+struct InHand {
+    messages: VecDeque<Message>,
+    /// The tap has its copy of the first one.
+    is_tapped: bool,
 }
 
-impl Direction {
-    /// Hands on what is in hand, or the next messages that have come together.
-    fn poll<S: HandOn, T: HandOn>(
+impl InHand {
+    /// Hands on all that comes from `source`.
+    async fn carry<F: Source, T: Target>(
         &mut self,
-        from: &mut Socket<S>,
-        to: &Socket<T>,
+        source: &mut Socket<F>,
+        target: &Handle<T>,
         tap: Option<&PubSocket>,
-        cx: &mut Context<'_>,
-        handed_on: impl Fn(u64),
-    ) -> Result<Moved, Closed> {
-        let mut moved = Moved::default();
-        if self.next.is_none() && self.in_hand.is_empty() {
-            let Poll::Ready(taken) = S::poll_take(from, cx) else { return Ok(moved) };
-            let (batch, peer) = taken?;
-            self.in_hand = batch;
-            self.identity = peer.filter(|_| S::NAMES_PEERS).and_then(|it| it.identity().cloned());
-            moved.has_moved = true;
+        handle: &ProxyHandle,
+        is_down: bool,
+    ) -> Result<Infallible, Closed> {
+        loop {
+            self.hand_on(target, tap, handle).await?;
+            let first = source.recv().await.map_err(|_closed| Closed)?;
+            self.messages.push_back(F::message(first));
+            while self.messages.len() < TURN
+                && let Ok(next) = source.try_recv()
+            {
+                self.messages.push_back(F::message(next));
+            }
+            let messages = self.messages.len() as u64;
+            handle.count(|counts| match is_down {
+                true => {
+                    counts.messages += messages;
+                    counts.octets += octets_of(&self.messages);
+                }
+                false => counts.upstream += messages,
+            });
+            self.hand_on(target, tap, handle).await?;
+            // The other direction, and those who bring messages, have their turn.
+            yield_now().await;
         }
-        let core = &to.engine.core;
-        while self.prepare::<T>(tap, &mut moved)
-            && let Some(Parcel { message, address }) = &self.next
-        {
-            let whom = address.as_deref().map_or(To::Next, To::Identity);
-            let given = core.poll_send_to(whom, &message.into(), &mut self.waiting, cx.waker());
-            match given {
-                Poll::Pending => return Ok(moved),
-                Poll::Ready(Ok(_lane)) => handed_on(message.encoded_len() as u64),
-                Poll::Ready(Err(SendError::Closed(closed))) => return Err(closed),
-                Poll::Ready(Err(SendError::Full | SendError::Unroutable)) => moved.dropped += 1,
+    }
+
+    /// Hands on what is in hand.
+    async fn hand_on<T: Target>(
+        &mut self,
+        target: &Handle<T>,
+        tap: Option<&PubSocket>,
+        handle: &ProxyHandle,
+    ) -> Result<(), Closed> {
+        while let Some(message) = self.messages.front() {
+            if let (Some(tap), false) = (tap, self.is_tapped) {
+                count_lost(tap.send(message).await.map(|()| true), handle)?;
+                self.is_tapped = true;
             }
-            self.next = None;
-            moved.has_moved = true;
-            if core.take_turn() {
-                // What has been queued should be written before more is.
-                cx.waker().wake_by_ref();
-                return Ok(Moved { has_moved: false, ..moved });
-            }
+            count_lost(T::hand(target, message).await, handle)?;
+            self.messages.pop_front();
+            self.is_tapped = false;
         }
-        Ok(moved)
+        Ok(())
     }
+}
 
-    /// Makes the next message ready to be given to a socket. Returns whether there is one.
-    fn prepare<T: HandOn>(&mut self, tap: Option<&PubSocket>, moved: &mut Moved) -> bool {
-        while self.next.is_none()
-            && let Some(mut message) = self.in_hand.next()
-        {
-            if let Some(identity) = &self.identity {
-                message.prepend(identity.clone());
-            }
-            if let Some(tap) = tap {
-                moved.dropped += u64::from(tap.try_send(&message).is_err());
-            }
-            let address = if T::NAMES_PEERS { message.pop_front() } else { None };
-            // RFC 28, The ROUTER Socket Type: without an identity in front there is nobody to send it to.
-            if T::NAMES_PEERS && address.is_none() {
-                moved.dropped += 1;
-            } else {
-                self.next = Some(Parcel { message, address });
-            }
+/// As frames.
+fn octets_of(messages: &VecDeque<Message>) -> u64 {
+    let octets = |message| {
+        let message = Outgoing::from(message);
+        let (first, rest) = message.parts();
+        encoded_len(first, rest) as u64
+    };
+    messages.iter().map(octets).sum()
+}
+
+fn count_lost(sent: Result<bool, SendError>, handle: &ProxyHandle) -> Result<(), Closed> {
+    match sent {
+        Ok(true) => {}
+        Ok(false) | Err(SendError::Full | SendError::Unroutable) => {
+            handle.count(|counts| counts.dropped += 1);
         }
-        self.next.is_some()
+        Err(SendError::Closed(closed)) => return Err(closed),
+    }
+    Ok(())
+}
+
+/// Sockets that messages come from.
+trait Source: Receives<Received: Send> {
+    /// As it is handed on.
+    fn message(received: Self::Received) -> Message;
+}
+
+impl Source for Router {
+    fn message((peer, mut message): (Peer, Message)) -> Message {
+        message.prepend(peer.identity().cloned().expect("a ROUTER's peer has one"));
+        message
     }
 }
 
-/// Takes from a socket whose receiver gives messages alone.
-fn poll_batch<T: Unicasts + Parts<Receiver = Receiver>>(
-    socket: &mut Socket<T>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-    let (engine, receiver) = (&*socket.handle.engine, &mut socket.receiver);
-    let batch = ready!(engine.follow(receiver.poll_batch(&*engine.core, cx)))?;
-    Poll::Ready(Ok((batch, receiver.sender().cloned())))
+/// Sockets that messages go to.
+trait Target: Kind {
+    /// Sends a message once there is room. Returns whether it had somewhere to go.
+    fn hand(
+        target: &Handle<Self>,
+        message: &Message,
+    ) -> impl Future<Output = Result<bool, SendError>> + Send
+    where
+        Self: Sized;
 }
 
-impl Relays for Router {}
-impl Relays for Dealer {}
-impl Relays for Pair {}
-impl Relays for Pull {}
-impl Relays for Push {}
-
-impl HandOn for Router {
-    const NAMES_PEERS: bool = true;
-
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-        let (engine, receiver) = (&*socket.handle.engine, &mut socket.receiver.0);
-        let batch = ready!(engine.follow(receiver.poll_batch(&*engine.core, cx)))?;
-        Poll::Ready(Ok((batch, receiver.sender().cloned())))
+impl Target for Router {
+    async fn hand(target: &Handle<Self>, message: &Message) -> Result<bool, SendError> {
+        let mut message = message.clone();
+        let Some(identity) = message.pop_front() else { return Ok(false) };
+        let (core, message) = (&target.engine.core, (&message).into());
+        target.engine.move_here();
+        let lane = core.send_later_to(To::Identity(&identity), &message).await?;
+        Ok(lane != usize::MAX)
     }
 }
 
-impl HandOn for Dealer {
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-        poll_batch(socket, cx)
+macro_rules! plain {
+    (source $($source:ident)*; target $($target:ident)*) => {
+        $(impl Source for $source {
+            fn message(message: Message) -> Message {
+                message
+            }
+        })*
+        $(impl Target for $target {
+            async fn hand(target: &Handle<Self>, message: &Message) -> Result<bool, SendError> {
+                target.send(message).await.map(|()| true)
+            }
+        })*
+    };
+}
+
+plain! { source Pull Dealer Pair; target Push Dealer Pair }
+
+impl<F: Kind, B: Kind> Relay<F, B>
+where
+    F: Source + Target,
+    B: Source + Target,
+{
+    async fn both_ways(&mut self) -> Result<Infallible, Closed> {
+        let (to_frontend, to_backend) = (self.frontend.handle(), self.backend.handle());
+        let Self { frontend, backend, capture, down, up, handle } = self;
+        let tap = capture.as_ref();
+        let (ended, _) = try_join!(
+            down.carry(frontend, &to_backend, tap, handle, true),
+            up.carry(backend, &to_frontend, tap, handle, false),
+        )?;
+        Ok(ended)
     }
 }
 
-impl HandOn for Pair {
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-        poll_batch(socket, cx)
+impl Relays<Dealer> for Router {}
+
+impl Passes<Dealer> for Router {
+    async fn pass(relay: &mut Relay<Self, Dealer>) -> Result<Infallible, Closed> {
+        relay.both_ways().await
     }
 }
 
-impl HandOn for Pull {
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-        poll_batch(socket, cx)
+impl Relays<Dealer> for Dealer {}
+
+impl Passes<Dealer> for Dealer {
+    async fn pass(relay: &mut Relay<Self, Dealer>) -> Result<Infallible, Closed> {
+        relay.both_ways().await
     }
 }
 
-/// Nothing comes from a PUSH; but its end is noticed.
-impl HandOn for Push {
-    fn poll_take(
-        socket: &mut Socket<Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Result<(Batch, Option<Peer>), Closed>> {
-        match socket.engine.core.is_closed() {
-            true => Poll::Ready(Err(Closed)),
-            false => Poll::Pending,
+impl Relays<Pair> for Pair {}
+
+impl Passes<Pair> for Pair {
+    async fn pass(relay: &mut Relay<Self, Pair>) -> Result<Infallible, Closed> {
+        relay.both_ways().await
+    }
+}
+
+impl Relays<Push> for Pull {}
+
+impl Passes<Push> for Pull {
+    async fn pass(relay: &mut Relay<Self, Push>) -> Result<Infallible, Closed> {
+        let target = relay.backend.handle();
+        tokio::select! {
+            ended = relay.down.carry(
+                &mut relay.frontend,
+                &target,
+                relay.capture.as_ref(),
+                &relay.handle,
+                true,
+            ) => ended,
+            () = target.engine.core.wait_for_close() => Err(Closed),
         }
     }
 }

@@ -38,7 +38,7 @@ use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake};
 use lanes::State;
 pub(crate) use requests::Answer;
-pub(crate) use sending::{To, Waiting};
+pub(crate) use sending::To;
 use session::UnicastSession;
 
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
@@ -153,10 +153,6 @@ impl UnicastCore {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
-    }
-
     /// How requests are made, of a REQ.
     pub(crate) fn requesting(&self) -> &Requesting {
         self.config.request.as_ref().expect("only a REQ makes requests")
@@ -179,6 +175,17 @@ impl UnicastCore {
                 if !state.peers.is_empty() {
                     return Ok(());
                 }
+            }
+            changed.await;
+        }
+    }
+
+    /// Returns once the socket has been closed.
+    pub(crate) async fn wait_for_close(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if lock(&self.state).closed {
+                return;
             }
             changed.await;
         }

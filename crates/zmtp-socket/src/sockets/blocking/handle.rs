@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+
 use super::Monitor;
 use super::thread::IoThread;
 use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
@@ -12,7 +13,9 @@ use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
 use crate::options::{EndpointOptions, WhenFull};
 use crate::peer::Peer;
 use crate::send::{Outgoing, SendCore as _};
-use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes, XPub};
+use crate::sockets::dealer_router::Destination;
+use crate::sockets::kind::{Kind, Publishes, Rep, Router, Sends, Subscribes, Unicasts, XPub};
+use crate::sockets::req_rep::Reply;
 use crate::stats::{Stats, Unfinished};
 
 /// A handle on a [`Socket`](super::Socket), which does all that the socket does, but for receiving.
@@ -273,6 +276,83 @@ impl<T: Subscribes> Handle<T> {
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
         Ok(self.thread.wait_for(time, self.handle.wait_for_publisher())?.is_some())
+    }
+}
+
+impl<T: Unicasts> Handle<T> {
+    /// How many peers are connected, their handshakes done.
+    pub fn peer_count(&self) -> usize {
+        self.handle.peer_count()
+    }
+
+    /// Waits until some peer is connected, its handshake done.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_peer(&self) -> Result<(), Closed> {
+        self.thread.wait(self.handle.wait_for_peer())
+    }
+
+    /// Does as [`wait_for_peer`](Self::wait_for_peer), but no longer than `time`. Returns whether there is
+    /// one.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn wait_for_peer_timeout(&self, time: Duration) -> Result<bool, Closed> {
+        Ok(self.thread.wait_for(time, self.handle.wait_for_peer())?.is_some())
+    }
+}
+
+impl Handle<Rep> {
+    /// Answers a request, as [`Reply::send`] does. Waits for nobody, but where the socket is told to
+    /// [wait](WhenFull::Wait) for room.
+    ///
+    /// # Errors
+    /// As [`Reply::send`].
+    pub fn reply<'a>(
+        &self,
+        reply: Reply,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<(), SendError> {
+        self.thread.block_on(reply.send(message))?
+    }
+}
+
+impl Handle<Router> {
+    /// Sends a message to one peer: see [`RouterHandle::send_to`](crate::RouterHandle::send_to).
+    ///
+    /// Waits for nobody, but where the socket is told to [wait](WhenFull::Wait) for room.
+    ///
+    /// # Errors
+    /// As [`RouterHandle::send_to`](crate::RouterHandle::send_to).
+    pub fn send_to<'a>(
+        &self,
+        peer: impl Into<Destination<'a>>,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<(), SendError> {
+        self.thread.block_on(self.handle.send_to(peer, message))?
+    }
+
+    /// Does as [`send_to`](Self::send_to), but never waits.
+    ///
+    /// # Errors
+    /// As [`RouterHandle::try_send_to`](crate::RouterHandle::try_send_to).
+    pub fn try_send_to<'a>(
+        &self,
+        peer: impl Into<Destination<'a>>,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<(), SendError> {
+        self.handle.try_send_to(peer, message)
+    }
+
+    /// The connected peer that has an identity.
+    pub fn peer_with(&self, identity: impl AsRef<[u8]>) -> Option<Peer> {
+        self.handle.peer_with(identity)
+    }
+
+    /// Ends the connection of one peer. Returns whether it was there. A peer that dialled us may come back.
+    pub fn disconnect_peer(&self, peer: &Peer) -> bool {
+        self.handle.disconnect_peer(peer)
     }
 }
 

@@ -38,6 +38,7 @@ mod handle;
 mod monitor;
 mod park;
 mod proxy;
+mod relay;
 mod socket;
 mod thread;
 
@@ -47,11 +48,14 @@ use std::sync::Arc;
 pub use handle::Handle;
 pub use monitor::Monitor;
 pub use proxy::{Proxy, proxy};
+pub use relay::{Relay, relay};
 pub use socket::Socket;
 use thread::IoThread;
 
 use crate::options::{Options, PubOptions, SubOptions, XPubOptions, XSubOptions};
-use crate::sockets::kind::{Kind, Pub, Sub, XPub, XSub};
+use crate::sockets::kind::{
+    Dealer, Kind, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub,
+};
 use crate::sync::PerProcess;
 
 /// [`PubSocket`](crate::PubSocket) for programs without async.
@@ -66,6 +70,27 @@ pub type SubSocket = Socket<Sub>;
 /// [`XSubSocket`](crate::XSubSocket) for programs without async.
 pub type XSubSocket = Socket<XSub>;
 
+/// [`PushSocket`](crate::PushSocket) for programs without async.
+pub type PushSocket = Socket<Push>;
+
+/// [`PullSocket`](crate::PullSocket) for programs without async.
+pub type PullSocket = Socket<Pull>;
+
+/// [`PairSocket`](crate::PairSocket) for programs without async.
+pub type PairSocket = Socket<Pair>;
+
+/// [`DealerSocket`](crate::DealerSocket) for programs without async.
+pub type DealerSocket = Socket<Dealer>;
+
+/// [`RouterSocket`](crate::RouterSocket) for programs without async.
+pub type RouterSocket = Socket<Router>;
+
+/// [`ReqSocket`](crate::ReqSocket) for programs without async.
+pub type ReqSocket = Socket<Req>;
+
+/// [`RepSocket`](crate::RepSocket) for programs without async.
+pub type RepSocket = Socket<Rep>;
+
 /// A handle on a [`PubSocket`].
 pub type PubHandle = Handle<Pub>;
 
@@ -77,6 +102,27 @@ pub type SubHandle = Handle<Sub>;
 
 /// A handle on an [`XSubSocket`].
 pub type XSubHandle = Handle<XSub>;
+
+/// A handle on a [`PushSocket`].
+pub type PushHandle = Handle<Push>;
+
+/// A handle on a [`PullSocket`].
+pub type PullHandle = Handle<Pull>;
+
+/// A handle on a [`PairSocket`].
+pub type PairHandle = Handle<Pair>;
+
+/// A handle on a [`DealerSocket`].
+pub type DealerHandle = Handle<Dealer>;
+
+/// A handle on a [`RouterSocket`].
+pub type RouterHandle = Handle<Router>;
+
+/// A handle on a [`ReqSocket`].
+pub type ReqHandle = Handle<Req>;
+
+/// A handle on a [`RepSocket`].
+pub type RepHandle = Handle<Rep>;
 
 /// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
 ///

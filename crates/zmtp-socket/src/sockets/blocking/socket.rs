@@ -9,10 +9,11 @@ use zmtp_codec::Message;
 use super::Context;
 use super::handle::Handle;
 use super::thread::IoThread;
-use crate::error::{RecvError, TryRecvError};
+use crate::error::{RecvError, RequestError, TryRecvError};
 use crate::options::Options;
 use crate::peer::Peer;
-use crate::sockets::kind::{Kind, Receives, ReceivesMessages};
+use crate::send::Outgoing;
+use crate::sockets::kind::{Kind, Receives, ReceivesMessages, Req};
 use crate::stats::Unfinished;
 
 /// A socket of one [kind](crate::kind) for programs without async, such as a
@@ -144,6 +145,20 @@ impl<T: ReceivesMessages> Socket<T> {
     /// None before the first message.
     pub fn sender(&self) -> Option<&Peer> {
         self.socket.sender()
+    }
+}
+
+impl Socket<Req> {
+    /// Sends a request to the peer whose turn it is, and waits for its reply: for as long as the
+    /// [options](crate::ReqOptions::request_timeout) say. See [`ReqSocket::request`](crate::ReqSocket::request).
+    ///
+    /// # Errors
+    /// As [`ReqSocket::request`](crate::ReqSocket::request).
+    pub fn request<'a>(
+        &mut self,
+        message: impl Into<Outgoing<'a>>,
+    ) -> Result<Message, RequestError> {
+        self.home.0.thread.block_on(self.socket.request(message))?
     }
 }
 
