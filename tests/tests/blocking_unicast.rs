@@ -84,7 +84,7 @@ fn work_passes_a_relay_in_order() {
     let endpoint = frontend.bind(ANY_PORT).unwrap();
     let backend: PushSocket = context.socket(PushOptions::new());
     let mut worker: PullSocket = context.socket(PullOptions::new());
-    worker.connect(&backend.bind(ANY_PORT).unwrap()).unwrap();
+    worker.connect(backend.bind(ANY_PORT).unwrap()).unwrap();
     let relay = relay(frontend, backend);
     let handle = relay.handle();
     let running = thread::spawn(move || relay.run());
@@ -110,7 +110,7 @@ fn a_pair_talks_both_ways() {
     let context = Context::new();
     let [mut one, mut other]: [PairSocket; 2] =
         [(); 2].map(|()| context.socket(PairOptions::new()));
-    other.connect(&one.bind(ANY_PORT).unwrap()).unwrap();
+    other.connect(one.bind(ANY_PORT).unwrap()).unwrap();
     other.send("hello").unwrap();
     assert_eq!(one.recv_timeout(LONG).unwrap().first(), "hello");
     assert!(one.wait_for_peer_timeout(LONG).unwrap() && one.peer_count() == 1);

@@ -157,7 +157,7 @@ async fn a_queue_that_is_paused_loses_nothing_and_its_tap_gets_copies() {
     let tap = context.pub_socket(PubOptions::new());
     let mut spy = context.sub_socket(SubOptions::new());
     spy.subscribe_all();
-    spy.connect(&tap.bind("inproc://tap").await.unwrap()).unwrap();
+    spy.connect(tap.bind("inproc://tap").await.unwrap()).unwrap();
     wanted(&tap, "").await;
     let running = start(relay(frontend, backend).capture(tap));
     serve(&context, &for_servers);

@@ -26,7 +26,7 @@ async fn work_waits_where_there_is_no_room_and_comes_in_order() {
     let for_pushers = frontend.bind("inproc://pushers").await.unwrap();
     let backend = context.socket(PushOptions::new().send_hwm(few));
     let mut worker = context.socket(PullOptions::new().receive_hwm(few));
-    worker.connect(&backend.bind("inproc://workers").await.unwrap()).unwrap();
+    worker.connect(backend.bind("inproc://workers").await.unwrap()).unwrap();
     let back = backend.handle();
     let running = start(relay(frontend, backend));
     let mut pushing = Vec::new();
@@ -66,7 +66,7 @@ async fn a_relay_that_is_dropped_while_it_is_held_up_loses_nothing() {
     let few = HighWaterMark::messages(3);
     let frontend = context.socket(PullOptions::new());
     let pusher: PushSocket = context.socket(PushOptions::new());
-    pusher.connect(&frontend.bind(ANY_PORT).await.unwrap()).unwrap();
+    pusher.connect(frontend.bind(ANY_PORT).await.unwrap()).unwrap();
     let backend = context.socket(PushOptions::new().send_hwm(few));
     let for_workers = backend.bind(ANY_PORT).await.unwrap();
     let mut relay = relay(frontend, backend);
@@ -93,8 +93,8 @@ async fn pairs_talk_both_ways() {
     let context = Context::new();
     let [frontend, backend, mut one, mut other] =
         [(); 4].map(|()| context.socket(PairOptions::new()));
-    one.connect(&frontend.bind(ANY_PORT).await.unwrap()).unwrap();
-    other.connect(&backend.bind(ANY_PORT).await.unwrap()).unwrap();
+    one.connect(frontend.bind(ANY_PORT).await.unwrap()).unwrap();
+    other.connect(backend.bind(ANY_PORT).await.unwrap()).unwrap();
     let _running = start(relay(frontend, backend));
     for text in ["1", "2", "3"] {
         one.send(text).await.unwrap();

@@ -50,7 +50,7 @@ over_each_transport! {
             assert_eq!(message.parts(), [text]);
             let name = peer.identity().unwrap();
             assert_eq!((name.len(), name[0]), (5, 0));
-            router.send_to(&name, "by name").await.unwrap();
+            router.send_to(name, "by name").await.unwrap();
             told(&mut dealer, "by name").await;
             names.push(name);
         }

@@ -1,13 +1,15 @@
 //! What messages are sent with.
 
 use std::future::Future;
+use std::task::{Poll, Waker};
 
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::Outgoing;
+use super::flushing::Wait;
 use crate::engine::driver::Core;
-use crate::error::SendError;
+use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 
 /// A core that messages are sent with.
@@ -53,4 +55,37 @@ pub(crate) trait SendCore: Core {
             }
         }
     }
+}
+
+/// A core whose handles are sinks.
+pub(crate) trait SinkCore: SendCore {
+    /// A sender's place in the queues that it waits in.
+    type Waiting: Default + Send + Sync + Unpin;
+
+    /// Waits until there is room for some message, if that does not depend on the message. Another sender may
+    /// take it.
+    fn poll_room(&self, watch: &mut Wait, waker: &Waker) -> Poll<Result<(), Closed>>;
+
+    /// Nobody waits for room any more.
+    fn stop_watching(&self, watch: &mut Wait);
+
+    /// Sends a message when its turn has come: when there is room for it, and nobody who came earlier waits
+    /// for that. Until then, `waiting` keeps the sender's place, which is to be [given up](Self::give_up) if
+    /// it does not wait any longer.
+    fn poll_send(
+        &self,
+        message: &Outgoing<'_>,
+        waiting: &mut Self::Waiting,
+        waker: &Waker,
+    ) -> Poll<Result<(), SendError>>;
+
+    /// The sender does not wait any longer: it is the next one's turn.
+    fn give_up(&self, waiting: &mut Self::Waiting);
+
+    /// Waits until all messages that were accepted before the first call have been taken by the transports,
+    /// or lost. Once it is ready, the next call begins anew.
+    fn poll_flush(&self, flush: &mut Wait, waker: &Waker) -> Poll<()>;
+
+    /// Nobody waits for it any more.
+    fn stop_flushing(&self, flush: &mut Wait);
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod at_once;
 mod core;
+pub(crate) mod flushing;
 pub(crate) mod guard;
 pub(crate) mod journal;
 pub(crate) mod outbox;
@@ -10,6 +11,6 @@ pub(crate) mod room;
 pub(crate) mod turn;
 pub(crate) mod waiters;
 
-pub(crate) use self::core::SendCore;
+pub(crate) use self::core::{SendCore, SinkCore};
 pub(crate) use outbox::{Outbox, Run};
 pub use outgoing::Outgoing;

@@ -292,6 +292,9 @@ impl Outbox {
     /// Adds a message before all that waits.
     pub(crate) fn push_first(&mut self, runs: Vec<Run>) {
         for run in runs.into_iter().rev() {
+            if self.is_flushing() {
+                self.flushing += run.messages;
+            }
             self.waiting += run.messages;
             self.octets += run.len();
             self.runs.push_front(run);

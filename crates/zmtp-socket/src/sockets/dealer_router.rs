@@ -15,8 +15,10 @@ use crate::receive::Receiver;
 use crate::send::Outgoing;
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{
-    Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends, Unicasts,
+    Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends, Sinks,
+    Unicasts,
 };
+use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
@@ -186,6 +188,8 @@ impl Kind for Dealer {
 
 impl Sends for Dealer {}
 
+impl Sinks for Dealer {}
+
 impl Receives for Dealer {
     type Received = Message;
 }
@@ -197,7 +201,7 @@ impl Unicasts for Dealer {}
 impl Parts for Dealer {
     type Core = UnicastCore;
     type Receiver = Receiver;
-    type Sink = ();
+    type Sink = CoreSink<UnicastCore>;
 
     fn core(role: Dealing, events: Arc<Events>) -> UnicastCore {
         let config = Config::in_turn(&role.in_turn, &role.receiving);

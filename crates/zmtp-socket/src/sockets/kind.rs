@@ -43,8 +43,8 @@ use crate::patterns::publish::PubCore;
 use crate::patterns::subscribe::SubCore;
 use crate::patterns::unicast::UnicastCore;
 use crate::receive::{Receiver, Source};
-use crate::send::SendCore;
-use crate::sockets::sink::PubSink;
+use crate::send::{SendCore, SinkCore};
+use crate::sockets::sink::CoreSink;
 use crate::stats::Unfinished;
 
 /// A kind of sockets. The library has all kinds that there are.
@@ -56,11 +56,15 @@ pub trait Kind: Configured<Role: SocketRole> + Parts {
 /// A kind whose sockets [send](crate::Handle::send).
 pub trait Sends: Kind + Configured<Role: AsMut<Sending>> + Parts<Core: SendCore> {}
 
+/// A kind whose sockets and handles are sinks of messages.
+pub trait Sinks: Sends + Parts<Core: SinkCore, Sink = CoreSink<<Self as Parts>::Core>> {}
+
 /// A kind whose sockets send to whoever has subscribed.
 pub trait Publishes:
     Sends
     + Configured<Role: AsMut<Publishing> + AsMut<Matching> + AsMut<WhenFull> + Conflates>
-    + Parts<Core = PubCore, Sink = PubSink>
+    + Sinks
+    + Parts<Core = PubCore>
 {
 }
 

@@ -9,7 +9,8 @@ use crate::options::Pairing;
 use crate::patterns::unicast::{Config, UnicastCore};
 use crate::receive::Receiver;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Pair, Parts, Receives, ReceivesMessages, Sends, Unicasts};
+use crate::sockets::kind::{Kind, Pair, Parts, Receives, ReceivesMessages, Sends, Sinks, Unicasts};
+use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
 /// Talks with one peer, another PAIR (RFC 31, The PAIR Socket Type).
@@ -45,6 +46,8 @@ impl Kind for Pair {
 
 impl Sends for Pair {}
 
+impl Sinks for Pair {}
+
 impl Receives for Pair {
     type Received = Message;
 }
@@ -56,7 +59,7 @@ impl Unicasts for Pair {}
 impl Parts for Pair {
     type Core = UnicastCore;
     type Receiver = Receiver;
-    type Sink = ();
+    type Sink = CoreSink<UnicastCore>;
 
     fn core(role: Pairing, events: Arc<Events>) -> UnicastCore {
         let config = Config::in_turn(&role.in_turn, &role.receiving);

@@ -8,8 +8,8 @@ use crate::monitor::Events;
 use crate::options::Publishing;
 use crate::patterns::publish::PubCore;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Parts, Pub, Publishes, Sends};
-use crate::sockets::sink::PubSink;
+use crate::sockets::kind::{Kind, Parts, Pub, Publishes, Sends, Sinks};
+use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
 /// Publishes messages to every subscriber that asked for them (RFC 29, The PUB Socket Type).
@@ -37,12 +37,14 @@ impl Kind for Pub {
 }
 
 impl Sends for Pub {}
+
+impl Sinks for Pub {}
 impl Publishes for Pub {}
 
 impl Parts for Pub {
     type Core = PubCore;
     type Receiver = ();
-    type Sink = PubSink;
+    type Sink = CoreSink<PubCore>;
 
     fn core(role: Publishing, events: Arc<Events>) -> PubCore {
         PubCore::new(role, None, events)

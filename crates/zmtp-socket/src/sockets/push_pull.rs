@@ -9,7 +9,10 @@ use crate::options::{InTurn, Linger, Receiving};
 use crate::patterns::unicast::{Config, UnicastCore};
 use crate::receive::Receiver;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Parts, Pull, Push, Receives, ReceivesMessages, Sends, Unicasts};
+use crate::sockets::kind::{
+    Kind, Parts, Pull, Push, Receives, ReceivesMessages, Sends, Sinks, Unicasts,
+};
+use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
 /// Sends each message to one PULL, to all of them in turn (RFC 30, The PUSH Socket Type).
@@ -52,12 +55,14 @@ impl Kind for Push {
 
 impl Sends for Push {}
 
+impl Sinks for Push {}
+
 impl Unicasts for Push {}
 
 impl Parts for Push {
     type Core = UnicastCore;
     type Receiver = ();
-    type Sink = ();
+    type Sink = CoreSink<UnicastCore>;
 
     fn core(role: InTurn, events: Arc<Events>) -> UnicastCore {
         UnicastCore::new(

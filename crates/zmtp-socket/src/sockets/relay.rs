@@ -282,18 +282,18 @@ impl Passes<Dealer> for Router {
     }
 }
 
-impl Relays<Dealer> for Dealer {}
+impl Relays<Self> for Dealer {}
 
-impl Passes<Dealer> for Dealer {
-    async fn pass(relay: &mut Relay<Self, Dealer>) -> Result<Infallible, Closed> {
+impl Passes<Self> for Dealer {
+    async fn pass(relay: &mut Relay<Self, Self>) -> Result<Infallible, Closed> {
         relay.both_ways().await
     }
 }
 
-impl Relays<Pair> for Pair {}
+impl Relays<Self> for Pair {}
 
-impl Passes<Pair> for Pair {
-    async fn pass(relay: &mut Relay<Self, Pair>) -> Result<Infallible, Closed> {
+impl Passes<Self> for Pair {
+    async fn pass(relay: &mut Relay<Self, Self>) -> Result<Infallible, Closed> {
         relay.both_ways().await
     }
 }

@@ -1,4 +1,4 @@
-//! A publisher as a sink.
+//! A socket that sends, as a sink.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,47 +10,47 @@ use tokio::time::{Sleep, sleep};
 use zmtp_codec::Message;
 
 use crate::engine::socket::Engine;
-use crate::error::{Closed, SendError};
+use crate::error::SendError;
 use crate::options::WhenFull;
-use crate::patterns::publish::{Flush, PubCore, Waiting};
-use crate::send::{Outgoing, SendCore as _};
+use crate::send::flushing::Wait;
+use crate::send::{Outgoing, SendCore as _, SinkCore};
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::Publishes;
+use crate::sockets::kind::Sinks;
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
-/// What one handle has been given as a sink and has not published yet, and what it waits for.
-#[derive(Default)]
-pub(crate) struct PubSink(Option<Box<Pending>>);
+/// What one handle has been given as a sink and has not sent yet, and what it waits for.
+pub(crate) struct CoreSink<C: SinkCore>(Option<Box<Pending<C>>>);
 
-struct Pending {
-    core: Arc<PubCore>,
+struct Pending<C: SinkCore> {
+    core: Arc<C>,
+    room: Wait,
     /// The one message that waits for room.
-    kept: Option<Kept>,
-    flush: Flush,
+    kept: Option<Kept<C>>,
+    flush: Wait,
     closing: Option<Mutex<Closing>>,
 }
 
-struct Kept {
+struct Kept<C: SinkCore> {
     message: Outgoing<'static>,
-    waiting: Waiting,
+    waiting: C::Waiting,
     /// The end of its wait, if it has one.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 type Closing = Pin<Box<dyn Future<Output = Unfinished> + Send>>;
 
-impl PubSink {
-    fn pending(&mut self, core: &Arc<PubCore>) -> &mut Pending {
+impl<C: SinkCore> CoreSink<C> {
+    fn pending(&mut self, core: &Arc<C>) -> &mut Pending<C> {
         self.0.get_or_insert_with(|| {
-            let core = core.clone();
-            Box::new(Pending { core, kept: None, flush: Flush::default(), closing: None })
+            let (core, room, flush) = (core.clone(), Wait::default(), Wait::default());
+            Box::new(Pending { core, room, kept: None, flush, closing: None })
         })
     }
 }
 
-impl Pending {
-    /// Publishes the message that waits, once there is room for it.
+impl<C: SinkCore> Pending<C> {
+    /// Sends the message that waits, once there is room for it.
     fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(kept) = &mut self.kept else { return Poll::Ready(Ok(())) };
         let mut sent = self.core.poll_send(&kept.message, &mut kept.waiting, cx.waker());
@@ -73,28 +73,31 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl<C: SinkCore> Drop for Pending<C> {
     fn drop(&mut self) {
         self.give_up();
+        self.core.stop_watching(&mut self.room);
         self.core.stop_flushing(&mut self.flush);
     }
 }
 
 /// Each handle is a sink by itself: what one is given, it alone flushes. A clone begins with nothing.
 ///
-/// It is ready after a turn for others. Where the socket [waits](WhenFull::Wait) for room, a message for
+/// It is ready after a turn for others, and, where each message goes to one peer, once some peer has room.
+/// Where the socket [waits](WhenFull::Wait) for room, a message for
 /// which there is none is kept, by the handle, and the sink is not ready for another until it has been
-/// published. A handle that is dropped loses the message that it keeps.
+/// sent. A handle that is dropped loses the message that it keeps.
 ///
 /// Flushing waits until the transports have taken all messages that were accepted before, or those have been
-/// dropped, or their connections have ended: a subscriber that does not read makes it wait. To send without
+/// dropped, or their connections have ended: a peer that does not read makes it wait, and so does a
+/// connected one that is away while messages wait for it. To send without
 /// that, feed the sink. Closing it closes the socket, and waits until it has [lingered](Handle::close).
 ///
 /// # Errors
 /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`], and then a message has reached
 /// nobody, when it has waited for room as long as [it may](WhenFull::WaitFor), or was given to a sink that is
 /// not ready.
-impl<T: Publishes> Sink<Message> for Handle<T> {
+impl<T: Sinks> Sink<Message> for Handle<T> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
@@ -105,10 +108,8 @@ impl<T: Publishes> Sink<Message> for Handle<T> {
         if let Some(pending) = &mut self.sink.0 {
             ready!(pending.poll_kept(cx))?;
         }
-        match self.engine.core.is_closed() {
-            true => Poll::Ready(Err(Closed.into())),
-            false => Poll::Ready(Ok(())),
-        }
+        let core = self.engine.core.clone();
+        core.poll_room(&mut self.sink.pending(&core).room, cx.waker()).map_err(SendError::from)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
@@ -119,7 +120,7 @@ impl<T: Publishes> Sink<Message> for Handle<T> {
         match self.engine.core.try_send(&message) {
             Err(SendError::Full) => {
                 let core = self.engine.core.clone();
-                let kept = Kept { message, waiting: Waiting::default(), end: None };
+                let kept = Kept { message, waiting: Default::default(), end: None };
                 self.sink.pending(&core).kept = Some(kept);
                 Ok(())
             }
@@ -148,12 +149,12 @@ impl<T: Publishes> Sink<Message> for Handle<T> {
     }
 }
 
-async fn close(engine: Arc<Engine<PubCore>>) -> Unfinished {
+async fn close<C: SinkCore>(engine: Arc<Engine<C>>) -> Unfinished {
     engine.close().await
 }
 
 /// As its own [handle](Handle) is.
-impl<T: Publishes> Sink<Message> for Socket<T> {
+impl<T: Sinks> Sink<Message> for Socket<T> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
@@ -173,8 +174,14 @@ impl<T: Publishes> Sink<Message> for Socket<T> {
     }
 }
 
-impl fmt::Debug for PubSink {
+impl<C: SinkCore> Default for CoreSink<C> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<C: SinkCore> fmt::Debug for CoreSink<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PubSink").finish_non_exhaustive()
+        f.debug_struct("CoreSink").finish_non_exhaustive()
     }
 }

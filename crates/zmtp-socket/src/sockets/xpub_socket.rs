@@ -13,9 +13,9 @@ use crate::patterns::publish::{PubCore, Request};
 use crate::peer::Peer;
 use crate::send::Outgoing;
 use crate::sockets::handle::Handle;
-use crate::sockets::kind::{Kind, Parts, Publishes, Reader, Receive, Receives, Sends, XPub};
+use crate::sockets::kind::{Kind, Parts, Publishes, Reader, Receive, Receives, Sends, Sinks, XPub};
 use crate::sockets::pub_socket::PubHandle;
-use crate::sockets::sink::PubSink;
+use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
 /// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
@@ -95,6 +95,8 @@ impl Kind for XPub {
 }
 
 impl Sends for XPub {}
+
+impl Sinks for XPub {}
 impl Publishes for XPub {}
 
 impl Receives for XPub {
@@ -104,7 +106,7 @@ impl Receives for XPub {
 impl Parts for XPub {
     type Core = PubCore;
     type Receiver = Requests;
-    type Sink = PubSink;
+    type Sink = CoreSink<PubCore>;
 
     fn core(role: Hearing, events: Arc<Events>) -> PubCore {
         PubCore::new(role.publishing, Some(role.requests), events)

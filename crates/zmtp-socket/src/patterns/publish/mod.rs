@@ -25,7 +25,6 @@ use crate::send::guard::Guard;
 use bytes::Bytes;
 pub use requests::Request;
 use requests::{Requests, Unread};
-pub(crate) use sending::{Flush, Waiting};
 use session::PublishSession;
 use state::{PeerEntry, State};
 use topics::Change;

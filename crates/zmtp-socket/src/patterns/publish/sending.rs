@@ -10,11 +10,12 @@ use zmtp_codec::Batch;
 use super::PubCore;
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
+use crate::send::flushing::Wait;
 use crate::send::guard::Guard;
 use crate::send::outbox::LARGE;
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
-use crate::send::{Outgoing, SendCore};
+use crate::send::{Outgoing, SendCore, SinkCore};
 
 /// A sender's place in the queues of the peers that it waits for.
 #[derive(Debug, Default)]
@@ -79,11 +80,19 @@ impl PubCore {
             batch.skip_next();
         }
     }
+}
 
-    /// Sends a message when its turn has come: when every peer that wants it has room, and nobody who
-    /// came earlier waits for one of them. Until then, `waiting` keeps the sender's place, which is to be
-    /// [given up](Self::give_up) if it does not wait any longer.
-    pub(crate) fn poll_send(
+impl SinkCore for PubCore {
+    type Waiting = Waiting;
+
+    fn poll_room(&self, _watch: &mut Wait, _waker: &Waker) -> Poll<Result<(), Closed>> {
+        // Each message goes to others.
+        Poll::Ready(if self.is_closed() { Err(Closed) } else { Ok(()) })
+    }
+
+    fn stop_watching(&self, _watch: &mut Wait) {}
+
+    fn poll_send(
         &self,
         message: &Outgoing<'_>,
         waiting: &mut Waiting,
@@ -106,36 +115,19 @@ impl PubCore {
         Poll::Ready(sent)
     }
 
-    /// The sender does not wait any longer: it is the next one's turn.
-    pub(crate) fn give_up(&self, waiting: &mut Waiting) {
+    fn give_up(&self, waiting: &mut Waiting) {
         if waiting.ticket.is_some() {
             Guard::lock(&self.state).leave(waiting);
         }
     }
-}
 
-/// Waits until the transports have taken what had been accepted when it began.
-#[derive(Debug, Default)]
-pub(crate) struct Flush(Option<Ticket>);
-
-impl PubCore {
-    /// Waits until all messages that were accepted before the first call have been taken by the transports,
-    /// or lost. Once it is ready, the next call begins anew.
-    pub(crate) fn poll_flush(&self, flush: &mut Flush, waker: &Waker) -> Poll<()> {
-        let mut state = self.settled();
-        let ticket = *flush.0.get_or_insert_with(|| state.begin_flush());
-        if state.has_flushed(ticket) {
-            flush.0 = None;
-            return Poll::Ready(());
-        }
-        state.await_flush(ticket, waker);
-        Poll::Pending
+    fn poll_flush(&self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
+        self.settled().poll_flush(flush, waker)
     }
 
-    /// Nobody waits for it any more.
-    pub(crate) fn stop_flushing(&self, flush: &mut Flush) {
-        if let Some(ticket) = flush.0.take() {
-            Guard::lock(&self.state).stop_flushing(ticket);
+    fn stop_flushing(&self, flush: &mut Wait) {
+        if flush.0.is_some() {
+            Guard::lock(&self.state).flushing.stop(flush);
         }
     }
 }

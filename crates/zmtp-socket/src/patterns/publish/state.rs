@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
 use crate::send::Outgoing;
 use crate::send::at_once;
+use crate::send::flushing::{Flushing, Wait};
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::{LARGE, Outbox, Run};
@@ -54,12 +55,8 @@ pub(super) struct State {
     tickets: Tickets,
     /// Those who wait for a change of subscriptions.
     watchers: Waiters,
-    /// Peers whose transports have not taken all that is waited for, and those who wait for it.
-    flushing: usize,
-    flushers: Waiters,
-    /// The last two who began to wait for that: at all, and of those that need not any longer.
-    flush: Option<Ticket>,
-    flushed: Option<Ticket>,
+    /// Those who wait until the transports have taken all.
+    pub(super) flushing: Flushing,
     /// What all peers together count, those that have gone included. It lists no peers.
     pub(super) totals: Stats,
     pub(super) undelivered_at_close: usize,
@@ -92,10 +89,7 @@ impl State {
             wanted_by: Vec::new(),
             tickets: Tickets::default(),
             watchers: Waiters::default(),
-            flushing: 0,
-            flushers: Waiters::default(),
-            flush: None,
-            flushed: None,
+            flushing: Flushing::default(),
             totals: Stats::default(),
             undelivered_at_close: 0,
             effects: Effects::default(),
@@ -306,7 +300,7 @@ impl State {
         }
         self.booking.set_topics(&self.matching);
         self.booking.begin(self.journal.end(), room);
-        self.has_been_flushed(flushed);
+        self.effects.wake(self.flushing.has_flushed(flushed));
         Ok(())
     }
 
@@ -447,7 +441,7 @@ impl State {
         self.totals.queued_octets -= octets;
         self.totals.sent += messages;
         self.totals.sent_octets += octets;
-        self.has_been_flushed(usize::from(has_flushed));
+        self.effects.wake(self.flushing.has_flushed(usize::from(has_flushed)));
     }
 
     /// A peer has sent a message to the user of an XPUB.
@@ -515,41 +509,15 @@ impl State {
         if self.closed {
             self.undelivered_at_close += outbox.queued();
         }
-        self.has_been_flushed(usize::from(outbox.is_flushing()));
+        self.effects.wake(self.flushing.has_flushed(usize::from(outbox.is_flushing())));
         outbox
     }
 
-    /// Begins to wait until all messages that have been accepted are taken by the transports, or lost.
-    pub(super) fn begin_flush(&mut self) -> Ticket {
-        let ticket = self.tickets.next();
-        self.flush = Some(ticket);
-        let begin = |(_, peer): (usize, &mut PeerEntry)| peer.outbox.begin_flush();
-        self.flushing = self.peers.iter_mut().map(begin).filter(|it| *it).count();
-        self.has_been_flushed(0);
-        ticket
-    }
-
-    /// Whether what the holder of `ticket` began to wait for has come about.
-    pub(super) fn has_flushed(&self, ticket: Ticket) -> bool {
-        self.flushed >= Some(ticket)
-    }
-
-    pub(super) fn await_flush(&mut self, ticket: Ticket, waker: &Waker) {
-        self.flushers.join(ticket, waker);
-    }
-
-    pub(super) fn stop_flushing(&mut self, ticket: Ticket) {
-        // All are woken at once, so there is no turn to pass on.
-        let _next = self.flushers.leave(ticket);
-    }
-
-    /// So many peers have been sent, or have lost, all that was waited for.
-    fn has_been_flushed(&mut self, peers: usize) {
-        self.flushing -= peers;
-        if self.flushing == 0 && self.flushed < self.flush {
-            self.flushed = self.flush;
-            self.effects.wake(self.flushers.take_all());
-        }
+    /// Waits until all messages that had been accepted are taken by the transports, or lost.
+    pub(super) fn poll_flush(&mut self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
+        let outboxes = self.peers.iter_mut().map(|(_, peer)| &mut peer.outbox);
+        self.effects.wake(self.flushing.begin(flush, &mut self.tickets, outboxes));
+        self.flushing.poll(flush, waker)
     }
 
     /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing

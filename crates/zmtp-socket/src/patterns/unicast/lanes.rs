@@ -15,6 +15,7 @@ use crate::error::{Overrun, Reason};
 use crate::monitor::{Event, Events};
 use crate::options::Marks;
 use crate::peer::{Peer, PeerId};
+use crate::send::flushing::Flushing;
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::LARGE;
@@ -39,6 +40,10 @@ pub(super) struct State {
     pub(super) tickets: Tickets,
     /// Those who wait for any lane with room.
     pub(super) waiters: Waiters,
+    /// Those who look on until there is one, and have no place among these.
+    pub(super) watchers: Waiters,
+    /// Those who wait until the transports have taken all.
+    pub(super) flushing: Flushing,
     /// The request whose reply is awaited, of a REQ.
     pub(super) awaited: Option<Awaited>,
     pub(super) turn: Turn,
@@ -143,6 +148,8 @@ impl State {
             next_identity: fastrand::u32(..),
             tickets: Tickets::default(),
             waiters: Waiters::default(),
+            watchers: Waiters::default(),
+            flushing: Flushing::default(),
             awaited: None,
             turn: Turn::default(),
             totals: Stats::default(),
@@ -273,6 +280,7 @@ impl State {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
+            self.effects.wake(self.watchers.take_all());
         }
     }
 
@@ -392,7 +400,10 @@ impl State {
     /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
         let Lane { outbox, peer, is_ready, .. } = &mut self.lanes[key];
+        let was_flushing = outbox.is_flushing();
         self.effects.wake(outbox.written(messages, octets));
+        let has_flushed = was_flushing && !outbox.is_flushing();
+        self.effects.wake(self.flushing.has_flushed(usize::from(has_flushed)));
         if let (true, Some(peer)) = (outbox.catch_up(), peer) {
             let dropped = outbox.dropped.messages;
             self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
@@ -414,7 +425,10 @@ impl State {
         let lane = &mut self.lanes[key];
         debug_assert!(is_peer(lane.peer.as_ref(), id), "a lane has one peer at a time");
         (lane.peer, lane.kill, lane.queue) = (None, None, None);
+        let was_flushing = lane.outbox.is_flushing();
         let lost = lane.outbox.detach(self.absent);
+        let has_flushed = was_flushing && !lane.outbox.is_flushing();
+        self.effects.wake(self.flushing.has_flushed(usize::from(has_flushed)));
         self.count_undelivered(lost);
         if self.lanes[key].outbox.queued() == 0 {
             self.lose_answer(key);
@@ -429,7 +443,11 @@ impl State {
 
     /// Drops what no driver has taken.
     pub(super) fn discard(&mut self, key: usize) {
-        let (dropped, runs) = self.lanes[key].outbox.discard();
+        let outbox = &mut self.lanes[key].outbox;
+        let was_flushing = outbox.is_flushing();
+        let (dropped, runs) = outbox.discard();
+        let has_flushed = was_flushing && !outbox.is_flushing();
+        self.effects.wake(self.flushing.has_flushed(usize::from(has_flushed)));
         self.totals.queued -= dropped.messages;
         self.totals.queued_octets -= dropped.octets;
         self.totals.dropped += dropped.messages;
@@ -453,6 +471,8 @@ impl State {
         self.count_undelivered(left);
         // Those who wait for this lane look again, and find that it is not there.
         self.effects.wake(lane.outbox.waiters.take_all());
+        let was_flushing = lane.outbox.is_flushing();
+        self.effects.wake(self.flushing.has_flushed(usize::from(was_flushing)));
         self.effects.dropped.extend(lane.outbox.into_runs());
     }
 
@@ -478,6 +498,7 @@ impl State {
     /// Everybody who waits looks again.
     pub(super) fn wake_all(&mut self) {
         self.effects.wake(self.waiters.all());
+        self.effects.wake(self.watchers.take_all());
         for (_, lane) in &mut self.lanes {
             self.effects.wake(lane.outbox.waiters.all());
         }

@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::peer::{Peer, PeerId};
+use crate::send::flushing::Wait;
 use crate::send::guard::Guard;
 use crate::send::outbox::{COPY, LARGE};
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
-use crate::send::{Outgoing, Run, SendCore};
+use crate::send::{Outgoing, Run, SendCore, SinkCore};
 use crate::sync::lock;
 
 /// Whom a message is for.
@@ -71,6 +72,45 @@ impl SendCore for UnicastCore {
 
     async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         self.send_when_room_to(To::Next, message).await.map(drop)
+    }
+}
+
+impl SinkCore for UnicastCore {
+    type Waiting = Waiting;
+
+    fn poll_room(&self, watch: &mut Wait, waker: &Waker) -> Poll<Result<(), Closed>> {
+        Guard::lock(&self.state).poll_room(watch, waker)
+    }
+
+    fn stop_watching(&self, watch: &mut Wait) {
+        if watch.0.is_some() {
+            Guard::lock(&self.state).stop_watching(watch);
+        }
+    }
+
+    fn poll_send(
+        &self,
+        message: &Outgoing<'_>,
+        waiting: &mut Waiting,
+        waker: &Waker,
+    ) -> Poll<Result<(), SendError>> {
+        self.poll_send_to(To::Next, message, waiting, waker).map_ok(drop)
+    }
+
+    fn give_up(&self, waiting: &mut Waiting) {
+        if waiting.ticket.is_some() {
+            Guard::lock(&self.state).stop_waiting(waiting);
+        }
+    }
+
+    fn poll_flush(&self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
+        Guard::lock(&self.state).poll_flush(flush, waker)
+    }
+
+    fn stop_flushing(&self, flush: &mut Wait) {
+        if flush.0.is_some() {
+            Guard::lock(&self.state).flushing.stop(flush);
+        }
     }
 }
 
@@ -146,13 +186,6 @@ impl UnicastCore {
             None => state.waiters.join(ticket, waker),
         }
         Poll::Pending
-    }
-
-    /// The sender does not wait any longer: it is the next one's turn.
-    pub(crate) fn give_up(&self, waiting: &mut Waiting) {
-        if waiting.ticket.is_some() {
-            Guard::lock(&self.state).stop_waiting(waiting);
-        }
     }
 
     /// Queues a message at once, or says why not. Returns the lane.
@@ -316,6 +349,28 @@ impl State {
             Some(&key) => Found::Full(Some(key)),
             None => Found::Nobody,
         }
+    }
+
+    /// Waits until some lane has room.
+    fn poll_room(&mut self, watch: &mut Wait, waker: &Waker) -> Poll<Result<(), Closed>> {
+        if self.closed || !self.ready.is_empty() {
+            self.stop_watching(watch);
+            return Poll::Ready(if self.closed { Err(Closed) } else { Ok(()) });
+        }
+        let ticket = *watch.0.get_or_insert_with(|| self.tickets.next());
+        self.watchers.join(ticket, waker);
+        Poll::Pending
+    }
+
+    fn stop_watching(&mut self, watch: &mut Wait) {
+        // All are woken at once, so there is no turn to pass on.
+        let _next = watch.0.take().and_then(|ticket| self.watchers.leave(ticket));
+    }
+
+    fn poll_flush(&mut self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
+        let outboxes = self.lanes.iter_mut().map(|(_, lane)| &mut lane.outbox);
+        self.effects.wake(self.flushing.begin(flush, &mut self.tickets, outboxes));
+        self.flushing.poll(flush, waker)
     }
 
     /// Ends a sender's wait. Whoever is next has a turn.

@@ -1,8 +1,11 @@
 //! The core by itself: whose turn it is, what waits where, and that everything is counted.
 
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
+use futures_sink::Sink;
 use proptest::prelude::*;
 use zmtp_codec::{Batch, Config as Wire, Connection, SocketType, Version};
 
@@ -369,4 +372,108 @@ fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
     assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
     let totals = core.totals();
     assert_eq!((totals.sent, totals.dropped + totals.undelivered, totals.queued), (1, 1, 0));
+}
+
+/// A sink, polled when told to.
+struct Fed<T: crate::sockets::kind::Sinks> {
+    sink: crate::Handle<T>,
+    woken: Arc<Woken>,
+    _socket: crate::Socket<T>,
+}
+
+impl<T: crate::sockets::kind::Sinks<Core = UnicastCore>> Fed<T> {
+    fn new(options: crate::Options<T>) -> Self {
+        let socket = crate::Socket::with_options(options);
+        Self { sink: socket.handle(), woken: Arc::default(), _socket: socket }
+    }
+
+    fn poll<R>(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut crate::Handle<T>>, &mut std::task::Context<'_>) -> R,
+    ) -> R {
+        let waker = Waker::from(self.woken.clone());
+        poll(Pin::new(&mut self.sink), &mut std::task::Context::from_waker(&waker))
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.sink.engine.core.take_turn();
+        self.poll(Sink::poll_ready) == Poll::Ready(Ok(()))
+    }
+
+    fn feed(&mut self, text: &'static str) {
+        assert!(self.is_ready());
+        Pin::new(&mut self.sink).start_send(text.into()).expect("it is ready");
+    }
+
+    fn is_flushed(&mut self) -> bool {
+        self.poll(Sink::poll_flush) == Poll::Ready(Ok(()))
+    }
+
+    fn has_been_woken(&self) -> bool {
+        self.woken.0.swap(0, Ordering::Relaxed) > 0
+    }
+}
+
+#[test]
+fn a_sink_is_ready_while_a_peer_has_room() {
+    let two = crate::HighWaterMark::messages(2);
+    let mut fed = Fed::new(crate::PushOptions::new().send_hwm(two));
+    assert!(!fed.is_ready() && fed.is_flushed());
+    let mut peer = Other::accepted(&fed.sink.engine.core);
+    assert!(fed.has_been_woken());
+    fed.feed("1");
+    fed.feed("2");
+    assert!(!fed.is_ready(), "the queue is full");
+    // One that looks on keeps no place: others are not held up by it.
+    assert_eq!(peer.read(), ["1", "2"]);
+    assert!(fed.has_been_woken());
+    send(&fed.sink.engine.core, "3").expect("there is room");
+    fed.feed("4");
+    assert!(!fed.is_ready());
+    fed.sink.engine.core.close();
+    assert!(fed.has_been_woken());
+    assert!(matches!(fed.poll(Sink::poll_ready), Poll::Ready(Err(SendError::Closed(_)))));
+}
+
+#[test]
+fn a_flush_waits_for_a_slow_peer_until_it_has_written_or_leaves() {
+    let mut fed = Fed::new(crate::PushOptions::new());
+    let core = fed.sink.engine.core.clone();
+    let (mut one, mut other) = (Other::accepted(&core), Other::accepted(&core));
+    for text in ["1", "2"] {
+        fed.feed(text);
+    }
+    assert!(!fed.is_flushed());
+    // What is sent later is not waited for.
+    send(&core, "3").expect("there is room");
+    assert!(one.take());
+    assert_eq!(one.write(3).len(), 3);
+    assert!(!fed.has_been_woken() && !fed.is_flushed(), "the other has not written");
+    other.take();
+    other.cut();
+    assert!(fed.has_been_woken() && fed.is_flushed());
+    assert!(!fed.is_flushed(), "but the next time");
+    one.cut();
+    assert!(fed.has_been_woken() && fed.is_flushed());
+}
+
+#[test]
+fn a_flush_waits_while_a_connected_peer_is_away() {
+    for is_probed in [false, true] {
+        let mut fed = Fed::new(crate::DealerOptions::new().probe(is_probed));
+        let core = fed.sink.engine.core.clone();
+        assert!(core.connected(&endpoint("a"), None));
+        fed.feed("1");
+        assert!(!fed.is_flushed());
+        Other::dialled(&core, "a").cut();
+        assert!(!fed.has_been_woken() && !fed.is_flushed(), "it is away again");
+        let mut peer = Other::dialled(&core, "a");
+        assert_eq!(peer.read().last().map(String::as_str), Some("1"));
+        assert!(fed.has_been_woken() && fed.is_flushed());
+        peer.cut();
+        fed.feed("2");
+        assert!(!fed.is_flushed());
+        core.disconnected(&endpoint("a"));
+        assert!(fed.has_been_woken() && fed.is_flushed());
+    }
 }

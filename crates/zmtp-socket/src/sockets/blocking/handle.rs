@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-
 use super::Monitor;
 use super::thread::IoThread;
 use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
