@@ -468,6 +468,11 @@ fn a_flush_waits_while_a_connected_peer_is_away() {
         Other::dialled(&core, "a").cut();
         assert!(!fed.has_been_woken() && !fed.is_flushed(), "it is away again");
         let mut peer = Other::dialled(&core, "a");
+        if is_probed {
+            peer.take();
+            assert_eq!(peer.write(2), [0, 0]);
+            assert!(!fed.has_been_woken() && !fed.is_flushed(), "that was the probe");
+        }
         assert_eq!(peer.read().last().map(String::as_str), Some("1"));
         assert!(fed.has_been_woken() && fed.is_flushed());
         peer.cut();
