@@ -48,9 +48,9 @@ over_each_transport! {
             dealer.send(text).await.unwrap();
             let (peer, message) = within("a message", router.recv()).await.unwrap();
             assert_eq!(message.parts(), [text]);
-            let name = peer.identity().unwrap();
+            let name = peer.identity().unwrap().clone();
             assert_eq!((name.len(), name[0]), (5, 0));
-            router.send_to(name, "by name").await.unwrap();
+            router.send_to(&name, "by name").await.unwrap();
             told(&mut dealer, "by name").await;
             names.push(name);
         }
