@@ -138,8 +138,8 @@ async fn a_handshake_that_is_not_over_in_time_is_given_up_and_tried_again() {
             matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Handshake))),
             "the listener's reason: {reason}"
         );
-        // After it the listener waits a second for an end, which does not arrive either.
-        let waited = begun.elapsed().saturating_sub(SECOND);
+        // A peer that says nothing is not waited for to hang up.
+        let waited = begun.elapsed();
         assert!(waited >= time && waited <= time + TICK, "{waited:?}");
         event(&mut here, failure).await;
 

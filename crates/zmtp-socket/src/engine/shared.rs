@@ -151,14 +151,17 @@ impl EndpointTask {
         let _listener = lock(&self.listener).take();
     }
 
+    // The signal comes first: a task that finds no listener, and has not been told to end, would bind the
+    // address again.
+
     fn drain(&self) {
-        self.close_listener();
         self.signals.drain();
+        self.close_listener();
     }
 
     fn stop(&self) {
-        self.close_listener();
         self.signals.stop();
+        self.close_listener();
     }
 }
 
