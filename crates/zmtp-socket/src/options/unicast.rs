@@ -145,7 +145,8 @@ impl Options<Req> {
 
     /// Numbers the requests, in a part before the empty one that every REP and ROUTER gives back. A reply
     /// that comes late is then known by its number; otherwise the connection is ended through which it might
-    /// come. Default: no. (`ZMQ_REQ_CORRELATE`)
+    /// come. (A ROUTER that names us by our [identity](Self::identity) can still send it on the next one.)
+    /// Default: no. (`ZMQ_REQ_CORRELATE`)
     pub fn correlate(mut self, correlate: bool) -> Self {
         self.role.correlate = correlate;
         self

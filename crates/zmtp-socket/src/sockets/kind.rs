@@ -14,6 +14,8 @@
 //! | [`ReqSocket`](crate::ReqSocket) | [`Req`] | requests | | | | |
 //! | [`RepSocket`](crate::RepSocket) | [`Rep`] | replies | | requests with their [`Reply`](crate::Reply) | | |
 //!
+//! All that send but XSUB are sinks of messages, too ([`Sinks`]).
+//!
 //! Code for sockets of several kinds is bounded by what it does with them:
 //!
 //! ```
