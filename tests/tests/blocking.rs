@@ -224,7 +224,8 @@ fn a_thread_follows_what_happens_up_to_the_end() {
     publisher.close();
     let events = following.join().unwrap();
     assert!(
-        matches!(&events[..], [Event::Listening { endpoint: bound , .. }] if *bound == endpoint), "{events:?} {endpoint}"
+        matches!(&events[..], [Event::Listening { endpoint: bound , .. }] if *bound == endpoint),
+        "{events:?} {endpoint}"
     );
 }
 
