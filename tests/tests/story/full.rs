@@ -141,6 +141,29 @@ over_each_transport! {
         assert_eq!(receive_text(&mut client).await, "a once more");
     }
 
+    async fn a_subscriber_that_conflates_topics_has_the_newest_message_of_each(place: Place) {
+        let server = place.publisher();
+        server.bind(&*place.endpoint).await.unwrap();
+        let mut client = place.context.sub_socket(SubOptions::new().conflate_topics(true));
+        client.subscribe("a");
+        client.connect(&*place.endpoint).unwrap();
+        wanted(&server, "a").await;
+        for number in 0..100 {
+            for topic in ["a1", "a2", "b"] {
+                server.send((topic, number.to_string())).await.unwrap();
+            }
+        }
+        eventually("all of it", || client.stats().received == 200).await;
+        let stats = client.stats();
+        assert_eq!((stats.queued, stats.dropped, stats.filtered), (2, 198, 0));
+        for topic in ["a1", "a2"] {
+            assert_eq!(receive(&mut client).await.parts(), [topic, "99"]);
+        }
+        assert!(client.try_recv().is_err());
+        server.send(("a2", "once more")).await.unwrap();
+        assert_eq!(receive(&mut client).await.parts(), ["a2", "once more"]);
+    }
+
     async fn a_conflating_publisher_keeps_the_newest_message_for_each_subscriber(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().conflate(true));
         server.bind(&*place.endpoint).await.unwrap();

@@ -15,8 +15,10 @@ pub struct Sending {
 pub struct Receiving {
     pub(crate) hwm: HighWaterMark,
     pub(crate) hwm_octets: Option<usize>,
-    /// Only the newest message is kept.
+    /// Only the newest message is kept,
     pub(crate) conflate: bool,
+    /// or that of each topic.
+    pub(crate) conflate_topics: bool,
 }
 
 impl Sending {

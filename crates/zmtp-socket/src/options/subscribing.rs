@@ -47,6 +47,18 @@ impl<T: Configured<Role: AsMut<Matching>>> Options<T> {
     }
 }
 
+impl<T: Configured<Role: AsMut<Matching> + AsMut<Receiving>>> Options<T> {
+    /// Keeps of each publisher the newest message alone of each topic, which is its whole first part: one
+    /// that arrives takes the place of one that was not received yet, which is
+    /// [counted](crate::PeerStats::dropped) as dropped. So [`recv`](crate::Socket::recv) gives, of each
+    /// topic, how things stand. The [mark](Self::receive_hwm) is how many topics may wait. Default: no.
+    pub fn conflate_topics(mut self, conflate: bool) -> Self {
+        let receiving: &mut Receiving = self.role.as_mut();
+        receiving.conflate_topics = conflate;
+        self
+    }
+}
+
 impl Options<XSub> {
     /// Of a message of several parts that is [sent](crate::Handle::send): looks for subscriptions in it
     /// only if the first part is one, as publishers do that are

@@ -6,9 +6,13 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 use zmtp_codec::Batch;
 
+use super::newest::Newest;
 use crate::options::{Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
+
+/// Messages of a turn where only the newest of each topic are kept.
+const BATCH: usize = 256;
 
 /// The queues of one socket.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(crate) struct Inbox {
     marks: Marks,
     /// Of each publisher the newest message alone is kept.
     conflate: bool,
+    /// And this of each topic.
+    conflates_topics: bool,
     /// What the queues of publishers that have gone hold.
     departed: Count,
     /// What is in all queues.
@@ -39,6 +45,8 @@ pub(crate) struct Queue {
     pub(crate) received: Count,
     pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
+    /// In the place of batches, where of each topic the newest message alone is kept.
+    newest: Newest,
     /// What is in these.
     pub(crate) waiting: Count,
     /// What is here and in the receiver's hands: all that counts for the high-water mark.
@@ -65,6 +73,7 @@ impl Inbox {
             turns: VecDeque::new(),
             marks: options.marks(),
             conflate: options.conflate,
+            conflates_topics: options.conflate_topics,
             departed: Count::default(),
             waiting: Count::default(),
             received: Count::default(),
@@ -82,6 +91,7 @@ impl Inbox {
             received: Count::default(),
             dropped: Count::default(),
             batches: VecDeque::new(),
+            newest: Newest::default(),
             waiting: Count::default(),
             held: Count::default(),
             driver: None,
@@ -139,8 +149,12 @@ impl Inbox {
     /// Adds messages of one publisher, at least one. Returns the receiver to be woken, if it waits.
     pub(crate) fn deliver(&mut self, key: usize, mut batch: Batch) -> Option<Waker> {
         let queue = &mut self.queues[key];
-        if queue.batches.is_empty() {
+        if !queue.holds_messages() {
             self.turns.push_back(key);
+        }
+        if self.conflates_topics {
+            self.conflate_topics(key, batch);
+            return self.receiver.take();
         }
         let mut kept = Count::of_batch(&batch);
         if self.conflate {
@@ -162,6 +176,23 @@ impl Inbox {
         self.receiver.take()
     }
 
+    fn conflate_topics(&mut self, key: usize, batch: Batch) {
+        let queue = &mut self.queues[key];
+        let (mut kept, mut dropped) = (Count::default(), Count::default());
+        for message in batch {
+            kept += Count::of(&message);
+            if let Some(older) = queue.newest.put(message) {
+                dropped += Count::of(&older);
+            }
+        }
+        for count in [&mut queue.held, &mut queue.waiting, &mut self.waiting] {
+            *count += kept;
+            *count -= dropped;
+        }
+        queue.dropped += dropped;
+        self.dropped += dropped;
+    }
+
     /// Gives back what is in hand, which has been emptied, and takes the next batch. Adds to `wake`
     /// the drivers that now have room. Returns whose it is, if there was one.
     ///
@@ -170,17 +201,20 @@ impl Inbox {
         self.release(current, wake);
         let key = self.turns.pop_front()?;
         let queue = &mut self.queues[key];
-        current.batch = queue.batches.pop_front().unwrap_or_default();
+        current.batch = match self.conflates_topics {
+            true => queue.newest.take(BATCH),
+            false => queue.batches.pop_front().unwrap_or_default(),
+        };
         let peer = queue.peer.clone();
         current.queue = key;
         current.taken = Count::of_batch(&current.batch);
         queue.waiting -= current.taken;
         self.waiting -= current.taken;
         // What a publisher sent before a cut comes out before what it sends once it is back.
-        match (queue.batches.is_empty(), queue.gone) {
-            (true, _) => {}
-            (false, true) => self.turns.push_front(key),
-            (false, false) => self.turns.push_back(key),
+        match (queue.holds_messages(), queue.gone) {
+            (false, _) => {}
+            (true, true) => self.turns.push_front(key),
+            (true, false) => self.turns.push_back(key),
         }
         Some(peer)
     }
@@ -244,6 +278,10 @@ impl Inbox {
 }
 
 impl Queue {
+    fn holds_messages(&self) -> bool {
+        !self.batches.is_empty() || !self.newest.is_empty()
+    }
+
     /// Nothing is read from the publisher until something of what it sent has been received.
     pub(crate) fn is_congested(&self) -> bool {
         self.driver.is_some()
@@ -252,6 +290,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
@@ -434,5 +473,31 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         inbox.wait(&Context::from_waker(&waker));
         assert!(inbox.close().is_some() && inbox.is_closed());
+    }
+
+    #[test]
+    fn the_newest_of_each_topic_is_kept_and_each_topic_has_its_turn() {
+        let hwm = HighWaterMark::messages(3);
+        let options = Receiving { hwm, conflate_topics: true, ..Receiving::default() };
+        let mut inbox = Inbox::new(&options);
+        let key = publisher(&mut inbox);
+        let message = |text: &'static str| Message::from((&text[..1], text));
+        for text in ["a1", "b1", "a2", "a3", "b2", "a4"] {
+            let batch = Batch::from(message(text));
+            inbox.arrived(key, Count::of_batch(&batch));
+            inbox.deliver(key, batch);
+        }
+        assert_eq!((inbox.queued().messages, inbox.dropped.messages, inbox.room(key)), (2, 4, 1));
+        let mut current = Taken::default();
+        inbox.exchange(&mut current, &mut Vec::new());
+        let taken: Vec<_> = mem::take(&mut current.batch).collect();
+        assert_eq!(taken, [message("a4"), message("b2")]);
+        // Once it has been taken out, the next one of its topic is new.
+        inbox.deliver(key, Batch::from(message("b3")));
+        inbox.exchange(&mut current, &mut Vec::new());
+        assert_eq!(mem::take(&mut current.batch).next(), Some(message("b3")));
+        inbox.exchange(&mut current, &mut Vec::new());
+        assert_eq!((inbox.queued(), inbox.room(key)), (Count::default(), 3));
+        assert_eq!(inbox.dropped.messages, 4);
     }
 }

@@ -1,6 +1,7 @@
 //! What has arrived: a queue of messages for each peer, and the one who receives them.
 
 pub(crate) mod inbox;
+mod newest;
 pub(crate) mod receiver;
 
 pub(crate) use inbox::Inbox;

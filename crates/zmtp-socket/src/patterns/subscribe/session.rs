@@ -39,7 +39,8 @@ impl Session for SubscribeSession {
 
     fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
         let arrived = Count::of_batch(&batch);
-        if self.core.options.receiving.conflate {
+        let receiving = &self.core.options.receiving;
+        if receiving.conflate || receiving.conflate_topics {
             // What nobody wants must not take the place of what somebody does.
             self.core.filter(&mut batch);
         }
