@@ -1,4 +1,4 @@
-//! What runs a socket's connections: endpoints, transports, and a task for each connection.
+//! The machinery of a socket's connections: endpoints, transports, and a task for each connection.
 //!
 //! The engine knows no socket type. It asks the socket's [core](driver::Core) for a
 //! [session](driver::Session) of each peer.

@@ -7,7 +7,7 @@ use super::{
     Requesting, Routing, SocketRole, Subscribing,
 };
 
-/// What has options: the sockets of one [kind](crate::kind::Kind), or [one endpoint](Endpoints) of a
+/// The types that have options: the sockets of one [kind](crate::kind::Kind), or [one endpoint](Endpoints) of a
 /// socket of any kind.
 pub trait Configured: sealed::Sealed + Clone + Debug + Default + Send + Sync + 'static {
     /// The options that it has beside those of its connections.
@@ -114,7 +114,7 @@ impl Configured for Rep {
     type Role = Replying;
 }
 
-/// What may have an identity: sockets whose peer may be a ROUTER, and their endpoints.
+/// The types that may have an identity: sockets whose peer may be a ROUTER, and their endpoints.
 pub trait Identified: Configured {}
 
 impl Identified for Req {}

@@ -1,4 +1,4 @@
-//! What only a publisher has to be told.
+//! The options of publishers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Conflates, HighWaterMark, Marks, Matching, Options, Sending, SocketR
 /// The default mark in octets where a sender waits: enough to keep the transport busy.
 pub(super) const WAIT_OCTETS: usize = 256 << 10;
 
-/// What only a publisher has to be told.
+/// The options of publishers alone.
 #[derive(Clone, Debug)]
 pub struct Publishing {
     pub(crate) sending: Sending,
@@ -22,7 +22,7 @@ pub struct Publishing {
     pub(crate) matching: Matching,
 }
 
-/// What only an XPUB has to be told.
+/// The options of an XPUB alone.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
     pub(crate) publishing: Publishing,

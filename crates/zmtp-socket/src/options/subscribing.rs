@@ -1,17 +1,17 @@
-//! What only a subscriber has to be told.
+//! The options of subscribers.
 
 use super::kind::{Configured, XSub};
 use super::mark::DEFAULT_OCTETS;
 use super::{Conflates, Marks, Options, Receiving, Sending, SocketRole};
 
-/// What only a subscriber has to be told.
+/// The options of subscribers alone.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribing {
     pub(crate) receiving: Receiving,
     pub(crate) matching: Matching,
 }
 
-/// What only an XSUB has to be told.
+/// The options of an XSUB alone.
 #[derive(Clone, Debug, Default)]
 pub struct Asking {
     pub(crate) subscribing: Subscribing,

@@ -1,4 +1,4 @@
-//! What sockets that send each message to one peer have to be told.
+//! The options of sockets that send each message to one peer.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::mark::DEFAULT_OCTETS;
 use super::publishing::WAIT_OCTETS;
 use super::{Conflates, Marks, Options, Receiving, Sending, SocketRole, WhenFull};
 
-/// What a socket has to be told that sends to its peers in turn.
+/// The options of a socket that sends to its peers in turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InTurn {
     pub(crate) sending: Sending,
@@ -15,14 +15,14 @@ pub struct InTurn {
     pub(crate) immediate: bool,
 }
 
-/// What a PAIR has to be told.
+/// The options of a PAIR alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pairing {
     pub(crate) in_turn: InTurn,
     pub(crate) receiving: Receiving,
 }
 
-/// What a DEALER has to be told.
+/// The options of a DEALER alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dealing {
     pub(crate) in_turn: InTurn,
@@ -30,7 +30,7 @@ pub struct Dealing {
     pub(crate) probing: Probing,
 }
 
-/// What a REQ has to be told.
+/// The options of a REQ alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Requesting {
     pub(crate) in_turn: InTurn,
@@ -41,7 +41,7 @@ pub struct Requesting {
     pub(crate) correlate: bool,
 }
 
-/// What a ROUTER has to be told.
+/// The options of a ROUTER alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Routing {
     pub(crate) replying: Replying,
@@ -50,7 +50,7 @@ pub struct Routing {
     pub(crate) handover: bool,
 }
 
-/// What a REP has to be told.
+/// The options of a REP alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Replying {
     pub(crate) sending: Sending,

@@ -1,4 +1,4 @@
-//! What has arrived: a queue of messages for each peer, and the one who receives them.
+//! The receiving side of a socket: a queue of messages for each peer, and the one who receives them.
 
 pub(crate) mod inbox;
 mod newest;

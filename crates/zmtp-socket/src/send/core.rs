@@ -1,4 +1,4 @@
-//! What messages are sent with.
+//! The traits of cores that send.
 
 use std::future::Future;
 use std::task::{Poll, Waker};

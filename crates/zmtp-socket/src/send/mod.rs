@@ -1,4 +1,4 @@
-//! What waits to be sent: encoded messages, and a queue of them for each peer.
+//! The sending side of a socket: encoded messages, and a queue of them for each peer.
 
 pub(crate) mod at_once;
 mod core;

@@ -11,7 +11,7 @@ pub(crate) const OCTETS_PER_COST: usize = 16;
 const WOKEN: usize = 512;
 const LONGEST_TURN: usize = 8 * TURN;
 
-/// What the present sender has spent, and may spend.
+/// The account of the present sender: what it has spent, and may spend.
 #[derive(Debug)]
 pub(crate) struct Turn {
     spent: usize,

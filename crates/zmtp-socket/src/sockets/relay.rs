@@ -1,4 +1,4 @@
-//! What stands between sockets that send each message to one peer (ZeroMQ calls it a queue or a streamer).
+//! Relays between sockets that send each message to one peer (ZeroMQ calls them queue and streamer).
 #![expect(private_bounds, reason = "how messages pass is no affair of its user")]
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! What is written to a peer, and in which order.
+//! The writing side of a connection: what goes out, and in which order.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

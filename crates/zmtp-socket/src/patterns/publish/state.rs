@@ -57,10 +57,10 @@ pub(super) struct State {
     watchers: Waiters,
     /// Those who wait until the transports have taken all.
     pub(super) flushing: Flushing,
-    /// What all peers together count, those that have gone included. It lists no peers.
+    /// The counters of all peers together, those that have gone included. It lists no peers.
     pub(super) totals: Stats,
     pub(super) undelivered_at_close: usize,
-    /// What is due once the state is free.
+    /// The effects that are due once the state is free.
     pub(super) effects: Effects,
 }
 

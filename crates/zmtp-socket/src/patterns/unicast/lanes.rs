@@ -24,7 +24,7 @@ use crate::send::waiters::{Tickets, Waiters};
 use crate::send::{Outbox, Outgoing, Run, at_once};
 use crate::stats::{Count, Stats};
 
-/// What the tasks of a socket share, under its lock.
+/// The state that the tasks of a socket share, under its lock.
 pub(super) struct State {
     pub(super) lanes: Slab<Lane>,
     /// The lanes that have room, the next one first. Empty if senders name the peer.
@@ -47,13 +47,13 @@ pub(super) struct State {
     /// The request whose reply is awaited, of a REQ.
     pub(super) awaited: Option<Awaited>,
     pub(super) turn: Turn,
-    /// What all peers together count, those that have gone included. It lists no peers.
+    /// The counters of all peers together, those that have gone included. It lists no peers.
     pub(super) totals: Stats,
     undelivered_at_close: usize,
     pub(super) closed: bool,
     sends: Sends,
     absent: Marks,
-    /// What is due once the state is free.
+    /// The effects that are due once the state is free.
     pub(super) effects: Effects,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Lane {
     kill: Option<Kill>,
     /// The endpoint that it belongs to, and stays with.
     endpoint: Option<Endpoint>,
-    /// What senders name it by; empty if they do not.
+    /// The name that senders use; empty if they use none.
     pub(super) identity: Bytes,
     pub(super) outbox: Outbox,
     journal: Journal,

@@ -44,7 +44,7 @@ use session::UnicastSession;
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
 const LOOK: usize = 256;
 
-/// What kind of socket it is, as far as the core has to know.
+/// The settings that make the core that of one socket type.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) sends: Sends,

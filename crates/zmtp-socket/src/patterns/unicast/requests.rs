@@ -12,7 +12,7 @@ use crate::receive::Receiver;
 use crate::send::guard::Guard;
 use crate::sync::lock;
 
-/// What has become of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The peer that got it has answered.
