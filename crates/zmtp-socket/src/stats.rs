@@ -32,7 +32,8 @@ pub struct Stats {
     pub queued: u64,
     /// Octets of these.
     pub queued_octets: u64,
-    /// Messages that arrived although nothing subscribed to here matches them.
+    /// Messages that arrived although nothing subscribed to here matches them; of a REP and a REQ, those that
+    /// are no request, and no reply to one.
     pub filtered: u64,
     /// What peers are subscribed to, each peer's distinct topics; or, on a subscriber, its own.
     pub subscriptions: u64,

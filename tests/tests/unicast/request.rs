@@ -50,6 +50,20 @@ over_each_transport! {
         assert_eq!((rep.stats().filtered, rep.stats().dropped), (0, 0));
     }
 
+    async fn a_message_that_came_before_the_request_is_no_reply_to_it(place: Place) {
+        let mut router = bound(&place, RouterOptions::new()).await;
+        let mut req = connected(&place, ReqOptions::new().probe(true));
+        let (peer, _probe) = within("a probe", router.recv()).await.unwrap();
+        router.send_to(&peer, message(["", "early"])).await.unwrap();
+        eventually("the early one", || req.stats().received == 1).await;
+        let (reply, ()) = tokio::join!(ask(&mut req, "well?"), async {
+            let (peer, _request) = within("a request", router.recv()).await.unwrap();
+            router.send_to(&peer, message(["", "in time"])).await.unwrap();
+        });
+        assert_eq!(reply.unwrap().parts(), ["in time"]);
+        assert_eq!(req.stats().filtered, 1);
+    }
+
     async fn what_is_no_reply_is_passed_over(place: Place) {
         for correlate in [false, true] {
             let place = place.another();

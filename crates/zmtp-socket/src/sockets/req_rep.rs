@@ -104,6 +104,10 @@ impl Socket<Req> {
         let end = time.and_then(|time| Instant::now().checked_add(time));
         let engine = &self.handle.engine;
         let receiver = &mut self.receiver.receiver;
+        // A message that came before the request is no reply to it.
+        while receiver.try_next(core)?.is_some() {
+            core.count_filtered();
+        }
         let answer = async {
             core.send_later_to(To::Next, &request.into()).await?;
             loop {

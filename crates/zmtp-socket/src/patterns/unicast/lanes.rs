@@ -62,7 +62,7 @@ pub(super) struct Lane {
     /// The peer, while it is there.
     pub(super) peer: Option<Peer>,
     kill: Option<Kill>,
-    /// The endpoint that it belongs to, and stays with.
+    /// The endpoint that it belongs to, and stays with; one of them, if it has several.
     endpoint: Option<Endpoint>,
     /// The name that senders use; empty if they use none.
     pub(super) identity: Bytes,
@@ -175,6 +175,11 @@ impl State {
             (Sends::ByIdentity, None) | (Sends::ByPeer, _) => return true,
             _ => {}
         }
+        if let Some(key) = self.only_lane(config) {
+            self.lanes[key].endpoint = Some(endpoint.clone());
+            self.endpoints.insert(endpoint.clone(), key);
+            return true;
+        }
         let identity = identity.cloned().unwrap_or_default();
         let lane = Lane::new(Some(endpoint.clone()), identity.clone(), config.absent);
         let key = self.lanes.insert(lane);
@@ -182,6 +187,11 @@ impl State {
         self.name(identity, key);
         self.make_ready(key);
         true
+    }
+
+    /// The lane of a socket with one peer, which all its endpoints share.
+    fn only_lane(&self, config: &Config) -> Option<usize> {
+        self.lanes.iter().next().map(|(key, _)| key).filter(|_| config.exclusive)
     }
 
     fn name(&mut self, identity: Bytes, key: usize) {
@@ -193,7 +203,11 @@ impl State {
     /// An endpoint is dialled no more. What waited for it is lost, and counted.
     pub(super) fn remove_endpoint(&mut self, endpoint: &Endpoint) {
         let Some(key) = self.endpoints.remove(endpoint) else { return };
-        self.lanes[key].endpoint = None;
+        let others = self.endpoints.iter().find(|(_, its_key)| **its_key == key);
+        self.lanes[key].endpoint = others.map(|(endpoint, _)| endpoint.clone());
+        if self.lanes[key].stays() {
+            return;
+        }
         if self.lanes[key].peer.is_none() {
             self.remove(key);
         }
@@ -213,6 +227,7 @@ impl State {
             return Err(Reason::Occupied);
         }
         let own = self.endpoints.get(peer.endpoint()).copied().filter(|_| peer.is_dialled());
+        let own = self.only_lane(config).or(own);
         let key = match own {
             Some(key) => key,
             None => {

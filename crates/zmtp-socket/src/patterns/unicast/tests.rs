@@ -482,3 +482,24 @@ fn a_flush_waits_while_a_connected_peer_is_away() {
         assert!(fed.has_been_woken() && fed.is_flushed());
     }
 }
+
+#[test]
+fn all_endpoints_of_a_pair_share_what_waits_for_its_peer() {
+    let core = core(Config { exclusive: true, ..config(Sends::InTurn, 4) });
+    assert!(core.connected(&endpoint("a"), None) && core.connected(&endpoint("b"), None));
+    for text in ["1", "2"] {
+        send(&core, text).expect("there is room");
+    }
+    let mut peer = Other::dialled(&core, "b");
+    assert_eq!(peer.read(), ["1", "2"]);
+    peer.cut();
+    send(&core, "3").expect("there is room");
+    core.disconnected(&endpoint("b"));
+    let mut other = Other::dialled(&core, "a");
+    assert_eq!(other.read(), ["3"]);
+    other.cut();
+    send(&core, "4").expect("there is room");
+    assert_eq!(Other::accepted(&core).read(), ["4"]);
+    core.disconnected(&endpoint("a"));
+    assert_eq!(send(&core, "5"), Err(SendError::Full));
+}
