@@ -203,8 +203,12 @@ impl State {
     /// An endpoint is dialled no more. What waited for it is lost, and counted.
     pub(super) fn remove_endpoint(&mut self, endpoint: &Endpoint) {
         let Some(key) = self.endpoints.remove(endpoint) else { return };
-        let others = self.endpoints.iter().find(|(_, its_key)| **its_key == key);
-        self.lanes[key].endpoint = others.map(|(endpoint, _)| endpoint.clone());
+        // Only the endpoints of a PAIR share a lane, and that is the only one.
+        let other = match self.lanes.len() {
+            1 => self.endpoints.iter().find(|(_, its_key)| **its_key == key),
+            _ => None,
+        };
+        self.lanes[key].endpoint = other.map(|(endpoint, _)| endpoint.clone());
         if self.lanes[key].stays() {
             return;
         }
