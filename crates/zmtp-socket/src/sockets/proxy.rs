@@ -27,7 +27,7 @@ const REQUESTS: usize = 16;
 
 /// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
 /// asks for, the others keep half of the proxy's time.
-const MESSAGES: usize = 256;
+const MESSAGES: usize = 1024;
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
