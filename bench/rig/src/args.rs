@@ -16,7 +16,7 @@ pub struct Args {
     /// The types of the sockets.
     #[arg(long, value_enum, default_value = "pub-sub")]
     pub pattern: Pattern,
-    /// What is sent.
+    /// The messages that are sent.
     #[arg(long, value_enum, default_value = "thr")]
     pub mode: Mode,
     /// Where one side binds and the other connects.
@@ -102,7 +102,7 @@ pub enum Role {
     Inproc,
     /// Subscribers that nothing is sent to.
     IdleSubs,
-    /// What stands between the sender and the receivers.
+    /// The device between the sender and the receivers.
     Proxy,
 }
 
@@ -119,7 +119,7 @@ pub enum Pattern {
     DealerRouter,
 }
 
-/// What is sent.
+/// The messages that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// Messages of one size, as fast as they are taken.
@@ -186,7 +186,7 @@ impl Args {
         if self.hwm == 0 { highest } else { self.hwm }
     }
 
-    /// What socket `index` subscribes to: nothing, if it is no SUB. The prefix of the control messages comes last, so that
+    /// The topics that socket `index` subscribes to: none, if it is no SUB. The prefix of the control messages comes last, so that
     /// whoever receives `~S` has been subscribed to all the others.
     pub fn topics(&self, index: usize) -> Vec<String> {
         if self.pattern != Pattern::PubSub {

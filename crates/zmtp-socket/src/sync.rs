@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::{mem, process};
 
+use tokio::sync::Notify;
+
 /// Locks `mutex`. A thread that panicked while it held the lock does not take the others along:
 /// everything guarded here is kept consistent between any two statements that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,6 +56,18 @@ struct Wakes(Vec<Waker>);
 impl Drop for Wakes {
     fn drop(&mut self) {
         self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// Looks again after each change, until `look` has found something.
+pub(crate) async fn wait_until<T>(changed: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        // From before the look, so that no change is missed.
+        let next = changed.notified();
+        if let Some(found) = look() {
+            return found;
+        }
+        next.await;
     }
 }
 

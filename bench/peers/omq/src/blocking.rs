@@ -95,7 +95,7 @@ fn requests(context: &Context, args: &Args) {
     run_ready(ask_all(args, open));
 }
 
-/// What comes with an envelope goes back with it.
+/// An envelope that comes with a request goes back with the reply.
 fn answers(context: &Context, args: &Args) {
     let socket = OmqSocket::open(context, args, types(args).1, true).socket;
     report_answering(args);

@@ -104,7 +104,7 @@ async fn receivers(context: &Context, args: &Args) {
     rig::open_all(args, open, spawn).await;
 }
 
-/// What comes with an envelope goes back with it.
+/// An envelope that comes with a request goes back with the reply.
 async fn answers(OmqSocket(socket): OmqSocket, args: &Args) {
     report_answering(args);
     while let Ok(message) = socket.recv().await {

@@ -103,7 +103,7 @@ async fn requests(context: &Context, args: &Args, of: SocketType) {
     ask_all(args, open).await;
 }
 
-/// What comes with an envelope goes back with it.
+/// An envelope that comes with a request goes back with the reply.
 async fn answers(context: &Context, args: &Args, of: SocketType) {
     let Rzmq(socket) = attach(context.socket(of).expect("a socket"), args, true).await;
     report_answering(args);

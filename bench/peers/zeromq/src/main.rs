@@ -94,7 +94,7 @@ async fn requests<S: Socket + SocketSend + SocketRecv>(args: &Args) {
     ask_all(args, async |_| Zeromq(open::<S>(args, false).await)).await;
 }
 
-/// What comes with an envelope goes back with it.
+/// An envelope that comes with a request goes back with the reply.
 async fn answers<S: Socket + SocketSend + SocketRecv>(args: &Args) {
     let mut socket = open::<S>(args, true).await;
     report_answering(args);

@@ -89,3 +89,21 @@ pub(crate) trait SinkCore: SendCore {
     /// Nobody waits for it any more.
     fn stop_flushing(&self, flush: &mut Wait);
 }
+
+/// A sender's place in the queues that it waits in. It is given up when this is dropped.
+pub(crate) struct Place<'a, C: SinkCore> {
+    core: &'a C,
+    pub(crate) waiting: C::Waiting,
+}
+
+impl<'a, C: SinkCore> Place<'a, C> {
+    pub(crate) fn new(core: &'a C) -> Self {
+        Self { core, waiting: C::Waiting::default() }
+    }
+}
+
+impl<C: SinkCore> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        self.core.give_up(&mut self.waiting);
+    }
+}

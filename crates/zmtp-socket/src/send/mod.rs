@@ -11,6 +11,7 @@ pub(crate) mod room;
 pub(crate) mod turn;
 pub(crate) mod waiters;
 
-pub(crate) use self::core::{SendCore, SinkCore};
 pub(crate) use outbox::{Outbox, Run};
 pub use outgoing::Outgoing;
+
+pub(crate) use self::core::{Place, SendCore, SinkCore};

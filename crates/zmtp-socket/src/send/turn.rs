@@ -1,5 +1,7 @@
 //! The turn of a sender: what it may spend before the other tasks of its runtime get theirs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// What a turn may spend. A message that nobody wants costs 1, any other [`SENT`] and a little for its
 /// size; one that fills a peer's queue ends the turn.
 pub(crate) const TURN: usize = 8192;
@@ -54,5 +56,26 @@ impl Turn {
             *self = Self::default();
         }
         over
+    }
+}
+
+/// A sender has used up its turn: the next one lets others run first. To look at it takes no lock.
+#[derive(Debug, Default)]
+pub(crate) struct TurnIsOver(AtomicBool);
+
+impl TurnIsOver {
+    #[inline]
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was so. It is not any more.
+    pub(crate) fn take(&self) -> bool {
+        self.get() && self.0.swap(false, Ordering::Relaxed)
     }
 }

@@ -1,13 +1,12 @@
 //! The socket: it receives, and all else is done by its handles.
 
-use std::fmt;
 use std::future::poll_fn;
-use std::iter;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
+use std::{fmt, iter};
 
 use futures_core::Stream;
 use zmtp_codec::{Batch, Message};

@@ -30,7 +30,7 @@ use crate::monitor::Event;
 use crate::options::LinkConfig;
 use crate::options::authorize::{Authorizing, judge};
 use crate::peer::Peer;
-use crate::stats::{Stats, Unfinished};
+use crate::stats::{PeerStats, Stats, Unfinished};
 
 /// Messages that are handed on together: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
@@ -73,7 +73,18 @@ pub(crate) trait Core: Send + Sync + 'static {
     }
 
     /// What it has done, and is doing. The numbers of its connections are not its to know.
-    fn stats(&self) -> Stats;
+    fn stats(&self) -> Stats {
+        let mut stats = self.totals();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.look_at(from, &mut stats.peers);
+        }
+        stats
+    }
+
+    /// Adds what has passed between the socket and some of its peers, from the place `from` on: so few that
+    /// nobody waits long. Returns where to go on, if there are more.
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize>;
 
     /// The same, without a list of its peers: what costs no more, however many they are.
     fn totals(&self) -> Stats;

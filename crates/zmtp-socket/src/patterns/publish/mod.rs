@@ -17,11 +17,9 @@ mod tests;
 mod topics;
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
-use crate::send::guard::Guard;
 use bytes::Bytes;
 pub use requests::Request;
 use requests::{Requests, Unread};
@@ -37,11 +35,13 @@ use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
 use crate::peer::Peer;
+use crate::send::guard::Guard;
 use crate::send::outbox::COPY;
 use crate::send::outgoing::encoded_len;
+use crate::send::turn::TurnIsOver;
 use crate::send::waiters::Ticket;
 use crate::send::{Outbox, Outgoing, Run};
-use crate::stats::{Count, Stats, Unfinished};
+use crate::stats::{Count, PeerStats, Stats, Unfinished};
 use crate::sync::lock;
 
 /// The core of a PUB socket.
@@ -50,8 +50,7 @@ pub(crate) struct PubCore {
     options: Publishing,
     /// Of an XPUB.
     hearing: Option<RequestOptions>,
-    /// A sender has used up its turn.
-    turn_is_over: AtomicBool,
+    turn_is_over: TurnIsOver,
     events: Arc<Events>,
 }
 
@@ -72,7 +71,7 @@ impl PubCore {
             state: Mutex::new(State::new(&options, requests)),
             options,
             hearing,
-            turn_is_over: AtomicBool::new(false),
+            turn_is_over: TurnIsOver::default(),
             events,
         }
     }
@@ -155,7 +154,7 @@ impl PubCore {
     #[inline]
     fn end_turn(&self, state: &mut State) {
         if state.turn.end() {
-            self.turn_is_over.store(true, Ordering::Relaxed);
+            self.turn_is_over.set();
         }
     }
 
@@ -311,13 +310,8 @@ impl Core for PubCore {
         self.settled().totals()
     }
 
-    fn stats(&self) -> Stats {
-        let mut stats = self.totals();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = self.settled().look_at(from, &mut stats.peers);
-        }
-        stats
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        self.settled().look_at(from, peers)
     }
 
     fn close(&self) {
@@ -325,7 +319,7 @@ impl Core for PubCore {
     }
 
     fn interrupt(&self) {
-        self.turn_is_over.store(true, Ordering::Relaxed);
+        self.turn_is_over.set();
         let reader = lock(&self.state).requests.as_mut().and_then(Requests::end);
         reader.into_iter().for_each(Waker::wake);
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use zmtp_codec::Batch;
@@ -15,7 +14,7 @@ use crate::send::guard::Guard;
 use crate::send::outbox::LARGE;
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
-use crate::send::{Outgoing, SendCore, SinkCore};
+use crate::send::{Outgoing, Place, SendCore, SinkCore};
 
 /// A sender's place in the queues of the peers that it waits for.
 #[derive(Debug, Default)]
@@ -30,8 +29,7 @@ impl SendCore for PubCore {
     }
 
     fn take_turn(&self) -> bool {
-        self.turn_is_over.load(Ordering::Relaxed)
-            && self.turn_is_over.swap(false, Ordering::Relaxed)
+        self.turn_is_over.take()
     }
 
     #[inline]
@@ -42,7 +40,7 @@ impl SendCore for PubCore {
 
     #[inline]
     fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
-        if self.turn_is_over.load(Ordering::Relaxed) {
+        if self.turn_is_over.get() {
             return None;
         }
         match self.try_send(message) {
@@ -52,7 +50,7 @@ impl SendCore for PubCore {
     }
 
     async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let mut place = Place { core: self, waiting: Waiting::default() };
+        let mut place = Place::new(self);
         poll_fn(|cx| self.poll_send(message, &mut place.waiting, cx.waker())).await
     }
 }
@@ -129,17 +127,5 @@ impl SinkCore for PubCore {
         if flush.0.is_some() {
             Guard::lock(&self.state).flushing.stop(flush);
         }
-    }
-}
-
-/// Gives its place up when it is dropped.
-struct Place<'a> {
-    core: &'a PubCore,
-    waiting: Waiting,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.core.give_up(&mut self.waiting);
     }
 }

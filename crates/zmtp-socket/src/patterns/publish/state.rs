@@ -18,8 +18,6 @@ use crate::monitor::{Event, Events};
 use crate::options::{Publishing, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
-use crate::send::Outgoing;
-use crate::send::at_once;
 use crate::send::flushing::{Flushing, Wait};
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
@@ -27,6 +25,7 @@ use crate::send::outbox::{LARGE, Outbox, Run};
 use crate::send::room::Room;
 use crate::send::turn::Turn;
 use crate::send::waiters::{Ticket, Tickets, Waiters};
+use crate::send::{Outgoing, at_once};
 use crate::stats::{Count, PeerState, PeerStats, Stats};
 
 /// Peers whose counters are looked at before others have the state.

@@ -36,7 +36,7 @@ use crate::peer::Peer;
 use crate::receive::{Inbox, Source};
 use crate::send::{Outbox, Outgoing, Run, SendCore};
 use crate::stats::{Count, PeerState, PeerStats, Stats, Unfinished};
-use crate::sync::{lock, lock_to_wake};
+use crate::sync::{lock, lock_to_wake, wait_until};
 
 /// Peers that [`stats`](SubCore::stats) looks at before it lets others have the locks.
 const LOOK: usize = 256;
@@ -154,19 +154,14 @@ impl SubCore {
 
     /// Returns once there is a publisher.
     pub(crate) async fn wait_for_publisher(&self) -> Result<(), Closed> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let subscriptions = lock(&self.subscriptions);
-                if subscriptions.closed {
-                    return Err(Closed);
-                }
-                if !subscriptions.upstreams.is_empty() {
-                    return Ok(());
-                }
+        wait_until(&self.changed, || {
+            let subscriptions = lock(&self.subscriptions);
+            match subscriptions.closed {
+                true => Some(Err(Closed)),
+                false => (!subscriptions.upstreams.is_empty()).then_some(Ok(())),
             }
-            changed.await;
-        }
+        })
+        .await
     }
 
     /// Queues a message for every publisher that has room for it.
@@ -197,32 +192,6 @@ impl SubCore {
         let drivers = subscriptions.drivers();
         subscriptions.wake(drivers);
         Ok(())
-    }
-
-    /// What has passed between the socket and the next peers, from the queue `from` on. Returns where
-    /// to go on, if there are more.
-    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
-        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
-        let subscribed = subscriptions.filter.len() as u64;
-        let to = from + LOOK;
-        peers.extend((from..to).filter_map(|key| inbox.present(key)).map(|queue| {
-            let Upstream { outbox, .. } = &subscriptions.upstreams[queue.upstream];
-            PeerStats {
-                peer: queue.peer.clone(),
-                age: queue.peer.age(),
-                state: PeerState::of(queue.is_congested() || outbox.is_congested()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: queue.received.messages,
-                received_octets: queue.received.octets,
-                dropped: queue.dropped.messages + outbox.dropped.messages,
-                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
-                queued: queue.waiting.messages + outbox.queued() as u64,
-                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
-                subscriptions: subscribed,
-            }
-        }));
-        Some(to).filter(|to| *to < inbox.slots())
     }
 }
 
@@ -385,13 +354,28 @@ impl Core for SubCore {
         }
     }
 
-    fn stats(&self) -> Stats {
-        let mut stats = self.totals();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = self.look_at(from, &mut stats.peers);
-        }
-        stats
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let (subscriptions, inbox) = (lock(&self.subscriptions), lock(&self.inbox));
+        let subscribed = subscriptions.filter.len() as u64;
+        let to = from + LOOK;
+        peers.extend((from..to).filter_map(|key| inbox.present(key)).map(|queue| {
+            let Upstream { outbox, .. } = &subscriptions.upstreams[queue.upstream];
+            PeerStats {
+                peer: queue.peer.clone(),
+                age: queue.peer.age(),
+                state: PeerState::of(queue.is_congested() || outbox.is_congested()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + outbox.dropped.messages,
+                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
+                queued: queue.waiting.messages + outbox.queued() as u64,
+                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
+                subscriptions: subscribed,
+            }
+        }));
+        Some(to).filter(|to| *to < inbox.slots())
     }
 
     fn close(&self) {

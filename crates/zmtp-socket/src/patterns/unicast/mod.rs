@@ -16,11 +16,15 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Bytes;
+use lanes::State;
+pub(crate) use requests::Answer;
+pub(crate) use sending::To;
+use session::UnicastSession;
 use tokio::sync::Notify;
 use zmtp_codec::{Message, PeerInfo};
 
@@ -34,12 +38,9 @@ use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, Wh
 use crate::peer::{Peer, PeerId};
 use crate::receive::{Inbox, Source};
 use crate::send::guard::Guard;
+use crate::send::turn::TurnIsOver;
 use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
-use crate::sync::{lock, lock_to_wake};
-use lanes::State;
-pub(crate) use requests::Answer;
-pub(crate) use sending::To;
-use session::UnicastSession;
+use crate::sync::{lock, lock_to_wake, wait_until};
 
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
 const LOOK: usize = 256;
@@ -131,8 +132,7 @@ pub(crate) struct UnicastCore {
     /// Where both are needed, this is locked after the state.
     inbox: Mutex<Inbox>,
     config: Config,
-    /// A sender has used up its turn.
-    turn_is_over: AtomicBool,
+    turn_is_over: TurnIsOver,
     /// Messages that were malformed.
     filtered: AtomicU64,
     /// Told of every new peer, and of the end.
@@ -146,7 +146,7 @@ impl UnicastCore {
             state: Mutex::new(State::new(&config)),
             inbox: Mutex::new(Inbox::new(&config.receiving)),
             config,
-            turn_is_over: AtomicBool::new(false),
+            turn_is_over: TurnIsOver::default(),
             filtered: AtomicU64::new(0),
             changed: Notify::new(),
             events,
@@ -165,30 +165,19 @@ impl UnicastCore {
 
     /// Returns once there is a peer.
     pub(crate) async fn wait_for_peer(&self) -> Result<(), Closed> {
-        loop {
-            let changed = self.changed.notified();
-            {
-                let state = lock(&self.state);
-                if state.closed {
-                    return Err(Closed);
-                }
-                if !state.peers.is_empty() {
-                    return Ok(());
-                }
+        wait_until(&self.changed, || {
+            let state = lock(&self.state);
+            match state.closed {
+                true => Some(Err(Closed)),
+                false => (!state.peers.is_empty()).then_some(Ok(())),
             }
-            changed.await;
-        }
+        })
+        .await
     }
 
     /// Returns once the socket has been closed.
     pub(crate) async fn wait_for_close(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if lock(&self.state).closed {
-                return;
-            }
-            changed.await;
-        }
+        wait_until(&self.changed, || lock(&self.state).closed.then_some(())).await;
     }
 
     /// Peers whose handshakes are done.
@@ -207,33 +196,6 @@ impl UnicastCore {
     pub(crate) fn expel(&self, peer: &Peer, reason: Reason) -> bool {
         let mut state = Guard::lock(&self.state);
         state.expel(peer.id(), reason)
-    }
-
-    /// What has passed between the socket and the next peers, from the lane `from` on. Returns where to go
-    /// on, if there are more.
-    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
-        let (state, inbox) = (lock(&self.state), lock(&self.inbox));
-        let to = from + LOOK;
-        let lanes = (from..to).filter_map(|key| state.lanes.get(key));
-        peers.extend(lanes.filter_map(|lane| {
-            let (peer, queue) = (lane.peer.as_ref()?, inbox.present(lane.queue?)?);
-            let outbox = &lane.outbox;
-            Some(PeerStats {
-                peer: peer.clone(),
-                age: peer.age(),
-                state: PeerState::of(queue.is_congested() || lane.is_full()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: queue.received.messages,
-                received_octets: queue.received.octets,
-                dropped: queue.dropped.messages + outbox.dropped.messages,
-                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
-                queued: queue.waiting.messages + outbox.queued() as u64,
-                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
-                subscriptions: 0,
-            })
-        }));
-        Some(to).filter(|to| *to < state.lanes.capacity())
     }
 }
 
@@ -305,13 +267,29 @@ impl Core for UnicastCore {
         totals
     }
 
-    fn stats(&self) -> Stats {
-        let mut stats = self.totals();
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = self.look_at(from, &mut stats.peers);
-        }
-        stats
+    fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
+        let (state, inbox) = (lock(&self.state), lock(&self.inbox));
+        let to = from + LOOK;
+        let lanes = (from..to).filter_map(|key| state.lanes.get(key));
+        peers.extend(lanes.filter_map(|lane| {
+            let (peer, queue) = (lane.peer.as_ref()?, inbox.present(lane.queue?)?);
+            let outbox = &lane.outbox;
+            Some(PeerStats {
+                peer: peer.clone(),
+                age: peer.age(),
+                state: PeerState::of(queue.is_congested() || lane.is_full()),
+                sent: outbox.sent.messages,
+                sent_octets: outbox.sent.octets,
+                received: queue.received.messages,
+                received_octets: queue.received.octets,
+                dropped: queue.dropped.messages + outbox.dropped.messages,
+                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
+                queued: queue.waiting.messages + outbox.queued() as u64,
+                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
+                subscriptions: 0,
+            })
+        }));
+        Some(to).filter(|to| *to < state.lanes.capacity())
     }
 
     fn close(&self) {
@@ -324,7 +302,7 @@ impl Core for UnicastCore {
     }
 
     fn interrupt(&self) {
-        self.turn_is_over.store(true, Ordering::Relaxed);
+        self.turn_is_over.set();
         Guard::lock(&self.state).wake_all();
         self.wake_receiver();
     }

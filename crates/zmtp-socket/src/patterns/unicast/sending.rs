@@ -1,13 +1,12 @@
 //! Sending: at once, or when there is room.
 
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
+
+use tokio::time::timeout;
 
 use super::UnicastCore;
 use super::lanes::State;
-use tokio::time::timeout;
-
 use crate::error::{Closed, SendError};
 use crate::options::WhenFull;
 use crate::peer::{Peer, PeerId};
@@ -16,7 +15,7 @@ use crate::send::guard::Guard;
 use crate::send::outbox::{COPY, LARGE};
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
-use crate::send::{Outgoing, Run, SendCore, SinkCore};
+use crate::send::{Outgoing, Place, Run, SendCore, SinkCore};
 use crate::sync::lock;
 
 /// Whom a message is for.
@@ -56,8 +55,7 @@ impl SendCore for UnicastCore {
     }
 
     fn take_turn(&self) -> bool {
-        self.turn_is_over.load(Ordering::Relaxed)
-            && self.turn_is_over.swap(false, Ordering::Relaxed)
+        self.turn_is_over.take()
     }
 
     #[inline]
@@ -122,7 +120,7 @@ impl UnicastCore {
         to: To<'_>,
         message: &Outgoing<'_>,
     ) -> Option<Result<(), SendError>> {
-        if self.turn_is_over.load(Ordering::Relaxed) {
+        if self.turn_is_over.get() {
             return None;
         }
         match self.send(to, message, None) {
@@ -153,7 +151,7 @@ impl UnicastCore {
         to: To<'_>,
         message: &Outgoing<'_>,
     ) -> Result<usize, SendError> {
-        let mut place = Place { core: self, waiting: Waiting::default() };
+        let mut place = Place::new(self);
         poll_fn(|cx| self.poll_send_to(to, message, &mut place.waiting, cx.waker())).await
     }
 
@@ -304,7 +302,7 @@ impl UnicastCore {
     #[inline]
     fn end_turn(&self, state: &mut State) {
         if state.turn.end() {
-            self.turn_is_over.store(true, Ordering::Relaxed);
+            self.turn_is_over.set();
         }
     }
 }
@@ -381,17 +379,5 @@ impl State {
             Some(key) => self.lanes.get_mut(key).and_then(|it| it.outbox.waiters.leave(ticket)),
         };
         self.effects.wake(next);
-    }
-}
-
-/// Gives its place up when it is dropped.
-struct Place<'a> {
-    core: &'a UnicastCore,
-    waiting: Waiting,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.core.give_up(&mut self.waiting);
     }
 }

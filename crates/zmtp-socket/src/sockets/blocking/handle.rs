@@ -1,9 +1,8 @@
 //! A handle, for programs without async.
 
-use std::fmt;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
+use std::{fmt, thread};
 
 use super::Monitor;
 use super::thread::IoThread;

@@ -8,7 +8,7 @@ mod sink;
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake};
 
 use bytes::{Bytes, BytesMut};
