@@ -14,3 +14,4 @@ mod panics;
 mod runtimes;
 mod sight;
 mod subscriptions;
+mod workers;

@@ -11,6 +11,7 @@ pub(crate) mod home;
 pub(crate) mod listener;
 pub(crate) mod panics;
 pub(crate) mod shared;
+pub(crate) mod short_sleep;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod transport;

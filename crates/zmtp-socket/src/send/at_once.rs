@@ -1,4 +1,4 @@
-//! Writing a message to an idle peer without its driver.
+//! Writing to a peer without its driver: a message if the peer is idle, much if it is busy.
 
 use std::io::IoSlice;
 use std::task::Waker;
@@ -10,7 +10,7 @@ use zmtp_codec::FrameHeader;
 use super::outbox::LARGE;
 use super::outgoing::encode;
 use super::{Outbox, Outgoing};
-use crate::engine::burst::Burst;
+use crate::engine::burst::{Burst, SLICES};
 use crate::stats::Stats;
 
 /// Where a message follows another within this time, the sender is busy.
@@ -73,6 +73,28 @@ pub(crate) fn write(
     let waker = if begun.is_empty() { None } else { outbox.waker.take() };
     outbox.begin(begun, written, length - written);
     Some((written, waker))
+}
+
+/// Writes what is queued for a peer whose driver rests. Returns how many messages and octets the transport has
+/// taken, and whom to wake for what is left.
+pub(crate) fn write_queued(outbox: &mut Outbox) -> (usize, usize, Option<Waker>) {
+    let mut burst = Burst::default();
+    outbox.lend(&mut burst);
+    let (mut messages, mut octets) = (0, 0);
+    while let Some(outlet) = outbox.outlet()
+        && !burst.is_empty()
+    {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = burst.slices(&mut slices);
+        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+        let Ok(written) = outlet.try_write(&slices[..count]) else { break };
+        if written == 0 {
+            break;
+        }
+        messages += burst.advance(written);
+        octets += written;
+    }
+    (messages, octets, outbox.return_lent(burst))
 }
 
 /// Counts a message of so many octets of which a transport has taken some at once.

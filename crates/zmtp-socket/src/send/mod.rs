@@ -3,6 +3,7 @@
 pub(crate) mod at_once;
 mod core;
 pub(crate) mod flushing;
+pub(crate) mod gathering;
 pub(crate) mod guard;
 pub(crate) mod journal;
 pub(crate) mod outbox;

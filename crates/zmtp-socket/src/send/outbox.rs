@@ -61,6 +61,8 @@ pub(crate) struct Outbox {
     block: Option<u64>,
     /// The peer's driver, if it waits for something to do. Nobody writes then.
     pub(crate) waker: Option<Waker>,
+    /// It rests until so many octets are queued; zero if it is to be woken for anything.
+    wake_at: usize,
     /// Where a sender may write while the driver waits.
     outlet: Option<Outlet>,
     /// What a sender has begun to write and the transport has not taken.
@@ -96,6 +98,7 @@ impl Outbox {
             flushing: 0,
             block: None,
             waker: None,
+            wake_at: 0,
             outlet,
             begun: Burst::default(),
             kill,
@@ -151,6 +154,66 @@ impl Outbox {
         if !self.begun.is_empty() {
             *burst = std::mem::take(&mut self.begun);
         }
+    }
+
+    /// Lets the driver wait until so many octets are queued, or for anything if that is zero.
+    pub(crate) fn wait(&mut self, waker: &Waker, octets: usize) {
+        self.wake_at = octets;
+        if !self.waker.as_ref().is_some_and(|ours| ours.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// The driver, if it waits for anything.
+    pub(crate) fn take_idle(&mut self) -> Option<Waker> {
+        self.waker.take_if(|_| self.wake_at == 0)
+    }
+
+    /// Whether the driver rests, and a message of so many octets would be no reason to end that.
+    #[inline]
+    pub(crate) fn rests(&self, octets: usize) -> bool {
+        let room = self.room();
+        self.waker.is_some()
+            && self.octets + octets < self.wake_at
+            && room.messages > 1
+            && room.octets > octets
+    }
+
+    /// How many octets may be queued before the driver is to be woken, if it rests.
+    pub(crate) fn until_due(&self) -> usize {
+        match self.waker.is_some() && self.wake_at > 0 {
+            true => self.wake_at.saturating_sub(self.octets),
+            false => usize::MAX,
+        }
+    }
+
+    /// Whether the driver has rested until much was queued.
+    pub(crate) fn is_due(&self) -> bool {
+        let is_much = self.octets >= self.wake_at || self.is_full();
+        self.waker.is_some() && self.wake_at > 0 && is_much
+    }
+
+    pub(crate) fn outlet(&self) -> Option<&Outlet> {
+        self.outlet.as_ref()
+    }
+
+    /// Whether a sender has begun to write, and the transport did not take all.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// Moves what is queued into `burst`, for a sender that writes it while the driver rests on.
+    pub(crate) fn lend(&mut self, burst: &mut Burst) {
+        let waker = self.waker.take();
+        self.take(burst);
+        self.waker = waker;
+    }
+
+    /// Takes back what the transport has not taken of what was lent. Gives the driver back, if it has to write
+    /// that.
+    pub(crate) fn return_lent(&mut self, rest: Burst) -> Option<Waker> {
+        self.begun = rest;
+        self.waker.take_if(|_| !self.begun.is_empty())
     }
 
     /// Lets a sender wait for room, in the place that `ticket` gives.

@@ -120,6 +120,13 @@ pub(crate) trait Session: Send + Unpin + 'static {
         burst: &mut Burst,
     ) -> Poll<usize>;
 
+    /// Nothing more will be queued, and what is queued is to go out: from now on,
+    /// [`poll_outgoing`](Self::poll_outgoing) is pending only if there is nothing.
+    fn drain(&mut self) {}
+
+    /// The driver's turn is over, or it has nothing to do: the receiver of what has come is to be woken.
+    fn end_turn(&mut self) {}
+
     /// The transport has taken so many octets, and with them the last ones of so many messages.
     fn written(&mut self, messages: usize, octets: usize);
 
@@ -359,12 +366,23 @@ impl<C: Core> Link<C> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, signal: &mut Killed) -> Poll<Reason> {
+        let polled = self.poll_turn(cx, signal);
+        if let Phase::Traffic(session) = &mut self.phase {
+            session.end_turn();
+        }
+        polled
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>, signal: &mut Killed) -> Poll<Reason> {
         if let Poll::Ready(reason) = Pin::new(&mut *signal).poll(cx) {
             return Poll::Ready(reason);
         }
         ready!(self.turn.poll_begin(cx));
         // What the signal says is asked for before the queue: when it says so, nothing more is queued.
         let is_draining = signal.is_draining();
+        if is_draining && let Phase::Traffic(session) = &mut self.phase {
+            session.drain();
+        }
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
                 let judged = self.poll_verdict(cx)?;

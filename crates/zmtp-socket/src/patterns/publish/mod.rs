@@ -51,7 +51,6 @@ pub(crate) struct PubCore {
     /// Of an XPUB.
     hearing: Option<RequestOptions>,
     turn_is_over: TurnIsOver,
-    events: Arc<Events>,
 }
 
 impl PubCore {
@@ -68,11 +67,10 @@ impl PubCore {
             Requests::new(verbosity, limit)
         });
         Self {
-            state: Mutex::new(State::new(&options, requests)),
+            state: Mutex::new(State::new(&options, requests, events)),
             options,
             hearing,
             turn_is_over: TurnIsOver::default(),
-            events,
         }
     }
 
@@ -129,7 +127,7 @@ impl PubCore {
         let when_full = self.options.when_full;
         state.find_peers();
         let sent = if message.copied_len() <= COPY {
-            state.publish(message, length, when_full, ticket, &self.events)
+            state.publish(message, length, when_full, ticket)
         } else if state.finds_room(when_full, ticket) {
             // Somebody will take it. Whatever has to be copied is copied while nobody waits.
             drop(state);
@@ -140,12 +138,12 @@ impl PubCore {
                 Err(Closed.into())
             } else if state.find_topics_slowly(message.parts().0) {
                 state.find_peers();
-                state.publish_runs(&runs, length, when_full, ticket, &self.events)
+                state.publish_runs(&runs, length, when_full, ticket)
             } else {
                 Ok(())
             }
         } else {
-            state.publish_runs(&[], length, when_full, ticket, &self.events)
+            state.publish_runs(&[], length, when_full, ticket)
         };
         self.end_turn(&mut state);
         (state, sent)
@@ -256,7 +254,7 @@ impl PubCore {
             return Err(Closed);
         }
         let Some(&key) = state.keys.get(&peer.id()) else { return Ok(false) };
-        state.send_to(key, &runs, message.encoded_len(), &self.events);
+        state.send_to(key, &runs, message.encoded_len());
         Ok(true)
     }
 
@@ -270,7 +268,7 @@ impl PubCore {
             return false;
         }
         state.has_changed(key);
-        state.tell_of(peer, subscription, &self.events);
+        state.tell_of(peer, subscription);
         true
     }
 }
@@ -297,7 +295,7 @@ impl Core for PubCore {
             state.keys.insert(peer.id(), key);
         }
         if let Some((runs, length)) = welcome {
-            state.send_to(key, &runs, length, &self.events);
+            state.send_to(key, &runs, length);
         }
         if self.options.matching.inverted {
             state.has_changed(key);

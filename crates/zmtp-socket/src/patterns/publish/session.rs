@@ -1,7 +1,7 @@
 //! A publisher's side of one connection.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use zmtp_codec::{Batch, Connection, Subscription};
 
@@ -12,6 +12,7 @@ use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
 use crate::error::{Overrun, Reason};
 use crate::peer::Peer;
+use crate::send::gathering::Gathering;
 use crate::send::guard::Guard;
 use crate::stats::Count;
 use crate::sync::lock;
@@ -25,6 +26,7 @@ pub(crate) struct PublishSession {
     pub(super) peer: Peer,
     /// In four octets: there is one session for each connection.
     key: u32,
+    gathering: Gathering,
     stage: Stage,
 }
 
@@ -40,7 +42,7 @@ enum Stage {
 impl PublishSession {
     pub(super) fn new(core: Arc<PubCore>, peer: Peer, key: usize) -> Self {
         let key = u32::try_from(key).expect("no more peers than can be coded");
-        Self { core, peer, key, stage: Stage::Present }
+        Self { core, peer, key, gathering: Gathering::default(), stage: Stage::Present }
     }
 
     /// What the state knows the peer by.
@@ -72,7 +74,7 @@ impl PublishSession {
         }
         let has_changed = change >= Change::OfPeer;
         if has_changed {
-            state.tell_of(&self.peer, subscription, &self.core.events);
+            state.tell_of(&self.peer, subscription);
         }
         Ok(has_changed)
     }
@@ -134,19 +136,18 @@ impl Session for PublishSession {
     ) -> Poll<usize> {
         let state = &mut *self.core.settled();
         let outbox = &mut state.peers[self.key()].outbox;
-        if outbox.is_empty() {
-            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                outbox.waker = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
-        }
+        ready!(self.gathering.poll(cx, outbox));
         state.journal.seal();
         outbox.take(burst);
         Poll::Ready(0)
     }
 
+    fn drain(&mut self) {
+        self.gathering.end();
+    }
+
     fn written(&mut self, messages: usize, octets: usize) {
-        self.core.settled().written(self.key(), messages, octets, &self.core.events);
+        self.core.settled().written(self.key(), messages, octets);
     }
 
     fn claim(&mut self, burst: &mut Burst) {

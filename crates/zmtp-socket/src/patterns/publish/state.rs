@@ -61,6 +61,9 @@ pub(super) struct State {
     pub(super) undelivered_at_close: usize,
     /// The effects that are due once the state is free.
     pub(super) effects: Effects,
+    pub(super) events: Arc<Events>,
+    /// The peer whose driver waits for as much as its outbox holds now.
+    due: Option<usize>,
 }
 
 /// A peer as its publisher sees it.
@@ -72,7 +75,11 @@ pub(super) struct PeerEntry {
 }
 
 impl State {
-    pub(super) fn new(options: &Publishing, requests: Option<Requests>) -> Self {
+    pub(super) fn new(
+        options: &Publishing,
+        requests: Option<Requests>,
+        events: Arc<Events>,
+    ) -> Self {
         Self {
             peers: Slab::new(),
             topics: Topics::new(options.duplicates),
@@ -92,6 +99,8 @@ impl State {
             totals: Stats::default(),
             undelivered_at_close: 0,
             effects: Effects::default(),
+            events,
+            due: None,
         }
     }
 
@@ -154,9 +163,7 @@ impl State {
             self.journal.append(first, rest);
         }
         let filled = self.booking.add(length);
-        if filled {
-            self.settle();
-        }
+        let filled = filled && !self.settle_and_write();
         self.turn.spend(length, filled);
     }
 
@@ -167,15 +174,14 @@ impl State {
         length: usize,
         when_full: WhenFull,
         ticket: Option<Ticket>,
-        events: &Events,
     ) -> Result<(), SendError> {
         if self.write_at_once(message, length) {
             return Ok(());
         }
         if message.has_large_part() {
-            return self.publish_runs(&message.to_runs(), length, when_full, ticket, events);
+            return self.publish_runs(&message.to_runs(), length, when_full, ticket);
         }
-        self.book_anew(length, when_full, ticket, events)?;
+        self.book_anew(length, when_full, ticket)?;
         let (first, rest) = message.parts();
         self.book(first, rest, length);
         Ok(())
@@ -189,11 +195,10 @@ impl State {
         length: usize,
         when_full: WhenFull,
         ticket: Option<Ticket>,
-        events: &Events,
     ) -> Result<(), SendError> {
         // It is no part of the open segment, and so of no booking that goes on.
         self.settle();
-        self.book_anew(0, when_full, ticket, events)?;
+        self.book_anew(0, when_full, ticket)?;
         debug_assert!(
             !runs.is_empty() || self.booking.receivers.is_empty(),
             "nobody was to take it"
@@ -201,6 +206,7 @@ impl State {
         let filled = self.booking.add(length);
         self.give(runs);
         self.booking.clear();
+        let filled = filled && !self.write_due();
         self.turn.spend(length, filled);
         Ok(())
     }
@@ -243,7 +249,6 @@ impl State {
         length: usize,
         when_full: WhenFull,
         ticket: Option<Ticket>,
-        events: &Events,
     ) -> Result<(), SendError> {
         if self.journal.has_room(length) && self.booking.is_for(&self.wanted_by) {
             self.booking.set_topics(&self.matching);
@@ -259,7 +264,7 @@ impl State {
         let mut flushed = 0;
         for &key in &self.booking.full {
             let PeerEntry { outbox, peer, .. } = &mut peers[key];
-            self.effects.tell(outbox.announce_loss(peer, events));
+            self.effects.tell(outbox.announce_loss(peer, &self.events));
             match when_full {
                 WhenFull::Disconnect => outbox.kill(),
                 WhenFull::DropOldest => {
@@ -285,7 +290,8 @@ impl State {
         for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
             room = room.min(outbox.room().or_one());
-            let waker = outbox.waker.take();
+            room.octets = room.octets.min(outbox.until_due());
+            let waker = outbox.take_idle();
             woken += usize::from(waker.is_some());
             self.effects.wake(waker);
         }
@@ -316,12 +322,31 @@ impl State {
 
     /// Gives each peer its part of the booking, and ends it.
     pub(super) fn settle(&mut self) {
+        self.settle_and_write();
+    }
+
+    /// Does so, and says whether the one peer that it filled has room again.
+    fn settle_and_write(&mut self) -> bool {
         if self.booking.messages > 0 {
             let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
             let messages = self.booking.messages;
             self.give(&[Run { segment, range, messages, continued: 0 }]);
         }
         self.booking.clear();
+        self.write_due()
+    }
+
+    /// Writes what is queued for the one peer whose driver has rested until much was. Returns whether there
+    /// is one, and has room.
+    fn write_due(&mut self) -> bool {
+        let Some(key) = self.due.take() else { return false };
+        self.journal.seal();
+        let outbox = &mut self.peers[key].outbox;
+        let (messages, octets, driver) = at_once::write_queued(outbox);
+        let has_room = !outbox.is_full();
+        self.effects.wake(driver);
+        self.written(key, messages, octets);
+        has_room
     }
 
     /// Gives `runs`, which are what is booked, to those who get it.
@@ -332,6 +357,12 @@ impl State {
                 if self.peers[key].outbox.push(run) {
                     self.journal.note_reader(key);
                 }
+            }
+            let outbox = &mut self.peers[key].outbox;
+            match outbox.is_due() {
+                true if receivers.len() == 1 => self.due = Some(key),
+                true => self.effects.wake(outbox.waker.take()),
+                false => {}
             }
         }
         for &key in full {
@@ -346,11 +377,11 @@ impl State {
     }
 
     /// Queues a message of so many octets, which lies in `runs`, for one peer, whatever it is subscribed to.
-    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize, events: &Events) {
+    pub(super) fn send_to(&mut self, key: usize, runs: &[Run], length: usize) {
         self.settle();
         let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
         if outbox.room().is_none() {
-            self.effects.tell(outbox.lose(length, peer, events));
+            self.effects.tell(outbox.lose(length, peer, &self.events));
             self.totals.dropped += 1;
             self.totals.dropped_octets += length as u64;
             return;
@@ -415,8 +446,8 @@ impl State {
     }
 
     /// Tells the monitors of a subscription, or its end.
-    pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription, events: &Events) {
-        self.effects.tell(events.record(|| {
+    pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription) {
+        self.effects.tell(self.events.record(|| {
             let peer = peer.clone();
             match subscription {
                 Subscription::Subscribe(topic) => Event::Subscribed { peer, topic },
@@ -426,14 +457,15 @@ impl State {
     }
 
     /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
-    pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
+    pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize) {
         let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
         let was_flushing = outbox.is_flushing();
         self.effects.wake(outbox.written(messages, octets));
         let has_flushed = was_flushing && !outbox.is_flushing();
         if outbox.catch_up() {
             let dropped = outbox.dropped.messages;
-            self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
+            self.effects
+                .tell(self.events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
         }
         let (messages, octets) = (messages as u64, octets as u64);
         self.totals.queued -= messages;

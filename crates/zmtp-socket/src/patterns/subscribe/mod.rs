@@ -33,7 +33,7 @@ use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{Subscribing, UpstreamOptions, WhenFull};
 use crate::peer::Peer;
-use crate::receive::{Inbox, Source};
+use crate::receive::{Inbox, LateWake, Source};
 use crate::send::{Outbox, Outgoing, Run, SendCore};
 use crate::stats::{Count, PeerState, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
@@ -330,7 +330,8 @@ impl Core for SubCore {
         let room = inbox.room(queue);
         drop((inbox, subscriptions));
         self.changed.notify_waiters();
-        Ok(SubscribeSession { core: self.clone(), upstream, queue, room })
+        let receiver = LateWake::default();
+        Ok(SubscribeSession { core: self.clone(), upstream, queue, room, receiver })
     }
 
     fn totals(&self) -> Stats {

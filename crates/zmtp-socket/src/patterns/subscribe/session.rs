@@ -11,7 +11,7 @@ use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
 use crate::error::Reason;
 use crate::monitor::Event;
-use crate::receive::Source;
+use crate::receive::{LateWake, Source};
 use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 
@@ -27,6 +27,7 @@ pub(crate) struct SubscribeSession {
     pub(super) queue: usize,
     /// How many more messages the inbox would take.
     pub(super) room: usize,
+    pub(super) receiver: LateWake,
 }
 
 impl Session for SubscribeSession {
@@ -47,8 +48,7 @@ impl Session for SubscribeSession {
         let mut inbox = lock_to_wake(&self.core.inbox);
         inbox.arrived(self.queue, arrived);
         if !batch.is_empty() {
-            let receiver = inbox.deliver(self.queue, batch);
-            inbox.wake(receiver);
+            self.receiver.add(inbox.deliver(self.queue, batch));
         }
         self.room = inbox.room(self.queue);
         Ok(())
@@ -94,6 +94,10 @@ impl Session for SubscribeSession {
             connection.subscribe(&change).expect("a session lives in traffic alone");
         }
         Poll::Ready(looked_at)
+    }
+
+    fn end_turn(&mut self) {
+        self.receiver.wake();
     }
 
     fn written(&mut self, messages: usize, octets: usize) {

@@ -322,6 +322,7 @@ impl State {
         message: &Outgoing<'_>,
         runs: Option<&[Run]>,
         length: usize,
+        events: &Events,
     ) -> bool {
         let lane = &mut self.lanes[key];
         if runs.is_none()
@@ -342,11 +343,22 @@ impl State {
                 lane.append(first, rest, length);
             }
         }
-        if let Some(waker) = lane.outbox.waker.take() {
+        if let Some(waker) = lane.outbox.take_idle() {
             self.turn.woke(1);
             self.effects.wake([waker]);
+        } else if lane.outbox.is_due() {
+            self.write_queued(key, events);
         }
-        lane.outbox.is_full()
+        self.lanes[key].outbox.is_full()
+    }
+
+    /// Writes what is queued for a peer whose driver has rested until much was.
+    fn write_queued(&mut self, key: usize, events: &Events) {
+        let lane = &mut self.lanes[key];
+        lane.seal();
+        let (messages, octets, driver) = at_once::write_queued(&mut lane.outbox);
+        self.effects.wake(driver);
+        self.written(key, messages, octets, events);
     }
 
     /// Queues the first message of a connection, before what has been waiting for it.
@@ -545,7 +557,7 @@ impl Lane {
     /// Whether a message can be [appended](Self::append) without anybody being told.
     #[inline]
     pub(super) fn goes_on(&self, length: usize) -> bool {
-        self.outbox.waker.is_none() && self.journal.has_room(length)
+        (self.outbox.waker.is_none() || self.outbox.rests(length)) && self.journal.has_room(length)
     }
 
     fn push(&mut self, runs: &[Run]) {

@@ -286,7 +286,7 @@ impl UnicastCore {
                 return Ok(usize::MAX);
             }
         };
-        let filled = state.queue(key, message, runs, length);
+        let filled = state.queue(key, message, runs, length, &self.events);
         if self.config.request.is_some() {
             state.await_answer(key);
         }

@@ -10,6 +10,8 @@ use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
 use crate::error::Reason;
 use crate::peer::PeerId;
+use crate::receive::LateWake;
+use crate::send::gathering::Gathering;
 use crate::send::guard::Guard;
 use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
@@ -21,6 +23,8 @@ pub(crate) struct UnicastSession {
     queue: usize,
     /// How many more messages the inbox would take.
     room: usize,
+    receiver: LateWake,
+    gathering: Gathering,
     has_left: bool,
 }
 
@@ -32,7 +36,8 @@ impl UnicastSession {
         queue: usize,
         room: usize,
     ) -> Self {
-        Self { core, peer, lane, queue, room, has_left: false }
+        let (receiver, gathering) = Default::default();
+        Self { core, peer, lane, queue, room, receiver, gathering, has_left: false }
     }
 }
 
@@ -53,8 +58,7 @@ impl Session for UnicastSession {
         inbox.arrived(self.queue, arrived);
         // RFC 30, The PUSH Socket Type: it receives nothing.
         if self.core.config.receives {
-            let receiver = inbox.deliver(self.queue, batch);
-            inbox.wake(receiver);
+            self.receiver.add(inbox.deliver(self.queue, batch));
             self.room = inbox.room(self.queue);
         }
         drop(inbox);
@@ -83,14 +87,19 @@ impl Session for UnicastSession {
         }
         if lane.outbox.is_empty() {
             lane.rest();
-            if !lane.outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                lane.outbox.waker = Some(cx.waker().clone());
-            }
-            return Poll::Pending;
         }
+        ready!(self.gathering.poll(cx, &mut lane.outbox));
         lane.seal();
         lane.outbox.take(burst);
         Poll::Ready(0)
+    }
+
+    fn drain(&mut self) {
+        self.gathering.end();
+    }
+
+    fn end_turn(&mut self) {
+        self.receiver.wake();
     }
 
     fn written(&mut self, messages: usize, octets: usize) {

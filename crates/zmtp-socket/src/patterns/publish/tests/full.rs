@@ -22,7 +22,7 @@ fn a_message_counts_until_its_last_octet_is_taken() {
 #[test]
 fn dropping_is_announced_once_until_the_peer_has_caught_up() {
     let core = publisher(2);
-    let mut monitor = core.events.monitor();
+    let mut monitor = lock(&core.state).events.monitor();
     let mut reader = Reader::new(&core, "");
     let mut dropping = || {
         let events = std::iter::from_fn(|| monitor.try_next());
@@ -179,7 +179,7 @@ fn the_event_names_the_mark_that_was_reached_and_another_tells_what_was_lost() {
             ..Publishing::default()
         };
         let core = publisher_with(messages, options);
-        let mut monitor = core.events.monitor();
+        let mut monitor = lock(&core.state).events.monitor();
         let mut reader = Reader::new(&core, "");
         (0..5).for_each(|_| send(&core, b"x"));
         reader.write(usize::MAX);
@@ -459,7 +459,7 @@ fn no_waker_is_called_while_the_state_is_locked() {
     let waker = Waker::from(looks.clone());
     let cx = &mut Context::from_waker(&waker);
     let times = || looks.1.swap(0, Ordering::Relaxed);
-    let mut monitor = core.events.monitor();
+    let mut monitor = lock(&core.state).events.monitor();
     let mut event = Box::pin(async move { monitor.next().await });
     let mut watch = Box::pin(core.wait_for_subscriber(b"a"));
     assert!(core.poll_request(Some(&waker)).is_pending());

@@ -120,6 +120,8 @@ fn wakers_run_when_no_lock_is_held() {
     let cx = &mut Context::from_waker(&waker);
     assert!(receiver.poll_next(&*core, cx).is_pending());
     publisher.send("a");
+    assert_eq!(looks.1.load(Ordering::Relaxed), 3, "the driver's turn is not over");
+    publisher.session.end_turn();
     expect_wake("a message that has arrived");
     assert!(matches!(receiver.poll_next(&*core, cx), Poll::Ready(Ok(_))));
     assert!(receiver.poll_next(&*core, cx).is_pending());

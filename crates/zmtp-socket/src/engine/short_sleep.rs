@@ -1,0 +1,80 @@
+//! Sleeping for less than a millisecond, which the runtime's timers cannot.
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::ShortSleep;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use none::ShortSleep;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::task::{Context, Poll, ready};
+    use std::time::Duration;
+
+    use rustix::io::read;
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// A timer of the system, as a descriptor of the runtime.
+    #[derive(Debug)]
+    pub(crate) struct ShortSleep(AsyncFd<OwnedFd>);
+
+    impl ShortSleep {
+        /// A timer for a task of a runtime that has descriptors, if the system has another one.
+        #[expect(deprecated, reason = "unsound for types that lie, of which `OwnedFd` is none")]
+        pub(crate) fn new() -> io::Result<Self> {
+            let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+            let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            Ok(Self(AsyncFd::with_interest(timer, Interest::READABLE)?))
+        }
+
+        /// Begins to sleep anew, for less than a second. Zero would be for ever.
+        pub(crate) fn start(&mut self, time: Duration) -> io::Result<()> {
+            let once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+            let setting = Itimerspec { it_interval: once, it_value: time };
+            Ok(timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &setting).map(drop)?)
+        }
+
+        /// Waits for the end.
+        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            loop {
+                let mut guard = ready!(self.0.poll_read_ready(cx))?;
+                let expired = guard.try_io(|timer| Ok(read(timer, &mut [0; 8])?));
+                // It was thought to be over, and has been started anew.
+                let Ok(expired) = expired else { continue };
+                return Poll::Ready(expired.map(drop));
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod none {
+    use std::io;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    /// There is no such timer.
+    #[derive(Debug)]
+    pub(crate) enum ShortSleep {}
+
+    impl ShortSleep {
+        pub(crate) fn new() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(crate) fn start(&mut self, _time: Duration) -> io::Result<()> {
+            match *self {}
+        }
+
+        pub(crate) fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Waking a receiver once for all that a driver's turn brings.
+
+use std::task::Waker;
+
+/// The receiver of what has come, if it waits: woken by [`wake`](Self::wake), or else when this is dropped.
+///
+/// On a runtime with workers, a receiver that is woken for each batch runs beside the driver, and soon waits
+/// again.
+#[derive(Debug, Default)]
+pub(crate) struct LateWake(Option<Waker>);
+
+impl LateWake {
+    /// The receiver waits no more, and is to be woken.
+    pub(crate) fn add(&mut self, receiver: Option<Waker>) {
+        if receiver.is_some() {
+            self.0 = receiver;
+        }
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.0.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for LateWake {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}

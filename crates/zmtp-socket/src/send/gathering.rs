@@ -1,0 +1,253 @@
+//! Busy peers on a runtime with workers.
+//!
+//! There, a driver that is woken for each message runs beside the sender: it finds little to write each time,
+//! and both spend their time on waking each other and on the lock. The driver of a busy peer therefore rests
+//! until much is queued. By then the sender writes it by itself, if the peer is the only one that gets it:
+//!
+//! ```text
+//! driver   wakes, takes much ──► rests ───────────────────────────► has rested: takes what is left
+//! sender           ... queues ... queues ... much: writes ... queues ... (stops)
+//! ```
+//!
+//! On a runtime of one thread the driver runs when the sender lets it, and finds much by itself.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::Outbox;
+use crate::engine::short_sleep::ShortSleep;
+
+/// So many octets are much: a driver that rests is woken for them, or spared them.
+const MUCH: usize = 128 << 10;
+
+/// A peer that is sent so many octets while its driver is woken is busy, and no longer if it is sent fewer
+/// while its driver [rests](REST).
+const BUSY: usize = 4 << 10;
+
+/// How long a driver rests at first, and at most. It rests longer each time that the sender writes meanwhile; what
+/// a sender leaves behind that has stopped waits so long, or twice.
+const REST: Duration = Duration::from_micros(100);
+const LONGEST_REST: Duration = Duration::from_micros(400);
+
+/// When a driver rests.
+#[derive(Debug, Default)]
+pub(crate) enum Gathering {
+    #[default]
+    Idle,
+    /// Whenever less than much is queued.
+    Busy(Box<Rest>),
+    /// Never again.
+    Over,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rest {
+    sleep: ShortSleep,
+    is_resting: bool,
+    time: Duration,
+    /// What had been sent when it began.
+    sent: u64,
+}
+
+impl Gathering {
+    /// Waits until the driver is to take what is queued.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<()> {
+        let queued = outbox.queued_octets();
+        if outbox.has_begun() {
+            return Poll::Ready(());
+        }
+        let has_much = queued >= MUCH || outbox.is_full();
+        if let Self::Busy(rest) = self
+            && !has_much
+            && rest.poll(cx, outbox.sent.octets).is_pending()
+        {
+            outbox.wait(cx.waker(), MUCH);
+            return Poll::Pending;
+        }
+        match self {
+            Self::Busy(rest) if queued >= BUSY => rest.is_resting = false,
+            Self::Idle if queued >= BUSY && outbox.outlet().is_some() => *self = Self::begin(),
+            // An idle peer keeps no timer.
+            Self::Busy(_) => *self = Self::Idle,
+            Self::Idle | Self::Over => {}
+        }
+        if outbox.is_empty() {
+            outbox.wait(cx.waker(), 0);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Does not rest any more: nothing more is queued.
+    pub(crate) fn end(&mut self) {
+        *self = Self::Over;
+    }
+
+    /// Goes on as it was if there is no need of rest, or no timer.
+    fn begin() -> Self {
+        match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Self::Idle,
+            _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
+                Self::Busy(Box::new(Rest { sleep, is_resting: false, time: REST, sent: 0 }))
+            }),
+        }
+    }
+}
+
+impl Rest {
+    /// Rests while a sender writes much, of which so many octets have been `sent`. A timer that fails ends the
+    /// rest.
+    fn poll(&mut self, cx: &mut Context<'_>, sent: u64) -> Poll<()> {
+        loop {
+            if !self.is_resting {
+                self.sent = sent;
+                if self.sleep.start(self.time).is_err() {
+                    return Poll::Ready(());
+                }
+            }
+            self.is_resting = true;
+            let rested = ready!(self.sleep.poll(cx));
+            self.is_resting = false;
+            if rested.is_err() || sent - self.sent < BUSY as u64 {
+                self.time = REST;
+                return Poll::Ready(());
+            }
+            self.time = LONGEST_REST.min(self.time * 2);
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use bytes::Bytes;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::engine::burst::Burst;
+    use crate::engine::transport::Outlet;
+    use crate::options::{HighWaterMark, Marks};
+    use crate::send::Run;
+
+    const ALL: usize = 1 << 20;
+
+    async fn outbox() -> (Outbox, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let outlet = Outlet::Tcp(Arc::new(stream.into_split().1));
+        let marks = Marks::new(HighWaterMark::messages(10), None, ALL);
+        (Outbox::new(marks, Some(outlet), None), listener.accept().await.unwrap().0)
+    }
+
+    /// Queues a message of so many octets.
+    fn queue(outbox: &mut Outbox, octets: usize) {
+        outbox.push(&Run::apart(Bytes::from(vec![0; octets]), 1, 0));
+    }
+
+    /// Whether the driver takes what is queued; then the transport takes it.
+    fn takes(gathering: &mut Gathering, outbox: &mut Outbox) -> bool {
+        let is_ready = gathering.poll(&mut Context::from_waker(Waker::noop()), outbox).is_ready();
+        if is_ready {
+            let (messages, octets) = (outbox.queued(), outbox.queued_octets());
+            outbox.take(&mut Burst::default());
+            outbox.written(messages, octets);
+        }
+        is_ready
+    }
+
+    #[test]
+    fn with_workers_the_driver_of_a_busy_peer_rests_until_there_is_much_or_it_has_rested() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut outbox, _peer) = outbox().await;
+            let mut gathering = Gathering::default();
+            queue(&mut outbox, BUSY - 1);
+            assert!(takes(&mut gathering, &mut outbox), "it is not busy");
+            queue(&mut outbox, 1);
+            assert!(takes(&mut gathering, &mut outbox), "nor before");
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            queue(&mut outbox, MUCH - 1);
+            assert!(!takes(&mut gathering, &mut outbox) && !outbox.is_due(), "it rests");
+            assert!(outbox.take_idle().is_none() && outbox.rests(0) && !outbox.rests(1));
+            queue(&mut outbox, 1);
+            assert!(outbox.is_due() && takes(&mut gathering, &mut outbox), "that is much");
+            (0..9).for_each(|_| queue(&mut outbox, 1));
+            assert!(!takes(&mut gathering, &mut outbox) && !outbox.rests(1), "it would be full");
+            queue(&mut outbox, 1);
+            assert!(outbox.is_due() && takes(&mut gathering, &mut outbox), "it is full");
+        });
+    }
+
+    #[test]
+    fn what_is_left_goes_out_when_the_driver_has_rested_or_the_socket_is_closed() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut outbox, _peer) = outbox().await;
+            let mut gathering = Gathering::default();
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            queue(&mut outbox, 1);
+            std::future::poll_fn(|cx| gathering.poll(cx, &mut outbox)).await;
+            assert!(matches!(gathering, Gathering::Idle), "it is not busy any more");
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            queue(&mut outbox, 1);
+            assert!(!takes(&mut gathering, &mut outbox));
+            gathering.end();
+            assert!(takes(&mut gathering, &mut outbox));
+        });
+    }
+
+    #[tokio::test]
+    async fn on_one_thread_no_driver_rests() {
+        let (mut outbox, _peer) = outbox().await;
+        let mut gathering = Gathering::default();
+        for _ in 0..3 {
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            queue(&mut outbox, 1);
+            assert!(takes(&mut gathering, &mut outbox));
+        }
+    }
+
+    #[test]
+    fn a_driver_rests_on_while_the_sender_writes() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut outbox, _peer) = outbox().await;
+            let mut gathering = Gathering::default();
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            assert!(!takes(&mut gathering, &mut outbox));
+            for written in [2 * BUSY as u64, BUSY as u64] {
+                outbox.sent.octets += written;
+                let mut polls = 0;
+                std::future::poll_fn(|cx| {
+                    polls += 1;
+                    // Nothing is queued: when it has rested enough, it is idle.
+                    let _nothing = gathering.poll(cx, &mut outbox);
+                    match (&gathering, polls) {
+                        (Gathering::Busy(_), 1) => Poll::Pending,
+                        (Gathering::Busy(rest), _) => {
+                            assert!(rest.is_resting && rest.time > REST);
+                            Poll::Ready(())
+                        }
+                        _ => panic!("it rests no more"),
+                    }
+                })
+                .await;
+            }
+            std::future::poll_fn(|cx| {
+                let _nothing = gathering.poll(cx, &mut outbox);
+                if matches!(gathering, Gathering::Idle) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
+    }
+}
