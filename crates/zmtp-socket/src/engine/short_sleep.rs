@@ -34,7 +34,7 @@ mod linux {
         }
 
         /// Begins to sleep anew, for less than a second. Zero would be for ever.
-        pub(crate) fn start(&mut self, time: Duration) -> io::Result<()> {
+        pub(crate) fn start(&self, time: Duration) -> io::Result<()> {
             let once = Timespec { tv_sec: 0, tv_nsec: 0 };
             let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
             let setting = Itimerspec { it_interval: once, it_value: time };
@@ -42,7 +42,7 @@ mod linux {
         }
 
         /// Waits for the end.
-        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             loop {
                 let mut guard = ready!(self.0.poll_read_ready(cx))?;
                 let expired = guard.try_io(|timer| Ok(read(timer, &mut [0; 8])?));
@@ -69,11 +69,11 @@ mod none {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        pub(crate) fn start(&mut self, _time: Duration) -> io::Result<()> {
+        pub(crate) fn start(&self, _time: Duration) -> io::Result<()> {
             match *self {}
         }
 
-        pub(crate) fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        pub(crate) fn poll(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             match *self {}
         }
     }
