@@ -64,6 +64,9 @@ pub struct Args {
     /// The runtime, by a name the peer knows: current, multi …
     #[arg(long)]
     pub rt: Option<String>,
+    /// Messages that are sent in one call, by a library that can; then it receives many in one, too.
+    #[arg(long, default_value_t = 1)]
+    pub together: usize,
     /// Threads for input and output, for a library that has its own.
     #[arg(long, default_value_t = 1)]
     pub io_threads: usize,

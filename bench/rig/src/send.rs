@@ -23,6 +23,15 @@ pub trait Sender {
     /// Sends a message made of `body`. Any failure is a panic: there is nothing to measure then.
     fn send(&mut self, body: &[u8]) -> impl Future<Output = ()>;
 
+    /// Sends messages made of these in one call, if there is such a call.
+    fn send_many(&mut self, bodies: &[Vec<u8>]) -> impl Future<Output = ()> {
+        async move {
+            for body in bodies {
+                self.send(body).await;
+            }
+        }
+    }
+
     /// How many messages the library says it has dropped.
     fn dropped(&self) -> u64 {
         0
@@ -79,6 +88,7 @@ pub async fn send_all(mut sender: impl Sender, args: &Args) {
     let sent = match args.mode {
         Mode::Weather => weather(&mut sender, args).await,
         Mode::Lat => beat(&mut sender, args).await,
+        _ if args.together > 1 => flood_together(&mut sender, args).await,
         _ => flood(&mut sender, args).await,
     };
     let end = end(args.index, sent.sent);
@@ -212,6 +222,22 @@ async fn flood(sender: &mut impl Sender, args: &Args) -> Sent {
         if sent.is_multiple_of(checked) && run.is_late() {
             break;
         }
+    }
+    run.end(sent)
+}
+
+async fn flood_together(sender: &mut impl Sender, args: &Args) -> Sent {
+    let mut bodies = vec![body(args.size); args.together];
+    let run = Run::begin(args);
+    let mut sent = 0_u64;
+    while sent < args.count && !run.is_late() {
+        let rest = usize::try_from(args.count - sent).unwrap_or(usize::MAX);
+        let bodies = &mut bodies[..rest.min(args.together)];
+        for body in &mut *bodies {
+            body[1..9].copy_from_slice(&number(args.index, sent).to_le_bytes());
+            sent += 1;
+        }
+        sender.send_many(bodies).await;
     }
     run.end(sent)
 }

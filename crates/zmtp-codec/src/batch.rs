@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-use crate::frame::FrameHeader;
 use crate::message::Message;
+use crate::message_ref::{Lie, MessageRef, Messages, next_frame};
 use crate::wire::{least_shared, share_or_copy};
 
 /// Whole messages in the order in which they came, cut apart when they are taken.
@@ -98,6 +98,24 @@ impl Batch {
         }
     }
 
+    /// The messages, which stay: borrowed, for a program that only looks at them. To look at one takes no
+    /// memory.
+    ///
+    /// ```
+    /// use zmtp_codec::{Batch, Message};
+    ///
+    /// let batch = Batch::from_iter([Message::from("10001 17"), Message::from("10002 21")]);
+    /// let longest = batch.iter().map(|message| message.first().len()).max();
+    /// assert_eq!(longest, Some(8));
+    /// ```
+    #[inline]
+    pub fn iter(&self) -> Messages<'_> {
+        Messages(match &self.0 {
+            Held::Frames { octets, .. } => Lie::InFrames(octets),
+            Held::Messages(messages) => Lie::Apart(messages.iter()),
+        })
+    }
+
     /// Throws the next message out.
     #[inline]
     pub fn skip_next(&mut self) {
@@ -142,6 +160,16 @@ impl Batch {
             messages.retain(|message| keep(message.first()));
         }
         before.saturating_sub(self.len())
+    }
+}
+
+impl<'a> IntoIterator for &'a Batch {
+    type Item = MessageRef<'a>;
+    type IntoIter = Messages<'a>;
+
+    #[inline]
+    fn into_iter(self) -> Messages<'a> {
+        self.iter()
     }
 }
 
@@ -201,14 +229,6 @@ impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
     }
-}
-
-/// The header of the frame at the front, and where the body is.
-#[inline]
-fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
-    let (header, header_len) = FrameHeader::decode(octets).ok()??;
-    let end = header_len.saturating_add(usize::try_from(header.size).ok()?);
-    Some((header, header_len..end))
 }
 
 /// Takes the message at the front away.
@@ -304,6 +324,24 @@ mod tests {
         let mut one = Batch::from(Message::from("A"));
         assert!(!one.is_empty());
         assert_eq!((one.next(), one.next()), (Some("A".into()), None));
+    }
+
+    #[test]
+    fn messages_can_be_borrowed_however_they_came() {
+        let made_of_messages: Batch = messages().into_iter().collect();
+        for mut batch in [batch(), made_of_messages] {
+            for taken in 0..=3 {
+                let borrowed: Vec<_> = batch.iter().collect();
+                assert_eq!(borrowed.len(), 3 - taken);
+                for (borrowed, message) in borrowed.iter().zip(&messages()[taken..]) {
+                    assert_eq!(borrowed.first(), message.first());
+                    assert_eq!(borrowed.is_multipart(), message.is_multipart());
+                    assert!(borrowed.parts().eq(message.parts()));
+                    assert_eq!(borrowed.to_message(), *message);
+                }
+                batch.skip_next();
+            }
+        }
     }
 
     #[test]

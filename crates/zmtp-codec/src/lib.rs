@@ -73,6 +73,7 @@ mod handshake;
 mod mechanism;
 mod mechanism_name;
 mod message;
+mod message_ref;
 mod metadata;
 mod observer;
 #[cfg(feature = "curve")]
@@ -102,6 +103,7 @@ pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub use crate::mechanism::{Allowed, Applicant, Credentials, Mechanism};
 pub use crate::mechanism_name::MechanismName;
 pub use crate::message::Message;
+pub use crate::message_ref::{MessageRef, Messages};
 pub use crate::metadata::Metadata;
 pub use crate::observer::{Observation, Observer, Said, Side};
 #[cfg(feature = "curve")]

@@ -166,8 +166,8 @@ pub use sockets::xpub_socket::{XPubHandle, XPubSocket};
 pub use sockets::xsub_socket::{XSubHandle, XSubSocket};
 pub use stats::{PeerState, PeerStats, Stats, Unfinished};
 pub use zmtp_codec::{
-    Allowed, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName, Message,
-    Metadata, PeerInfo, SocketType, Status, Version,
+    Allowed, Batch, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName,
+    Message, MessageRef, Messages, Metadata, PeerInfo, SocketType, Status, Version,
 };
 #[cfg(feature = "curve")]
 pub use zmtp_codec::{CurveKeyPair, CurvePublicKey, CurveSecretKey, InvalidKey, NoRandomness};

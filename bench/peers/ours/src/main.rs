@@ -21,6 +21,13 @@ impl<T: Sends> Sender for Ours<T> {
         self.0.send(body).await.expect("the socket is open");
     }
 
+    async fn send_many(&mut self, bodies: &[Vec<u8>]) {
+        let mut rest = bodies;
+        while !rest.is_empty() {
+            rest = &rest[self.0.send_many(rest).await.expect("the socket is open")..];
+        }
+    }
+
     fn dropped(&self) -> u64 {
         self.0.stats().dropped
     }
@@ -30,6 +37,17 @@ impl<T: ReceivesMessages> Receiver for Ours<T> {
     async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
         let message = self.0.recv().await.map_err(|error| error.to_string())?;
         tally.message(message.first());
+        Ok(())
+    }
+}
+
+/// Receives what has come together in one call.
+struct Together<T: Kind>(Socket<T>);
+
+impl<T: ReceivesMessages> Receiver for Together<T> {
+    async fn receive(&mut self, tally: &mut Tally) -> Result<(), String> {
+        let batch = self.0.recv_batch().await.map_err(|error| error.to_string())?;
+        batch.iter().for_each(|message| tally.message(message.first()));
         Ok(())
     }
 }
@@ -98,6 +116,18 @@ async fn open<T: Kind>(
     socket
 }
 
+/// Receives in a task, message by message or many in a call.
+fn spawn<T: ReceivesMessages>(
+    args: &Args,
+    Ours(socket): Ours<T>,
+    tally: Tally,
+) -> tokio::task::JoinHandle<Tally> {
+    match args.together {
+        1 => tokio::spawn(receive_all(Ours(socket), tally)),
+        _ => tokio::spawn(receive_all(Together(socket), tally)),
+    }
+}
+
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
         let socket = open(context, args, sub_options(args), false).await;
@@ -106,14 +136,14 @@ async fn subscribers(context: &Context, args: &Args) {
         }
         Ours(socket)
     };
-    let spawn = |receiver, tally| tokio::spawn(receive_all(receiver, tally));
+    let spawn = |receiver, tally| spawn(args, receiver, tally);
     rig::open_all(args, open, spawn).await;
 }
 
 async fn pullers(context: &Context, args: &Args) {
     let bind = args.receiver_binds();
     let open = async |_| Ours(open(context, args, PullOptions::new(), bind).await);
-    let spawn = |receiver, tally| tokio::spawn(receive_all(receiver, tally));
+    let spawn = |receiver, tally| spawn(args, receiver, tally);
     rig::open_all(args, open, spawn).await;
 }
 

@@ -28,6 +28,29 @@ pub(crate) trait SendCore: Core {
     /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
     fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>>;
 
+    /// Sends of these messages, in order, as many as need not wait: each as [`send_now`](Self::send_now)
+    /// does. Returns how many, and the error of the next one, if it has one.
+    fn send_run(&self, messages: &[Outgoing<'_>]) -> (usize, Option<SendError>) {
+        let mut sent = 0;
+        while sent < messages.len() {
+            sent += self.send_going_on(&messages[sent..]);
+            let Some(next) = messages.get(sent) else { break };
+            match self.send_now(next) {
+                Some(Ok(())) => sent += 1,
+                Some(Err(error)) => return (sent, Some(error)),
+                None => return (sent, None),
+            }
+        }
+        (sent, None)
+    }
+
+    /// Sends of these messages, in order, those that need nothing but to be queued: under one lock. Returns how
+    /// many, which may be none.
+    fn send_going_on(&self, messages: &[Outgoing<'_>]) -> usize {
+        let _ = messages;
+        0
+    }
+
     /// Waits for room as long as it takes, then sends.
     fn send_when_room(
         &self,

@@ -110,6 +110,20 @@ impl<'a> From<&'a str> for Outgoing<'a> {
     }
 }
 
+/// For slices of texts.
+impl<'a> From<&'a &str> for Outgoing<'a> {
+    fn from(text: &'a &str) -> Self {
+        Self(Parts::Slice(text.as_bytes()))
+    }
+}
+
+/// For slices of borrowed octets.
+impl<'a> From<&'a &[u8]> for Outgoing<'a> {
+    fn from(octets: &'a &[u8]) -> Self {
+        Self(Parts::Slice(octets))
+    }
+}
+
 impl<'a> From<&'a String> for Outgoing<'a> {
     fn from(text: &'a String) -> Self {
         Self(Parts::Slice(text.as_bytes()))

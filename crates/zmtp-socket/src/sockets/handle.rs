@@ -13,6 +13,9 @@ use crate::send::{Outgoing, SendCore as _};
 use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes, Unicasts};
 use crate::stats::{Stats, Unfinished};
 
+/// Messages that are sent under one lock, at most.
+const RUN: usize = 64;
+
 /// A handle on a [`Socket`](crate::Socket), which does all that the socket does, but for receiving.
 ///
 /// Cheap to clone: each task has one of its own. It does not keep the socket open; once the socket has been
@@ -192,6 +195,56 @@ impl<T: Sends> Handle<T> {
                 Box::pin(core.send_later(&message)).await
             }
         }
+    }
+
+    /// Sends the first of `messages` as [`send`](Self::send) does, and with it as many of the others, in
+    /// order, as need not wait: small ones under one lock. Returns how many that were: at least one, unless
+    /// there are none.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), for the first message. An error of another one is told by the next call.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, no message has been sent.
+    ///
+    /// ```
+    /// use zmtp_socket::{Context, PubOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let publisher = Context::new().pub_socket(PubOptions::new());
+    /// let updates = ["10001 17", "10001 18", "10002 21"];
+    /// let mut rest = &updates[..];
+    /// while !rest.is_empty() {
+    ///     let sent = publisher.send_many(rest).await?;
+    ///     rest = &rest[sent..];
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_many<M>(&self, messages: &[M]) -> Result<usize, SendError>
+    where
+        for<'a> &'a M: Into<Outgoing<'a>>,
+    {
+        let Some(first) = messages.first() else { return Ok(0) };
+        let mut sent = 0;
+        let mut run = Vec::with_capacity(messages.len().min(RUN));
+        for chunk in messages.chunks(RUN) {
+            run.clear();
+            run.extend(chunk.iter().map(Into::into));
+            let (more, error) = self.engine.core.send_run(&run);
+            sent += more;
+            match error {
+                Some(error) if sent == 0 => return Err(error),
+                None if more == chunk.len() => {}
+                _ => break,
+            }
+        }
+        if sent == 0 {
+            self.send(first).await?;
+            sent = 1;
+        }
+        Ok(sent)
     }
 
     /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a

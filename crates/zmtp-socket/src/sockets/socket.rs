@@ -185,8 +185,38 @@ impl<T: ReceivesMessages> Socket<T> {
         self.receiver.sender()
     }
 
-    /// Receives all messages that have come together.
-    pub(crate) async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
+    /// Waits for messages, and takes many of one peer that have arrived together: as they came, so that
+    /// those that are only [looked at](Batch::iter) take no memory. It takes what
+    /// [`recv`](Self::recv) would give next, in the same order; [`sender`](Self::sender) then says whose they
+    /// are. They count for the high-water mark until the next call.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    ///
+    /// ```
+    /// use zmtp_socket::{Context, PubOptions, SubOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = Context::new();
+    /// # let publisher = context.pub_socket(PubOptions::new());
+    /// # let mut subscriber = context.sub_socket(SubOptions::new());
+    /// # publisher.bind("inproc://weather").await?;
+    /// # subscriber.connect("inproc://weather")?;
+    /// # subscriber.subscribe_all();
+    /// # publisher.wait_for_subscriber("").await?;
+    /// # publisher.send("10001 17").await?;
+    /// let batch = subscriber.recv_batch().await?;
+    /// for message in &batch {
+    ///     println!("{} octets", message.first().len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
         let (engine, receiver) = (&*self.handle.engine, &mut self.receiver);
         Ok(poll_fn(|cx| engine.follow(receiver.poll_batch(&*engine.core, cx))).await?)
     }

@@ -15,6 +15,7 @@ use crate::send::outbox::LARGE;
 use crate::send::outgoing::encoded_len;
 use crate::send::waiters::Ticket;
 use crate::send::{Outgoing, Place, SendCore, SinkCore};
+use crate::sync::lock;
 
 /// A sender's place in the queues of the peers that it waits for.
 #[derive(Debug, Default)]
@@ -47,6 +48,33 @@ impl SendCore for PubCore {
             Err(SendError::Full) => None,
             done => Some(done),
         }
+    }
+
+    fn send_going_on(&self, messages: &[Outgoing<'_>]) -> usize {
+        if self.turn_is_over.get() {
+            return 0;
+        }
+        let state = &mut *lock(&self.state);
+        if state.closed {
+            return 0;
+        }
+        let mut sent = 0;
+        for message in messages {
+            let (first, rest) = message.parts();
+            if state.find_topics(first) {
+                let length = encoded_len(first, rest);
+                if !state.goes_on(length) {
+                    break;
+                }
+                state.book(first, rest, length);
+            }
+            sent += 1;
+            if state.turn.end() {
+                self.turn_is_over.set();
+                break;
+            }
+        }
+        sent
     }
 
     async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {

@@ -68,6 +68,26 @@ impl SendCore for UnicastCore {
         self.send_now_to(To::Next, message)
     }
 
+    fn send_going_on(&self, messages: &[Outgoing<'_>]) -> usize {
+        if self.turn_is_over.get() || self.config.request.is_some() {
+            return 0;
+        }
+        let state = &mut *lock(&self.state);
+        let mut sent = 0;
+        for message in messages {
+            let length = length_of(message);
+            if length >= LARGE || state.append_next(message, length).is_none() {
+                break;
+            }
+            sent += 1;
+            self.end_turn(state);
+            if self.turn_is_over.get() {
+                break;
+            }
+        }
+        sent
+    }
+
     async fn send_when_room(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         self.send_when_room_to(To::Next, message).await.map(drop)
     }
@@ -201,16 +221,7 @@ impl UnicastCore {
         {
             // Most messages: nobody has to be told of anything.
             let state = &mut *lock(&self.state);
-            if let Some(&key) = state.ready.front()
-                && state.waiters.is_empty()
-                && state.lanes[key].goes_on(length)
-            {
-                let (first, rest) = message.parts();
-                state.lanes[key].append(first, rest, length);
-                state.totals.queued += 1;
-                state.totals.queued_octets += length as u64;
-                state.pass_turn(key);
-                state.turn.spend(length, state.ready.is_empty());
+            if let Some(key) = state.append_next(message, length) {
                 self.end_turn(state);
                 return Ok(key);
             }
@@ -331,6 +342,22 @@ impl From<Refused> for SendError {
 }
 
 impl State {
+    /// Queues a small message for the lane that is next, if it needs nothing else. Returns that lane.
+    #[inline]
+    fn append_next(&mut self, message: &Outgoing<'_>, length: usize) -> Option<usize> {
+        let key = *self.ready.front()?;
+        if !self.waiters.is_empty() || !self.lanes[key].goes_on(length) {
+            return None;
+        }
+        let (first, rest) = message.parts();
+        self.lanes[key].append(first, rest, length);
+        self.totals.queued += 1;
+        self.totals.queued_octets += length as u64;
+        self.pass_turn(key);
+        self.turn.spend(length, self.ready.is_empty());
+        Some(key)
+    }
+
     fn find(&self, to: To<'_>, ticket: Option<Ticket>) -> Found {
         let key = match to {
             To::Next => {
