@@ -52,20 +52,20 @@ impl<'a> MessageRef<'a> {
     pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (first, mut frames, apart) = match self.0 {
             Lies::InFrames(first, rest) => (first, rest, None),
-            Lies::Apart(message) => (&*message.parts()[0], &[][..], Some(message)),
+            Lies::Apart(message) => (&**message.first(), &[][..], Some(message)),
         };
         let others = std::iter::from_fn(move || next_body(&mut frames).map(|(_, body)| body));
-        let apart = apart.into_iter().flat_map(|message| &message.parts()[1..]);
+        let apart = apart.into_iter().flat_map(|message| message.parts().iter().skip(1));
         std::iter::once(first).chain(others).chain(apart.map(|part| &part[..]))
     }
 
     /// The message itself, for a program that keeps it. Octets of a batch that came in frames are copied.
     pub fn to_message(&self) -> Message {
         match self.0 {
-            Lies::InFrames(first, []) => Message::copy_from(first),
-            Lies::InFrames(..) => {
-                let parts = self.parts().map(<[u8]>::to_vec);
-                Message::multipart(parts).expect("a message has a part")
+            Lies::InFrames(first, _) => {
+                let mut message = Message::copy_from(first);
+                self.parts().skip(1).for_each(|part| message.push_back(part.to_vec()));
+                message
             }
             Lies::Apart(message) => message.clone(),
         }
@@ -122,5 +122,5 @@ fn next_body<'a>(octets: &mut &'a [u8]) -> Option<(bool, &'a [u8])> {
 fn rest_of_message<'a>(octets: &mut &'a [u8]) -> &'a [u8] {
     let all = *octets;
     while let Some((true, _)) = next_body(octets) {}
-    &all[..all.len() - octets.len()]
+    all.get(..all.len().saturating_sub(octets.len())).unwrap_or_default()
 }
