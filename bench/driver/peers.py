@@ -41,14 +41,6 @@ PEERS = {
         "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", sender="--nodrop", inproc=True, curve=True, proxy=True
     ),
     "ours-many": Peer("peer-ours", "zmtp-socket, 64 in a call", both="--together 64", sender="--nodrop", inproc=True),
-    "ours-unset": Peer(
-        "peer-ours-unset",
-        "zmtp-socket, without poly1305_backend",
-        sender="--nodrop",
-        inproc=True,
-        curve=True,
-        patterns=PUB_SUB,
-    ),
     "ours-blocking": Peer(
         "peer-ours-blocking",
         "zmtp-socket, blocking",

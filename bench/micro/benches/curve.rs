@@ -9,7 +9,7 @@ use divan::{Bencher, black_box};
 use micro::wire::sealed;
 use zmtp_codec::Message;
 
-const SIZES: [usize; 3] = [64, 1024, 64 << 10];
+const SIZES: [usize; 6] = [16, 64, 256, 1024, 16 << 10, 64 << 10];
 
 /// Octets of a burst.
 const BURST: usize = 256 << 10;
@@ -34,7 +34,7 @@ fn seal(bencher: Bencher, size: usize) {
     bencher.counter(ItemsCount::new(count)).counter(BytesCount::new(count * size)).bench_local(
         || {
             out.clear();
-            publisher.seal(black_box(&frames), &mut out).expect("in traffic");
+            publisher.seal([black_box(&frames[..])], &mut out).expect("in traffic");
         },
     );
 }
@@ -49,7 +49,7 @@ fn open(bencher: Bencher, size: usize) {
         .counter(BytesCount::new(count * size))
         .with_inputs(|| {
             let mut out = BytesMut::new();
-            publisher.borrow_mut().seal(&frames, &mut out).expect("in traffic");
+            publisher.borrow_mut().seal([&frames[..]], &mut out).expect("in traffic");
             out
         })
         .bench_local_values(|octets| {

@@ -98,6 +98,9 @@ pub use crate::error::{
 };
 pub use crate::frame::{Frame, FrameHeader, encode_frame, encode_message, message_len};
 pub use crate::greeting::Greeting;
+#[cfg(all(feature = "curve", any(test, feature = "testing")))]
+#[doc(hidden)]
+pub use crate::handshake::boxes;
 #[cfg(feature = "curve")]
 pub use crate::mechanism::curve::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 pub use crate::mechanism::{Allowed, Applicant, Credentials, Mechanism};

@@ -464,6 +464,48 @@ const OPTIONS: &[Seed] = &[
 ];
 
 /// What is done with a key, how many octets are new in it, and how many are the last key's.
+/// A key, which box is forged, and texts.
+const CIPHER: &[Seed] = &[
+    ("empty", &[&[1; 32], b"\xFF", b"\0\0\0\x01"]),
+    (
+        "weather",
+        &[
+            &[2; 32],
+            b"\x02",
+            b"\x08\0\x08\x0110001 17",
+            b"\x08\0\x08\x0210002 19",
+            b"\x08\0\x08\x0310003 21",
+        ],
+    ),
+    ("one-of-many-blocks", &[&[3; 32], b"\xFF", b"\x01\x10\x04\x01abcd"]),
+    (
+        "a-vector-and-one",
+        &[
+            &[4; 32],
+            b"\x10",
+            &[0x41, 0, 0, 7],
+            &[
+                0x41, 0, 0, 7, 0x41, 0, 0, 8, 0x41, 0, 0, 9, 0x41, 0, 0, 10, 0x41, 0, 0, 11, 0x41,
+                0, 0, 12, 0x41, 0, 0, 13, 0x41, 0, 0, 14, 0x41, 0, 0, 15, 0x41, 0, 0, 16, 0x41, 0,
+                0, 17, 0x41, 0, 0, 18, 0x41, 0, 0, 19, 0x41, 0, 0, 20, 0x41, 0, 0, 21, 0x41, 0, 0,
+                22,
+            ],
+        ],
+    ),
+    (
+        "short-and-long",
+        &[
+            &[0xFF; 32],
+            b"\x03",
+            b"\x00\x08\x01\x05\xFF",
+            b"\x11\0\x01\x06\xFF",
+            b"\x20\0\x01\x07\xFF",
+            b"\x21\0\x01\x08\xFF",
+            b"\x00\x04\x01\x09\xFF",
+        ],
+    ),
+];
+
 const TOPICS: &[Seed] = &[
     (
         "zipcodes",
@@ -506,13 +548,14 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 12] = [
+const ALL: [(&str, &[Seed]); 13] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("observer", OBSERVER),
     ("command", COMMAND),
     ("connection", CONNECTION),
     ("curve", OF_CURVE),
+    ("cipher", CIPHER),
     ("link", LINK),
     ("sockets", SOCKETS),
     ("unicast", UNICAST),

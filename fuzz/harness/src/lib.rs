@@ -5,6 +5,7 @@
 
 mod boxes;
 mod cast;
+mod cipher;
 mod command;
 mod connection;
 mod curve;
@@ -27,6 +28,7 @@ mod topics;
 mod unicast;
 mod victim;
 
+pub use cipher::cipher;
 pub use command::command;
 pub use connection::connection;
 pub use curve::curve;
@@ -44,12 +46,13 @@ pub use unicast::unicast;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
     ("connection", connection),
     ("curve", curve),
+    ("cipher", cipher),
     ("link", link),
     ("observer", observer),
     ("sockets", sockets),

@@ -339,6 +339,8 @@ impl Connection {
     /// Appends to `out` what must be written for these whole frames: each in a box of its own where
     /// traffic [is sealed](Self::is_sealed), or else as they are. Room for all is made once.
     ///
+    /// The frames stand in pieces, one behind the other. A body may take several, a header stands in one.
+    ///
     /// Boxes are numbered as they are sealed, and the peer hangs up when the numbers do not rise. So
     /// what is sealed must be written in the order in which it was sealed, and that includes what is
     /// in the [`output`](Self::output): write that first, and call nothing that may add to it (PONG,
@@ -346,11 +348,15 @@ impl Connection {
     ///
     /// # Errors
     /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
-    pub fn seal(&mut self, frames: &[u8], out: &mut BytesMut) -> Result<(), NotReady> {
+    pub fn seal<'a>(
+        &mut self,
+        pieces: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+        out: &mut BytesMut,
+    ) -> Result<(), NotReady> {
         let State::Traffic(traffic) = &mut self.state else { return Err(NotReady) };
         match &mut traffic.channel {
-            Some(channel) => channel.seal(frames, out),
-            None => out.extend_from_slice(frames),
+            Some(channel) => channel.seal(pieces.into_iter(), out),
+            None => pieces.into_iter().for_each(|piece| out.extend_from_slice(piece)),
         }
         Ok(())
     }

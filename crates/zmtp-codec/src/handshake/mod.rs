@@ -14,6 +14,8 @@ use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "curve")]
 pub(crate) use self::curve::Channel;
+#[cfg(all(feature = "curve", any(test, feature = "testing")))]
+pub use self::curve::testing as boxes;
 #[cfg(not(feature = "curve"))]
 pub(crate) use self::no_channel::Channel;
 

@@ -11,7 +11,7 @@ pub(crate) enum Channel {}
 
 #[expect(clippy::needless_pass_by_ref_mut, reason = "the signatures are those of CURVE's channel")]
 impl Channel {
-    pub(crate) fn seal(&mut self, _: &[u8], _: &mut BytesMut) {
+    pub(crate) fn seal<'a>(&mut self, _: impl Iterator<Item = &'a [u8]>, _: &mut BytesMut) {
         match *self {}
     }
 

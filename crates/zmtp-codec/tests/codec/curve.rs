@@ -1,5 +1,6 @@
 //! CURVE, octet for octet as libsodium has it, and however it is cut.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,12 +143,18 @@ fn what_we_send_is_what_libsodium_seals_whichever_way_it_is_sent() {
     messages.iter().for_each(|message| server.send(message).unwrap());
     assert_eq!(server.output()[..], expected);
 
-    let mut server = after_a_ping();
-    let (mut frames, mut sealed) = (BytesMut::new(), BytesMut::from("before"));
+    let mut frames = BytesMut::new();
     messages.iter().for_each(|message| message.encode(&mut frames));
-    server.seal(&frames, &mut sealed).unwrap();
-    assert_eq!(sealed[6..], expected);
-    assert!(server.output().is_empty());
+    // In one piece, or cut where a body is, or anywhere in the last body.
+    let body_at = frames.len() - messages.last().unwrap().parts().last().unwrap().len();
+    for cut in iter::once(frames.len()).chain(body_at..frames.len()) {
+        let mut server = after_a_ping();
+        let mut sealed = BytesMut::from("before");
+        let (begin, end) = frames.split_at(cut);
+        server.seal([begin, &[], end], &mut sealed).unwrap();
+        assert_eq!(sealed[6..], expected);
+        assert!(server.output().is_empty());
+    }
 }
 
 #[test]
@@ -158,7 +165,7 @@ fn frames_for_a_peer_without_curve_are_left_as_they_are() {
     assert!(matches!(connection.poll_event(NOW), Ok(Some(Event::Ready(_)))));
     assert!(!connection.is_sealed());
     let mut out = BytesMut::new();
-    connection.seal(b"\x00\x01x", &mut out).unwrap();
+    connection.seal([&b"\x00\x01x"[..]], &mut out).unwrap();
     assert_eq!(&out[..], b"\x00\x01x");
 }
 

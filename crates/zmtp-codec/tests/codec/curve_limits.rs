@@ -26,7 +26,7 @@ fn long(flags: u8, size: u64) -> Vec<u8> {
 
 fn sealed(frames: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
-    server_in_traffic().seal(frames, &mut out).unwrap();
+    server_in_traffic().seal([frames], &mut out).unwrap();
     out
 }
 
@@ -171,7 +171,7 @@ proptest! {
         let mut frames = BytesMut::new();
         said.iter().for_each(|message| message.encode(&mut frames));
         let mut sealed = BytesMut::new();
-        server.seal(&frames, &mut sealed).unwrap();
+        server.seal([&frames[..]], &mut sealed).unwrap();
         let mut heard = Vec::new();
         for read in sealed.chunks(cut) {
             client.receive(NOW, read);

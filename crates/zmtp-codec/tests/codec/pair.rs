@@ -379,7 +379,7 @@ fn what_is_sent_before_the_handshake_or_after_the_end_is_refused() {
         let mut out = BytesMut::new();
         assert_eq!(connection.send(&Message::from("early")), Err(NotReady));
         assert_eq!(connection.subscribe(&Subscription::Cancel("".into())), Err(NotReady));
-        assert_eq!(connection.seal(b"\x00\x00", &mut out), Err(NotReady));
+        assert_eq!(connection.seal([&b"\x00\x00"[..]], &mut out), Err(NotReady));
         assert!(connection.output().is_empty() && out.is_empty());
         connection.receive(ms(0), octets);
         assert_eq!(connection.poll_event(ms(0)), Ok(None));

@@ -78,15 +78,9 @@ impl Burst {
         count
     }
 
-    /// All that is to be written, of which nothing has been, in one piece.
-    pub(crate) fn join(&mut self) -> Bytes {
-        if self.pieces.len() != 1 {
-            let messages = self.pieces.iter().map(|piece| piece.messages).sum();
-            let octets: Vec<&[u8]> = self.pieces.iter().map(|piece| &*piece.octets).collect();
-            let octets = octets.concat().into();
-            self.pieces = VecDeque::from([Piece { octets, messages, continued: 0, more: false }]);
-        }
-        self.pieces[0].octets.clone()
+    /// All that is to be written, in order.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.pieces.iter().map(|piece| &*piece.octets)
     }
 
     /// Notes that the transport took `written` octets. Returns how many messages ended among them.

@@ -103,10 +103,6 @@ impl<T: Configured> Options<T> {
     /// 26). `keys` are our own: what the server may know us by. Default: no mechanism (NULL).
     ///
     /// A server that has another key, or does not know ours, hangs up in the handshake.
-    ///
-    /// Programs that use CURVE should be compiled with `--cfg poly1305_backend="soft"` in their `rustflags`:
-    /// it selects the audited part of the crate `poly1305`, and a small message then takes a fifth of the
-    /// time on x86-64.
     #[cfg(feature = "curve")]
     pub fn curve_client(mut self, server_key: CurvePublicKey, keys: CurveKeyPair) -> Self {
         self.link.security = Security::CurveClient { server_key, keys };

@@ -4,12 +4,13 @@
 //! around it has no flags of its own, as libzmq has it; with COMMAND, as RFC 26 has it, it is
 //! accepted too. In the flags, MORE is 1, and libzmq says with 2 that the body is a command.
 
+use std::iter;
 use std::mem;
 use std::ops::Range;
 
 use bytes::{Buf, BytesMut};
 
-use super::boxes::{BoxKey, SharedKey};
+use super::boxes::{BoxKey, Boxes, SharedKey, Slot};
 use super::rising;
 use crate::config::Limits;
 use crate::error::ProtocolError;
@@ -21,11 +22,16 @@ const NAME: &[u8; 8] = b"\x07MESSAGE";
 /// The octets of a MESSAGE beside the body: name, nonce, tag, flags.
 const OVERHEAD: usize = NAME.len() + 8 + TAG + 1;
 
+/// The longest header of a frame, in octets.
+const SEALED_HEADER: usize = 9;
+
 const CLIENTS: &[u8; 16] = b"CurveZMQMESSAGEC";
 const SERVERS: &[u8; 16] = b"CurveZMQMESSAGES";
 
 /// Room for what is to be sealed that is kept for the next time.
 const UNSEALED_KEPT: usize = 64 * 1024;
+
+const BAD_BOX: ProtocolError = ProtocolError::BadBox { of: "MESSAGE" };
 
 const MORE: u8 = 1;
 const COMMAND: u8 = 2;
@@ -60,15 +66,39 @@ impl Channel {
         Self { ours, theirs, sent, heard, failed: None, opened, unsealed }
     }
 
-    /// Appends to `out` a sealed frame for each of these whole plain ones.
-    pub(crate) fn seal(&mut self, frames: &[u8], out: &mut BytesMut) {
-        out.reserve(whole_frames(frames).fold(0, |sum: usize, (_, body)| {
-            let header = 9_usize.saturating_add(OVERHEAD);
-            sum.saturating_add(header).saturating_add(body.len())
-        }));
-        for (header, body) in whole_frames(frames) {
-            self.seal_frame(header, body, out);
+    /// Appends to `out` a sealed frame for each of these whole plain ones. They stand in pieces, of which a
+    /// body may take several.
+    pub(crate) fn seal<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone,
+        out: &mut BytesMut,
+    ) {
+        let mut frames = Frames { pieces: pieces.clone(), rest: &[] };
+        let mut room = 0_usize;
+        while let Some(size) = frames.next().and_then(|header| frames.body(header, |_| ())) {
+            room = room.saturating_add(SEALED_HEADER).saturating_add(OVERHEAD).saturating_add(size);
         }
+        out.reserve(room);
+
+        let Self { ours, sent, .. } = self;
+        let mut boxes = Boxes::under(ours);
+        let mut frames = Frames { pieces, rest: &[] };
+        while let Some(header) = frames.next() {
+            // No number is ever used twice: after 2^64 of them, which takes ages, nothing is said.
+            let Some(number) = sent.checked_add(1) else { break };
+            let begun = out.len();
+            let Some(slot) = lay_out(number, header, &mut frames, out) else {
+                out.truncate(begun);
+                break;
+            };
+            *sent = number;
+            boxes.push(slot);
+            if boxes.is_full() {
+                boxes.close(out);
+                boxes.clear();
+            }
+        }
+        boxes.close(out);
     }
 
     /// Appends to `out` what `encode` makes, whole plain frames, and seals them.
@@ -76,28 +106,11 @@ impl Channel {
     pub(crate) fn write(&mut self, out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
         let mut unsealed = mem::take(&mut self.unsealed);
         encode(&mut unsealed);
-        self.seal(&unsealed, out);
+        self.seal(iter::once(&*unsealed), out);
         unsealed.clear();
         if unsealed.capacity() <= UNSEALED_KEPT {
             self.unsealed = unsealed;
         }
-    }
-
-    #[inline]
-    fn seal_frame(&mut self, header: FrameHeader, body: &[u8], out: &mut BytesMut) {
-        // No number is ever used twice: after 2^64 of them, which takes ages, nothing is said.
-        let Some(number) = self.sent.checked_add(1) else { return };
-        self.sent = number;
-        let flags = if header.more { MORE } else { 0 } | if header.command { COMMAND } else { 0 };
-        let size = (body.len() as u64).saturating_add(OVERHEAD as u64);
-        FrameHeader { more: false, command: false, size }.encode(out);
-        out.extend_from_slice(NAME);
-        out.extend_from_slice(&number.to_be_bytes());
-        let at = out.len();
-        out.extend_from_slice(&[0; TAG]);
-        out.extend_from_slice(&[flags]);
-        out.extend_from_slice(body);
-        self.ours.close(number.to_be_bytes(), at, out);
     }
 
     /// Takes the plain frames that were [kept](Self::keep), or else opens the sealed ones at the front
@@ -135,103 +148,183 @@ impl Channel {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        if input.is_empty() {
+            return Ok(None);
+        }
+        let Self { theirs, heard, failed, .. } = self;
+        let mut boxes = Boxes::under(theirs);
         // The plain frames move together at `start..end`; `ahead` octets are taken.
         let (mut start, mut end, mut ahead) = (0_usize, 0_usize, 0_usize);
-        while let Some(rest) = input.get_mut(ahead..) {
-            let plain = match self.open_frame(rest, parts_size, limits) {
-                Ok(Some(plain)) => plain,
-                Ok(None) => break,
-                Err(error) => {
-                    self.failed = Some(error.clone());
-                    if ahead == 0 {
-                        return Err(error);
+        let mut is_whole = true;
+        while is_whole && failed.is_none() {
+            boxes.clear();
+            let (mut next, mut last) = (ahead, *heard);
+            while !boxes.is_full() {
+                match find(input, next, parts_size, last, limits) {
+                    Ok(Some(slot)) => {
+                        boxes.push(slot);
+                        (next, last) = (slot.end, number(slot));
+                        // Of which message the next frame is, and so how large it may be, is found out by the
+                        // caller, who takes these frames. If that frame is not whole yet, it is judged again
+                        // when it is the first.
+                        parts_size = 0;
                     }
-                    break;
+                    Ok(None) => {
+                        is_whole = false;
+                        break;
+                    }
+                    Err(error) => {
+                        *failed = Some(error);
+                        break;
+                    }
                 }
-            };
-            // Of which message the next frame is, and so how large it may be, is found out by who
-            // takes these frames; if it is not whole yet, it is judged again when it is the first.
-            parts_size = 0;
-            let from = ahead.saturating_add(plain.start)..ahead.saturating_add(plain.end);
-            if ahead == 0 {
-                start = from.start;
-                end = from.end;
-            } else {
-                input.copy_within(from.clone(), end);
-                end = end.saturating_add(plain.len());
             }
-            ahead = from.end;
+            if !boxes.open(input) {
+                *failed = Some(BAD_BOX);
+            }
+            for slot in boxes.slots() {
+                let plain = match reveal(slot, input) {
+                    Ok(plain) => plain,
+                    Err(error) => {
+                        *failed = Some(error);
+                        break;
+                    }
+                };
+                *heard = number(*slot);
+                if ahead == 0 {
+                    (start, end) = (plain.start, plain.end);
+                } else {
+                    input.copy_within(plain.clone(), end);
+                    end = end.saturating_add(plain.len());
+                }
+                ahead = slot.end;
+            }
         }
         if ahead == 0 {
-            return Ok(None);
+            return failed.clone().map_or(Ok(None), Err);
         }
         let mut run = input.split_to(ahead);
         run.truncate(end);
         run.advance(start);
         Ok(Some(run))
     }
-
-    /// Opens the frame at the front in place, if it is whole, and says where the plain one is.
-    #[inline]
-    fn open_frame(
-        &mut self,
-        octets: &mut [u8],
-        parts_size: u64,
-        limits: &Limits,
-    ) -> Result<Option<Range<usize>>, ProtocolError> {
-        let Some((outer, outer_len)) = FrameHeader::decode(octets)? else { return Ok(None) };
-        let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
-            return Err(ProtocolError::Unsealed);
-        };
-        // What is in the box is not known yet: a part or a command.
-        let limit = limits.message_size.saturating_sub(parts_size).max(limits.command_size);
-        if size > limit {
-            let (size, limit) = (size.saturating_add(parts_size), limits.message_size);
-            return Err(ProtocolError::MessageTooLarge { size, limit });
-        }
-        let size = FrameHeader { size, ..outer }.body_len()?;
-        let text_at = outer_len.saturating_add(OVERHEAD).saturating_sub(1);
-        let whole = text_at.saturating_add(1).saturating_add(size);
-        let Some(body) = octets.get_mut(outer_len..) else { return Ok(None) };
-        let Some((name, body)) = body.split_first_chunk_mut() else { return Ok(None) };
-        if name != NAME {
-            return Err(ProtocolError::Unsealed);
-        }
-        let Some((number, body)) = body.split_first_chunk_mut() else { return Ok(None) };
-        let Some((tag, text)) = body.split_first_chunk_mut::<TAG>() else { return Ok(None) };
-        let Some(text) = text.get_mut(..=size) else { return Ok(None) };
-        let bad_box = ProtocolError::BadBox { of: "MESSAGE" };
-
-        let nonce = *number;
-        let number = u64::from_be_bytes(nonce);
-        rising(number, self.heard)?;
-        if !self.theirs.open(nonce, tag, text) {
-            return Err(bad_box);
-        }
-        self.heard = number;
-        let Some(&flags) = text.first() else { return Err(bad_box) };
-        let (more, command) = (flags & MORE != 0, flags & COMMAND != 0);
-        if flags > COMMAND {
-            return Err(ProtocolError::SealedFlags { flags });
-        }
-        let header = FrameHeader { more, command, size: size as u64 };
-        // The plain header goes right before the body: there is always room.
-        let (plain, plain_len) = header.octets();
-        let start = text_at.saturating_add(1).saturating_sub(plain_len);
-        let room = octets.get_mut(start..start.saturating_add(plain_len));
-        let (Some(room), Some(plain)) = (room, plain.get(..plain_len)) else { return Err(bad_box) };
-        room.copy_from_slice(plain);
-        Ok(Some(start..whole))
-    }
 }
 
-/// The whole frames at the front of `octets`.
-fn whole_frames(mut octets: &[u8]) -> impl Iterator<Item = (FrameHeader, &[u8])> {
-    std::iter::from_fn(move || {
-        let (header, header_len) = FrameHeader::decode(octets).ok()??;
-        let end = header_len.checked_add(usize::try_from(header.size).ok()?)?;
-        let body = octets.get(header_len..end)?;
-        octets = octets.get(end..)?;
-        Some((header, body))
-    })
+/// Appends a sealed frame that lacks the sealing, and tells where its box is. The body is next in `frames`;
+/// `None` if it is not whole.
+#[inline]
+fn lay_out<'a>(
+    number: u64,
+    header: FrameHeader,
+    frames: &mut Frames<'a, impl Iterator<Item = &'a [u8]>>,
+    out: &mut BytesMut,
+) -> Option<Slot> {
+    let flags = if header.more { MORE } else { 0 } | if header.command { COMMAND } else { 0 };
+    let size = header.size.saturating_add(OVERHEAD as u64);
+    let nonce = number.to_be_bytes();
+    FrameHeader { more: false, command: false, size }.encode(out);
+    out.extend_from_slice(NAME);
+    out.extend_from_slice(&nonce);
+    let at = out.len();
+    out.extend_from_slice(&[0; TAG]);
+    out.extend_from_slice(&[flags]);
+    frames.body(header, |octets| out.extend_from_slice(octets))?;
+    Some(Slot { nonce, at, end: out.len() })
+}
+
+/// Where the box of the sealed frame at `from` is, if the frame is whole. The last one had the number `last`.
+#[inline]
+fn find(
+    input: &[u8],
+    from: usize,
+    parts_size: u64,
+    last: u64,
+    limits: &Limits,
+) -> Result<Option<Slot>, ProtocolError> {
+    let Some(octets) = input.get(from..) else { return Ok(None) };
+    let Some((outer, outer_len)) = FrameHeader::decode(octets)? else { return Ok(None) };
+    let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
+        return Err(ProtocolError::Unsealed);
+    };
+    // What is in the box is not known yet: a part or a command.
+    let limit = limits.message_size.saturating_sub(parts_size).max(limits.command_size);
+    if size > limit {
+        let (size, limit) = (size.saturating_add(parts_size), limits.message_size);
+        return Err(ProtocolError::MessageTooLarge { size, limit });
+    }
+    let body_len = outer.body_len()?;
+    let Some(body) = octets.get(outer_len..) else { return Ok(None) };
+    let Some((name, sealed)) = body.split_first_chunk() else { return Ok(None) };
+    if name != NAME {
+        return Err(ProtocolError::Unsealed);
+    }
+    let Some(nonce) = sealed.first_chunk().filter(|_| body.len() >= body_len) else {
+        return Ok(None);
+    };
+    rising(u64::from_be_bytes(*nonce), last)?;
+    let body_at = from.saturating_add(outer_len);
+    let at = body_at.saturating_add(NAME.len()).saturating_add(nonce.len());
+    Ok(Some(Slot { nonce: *nonce, at, end: body_at.saturating_add(body_len) }))
+}
+
+fn number(of: Slot) -> u64 {
+    u64::from_be_bytes(of.nonce)
+}
+
+/// Writes the header of a plain frame into a box that is open, right before the body, and tells where that
+/// frame is.
+#[inline]
+fn reveal(slot: &Slot, octets: &mut [u8]) -> Result<Range<usize>, ProtocolError> {
+    let flags_at = slot.at.saturating_add(TAG);
+    let Some(&flags) = octets.get(flags_at) else { return Err(BAD_BOX) };
+    let (more, command) = (flags & MORE != 0, flags & COMMAND != 0);
+    if flags > COMMAND {
+        return Err(ProtocolError::SealedFlags { flags });
+    }
+    let body_at = flags_at.saturating_add(1);
+    let header = FrameHeader { more, command, size: slot.end.saturating_sub(body_at) as u64 };
+    // There is always room: the tag alone is longer.
+    let (plain, plain_len) = header.octets();
+    let start = body_at.saturating_sub(plain_len);
+    let (Some(room), Some(plain)) = (octets.get_mut(start..body_at), plain.get(..plain_len)) else {
+        return Err(BAD_BOX);
+    };
+    room.copy_from_slice(plain);
+    Ok(start..slot.end)
+}
+
+/// Plain frames in pieces: headers whole, and bodies that may go on in the next piece.
+struct Frames<'a, I> {
+    pieces: I,
+    /// What is left of the piece in hand.
+    rest: &'a [u8],
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Frames<'a, I> {
+    /// The next header.
+    #[inline]
+    fn next(&mut self) -> Option<FrameHeader> {
+        while self.rest.is_empty() {
+            self.rest = self.pieces.next()?;
+        }
+        let (header, header_len) = FrameHeader::decode(self.rest).ok()??;
+        self.rest = self.rest.get(header_len..)?;
+        Some(header)
+    }
+
+    /// Takes the body that stands behind the last header, and gives its size; `None` if it is not whole.
+    #[inline]
+    fn body(&mut self, header: FrameHeader, mut take: impl FnMut(&'a [u8])) -> Option<usize> {
+        let size = usize::try_from(header.size).ok()?;
+        let mut left = size;
+        loop {
+            let (octets, rest) = self.rest.split_at(left.min(self.rest.len()));
+            take(octets);
+            (self.rest, left) = (rest, left.saturating_sub(octets.len()));
+            if left == 0 {
+                return Some(size);
+            }
+            self.rest = self.pieces.next()?;
+        }
+    }
 }

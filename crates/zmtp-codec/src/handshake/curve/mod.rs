@@ -15,6 +15,8 @@
 mod boxes;
 mod channel;
 mod client;
+mod poly1305;
+mod salsa20;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ use std::borrow::Cow;
 
 use bytes::{Buf, BytesMut};
 
+#[cfg(any(test, feature = "testing"))]
+pub use self::boxes::testing;
 use self::boxes::{Nonce, short_nonce};
 pub(crate) use self::channel::Channel;
 pub(crate) use self::client::{AwaitReady, AwaitWelcome};

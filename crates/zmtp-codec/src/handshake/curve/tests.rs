@@ -394,7 +394,7 @@ fn numbers_may_leap_but_not_stay_and_are_never_used_up_twice() {
 
     let mut spent = Channel::of_client(&theirs, u64::MAX, 1);
     let mut out = BytesMut::new();
-    spent.seal(b"\x00\x01x", &mut out);
+    spent.seal(std::iter::once(&b"\x00\x01x"[..]), &mut out);
     assert!(out.is_empty());
 }
 

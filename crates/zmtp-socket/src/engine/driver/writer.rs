@@ -79,7 +79,7 @@ impl Writer {
         }
         // Commands go between frames, and before all else.
         if !self.burst.is_mid_frame() {
-            ready!(self.poll_control(cx, stream, connection, turn, epoch))?;
+            ready!(self.poll_output(cx, stream, connection, turn, epoch))?;
         }
         if let Sealed::Begun { messages, octets } = self.sealed {
             self.sealed = Sealed::Nothing;
@@ -87,11 +87,14 @@ impl Writer {
             session.written(messages, octets);
         }
         if self.burst.is_empty() {
-            let topics = ready!(session.poll_outgoing(cx, connection, &mut self.burst));
+            let Poll::Ready(topics) = session.poll_outgoing(cx, connection, &mut self.burst) else {
+                release_output(connection);
+                return Poll::Pending;
+            };
             turn.spend(TOPIC * topics);
             if connection.is_sealed() {
                 self.seal(connection, turn);
-                return self.poll_control(cx, stream, connection, turn, epoch);
+                return self.poll_output(cx, stream, connection, turn, epoch);
             }
             if self.burst.is_empty() {
                 return self.poll_control(cx, stream, connection, turn, epoch);
@@ -120,10 +123,23 @@ impl Writer {
         turn: &mut Turn,
         epoch: Instant,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_output(cx, stream, connection, turn, epoch))?;
+        release_output(connection);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same, and keeps the memory for the next burst that is sealed.
+    fn poll_output(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        connection: &mut Connection,
+        turn: &mut Turn,
+        epoch: Instant,
+    ) -> Poll<io::Result<()>> {
         loop {
             let output = connection.output();
             if output.is_empty() {
-                *output = BytesMut::new();
                 return Poll::Ready(Ok(()));
             }
             let written = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
@@ -166,12 +182,13 @@ impl Writer {
         if self.burst.is_empty() {
             return;
         }
-        let frames = self.burst.join();
         let mut output = std::mem::take(connection.output());
         self.sealed = Sealed::Waiting { ahead: output.len() };
-        connection.seal(&frames, &mut output).expect("a session lives in traffic alone");
+        connection
+            .seal(self.burst.pieces(), &mut output)
+            .expect("a session lives in traffic alone");
         *connection.output() = output;
-        turn.spend(frames.len());
+        turn.spend(self.burst.len());
     }
 
     /// Notes that the transport has taken so much of the output.
@@ -184,6 +201,14 @@ impl Writer {
                 self.sealed = Sealed::Begun { messages: self.burst.advance(octets), octets };
             }
         }
+    }
+}
+
+/// Frees the memory of an output that is empty: an idle peer keeps none.
+fn release_output(connection: &mut Connection) {
+    let output = connection.output();
+    if output.is_empty() {
+        *output = BytesMut::new();
     }
 }
 
