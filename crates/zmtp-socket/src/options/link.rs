@@ -28,6 +28,8 @@ pub(crate) struct LinkOptions {
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) ipc_mode: Option<u32>,
+    #[cfg(feature = "ws")]
+    pub(crate) ws_origins: Arc<[String]>,
     /// What we go by, and what the peer goes by, with those that send by identity.
     pub(crate) identity: Bytes,
     pub(crate) peer_identity: Option<Bytes>,
@@ -314,6 +316,8 @@ impl Default for LinkOptions {
             retry_refused: false,
             tcp: TcpOptions::default(),
             ipc_mode: None,
+            #[cfg(feature = "ws")]
+            ws_origins: Arc::default(),
             identity: Bytes::new(),
             peer_identity: None,
         }
