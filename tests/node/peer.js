@@ -2,8 +2,8 @@
 // ../python/peer.py is. The argument says whose: "zeromq" (libzmq, with ws) or "jszmq" (JavaScript alone).
 //
 // Options of "open", for zeromq alone: user=NAME and password=TEXT (as a PLAIN client, or the only ones let
-// in, with server=1), curve=Z85 (its secret key; as a server, or as the client of server_key=Z85), identity=NAME,
-// subscribe=HEX.
+// in, with server=1), curve=Z85 and public=Z85 (its keys; as a server, or as the client of server_key=Z85),
+// identity=NAME, subscribe=HEX.
 
 "use strict";
 
@@ -55,11 +55,15 @@ const guard = async (zmq, { user, password }) => {
     }
 };
 
+// A look at what turns out to be nothing yet (EAGAIN) is no end.
 const receive = async (socket) => {
-    try {
-        for await (const parts of socket) say("got", ...parts.map(word));
-    } catch (error) {
-        say("error", error.message);
+    for (;;) {
+        try {
+            for await (const parts of socket) say("got", ...parts.map(word));
+            return;
+        } catch (error) {
+            if (error.code !== "EAGAIN") return say("error", error.message);
+        }
     }
 };
 

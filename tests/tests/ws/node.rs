@@ -1,12 +1,13 @@
 //! libzmq and jszmq, and us, whoever binds.
 
 use zmtp_socket::{
-    DealerSocket, Message, PubSocket, PullSocket, PushSocket, RepSocket, ReqSocket, RouterSocket,
-    SubSocket,
+    DealerSocket, Event, Message, PubSocket, PullSocket, PushSocket, RepSocket, ReqSocket,
+    RouterSocket, SubSocket,
 };
 use zmtp_tests::node::Library;
 use zmtp_tests::pyzmq::Pyzmq;
-use zmtp_tests::story::{Place, receive, within};
+use zmtp_tests::secured::{Client, Server};
+use zmtp_tests::story::{Place, event, receive, within};
 
 /// Who binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,5 +180,80 @@ with_each! {
         assert_eq!(request, message(&parts()));
         router.send_to(&from, "yes").await.unwrap();
         assert_eq!(peer.receive().await, [b"yes"]);
+    }
+}
+
+/// The options that make libzmq's socket this server, or this client.
+fn for_server(server: &Server) -> Vec<String> {
+    match server {
+        Server::Curve { keys, .. } => with_public(server.for_pyzmq(), keys.public()),
+        _ => server.for_pyzmq(),
+    }
+}
+
+fn for_client(client: &Client) -> Vec<String> {
+    match client {
+        Client::Curve { keys, .. } => with_public(client.for_pyzmq(), keys.public()),
+        _ => client.for_pyzmq(),
+    }
+}
+
+fn with_public(mut options: Vec<String>, key: impl std::fmt::Display) -> Vec<String> {
+    options.push(format!("public={key}"));
+    options
+}
+
+fn words(options: &[String]) -> Vec<&str> {
+    options.iter().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn libzmq_is_let_in_by_its_mechanism_and_a_stranger_is_not() {
+    for server in [Server::Plain, Server::curve()] {
+        let Some(mut peer) = Library::Zeromq.start() else { return };
+        let place = Place::ws();
+        let mut pull = PullSocket::new();
+        let mut monitor = pull.monitor();
+        pull.bind_with(&*place.endpoint, |it| server.apply(it)).await.unwrap();
+        for (who, stranger) in server.strangers() {
+            peer.open("PUSH", "connect", &place.endpoint, &words(&for_client(&stranger))).await;
+            let refused = event(&mut monitor, who, |event| match event {
+                Event::HandshakeFailed { reason, .. } => Some(reason.to_string()),
+                Event::HandshakeSucceeded { .. } => panic!("{server}: {who} is let in"),
+                _ => None,
+            });
+            println!("{server}: {who}: {}", refused.await);
+        }
+        peer.open("PUSH", "connect", &place.endpoint, &words(&for_client(&server.client()))).await;
+        for _ in 0..3 {
+            peer.send(&slices(&parts())).await;
+            assert_eq!(receive(&mut pull).await, message(&parts()), "{server}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn we_are_let_in_by_libzmq_under_each_mechanism() {
+    for server in [Server::Plain, Server::curve()] {
+        let Some(mut peer) = Library::Zeromq.start() else { return };
+        let place = Place::ws();
+        peer.open("PULL", "bind", &place.endpoint, &words(&for_server(&server))).await;
+        let push = PushSocket::new();
+        push.connect_with(&*place.endpoint, |it| server.client().apply(it)).unwrap();
+        for _ in 0..3 {
+            push.send(message(&parts())).await.unwrap();
+            assert_eq!(peer.receive().await, parts(), "{server}");
+        }
+        let stranger = PushSocket::new();
+        let mut monitor = stranger.monitor();
+        stranger.connect(&*place.endpoint).unwrap();
+        let refused = event(&mut monitor, "a refusal", |event| match event {
+            Event::RetryingIn { reason, .. } | Event::Parked { reason, .. } => {
+                Some(reason.to_string())
+            }
+            Event::HandshakeSucceeded { .. } => panic!("{server} lets a stranger in"),
+            _ => None,
+        });
+        println!("{server}: {}", refused.await);
     }
 }

@@ -5,7 +5,7 @@ import { Subscriber } from "./zmq.js";
 const PLACES = 100_000;
 const [WIDTH, HEIGHT] = [500, 200];
 const [COLDEST, HOTTEST] = [-80, 134];
-const FADED = 20_000; // After so many milliseconds without an update a place has faded,
+const FADED = 30_000; // After so many milliseconds without an update a place has faded,
 const LEAST = 0.16; // to so much of its colour.
 const SECONDS = 60; // What a chart shows.
 
@@ -179,7 +179,7 @@ const paint = (now) => {
     for (let zipcode = 1; zipcode < PLACES; zipcode++) {
         if (!heard[zipcode]) continue;
         const age = Math.min(1, (now - heard[zipcode]) / FADED);
-        const opaque = 255 * (1 - (1 - LEAST) * age * age);
+        const opaque = 255 * (1 - (1 - LEAST) * age ** 3);
         cells[pixels[zipcode]] = (opaque << 24) | packed[temperatures[zipcode] - COLDEST];
     }
     smallContext.putImageData(image, 0, 0);

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
-use inbound::{Inbound, Step};
+use inbound::{Breach, Inbound, Step};
 use outbound::Outbound;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
@@ -188,6 +188,8 @@ struct Open {
     read: usize,
     /// The peer has said that it will say nothing more.
     is_over: bool,
+    /// What it has done that ended the conversation, to be told when all before it has been read.
+    breach: Option<Breach>,
 }
 
 impl WebSocket {
@@ -222,6 +224,7 @@ impl WebSocket {
                 outbound: Outbound::new(self.role, profile),
                 read: FIRST_READ,
                 is_over: false,
+                breach: None,
             }));
         }
         match &mut self.state {
@@ -255,21 +258,22 @@ impl Open {
                 }
                 Ok(Step::Ping(payload)) => {
                     self.outbound.pong(payload);
-                    self.poll_drain(cx)?.is_ready();
+                    // Whether that fails is told by the next write.
+                    let _ = self.poll_drain(cx);
                     controls += 1;
                 }
                 Ok(Step::Pong) => controls += 1,
                 Ok(Step::Close) => {
                     self.outbound.close(CloseCode::Normal);
-                    let _ = self.poll_drain(cx)?;
+                    let _ = self.poll_drain(cx);
                     self.is_over = true;
                 }
                 Err(breach) => {
                     // As much as can be said at once: nobody waits for whoever breaks the rules.
                     self.outbound.close(breach.code());
-                    let _unheard = self.poll_drain(cx);
+                    let _ = self.poll_drain(cx);
                     self.is_over = true;
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, breach)));
+                    self.breach = Some(breach);
                 }
             }
             if controls >= CONTROLS {
@@ -280,7 +284,10 @@ impl Open {
                 };
             }
         }
-        Poll::Ready(Ok(()))
+        match self.breach.take_if(|_| buffer.filled().len() == before) {
+            Some(breach) => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, breach))),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     /// Takes so many of the driver's octets.
@@ -289,6 +296,10 @@ impl Open {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.outbound.is_closed() {
+            // The end is told by the next read, with its reason.
+            return Poll::Pending;
+        }
         while self.outbound.is_full() {
             ready!(self.poll_write_out(cx))?;
         }

@@ -83,12 +83,13 @@ async fn read_head<T: TryParse>(stream: &mut Stream) -> Result<(T, BytesMut), Un
         if stream.read_buf(&mut input).await.map_err(Unread::Lost)? == 0 {
             return Err(Unread::Lost(io::ErrorKind::UnexpectedEof.into()));
         }
-        if let Some((size, head)) = T::try_parse(&input).map_err(Unread::Invalid)? {
+        let head = T::try_parse(&input).map_err(Unread::Invalid)?;
+        if head.as_ref().map_or(input.len(), |(size, _)| *size) > HEAD_MAX {
+            return Err(Unread::TooLarge);
+        }
+        if let Some((size, head)) = head {
             input.advance(size);
             return Ok((head, input));
-        }
-        if input.len() > HEAD_MAX {
-            return Err(Unread::TooLarge);
         }
     }
 }
