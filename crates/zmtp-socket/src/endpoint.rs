@@ -94,6 +94,11 @@ pub trait IntoEndpoint {
     fn into_endpoint(self) -> Result<Endpoint, EndpointError>;
 }
 
+/// The transports, as an error names them.
+const KNOWN: &str = match cfg!(feature = "ws") {
+    true => "tcp, ws, ipc or inproc",
+    false => "tcp, ipc or inproc",
+};
 /// So many characters of a text are shown in an error.
 const SHOWN: usize = 200;
 /// Longest host name in the Domain Name System, in octets, and longest part of one between dots.
@@ -110,9 +115,9 @@ const PATH_MAX: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Reason {
-    #[error("no transport (expected tcp://host:port, ipc://path or inproc://name)")]
+    #[error("no transport (expected transport://address, where the transport is {KNOWN})")]
     NoTransport,
-    #[error("unknown transport {0:?} (expected tcp, ipc or inproc)")]
+    #[error("unknown transport {0:?} (expected {KNOWN})")]
     UnknownTransport(String),
     #[error("no port (expected tcp://host:port)")]
     NoPort,

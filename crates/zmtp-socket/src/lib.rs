@@ -95,6 +95,7 @@
 //! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
 //! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
 //! | `serde` | no | `serde::Serialize` for the statistics |
+//! | `ws` | yes | the transport `ws://`: ZeroMQ over WebSocket (RFC 45), which browsers speak |
 //! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
 mod endpoint;
