@@ -31,9 +31,17 @@ impl Library {
     /// `ZMTP_NODE_MODULES`, the folder with the packages; that is a failure where
     /// `ZMTP_REQUIRE_NODE` is 1.
     pub fn start(self) -> Option<Pyzmq> {
+        self.start_trusting(None)
+    }
+
+    /// The same, for which the certificates in a file of PEM are good.
+    pub fn start_trusting(self, certificates: Option<&Path>) -> Option<Pyzmq> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/peer.js");
         let mut program = Command::new("node");
         program.arg(script).arg(self.name()).env("NODE_PATH", modules()?);
+        if let Some(file) = certificates {
+            program.env("NODE_EXTRA_CA_CERTS", file);
+        }
         Some(Pyzmq::of(&mut program))
     }
 }

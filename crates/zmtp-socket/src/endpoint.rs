@@ -44,6 +44,17 @@ pub enum Endpoint {
         /// another path is refused.
         path: String,
     },
+    /// `wss://host:port/path`: the same over TLS, as [`wss_server`](crate::Options::wss_server) and
+    /// [`wss_client`](crate::Options::wss_client) say.
+    #[cfg(feature = "wss")]
+    Wss {
+        /// As with `ws`. To connect, the server's certificate must be that of this name or address.
+        host: Host,
+        /// As with `ws`.
+        port: u16,
+        /// As with `ws`.
+        path: String,
+    },
     /// `mem://name`: the in-memory transport of the tests. The name has 1 to 256 octets.
     #[cfg(feature = "simulation")]
     Mem(String),
@@ -173,6 +184,8 @@ impl Endpoint {
             Self::Tcp { port, .. } => Some(*port),
             #[cfg(feature = "ws")]
             Self::Ws { port, .. } => Some(*port),
+            #[cfg(feature = "wss")]
+            Self::Wss { port, .. } => Some(*port),
             _ => None,
         }
     }
@@ -196,6 +209,10 @@ impl Endpoint {
             Self::Ws { host: Host::Any, .. } => Reason::ConnectToAny,
             #[cfg(feature = "ws")]
             Self::Ws { port: 0, .. } => Reason::ConnectToPortZero,
+            #[cfg(feature = "wss")]
+            Self::Wss { host: Host::Any, .. } => Reason::ConnectToAny,
+            #[cfg(feature = "wss")]
+            Self::Wss { port: 0, .. } => Reason::ConnectToPortZero,
             Self::Ipc(IpcAddress::Any) => Reason::ConnectToAnyPath,
             _ => return Ok(()),
         };
@@ -207,12 +224,9 @@ impl Endpoint {
         match transport {
             "tcp" => parse_tcp(address).map(|(host, port)| Self::Tcp { host, port }),
             #[cfg(feature = "ws")]
-            "ws" => {
-                let (address, path) = address.split_at(address.find('/').unwrap_or(address.len()));
-                let (host, port) = parse_tcp(address)?;
-                let path = if path.is_empty() { "/" } else { path };
-                Ok(Self::Ws { host, port, path: path.to_owned() })
-            }
+            "ws" => parse_ws(address).map(|(host, port, path)| Self::Ws { host, port, path }),
+            #[cfg(feature = "wss")]
+            "wss" => parse_ws(address).map(|(host, port, path)| Self::Wss { host, port, path }),
             "ipc" => Ok(Self::Ipc(match address.strip_prefix('@') {
                 None if address == "*" => IpcAddress::Any,
                 Some(name) => IpcAddress::Abstract(name.to_owned()),
@@ -230,10 +244,9 @@ impl Endpoint {
         match self {
             Self::Tcp { host: Host::Name(name), .. } => check_name(name),
             #[cfg(feature = "ws")]
-            Self::Ws { host, path, .. } => {
-                check_ws_path(path)?;
-                if let Host::Name(name) = host { check_name(name) } else { Ok(()) }
-            }
+            Self::Ws { host, path, .. } => check_ws(host, path),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, path, .. } => check_ws(host, path),
             Self::Tcp { .. } | Self::Ipc(IpcAddress::Any) => Ok(()),
             Self::Ipc(IpcAddress::Path(path)) => check_path(path),
             Self::Ipc(IpcAddress::Abstract(name)) => check_text("abstract name", name, IPC_MAX),
@@ -263,6 +276,10 @@ impl fmt::Display for Endpoint {
             Self::Ws { host, port: 0, path } => write!(f, "ws://{host}:*{path}"),
             #[cfg(feature = "ws")]
             Self::Ws { host, port, path } => write!(f, "ws://{host}:{port}{path}"),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, port: 0, path } => write!(f, "wss://{host}:*{path}"),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, port, path } => write!(f, "wss://{host}:{port}{path}"),
             Self::Ipc(IpcAddress::Path(path)) => write!(f, "ipc://{}", path.display()),
             Self::Ipc(IpcAddress::Abstract(name)) => write!(f, "ipc://@{name}"),
             Self::Ipc(IpcAddress::Any) => f.write_str("ipc://*"),
@@ -400,9 +417,20 @@ fn check_path(path: &Path) -> Result<(), Reason> {
     check_octets("path", path.as_encoded_bytes(), IPC_MAX)
 }
 
-/// What a request of HTTP can name.
 #[cfg(feature = "ws")]
-fn check_ws_path(path: &str) -> Result<(), Reason> {
+fn parse_ws(address: &str) -> Result<(Host, u16, String), Reason> {
+    let (address, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    let (host, port) = parse_tcp(address)?;
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((host, port, path.to_owned()))
+}
+
+/// A host, and a path that a request of HTTP can name.
+#[cfg(feature = "ws")]
+fn check_ws(host: &Host, path: &str) -> Result<(), Reason> {
+    if let Host::Name(name) = host {
+        check_name(name)?;
+    }
     let is_allowed = |octet: u8| octet.is_ascii_graphic() && !b"?#".contains(&octet);
     if !path.starts_with('/') || !path.bytes().all(is_allowed) {
         return Err(Reason::WsPath(shown(path)));

@@ -5,6 +5,7 @@ mod client;
 mod frames;
 mod hostile;
 mod node;
+mod tls;
 mod upgrade;
 
 use zmtp_socket::{Endpoint, PubOptions, PubSocket};

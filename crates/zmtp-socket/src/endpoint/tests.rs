@@ -153,6 +153,12 @@ fn texts_of_ws() {
         assert_eq!(text.parse::<Endpoint>().as_ref(), Ok(&endpoint), "{text}");
         assert_eq!(endpoint.to_string(), text);
     }
+    #[cfg(feature = "wss")]
+    for text in ["wss://*:*/feed", "wss://a.example:443/"] {
+        let endpoint = text.parse::<Endpoint>().expect(text);
+        assert!(matches!(endpoint, Endpoint::Wss { .. }) && endpoint.to_string() == text);
+        assert_eq!(endpoint.for_connect().is_err(), text.contains('*'));
+    }
     let short = "ws://127.0.0.1:80".parse::<Endpoint>().expect("a path may be missing");
     assert_eq!(short.to_string(), "ws://127.0.0.1:80/");
     let table = [

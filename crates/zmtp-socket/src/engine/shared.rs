@@ -86,6 +86,10 @@ impl EndpointTask {
             (Endpoint::Ws { host, path, .. }, &Endpoint::Ws { port, .. }) => {
                 Endpoint::Ws { host, port, path }
             }
+            #[cfg(feature = "wss")]
+            (Endpoint::Wss { host, path, .. }, &Endpoint::Wss { port, .. }) => {
+                Endpoint::Wss { host, port, path }
+            }
             _ => endpoint.clone(),
         };
         Self::new(Side::Bound, asked, endpoint, terms, Some(listener))

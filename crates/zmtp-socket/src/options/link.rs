@@ -30,6 +30,10 @@ pub(crate) struct LinkOptions {
     pub(crate) ipc_mode: Option<u32>,
     #[cfg(feature = "ws")]
     pub(crate) ws_origins: Arc<[String]>,
+    #[cfg(feature = "wss")]
+    pub(crate) wss_server: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
+    #[cfg(feature = "wss")]
+    pub(crate) wss_client: Option<Arc<tokio_rustls::rustls::ClientConfig>>,
     /// What we go by, and what the peer goes by, with those that send by identity.
     pub(crate) identity: Bytes,
     pub(crate) peer_identity: Option<Bytes>,
@@ -318,6 +322,10 @@ impl Default for LinkOptions {
             ipc_mode: None,
             #[cfg(feature = "ws")]
             ws_origins: Arc::default(),
+            #[cfg(feature = "wss")]
+            wss_server: None,
+            #[cfg(feature = "wss")]
+            wss_client: None,
             identity: Bytes::new(),
             peer_identity: None,
         }

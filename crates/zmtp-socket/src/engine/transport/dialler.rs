@@ -64,6 +64,12 @@ impl Dialler {
                 let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
                 Ok(ws::dialled(dialled, host, *port, ws::Terms::new(path, options)))
             }
+            #[cfg(feature = "wss")]
+            Endpoint::Wss { host, port, path } => {
+                let terms = ws::Terms::new(path, options).over_tls_as_client(host, options)?;
+                let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
+                Ok(ws::dialled(dialled, host, *port, terms))
+            }
             #[cfg(feature = "simulation")]
             Endpoint::Mem(name) => Box::pin(networks.simulation()?.dial(self, name, tcp)).await,
         }

@@ -88,6 +88,10 @@ impl Stream {
     }
 
     /// The handshake is done: the peer is no stranger any more.
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "no transport here minds")
+    )]
     pub(crate) fn establish(&mut self) {
         #[cfg(feature = "ws")]
         if let Self::Ws(socket) = self {
@@ -150,6 +154,14 @@ impl Listener {
                 let (host, port) = listener.address(host)?;
                 let listener = ws::Listener::new(listener, ws::Terms::new(path, options));
                 Ok((Self::Ws(listener), Endpoint::Ws { host, port, path: path.clone() }))
+            }
+            #[cfg(feature = "wss")]
+            Endpoint::Wss { host, port, path } => {
+                let terms = ws::Terms::new(path, options).over_tls_as_server(options)?;
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
+                let (host, port) = listener.address(host)?;
+                let listener = ws::Listener::new(listener, terms);
+                Ok((Self::Ws(listener), Endpoint::Wss { host, port, path: path.clone() }))
             }
             #[cfg(feature = "simulation")]
             Endpoint::Mem(name) => {

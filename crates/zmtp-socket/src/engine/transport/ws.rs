@@ -24,6 +24,8 @@
 mod inbound;
 mod mask;
 mod outbound;
+#[cfg(feature = "wss")]
+mod tls;
 mod upgrade;
 
 use std::future::Future;
@@ -97,6 +99,8 @@ pub(super) struct Terms {
     /// What a message in fragments may have, before the end of the handshake and after.
     first_limit: usize,
     limit: usize,
+    #[cfg(feature = "wss")]
+    tls: Option<tls::Tls>,
 }
 
 impl Terms {
@@ -117,7 +121,18 @@ impl Terms {
             origins: options.ws_origins.clone(),
             first_limit: limit(limits.handshake_frame_size),
             limit: limit(limits.message_size.max(limits.command_size)),
+            #[cfg(feature = "wss")]
+            tls: None,
         }
+    }
+
+    /// The octets in which HTTP is spoken.
+    async fn open(&self, stream: Stream) -> io::Result<Stream> {
+        #[cfg(feature = "wss")]
+        if let Some(tls) = &self.tls {
+            return tls.open(stream).await;
+        }
+        Ok(stream)
     }
 }
 
@@ -135,7 +150,7 @@ impl Listener {
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         let (stream, address) = ready!(self.tcp.poll_accept(cx))?;
         let terms = self.terms.clone();
-        let upgrade = async move { upgrade::accept(stream, &terms).await };
+        let upgrade = async move { upgrade::accept(terms.open(stream).await?, &terms).await };
         Poll::Ready(Ok((WebSocket::stream(Role::Server, &self.terms, upgrade), address)))
     }
 }
@@ -146,7 +161,7 @@ pub(super) fn dialled(connected: Connected, host: &Host, port: u16, terms: Terms
     let host = format!("{host}:{port}");
     let role = Role::Client;
     let asked = terms.clone();
-    let upgrade = async move { upgrade::dial(stream, &host, &asked).await };
+    let upgrade = async move { upgrade::dial(asked.open(stream).await?, &host, &asked).await };
     (WebSocket::stream(role, &terms, upgrade), address)
 }
 
@@ -259,19 +274,19 @@ impl Open {
                 Ok(Step::Ping(payload)) => {
                     self.outbound.pong(payload);
                     // Whether that fails is told by the next write.
-                    let _ = self.poll_drain(cx);
+                    let _ = self.poll_flush(cx);
                     controls += 1;
                 }
                 Ok(Step::Pong) => controls += 1,
                 Ok(Step::Close) => {
                     self.outbound.close(CloseCode::Normal);
-                    let _ = self.poll_drain(cx);
+                    let _ = self.poll_flush(cx);
                     self.is_over = true;
                 }
                 Err(breach) => {
                     // As much as can be said at once: nobody waits for whoever breaks the rules.
                     self.outbound.close(breach.code());
-                    let _ = self.poll_drain(cx);
+                    let _ = self.poll_flush(cx);
                     self.is_over = true;
                     self.breach = Some(breach);
                 }

@@ -40,6 +40,7 @@ pub(super) async fn accept(mut stream: Stream, terms: &Terms) -> io::Result<Upgr
     let mut octets = Vec::new();
     write_response(&mut octets, &response).map_err(io::Error::other)?;
     stream.write_all(&octets).await?;
+    stream.flush().await?;
     let rest = head.map_or_else(|_| BytesMut::new(), |(_, rest)| rest);
     Ok(Upgraded { stream, profile, rest })
 }
@@ -55,6 +56,7 @@ pub(super) async fn dial(mut stream: Stream, host: &str, terms: &Terms) -> io::R
          Sec-WebSocket-Protocol: {offers}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
     let (response, rest) = match read_head::<Response>(&mut stream).await {
         Ok(head) => head,
         Err(Unread::Lost(error)) => return Err(error),
@@ -175,6 +177,7 @@ async fn refuse(stream: &mut Stream, status: StatusCode, reason: &str) -> io::Re
         body.len()
     );
     stream.write_all(answer.as_bytes()).await?;
+    stream.flush().await?;
     stream.shutdown().await
 }
 
