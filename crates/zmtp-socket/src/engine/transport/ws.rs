@@ -49,8 +49,8 @@ use crate::options::{LinkOptions, Security};
 const FIRST_READ: usize = 1 << 10;
 const READ: usize = 16 << 10;
 
-/// So many control frames may come in one read before others have their turn.
-const CONTROLS: usize = 32;
+/// So many reads and control frames that come to nothing may follow each other before others have their turn.
+const IDLE: usize = 32;
 
 /// What is spoken within a WebSocket connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ impl Open {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let mut controls = 0;
+        let mut idle = 0;
         while buffer.remaining() > 0 && !self.is_over {
             match self.inbound.step(&mut self.input, buffer) {
                 Ok(Step::Octets) => {}
@@ -270,14 +270,15 @@ impl Open {
                         *input = BytesMut::new();
                     }
                     self.is_over = ready!(arrived)? == 0;
+                    idle += 1;
                 }
                 Ok(Step::Ping(payload)) => {
                     self.outbound.pong(payload);
                     // Whether that fails is told by the next write.
                     let _ = self.poll_flush(cx);
-                    controls += 1;
+                    idle += 1;
                 }
-                Ok(Step::Pong) => controls += 1,
+                Ok(Step::Pong) => idle += 1,
                 Ok(Step::Close) => {
                     self.outbound.close(CloseCode::Normal);
                     let _ = self.poll_flush(cx);
@@ -291,7 +292,7 @@ impl Open {
                     self.breach = Some(breach);
                 }
             }
-            if controls >= CONTROLS {
+            if idle >= IDLE && !self.is_over {
                 cx.waker().wake_by_ref();
                 return match buffer.filled().len() > before {
                     true => Poll::Ready(Ok(())),

@@ -64,6 +64,8 @@ impl Outbound {
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }
+        // There may be room now for what waited.
+        let _without_keys = self.put_controls();
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -121,4 +121,13 @@ fn a_control_frame_waits_for_the_end_of_a_message_and_a_pong_for_room() {
     assert!(taken < large.len() && outbound.is_full());
     outbound.close(CloseCode::Normal);
     assert!(!outbound.is_closed(), "not within a message");
+
+    let mut outbound = Outbound::new(Role::Server, Profile::Bare);
+    outbound.write(GREETING).expect("our own octets");
+    outbound.write(&[b"\x02\0\0\0\0\0\x01\0\0", &[7; 0x1_0000][..]].concat()).expect("our own");
+    assert!(outbound.is_full());
+    outbound.pong("3".into());
+    outbound.output().clear();
+    outbound.written();
+    assert_eq!(&outbound.output()[..], b"\x8A\x013", "when there is room");
 }
