@@ -6,6 +6,7 @@ pub mod census;
 pub mod guard;
 pub mod libzmq;
 pub mod network;
+pub mod node;
 pub mod pyzmq;
 pub mod raw;
 pub mod sealed;

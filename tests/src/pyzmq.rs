@@ -48,13 +48,17 @@ impl Pyzmq {
     /// Starts a process that has no socket yet.
     pub fn without_socket(python: &OsString) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/peer.py");
-        let mut process = Command::new(python)
-            .arg(script)
+        Self::of(Command::new(python).arg(script))
+    }
+
+    /// Runs another program that obeys the same commands.
+    pub fn of(program: &mut Command) -> Self {
+        let mut process = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("ZMTP_PYTHON can be run");
+            .expect("the program can be run");
         let commands = process.stdin.take().expect("it is piped");
         let lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         Self { process, commands, lines }
@@ -104,7 +108,7 @@ impl Pyzmq {
 
     async fn line(&mut self) -> String {
         let line = within("a line of pyzmq", self.lines.next_line()).await;
-        line.expect("it is text").expect("pyzmq has ended")
+        line.expect("it is text").expect("the program has ended")
     }
 }
 

@@ -311,8 +311,9 @@ pub async fn end_of(monitor: &mut Monitor, address: &str) -> End {
     .await
 }
 
+/// The host and the port, without the transport before them and the path behind.
 fn address(endpoint: &Endpoint) -> String {
-    endpoint.to_string().replace("tcp://", "")
+    endpoint.to_string().split('/').nth(2).expect("an address").to_owned()
 }
 
 fn hex(octets: &[u8]) -> String {

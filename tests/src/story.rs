@@ -50,6 +50,12 @@ impl Place {
         Self { context: Context::new(), endpoint: format!("tcp://{host}:{port}"), _directory: None }
     }
 
+    /// The same by HTTP.
+    pub fn ws() -> Self {
+        let Self { context, endpoint, _directory } = Self::tcp();
+        Self { context, endpoint: endpoint.replace("tcp:", "ws:") + "/feed", _directory }
+    }
+
     /// A path in a directory of its own.
     pub fn ipc() -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
@@ -66,6 +72,7 @@ impl Place {
     pub fn another(&self) -> Self {
         match self.endpoint.split(':').next() {
             Some("tcp") => Self::tcp(),
+            Some("ws") => Self::ws(),
             Some("ipc") => Self::ipc(),
             _ => Self::inproc(),
         }
@@ -111,11 +118,11 @@ impl Place {
     }
 }
 
-/// Tells each story, a function of a `Place`, over tcp, ipc and inproc: three tests.
+/// Tells each story, a function of a `Place`, over tcp, ws, ipc and inproc: four tests.
 #[macro_export]
 macro_rules! over_each_transport {
     ($($stories:tt)+) => {
-        $crate::over! { [tcp, ipc, inproc] $($stories)+ }
+        $crate::over! { [tcp, ws, ipc, inproc] $($stories)+ }
     };
 }
 

@@ -8,6 +8,7 @@ const SHORT: &[(&str, &str)] = &[
     ("codec/", "crates/zmtp-codec/tests/codec/"),
     ("codec-src/", "crates/zmtp-codec/src/"),
     ("raw/", "tests/tests/raw/"),
+    ("ws/", "tests/tests/ws/"),
     ("family/", "tests/tests/family/"),
     ("interop/", "tests/tests/interop/"),
     ("simulated/", "tests/tests/simulated/"),

@@ -16,6 +16,8 @@ mod queue;
 mod security;
 mod subscriber;
 mod update;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use cli::Failure;
 pub use counted::Counted;

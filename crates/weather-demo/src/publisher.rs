@@ -84,7 +84,7 @@ pub async fn report_rates(socket: &PubHandle, published: &AtomicU64, notes: &Not
 }
 
 /// A [`Pace`] in progress.
-enum Pacer {
+pub(crate) enum Pacer {
     FlatOut,
     Pause(Duration),
     /// One tick is for `burst` updates, so that the clock is asked at most a hundred times a second.
@@ -96,7 +96,7 @@ enum Pacer {
 }
 
 impl Pacer {
-    fn new(pace: Pace) -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         match pace {
             Pace::FlatOut => Self::FlatOut,
             Pace::Pause(pause) => Self::Pause(pause),
@@ -113,7 +113,7 @@ impl Pacer {
     }
 
     /// Waits as long as the pace wants after an update.
-    async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         match self {
             Self::FlatOut => {}
             Self::Pause(pause) => sleep(*pause).await,

@@ -39,6 +39,19 @@ impl Update {
     pub fn write_to(&self, text: &mut Vec<u8>) {
         text.clear();
         push_decimal(text, self.zipcode);
+        self.write_weather_to(text);
+    }
+
+    /// The same with five digits for the zipcode, so that what begins alike lies together.
+    pub fn write_padded_to(&self, text: &mut Vec<u8>) {
+        text.clear();
+        text.extend(
+            [10_000, 1000, 100, 10, 1].map(|place| b'0' + (self.zipcode / place % 10) as u8),
+        );
+        self.write_weather_to(text);
+    }
+
+    fn write_weather_to(&self, text: &mut Vec<u8>) {
         text.push(b' ');
         if self.temperature < 0 {
             text.push(b'-');
@@ -155,6 +168,9 @@ mod tests {
     fn padded_text_of_other_servers_is_an_update() {
         let update = Update { zipcode: 1, temperature: 200, relhumidity: 7 };
         assert_eq!("00001 200 07".parse(), Ok(update));
+        let mut text = Vec::new();
+        update.write_padded_to(&mut text);
+        assert_eq!(text, b"00001 200 7");
     }
 
     #[test]

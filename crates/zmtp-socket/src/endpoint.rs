@@ -1,4 +1,4 @@
-//! Where a socket listens or dials: `tcp://*:5556`, `ipc:///run/feed`, `inproc://feed`.
+//! Where a socket listens or dials: `tcp://*:5556`, `ipc:///run/feed`, `inproc://feed`, `ws://*:8080/feed`.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -33,12 +33,34 @@ pub enum Endpoint {
     Ipc(IpcAddress),
     /// `inproc://name`: within one `Context`. The name has 1 to 256 octets.
     Inproc(String),
+    /// `ws://host:port/path`: ZeroMQ in WebSocket messages (RFC 45), as browsers speak it.
+    #[cfg(feature = "ws")]
+    Ws {
+        /// The machine; to bind, one of this machine's addresses.
+        host: Host,
+        /// The port. 0, also written `*`, asks `bind` for any free one.
+        port: u16,
+        /// The path, `/` if none is written: up to 1024 characters of ASCII, without `?` and `#`. A peer of
+        /// another path is refused.
+        path: String,
+    },
+    /// `wss://host:port/path`: the same over TLS, as [`wss_server`](crate::Options::wss_server) and
+    /// [`wss_client`](crate::Options::wss_client) say.
+    #[cfg(feature = "wss")]
+    Wss {
+        /// As with `ws`. To connect, the server's certificate must be that of this name or address.
+        host: Host,
+        /// As with `ws`.
+        port: u16,
+        /// As with `ws`.
+        path: String,
+    },
     /// `mem://name`: the in-memory transport of the tests. The name has 1 to 256 octets.
     #[cfg(feature = "simulation")]
     Mem(String),
 }
 
-/// The host of a `tcp` endpoint.
+/// The host of a `tcp` or `ws` endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Host {
@@ -83,6 +105,11 @@ pub trait IntoEndpoint {
     fn into_endpoint(self) -> Result<Endpoint, EndpointError>;
 }
 
+/// The transports, as an error names them.
+const KNOWN: &str = match cfg!(feature = "ws") {
+    true => "tcp, ws, ipc or inproc",
+    false => "tcp, ipc or inproc",
+};
 /// So many characters of a text are shown in an error.
 const SHOWN: usize = 200;
 /// Longest host name in the Domain Name System, in octets, and longest part of one between dots.
@@ -93,17 +120,23 @@ const NAME_PART_MAX: usize = 63;
 const IPC_MAX: usize = 107;
 /// Longest `inproc` name, in octets.
 const INPROC_MAX: usize = 256;
+/// Longest path of `ws`, in octets.
+#[cfg(feature = "ws")]
+const PATH_MAX: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Reason {
-    #[error("no transport (expected tcp://host:port, ipc://path or inproc://name)")]
+    #[error("no transport (expected transport://address, where the transport is {KNOWN})")]
     NoTransport,
-    #[error("unknown transport {0:?} (expected tcp, ipc or inproc)")]
+    #[error("unknown transport {0:?} (expected {KNOWN})")]
     UnknownTransport(String),
     #[error("no port (expected tcp://host:port)")]
     NoPort,
     #[error("port {0:?} is neither a number from 0 to 65535 nor *")]
     Port(String),
+    #[cfg(feature = "ws")]
+    #[error("the path {0:?} is not one of HTTP (/, then ASCII without blanks, ? and #)")]
+    WsPath(String),
     #[error("no host (expected tcp://host:port; tcp://*:port binds every address)")]
     NoHost,
     #[error("host {0:?} is neither a name, an address nor *")]
@@ -135,7 +168,7 @@ enum Reason {
 }
 
 impl Endpoint {
-    /// The port of a `tcp` endpoint; 0 stands for any free one. `None` for other transports.
+    /// The port of a `tcp` or `ws` endpoint; 0 stands for any free one. `None` for other transports.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -149,8 +182,22 @@ impl Endpoint {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp { port, .. } => Some(*port),
+            #[cfg(feature = "ws")]
+            Self::Ws { port, .. } => Some(*port),
+            #[cfg(feature = "wss")]
+            Self::Wss { port, .. } => Some(*port),
             _ => None,
         }
+    }
+
+    /// Whether tcp carries it.
+    pub(crate) fn is_over_tcp(&self) -> bool {
+        self.port().is_some()
+    }
+
+    /// Whether the operating system carries it.
+    pub(crate) fn is_of_the_system(&self) -> bool {
+        self.is_over_tcp() || matches!(self, Self::Ipc(_))
     }
 
     /// Whether this endpoint can be dialled.
@@ -158,6 +205,14 @@ impl Endpoint {
         let reason = match self {
             Self::Tcp { host: Host::Any, .. } => Reason::ConnectToAny,
             Self::Tcp { port: 0, .. } => Reason::ConnectToPortZero,
+            #[cfg(feature = "ws")]
+            Self::Ws { host: Host::Any, .. } => Reason::ConnectToAny,
+            #[cfg(feature = "ws")]
+            Self::Ws { port: 0, .. } => Reason::ConnectToPortZero,
+            #[cfg(feature = "wss")]
+            Self::Wss { host: Host::Any, .. } => Reason::ConnectToAny,
+            #[cfg(feature = "wss")]
+            Self::Wss { port: 0, .. } => Reason::ConnectToPortZero,
             Self::Ipc(IpcAddress::Any) => Reason::ConnectToAnyPath,
             _ => return Ok(()),
         };
@@ -167,7 +222,11 @@ impl Endpoint {
     fn parse(text: &str) -> Result<Self, Reason> {
         let (transport, address) = text.split_once("://").ok_or(Reason::NoTransport)?;
         match transport {
-            "tcp" => parse_tcp(address),
+            "tcp" => parse_tcp(address).map(|(host, port)| Self::Tcp { host, port }),
+            #[cfg(feature = "ws")]
+            "ws" => parse_ws(address).map(|(host, port, path)| Self::Ws { host, port, path }),
+            #[cfg(feature = "wss")]
+            "wss" => parse_ws(address).map(|(host, port, path)| Self::Wss { host, port, path }),
             "ipc" => Ok(Self::Ipc(match address.strip_prefix('@') {
                 None if address == "*" => IpcAddress::Any,
                 Some(name) => IpcAddress::Abstract(name.to_owned()),
@@ -184,6 +243,10 @@ impl Endpoint {
     fn check(&self) -> Result<(), Reason> {
         match self {
             Self::Tcp { host: Host::Name(name), .. } => check_name(name),
+            #[cfg(feature = "ws")]
+            Self::Ws { host, path, .. } => check_ws(host, path),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, path, .. } => check_ws(host, path),
             Self::Tcp { .. } | Self::Ipc(IpcAddress::Any) => Ok(()),
             Self::Ipc(IpcAddress::Path(path)) => check_path(path),
             Self::Ipc(IpcAddress::Abstract(name)) => check_text("abstract name", name, IPC_MAX),
@@ -209,6 +272,14 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port: 0 } => write!(f, "tcp://{host}:*"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            #[cfg(feature = "ws")]
+            Self::Ws { host, port: 0, path } => write!(f, "ws://{host}:*{path}"),
+            #[cfg(feature = "ws")]
+            Self::Ws { host, port, path } => write!(f, "ws://{host}:{port}{path}"),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, port: 0, path } => write!(f, "wss://{host}:*{path}"),
+            #[cfg(feature = "wss")]
+            Self::Wss { host, port, path } => write!(f, "wss://{host}:{port}{path}"),
             Self::Ipc(IpcAddress::Path(path)) => write!(f, "ipc://{}", path.display()),
             Self::Ipc(IpcAddress::Abstract(name)) => write!(f, "ipc://@{name}"),
             Self::Ipc(IpcAddress::Any) => f.write_str("ipc://*"),
@@ -269,7 +340,7 @@ impl IntoEndpoint for &Endpoint {
     }
 }
 
-fn parse_tcp(address: &str) -> Result<Endpoint, Reason> {
+fn parse_tcp(address: &str) -> Result<(Host, u16), Reason> {
     // Said first, since the last group of such an address would be taken for the port.
     if let Ok(address) = address.parse::<Ipv6Addr>() {
         return Err(Reason::NoBrackets(address));
@@ -279,7 +350,7 @@ fn parse_tcp(address: &str) -> Result<Endpoint, Reason> {
     if port.ends_with(']') {
         return Err(Reason::NoPort);
     }
-    Ok(Endpoint::Tcp { host: parse_host(host)?, port: parse_port(port)? })
+    Ok((parse_host(host)?, parse_port(port)?))
 }
 
 fn parse_host(host: &str) -> Result<Host, Reason> {
@@ -344,6 +415,27 @@ fn check_path(path: &Path) -> Result<(), Reason> {
         return Err(Reason::PathLikeAbstract);
     }
     check_octets("path", path.as_encoded_bytes(), IPC_MAX)
+}
+
+#[cfg(feature = "ws")]
+fn parse_ws(address: &str) -> Result<(Host, u16, String), Reason> {
+    let (address, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    let (host, port) = parse_tcp(address)?;
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((host, port, path.to_owned()))
+}
+
+/// A host, and a path that a request of HTTP can name.
+#[cfg(feature = "ws")]
+fn check_ws(host: &Host, path: &str) -> Result<(), Reason> {
+    if let Host::Name(name) = host {
+        check_name(name)?;
+    }
+    let is_allowed = |octet: u8| octet.is_ascii_graphic() && !b"?#".contains(&octet);
+    if !path.starts_with('/') || !path.bytes().all(is_allowed) {
+        return Err(Reason::WsPath(shown(path)));
+    }
+    check_octets("path", path.as_bytes(), PATH_MAX)
 }
 
 fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), Reason> {

@@ -95,6 +95,8 @@
 //! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
 //! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
 //! | `serde` | no | `serde::Serialize` for the statistics |
+//! | `ws` | yes | the transport `ws://`: ZeroMQ over WebSocket (RFC 45), which browsers speak |
+//! | `wss` | no | the same over TLS, `wss://`, by `rustls` |
 //! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
 mod endpoint;
@@ -165,6 +167,8 @@ pub use sockets::sub_socket::{SubHandle, SubSocket};
 pub use sockets::xpub_socket::{XPubHandle, XPubSocket};
 pub use sockets::xsub_socket::{XSubHandle, XSubSocket};
 pub use stats::{PeerState, PeerStats, Stats, Unfinished};
+#[cfg(feature = "wss")]
+pub use tokio_rustls::rustls;
 pub use zmtp_codec::{
     Allowed, Batch, ConfigError, Credentials, Denial, Heartbeat, InvalidProperty, MechanismName,
     Message, MessageRef, Messages, Metadata, PeerInfo, SocketType, Status, Version,

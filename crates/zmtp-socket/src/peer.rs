@@ -104,10 +104,11 @@ impl Peer {
     }
 
     /// The IP address and port of the other side; an IPv4 peer has an IPv4 address also at an IPv6
-    /// endpoint. `None` unless the transport is tcp.
+    /// endpoint. `None` unless the transport is tcp,
+    /// or ws, which is over tcp.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.endpoint() {
-            Endpoint::Tcp { .. } => self.address().parse().ok(),
+            endpoint if endpoint.is_over_tcp() => self.address().parse().ok(),
             _ => None,
         }
     }

@@ -5,8 +5,8 @@ use zmtp_socket::{
     Event, HighWaterMark, Message, Monitor, Overrun, PubOptions, PubSocket, Reason, SubOptions,
     SubSocket, Version,
 };
-use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
+use zmtp_tests::{over, over_each_transport};
 
 async fn end(monitor: &mut Monitor) -> Reason {
     event(monitor, "the end of a connection", |event| match event {
@@ -75,6 +75,9 @@ over_each_transport! {
         }
     }
 
+}
+
+over! { [tcp, ipc, inproc] // ZWS has no greeting.
     async fn the_version_that_is_announced_is_the_one_asked_for(place: Place) {
         let server = place.context.pub_socket(PubOptions::new().version(Version::V3_0));
         let mut here = server.monitor();

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use indicatif::HumanCount;
+#[cfg(feature = "web")]
+use weather_demo::cli::SERVER_HELP;
 use weather_demo::cli::{Output, finish, parse, positive};
 use weather_demo::{
     CollectOptions, Collection, Counted, Failure, Notes, PublishOptions, ZIPCODES, collect, publish,
@@ -26,6 +28,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve a page on which a browser, itself a ZeroMQ subscriber, shows the weather as it comes
+    #[cfg(feature = "web")]
+    #[command(after_help = SERVER_HELP)]
+    Web(weather_demo::web::WebOptions),
+
     /// Run publisher and subscriber, each of this library and of libzmq, over tcp and ipc
     Interop {
         /// Messages for each pair
@@ -38,6 +45,8 @@ fn main() -> ExitCode {
     let notes = Notes::new("weather-demo");
     let result = match parse::<Cli>(&notes).command {
         None => demo(&notes),
+        #[cfg(feature = "web")]
+        Some(Command::Web(options)) => web(options, &notes),
         Some(Command::Interop { messages }) => interop(messages, &notes),
     };
     finish(result, &notes)
@@ -90,6 +99,12 @@ async fn demo(notes: &Notes) -> Result<ExitCode, Failure> {
         HumanCount(published.saturating_sub(sent)),
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "web")]
+#[tokio::main]
+async fn web(options: weather_demo::web::WebOptions, notes: &Notes) -> Result<ExitCode, Failure> {
+    weather_demo::web::serve(options, notes).await
 }
 
 #[cfg(feature = "libzmq")]

@@ -5,3 +5,5 @@ mod input;
 mod process;
 mod stories;
 mod terminal;
+#[cfg(feature = "web")]
+mod web;

@@ -20,6 +20,11 @@ fn path(path: &str) -> Endpoint {
     Endpoint::Ipc(IpcAddress::Path(path.into()))
 }
 
+#[cfg(feature = "ws")]
+fn ws(host: Host, port: u16, path: &str) -> Endpoint {
+    Endpoint::Ws { host, port, path: path.into() }
+}
+
 fn message(text: &str) -> String {
     text.parse::<Endpoint>().expect_err(text).to_string()
 }
@@ -79,15 +84,17 @@ fn other_spellings() {
 
 #[test]
 fn bad_texts() {
+    const NO_TRANSPORT: &str =
+        "no transport (expected transport://address, where the transport is {KNOWN})";
     let table = [
-        ("", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
-        ("127.0.0.1:5556", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
-        ("tcp:/*:5556", "no transport (expected tcp://host:port, ipc://path or inproc://name)"),
-        ("tpc://x", "unknown transport \"tpc\" (expected tcp, ipc or inproc)"),
-        ("TCP://*:1", "unknown transport \"TCP\" (expected tcp, ipc or inproc)"),
-        (" tcp://*:1", "unknown transport \" tcp\" (expected tcp, ipc or inproc)"),
-        ("://x", "unknown transport \"\" (expected tcp, ipc or inproc)"),
-        ("pgm://eth0;239.0.0.1:1", "unknown transport \"pgm\" (expected tcp, ipc or inproc)"),
+        ("", NO_TRANSPORT),
+        ("127.0.0.1:5556", NO_TRANSPORT),
+        ("tcp:/*:5556", NO_TRANSPORT),
+        ("tpc://x", "unknown transport \"tpc\" (expected {KNOWN})"),
+        ("TCP://*:1", "unknown transport \"TCP\" (expected {KNOWN})"),
+        (" tcp://*:1", "unknown transport \" tcp\" (expected {KNOWN})"),
+        ("://x", "unknown transport \"\" (expected {KNOWN})"),
+        ("pgm://eth0;239.0.0.1:1", "unknown transport \"pgm\" (expected {KNOWN})"),
         ("tcp://", "no port (expected tcp://host:port)"),
         ("tcp://localhost", "no port (expected tcp://host:port)"),
         ("tcp://localhost:", "no port (expected tcp://host:port)"),
@@ -129,7 +136,58 @@ fn bad_texts() {
         ("inproc://\0", "a NUL octet in name"),
     ];
     for (text, reason) in table {
+        let reason = reason.replace("{KNOWN}", KNOWN);
         assert_eq!(message(text), format!("endpoint {text:?}: {reason}"));
+    }
+}
+
+#[cfg(feature = "ws")]
+#[test]
+fn texts_of_ws() {
+    let table = [
+        ("ws://*:*/feed", ws(Host::Any, 0, "/feed")),
+        ("ws://[::1]:80/", ws(ip(Ipv6Addr::LOCALHOST), 80, "/")),
+        ("ws://a.example:8080/a//b%20c:1", ws(name("a.example"), 8080, "/a//b%20c:1")),
+    ];
+    for (text, endpoint) in table {
+        assert_eq!(text.parse::<Endpoint>().as_ref(), Ok(&endpoint), "{text}");
+        assert_eq!(endpoint.to_string(), text);
+    }
+    #[cfg(feature = "wss")]
+    for text in ["wss://*:*/feed", "wss://a.example:443/"] {
+        let endpoint = text.parse::<Endpoint>().expect(text);
+        assert!(matches!(endpoint, Endpoint::Wss { .. }) && endpoint.to_string() == text);
+        assert_eq!(endpoint.for_connect().is_err(), text.contains('*'));
+    }
+    let short = "ws://127.0.0.1:80".parse::<Endpoint>().expect("a path may be missing");
+    assert_eq!(short.to_string(), "ws://127.0.0.1:80/");
+    let table = [
+        ("ws:///feed", "no port"),
+        ("ws://:1/feed", "no host"),
+        ("ws://host/feed", "no port"),
+        ("ws://host:x/feed", "port \"x\" is neither"),
+        ("ws://a b:1/", "host \"a b\" is neither"),
+        ("ws://host:1/a b", "the path \"/a b\" is not one of HTTP"),
+        ("ws://host:1/a?b", "the path \"/a?b\" is not one of HTTP"),
+        ("ws://host:1/a#b", "the path \"/a#b\" is not one of HTTP"),
+        ("ws://host:1/a\r\nX: y", "the path \"/a\\r\\nX: y\" is not one of HTTP"),
+        ("ws://host:1/ä", "the path \"/ä\" is not one of HTTP"),
+    ];
+    for (text, reason) in table {
+        assert!(
+            message(text).contains(&format!("endpoint {text:?}: {reason}")),
+            "{}",
+            message(text)
+        );
+    }
+    let long = |len| format!("ws://host:1/{}", "x".repeat(len));
+    long(1023).parse::<Endpoint>().expect("as long as may be");
+    assert!(message(&long(1024)).ends_with(": path of 1025 octets, 1024 at most"));
+    for bad in ["ws://*:1/", "ws://host:*/"] {
+        bad.parse::<Endpoint>().expect(bad).for_connect().expect_err(bad);
+    }
+    for bad in [ws(name("a b"), 1, "/"), ws(Host::Any, 1, ""), ws(Host::Any, 1, "feed")] {
+        assert!((&bad).into_endpoint().is_err(), "{bad:?}");
     }
 }
 
@@ -237,7 +295,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(
-        text in "((tcp|ipc|inproc|mem|.{0,5})://)?[\\[\\]@:*%.0-9a-z\\PC]{0,40}",
+        text in "((tcp|ws|ipc|inproc|mem|.{0,5})://)?[\\[\\]@:*%.0-9a-z\\PC]{0,40}",
     ) {
         if let Ok(endpoint) = text.parse::<Endpoint>() {
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));

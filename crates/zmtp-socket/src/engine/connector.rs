@@ -104,7 +104,7 @@ async fn attempt<C: Core>(
     let dialled = tokio::select! {
         biased;
         () = over(signal, task, &**core) => return not_made(Reason::Stopped),
-        dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options.tcp) => dialled,
+        dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options) => dialled,
     };
     let (stream, address) = match dialled {
         Ok(connected) => connected,

@@ -53,7 +53,7 @@ fn has_time(runtime: &Handle) -> bool {
 
 /// Whether tasks of `runtime` can wait for what `endpoint` needs of the system.
 pub(crate) fn check_io(runtime: &Handle, endpoint: &Endpoint) -> Result<(), NoRuntime> {
-    let needs_io = matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Ipc(_));
+    let needs_io = endpoint.is_of_the_system();
     if needs_io && !has_io(runtime) { Err(NoRuntime::WithoutIo) } else { Ok(()) }
 }
 

@@ -82,6 +82,14 @@ impl EndpointTask {
             (Endpoint::Tcp { host, .. }, &Endpoint::Tcp { port, .. }) => {
                 Endpoint::Tcp { host, port }
             }
+            #[cfg(feature = "ws")]
+            (Endpoint::Ws { host, path, .. }, &Endpoint::Ws { port, .. }) => {
+                Endpoint::Ws { host, port, path }
+            }
+            #[cfg(feature = "wss")]
+            (Endpoint::Wss { host, path, .. }, &Endpoint::Wss { port, .. }) => {
+                Endpoint::Wss { host, port, path }
+            }
             _ => endpoint.clone(),
         };
         Self::new(Side::Bound, asked, endpoint, terms, Some(listener))

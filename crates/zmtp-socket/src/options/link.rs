@@ -28,6 +28,12 @@ pub(crate) struct LinkOptions {
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) ipc_mode: Option<u32>,
+    #[cfg(feature = "ws")]
+    pub(crate) ws_origins: Arc<[String]>,
+    #[cfg(feature = "wss")]
+    pub(crate) wss_server: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
+    #[cfg(feature = "wss")]
+    pub(crate) wss_client: Option<Arc<tokio_rustls::rustls::ClientConfig>>,
     /// What we go by, and what the peer goes by, with those that send by identity.
     pub(crate) identity: Bytes,
     pub(crate) peer_identity: Option<Bytes>,
@@ -310,6 +316,12 @@ impl Default for LinkOptions {
             retry_refused: false,
             tcp: TcpOptions::default(),
             ipc_mode: None,
+            #[cfg(feature = "ws")]
+            ws_origins: Arc::default(),
+            #[cfg(feature = "wss")]
+            wss_server: None,
+            #[cfg(feature = "wss")]
+            wss_client: None,
             identity: Bytes::new(),
             peer_identity: None,
         }

@@ -13,6 +13,8 @@ mod subscribing;
 mod table;
 mod tcp;
 mod unicast;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::time::Duration;
 

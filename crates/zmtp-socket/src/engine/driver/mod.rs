@@ -394,14 +394,19 @@ impl<C: Core> Link<C> {
                 Err(reason) => return Poll::Ready(reason),
                 Ok(true) if self.turn.is_over() => ready!(self.turn.poll_end(cx)),
                 Ok(true) => {}
-                Ok(false)
+                Ok(false) => {
+                    // Some transports hold octets back, and go on with them only when asked. Whether that
+                    // fails is told by the next write.
+                    let is_flushed = Pin::new(&mut self.stream).poll_flush(cx).is_ready();
                     if is_draining
+                        && is_flushed
                         && self.is_met()
-                        && self.writer.is_drained(&mut self.connection) =>
-                {
-                    return Poll::Ready(Reason::Stopped);
+                        && self.writer.is_drained(&mut self.connection)
+                    {
+                        return Poll::Ready(Reason::Stopped);
+                    }
+                    return Poll::Pending;
                 }
-                Ok(false) => return Poll::Pending,
             }
         }
     }
@@ -524,6 +529,7 @@ impl<C: Core> Link<C> {
                 self.phase = Phase::Traffic(self.core.open(peer, &info, outlet, kill)?);
                 *established = true;
                 self.reader.establish();
+                self.stream.establish();
                 socket.events.emit(|| Event::HandshakeSucceeded { peer: peer.clone(), info });
                 if self.terms.config.heartbeat.is_some() && !self.connection.sends_heartbeats() {
                     debug!("no heartbeats are sent to a peer of ZMTP 3.0: only tcp finds it dead");

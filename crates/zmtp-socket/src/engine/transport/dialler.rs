@@ -9,9 +9,11 @@ use std::{fmt, io};
 
 use tokio::time::{Sleep, sleep};
 
+#[cfg(feature = "ws")]
+use super::ws;
 use super::{Connected, Networks, Stream, in_time, ipc, tcp};
 use crate::endpoint::Endpoint;
-use crate::options::TcpOptions;
+use crate::options::LinkOptions;
 
 /// How long an address has to itself before the next one is dialled beside it (RFC 8305, section 5:
 /// Connection Attempt Delay).
@@ -47,17 +49,29 @@ impl Dialler {
         &mut self,
         endpoint: &Endpoint,
         networks: &Networks,
-        options: &TcpOptions,
+        options: &LinkOptions,
     ) -> io::Result<Connected> {
+        let tcp = &options.tcp;
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 // Boxed, since a connection's task would have room for it as long as it lives.
-                Box::pin(tcp::dial(self, host, *port, networks, options)).await
+                Box::pin(tcp::dial(self, host, *port, networks, tcp)).await
             }
-            Endpoint::Ipc(address) => in_time(options, ipc::dial(address)).await,
-            Endpoint::Inproc(name) => networks.inproc.dial(name, options).await,
+            Endpoint::Ipc(address) => in_time(tcp, ipc::dial(address)).await,
+            Endpoint::Inproc(name) => networks.inproc.dial(name, tcp).await,
+            #[cfg(feature = "ws")]
+            Endpoint::Ws { host, port, path } => {
+                let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
+                Ok(ws::dialled(dialled, host, *port, ws::Terms::new(path, options)))
+            }
+            #[cfg(feature = "wss")]
+            Endpoint::Wss { host, port, path } => {
+                let terms = ws::Terms::new(path, options).over_tls_as_client(host, options)?;
+                let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
+                Ok(ws::dialled(dialled, host, *port, terms))
+            }
             #[cfg(feature = "simulation")]
-            Endpoint::Mem(name) => Box::pin(networks.simulation()?.dial(self, name, options)).await,
+            Endpoint::Mem(name) => Box::pin(networks.simulation()?.dial(self, name, tcp)).await,
         }
     }
 

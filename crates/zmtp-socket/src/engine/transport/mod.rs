@@ -14,6 +14,8 @@ mod outlet;
 pub mod simulation;
 mod support;
 mod tcp;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::io;
 use std::pin::Pin;
@@ -70,6 +72,8 @@ pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
     Pipe(Box<dyn Pipe>),
+    #[cfg(feature = "ws")]
+    Ws(Box<ws::WebSocket>),
 }
 
 impl Stream {
@@ -78,6 +82,20 @@ impl Stream {
         match self {
             Self::System(_, outlet) => Some(outlet),
             Self::Pipe(_) => None,
+            #[cfg(feature = "ws")]
+            Self::Ws(_) => None,
+        }
+    }
+
+    /// The handshake is done: the peer is no stranger any more.
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "no transport here minds")
+    )]
+    pub(crate) fn establish(&mut self) {
+        #[cfg(feature = "ws")]
+        if let Self::Ws(socket) = self {
+            socket.establish();
         }
     }
 }
@@ -105,6 +123,8 @@ pub(crate) enum Listener {
     Tcp(tcp::Listener),
     Ipc(ipc::Listener),
     Hub(hub::Listener),
+    #[cfg(feature = "ws")]
+    Ws(ws::Listener),
 }
 
 impl Listener {
@@ -118,8 +138,8 @@ impl Listener {
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
-                let endpoint = listener.endpoint(host)?;
-                Ok((Self::Tcp(listener), endpoint))
+                let (host, port) = listener.address(host)?;
+                Ok((Self::Tcp(listener), Endpoint::Tcp { host, port }))
             }
             Endpoint::Ipc(address) => {
                 let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
@@ -127,6 +147,21 @@ impl Listener {
             }
             Endpoint::Inproc(name) => {
                 Ok((Self::Hub(networks.inproc.listen(name)?), endpoint.clone()))
+            }
+            #[cfg(feature = "ws")]
+            Endpoint::Ws { host, port, path } => {
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
+                let (host, port) = listener.address(host)?;
+                let listener = ws::Listener::new(listener, ws::Terms::new(path, options));
+                Ok((Self::Ws(listener), Endpoint::Ws { host, port, path: path.clone() }))
+            }
+            #[cfg(feature = "wss")]
+            Endpoint::Wss { host, port, path } => {
+                let terms = ws::Terms::new(path, options).over_tls_as_server(options)?;
+                let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
+                let (host, port) = listener.address(host)?;
+                let listener = ws::Listener::new(listener, terms);
+                Ok((Self::Ws(listener), Endpoint::Wss { host, port, path: path.clone() }))
             }
             #[cfg(feature = "simulation")]
             Endpoint::Mem(name) => {
@@ -141,6 +176,8 @@ impl Listener {
             Self::Tcp(listener) => listener.poll_accept(cx),
             Self::Ipc(listener) => listener.poll_accept(cx),
             Self::Hub(listener) => listener.poll_accept(cx),
+            #[cfg(feature = "ws")]
+            Self::Ws(listener) => listener.poll_accept(cx),
         }
     }
 }
@@ -163,6 +200,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::System(inlet, _) => inlet.poll_read(cx, buffer),
             Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => Pin::new(&mut **socket).poll_read(cx, buffer),
         }
     }
 }
@@ -184,6 +223,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(_, outlet) => outlet.poll_write(cx, slices),
             Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => Pin::new(&mut **socket).poll_write_vectored(cx, slices),
         }
     }
 
@@ -191,6 +232,8 @@ impl AsyncWrite for Stream {
         match self {
             Self::System(..) => true,
             Self::Pipe(pipe) => pipe.is_write_vectored(),
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => socket.is_write_vectored(),
         }
     }
 
@@ -198,6 +241,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(..) => Poll::Ready(Ok(())),
             Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => Pin::new(&mut **socket).poll_flush(cx),
         }
     }
 
@@ -205,6 +250,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
             Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => Pin::new(&mut **socket).poll_shutdown(cx),
         }
     }
 }

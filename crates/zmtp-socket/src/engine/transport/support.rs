@@ -26,7 +26,7 @@ const TRAFFIC_CLASS: bool = cfg!(any(
 pub(crate) fn check(endpoint: &Endpoint, options: &LinkOptions) -> io::Result<()> {
     let tcp = &options.tcp;
     let asked_for = match endpoint {
-        Endpoint::Tcp { .. } => [
+        _ if endpoint.is_over_tcp() => [
             ("user_timeout", tcp.user_timeout.is_some(), LINUX),
             ("bind_device", tcp.device.is_some(), LINUX),
             ("type_of_service", tcp.type_of_service.is_some(), TRAFFIC_CLASS),

@@ -8,7 +8,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{Networks, socket};
-use crate::endpoint::{Endpoint, Host};
+use crate::endpoint::Host;
 use crate::engine::transport::{Connected, addresses};
 use crate::options::TcpOptions;
 
@@ -61,13 +61,13 @@ impl Listener {
     /// The name under which peers reach what was bound as `host`. For all addresses it is the
     /// unspecified one, of version 4 if that is among them: by it every program on this machine can
     /// connect.
-    pub(crate) fn endpoint(&self, host: &Host) -> io::Result<Endpoint> {
+    pub(crate) fn address(&self, host: &Host) -> io::Result<(Host, u16)> {
         let address = self.sockets[0].local_addr()?;
         let host = match host {
             Host::Name(_) => host.clone(),
             _ => Host::Ip(address.ip()),
         };
-        Ok(Endpoint::Tcp { host, port: address.port() })
+        Ok((host, address.port()))
     }
 
     /// The next peer at any of the addresses.
@@ -184,7 +184,7 @@ mod tests {
         let networks = Networks::default();
         let listener = Listener::bind(&Host::Any, 0, &networks, &TcpOptions::default()).await;
         let mut listener = listener.unwrap();
-        let port = listener.endpoint(&Host::Any).unwrap().port().unwrap();
+        let port = listener.address(&Host::Any).unwrap().1;
         let mut crowd = Vec::new();
         for _ in 0..20 {
             crowd.push(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap());

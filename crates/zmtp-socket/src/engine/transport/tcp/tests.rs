@@ -47,7 +47,7 @@ impl Socket {
 async fn bound(host: IpAddr, options: &TcpOptions) -> (Listener, Host, u16) {
     let host = Host::Ip(host);
     let listener = Listener::bind(&host, 0, &Networks::default(), options).await.unwrap();
-    let port = listener.endpoint(&host).unwrap().port().unwrap();
+    let port = listener.address(&host).unwrap().1;
     (listener, host, port)
 }
 
