@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use micro::scene::{BATCH, BODY, Scene};
 use micro::topics::{drawn, zipcode};
-use micro::wire::in_traffic;
+use micro::wire::{in_traffic, sealed};
 use zmtp_codec::{Connection, Event, Message};
 use zmtp_socket::fuzzing::PrefixMap;
 
@@ -24,11 +24,15 @@ const ZIPCODES: u32 = 10_000;
 /// The name of a scenario, and what runs it and returns the number of operations.
 type Scenario = (&'static str, fn() -> usize);
 
-const SCENARIOS: [Scenario; 12] = [
+const SCENARIOS: [Scenario; 16] = [
     ("encode, 64 B", || encode(64)),
     ("encode, 16 KiB", || encode(16 << 10)),
     ("decode one by one, 64 B", || decode(one_by_one)),
     ("decode in batches, 64 B", || decode(in_batches)),
+    ("seal, 64 B", || seal(64, BATCH)),
+    ("seal, 16 KiB", || seal(16 << 10, 16)),
+    ("open, 64 B", || open(64, BATCH)),
+    ("open, 16 KiB", || open(16 << 10, 16)),
     ("look up, 10,000 zipcodes, wanted", || look_up(zipcode)),
     ("look up, 10,000 zipcodes, unwanted", || look_up(unwanted)),
     ("try_send, 64 B, no subscriber", || try_send(0, BATCH)),
@@ -123,6 +127,48 @@ fn in_batches(connection: &mut Connection) -> usize {
         }
     }
     count
+}
+
+/// Under CURVE, in bursts of so many messages. How many instructions that takes depends on the vectors that
+/// the processor has: valgrind knows those of AVX2.
+fn seal(size: usize, messages: usize) -> usize {
+    let frames = frames(size, messages);
+    let mut state = (sealed().0, BytesMut::new());
+    rounds(
+        messages,
+        &mut state,
+        |(_, out)| out.clear(),
+        |(publisher, out)| publisher.seal([&frames[..]], out).expect("in traffic"),
+    )
+}
+
+fn open(size: usize, messages: usize) -> usize {
+    let frames = frames(size, messages);
+    let (publisher, subscriber) = sealed();
+    let mut state = (publisher, subscriber, BytesMut::new());
+    rounds(
+        messages,
+        &mut state,
+        |(publisher, _, wire)| {
+            *wire = BytesMut::new();
+            publisher.seal([&frames[..]], wire).expect("in traffic");
+        },
+        |(_, subscriber, wire)| {
+            let arrived = wire.len();
+            std::mem::swap(subscriber.input(), wire);
+            subscriber.handle_input(Duration::ZERO, arrived);
+            let batch = subscriber.poll_batch(messages).expect("all of them");
+            assert_eq!(black_box(batch).len(), messages);
+        },
+    )
+}
+
+/// Messages, encoded one after the other.
+fn frames(size: usize, messages: usize) -> BytesMut {
+    let message = Message::from(vec![b'd'; size]);
+    let mut frames = BytesMut::new();
+    (0..messages).for_each(|_| message.encode(&mut frames));
+    frames
 }
 
 fn look_up(topic: fn(u32) -> String) -> usize {
