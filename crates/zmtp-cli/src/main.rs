@@ -1,0 +1,31 @@
+//! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
+
+mod cli;
+mod ending;
+mod exec;
+mod input;
+mod json;
+mod keygen;
+mod keys;
+mod link;
+mod notes;
+mod output;
+mod role;
+mod signals;
+mod summary;
+mod talk;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let notes = notes::Notes::new(cli.verbosity());
+    match cli.run(&notes).await {
+        Ok(ending) => ending.into(),
+        Err(failure) => ending::fail(failure, &notes),
+    }
+}

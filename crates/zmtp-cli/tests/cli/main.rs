@@ -1,0 +1,8 @@
+//! The program as its users run it: what it prints, how it ends, with peers of its own and of libzmq.
+
+mod command_line;
+mod process;
+mod security;
+mod talk;
+mod terminal;
+mod with_libzmq;

@@ -1,0 +1,68 @@
+//! The program and libzmq.
+
+use crate::process::{Folder, Process, zmtp};
+
+/// A socket of libzmq, bound; nothing blocks it for ever.
+fn bound(kind: zmq::SocketType) -> (zmq::Socket, String) {
+    let socket = zmq::Context::new().socket(kind).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(60_000).unwrap();
+    socket.set_sndtimeo(60_000).unwrap();
+    socket.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+    (socket, endpoint)
+}
+
+#[test]
+fn a_libzmq_publisher_of_several_parts_is_read() {
+    // An XPUB is a PUB that tells when it may begin.
+    let (publisher, endpoint) = bound(zmq::XPUB);
+    let arguments =
+        ["sub", &endpoint, "-t", "weather", "-n", "2", "-F", "{topic}: {1}, {parts} parts"];
+    let sub = Process::start(&arguments);
+    assert_eq!(publisher.recv_bytes(0).unwrap(), b"\x01weather");
+    publisher.send_multipart(["other", "x"], 0).unwrap();
+    publisher.send_multipart(["weather.oslo", "-3", "snow"], 0).unwrap();
+    publisher.send("weather", 0).unwrap();
+    sub.end().expect(0, &["weather.oslo: -3, 3 parts", "weather: , 1 parts"]);
+}
+
+#[test]
+fn a_libzmq_subscriber_gets_what_is_published() {
+    let (subscriber, endpoint) = bound(zmq::SUB);
+    subscriber.set_subscribe(b"a").unwrap();
+    let publisher = Process::fed(&["pub", &endpoint, "-t", "a1", "-p"], b"x\ny\n");
+    assert_eq!(subscriber.recv_multipart(0).unwrap(), [b"a1", &b"x"[..]]);
+    assert_eq!(subscriber.recv_multipart(0).unwrap(), [b"a1", &b"y"[..]]);
+    publisher.end().expect(0, &[]);
+}
+
+#[test]
+fn libzmq_asks_and_is_answered_and_answers_when_it_is_asked() {
+    let folder = Folder::new();
+    let endpoint = folder.ipc("rep");
+    let rep = Process::start(&["rep", &endpoint, "--exec", "rev", "-n", "1"]);
+    let req = zmq::Context::new().socket(zmq::REQ).unwrap();
+    req.set_rcvtimeo(60_000).unwrap();
+    req.connect(&endpoint).unwrap();
+    req.send("abc", 0).unwrap();
+    assert_eq!(req.recv_bytes(0).unwrap(), b"cba");
+    rep.end().expect(0, &[]);
+
+    let (rep, endpoint) = bound(zmq::REP);
+    let asking = std::thread::spawn(move || zmtp(&["req", &endpoint, "-m", "hello"]));
+    assert_eq!(rep.recv_bytes(0).unwrap(), b"hello");
+    rep.send("world", 0).unwrap();
+    asking.join().unwrap().expect(0, &["world"]);
+}
+
+#[test]
+fn libzmq_pulls_what_is_pushed_and_pushes_what_is_pulled() {
+    let (pull, endpoint) = bound(zmq::PULL);
+    zmtp(&["push", &endpoint, "-m", "a b", "--split", " "]).expect(0, &[]);
+    assert_eq!(pull.recv_multipart(0).unwrap(), [b"a", b"b"]);
+    let (push, endpoint) = bound(zmq::PUSH);
+    let pull = Process::start(&["pull", "--connect", &endpoint, "-n", "1"]);
+    push.send("work", 0).unwrap();
+    pull.end().expect(0, &["work"]);
+}
