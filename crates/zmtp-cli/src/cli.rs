@@ -7,9 +7,12 @@ use clap::{ArgAction, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::ending::{Ending, Failure, Usage, statuses};
+use crate::inspect::Inspect;
 use crate::keygen::Keygen;
 use crate::notes::{Notes, Verbosity};
+use crate::ping::Ping;
 use crate::talk::Talk;
+use crate::tap::Tap;
 
 /// ZeroMQ at the terminal: publish, subscribe, ask, answer, and look into what others say.
 #[derive(Debug, Parser)]
@@ -64,6 +67,26 @@ enum Command {
         "zmtp sub tcp://localhost:5556 --curve-server weather.key.pub"
     ))]
     Keygen(Keygen),
+    /// Ask a peer how long it takes to answer
+    #[command(after_help = examples!(
+        "zmtp ping tcp://localhost:5556                handshake, and four PINGs"
+        "zmtp ping tcp://localhost:5556 -n 0           does the handshake work?"
+    ))]
+    Ping(Ping),
+    /// Say what a peer is, what it wants, and what is wrong
+    #[command(after_help = examples!(
+        "zmtp inspect tcp://localhost:5556             version, mechanism, type, heartbeats ..."
+        "zmtp inspect tcp://localhost:5556 --tolerates --json"
+        "zmtp inspect tcp://localhost:5556 --curve-server weather.key.pub"
+    ))]
+    Inspect(Inspect),
+    /// Relay connections, and print what both sides say
+    #[command(after_help = examples!(
+        "zmtp tap tcp://*:7000 tcp://localhost:5556    then let clients connect to port 7000"
+        "zmtp tap tcp://*:7000 tcp://localhost:5556 --json | jq 'select(.said==\"subscribe\")'"
+        "\nFrames under CURVE are sealed: only their sizes are seen."
+    ))]
+    Tap(Tap),
 }
 
 impl Cli {
@@ -82,6 +105,9 @@ impl Cli {
         match self.command {
             Command::Talk(talk) => talk.run(notes).await,
             Command::Keygen(keygen) => keygen.run(),
+            Command::Ping(ping) => ping.run(notes).await,
+            Command::Inspect(inspect) => inspect.run().await,
+            Command::Tap(tap) => tap.run(notes).await,
         }
     }
 }

@@ -4,17 +4,22 @@ mod cli;
 mod ending;
 mod exec;
 mod input;
+mod inspect;
 mod json;
 mod keygen;
 mod keys;
 mod link;
 mod notes;
 mod output;
+mod ping;
 mod role;
+mod said;
 mod signals;
 mod summary;
 mod talk;
+mod tap;
 mod text;
+mod wire;
 
 use std::process::ExitCode;
 
