@@ -6,6 +6,7 @@ use std::io;
 use clap::{ArgAction, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::bench::Bench;
 use crate::ending::{Ending, Failure, Usage, statuses};
 use crate::inspect::Inspect;
 use crate::keygen::Keygen;
@@ -87,6 +88,13 @@ enum Command {
         "\nFrames under CURVE are sealed: only their sizes are seen."
     ))]
     Tap(Tap),
+    /// Measure latency and throughput, between two of us or with any other peer
+    #[command(after_help = examples!(
+        "zmtp bench latency                            requests and replies, in this process"
+        "zmtp bench throughput --size 16,4k,1M --csv"
+        "zmtp bench latency tcp://localhost:5555 --clients 4 --svg latency.svg"
+    ))]
+    Bench(Box<Bench>),
 }
 
 impl Cli {
@@ -108,6 +116,7 @@ impl Cli {
             Command::Ping(ping) => ping.run(notes).await,
             Command::Inspect(inspect) => inspect.run().await,
             Command::Tap(tap) => tap.run(notes).await,
+            Command::Bench(bench) => bench.run(notes).await,
         }
     }
 }

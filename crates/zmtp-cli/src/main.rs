@@ -1,5 +1,6 @@
 //! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
 
+mod bench;
 mod cli;
 mod ending;
 mod exec;

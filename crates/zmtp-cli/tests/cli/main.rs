@@ -1,5 +1,6 @@
 //! The program as its users run it: what it prints, how it ends, with peers of its own and of libzmq.
 
+mod bench;
 mod command_line;
 mod look;
 mod process;
