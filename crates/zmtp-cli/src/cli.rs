@@ -10,8 +10,10 @@ use crate::bench::Bench;
 use crate::ending::{Ending, Failure, Usage, statuses};
 use crate::inspect::Inspect;
 use crate::keygen::Keygen;
+use crate::manual::{Completions, Manual};
 use crate::notes::{Notes, Verbosity};
 use crate::ping::Ping;
+use crate::proxy::Proxy;
 use crate::talk::Talk;
 use crate::tap::Tap;
 
@@ -95,6 +97,27 @@ enum Command {
         "zmtp bench latency tcp://localhost:5555 --clients 4 --svg latency.svg"
     ))]
     Bench(Box<Bench>),
+    /// Stand between publishers and subscribers, clients and workers, or any such two
+    #[command(after_help = examples!(
+        "zmtp proxy pubsub tcp://*:5559 tcp://*:5556                  both come to us"
+        "zmtp proxy pubsub tcp://feed.example:5556 tcp://*:5556       subscribe to a feed once for all here"
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --stats           clients and workers"
+        "zmtp proxy pipeline tcp://*:5557 ipc:///run/work --metrics 127.0.0.1:9100"
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --tap tcp://*:5561    and: zmtp sub tcp://localhost:5561"
+    ))]
+    Proxy(Box<Proxy>),
+    /// Write the completions of a shell to standard output
+    #[command(after_help = examples!(
+        "zmtp completions bash > /etc/bash_completion.d/zmtp"
+        "zmtp completions zsh > ~/.zfunc/_zmtp"
+        "zmtp completions fish > ~/.config/fish/completions/zmtp.fish"
+    ))]
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    #[command(after_help = examples!(
+        "zmtp man /usr/local/share/man/man1            and then: man zmtp-sub"
+    ))]
+    Man(Manual),
 }
 
 impl Cli {
@@ -117,6 +140,9 @@ impl Cli {
             Command::Inspect(inspect) => inspect.run().await,
             Command::Tap(tap) => tap.run(notes).await,
             Command::Bench(bench) => bench.run(notes).await,
+            Command::Proxy(proxy) => proxy.run(notes).await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(manual) => manual.run(),
         }
     }
 }
@@ -133,12 +159,55 @@ fn start_log() -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_of_the_help_and_of_the_readme_is_a_command_line() {
+        let mut texts = vec![include_str!("../README.md").to_owned()];
+        collect_help(&mut Cli::command(), &mut texts);
+        let mut count = 0;
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let commands = lines.flat_map(|line| line.split(" | ").flat_map(|it| it.split("; ")));
+        for command in commands.map(str::trim).filter(|command| command.starts_with("zmtp ")) {
+            let words = words(command);
+            // What stands behind the words is what they do, two blanks away.
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{command}: {error}");
+            }
+            count += 1;
+        }
+        assert!(count > 50, "{count}");
+    }
+
+    fn collect_help(command: &mut Command, texts: &mut Vec<String>) {
+        texts.push(command.render_help().to_string());
+        command.get_subcommands_mut().for_each(|below| collect_help(below, texts));
+    }
+
+    /// The words of a command up to what is said of it, or to where its output goes.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quote = None;
+        let mut last = ' ';
+        for letter in command.chars() {
+            match (quote, letter) {
+                (None, '\'' | '"') => quote = Some(letter),
+                (Some(open), _) if open == letter => quote = None,
+                (None, ' ') if last == ' ' => break,
+                (None, ' ') => words.push(String::new()),
+                (None, '>' | '<') => break,
+                _ => words.last_mut().expect("there is one").push(letter),
+            }
+            last = if quote.is_none() { letter } else { 'x' };
+        }
+        words.retain(|word| !word.is_empty());
+        words
     }
 }

@@ -22,7 +22,7 @@ const BATCH: usize = 256;
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
     /// Send this text; may be repeated. Without -m and -f, standard input is read
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     message: Vec<String>,
 
     /// Send what is in this file as one message; may be repeated; - is standard input
@@ -41,7 +41,7 @@ pub(crate) struct InputArgs {
     input: InputForm,
 
     /// Cut each text or line into parts here, such as --split '|' or --split '\t'
-    #[arg(long, value_name = "TEXT", value_parser = unescape_arg)]
+    #[arg(long, value_name = "TEXT", value_parser = unescape_arg, allow_hyphen_values = true)]
     split: Option<Separator>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use zmtp_socket::kind::Kind;
 use zmtp_socket::{Endpoint, Host, IpcAddress, Socket};
 
@@ -27,21 +27,13 @@ pub(crate) struct Endpoints {
 }
 
 /// Which end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Side {
     Bind,
     Connect,
 }
 
 impl Endpoints {
-    /// Each endpoint with its side.
-    fn sides(&self, usual: Side) -> impl Iterator<Item = (Side, &Endpoint)> {
-        let by_form = self.endpoints.iter().map(move |it| (side_of(it).unwrap_or(usual), it));
-        let bound = self.bind.iter().map(|it| (Side::Bind, it));
-        let connected = self.connect.iter().map(|it| (Side::Connect, it));
-        by_form.chain(bound).chain(connected)
-    }
-
     /// Opens all of them. Gives those that were dialled, or none if there are others: then somebody may
     /// still come.
     pub(crate) async fn open<T: Kind>(
@@ -50,27 +42,40 @@ impl Endpoints {
         usual: Side,
         notes: &Notes,
     ) -> Result<HashSet<Endpoint>, Failure> {
-        let mut dialled = HashSet::new();
-        let mut is_bound = false;
-        for (side, endpoint) in self.sides(usual) {
-            if matches!(endpoint, Endpoint::Inproc(_)) {
-                let line = format!("{endpoint}: inproc stays within one process; use ipc or tcp");
-                return Err(Usage(line).into());
-            }
-            match side {
-                Side::Bind => {
-                    let endpoint = socket.bind(endpoint).await?;
-                    notes.info(format_args!("listening at {endpoint}"));
-                    is_bound = true;
-                }
-                Side::Connect => drop(dialled.insert(socket.connect(endpoint)?)),
-            }
-        }
-        if is_bound {
-            dialled.clear();
-        }
-        Ok(dialled)
+        let by_form = self.endpoints.iter().map(|it| (None, it));
+        let bound = self.bind.iter().map(|it| (Some(Side::Bind), it));
+        let connected = self.connect.iter().map(|it| (Some(Side::Connect), it));
+        open(socket, by_form.chain(bound).chain(connected), usual, notes).await
     }
+}
+
+/// Opens endpoints, on the side that is given, or that their form tells, or on the usual one.
+pub(crate) async fn open<'a, T: Kind>(
+    socket: &Socket<T>,
+    endpoints: impl Iterator<Item = (Option<Side>, &'a Endpoint)>,
+    usual: Side,
+    notes: &Notes,
+) -> Result<HashSet<Endpoint>, Failure> {
+    let mut dialled = HashSet::new();
+    let mut is_bound = false;
+    for (side, endpoint) in endpoints {
+        if matches!(endpoint, Endpoint::Inproc(_)) {
+            let line = format!("{endpoint}: inproc stays within one process; use ipc or tcp");
+            return Err(Usage(line).into());
+        }
+        match side.or_else(|| side_of(endpoint)).unwrap_or(usual) {
+            Side::Bind => {
+                let endpoint = socket.bind(endpoint).await?;
+                notes.info(format_args!("listening at {endpoint}"));
+                is_bound = true;
+            }
+            Side::Connect => drop(dialled.insert(socket.connect(endpoint)?)),
+        }
+    }
+    if is_bound {
+        dialled.clear();
+    }
+    Ok(dialled)
 }
 
 /// The side that the form of an endpoint tells, if it does.

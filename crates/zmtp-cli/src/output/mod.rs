@@ -30,6 +30,7 @@ pub(crate) struct OutputArgs {
         short = 'F',
         long,
         conflicts_with = "json",
+        allow_hyphen_values = true,
         long_help = "\
 Write each message as FORMAT says. In it stand, in braces,
   {}              all parts, with the separator in between
@@ -52,7 +53,7 @@ and \\t \\n \\0 \\xNN \\\\, and {{ for a brace. A line end is added, unless \\c 
     delta_time: bool,
 
     /// Between the parts of a message as text; may have \t, \n, \0 and \xNN [default: \t]
-    #[arg(long = "join", value_name = "TEXT", value_parser = unescape_arg)]
+    #[arg(long = "join", value_name = "TEXT", value_parser = unescape_arg, allow_hyphen_values = true)]
     join: Option<Separator>,
 }
 
@@ -152,6 +153,11 @@ impl OutputArgs {
             last: None,
         })
     }
+}
+
+/// Writes a line at once. Says whether somebody can read it.
+pub(crate) fn print_line(line: &str) -> bool {
+    io::stdout().write_all(format!("{line}\n").as_bytes()).is_ok()
 }
 
 /// When a message came.

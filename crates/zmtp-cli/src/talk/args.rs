@@ -1,5 +1,6 @@
 //! The command lines of the eleven kinds.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -39,6 +40,10 @@ pub(crate) struct Base {
     /// Say at the end what was sent, received and lost, on standard error; with --json, as JSON
     #[arg(short, long)]
     pub(super) stats: bool,
+
+    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) metrics: Option<SocketAddr>,
 
     #[command(flatten)]
     pub(super) link: Link,
@@ -106,7 +111,7 @@ impl FromStr for Rate {
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Topics {
     /// Receive what begins with this; may be repeated [default: all]
-    #[arg(short, long, value_name = "TOPIC", value_parser = unescaped)]
+    #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     topic: Vec<Bytes>,
 }
 
@@ -128,7 +133,7 @@ fn unescaped(text: &str) -> Result<Bytes, String> {
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Prefix {
     /// Send each message with this as its first part, which subscribers choose by
-    #[arg(short, long, value_name = "TOPIC", value_parser = unescaped)]
+    #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     pub(super) topic: Option<Bytes>,
 }
 

@@ -21,6 +21,7 @@ use crate::ending::{Ending, Failure};
 use crate::exec::ExecArgs;
 use crate::notes::{Notes, watch};
 use crate::output::{OutputArgs, Writer};
+use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::summary::Meter;
 
@@ -170,6 +171,10 @@ async fn run<T: Talks>(
     let session = Session { base, notes, meter: Meter::default() };
     let mut writer = Writer::new();
     let mut watching = pin!(watch(monitor, notes, dialled));
+    if let Some(address) = base.metrics {
+        let sockets = Sockets::default().with("zmtp", socket.handle());
+        serve(address, sockets, notes).await?;
+    }
     let ended = tokio::select! {
         biased;
         status = signals.next() => Ok(Ending::Interrupted(status)),

@@ -101,3 +101,34 @@ fn a_log_is_written_if_it_is_asked_for() {
     let output = command.env("RUST_LOG", "a=b=c").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::new();
+    let ended = zmtp(&["man", &folder.path("man1")]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    for name in ["zmtp", "zmtp-sub", "zmtp-bench-latency", "zmtp-proxy"] {
+        let page = std::fs::read_to_string(folder.path(&format!("man1/{name}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    let page = std::fs::read_to_string(folder.path("man1/zmtp-sub.1")).unwrap();
+    assert!(page.contains("Examples:") && page.contains("\\-\\-topic"), "{page}");
+}
+
+#[test]
+fn shells_complete_commands_and_options() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = zmtp(&["completions", shell]);
+        assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+        let script = ended.stdout.join("\n");
+        assert!(script.contains("inspect") && script.contains("wait-for-peer"), "{shell}");
+    }
+    // What bash offers after "zmtp su".
+    let script = format!(
+        "source <({} completions bash); COMP_WORDS=(zmtp su); COMP_CWORD=1; _zmtp zmtp su zmtp; \
+         echo ${{COMPREPLY[@]}}",
+        env!("CARGO_BIN_EXE_zmtp")
+    );
+    let output = std::process::Command::new("bash").arg("-c").arg(script).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "sub", "{output:?}");
+}

@@ -4,6 +4,7 @@ mod bench;
 mod command_line;
 mod look;
 mod process;
+mod proxy;
 mod security;
 mod talk;
 mod terminal;
