@@ -16,6 +16,7 @@ use crate::ping::Ping;
 use crate::proxy::Proxy;
 use crate::talk::Talk;
 use crate::tap::Tap;
+use crate::top::Top;
 
 /// ZeroMQ at the terminal: publish, subscribe, ask, answer, and look into what others say.
 #[derive(Debug, Parser)]
@@ -106,6 +107,14 @@ enum Command {
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --tap tcp://*:5561    and: zmtp sub tcp://localhost:5561"
     ))]
     Proxy(Box<Proxy>),
+    /// Show sockets and peers in a live table: rates, queues, losses
+    #[command(after_help = examples!(
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --metrics 127.0.0.1:9100"
+        "zmtp top 127.0.0.1:9100                       and in another terminal"
+        "zmtp top 127.0.0.1:9100 --once --sort dropped"
+        "\nEvery socket command has --metrics, too. Keys: q quits, s sorts otherwise, p pauses."
+    ))]
+    Top(Top),
     /// Write the completions of a shell to standard output
     #[command(after_help = examples!(
         "zmtp completions bash > /etc/bash_completion.d/zmtp"
@@ -141,6 +150,7 @@ impl Cli {
             Command::Tap(tap) => tap.run(notes).await,
             Command::Bench(bench) => bench.run(notes).await,
             Command::Proxy(proxy) => proxy.run(notes).await,
+            Command::Top(top) => top.run().await,
             Command::Completions(completions) => completions.run(),
             Command::Man(manual) => manual.run(),
         }

@@ -23,6 +23,7 @@ mod summary;
 mod talk;
 mod tap;
 mod text;
+mod top;
 mod wire;
 
 use std::process::ExitCode;

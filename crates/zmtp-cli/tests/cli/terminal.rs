@@ -1,20 +1,27 @@
 //! What a terminal is shown.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Child;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::process::{Folder, command, zmtp};
+use crate::process::{Folder, Process, command, zmtp};
+
+/// What has not been shown after so long will not be.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A program in a terminal of its own, of which all that it shows is kept.
 struct Terminal {
     child: Child,
-    output: JoinHandle<Vec<u8>>,
+    keys: File,
+    shown: Receiver<Vec<u8>>,
+    output: Vec<u8>,
 }
 
 impl Terminal {
@@ -24,30 +31,70 @@ impl Terminal {
         unlockpt(&ours).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let theirs = open(ptsname(&ours, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: 24, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&theirs, size).unwrap();
         let mut command = command(arguments);
         command.env("TERM", "xterm");
         if no_color {
             command.env("NO_COLOR", "1");
         }
+        command.stdin(theirs.try_clone().unwrap());
         command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
         let child = command.spawn().unwrap();
         // The command has the terminal open, too.
         drop(command);
-        let output = thread::spawn(move || {
-            let mut output = Vec::new();
+        let keys = File::from(ours);
+        let mut screen = keys.try_clone().unwrap();
+        let (sender, shown) = channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
             // The end of a terminal that nobody has open any longer is an error.
-            let _ = File::from(ours).read_to_end(&mut output);
-            output
+            while let Ok(count @ 1..) = screen.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
         });
-        Self { child, output }
+        Self { child, keys, shown, output: Vec::new() }
     }
 
-    /// Waits until it ends.
+    /// Waits until it has shown this, since it was asked last.
+    fn wait_for(&mut self, part: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !String::from_utf8_lossy(&self.output).contains(part) {
+            let more = self.shown.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let Ok(more) = more else {
+                panic!("no '{part}' in {:?}", String::from_utf8_lossy(&self.output));
+            };
+            self.output.extend(more);
+        }
+        self.output.clear();
+    }
+
+    fn press(&mut self, key: &str) {
+        self.keys.write_all(key.as_bytes()).unwrap();
+    }
+
+    /// Waits until it ends. Gives what it has shown since it was asked last.
     fn end(mut self) -> (i32, String) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.shown.recv_timeout(left) {
+                Ok(more) => self.output.extend(more),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end"),
+            }
+        }
         let status = self.child.wait().unwrap();
-        (status.code().unwrap(), String::from_utf8(self.output.join().unwrap()).unwrap())
+        (status.code().unwrap(), String::from_utf8(std::mem::take(&mut self.output)).unwrap())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -69,4 +116,56 @@ fn colours_are_for_terminals_that_want_them() {
         let expected = if no_color { "zmtp: cannot" } else { "\x1b[31mzmtp:\x1b[0m cannot" };
         assert!(output.starts_with(expected), "{output:?}");
     }
+}
+
+#[test]
+fn a_live_table_shows_sockets_and_peers_and_gives_the_terminal_back() {
+    let (mut pull, endpoint) =
+        Process::bound(&["pull", "tcp://127.0.0.1:*", "--metrics", "127.0.0.1:0"]);
+    let line = pull.stderr.wait_for("statistics at http://");
+    let address = line.split('/').nth(2).unwrap();
+    let _push = Process::start(&["push", &endpoint, "-m", "x", "--repeat", "--rate", "1000"]);
+    pull.stdout.wait_for("x");
+    let mut top = Terminal::start(&["top", address, "-i", "50ms"], false);
+    top.wait_for("\x1b[?1049h");
+    top.wait_for(&endpoint);
+    top.press("s");
+    top.wait_for("by dropped");
+    top.press("p");
+    top.wait_for("paused");
+    top.press("q");
+    let (status, output) = top.end();
+    assert_eq!(status, 0, "{output:?}");
+    assert!(output.contains("\x1b[?1049l") && output.contains("\x1b[?25h"), "{output:?}");
+
+    // One that goes away is told, and the table stays; Ctrl-C ends it.
+    let mut top = Terminal::start(&["top", address, "-i", "50ms"], false);
+    top.wait_for(&endpoint);
+    drop(pull);
+    top.wait_for("Connection refused");
+    top.press("\x03");
+    assert_eq!(top.end().0, 0);
+}
+
+#[test]
+fn a_table_is_printed_once_for_those_without_a_terminal() {
+    let (mut pull, endpoint) =
+        Process::bound(&["pull", "tcp://127.0.0.1:*", "--metrics", "127.0.0.1:0"]);
+    let line = pull.stderr.wait_for("statistics at http://");
+    let address = line.split('/').nth(2).unwrap();
+    let _push = Process::start(&["push", &endpoint, "-m", "x", "--repeat", "--rate", "1000"]);
+    pull.stdout.wait_for("x");
+    let ended = zmtp(&["top", &format!("http://{address}/metrics"), "--once", "-i", "100ms"]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    let socket = ended.stdout.iter().find(|line| line.starts_with("zmtp     PULL")).unwrap();
+    let fields: Vec<_> = socket.split_whitespace().collect();
+    assert_eq!(fields[2], "1", "one peer: {socket}");
+    assert!(fields[4].replace(',', "").parse::<u64>().unwrap() > 0, "messages come: {socket}");
+    let ended = zmtp(&["top", address]);
+    ended.expect(2, &[]);
+    ended.says("--once");
+    drop(pull);
+    let ended = zmtp(&["top", address, "--once"]);
+    ended.expect(1, &[]);
+    ended.says("--metrics");
 }
