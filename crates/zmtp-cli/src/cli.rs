@@ -88,6 +88,7 @@ enum Command {
     #[command(after_help = examples!(
         "zmtp tap tcp://*:7000 tcp://localhost:5556    then let clients connect to port 7000"
         "zmtp tap tcp://*:7000 tcp://localhost:5556 --json | jq 'select(.said==\"subscribe\")'"
+        "zmtp tap --read capture.pcap                  what was said, from tcpdump -w capture.pcap"
         "\nFrames under CURVE are sealed: only their sizes are seen."
     ))]
     Tap(Tap),

@@ -1,6 +1,7 @@
 //! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
 
 mod bench;
+mod capture;
 mod cli;
 mod ending;
 mod exec;

@@ -1,6 +1,7 @@
 //! `zmtp tap`: a relay that prints what both sides say.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -11,7 +12,8 @@ use tokio::task::JoinSet;
 use zmtp_codec::{Observation, Observer, Side};
 use zmtp_socket::Endpoint;
 
-use crate::ending::{Ending, Failure};
+use crate::capture;
+use crate::ending::{Ending, Failure, Usage};
 use crate::notes::{Notes, has_colours};
 use crate::output::Writer;
 use crate::said::{Heading, Sayings};
@@ -25,10 +27,15 @@ const WAITING: usize = 64;
 #[derive(Debug, Args)]
 pub(crate) struct Tap {
     /// Where to listen: tcp://*:PORT or ipc:///PATH
-    listen: Endpoint,
+    #[arg(required_unless_present = "read", requires = "target")]
+    listen: Option<Endpoint>,
 
     /// Where connections are handed on to: tcp://HOST:PORT or ipc:///PATH
-    target: Endpoint,
+    target: Option<Endpoint>,
+
+    /// Relay nothing: print what was said on the connections in this capture, pcap or pcapng
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "target"])]
+    read: Option<PathBuf>,
 
     #[command(flatten)]
     sayings: SayingsArgs,
@@ -61,12 +68,25 @@ impl SayingsArgs {
 
 impl Tap {
     pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
+        match (&self.read, &self.listen, &self.target) {
+            (Some(file), ..) => capture::read(file, self.sayings.sayings(), notes).await,
+            (None, Some(listen), Some(target)) => self.relay(listen, target, notes).await,
+            _ => Err(Usage("tap: LISTEN and TARGET are needed, or --read".to_owned()).into()),
+        }
+    }
+
+    async fn relay(
+        &self,
+        listen: &Endpoint,
+        target: &Endpoint,
+        notes: &Notes,
+    ) -> Result<Ending, Failure> {
         let mut signals = Signals::new()?;
-        let (listener, name) = Listener::bind(&self.listen)
+        let (listener, name) = Listener::bind(listen)
             .await
-            .map_err(|error| format!("cannot listen at {}: {error}", self.listen))?;
+            .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
         notes.info(format_args!("listening at {name}"));
-        notes.info(format_args!("handing on to {}", self.target));
+        notes.info(format_args!("handing on to {target}"));
         let mut writer = Writer::new();
         let (lines, mut printed) = mpsc::channel::<Vec<u8>>(WAITING);
         let mut relays = JoinSet::new();
@@ -93,7 +113,7 @@ impl Tap {
                             observer: Mutex::default(),
                             lines: lines.clone(),
                         };
-                        relays.spawn(Arc::new(relay).run(stream, from, self.target.clone()));
+                        relays.spawn(Arc::new(relay).run(stream, from, target.clone()));
                     }
                     Err(error) => notes.warn(format_args!("cannot accept: {error}")),
                 },
