@@ -137,15 +137,29 @@ fn a_peer_that_knows_no_ping_is_told_with_a_status_of_its_own() {
 fn a_tap_shows_no_password_and_what_is_sealed_only_by_its_size() {
     let folder = Folder::new();
     let users = folder.file("users", b"ann:secret\n");
-    let (rep, target) =
-        Process::bound(&["rep", "tcp://127.0.0.1:*", "--echo", "--plain-users", &users, "-n", "1"]);
-    let (tap, endpoint) = Process::bound(&["tap", "tcp://127.0.0.1:*", &target, "--json"]);
-    zmtp(&["req", &endpoint, "-m", "hi", "--plain-login", &users]).expect(0, &["hi"]);
-    rep.end().expect(0, &["hi"]);
-    tap.interrupt();
-    let said = tap.end().stdout.join("\n");
-    assert!(said.contains("\"name\":\"HELLO\"") && said.contains("\"username\":\"ann\""), "{said}");
-    assert!(said.contains("\"part\":\"hi\"") && !said.contains("secret"), "{said}");
+    let forms: [(&[&str], &str); 2] = [
+        (&["--json"], "\"name\":\"HELLO\",\"position\":64,\"said\":\"command\""),
+        (&[], "→ HELLO username=\"ann\" password=***"),
+    ];
+    for (form, hello) in forms {
+        let (rep, target) = Process::bound(&[
+            "rep",
+            "tcp://127.0.0.1:*",
+            "--echo",
+            "--plain-users",
+            &users,
+            "-n",
+            "1",
+        ]);
+        let (tap, endpoint) =
+            Process::bound(&[&["tap", "tcp://127.0.0.1:*", &target], form].concat());
+        zmtp(&["req", &endpoint, "-m", "hi", "--plain-login", &users]).expect(0, &["hi"]);
+        rep.end().expect(0, &["hi"]);
+        tap.interrupt();
+        let said = tap.end().stdout.join("\n");
+        assert!(said.contains(hello) && said.contains("\"ann\""), "{said}");
+        assert!(said.contains("\"hi\"") && !said.contains("secret"), "{said}");
+    }
 
     let key = folder.path("key");
     zmtp(&["keygen", &key]);
