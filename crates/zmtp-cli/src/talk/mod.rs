@@ -79,17 +79,29 @@ impl Talk {
             Self::Req(it) => {
                 let tuning = it.tuning();
                 let mut source = it.input.source(it.base.json)?;
-                run::<kind::Req>(&it.base, &tuning, notes, async |socket, session, writer| {
-                    ask_all(socket, session, &mut source, it, writer).await
-                })
+                run::<kind::Req>(
+                    &it.base,
+                    &tuning,
+                    notes,
+                    |_| {},
+                    async |socket, session, writer| {
+                        ask_all(socket, session, &mut source, it, writer).await
+                    },
+                )
                 .await
             }
             Self::Rep(it) => {
                 let mut reaction = it.reaction(notes)?;
                 let tuning = Tuning::of(&it.base);
-                run::<kind::Rep>(&it.base, &tuning, notes, async |socket, session, writer| {
-                    receive_all(socket, session, &it.output, &mut reaction, writer).await
-                })
+                run::<kind::Rep>(
+                    &it.base,
+                    &tuning,
+                    notes,
+                    |_| {},
+                    async |socket, session, writer| {
+                        receive_all(socket, session, &it.output, &mut reaction, writer).await
+                    },
+                )
                 .await
             }
         }
@@ -105,10 +117,16 @@ async fn publish<T: Speaks>(
 ) -> Result<Ending, Failure> {
     let mut source = args.input.source(base.json)?;
     let again = args.repeat || base.count.is_some();
-    run::<T>(base, &args.tuning(base), notes, async |socket, session, _writer| {
-        let sending = Sending { args, topic: topic.as_ref(), limit: base.count, again };
-        send_all(&socket.handle(), session, &mut source, sending).await
-    })
+    run::<T>(
+        base,
+        &args.tuning(base),
+        notes,
+        |_| {},
+        async |socket, session, _writer| {
+            let sending = Sending { args, topic: topic.as_ref(), limit: base.count, again };
+            send_all(&socket.handle(), session, &mut source, sending).await
+        },
+    )
     .await
 }
 
@@ -121,8 +139,7 @@ async fn hear<T: Hears>(
     begin: impl FnOnce(&Socket<T>),
 ) -> Result<Ending, Failure> {
     let mut reaction = Reaction::new(exec.commands(base.json, notes));
-    run::<T>(base, &Tuning::of(base), notes, async |socket, session, writer| {
-        begin(socket);
+    run::<T>(base, &Tuning::of(base), notes, begin, async |socket, session, writer| {
         receive_all(socket, session, output, &mut reaction, writer).await
     })
     .await
@@ -137,8 +154,7 @@ async fn converse<T: Speaks + Hears>(
     let Conversation { base, topic, send: args, output, exec } = conversation;
     let mut reaction = Reaction::new(exec.commands(base.json, notes));
     let mut source = args.input.source(base.json)?;
-    run::<T>(base, &args.tuning(base), notes, async |socket, session, writer| {
-        begin(socket);
+    run::<T>(base, &args.tuning(base), notes, begin, async |socket, session, writer| {
         let handle = socket.handle();
         let sending = Sending { args, topic, limit: None, again: args.repeat };
         let sending = async {
@@ -156,17 +172,20 @@ async fn converse<T: Speaks + Hears>(
     .await
 }
 
-/// Opens a socket, does the work with it until it is done or a signal comes, and closes it.
+/// Makes a socket, begins with it, opens its endpoints, does the work with it until it is done or a signal
+/// comes, and closes it.
 async fn run<T: Talks>(
     base: &Base,
     tuning: &Tuning,
     notes: &Notes,
+    begin: impl FnOnce(&Socket<T>),
     work: impl AsyncFnOnce(&mut Socket<T>, &Session<'_>, &mut Writer) -> Result<Ending, Failure>,
 ) -> Result<Ending, Failure> {
     let mut signals = Signals::new()?;
     let options = T::tune(base.link.apply(Options::<T>::new())?, tuning);
     let mut socket = Socket::<T>::with_options(options);
     let monitor = socket.monitor();
+    begin(&socket);
     let dialled = base.endpoints.open(&socket, T::USUAL, notes).await?;
     let session = Session { base, notes, meter: Meter::default() };
     let mut writer = Writer::new();
