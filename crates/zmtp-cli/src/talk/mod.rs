@@ -25,7 +25,7 @@ use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::summary::Meter;
 
-/// How long a program that was told to end goes on delivering.
+/// How long a program goes on delivering that was told to end, or whose time is over.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long nothing is said of it.
@@ -200,20 +200,20 @@ async fn run<T: Talks>(
         ended = work(&mut socket, &session, &mut writer) => ended,
         refused = &mut watching => Err(refused.into()),
     };
-    let is_told_to_end = matches!(ended, Ok(Ending::Interrupted(_)));
+    let hurries = matches!(ended, Ok(Ending::Interrupted(_) | Ending::TimedOut));
     let ending = match ended {
         // What was to run until then has done its work.
         Ok(Ending::Interrupted(_)) if T::RUNS_ON && base.count.is_none() => Ok(Ending::Done),
         ended => ended,
     };
-    // A reader that does not read must not keep a program that was told to end.
-    let writing = match is_told_to_end {
+    // A reader that does not read must not keep it then.
+    let writing = match hurries {
         true => timeout(FAREWELL, writer.finish()).await.unwrap_or(Ok(())),
         false => writer.finish().await,
     };
     let ending = ending.and_then(|ending| writing.map(|()| ending).map_err(Failure::from))?;
     let handle = socket.handle();
-    let linger = if is_told_to_end { FAREWELL.min(base.link.linger()) } else { base.link.linger() };
+    let linger = if hurries { FAREWELL.min(base.link.linger()) } else { base.link.linger() };
     let unfinished = close(socket, linger, &mut signals, watching, notes).await;
     Ok(conclude(&session, &handle.totals(), unfinished, ending, T::DROPS_UNASKED))
 }

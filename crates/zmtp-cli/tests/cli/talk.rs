@@ -1,6 +1,7 @@
 //! The eleven kinds, each with its partner.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::process::{Folder, Process, zmtp};
 
@@ -251,6 +252,21 @@ fn what_nobody_gets_is_told() {
     let ended = zmtp(&["push", &folder.ipc("nobody"), "-m", "x", "--linger", "10ms"]);
     ended.expect(1, &[]);
     ended.says("1 message was not delivered");
+}
+
+#[test]
+fn a_peer_that_does_not_read_keeps_nobody_beyond_the_time_limit() {
+    let socket = zmq::Context::new().socket(zmq::PULL).unwrap();
+    socket.set_rcvhwm(1).unwrap();
+    socket.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = socket.get_last_endpoint().unwrap().unwrap();
+    let text = "x".repeat(10_000);
+    let began = Instant::now();
+    let ended = zmtp(&["push", &endpoint, "-m", &text, "--repeat", "-w", "200ms"]);
+    ended.expect(124, &[]);
+    ended.says("no peer takes the next message within 200ms");
+    ended.says("not delivered");
+    assert!(began.elapsed() < Duration::from_secs(25), "it does not linger for 30 s");
 }
 
 #[test]

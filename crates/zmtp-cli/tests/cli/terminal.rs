@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -69,6 +70,10 @@ impl Terminal {
             self.output.extend(more);
         }
         self.output.clear();
+    }
+
+    fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
     fn press(&mut self, key: &str) {
@@ -168,4 +173,17 @@ fn a_table_is_printed_once_for_those_without_a_terminal() {
     let ended = zmtp(&["top", address, "--once"]);
     ended.expect(1, &[]);
     ended.says("--metrics");
+}
+
+#[test]
+fn a_bench_shows_how_far_it_is_and_then_its_report() {
+    let mut bench = Terminal::start(&["bench", "latency", "-n", "100000000"], false);
+    bench.wait_for("latency [");
+    bench.wait_for("/100,000,000 ");
+    bench.interrupt();
+    let (status, output) = bench.end();
+    assert_eq!(status, 130, "{output:?}");
+    // The bar is gone before the report.
+    let report = output.rsplit("\x1b[2K").next().unwrap();
+    assert!(report.trim_start().starts_with("latency, 64 B: "), "{output:?}");
 }
