@@ -34,7 +34,7 @@ pub(crate) struct Cli {
     quiet: bool,
 }
 
-/// What `--help` ends with.
+/// The end of `--help`.
 const LONG_HELP: &str = concat!(
     "\
 Examples:
@@ -188,7 +188,7 @@ mod tests {
         let commands = lines.flat_map(|line| line.split(" | ").flat_map(|it| it.split("; ")));
         for command in commands.map(str::trim).filter(|command| command.starts_with("zmtp ")) {
             let words = words(command);
-            // What stands behind the words is what they do, two blanks away.
+            // The explanation of a command stands two blanks behind it.
             if let Err(error) = Cli::try_parse_from(&words) {
                 panic!("{command}: {error}");
             }

@@ -12,7 +12,7 @@ use crate::notes::Notes;
 /// Why the program failed: one line that says what, where, and what to do.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
-/// What the statuses mean, for `--help`.
+/// The meaning of each status, for `--help`.
 macro_rules! statuses {
     () => {
         "\

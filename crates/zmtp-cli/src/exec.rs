@@ -8,8 +8,7 @@ use clap::Args;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::task::JoinSet;
-use zmtp_socket::{Message, RouterHandle, SendError};
-use zmtp_socket::{Peer, Reply};
+use zmtp_socket::{Message, Peer, Reply, RouterHandle, SendError};
 
 use crate::json;
 use crate::notes::Notes;
@@ -20,7 +19,7 @@ const MOST: u64 = 64 << 20;
 /// A topic of more octets is not put into the environment.
 const LONGEST_TOPIC: usize = 4096;
 
-/// What runs for each message.
+/// The command that runs for each message.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Commands")]
 pub(crate) struct ExecArgs {

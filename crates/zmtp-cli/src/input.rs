@@ -1,4 +1,4 @@
-//! What is sent: texts and files that are named, or what comes on standard input.
+//! The messages to send: texts and files that are named, or lines of standard input.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -17,7 +17,7 @@ use crate::output::{Separator, unescape_arg};
 /// Messages that are read from standard input together, at most.
 const BATCH: usize = 256;
 
-/// What is sent.
+/// The messages to send.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
@@ -147,7 +147,7 @@ struct MessageReader<R> {
 }
 
 impl<R: Read> MessageReader<R> {
-    /// What has come together; nothing at the end.
+    /// The messages that have come together; none at the end.
     fn next_batch(&mut self) -> io::Result<Vec<Message>> {
         let mut batch = Vec::new();
         while let Some(message) = self.next()? {

@@ -132,7 +132,7 @@ impl Inspect {
         report.add("heartbeat", "ping_ms", line, value);
     }
 
-    /// What is said to the peer on further connections, each followed by a PING.
+    /// Says odd things to the peer, each on a connection of its own and followed by a PING.
     async fn tolerance(&self, config: &Arc<Config>, is_sealed: bool, report: &mut Report) {
         let mut older = Config::clone(config);
         older.version = Version::V3_0;
@@ -210,7 +210,7 @@ impl Inspect {
     }
 }
 
-/// What becomes of a connection after something odd was said.
+/// The fate of a connection after something odd was said.
 async fn aftermath(probe: &mut Probe, patience: Duration) -> &'static str {
     match probe.ping(patience).await {
         Ok(Some(_)) => "tolerated",
@@ -219,7 +219,7 @@ async fn aftermath(probe: &mut Probe, patience: Duration) -> &'static str {
     }
 }
 
-/// What was found out, in order.
+/// The findings, in order.
 #[derive(Debug, Default)]
 struct Report {
     lines: Vec<(&'static str, String)>,
@@ -232,7 +232,7 @@ impl Report {
         self.values.insert(key.to_owned(), value);
     }
 
-    /// What every peer tells.
+    /// Adds what every peer tells.
     fn greeted(&mut self, probe: &Probe) {
         let time = millis(probe.connected_in);
         let line = format!("{}, connected in {time:.3} ms", probe.address);

@@ -11,7 +11,8 @@ use zmtp_socket::{
 
 use crate::ending::Failure;
 
-/// Who we are, whom we trust, and who may come in. Secrets are read from files alone.
+/// Our identity, the server that we trust, and the clients that may come in. Secrets are read from files
+/// alone.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Security")]
 pub(crate) struct Security {

@@ -1,4 +1,4 @@
-//! What can be said of a socket's connections and queues.
+//! Options of a socket's connections and queues.
 
 use std::time::Duration;
 

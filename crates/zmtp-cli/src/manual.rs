@@ -14,7 +14,7 @@ use crate::ending::{Ending, Failure};
 /// `zmtp completions`
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// Whose
+    /// The shell
     shell: Shell,
 }
 

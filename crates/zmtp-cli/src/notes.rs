@@ -34,31 +34,31 @@ impl Notes {
         Self { verbosity, colours: has_colours(&io::stderr()) }
     }
 
-    /// What the program fails for.
+    /// Says why the program fails.
     pub(crate) fn error(&self, line: impl fmt::Display) {
         self.write("31", line);
     }
 
-    /// What was asked for.
+    /// Says a line that the user asked for.
     pub(crate) fn always(&self, line: impl fmt::Display) {
         self.write("36", line);
     }
 
-    /// What somebody should see to.
+    /// Says a line that needs attention.
     pub(crate) fn warn(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
             self.write("33", line);
         }
     }
 
-    /// What is good to know.
+    /// Says a line that is good to know.
     pub(crate) fn info(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
             self.write("2", line);
         }
     }
 
-    /// What only somebody who looks for a fault wants to know.
+    /// Says a line that helps to find a fault.
     fn detail(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Verbose {
             self.write("2", line);

@@ -27,7 +27,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// `zmtp proxy`
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
-    /// What stands between whom
+    /// The sockets of both sides
     #[arg(value_enum)]
     pattern: Pattern,
 

@@ -1,4 +1,4 @@
-//! What two sides of a connection say, as lines.
+//! Lines for all that two sides of a connection say.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What sockets count, for whoever asks over HTTP: Prometheus and its relatives, and `zmtp top`.
+//! The counters of sockets over HTTP: for Prometheus and its relatives, and for `zmtp top`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ impl Sockets {
         self
     }
 
-    /// What they have counted up to now.
+    /// Their counters now.
     pub(crate) fn stats(&self) -> Vec<SocketStats> {
         self.0.iter().map(|socket| socket()).collect()
     }

@@ -38,7 +38,7 @@ impl Meter {
         self.span.set(Some((first, now)));
     }
 
-    /// What it has come to.
+    /// The sums.
     pub(crate) fn summary(&self, totals: &Stats, unfinished: Unfinished) -> Summary {
         let seconds = self.span.get().map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let passed = self.sent.get().max(self.received.get());
@@ -54,7 +54,7 @@ impl Meter {
     }
 }
 
-/// What is said at the end.
+/// The sums at the end.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     sent: u64,

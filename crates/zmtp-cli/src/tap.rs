@@ -58,7 +58,7 @@ pub(crate) struct SayingsArgs {
 }
 
 impl SayingsArgs {
-    /// What shows it, on standard output.
+    /// The style of the lines, for standard output.
     pub(crate) fn sayings(&self) -> Sayings {
         let colours = has_colours(&io::stdout());
         let Self { json, octets, timestamp } = *self;

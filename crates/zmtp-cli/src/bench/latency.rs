@@ -32,7 +32,7 @@ pub(super) async fn serve(
 
 async fn echo(mut server: RepSocket) {
     while let Ok((request, reply)) = server.recv().await {
-        // Whoever asked may have gone.
+        // The client may have gone.
         let _ = reply.send(request).await;
     }
 }

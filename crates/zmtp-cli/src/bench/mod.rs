@@ -57,7 +57,7 @@ enum What {
     Sink(Measure),
 }
 
-/// What is measured.
+/// The options of a measurement.
 #[derive(Debug, Args)]
 struct Measure {
     /// The other side [default: another socket in this process]
@@ -177,7 +177,7 @@ impl Bench {
             ended = &mut work => return ended,
             status = signals.next() => status,
         };
-        // What was measured so far is told.
+        // The measurements so far are told.
         stop.send_replace(true);
         tokio::select! {
             ended = work => ended.map(|_ending| match self.what {

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! Measurements, for people and for programs.
 
 use hdrhistogram::Histogram;
 use indicatif::HumanCount;
@@ -10,7 +10,7 @@ use super::Measure;
 pub(super) const CSV: &str = "kind,client,size,messages,seconds,per_second,mib_per_second,min_us,mean_us,\
                               p50_us,p90_us,p99_us,p99.9_us,max_us";
 
-/// What was measured with messages of one size.
+/// The measurements with messages of one size.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) size: usize,
@@ -20,7 +20,7 @@ pub(super) struct Report {
     pub(super) timed_out: bool,
 }
 
-/// What was measured of one client.
+/// The measurements of one client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
     /// Its number; none of all together.

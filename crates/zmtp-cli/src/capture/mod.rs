@@ -21,7 +21,7 @@ use crate::notes::Notes;
 use crate::output::Writer;
 use crate::said::{Heading, Sayings};
 
-/// What is read of the file at a time; no packet of a capture is larger.
+/// The buffer for the file, in octets; no packet of a capture is larger.
 const ROOM: usize = 1 << 20;
 
 /// Prints what the connections of a capture say.

@@ -28,7 +28,7 @@ impl<'a> Segment<'a> {
             Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => {
                 LaxSlicedPacket::from_ip(octets).ok()?
             }
-            // What Linux has for the interface "any": the type of what follows is at its end,
+            // Linux's header for the interface "any". It ends with the type of the payload,
             Linktype::LINUX_SLL => ether(octets, 14, 16)?,
             // or, in its second form, at its beginning.
             Linktype::LINUX_SLL2 => ether(octets, 0, 20)?,

@@ -1,4 +1,4 @@
-//! What is received, on standard output.
+//! Received messages on standard output.
 
 mod format;
 mod writer;
@@ -70,7 +70,7 @@ pub(crate) enum Form {
     Sized,
 }
 
-/// What stands between parts.
+/// The octets between parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Separator(pub(crate) Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! What the tool does with sockets of each kind.
+//! How the tool uses sockets of each kind.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(crate) trait Talks: Kind {
     const USUAL: Side;
     /// Without --count it goes on until it is told to end.
     const RUNS_ON: bool = true;
-    /// What nobody has asked for is sent to nobody.
+    /// A message that nobody has asked for is sent to nobody.
     const DROPS_UNASKED: bool = false;
 
     fn tune(options: Options<Self>, tuning: &Tuning) -> Options<Self>;

@@ -1,6 +1,7 @@
 //! The eleven kinds of sockets: one loop for all.
 
 mod args;
+mod commands;
 mod kinds;
 mod receive;
 mod send;
@@ -12,8 +13,8 @@ use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::{Options, Socket, Unfinished, kind};
 
-pub(crate) use self::args::Talk;
 use self::args::{Base, Conversation, SendArgs};
+pub(crate) use self::commands::Talk;
 use self::kinds::{Hears, Speaks, Talks, Tuning};
 use self::receive::{Reaction, receive_all};
 use self::send::{Sending, ask_all, send_all};
@@ -31,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How long nothing is said of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What one run of a command knows.
+/// The state of one run of a command.
 #[derive(Debug)]
 struct Session<'a> {
     base: &'a Base,
@@ -159,7 +160,7 @@ async fn converse<T: Speaks + Hears>(
         let sending = Sending { args, topic, limit: None, again: args.repeat };
         let sending = async {
             match send_all(&handle, session, &mut source, sending).await {
-                // What is received is still to come.
+                // Messages are still to be received.
                 Ok(Ending::Done) => std::future::pending().await,
                 ended => ended,
             }
@@ -202,7 +203,7 @@ async fn run<T: Talks>(
     };
     let hurries = matches!(ended, Ok(Ending::Interrupted(_) | Ending::TimedOut));
     let ending = match ended {
-        // What was to run until then has done its work.
+        // A command that was to run until then has done its work.
         Ok(Ending::Interrupted(_)) if T::RUNS_ON && base.count.is_none() => Ok(Ending::Done),
         ended => ended,
     };

@@ -17,7 +17,7 @@ use crate::output::{OutputArgs, Said, Writer};
 /// Messages that are taken together, at most.
 const TOGETHER: u64 = 1024;
 
-/// What is done with a message that has come.
+/// The reaction to a message that has come.
 #[derive(Debug)]
 pub(super) enum Reaction {
     Print,
@@ -47,7 +47,7 @@ pub(super) async fn receive_all<T: Hears>(
     if let Reaction::Run(_) = reaction {
         printer = printer.for_command();
     }
-    // What is answered is taken one by one: others may take what this program leaves.
+    // Requests are taken one by one: the others stay for whoever comes next.
     let most = if matches!(reaction, Reaction::Print) { TOGETHER } else { 1 };
     let handle = socket.handle();
     let mut left = session.base.count.unwrap_or(u64::MAX);
@@ -119,7 +119,7 @@ async fn answer(
     let message = match (reaction, said) {
         (Reaction::Echo, Said::Message(message)) => message,
         (Reaction::Answer(source), _) => {
-            // Whoever types the answer wants to see what is asked.
+            // The user who types the answer has to see the request first.
             writer.flush().await?;
             match source.next(true).await? {
                 Some(message) => message,

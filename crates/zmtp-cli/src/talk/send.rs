@@ -17,7 +17,7 @@ use crate::output::{Said, Writer};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sending<'a> {
     pub(super) args: &'a SendArgs,
-    /// What each begins with.
+    /// The first part of each.
     pub(super) topic: Option<&'a Bytes>,
     /// No more than so many.
     pub(super) limit: Option<u64>,

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many octets it may have.
 const MOST: usize = 64 << 20;
 
-/// Who is asked: HOST:PORT.
+/// The server of the counters: HOST:PORT.
 #[derive(Clone, Debug)]
 pub(super) struct Source(String);
 
@@ -82,7 +82,7 @@ pub(super) struct PeerName {
     pub(super) address: String,
 }
 
-/// What sockets and peers have in common.
+/// The counters that sockets and peers have in common.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Counts {
     pub(super) sent: u64,

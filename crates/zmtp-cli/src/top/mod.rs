@@ -26,7 +26,7 @@ pub(crate) struct Top {
     #[arg(short, long, value_name = "TIME", default_value = "1s")]
     interval: humantime::Duration,
 
-    /// What peers are sorted by
+    /// The order of the peers
     #[arg(long, value_enum, default_value = "queued")]
     sort: Order,
 
@@ -45,7 +45,7 @@ impl Top {
                 done = self.print_once() => done.map(|()| Ending::Done),
             };
         }
-        // What cannot be reached at all is said before the screen is taken.
+        // A source that cannot be reached at all is an error, said before the screen is taken.
         let mut view = View::new(self.sort);
         view.take(self.snapshot().await?);
         let mut screen = Screen::open()?;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::ending::{Failure, Usage};
 
-/// What somebody wants.
+/// A wish of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Quit,

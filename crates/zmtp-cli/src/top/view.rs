@@ -1,4 +1,4 @@
-//! What the table says: rates, from what was counted at two times.
+//! The text of the table: rates, from the counters of two moments.
 
 use std::cmp::Reverse;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use super::fetch::{Counts, PeerCounts, Socket, Source};
 use super::screen::{Emphasis, Line};
 use crate::text;
 
-/// What peers are sorted by.
+/// The order of the peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Order {
     /// Those first that most waits for
@@ -24,7 +24,7 @@ pub(super) enum Order {
     Age,
 }
 
-/// What was counted at one time.
+/// The counters of one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) at: Instant,
@@ -41,7 +41,7 @@ pub(super) struct View {
     trouble: Option<String>,
 }
 
-/// What passes in a second.
+/// Rates, each in a second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rates {
     received: u64,

@@ -11,7 +11,7 @@ use zmtp_socket::{Endpoint, Host, IpcAddress};
 /// A stream of octets, both ways.
 pub(crate) type Stream = Box<dyn Duplex>;
 
-/// What can be read from and written to.
+/// A type that can be read from and written to.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}

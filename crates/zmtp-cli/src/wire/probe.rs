@@ -25,11 +25,11 @@ pub(crate) struct Probe {
     pub(crate) address: String,
     /// How long the transport took to connect.
     pub(crate) connected_in: Duration,
-    /// What the peer has said so far.
+    /// All that the peer has said so far.
     pub(crate) heard: Heard,
 }
 
-/// What a peer has said.
+/// All that a peer has said.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) greeting: Option<Greeting>,
@@ -91,7 +91,7 @@ impl Probe {
         }
     }
 
-    /// What comes next of subscriptions and messages; `None` when nothing comes for so long.
+    /// The next subscription or message; `None` when nothing comes for so long.
     pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, Broken> {
         match self.next(Instant::now() + patience).await {
             Err(Broken::Silence) => Ok(None),
@@ -123,7 +123,7 @@ impl Probe {
                 Err(Broken::Silence) => return Ok(None),
                 read => read?,
             }
-            // What else comes is passed over.
+            // Other events are passed over.
             while self.poll()?.is_some() {}
         }
     }
@@ -221,7 +221,7 @@ pub(crate) fn mismatching_type(broken: &Broken) -> Option<&str> {
     }
 }
 
-/// What went wrong, and what to do.
+/// Says why it failed, and how to mend it.
 pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) -> String {
     match broken {
         Broken::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

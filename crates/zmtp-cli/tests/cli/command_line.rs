@@ -123,7 +123,7 @@ fn shells_complete_commands_and_options() {
         let script = ended.stdout.join("\n");
         assert!(script.contains("inspect") && script.contains("wait-for-peer"), "{shell}");
     }
-    // What bash offers after "zmtp su".
+    // The completions of bash after "zmtp su".
     let script = format!(
         "source <({} completions bash); COMP_WORDS=(zmtp su); COMP_CWORD=1; _zmtp zmtp su zmtp; \
          echo ${{COMPREPLY[@]}}",

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const ZMTP: &str = env!("CARGO_BIN_EXE_zmtp");
 
-/// What has not happened after so long will not: far longer than anything here takes.
+/// An event that has not happened after so long will not: far longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running program; dropped, it is killed.

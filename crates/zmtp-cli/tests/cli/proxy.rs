@@ -14,7 +14,7 @@ fn proxy(pattern: &str, options: &[&str]) -> (Process, String, String) {
     (process, front, back)
 }
 
-/// What is said over HTTP.
+/// The response to a request over HTTP.
 fn get(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();

@@ -24,7 +24,7 @@ fn a_topic_is_the_first_part_and_subscribers_choose_by_it() {
         let arguments = ["pub", &endpoint, "-t", topic, "-m", "x|y", "--split", "|"];
         zmtp(&arguments).expect(0, &[]);
     };
-    // Whoever waits for a subscriber to "a" would wait for ever.
+    // Nobody subscribes to "a".
     let ended = zmtp(&["pub", &endpoint, "-t", "a", "-m", "x", "-p", "-w", "100ms"]);
     ended.expect(124, &[]);
     let ended = zmtp(&["pub", &endpoint, "-t", "b1", "-m", "x|y", "--split", "|", "-p"]);

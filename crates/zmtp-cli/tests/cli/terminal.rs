@@ -1,4 +1,4 @@
-//! What a terminal is shown.
+//! The output on a terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::process::{Folder, Process, command, zmtp};
 
-/// What has not been shown after so long will not be.
+/// A text that has not been shown after so long will not be.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A program in a terminal of its own, of which all that it shows is kept.
