@@ -24,7 +24,7 @@ const LONGEST_TOPIC: usize = 4096;
 #[command(next_help_heading = "Commands")]
 pub(crate) struct ExecArgs {
     /// Run this with sh -c for each message, with the message on its standard input and the first part in
-    /// $ZMTP_TOPIC; rep and router answer with its output
+    /// $ZMTP_TOPIC; rep and router answer with its output (a router gives it no identity)
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
 

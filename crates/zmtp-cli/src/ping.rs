@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 use tokio::time::sleep;
-use zmtp_codec::{Config, SocketType};
+use zmtp_codec::{Config, CurveKeyPair, Greeting, Mechanism, MechanismName, PeerInfo, SocketType};
 use zmtp_socket::Endpoint;
 
 use crate::ending::{Ending, Failure};
 use crate::keys::Security;
 use crate::notes::Notes;
 use crate::signals::Signals;
-use crate::wire::probe::{Broken, HARMLESS, Probe, diagnose, harmless_partner, mismatching_type};
+use crate::wire::probe::{
+    Broken, HARMLESS, Probe, diagnose, harmless_partner, mismatching_type, wants,
+};
 
 /// `zmtp ping`
 #[derive(Debug, Args)]
@@ -60,7 +63,7 @@ fn socket_type(text: &str) -> Result<SocketType, String> {
 /// How an approach went.
 pub(crate) enum Approached {
     /// The handshake is done.
-    Open { probe: Probe, config: Arc<Config>, info: Box<zmtp_codec::PeerInfo>, took: Duration },
+    Open { probe: Probe, config: Arc<Config>, info: Box<PeerInfo>, took: Duration },
     /// The peer is of a type that would give us what is for others; it was left before its handshake was done.
     Left { theirs: SocketType, probe: Probe },
     /// It does not work.
@@ -106,11 +109,18 @@ impl Approach {
                 }
                 continue;
             }
-            let diagnosis = diagnose(&broken, &probe.heard, &mechanism);
+            let mut diagnosis = diagnose(&broken, &probe.heard, &mechanism);
+            if probe.heard.greeting.is_none()
+                && probe.heard.octets > 0
+                && let Some(greeting) = self.find_greeting(endpoint, mechanism.name()).await
+            {
+                diagnosis = wants(greeting.mechanism);
+                probe.heard.greeting = Some(greeting);
+            }
             // A peer that hangs up at our INITIATE, or in silence, may want another type.
             let may_be_type = matches!(broken, Broken::Wire(_))
                 && probe.heard.greeting.is_some_and(|it| it.mechanism == mechanism.name())
-                && (mechanism.name() == zmtp_codec::MechanismName::NULL
+                && (mechanism.name() == MechanismName::NULL
                     || probe.heard.commands.iter().any(|command| command == "WELCOME"));
             failed.get_or_insert(Approached::Failed { probe: Some(Box::new(probe)), diagnosis });
             if !may_be_type {
@@ -118,6 +128,27 @@ impl Approach {
             }
         }
         Ok(failed.expect("some type was tried"))
+    }
+
+    /// The greeting of a peer that hangs up within it, as libzmq does on a mechanism that it does not want:
+    /// found by announcing the other ones.
+    async fn find_greeting(&self, endpoint: &Endpoint, ours: MechanismName) -> Option<Greeting> {
+        let keys = CurveKeyPair::generate().ok()?;
+        let others = [
+            Mechanism::CurveClient { server_key: keys.public(), keys },
+            Mechanism::PlainClient { username: Bytes::new(), password: Bytes::new() },
+            Mechanism::Null,
+        ];
+        for mechanism in others.into_iter().filter(|mechanism| mechanism.name() != ours) {
+            let config = Config { mechanism, ..Config::new(SocketType::Sub) };
+            let mut probe = Probe::dial(endpoint, config.into(), *self.timeout).await.ok()?;
+            // It need not succeed.
+            let _ = probe.shake_hands(*self.timeout).await;
+            if probe.heard.greeting.is_some() {
+                return probe.heard.greeting;
+            }
+        }
+        None
     }
 }
 
@@ -196,8 +227,8 @@ impl Ping {
         Ok(if times.len() < self.count as usize { Ending::Incomplete } else { Ending::Done })
     }
 
-    fn mechanism(&self) -> zmtp_codec::Mechanism {
-        self.approach.security.mechanism().unwrap_or(zmtp_codec::Mechanism::Null)
+    fn mechanism(&self) -> Mechanism {
+        self.approach.security.mechanism().unwrap_or(Mechanism::Null)
     }
 }
 

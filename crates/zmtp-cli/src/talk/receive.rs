@@ -62,8 +62,12 @@ pub(super) async fn receive_all<T: Hears>(
         left -= batch.len() as u64;
         session.meter.received(batch.len() as u64);
         for received in batch.drain(..) {
-            let (said, way) = T::heard(received, &handle);
+            let (mut said, way) = T::heard(received, &handle);
             if let Reaction::Run(commands) = reaction {
+                // The answer finds its way without the identity, which may be any octets.
+                if let (Said::Message(message), Some(Way::Named(..))) = (&mut said, &way) {
+                    message.pop_front();
+                }
                 let mut input = Vec::new();
                 printer.print(&said, &mut input);
                 let topic = said.parts().first().map_or(&[][..], |part| part);

@@ -33,6 +33,8 @@ pub(crate) struct Probe {
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) greeting: Option<Greeting>,
+    /// How many octets have come.
+    pub(crate) octets: usize,
     /// The names of the commands of its handshake.
     pub(crate) commands: Vec<String>,
     /// The contexts of its PONGs that were not looked at.
@@ -163,6 +165,7 @@ impl Probe {
             return Err(Broken::Wire(ended.err().unwrap_or(Error::CutOff { waiting })));
         }
         let octets = &octets[..count];
+        self.heard.octets += count;
         self.observer.feed(Side::Binding, octets);
         while let Some(observation) = self.observer.poll() {
             self.heard.note(observation.said);
@@ -251,7 +254,8 @@ pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) ->
     }
 }
 
-fn wants(mechanism: MechanismName) -> String {
+/// Says which mechanism a peer wants.
+pub(crate) fn wants(mechanism: MechanismName) -> String {
     match mechanism {
         MechanismName::CURVE => "it wants CURVE: give its public key by --curve-server".to_owned(),
         MechanismName::PLAIN => {
@@ -265,6 +269,9 @@ fn wants(mechanism: MechanismName) -> String {
 /// How far the handshake came, and what that tells.
 fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
     let Some(greeting) = heard.greeting else {
+        if heard.octets > 0 {
+            return "within its greeting: it wants another mechanism (--curve-server, --plain-login)";
+        }
         return "before its greeting: is it a ZeroMQ peer, and has it room for one more?";
     };
     let is_curve = greeting.mechanism == MechanismName::CURVE;

@@ -63,6 +63,29 @@ fn a_wrong_key_is_told_from_one_that_is_not_let_in_and_from_none() {
     ended.says("at our HELLO");
 }
 
+/// Greets only those that announce CURVE, as libzmq does: it hangs up on others within its greeting.
+#[test]
+fn a_peer_that_hangs_up_within_its_greeting_is_asked_for_what_it_wants() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut greeting = [0; 64];
+            greeting[..10].copy_from_slice(b"\xFF\0\0\0\0\0\0\0\x01\x7F");
+            greeting[10..17].copy_from_slice(b"\x03\x01CURVE");
+            let _ = stream.write_all(&greeting[..11]);
+            let mut theirs = [0; 64];
+            if stream.read_exact(&mut theirs).is_ok() && theirs[12..17] == *b"CURVE" {
+                let _ = stream.write_all(&greeting[11..]);
+            }
+        }
+    });
+    let ended = zmtp(&["inspect", &endpoint]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
+    reports(&ended, &["greeting", "ZMTP 3.1, CURVE"]);
+    reports(&ended, &["trouble", "it wants CURVE: give its public key by --curve-server"]);
+}
+
 #[test]
 fn a_wrong_password_is_told() {
     let folder = Folder::new();

@@ -176,8 +176,9 @@ fn a_router_sends_to_the_peer_that_the_first_part_names() {
 #[test]
 fn a_router_answers_whoever_asked() {
     let (_router, endpoint) =
-        Process::bound(&["router", "tcp://127.0.0.1:*", "--exec", "cut -f 2-"]);
-    zmtp(&["dealer", &endpoint, "-m", "hi", "-n", "1"]).expect(0, &["hi"]);
+        Process::bound(&["router", "tcp://127.0.0.1:*", "--exec", "tr a-z A-Z; echo $ZMTP_TOPIC"]);
+    let arguments = ["dealer", &endpoint, "-m", "hi,you", "--split", ",", "-n", "1"];
+    zmtp(&arguments).expect(0, &["HI\tYOU", "hi"]);
 }
 
 #[test]
