@@ -116,7 +116,7 @@ fn what_is_no_peer_is_told() {
 fn what_a_subscriber_wants_is_listed() {
     let (_sub, endpoint) =
         Process::bound(&["sub", "--bind", "tcp://127.0.0.1:*", "-t", "a", "-t", "\\xff"]);
-    let ended = zmtp(&["inspect", &endpoint, "--json"]);
+    let ended = zmtp(&["inspect", &endpoint, "--json", "--listen", "2s"]);
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let report: serde_json::Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!(report["socket_type"], "SUB");
@@ -150,10 +150,10 @@ fn a_peer_that_knows_no_ping_is_told_with_a_status_of_its_own() {
           \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
           \x04\x19\x05READY\x0BSocket-Type\0\0\0\x03PUB",
     );
-    let ended = zmtp(&["ping", &peer, "-n", "1", "-w", "50ms"]);
+    let ended = zmtp(&["ping", &peer, "-n", "1", "-w", "1s"]);
     assert_eq!(ended.status.code(), Some(124), "{ended:#?}");
     ended.says("does not answer PING");
-    reports(&zmtp(&["inspect", &peer, "-w", "50ms"]), &["greeting", "ZMTP 3.0"]);
+    reports(&zmtp(&["inspect", &peer, "-w", "1s"]), &["greeting", "ZMTP 3.0"]);
 }
 
 #[test]
