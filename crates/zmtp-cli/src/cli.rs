@@ -1,0 +1,224 @@
+//! The command line.
+
+use std::env;
+use std::io;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::bench::Bench;
+use crate::ending::{Ending, Failure, Usage, statuses};
+use crate::inspect::Inspect;
+use crate::keygen::Keygen;
+use crate::manual::{Completions, Manual};
+use crate::notes::{Notes, Verbosity};
+use crate::ping::Ping;
+use crate::proxy::Proxy;
+use crate::talk::Talk;
+use crate::tap::Tap;
+use crate::top::Top;
+
+/// ZeroMQ at the terminal: publish, subscribe, ask, answer, and look into what others say.
+#[derive(Debug, Parser)]
+#[command(name = "zmtp", version, max_term_width = 100, after_help = statuses!(), after_long_help = LONG_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say each peer that comes and goes
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    verbose: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+/// The end of `--help`.
+const LONG_HELP: &str = concat!(
+    "\
+Examples:
+  zmtp sub tcp://localhost:5556                     print what a publisher sends
+  date | zmtp pub tcp://*:5556 --wait-for-peer      publish a line
+  zmtp rep tcp://*:5555 --exec 'tr a-z A-Z'         a server in one line
+
+Endpoints are tcp://HOST:PORT, ipc:///PATH and ipc://@NAME (Linux). An endpoint that names no single
+host, as tcp://*:5556 does, is bound; a host is connected to; --bind and --connect say otherwise.
+
+",
+    statuses!(),
+    "
+
+Environment:
+  NO_COLOR   if set, no colours on terminals
+  RUST_LOG   such as zmtp_socket=debug: the log of the library, on standard error"
+);
+
+/// The examples at the end of a command's help.
+macro_rules! examples {
+    ($($line:literal)*) => { concat!("Examples:", $("\n  ", $line),*) };
+}
+pub(crate) use examples;
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Talk(Box<Talk>),
+    /// Make a key for CURVE
+    #[command(after_help = examples!(
+        "zmtp keygen weather.key                       writes weather.key and weather.key.pub"
+        "zmtp pub tcp://*:5556 --curve-secret weather.key"
+        "zmtp sub tcp://localhost:5556 --curve-server weather.key.pub"
+    ))]
+    Keygen(Keygen),
+    /// Ask a peer how long it takes to answer
+    #[command(after_help = examples!(
+        "zmtp ping tcp://localhost:5556                handshake, and four PINGs"
+        "zmtp ping tcp://localhost:5556 -n 0           does the handshake work?"
+    ))]
+    Ping(Ping),
+    /// Say what a peer is, what it wants, and what is wrong
+    #[command(after_help = examples!(
+        "zmtp inspect tcp://localhost:5556             version, mechanism, type, heartbeats ..."
+        "zmtp inspect tcp://localhost:5556 --tolerates --json"
+        "zmtp inspect tcp://localhost:5556 --curve-server weather.key.pub"
+    ))]
+    Inspect(Inspect),
+    /// Relay connections, and print what both sides say
+    #[command(after_help = examples!(
+        "zmtp tap tcp://*:7000 tcp://localhost:5556    then let clients connect to port 7000"
+        "zmtp tap tcp://*:7000 tcp://localhost:5556 --json | jq 'select(.said==\"subscribe\")'"
+        "zmtp tap --read capture.pcap                  what was said, from tcpdump -w capture.pcap"
+        "\nFrames under CURVE are sealed: only their sizes are seen."
+    ))]
+    Tap(Tap),
+    /// Measure latency and throughput, between two of us or with any other peer
+    #[command(after_help = examples!(
+        "zmtp bench latency                            requests and replies, in this process"
+        "zmtp bench throughput --size 16,4k,1M --csv"
+        "zmtp bench latency tcp://localhost:5555 --clients 4 --svg latency.svg"
+    ))]
+    Bench(Box<Bench>),
+    /// Stand between publishers and subscribers, clients and workers, or any such two
+    #[command(after_help = examples!(
+        "zmtp proxy pubsub tcp://*:5559 tcp://*:5556                  both come to us"
+        "zmtp proxy pubsub tcp://feed.example:5556 tcp://*:5556       subscribe to a feed once for all here"
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --stats           clients and workers"
+        "zmtp proxy pipeline tcp://*:5557 ipc:///run/work --metrics 127.0.0.1:9100"
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --tap tcp://*:5561    and: zmtp sub tcp://localhost:5561"
+    ))]
+    Proxy(Box<Proxy>),
+    /// Show sockets and peers in a live table: rates, queues, losses
+    #[command(after_help = examples!(
+        "zmtp proxy queue tcp://*:5555 tcp://*:5560 --metrics 127.0.0.1:9100"
+        "zmtp top 127.0.0.1:9100                       and in another terminal"
+        "zmtp top 127.0.0.1:9100 --once --sort dropped"
+        "\nEvery socket command has --metrics, too. Keys: q quits, s sorts otherwise, p pauses."
+    ))]
+    Top(Top),
+    /// Write the completions of a shell to standard output
+    #[command(after_help = examples!(
+        "zmtp completions bash > /etc/bash_completion.d/zmtp"
+        "zmtp completions zsh > ~/.zfunc/_zmtp"
+        "zmtp completions fish > ~/.config/fish/completions/zmtp.fish"
+    ))]
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    #[command(after_help = examples!(
+        "zmtp man /usr/local/share/man/man1            and then: man zmtp-sub"
+    ))]
+    Man(Manual),
+}
+
+impl Cli {
+    /// How much is said on standard error.
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+
+    /// Runs the command.
+    pub(crate) async fn run(self, notes: &Notes) -> Result<Ending, Failure> {
+        start_log()?;
+        match self.command {
+            Command::Talk(talk) => talk.run(notes).await,
+            Command::Keygen(keygen) => keygen.run(),
+            Command::Ping(ping) => ping.run(notes).await,
+            Command::Inspect(inspect) => inspect.run().await,
+            Command::Tap(tap) => tap.run(notes).await,
+            Command::Bench(bench) => bench.run(notes).await,
+            Command::Proxy(proxy) => proxy.run(notes).await,
+            Command::Top(top) => top.run().await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(manual) => manual.run(),
+        }
+    }
+}
+
+/// Writes the log to standard error, if `RUST_LOG` is set, as far as that asks for it.
+fn start_log() -> Result<(), Failure> {
+    let Some(filter) = env::var_os("RUST_LOG").filter(|filter| !filter.is_empty()) else {
+        return Ok(());
+    };
+    let filter = filter.to_str().and_then(|filter| EnvFilter::try_new(filter).ok());
+    let filter = filter.ok_or_else(|| Usage("RUST_LOG: no filter of a log".to_owned()))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory as _};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_of_the_help_and_of_the_readme_is_a_command_line() {
+        let mut texts = vec![include_str!("../README.md").to_owned()];
+        collect_help(&mut Cli::command(), &mut texts);
+        let mut count = 0;
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let commands = lines.flat_map(|line| line.split(" | ").flat_map(|it| it.split("; ")));
+        for command in commands.map(str::trim).filter(|command| command.starts_with("zmtp ")) {
+            let words = words(command);
+            // The explanation of a command stands two blanks behind it.
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{command}: {error}");
+            }
+            count += 1;
+        }
+        assert!(count > 50, "{count}");
+    }
+
+    fn collect_help(command: &mut Command, texts: &mut Vec<String>) {
+        texts.push(command.render_help().to_string());
+        command.get_subcommands_mut().for_each(|below| collect_help(below, texts));
+    }
+
+    /// The words of a command up to what is said of it, or to where its output goes.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quote = None;
+        let mut last = ' ';
+        for letter in command.chars() {
+            match (quote, letter) {
+                (None, '\'' | '"') => quote = Some(letter),
+                (Some(open), _) if open == letter => quote = None,
+                (None, ' ') if last == ' ' => break,
+                (None, ' ') => words.push(String::new()),
+                (None, '>' | '<') => break,
+                _ => words.last_mut().expect("there is one").push(letter),
+            }
+            last = if quote.is_none() { letter } else { 'x' };
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+}

@@ -1,0 +1,79 @@
+//! How the program ends, and with which exit status.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use zmtp_socket::{BindError, ConnectError};
+
+use crate::notes::Notes;
+
+/// Why the program failed: one line that says what, where, and what to do.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// The meaning of each status, for `--help`.
+macro_rules! statuses {
+    () => {
+        "\
+Exit status:
+  0          it has done what it was to do; or it was to run until Ctrl-C or SIGTERM
+  1          it failed; or messages could not be delivered, or commands failed
+  2          the command line makes no sense
+  124        --timeout ended it
+  130, 143   Ctrl-C or SIGTERM kept it from its work"
+    };
+}
+pub(crate) use statuses;
+
+/// How a command that did not fail has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All is done.
+    Done,
+    /// Not all could be done: the notes have said what.
+    Incomplete,
+    /// A time limit was reached.
+    TimedOut,
+    /// A signal came first; this is the exit status that shells give to it.
+    Interrupted(u8),
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::SUCCESS,
+            Ending::Incomplete => Self::FAILURE,
+            Ending::TimedOut => Self::from(124),
+            Ending::Interrupted(status) => Self::from(status),
+        }
+    }
+}
+
+/// A command line that clap takes and that makes no sense all the same.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Usage {}
+
+/// Says why the program fails, and gives its exit status. A reader of standard output that has gone away
+/// (`| head -3`) has had enough, which is no failure.
+pub(crate) fn fail(failure: Failure, notes: &Notes) -> ExitCode {
+    let is_broken_pipe = failure
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    if is_broken_pipe {
+        return ExitCode::SUCCESS;
+    }
+    notes.error(&failure);
+    let is_usage = failure.is::<Usage>()
+        || matches!(failure.downcast_ref(), Some(BindError::Endpoint(_)))
+        || matches!(failure.downcast_ref(), Some(ConnectError::Endpoint(_)));
+    if is_usage { ExitCode::from(2) } else { ExitCode::FAILURE }
+}

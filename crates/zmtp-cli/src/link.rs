@@ -1,0 +1,59 @@
+//! Options of a socket's connections and queues.
+
+use std::time::Duration;
+
+use clap::Args;
+use zmtp_socket::{Configured, Heartbeat, HighWaterMark, Options};
+
+use crate::ending::Failure;
+use crate::keys::Security;
+
+/// The options of a socket and its connections.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub(crate) struct Link {
+    /// Messages that may wait for each peer, or from it: a number, or "unlimited" [default: 1000]
+    #[arg(long, value_name = "N")]
+    hwm: Option<HighWaterMark>,
+
+    /// How long what is queued is still delivered at the end
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    linger: humantime::Duration,
+
+    /// Find dead connections by a PING so often
+    #[arg(long, value_name = "TIME")]
+    heartbeat: Option<humantime::Duration>,
+
+    /// The largest message that a peer may send, in octets [default: 64 MiB]
+    #[arg(long, value_name = "OCTETS")]
+    max_message_size: Option<u64>,
+
+    #[command(flatten)]
+    security: Security,
+}
+
+impl Link {
+    /// The high-water mark.
+    pub(crate) fn hwm(&self) -> HighWaterMark {
+        self.hwm.unwrap_or_default()
+    }
+
+    /// Puts what all kinds have into the options of a socket.
+    pub(crate) fn apply<T: Configured>(
+        &self,
+        mut options: Options<T>,
+    ) -> Result<Options<T>, Failure> {
+        if let Some(interval) = self.heartbeat {
+            options = options.heartbeat(Heartbeat::every(*interval));
+        }
+        if let Some(octets) = self.max_message_size {
+            options = options.max_message_size(octets);
+        }
+        self.security.apply(options)
+    }
+
+    /// How long what is queued is still delivered.
+    pub(crate) fn linger(&self) -> Duration {
+        *self.linger
+    }
+}

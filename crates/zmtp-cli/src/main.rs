@@ -1,0 +1,42 @@
+//! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
+
+mod bench;
+mod capture;
+mod cli;
+mod ending;
+mod exec;
+mod input;
+mod inspect;
+mod json;
+mod keygen;
+mod keys;
+mod link;
+mod manual;
+mod notes;
+mod output;
+mod ping;
+mod proxy;
+mod role;
+mod said;
+mod serving;
+mod signals;
+mod summary;
+mod talk;
+mod tap;
+mod text;
+mod top;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let notes = notes::Notes::new(cli.verbosity());
+    match cli.run(&notes).await {
+        Ok(ending) => ending.into(),
+        Err(failure) => ending::fail(failure, &notes),
+    }
+}

@@ -1,0 +1,197 @@
+//! Lines on standard error, beside the program's work.
+
+use std::collections::{HashMap, HashSet};
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use zmtp_socket::{Endpoint, Event, Monitor, Reason, WireError};
+
+/// So many reasons are told of an endpoint. A peer may make up a new one each time.
+const REASONS: usize = 16;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Where we listen, and what goes wrong.
+    #[default]
+    Normal,
+    /// Each peer that comes and goes, too.
+    Verbose,
+}
+
+/// Says lines on standard error.
+#[derive(Clone, Debug)]
+pub(crate) struct Notes {
+    verbosity: Verbosity,
+    colours: bool,
+}
+
+impl Notes {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        Self { verbosity, colours: has_colours(&io::stderr()) }
+    }
+
+    /// Says why the program fails.
+    pub(crate) fn error(&self, line: impl fmt::Display) {
+        self.write("31", line);
+    }
+
+    /// Says a line that the user asked for.
+    pub(crate) fn always(&self, line: impl fmt::Display) {
+        self.write("36", line);
+    }
+
+    /// Says a line that needs attention.
+    pub(crate) fn warn(&self, line: impl fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            self.write("33", line);
+        }
+    }
+
+    /// Says a line that is good to know.
+    pub(crate) fn info(&self, line: impl fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            self.write("2", line);
+        }
+    }
+
+    /// Says a line that helps to find a fault.
+    fn detail(&self, line: impl fmt::Display) {
+        if self.verbosity >= Verbosity::Verbose {
+            self.write("2", line);
+        }
+    }
+
+    /// Standard error has no buffer: a line that is written at once is not torn by other writers. That
+    /// nobody can read it is no reason to fail.
+    fn write(&self, colour: &str, line: impl fmt::Display) {
+        let line = match self.colours {
+            true => format!("\x1b[{colour}mzmtp:\x1b[0m {line}\n"),
+            false => format!("zmtp: {line}\n"),
+        };
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Whether a stream is shown in colours: on a terminal, unless `NO_COLOR` is set (no-color.org).
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal()
+        && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Tells what becomes of the endpoints. Why one cannot be reached is told once for each reason, until it
+/// is reached. Ends only when all of `dialled`, if there are any, have refused us for good; gives the
+/// reason of the last.
+pub(crate) async fn watch(
+    mut monitor: Monitor,
+    notes: &Notes,
+    mut dialled: HashSet<Endpoint>,
+) -> String {
+    let mut told = Told::default();
+    while let Some(event) = monitor.next().await {
+        match event {
+            Event::RetryingIn { endpoint, reason, .. } if told.is_news(&endpoint, &reason) => {
+                notes.warn(format_args!("{endpoint}: {}; trying again", explain(&reason)));
+            }
+            Event::HandshakeFailed { peer, reason, .. } => {
+                let endpoint = peer.endpoint();
+                if told.is_news_of_handshake(endpoint, &reason) {
+                    notes.warn(format_args!("{endpoint}: {}", explain_handshake(&reason)));
+                }
+            }
+            Event::HandshakeSucceeded { peer, info, .. } => {
+                let kind = info.socket_type.map_or("peer", |kind| kind.name());
+                let line = format!("{kind} at {} ({})", peer.address(), peer.endpoint());
+                match told.forget(peer.endpoint()) {
+                    true => notes.info(format_args!("connected: {line}")),
+                    false => notes.detail(format_args!("connected: {line}")),
+                }
+            }
+            Event::Disconnected { peer, reason, .. } => notes.detail(format_args!(
+                "disconnected: {} ({}): {reason}",
+                peer.address(),
+                peer.endpoint()
+            )),
+            Event::Subscribed { peer, topic, .. } => {
+                let topic = topic.escape_ascii();
+                notes.detail(format_args!("{} subscribed to \"{topic}\"", peer.address()));
+            }
+            Event::Unsubscribed { peer, topic, .. } => {
+                let topic = topic.escape_ascii();
+                notes.detail(format_args!("{} gave up \"{topic}\"", peer.address()));
+            }
+            Event::Dropping { peer, mark, .. } => notes.warn(format_args!(
+                "{} is too slow and loses messages: {mark} wait for it (--hwm sets the mark)",
+                peer.address()
+            )),
+            Event::AcceptFailed { endpoint, reason, .. } if told.is_news(&endpoint, &reason) => {
+                notes.warn(format_args!("{endpoint}: cannot accept connections: {reason}"));
+            }
+            Event::Parked { endpoint, reason, .. } => {
+                let line = format!("{endpoint}: {}; not trying again", explain(&reason));
+                if dialled.remove(&endpoint) && dialled.is_empty() {
+                    return line;
+                }
+                notes.warn(line);
+            }
+            _ => {}
+        }
+    }
+    std::future::pending().await
+}
+
+/// Why there is no connection, and what may help.
+pub(crate) fn explain(reason: &Reason) -> String {
+    let advice = match reason {
+        Reason::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            " (nobody listens there yet)"
+        }
+        Reason::Protocol(WireError::Refused { .. }) => {
+            " (are the key, or name and password, those that it knows?)"
+        }
+        _ => "",
+    };
+    format!("{reason}{advice}")
+}
+
+/// Why a handshake failed, and what may help.
+pub(crate) fn explain_handshake(reason: &Reason) -> String {
+    match reason {
+        Reason::PeerClosed | Reason::Protocol(WireError::CutOff { .. }) => {
+            "hung up in the handshake: does it use another mechanism or another key than we do? \
+             Is it a ZeroMQ peer? (zmtp inspect tells)"
+                .to_owned()
+        }
+        other => format!("the handshake failed: {}", explain(other)),
+    }
+}
+
+/// The reasons that have been told of each endpoint.
+#[derive(Debug, Default)]
+struct Told(HashMap<Endpoint, HashSet<String>>);
+
+impl Told {
+    /// Whether this is to be told now. Endpoints whose reasons alternate, as those of a name with several
+    /// addresses do, are not told of at each turn.
+    fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
+        self.is_new(endpoint, reason.to_string())
+    }
+
+    fn is_news_of_handshake(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
+        self.is_new(endpoint, format!("handshake: {reason}"))
+    }
+
+    fn is_new(&mut self, endpoint: &Endpoint, reason: String) -> bool {
+        let told = self.0.entry(endpoint.clone()).or_default();
+        told.len() < REASONS && told.insert(reason)
+    }
+
+    /// Tells everything anew from now on. Says whether anything had been told.
+    fn forget(&mut self, endpoint: &Endpoint) -> bool {
+        self.0.remove(endpoint).is_some()
+    }
+}

@@ -1,0 +1,238 @@
+//! `zmtp ping`: how long a peer takes to answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::json;
+use tokio::time::sleep;
+use zmtp_codec::{Config, CurveKeyPair, Greeting, Mechanism, MechanismName, PeerInfo, SocketType};
+use zmtp_socket::Endpoint;
+
+use crate::ending::{Ending, Failure};
+use crate::keys::Security;
+use crate::notes::Notes;
+use crate::signals::Signals;
+use crate::wire::probe::{
+    Broken, HARMLESS, Probe, diagnose, harmless_partner, mismatching_type, wants,
+};
+
+/// `zmtp ping`
+#[derive(Debug, Args)]
+pub(crate) struct Ping {
+    /// The peer: tcp://HOST:PORT or ipc:///PATH
+    endpoint: Endpoint,
+
+    /// How many PINGs
+    #[arg(short = 'n', long, value_name = "N", default_value = "4")]
+    count: u32,
+
+    /// The time between them
+    #[arg(short, long, value_name = "TIME", default_value = "200ms")]
+    interval: humantime::Duration,
+
+    /// JSON lines
+    #[arg(short, long)]
+    json: bool,
+
+    #[command(flatten)]
+    approach: Approach,
+}
+
+/// How a peer is approached.
+#[derive(Debug, Args)]
+pub(crate) struct Approach {
+    /// How long each answer may take
+    #[arg(short = 'w', long, value_name = "TIME", default_value = "2s")]
+    pub(crate) timeout: humantime::Duration,
+
+    /// Our type of socket, such as pull [default: one that takes nothing from others]
+    #[arg(long = "as", value_name = "TYPE", value_parser = socket_type)]
+    pub(crate) kind: Option<SocketType>,
+
+    #[command(flatten)]
+    pub(crate) security: Security,
+}
+
+fn socket_type(text: &str) -> Result<SocketType, String> {
+    let name = text.to_ascii_uppercase();
+    SocketType::from_name(name.as_bytes()).ok_or_else(|| "it is no type of socket".to_owned())
+}
+
+/// How an approach went.
+pub(crate) enum Approached {
+    /// The handshake is done.
+    Open { probe: Probe, config: Arc<Config>, info: Box<PeerInfo>, took: Duration },
+    /// The peer is of a type that would give us what is for others; it was left before its handshake was done.
+    Left { theirs: SocketType, probe: Probe },
+    /// It does not work.
+    Failed { probe: Option<Box<Probe>>, diagnosis: String },
+}
+
+impl Approach {
+    /// Does a handshake with the peer, as a type that it talks to.
+    pub(crate) async fn go(&self, endpoint: &Endpoint) -> Result<Approached, Failure> {
+        let mechanism = self.security.mechanism()?;
+        let mut types = match self.kind {
+            Some(kind) => vec![kind],
+            None => HARMLESS.to_vec(),
+        };
+        types.reverse();
+        let mut failed = None;
+        while let Some(kind) = types.pop() {
+            let config = Config { mechanism: mechanism.clone(), ..Config::new(kind) };
+            config.validate()?;
+            let config = Arc::new(config);
+            let mut probe = match Probe::dial(endpoint, config.clone(), *self.timeout).await {
+                Ok(probe) => probe,
+                Err(broken) => {
+                    let diagnosis = diagnose(&broken, &Default::default(), &mechanism);
+                    return Ok(Approached::Failed { probe: None, diagnosis });
+                }
+            };
+            let broken = match probe.shake_hands(*self.timeout).await {
+                Ok((info, took)) => {
+                    let info = Box::new(info);
+                    return Ok(Approached::Open { probe, config, info, took });
+                }
+                Err(broken) => broken,
+            };
+            let theirs = mismatching_type(&broken);
+            let theirs = theirs.and_then(|name| SocketType::from_name(name.as_bytes()));
+            if let Some(theirs) = theirs
+                && self.kind.is_none()
+            {
+                match harmless_partner(theirs) {
+                    Some(partner) => types = vec![partner],
+                    None => return Ok(Approached::Left { theirs, probe }),
+                }
+                continue;
+            }
+            let mut diagnosis = diagnose(&broken, &probe.heard, &mechanism);
+            if probe.heard.greeting.is_none()
+                && probe.heard.octets > 0
+                && let Some(greeting) = self.find_greeting(endpoint, mechanism.name()).await
+            {
+                diagnosis = wants(greeting.mechanism);
+                probe.heard.greeting = Some(greeting);
+            }
+            // A peer that hangs up at our INITIATE, or in silence, may want another type.
+            let may_be_type = matches!(broken, Broken::Wire(_))
+                && probe.heard.greeting.is_some_and(|it| it.mechanism == mechanism.name())
+                && (mechanism.name() == MechanismName::NULL
+                    || probe.heard.commands.iter().any(|command| command == "WELCOME"));
+            failed.get_or_insert(Approached::Failed { probe: Some(Box::new(probe)), diagnosis });
+            if !may_be_type {
+                break;
+            }
+        }
+        Ok(failed.expect("some type was tried"))
+    }
+
+    /// The greeting of a peer that hangs up within it, as libzmq does on a mechanism that it does not want:
+    /// found by announcing the other ones.
+    async fn find_greeting(&self, endpoint: &Endpoint, ours: MechanismName) -> Option<Greeting> {
+        let keys = CurveKeyPair::generate().ok()?;
+        let others = [
+            Mechanism::CurveClient { server_key: keys.public(), keys },
+            Mechanism::PlainClient { username: Bytes::new(), password: Bytes::new() },
+            Mechanism::Null,
+        ];
+        for mechanism in others.into_iter().filter(|mechanism| mechanism.name() != ours) {
+            let config = Config { mechanism, ..Config::new(SocketType::Sub) };
+            let mut probe = Probe::dial(endpoint, config.into(), *self.timeout).await.ok()?;
+            // It need not succeed.
+            let _ = probe.shake_hands(*self.timeout).await;
+            if probe.heard.greeting.is_some() {
+                return probe.heard.greeting;
+            }
+        }
+        None
+    }
+}
+
+impl Ping {
+    pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            biased;
+            status = signals.next() => Ok(Ending::Interrupted(status)),
+            ended = self.ping(notes) => ended,
+        }
+    }
+
+    async fn ping(&self, notes: &Notes) -> Result<Ending, Failure> {
+        let Self { endpoint, .. } = self;
+        let (mut probe, info, took) = match self.approach.go(endpoint).await? {
+            Approached::Open { probe, info, took, .. } => (probe, info, took),
+            Approached::Left { theirs, .. } => {
+                return Err(format!(
+                    "{endpoint}: it is a {theirs}, and would give us what is for others; --as says \
+                     as what to come nonetheless"
+                )
+                .into());
+            }
+            Approached::Failed { diagnosis, .. } => {
+                return Err(format!("{endpoint}: {diagnosis}").into());
+            }
+        };
+        let peer = info.socket_type.map_or("a peer", SocketType::name);
+        let (connected, shaken) = (probe.connected_in, took);
+        match self.json {
+            true => println!(
+                "{}",
+                json!({"peer": peer, "address": probe.address,
+                    "connect_ms": millis(connected), "handshake_ms": millis(shaken)})
+            ),
+            false => println!(
+                "{peer} at {}: connected in {:.3} ms, handshake in {:.3} ms",
+                probe.address,
+                millis(connected),
+                millis(shaken)
+            ),
+        }
+        let mut times = Vec::new();
+        for number in 1..=self.count {
+            if number > 1 {
+                sleep(*self.interval).await;
+            }
+            let answered = probe.ping(*self.approach.timeout).await;
+            let answered = answered.map_err(|broken| {
+                format!("{endpoint}: {}", diagnose(&broken, &probe.heard, &self.mechanism()))
+            })?;
+            match (answered, self.json) {
+                (Some(time), true) => println!("{}", json!({"ping": number, "ms": millis(time)})),
+                (Some(time), false) => println!("PONG {number}: {:.3} ms", millis(time)),
+                (None, true) => println!("{}", json!({"ping": number, "ms": null})),
+                (None, false) => println!("no PONG {number} within {}", self.approach.timeout),
+            }
+            times.extend(answered);
+        }
+        if times.is_empty() && self.count > 0 {
+            notes.warn("it does not answer PING (ZMTP 3.0 peers need not)");
+            return Ok(Ending::TimedOut);
+        }
+        if let (Some(least), Some(most), false) =
+            (times.iter().min(), times.iter().max(), self.json)
+        {
+            let mean = times.iter().sum::<Duration>() / u32::try_from(times.len()).unwrap_or(1);
+            println!(
+                "min {:.3} ms, mean {:.3} ms, max {:.3} ms",
+                millis(*least),
+                millis(mean),
+                millis(*most)
+            );
+        }
+        Ok(if times.len() < self.count as usize { Ending::Incomplete } else { Ending::Done })
+    }
+
+    fn mechanism(&self) -> Mechanism {
+        self.approach.security.mechanism().unwrap_or(Mechanism::Null)
+    }
+}
+
+/// A time in milliseconds.
+pub(crate) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,115 @@
+//! Endpoints: where to bind, and where to connect.
+
+use std::collections::HashSet;
+
+use clap::{Args, ValueEnum};
+use zmtp_socket::kind::Kind;
+use zmtp_socket::{Endpoint, Host, IpcAddress, Socket};
+
+use crate::ending::{Failure, Usage};
+use crate::notes::Notes;
+
+/// The endpoints of one socket.
+#[derive(Debug, Args)]
+pub(crate) struct Endpoints {
+    /// Binds where it names no single host (tcp://*:5556, tcp://0.0.0.0:5556, ipc://*), connects to a
+    /// host (tcp://localhost:5556), and takes the usual side of the socket for ipc:///path
+    #[arg(value_name = "ENDPOINT", required_unless_present_any = ["bind", "connect"])]
+    endpoints: Vec<Endpoint>,
+
+    /// Bind here, whatever the form; may be repeated
+    #[arg(long, value_name = "ENDPOINT")]
+    bind: Vec<Endpoint>,
+
+    /// Connect there, whatever the form; may be repeated
+    #[arg(long, value_name = "ENDPOINT")]
+    connect: Vec<Endpoint>,
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Side {
+    Bind,
+    Connect,
+}
+
+impl Endpoints {
+    /// Opens all of them. Gives those that were dialled, or none if there are others: then somebody may
+    /// still come.
+    pub(crate) async fn open<T: Kind>(
+        &self,
+        socket: &Socket<T>,
+        usual: Side,
+        notes: &Notes,
+    ) -> Result<HashSet<Endpoint>, Failure> {
+        let by_form = self.endpoints.iter().map(|it| (None, it));
+        let bound = self.bind.iter().map(|it| (Some(Side::Bind), it));
+        let connected = self.connect.iter().map(|it| (Some(Side::Connect), it));
+        open(socket, by_form.chain(bound).chain(connected), usual, notes).await
+    }
+}
+
+/// Opens endpoints, on the side that is given, or that their form tells, or on the usual one.
+pub(crate) async fn open<'a, T: Kind>(
+    socket: &Socket<T>,
+    endpoints: impl Iterator<Item = (Option<Side>, &'a Endpoint)>,
+    usual: Side,
+    notes: &Notes,
+) -> Result<HashSet<Endpoint>, Failure> {
+    let mut dialled = HashSet::new();
+    let mut is_bound = false;
+    for (side, endpoint) in endpoints {
+        if matches!(endpoint, Endpoint::Inproc(_)) {
+            let line = format!("{endpoint}: inproc stays within one process; use ipc or tcp");
+            return Err(Usage(line).into());
+        }
+        match side.or_else(|| side_of(endpoint)).unwrap_or(usual) {
+            Side::Bind => {
+                let endpoint = socket.bind(endpoint).await?;
+                notes.info(format_args!("listening at {endpoint}"));
+                is_bound = true;
+            }
+            Side::Connect => drop(dialled.insert(socket.connect(endpoint)?)),
+        }
+    }
+    if is_bound {
+        dialled.clear();
+    }
+    Ok(dialled)
+}
+
+/// The side that the form of an endpoint tells, if it does.
+pub(crate) fn side_of(endpoint: &Endpoint) -> Option<Side> {
+    match endpoint {
+        Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. } => Some(Side::Bind),
+        Endpoint::Tcp { host: Host::Ip(address), .. } if address.is_unspecified() => {
+            Some(Side::Bind)
+        }
+        Endpoint::Tcp { .. } => Some(Side::Connect),
+        Endpoint::Ipc(IpcAddress::Any) => Some(Side::Bind),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_tells_the_side() {
+        let rows = [
+            ("tcp://*:5556", Some(Side::Bind)),
+            ("tcp://0.0.0.0:5556", Some(Side::Bind)),
+            ("tcp://[::]:5556", Some(Side::Bind)),
+            ("tcp://127.0.0.1:*", Some(Side::Bind)),
+            ("tcp://127.0.0.1:5556", Some(Side::Connect)),
+            ("tcp://localhost:5556", Some(Side::Connect)),
+            ("ipc://*", Some(Side::Bind)),
+            ("ipc:///run/feed", None),
+            ("ipc://@feed", None),
+        ];
+        for (endpoint, side) in rows {
+            assert_eq!(side_of(&endpoint.parse().unwrap()), side, "{endpoint}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! One connection by hand: a handshake with any peer, of which each step is noted.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout_at;
+use zmtp_codec::{
+    Command, Config, Connection, Error, Event, Greeting, Mechanism, MechanismName, Mismatch,
+    Observer, PeerInfo, Said, Side, SocketType,
+};
+use zmtp_socket::Endpoint;
+
+use super::net::{Stream, dial};
+
+/// A connection that was dialled.
+pub(crate) struct Probe {
+    stream: Stream,
+    connection: Connection,
+    observer: Observer,
+    began: Instant,
+    /// Where it came to.
+    pub(crate) address: String,
+    /// How long the transport took to connect.
+    pub(crate) connected_in: Duration,
+    /// All that the peer has said so far.
+    pub(crate) heard: Heard,
+}
+
+/// All that a peer has said.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) greeting: Option<Greeting>,
+    /// How many octets have come.
+    pub(crate) octets: usize,
+    /// The names of the commands of its handshake.
+    pub(crate) commands: Vec<String>,
+    /// The contexts of its PONGs that were not looked at.
+    pongs: Vec<Bytes>,
+    /// Whether something has come that is sealed.
+    sealed: bool,
+}
+
+/// Why a probe goes no further.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Transport(io::Error),
+    Wire(Error),
+    /// Nothing more came in time.
+    Silence,
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl Probe {
+    /// Connects.
+    pub(crate) async fn dial(
+        endpoint: &Endpoint,
+        config: Arc<Config>,
+        patience: Duration,
+    ) -> Result<Self, Broken> {
+        let began = Instant::now();
+        let dialled = tokio::time::timeout(patience, dial(endpoint)).await;
+        let (stream, address) = dialled.map_err(|_| Broken::Silence)??;
+        Ok(Self {
+            stream,
+            connection: Connection::new(config),
+            observer: Observer::default(),
+            began,
+            address,
+            connected_in: began.elapsed(),
+            heard: Heard::default(),
+        })
+    }
+
+    /// Does the handshake. Gives who the peer is, and how long it took from the first octet.
+    pub(crate) async fn shake_hands(
+        &mut self,
+        patience: Duration,
+    ) -> Result<(PeerInfo, Duration), Broken> {
+        let began = Instant::now();
+        let deadline = began + patience;
+        loop {
+            if let Event::Ready(info) = self.next(deadline).await? {
+                return Ok((*info, began.elapsed()));
+            }
+        }
+    }
+
+    /// The next subscription or message; `None` when nothing comes for so long.
+    pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, Broken> {
+        match self.next(Instant::now() + patience).await {
+            Err(Broken::Silence) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Whether traffic is sealed: then a PONG cannot be told from other frames.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.connection.is_sealed()
+    }
+
+    /// Sends a PING, and waits for its PONG, or for anything at all where traffic is sealed. `None` if
+    /// none comes in time.
+    pub(crate) async fn ping(&mut self, patience: Duration) -> Result<Option<Duration>, Broken> {
+        let context = Bytes::copy_from_slice(&fastrand::u64(..).to_be_bytes());
+        let mut ping = BytesMut::new();
+        Command::Ping { ttl: 0, context: context.clone() }.encode(&mut ping);
+        self.heard.sealed = false;
+        let began = Instant::now();
+        self.say(&ping).await?;
+        let deadline = began + patience;
+        loop {
+            if self.heard.sealed || self.heard.pongs.contains(&context) {
+                self.heard.pongs.clear();
+                return Ok(Some(began.elapsed()));
+            }
+            match self.read(deadline).await {
+                Err(Broken::Silence) => return Ok(None),
+                read => read?,
+            }
+            // Other events are passed over.
+            while self.poll()?.is_some() {}
+        }
+    }
+
+    /// Writes whole frames, sealed if traffic is, behind what the connection itself has to say.
+    pub(crate) async fn say(&mut self, frames: &[u8]) -> Result<(), Broken> {
+        self.flush().await?;
+        let mut sealed = BytesMut::new();
+        if self.connection.seal(frames, &mut sealed).is_err() {
+            sealed.extend_from_slice(frames);
+        }
+        Ok(self.stream.write_all(&sealed).await?)
+    }
+
+    async fn next(&mut self, deadline: Instant) -> Result<Event, Broken> {
+        loop {
+            if let Some(event) = self.poll()? {
+                return Ok(event);
+            }
+            self.read(deadline).await?;
+        }
+    }
+
+    fn poll(&mut self) -> Result<Option<Event>, Broken> {
+        self.connection.poll_event(self.began.elapsed()).map_err(Broken::Wire)
+    }
+
+    /// Says what is to be said, and reads what comes.
+    async fn read(&mut self, deadline: Instant) -> Result<(), Broken> {
+        self.flush().await?;
+        let mut octets = [0; 16 << 10];
+        let read = timeout_at(deadline.into(), self.stream.read(&mut octets)).await;
+        let count = read.map_err(|_| Broken::Silence)??;
+        if count == 0 {
+            let waiting = self.observer.waiting(Side::Binding);
+            let ended = self.connection.handle_eof();
+            return Err(Broken::Wire(ended.err().unwrap_or(Error::CutOff { waiting })));
+        }
+        let octets = &octets[..count];
+        self.heard.octets += count;
+        self.observer.feed(Side::Binding, octets);
+        while let Some(observation) = self.observer.poll() {
+            self.heard.note(observation.said);
+        }
+        self.connection.receive(self.began.elapsed(), octets);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Broken> {
+        let output = self.connection.output().split();
+        Ok(self.stream.write_all(&output).await?)
+    }
+}
+
+impl Heard {
+    fn note(&mut self, said: Said) {
+        match said {
+            Said::Greeting(greeting) => self.greeting = Some(greeting),
+            Said::Command(Command::Pong { context }) => self.pongs.push(context),
+            Said::Command(command) => self.commands.push(command_name(&command)),
+            Said::Sealed { .. } => self.sealed = true,
+            _ => {}
+        }
+    }
+
+    fn has_said(&self, command: &str) -> bool {
+        self.commands.iter().any(|said| said == command)
+    }
+}
+
+/// The name of a command, in capitals.
+pub(crate) fn command_name(command: &Command) -> String {
+    match command {
+        Command::Ready(_) => "READY",
+        Command::Error(_) => "ERROR",
+        Command::Subscribe(_) => "SUBSCRIBE",
+        Command::Cancel(_) => "CANCEL",
+        Command::Join(_) => "JOIN",
+        Command::Leave(_) => "LEAVE",
+        Command::Ping { .. } => "PING",
+        Command::Pong { .. } => "PONG",
+        Command::Hello { .. } => "HELLO",
+        Command::Welcome => "WELCOME",
+        Command::Initiate(_) => "INITIATE",
+        Command::Opaque { name, .. } => return name.escape_ascii().to_string(),
+        _ => "?",
+    }
+    .to_owned()
+}
+
+/// The type of the peer, where that is why the handshake failed.
+pub(crate) fn mismatching_type(broken: &Broken) -> Option<&str> {
+    match broken {
+        Broken::Wire(Error::Mismatch(Mismatch::SocketType { theirs, .. })) => Some(theirs),
+        _ => None,
+    }
+}
+
+/// Says why it failed, and how to mend it.
+pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) -> String {
+    match broken {
+        Broken::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            format!("{error}: nobody listens there")
+        }
+        Broken::Transport(error) if error.kind() != io::ErrorKind::ConnectionReset => {
+            error.to_string()
+        }
+        Broken::Wire(Error::Mismatch(Mismatch::Mechanism { theirs, .. })) => wants(*theirs),
+        Broken::Wire(Error::Mismatch(Mismatch::TwoServers { .. })) => {
+            "it is a server of the mechanism, as we are: give its public key by --curve-server"
+                .to_owned()
+        }
+        Broken::Wire(Error::Refused { reason }) => format!(
+            "it refuses us, with the reason {reason:?}: {}",
+            match mechanism {
+                Mechanism::Null => "perhaps our address",
+                Mechanism::PlainClient { .. } => "perhaps name or password is wrong",
+                _ => "perhaps it does not know our key",
+            }
+        ),
+        Broken::Transport(_) | Broken::Wire(Error::CutOff { .. } | Error::Closed) => {
+            format!("it hung up {}", where_it_ended(heard, mechanism))
+        }
+        Broken::Wire(error) => error.to_string(),
+        Broken::Silence => format!("it fell silent {}", where_it_ended(heard, mechanism)),
+    }
+}
+
+/// Says which mechanism a peer wants.
+pub(crate) fn wants(mechanism: MechanismName) -> String {
+    match mechanism {
+        MechanismName::CURVE => "it wants CURVE: give its public key by --curve-server".to_owned(),
+        MechanismName::PLAIN => {
+            "it wants PLAIN: give a name and a password by --plain-login".to_owned()
+        }
+        MechanismName::NULL => "it has no security (NULL): leave the keys out".to_owned(),
+        other => format!("it wants the mechanism {other}, which is not known here"),
+    }
+}
+
+/// How far the handshake came, and what that tells.
+fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
+    let Some(greeting) = heard.greeting else {
+        if heard.octets > 0 {
+            return "within its greeting: it wants another mechanism (--curve-server, --plain-login)";
+        }
+        return "before its greeting: is it a ZeroMQ peer, and has it room for one more?";
+    };
+    let is_curve = greeting.mechanism == MechanismName::CURVE;
+    match mechanism {
+        Mechanism::CurveClient { .. } if is_curve && !heard.has_said("WELCOME") => {
+            "at our HELLO: its key is not the one that --curve-server says"
+        }
+        Mechanism::CurveClient { .. } => {
+            "at our INITIATE: it does not let our key in (--curve-secret), or does not talk to our \
+             type of socket (--as)"
+        }
+        Mechanism::PlainClient { .. } if !heard.has_said("WELCOME") => {
+            "at our HELLO: name or password is wrong (--plain-login)"
+        }
+        _ => {
+            "in the handshake: it wants another mechanism, or does not talk to our type of socket (--as)"
+        }
+    }
+}
+
+/// The type that a peer can be talked to as without taking anything from others; none for one that would
+/// give us messages, or its only place.
+pub(crate) fn harmless_partner(theirs: SocketType) -> Option<SocketType> {
+    Some(match theirs {
+        SocketType::Pub | SocketType::XPub => SocketType::Sub,
+        SocketType::Sub | SocketType::XSub => SocketType::Pub,
+        SocketType::Rep | SocketType::Router => SocketType::Req,
+        SocketType::Pull => SocketType::Push,
+        SocketType::Server => SocketType::Client,
+        SocketType::Gather => SocketType::Scatter,
+        _ => return None,
+    })
+}
+
+/// The types to try where a peer does not tell its own.
+pub(crate) const HARMLESS: [SocketType; 4] =
+    [SocketType::Sub, SocketType::Req, SocketType::Pub, SocketType::Push];

@@ -1,0 +1,12 @@
+//! The program as its users run it: what it prints, how it ends, with peers of its own and of libzmq.
+
+mod bench;
+mod capture;
+mod command_line;
+mod look;
+mod process;
+mod proxy;
+mod security;
+mod talk;
+mod terminal;
+mod with_libzmq;
