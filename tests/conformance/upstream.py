@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,15 @@ def run(*command: object, **options) -> str:
     return done.stdout
 
 
+def end(process: subprocess.Popen) -> None:
+    """Ends a process that began a session of its own, with all that it began."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
 def environment(name: str, *packages: str) -> Path:
     """A virtual environment with these packages, made once; its folder."""
     folder = WORK / "environments" / name
@@ -64,18 +74,30 @@ def theirs() -> Path:
     return bundled(environment("theirs", PYZMQ), "libzmq")
 
 
-def linked(library: Path) -> dict[str, str]:
-    """The environment in which a program that needs libzmq.so.5 gets this library."""
+def swap(environment: Path, library: Path) -> None:
+    """Puts this library into the place of libzmq in the wheel of pyzmq that is installed there."""
+    link(bundled(environment, "libzmq"), existing(library))
+
+
+def link(place: Path, library: Path) -> None:
+    fresh = place.with_name(f"fresh-{os.getpid()}")
+    fresh.symlink_to(library)
+    fresh.replace(place)
+
+
+def existing(library: Path) -> Path:
     library = library.resolve()
     if not library.is_file():
         sys.exit(f"there is no library {library}: make it with cargo build --release -p zmtp-ffi")
+    return library
+
+
+def linked(library: Path) -> dict[str, str]:
+    """The environment in which a program that needs libzmq.so.5 gets this library."""
+    library = existing(library)
     folder = WORK / "libraries" / hashlib.sha256(str(library).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    link = folder / "libzmq.so.5"
-    if not link.is_symlink() or link.readlink() != library:
-        fresh = folder / f"fresh-{os.getpid()}"
-        fresh.symlink_to(library)
-        fresh.replace(link)
+    link(folder / "libzmq.so.5", library)
     # The second folder has the libsodium that theirs needs.
     return {**os.environ, "LD_LIBRARY_PATH": f"{folder}:{library.parent}"}
 
@@ -130,7 +152,7 @@ class Build:
         """One of libzmq's test programs, with native/case.c in it."""
         tests = self.tree / "tests"
         parts = [tests / f"testutil{part}.cpp" for part in ("", "_unity", "_monitoring", "_security")]
-        parts += [self.tree / "external/unity/unity.c", NATIVE / "case.c"]
+        parts += [self.tree / "external/unity/unity.c", NATIVE / "case.c", NATIVE / "isolate.c"]
         extra: list[object] = []
         if name == "test_security_curve":
             parts += [self.tree / f"src/{part}.cpp" for part in ("err", "random", "clock")]
@@ -153,6 +175,6 @@ class Build:
         command = ["g++", "-O2", "-std=gnu++14", *FLAGS, *self._includes(), source]
         return self._make(name, *command, f"-L{self.folder}", "-lzmq", "-lpthread")
 
-    def preload(self) -> Path:
-        """native/sockets.c, to be preloaded."""
-        return self._make("sockets.so", "gcc", "-shared", "-fPIC", NATIVE / "sockets.c", "-ldl")
+    def preload(self, name: str) -> Path:
+        """native/NAME.c, to be preloaded."""
+        return self._make(f"{name}.so", "gcc", "-shared", "-fPIC", NATIVE / f"{name}.c", "-ldl")

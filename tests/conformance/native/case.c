@@ -1,17 +1,10 @@
 /* Linked into each of libzmq's test programs, before Unity's own UnityDefaultTestRun.
 
    CONFORMANCE_CASE=NAME runs that one case; NAME#2 is the second of that name. Without it the program
-   prints the names and runs none. CONFORMANCE_ISOLATE=1 gives the process a network namespace of its own,
-   with nothing but a loopback interface. */
-#include <fcntl.h>
-#include <net/if.h>
-#include <sched.h>
+   prints the names and runs none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 void __real_UnityDefaultTestRun(void (*test)(void), const char *name, int line);
 
@@ -46,43 +39,4 @@ void __wrap_UnityDefaultTestRun(void (*test)(void), const char *name, int line)
         printf("case %s\n", full);
     else if (strcmp(chosen, full) == 0)
         __real_UnityDefaultTestRun(test, name, line);
-}
-
-static void write_to(const char *path, const char *text)
-{
-    int file = open(path, O_WRONLY);
-    if (file == -1 || write(file, text, strlen(text)) == -1) {
-        perror(path);
-        _exit(99);
-    }
-    close(file);
-}
-
-__attribute__((constructor)) static void isolate(void)
-{
-    char map[64];
-    uid_t user = geteuid();
-    gid_t group = getegid();
-    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    int s;
-
-    if (!getenv("CONFORMANCE_ISOLATE"))
-        return;
-    if (unshare(CLONE_NEWNET) == -1) {
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) == -1) {
-            perror("unshare");
-            _exit(99);
-        }
-        write_to("/proc/self/setgroups", "deny");
-        snprintf(map, sizeof map, "%u %u 1", user, user);
-        write_to("/proc/self/uid_map", map);
-        snprintf(map, sizeof map, "%u %u 1", group, group);
-        write_to("/proc/self/gid_map", map);
-    }
-    s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (s == -1 || ioctl(s, SIOCSIFFLAGS, &loopback) == -1) {
-        perror("loopback");
-        _exit(99);
-    }
-    close(s);
 }

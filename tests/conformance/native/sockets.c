@@ -1,6 +1,7 @@
 /* Preloaded where a list of what libzmq passes is made: notes each type of socket that a test makes.
 
-   Appends "TYPE TEST" to the file that CONFORMANCE_SOCKETS names, with the test that pytest says is current. */
+   Appends "TYPE TEST" to the file that CONFORMANCE_SOCKETS names, with the test that pytest says is current,
+   and calls the library that CONFORMANCE_LIBRARY names: Python keeps it where RTLD_NEXT does not look. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -10,7 +11,8 @@
 
 void *zmq_socket(void *context, int type)
 {
-    void *(*real)(void *, int) = (void *(*)(void *, int)) dlsym(RTLD_NEXT, "zmq_socket");
+    void *library = dlopen(getenv("CONFORMANCE_LIBRARY"), RTLD_LAZY);
+    void *(*real)(void *, int) = (void *(*)(void *, int)) dlsym(library, "zmq_socket");
     const char *path = getenv("CONFORMANCE_SOCKETS");
     const char *test = getenv("PYTEST_CURRENT_TEST");
 
