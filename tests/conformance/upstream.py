@@ -4,6 +4,7 @@ The test and perf programs come from the crate `zeromq-src` that bench/Cargo.loc
 4.3.5 from pyzmq's wheel. Everything that is made of them is in target/conformance.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -52,12 +53,15 @@ def end(process: subprocess.Popen) -> None:
 def environment(name: str, *packages: str) -> Path:
     """A virtual environment with these packages, made once; its folder."""
     folder = WORK / "environments" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
     stamp = folder / "packages.txt"
     wanted = "\n".join(packages)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        run(sys.executable, "-m", "venv", "--clear", folder)
-        run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages)
-        stamp.write_text(wanted)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            run(sys.executable, "-m", "venv", "--clear", folder)
+            run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+            stamp.write_text(wanted)
     return folder
 
 
