@@ -27,6 +27,7 @@ FLAGS = [
     "-w",
     "-D_GNU_SOURCE",
     "-DZMQ_CUSTOM_PLATFORM_HPP",
+    "-DZMQ_USE_LIBSODIUM",
     *(f"-DZMQ_HAVE_{name}" for name in PLATFORM),
     "-DUNITY_EXCLUDE_FLOAT",
     "-DUNITY_USE_COMMAND_LINE_ARGS",
