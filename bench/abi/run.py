@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Measures our library through libzmq's C interface, beside libzmq, with libzmq's own perf programs and pyzmq.
+
+Each program is compiled once and runs on both libraries, one after the other, for some rounds. Prints the
+medians as Markdown; throughput in thousands of messages a second, latency in microseconds one way.
+"""
+
+import argparse
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/conformance"))
+import pyzmq  # noqa: E402
+import upstream  # noqa: E402
+
+SIZES = [16, 64, 256, 1024, 4096, 16384, 65536]
+# Prints what one PUSH and one PULL in two threads pass over tcp, in messages a second.
+LOOP = """
+import sys, threading, time, zmq
+size, count = int(sys.argv[1]), int(sys.argv[2])
+with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
+    push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
+    body = b"x" * size
+    thread = threading.Thread(target=lambda: [push.send(body) for _ in range(count)])
+    thread.start()
+    pull.recv()
+    start = time.perf_counter()
+    for _ in range(count - 1):
+        pull.recv()
+    print(f"mean throughput: {(count - 1) / (time.perf_counter() - start):.0f} [msg/s]")
+    thread.join()
+"""
+
+
+class Side:
+    """One of the two libraries."""
+
+    def __init__(self, build: upstream.Build, library: Path, python: Path) -> None:
+        self.build, self.environment, self.python = build, upstream.linked(library), python
+
+    def start(self, *words: object) -> subprocess.Popen:
+        command = [str(word) for word in words]
+        return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def measure(self, name: str, size: int, count: int) -> float:
+        """One run: messages a second, or microseconds."""
+        started = []
+        try:
+            if name == "pyzmq loop":
+                started.append(self.start(self.python, "-c", LOOP, size, count))
+            elif name.startswith("inproc"):
+                started.append(self.start(self.build.perf(name), size, count))
+            else:
+                with socket.socket() as free:
+                    free.bind(("127.0.0.1", 0))
+                    endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+                for side in ("local", "remote"):
+                    started.append(self.start(self.build.perf(f"{side}_{name}"), endpoint, size, count))
+            output = "".join(process.communicate(timeout=120)[0] for process in started)
+        finally:
+            for process in started:
+                upstream.end(process)
+        found = re.search(r"(?:throughput|latency): ([\d.]+) \[(?:msg/s|us)", output)
+        if not found:
+            sys.exit(f"{name} {size} {count} said: {output}")
+        return float(found[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--library", type=Path, default=upstream.OURS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--megabytes", type=float, default=200, help="the most that one run sends")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="the most messages of one run")
+    options = parser.parse_args()
+
+    build = upstream.Build()
+    theirs = upstream.environment("pyzmq-theirs", *pyzmq.PACKAGES) / "bin/python"
+    ours = upstream.environment("pyzmq-ours", *pyzmq.PACKAGES)
+    upstream.swap(ours, options.library)
+    sides = [Side(build, options.library, ours / "bin/python"), Side(build, upstream.theirs(), theirs)]
+
+    print("| program | octets | ours | libzmq | ratio |\n|---|---:|---:|---:|---:|")
+    for name in ("thr", "inproc_thr", "pyzmq loop", "lat", "inproc_lat"):
+        latency = name.endswith("lat")
+        for size in options.sizes:
+            most = options.messages // (50 if latency else 5 if name == "pyzmq loop" else 1)
+            count = max(100, min(most, int(options.megabytes * 1e6 / size)))
+            rounds = [[side.measure(name, size, count) for side in sides] for _ in range(options.rounds)]
+            own, their = (median(each) for each in zip(*rounds))
+            scale = 1 if latency else 1000
+            print(f"| {name} | {size} | {own / scale:.1f} | {their / scale:.1f} | {own / their:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
