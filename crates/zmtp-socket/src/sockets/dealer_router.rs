@@ -136,6 +136,16 @@ impl Handle<Router> {
         self.engine.core.send(peer.into().0, &message.into(), None).map(drop)
     }
 
+    /// Whether a message can be [sent](Self::try_send_to) to this peer now, without being dropped or having
+    /// to wait.
+    ///
+    /// # Errors
+    /// [`SendError::Unroutable`] if there is no such peer; [`SendError::Closed`] once the socket has been
+    /// closed.
+    pub fn has_room_for<'a>(&self, peer: impl Into<Destination<'a>>) -> Result<bool, SendError> {
+        self.engine.core.has_room_for(peer.into().0)
+    }
+
     /// The connected peer that has an identity.
     pub fn peer_with(&self, identity: impl AsRef<[u8]>) -> Option<Peer> {
         self.engine.core.peer_with(identity.as_ref())

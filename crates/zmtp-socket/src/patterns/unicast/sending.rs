@@ -186,6 +186,19 @@ impl UnicastCore {
         Poll::Pending
     }
 
+    /// Whether a message would find room now.
+    pub(crate) fn has_room_for(&self, to: To<'_>) -> Result<bool, SendError> {
+        let state = lock(&self.state);
+        if state.closed {
+            return Err(Closed.into());
+        }
+        match state.find(to, None) {
+            Found::Lane(_) => Ok(true),
+            Found::Full(_) => Ok(false),
+            Found::Nobody => Err(SendError::Unroutable),
+        }
+    }
+
     /// Queues a message at once, or says why not. Returns the lane.
     #[inline]
     pub(crate) fn send(
