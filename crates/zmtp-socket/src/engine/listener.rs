@@ -83,6 +83,7 @@ fn serve<C: Core>(
     socket: &Arc<Shared>,
 ) {
     let (peer, signal) = (socket.new_peer(&task.endpoint, address), task.signal());
+    peer.set_descriptor(stream.descriptor());
     let permit = match socket.admission.admit(peer.id(), signal.kill()) {
         Ok(permit) => permit,
         Err(limit) => return socket.events.emit(|| Event::Refused { peer, reason: limit.into() }),

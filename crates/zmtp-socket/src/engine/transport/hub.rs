@@ -64,6 +64,10 @@ impl Hub {
         door.try_send(far).map_err(|_| refused())
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        lock(&self.0.names).contains_key(name)
+    }
+
     fn door(&self, name: &str) -> Option<mpsc::Sender<Box<dyn Pipe>>> {
         lock(&self.0.names).get(name).cloned()
     }

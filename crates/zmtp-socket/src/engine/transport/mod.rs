@@ -48,6 +48,11 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
+    /// Whether somebody listens under a name inside the process.
+    pub(crate) fn has_inproc(&self, name: &str) -> bool {
+        self.inproc.has(name)
+    }
+
     /// Where the jitter of a socket's reconnecting begins.
     pub(crate) fn chance(&self) -> fastrand::Rng {
         #[cfg(feature = "simulation")]
@@ -79,6 +84,11 @@ impl Stream {
             Self::System(_, outlet) => Some(outlet),
             Self::Pipe(_) => None,
         }
+    }
+
+    /// The number of its descriptor, if it has one.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.outlet().and_then(Outlet::descriptor)
     }
 }
 

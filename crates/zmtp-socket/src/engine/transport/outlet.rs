@@ -52,6 +52,23 @@ impl Inlet {
 }
 
 impl Outlet {
+    /// The number of its descriptor.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        use std::os::fd::AsRawFd;
+
+        Some(match self {
+            Self::Tcp(half) => AsRef::<tokio::net::TcpStream>::as_ref(&**half).as_raw_fd(),
+            Self::Ipc(half) => AsRef::<tokio::net::UnixStream>::as_ref(&**half).as_raw_fd(),
+        })
+    }
+
+    /// This system has no descriptors.
+    #[cfg(not(unix))]
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        None
+    }
+
     /// Writes what the system takes at once.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         each!(self, half => half.try_write_vectored(slices))
