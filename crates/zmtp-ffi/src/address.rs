@@ -1,0 +1,67 @@
+//! Endpoints as C programs write them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::ifaddrs::getifaddrs;
+use zmtp_socket::{Endpoint, Host};
+
+use crate::errno::Errno;
+
+/// The longest address of an ipc endpoint.
+const IPC_MAX: usize = 107;
+
+/// The endpoint that a text names, to bind or to connect to.
+///
+/// Beside what the library reads, the host of a tcp endpoint may be the name of a network interface when it
+/// is bound, and `*` means the addresses of version 4 alone unless the socket is told otherwise.
+pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Errno> {
+    let (transport, address) = text.split_once("://").ok_or(Errno::EINVAL)?;
+    if address.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    match transport {
+        "tcp" | "inproc" => {}
+        "ipc" if address.len() > IPC_MAX => return Err(Errno::ENAMETOOLONG),
+        "ipc" => {}
+        "udp" => return Err(Errno::ENOCOMPATPROTO),
+        _ => return Err(Errno::EPROTONOSUPPORT),
+    }
+    if transport == "tcp"
+        && binds
+        && let Some(host) = host_of_interface(address, ipv6)?
+    {
+        return Ok(host);
+    }
+    let endpoint: Endpoint = text.parse().map_err(|_| Errno::EINVAL)?;
+    Ok(match endpoint {
+        Endpoint::Tcp { host: Host::Any, port } => {
+            let any: IpAddr =
+                if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            Endpoint::Tcp { host: Host::Ip(any), port }
+        }
+        endpoint => endpoint,
+    })
+}
+
+/// The endpoint of a network interface, if the host is the name of one.
+fn host_of_interface(address: &str, ipv6: bool) -> Result<Option<Endpoint>, Errno> {
+    let Some((name, port)) = address.rsplit_once(':') else { return Err(Errno::EINVAL) };
+    if name == "*" || name.parse::<IpAddr>().is_ok() || name.starts_with('[') {
+        return Ok(None);
+    }
+    let addresses: Vec<IpAddr> = getifaddrs()?
+        .filter(|interface| interface.interface_name == name)
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|it| it.ip().into());
+            v4.or_else(|| address.as_sockaddr_in6().map(|it| it.ip().into()))
+        })
+        .collect();
+    let wanted = addresses.iter().find(|it| it.is_ipv6() == ipv6).or(addresses.first());
+    let Some(address) = wanted else { return Ok(None) };
+    let port = match port {
+        "*" => 0,
+        port => port.parse().map_err(|_| Errno::EINVAL)?,
+    };
+    Ok(Some(Endpoint::Tcp { host: Host::Ip(*address), port }))
+}
