@@ -1,6 +1,8 @@
 //! Endpoints as C programs write them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fs::{self, Metadata};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
 
 use nix::ifaddrs::getifaddrs;
 use zmtp_socket::{Endpoint, Host};
@@ -41,6 +43,43 @@ pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Err
         }
         endpoint => endpoint,
     })
+}
+
+/// Takes apart what is to be connected to, and where from: `tcp://source:port;host:port`.
+pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<SocketAddr>), Errno> {
+    let Some((source, peer)) = text.strip_prefix("tcp://").and_then(|it| it.split_once(';')) else {
+        return Ok((text.to_owned(), None));
+    };
+    let source = match host_of_interface(source, ipv6)? {
+        Some(Endpoint::Tcp { host: Host::Ip(ip), port }) => SocketAddr::new(ip, port),
+        _ => source_of(source, ipv6)?,
+    };
+    Ok((format!("tcp://{peer}"), Some(source)))
+}
+
+fn source_of(source: &str, ipv6: bool) -> Result<SocketAddr, Errno> {
+    let any: IpAddr =
+        if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let source = match source.strip_suffix(":*") {
+        Some(host) => format!("{host}:0"),
+        None => source.to_owned(),
+    };
+    if let Some(port) = source.strip_prefix("*:") {
+        return Ok(SocketAddr::new(any, port.parse().map_err(|_| Errno::EINVAL)?));
+    }
+    let found: Vec<_> = source.to_socket_addrs().map_err(|_| Errno::EINVAL)?.collect();
+    let wanted = found.iter().find(|address| address.is_ipv6() == ipv6).or(found.first());
+    wanted.copied().ok_or(Errno::EINVAL)
+}
+
+/// Removes an empty file that stands where a socket is to be bound: programs reserve names that way. (libzmq
+/// removes whatever stands there.)
+pub(crate) fn clear(path: &Path) {
+    let is_empty = |file: Metadata| file.is_file() && file.len() == 0;
+    if fs::symlink_metadata(path).is_ok_and(is_empty) {
+        // If it cannot be removed, to bind there fails, and says so.
+        let _removed = fs::remove_file(path);
+    }
 }
 
 /// The endpoint of a network interface, if the host is the name of one.

@@ -11,7 +11,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -204,6 +204,12 @@ pub(crate) fn borrow_descriptor<'a>(fd: c_int) -> BorrowedFd<'a> {
     // SAFETY: it is not negative. Of one that is not open, or is closed meanwhile, `poll(2)` says so; nothing
     // else is done with it.
     unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// A descriptor that the program hands over (`ZMQ_USE_FD`): it is ours to close.
+pub(crate) fn own_descriptor(fd: c_int) -> OwnedFd {
+    // SAFETY: by the manual page, the descriptor is that of a listening socket, which is ours from now on.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Sets how the system schedules this thread.
@@ -399,7 +405,8 @@ pub unsafe extern "C" fn zmq_msg_init_data(
             // SAFETY: by the manual page, so many octets stay there for ever, unchanged.
             None => Bytes::from_static(unsafe { octets(data, size) }?),
         };
-        let part = Part { is_shared: ffn.is_none(), ..Part::sharing(octets) };
+        let mut part = Part::sharing(octets);
+        part.is_shared = ffn.is_none();
         // SAFETY: the caller gives the place for a message; see the module's section.
         unsafe { put_part(msg, part) }
     })
@@ -606,8 +613,13 @@ pub unsafe extern "C" fn zmq_getsockopt(
         if !octets.is_empty() && optval.is_null() {
             return Err(Errno::EFAULT);
         }
+        let mut padded = octets.clone();
+        if let Value::Int(_) = value {
+            // A program may have room for 64 bits, and reads all of them.
+            padded.resize((*length).min(size_of::<i64>()), 0);
+        }
         // SAFETY: the caller gives memory of this length, and these are no more.
-        unsafe { write_octets(optval.cast(), &octets) };
+        unsafe { write_octets(optval.cast(), &padded) };
         *length = octets.len();
         Ok(())
     })

@@ -1,5 +1,6 @@
 //! The library's sockets, of whatever kind, behind one type.
 
+use std::ffi::c_int;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -8,9 +9,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use zmtp_socket::{
-    BindError, ConnectError, Endpoint, EndpointOptions, HighWaterMark, Linger, Message, Monitor,
-    Options as EngineOptions, Outgoing, Peer, Reply, Request, RequestError, SendError, Socket,
-    UnknownEndpoint, Verbosity, WhenFull, XSubOptions, kind,
+    BindError, ConnectError, Duplicates, Endpoint, EndpointOptions, HighWaterMark, Linger, Message,
+    Monitor, Options as EngineOptions, Outgoing, Peer, Reply, Request, RequestError, SendError,
+    Socket, UnknownEndpoint, Verbosity, WhenFull, XSubOptions, kind,
 };
 
 use crate::errno::Errno;
@@ -86,7 +87,7 @@ impl Engine {
                 EngineOptions::new().linger(Linger::Forever)
             };
         }
-        let full = if flag(options::XPUB_NODROP) { WhenFull::Wait } else { WhenFull::DropNew };
+        let full = when_full(options);
         match kind {
             Kind::Pair => {
                 let options = receiving!(sending!(begin!())).immediate(immediate);
@@ -94,12 +95,13 @@ impl Engine {
             }
             Kind::Pub => {
                 let options = sending!(begin!()).when_full(full).invert_matching(inverted);
+                let options = options.duplicate_subscriptions(Duplicates::AsSet);
                 let options = if conflate { options.conflate(true) } else { options };
                 Self::Pub(context.socket(options))
             }
             Kind::Sub => {
                 let options = receiving!(begin!()).invert_matching(inverted).conflate(conflate);
-                Self::Sub(context.socket(options))
+                Self::Sub(context.socket(options.tell_repeated_subscriptions(true)))
             }
             Kind::Req => {
                 let correlate = flag(options::REQ_CORRELATE);
@@ -121,13 +123,10 @@ impl Engine {
             Kind::Pull => Self::Pull(context.socket(receiving!(begin!()).conflate(conflate))),
             Kind::Push => Self::Push(context.socket(sending!(begin!()).immediate(immediate))),
             Kind::XPub => {
-                let verbosity = match (flag(options::XPUB_VERBOSER), flag(options::XPUB_VERBOSE)) {
-                    (true, _) => Verbosity::All,
-                    (false, true) => Verbosity::Subscriptions,
-                    (false, false) => Verbosity::Distinct,
-                };
+                let verbosity = verbosity(options);
                 let manual = flag(options::XPUB_MANUAL);
                 let built = sending!(begin!()).when_full(full).invert_matching(inverted);
+                let built = built.duplicate_subscriptions(Duplicates::AsSet);
                 let built = built.verbosity(verbosity).manual(manual).only_first_subscribe(false);
                 let welcome = options.octets(options::XPUB_WELCOME_MSG);
                 let built = if welcome.is_empty() { built } else { built.welcome(welcome) };
@@ -136,10 +135,63 @@ impl Engine {
             }
             Kind::XSub => {
                 let options = receiving!(sending!(begin!())).conflate(conflate);
-                let options: XSubOptions = options;
+                let options: XSubOptions = options.tell_repeated_subscriptions(true);
                 Self::XSub(context.socket(options.only_first_subscribe(false)))
             }
         }
+    }
+
+    /// An option has been changed. Returns whether that could be done while the socket is in use.
+    pub(crate) fn change(&self, number: c_int, options: &Options) -> bool {
+        let is_on = options.flag(number);
+        match (number, self) {
+            (options::SNDHWM, Self::Pair(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Pub(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Dealer(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Router(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Push(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::XPub(socket, _)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::XSub(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Pair(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Sub(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Dealer(socket)) => {
+                socket.set_receive_hwm(mark(options, number));
+            }
+            (options::RCVHWM, Self::Router(socket)) => {
+                socket.set_receive_hwm(mark(options, number));
+            }
+            (options::RCVHWM, Self::Pull(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::XSub(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::XPUB_NODROP, Self::Pub(socket)) => socket.set_when_full(when_full(options)),
+            (options::XPUB_NODROP, Self::XPub(socket, _)) => {
+                socket.set_when_full(when_full(options));
+            }
+            (options::XPUB_VERBOSE | options::XPUB_VERBOSER, Self::XPub(socket, _)) => {
+                socket.set_verbosity(verbosity(options));
+            }
+            (options::XPUB_MANUAL, Self::XPub(socket, _)) => {
+                socket.set_manual(is_on, verbosity(options));
+            }
+            (options::XPUB_WELCOME_MSG, Self::XPub(socket, _)) => {
+                let welcome = options.octets(number);
+                socket.set_welcome((!welcome.is_empty()).then(|| welcome.into()));
+            }
+            (options::INVERT_MATCHING, Self::Pub(socket)) => socket.set_invert_matching(is_on),
+            (options::INVERT_MATCHING, Self::XPub(socket, _)) => socket.set_invert_matching(is_on),
+            (options::INVERT_MATCHING, Self::Sub(socket)) => socket.set_invert_filter(is_on),
+            (options::INVERT_MATCHING, Self::XSub(socket)) => socket.set_invert_filter(is_on),
+            (options::ROUTER_HANDOVER, Self::Router(socket)) => socket.set_handover(is_on),
+            // Of these, a socket that is in use keeps what it has.
+            (
+                options::CONFLATE
+                | options::IMMEDIATE
+                | options::PROBE_ROUTER
+                | options::REQ_CORRELATE,
+                _,
+            ) => return false,
+            _ => {}
+        }
+        true
     }
 
     /// Begins to bind.
@@ -363,6 +415,18 @@ fn framed(first: u8, topic: &Bytes) -> Message {
     octets.push(first);
     octets.extend_from_slice(topic);
     octets.into()
+}
+
+fn when_full(options: &Options) -> WhenFull {
+    if options.flag(options::XPUB_NODROP) { WhenFull::Wait } else { WhenFull::DropNew }
+}
+
+fn verbosity(options: &Options) -> Verbosity {
+    match (options.flag(options::XPUB_VERBOSER), options.flag(options::XPUB_VERBOSE)) {
+        (true, _) => Verbosity::All,
+        (false, true) => Verbosity::Subscriptions,
+        (false, false) => Verbosity::Distinct,
+    }
 }
 
 fn mark(options: &Options, number: i32) -> HighWaterMark {

@@ -12,6 +12,7 @@ mod address;
 mod context;
 mod engine;
 mod errno;
+mod filters;
 mod handles;
 mod io;
 mod kind;

@@ -1,5 +1,7 @@
 //! What a socket's connections are told, and what is told of them.
 
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,16 +19,24 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(crate) struct Terms {
     options: Options,
     handler: Handler,
+    /// Where peers are dialled from, and what to listen on, where that is given.
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) listener: Option<OwnedFd>,
 }
 
 impl Terms {
     pub(crate) fn new(options: &Options, context: &Arc<Context>) -> Self {
-        Self { options: options.clone(), handler: Handler::of(&context.engine) }
+        Self {
+            options: options.clone(),
+            handler: Handler::of(&context.engine, options.octets(options::ROUTING_ID)),
+            source: None,
+            listener: None,
+        }
     }
 
     /// Sets them. What is inside the process needs neither proof nor a sign of life.
     pub(crate) fn apply(self, link: EndpointOptions, is_local: bool) -> EndpointOptions {
-        let Self { options, handler } = self;
+        let Self { options, handler, source, listener } = self;
         let int = |number| options.int(number);
         let milliseconds = |number| Duration::from_millis(int(number).max(0).unsigned_abs().into());
         let or_never = |number| match int(number) {
@@ -46,8 +56,22 @@ impl Terms {
         if !identity.is_empty() {
             link = link.identity(identity);
         }
+        link = link.announce_empty_identity(true);
         if is_local {
             return link;
+        }
+        if let Some(source) = source {
+            link = link.source(source);
+        }
+        if let Some(listener) = listener {
+            link = link.listen_on(listener);
+        }
+        if let Ok(backlog) = u32::try_from(int(options::BACKLOG)) {
+            link = link.backlog(backlog);
+        }
+        if !options.filters.is_empty() {
+            let filters = options.filters.clone();
+            link = link.accept_if(move |peer| filters.let_in(peer));
         }
         if int(options::HEARTBEAT_IVL) > 0 {
             link = link.heartbeat(heartbeat(&options));
@@ -97,9 +121,8 @@ fn secured(link: EndpointOptions, options: &Options, handler: Handler) -> Endpoi
     if !is_asked {
         return link;
     }
-    let needs_handler = options.mechanism == Mechanism::Plain
-        || options.flag(options::ZAP_ENFORCE_DOMAIN)
-        || options.mechanism == Mechanism::Null;
+    let needs_handler =
+        options.mechanism == Mechanism::Plain || options.flag(options::ZAP_ENFORCE_DOMAIN);
     link.domain(domain).authorize(move |request| handler.clone().ask(request, needs_handler))
 }
 
@@ -123,8 +146,7 @@ fn heartbeat(options: &Options) -> Heartbeat {
         heartbeat.timeout = every;
     }
     let ttl = options.int(options::HEARTBEAT_TTL).max(0).unsigned_abs();
-    heartbeat.ttl = Duration::from_millis(ttl.into());
-    heartbeat
+    heartbeat.with_any_ttl(Duration::from_millis(ttl.into()))
 }
 
 fn keepalive(options: &Options) -> Option<Keepalive> {

@@ -10,6 +10,7 @@ use zmtp_socket::{CurvePublicKey, CurveSecretKey};
 
 use crate::context::Defaults;
 use crate::errno::Errno;
+use crate::filters::Filters;
 use crate::kind::Kind;
 use crate::util::z85_decode;
 
@@ -23,6 +24,17 @@ macro_rules! numbers {
 numbers! {
     AFFINITY = 4
     ROUTING_ID = 5
+    RATE = 8
+    RECOVERY_IVL = 9
+    MULTICAST_HOPS = 25
+    TCP_ACCEPT_FILTER = 38
+    IPC_FILTER_PID = 58
+    IPC_FILTER_UID = 59
+    IPC_FILTER_GID = 60
+    MULTICAST_MAXTPDU = 84
+    USE_FD = 89
+    MULTICAST_LOOP = 96
+    LOOPBACK_FASTPATH = 94
     SUBSCRIBE = 6
     UNSUBSCRIBE = 7
     SNDBUF = 11
@@ -154,6 +166,17 @@ macro_rules! rows {
 pub(crate) const TABLE: &[Row] = rows! {
     AFFINITY Type::Long, 0, Both, ALL;
     ROUTING_ID Type::Octets(1, 255), 0, Both, ALL;
+    RATE COUNT, 100, Read, ALL;
+    RECOVERY_IVL COUNT, 10_000, Read, ALL;
+    MULTICAST_HOPS COUNT, 1, Read, ALL;
+    MULTICAST_MAXTPDU COUNT, 1500, Read, ALL;
+    MULTICAST_LOOP FLAG, 1, Read, ALL;
+    LOOPBACK_FASTPATH FLAG, 0, Read, ALL;
+    USE_FD TIME, -1, Both, ALL;
+    TCP_ACCEPT_FILTER Type::Text(0, 255), 0, Write, ALL;
+    IPC_FILTER_PID Type::Int(c_int::MIN, MAX), 0, Write, ALL;
+    IPC_FILTER_UID Type::Int(c_int::MIN, MAX), 0, Write, ALL;
+    IPC_FILTER_GID Type::Int(c_int::MIN, MAX), 0, Write, ALL;
     SUBSCRIBE Type::Octets(0, usize::MAX), 0, Write, &[Kind::Sub, Kind::XPub];
     UNSUBSCRIBE Type::Octets(0, usize::MAX), 0, Write, &[Kind::Sub, Kind::XPub];
     SNDBUF TIME, -1, Both, ALL;
@@ -203,7 +226,7 @@ pub(crate) const TABLE: &[Row] = rows! {
     XPUB_WELCOME_MSG Type::Octets(0, usize::MAX), 0, Write, &[Kind::XPub];
     INVERT_MATCHING FLAG, 0, Both, ALL;
     HEARTBEAT_IVL COUNT, 0, Both, ALL;
-    HEARTBEAT_TTL Type::Int(0, 655_399), 0, Both, ALL;
+    HEARTBEAT_TTL Type::Int(0, 6_553_599), 0, Both, ALL;
     HEARTBEAT_TIMEOUT COUNT, -1, Both, ALL;
     XPUB_VERBOSER FLAG, 0, Write, &[Kind::XPub];
     CONNECT_TIMEOUT COUNT, 0, Both, ALL;
@@ -232,6 +255,7 @@ pub(crate) struct Options {
     pub(crate) max_message: i64,
     pub(crate) mechanism: Mechanism,
     pub(crate) is_server: bool,
+    pub(crate) filters: Filters,
 }
 
 /// What an option has for a value.
@@ -266,6 +290,7 @@ impl Options {
             max_message: defaults.max_message,
             mechanism: Mechanism::Null,
             is_server: false,
+            filters: Filters::default(),
         }
     }
 
@@ -291,6 +316,11 @@ impl Options {
         self.octets.remove(&number)
     }
 
+    /// Takes the descriptor to listen on, if there is one.
+    pub(crate) fn take_descriptor(&mut self) -> Option<c_int> {
+        self.ints.remove(&USE_FD).filter(|descriptor| *descriptor >= 0)
+    }
+
     pub(crate) fn key(&self, number: c_int) -> [u8; 32] {
         self.octets(number).as_ref().try_into().unwrap_or_default()
     }
@@ -308,6 +338,9 @@ impl Options {
         let row = Row::of(number, self.kind)?;
         if row.access == Access::Read {
             return Err(Errno::EINVAL);
+        }
+        if self.filters.add(number, octets)? {
+            return Ok(());
         }
         match row.values {
             Type::Int(least, most) => {
@@ -381,12 +414,17 @@ impl Options {
         self.octets.insert(number, octets);
     }
 
-    /// The value of an option that was set, or its default.
+    /// The value of an option, for C.
     pub(crate) fn get(&self, number: c_int) -> Result<Value, Errno> {
-        let row = Row::of(number, self.kind)?;
-        if row.access == Access::Write {
-            return Err(Errno::EINVAL);
+        match Row::of(number, self.kind)?.access {
+            Access::Write => Err(Errno::EINVAL),
+            _ => self.value(number),
         }
+    }
+
+    /// The value of an option that was set, or its default.
+    pub(crate) fn value(&self, number: c_int) -> Result<Value, Errno> {
+        let row = Row::of(number, self.kind)?;
         Ok(match (number, row.values) {
             (IPV4ONLY, _) => Value::Int((!self.flag(IPV6)).into()),
             (MECHANISM, _) => Value::Int(self.mechanism as c_int),

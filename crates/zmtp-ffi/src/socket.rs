@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp_socket::{Endpoint, Message, Outgoing, Peer, SendError};
+use zmtp_socket::{Endpoint, IpcAddress, Message, Outgoing, Peer, SendError};
 
 use crate::address;
 use crate::context::{Context, Member};
@@ -18,7 +18,7 @@ use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
-use crate::{link, monitor};
+use crate::{border, link, monitor};
 
 /// The sockets that are open.
 pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
@@ -509,7 +509,13 @@ impl Socket {
 pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     let endpoint = address::parse(text, true, socket.options.flag(options::IPV6))?;
-    let terms = link::Terms::new(&socket.options, &socket.member.context);
+    if let Endpoint::Ipc(IpcAddress::Path(path)) = &endpoint {
+        address::clear(path);
+    }
+    // It is used up: there is one descriptor.
+    let listener = socket.options.take_descriptor();
+    let mut terms = link::Terms::new(&socket.options, &socket.member.context);
+    terms.listener = listener.map(border::own_descriptor);
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
     let binding = built.engine.bind(endpoint, move |options| terms.apply(options, is_local));
@@ -521,8 +527,11 @@ pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
 /// Connects to a peer's endpoint.
 pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
-    let endpoint = address::parse(text, false, socket.options.flag(options::IPV6))?;
-    let terms = link::Terms::new(&socket.options, &socket.member.context);
+    let ipv6 = socket.options.flag(options::IPV6);
+    let (text_of_peer, source) = address::split_source(text, ipv6)?;
+    let endpoint = address::parse(&text_of_peer, false, ipv6)?;
+    let mut terms = link::Terms::new(&socket.options, &socket.member.context);
+    terms.source = source;
     let peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
@@ -568,7 +577,17 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
 pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     if number != options::SUBSCRIBE && number != options::UNSUBSCRIBE {
-        return socket.options.set(number, octets);
+        let Socket { options, built, .. } = &mut **socket;
+        let before = options.clone();
+        options.set(number, octets)?;
+        if let Some(built) = built
+            && before.value(number) != options.value(number)
+            && !built.engine.change(number, options)
+        {
+            *options = before;
+            return Err(Errno::EINVAL);
+        }
+        return Ok(());
     }
     Row::of(number, socket.kind)?;
     let wants = number == options::SUBSCRIBE;

@@ -31,25 +31,32 @@ pub(crate) const NO_HANDLER: &str = "there is no handler for the domain";
 
 /// The handler of one context.
 #[derive(Clone, Debug)]
-pub(crate) struct Handler(Context);
+pub(crate) struct Handler {
+    context: Context,
+    /// What the socket itself goes by: as libzmq, it is this that the handler is told.
+    identity: Bytes,
+}
 
 impl Handler {
-    pub(crate) fn of(context: &Context) -> Self {
-        Self(context.clone())
+    pub(crate) fn of(context: &Context, identity: Bytes) -> Self {
+        Self { context: context.clone(), identity }
     }
 
     /// Asks the handler. Where there is none, the peer is let in, unless it `needs` one.
     pub(crate) async fn ask(self, request: AuthRequest, needs: bool) -> Verdict {
-        if !self.0.has_inproc(NAME) {
+        if !self.context.has_inproc(NAME) {
             return match needs {
                 true => Err(Denial::temporary(NO_HANDLER)),
                 false => Ok(Allowed::new()),
             };
         }
         let failed = |_| Denial::temporary(NO_HANDLER);
-        let mut asking = self.0.socket(DealerOptions::new());
+        let mut asking = self.context.socket(DealerOptions::new());
         asking.connect(ENDPOINT).map_err(|_| Denial::temporary(NO_HANDLER))?;
-        asking.send(question(&request)).await.map_err(|_| Denial::temporary(NO_HANDLER))?;
+        asking
+            .send(question(&request, &self.identity))
+            .await
+            .map_err(|_| Denial::temporary(NO_HANDLER))?;
         let reply = timeout(PATIENCE, asking.recv()).await.map_err(failed)?;
         verdict(&reply.map_err(|_| Denial::temporary(NO_HANDLER))?)
     }
@@ -60,10 +67,9 @@ pub(crate) fn fault_of(text: &str) -> Option<u32> {
     FAULTS.iter().find(|(_, its_text)| *its_text == text).map(|(code, _)| *code)
 }
 
-fn question(request: &AuthRequest) -> Message {
+fn question(request: &AuthRequest, identity: &Bytes) -> Message {
     let address = request.address.map(|address| address.to_string()).unwrap_or_default();
     let mechanism = request.mechanism().to_string();
-    let identity = request.identity().unwrap_or_default();
     let fields = ["", VERSION, REQUEST_ID, &request.domain, &address].map(str::as_bytes);
     let fields = fields.into_iter().chain([identity, mechanism.as_bytes()]);
     let fields = fields.map(Bytes::copy_from_slice).chain(request.credentials.frames());

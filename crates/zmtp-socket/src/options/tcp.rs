@@ -1,5 +1,6 @@
 //! What a tcp connection asks of the system.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Configured, Options};
@@ -16,6 +17,8 @@ pub(crate) struct TcpOptions {
     pub(crate) type_of_service: Option<u8>,
     pub(crate) device: Option<String>,
     pub(crate) ipv6_only: Option<bool>,
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) backlog: u32,
 }
 
 /// How the system finds out that a quiet connection is dead: it asks the other machine, and gives up
@@ -59,6 +62,8 @@ impl Default for TcpOptions {
             type_of_service: None,
             device: None,
             ipv6_only: None,
+            source: None,
+            backlog: 1024,
         }
     }
 }
@@ -146,6 +151,20 @@ impl<T: Configured> Options<T> {
     /// [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn bind_device(mut self, name: impl Into<String>) -> Self {
         self.link.tcp.device = Some(name.into());
+        self
+    }
+
+    /// The address, of this machine, that a connected endpoint is dialled from, and the port, or 0 for any.
+    /// An endpoint with addresses of the other family alone is not reached. Default: the system's choice.
+    pub fn source(mut self, address: SocketAddr) -> Self {
+        self.link.tcp.source = Some(address);
+        self
+    }
+
+    /// How many connections through a bound endpoint may wait to be accepted, over ipc too. The system may
+    /// allow fewer. Default: 1024.
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.link.tcp.backlog = connections;
         self
     }
 

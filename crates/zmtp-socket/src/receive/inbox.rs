@@ -7,7 +7,7 @@ use slab::Slab;
 use zmtp_codec::Batch;
 
 use super::newest::Newest;
-use crate::options::{Marks, Receiving};
+use crate::options::{HighWaterMark, Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
 
@@ -127,6 +127,13 @@ impl Inbox {
         // Where a message takes the place of another there is always room.
         let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
         own.min(room(self.departed))
+    }
+
+    /// Another number of messages of each publisher may be held from now on. Gives back the drivers that
+    /// wait for room.
+    pub(crate) fn set_mark(&mut self, mark: HighWaterMark) -> Vec<Waker> {
+        self.marks.messages = mark;
+        self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take()).collect()
     }
 
     /// Waits for room in a publisher's queue.
@@ -298,7 +305,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::Endpoint;
-    use crate::options::HighWaterMark;
+
     use crate::peer::PeerId;
     use crate::sync::Woken;
 

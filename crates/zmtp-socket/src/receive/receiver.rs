@@ -9,13 +9,21 @@ use zmtp_codec::{Batch, Message};
 
 use super::inbox::{Inbox, Taken};
 use crate::error::Closed;
+use crate::options::HighWaterMark;
 use crate::peer::Peer;
 use crate::stats::Unfinished;
-use crate::sync::lock;
+use crate::sync::{lock, lock_to_wake};
 
 /// What messages are received from: an inbox, and what is let out of it.
 pub(crate) trait Source {
     fn inbox(&self) -> &Mutex<Inbox>;
+
+    /// Another number of messages of each peer may wait from now on.
+    fn set_receive_hwm(&self, mark: HighWaterMark) {
+        let mut inbox = lock_to_wake(self.inbox());
+        let drivers = inbox.set_mark(mark);
+        inbox.wake(drivers);
+    }
 
     /// Counts the changes of the filter that shut something out.
     #[inline]

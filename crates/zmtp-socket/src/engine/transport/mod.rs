@@ -30,7 +30,7 @@ pub(crate) use support::check;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host};
 use crate::options::{LinkOptions, TcpOptions};
 
 /// Octets in order, both ways, inside the process.
@@ -127,12 +127,18 @@ impl Listener {
         check(endpoint, options)?;
         match endpoint {
             Endpoint::Tcp { host, port } => {
+                #[cfg(unix)]
+                if let Some(socket) = &options.listener {
+                    let listener = tcp::Listener::on(socket)?;
+                    let endpoint = listener.endpoint(&Host::Any)?;
+                    return Ok((Self::Tcp(listener), endpoint));
+                }
                 let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
                 let endpoint = listener.endpoint(host)?;
                 Ok((Self::Tcp(listener), endpoint))
             }
             Endpoint::Ipc(address) => {
-                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                let (listener, address) = ipc::Listener::bind(address, options).await?;
                 Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
             }
             Endpoint::Inproc(name) => {

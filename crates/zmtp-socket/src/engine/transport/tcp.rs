@@ -55,7 +55,13 @@ fn destination(host: &Host) -> Host {
 }
 
 async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<Stream> {
-    let stream = socket(address, options)?.connect(address).await?;
+    let socket = socket(address, options)?;
+    if let Some(source) = options.source {
+        // The port may be that of a connection before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(source)?;
+    }
+    let stream = socket.connect(address).await?;
     match is_own_echo(&stream) {
         true => Err(io::ErrorKind::ConnectionRefused.into()),
         false => Ok(stream.into()),

@@ -53,7 +53,7 @@ impl PublishSession {
         let options = &self.core.options;
         // If nobody hears it any more, it is subscribed as with a PUB.
         if let Some(requests) = &mut state.requests
-            && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
+            && state.manual
         {
             requests.add_change(&self.peer, subscription)?;
             return Ok(false);

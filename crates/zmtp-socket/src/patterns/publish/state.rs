@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
-use zmtp_codec::Subscription;
+use zmtp_codec::{Message, Subscription};
 
 use super::booking::Booking;
 use super::requests::Requests;
@@ -15,7 +15,7 @@ use super::sending::Waiting;
 use super::topics::{SLICE, Topics};
 use crate::error::SendError;
 use crate::monitor::{Event, Events};
-use crate::options::{Publishing, WhenFull};
+use crate::options::{Marks, Publishing, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
 use crate::send::flushing::{Flushing, Wait};
@@ -36,7 +36,14 @@ pub(super) struct State {
     pub(super) peers: Slab<PeerEntry>,
     pub(super) topics: Topics,
     /// Peers are sent what they are *not* subscribed to.
-    inverted: bool,
+    pub(super) inverted: bool,
+    pub(super) when_full: WhenFull,
+    /// The user of an XPUB subscribes peers itself.
+    pub(super) manual: bool,
+    /// Of the queue of each peer.
+    pub(super) marks: Marks,
+    /// What every peer of an XPUB is sent first.
+    pub(super) welcome: Option<Message>,
     /// What the user is to be told, if it listens.
     pub(super) requests: Option<Requests>,
     /// Which peer is which, for who names one.
@@ -77,6 +84,10 @@ impl State {
             peers: Slab::new(),
             topics: Topics::new(options.duplicates),
             inverted: options.matching.inverted,
+            when_full: options.when_full,
+            manual: false,
+            marks: options.marks(),
+            welcome: None,
             requests,
             keys: HashMap::new(),
             journal: Journal::default(),

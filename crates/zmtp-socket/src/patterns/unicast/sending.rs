@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::UnicastCore;
 use super::lanes::State;
 use crate::error::{Closed, SendError};
-use crate::options::WhenFull;
+use crate::options::{HighWaterMark, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::send::flushing::Wait;
 use crate::send::guard::Guard;
@@ -52,6 +52,10 @@ enum Found {
 impl SendCore for UnicastCore {
     fn when_full(&self) -> WhenFull {
         self.config.when_full
+    }
+
+    fn set_send_hwm(&self, mark: HighWaterMark) {
+        Guard::lock(&self.state).set_mark(mark);
     }
 
     fn take_turn(&self) -> bool {
