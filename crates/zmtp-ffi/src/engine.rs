@@ -344,14 +344,18 @@ impl Engine {
         }))
     }
 
-    /// Sends at once, or says why not. A ROUTER takes the name of the peer from the first part.
+    /// Sends at once, or says why not. A publisher that `waits` loses no message. (A ROUTER has to be told the
+    /// peer.)
     #[inline]
-    pub(crate) fn try_send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+    pub(crate) fn try_send(&mut self, message: Outgoing<'_>, waits: bool) -> Result<(), SendError> {
         match self {
             Self::Push(socket) => socket.try_send(message),
             Self::Dealer(socket) => socket.try_send(message),
             Self::Pair(socket) => socket.try_send(message),
             Self::XSub(socket) => socket.try_send(message),
+            // Where it waits for room, a sender lets the others run when it has to.
+            Self::Pub(socket) if waits => socket.try_send(message),
+            Self::XPub(socket, _) if waits => socket.try_send(message),
             Self::Pub(socket) => publish(socket, message),
             Self::XPub(socket, _) => publish(socket, message),
             Self::Req(socket) => socket.try_request(message),

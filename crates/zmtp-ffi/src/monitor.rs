@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use zmtp_socket::{
     Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, Reason, Status, WireError,
 };
@@ -36,7 +36,8 @@ const LAST: Duration = Duration::from_secs(1);
 /// A socket is watched until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Monitoring {
-    _stop: oneshot::Sender<()>,
+    /// Endpoints that are bound no longer.
+    closed: mpsc::UnboundedSender<String>,
 }
 
 impl Monitoring {
@@ -54,9 +55,17 @@ impl Monitoring {
             bound.map(|_endpoint| pair)
         });
         let pair = bound.ok_or(Errno::EMTHREAD)??;
-        let (stop, stopped) = oneshot::channel();
-        io.spawn(tell(pair, monitor, mask, stopped));
-        Ok(Self { _stop: stop })
+        let (closed, closings) = mpsc::unbounded_channel();
+        io.spawn(tell(pair, monitor, mask, closings));
+        Ok(Self { closed })
+    }
+
+    /// An endpoint is bound no longer.
+    pub(crate) fn closed(&self, endpoint: &Endpoint) {
+        if let Endpoint::Tcp { .. } | Endpoint::Ipc(_) = endpoint {
+            // If nobody listens, the socket has been closed.
+            let _sent = self.closed.send(endpoint.to_string());
+        }
     }
 }
 
@@ -67,24 +76,32 @@ async fn tell(
     pair: PairSocket,
     mut monitor: Monitor,
     mask: c_int,
-    mut stopped: oneshot::Receiver<()>,
+    mut closings: mpsc::UnboundedReceiver<String>,
 ) {
     let mut dialled = HashSet::new();
     let is_wanted = |told: &Told| c_int::from(told.0) & mask != 0;
     loop {
-        let event = tokio::select! {
+        let told = tokio::select! {
             biased;
-            event = monitor.next() => event,
-            _stop = &mut stopped => break,
+            event = monitor.next() => match event {
+                Some(event) => translate(&event, &mut dialled),
+                None => break,
+            },
+            closed = closings.recv() => match closed {
+                Some(endpoint) => vec![(CLOSED, 0, endpoint)],
+                None => break,
+            },
         };
-        let Some(event) = event else { break };
-        for told in translate(&event, &mut dialled).into_iter().filter(is_wanted) {
-            tokio::select! {
+        for told in told.into_iter().filter(is_wanted) {
+            // Without a reader, or when it does not read, it waits: events are kept meanwhile.
+            let mut sending = std::pin::pin!(pair.send(message(&told)));
+            let sent = tokio::select! {
                 biased;
-                sent = pair.send(message(&told)) => if sent.is_err() { return },
-                _stop = &mut stopped => {
-                    return;
-                }
+                sent = &mut sending => sent,
+                () = closings_end(&mut closings) => return,
+            };
+            if sent.is_err() {
+                return;
             }
         }
     }
@@ -93,6 +110,11 @@ async fn tell(
         let _sent = pair.try_send(message(&last));
     }
     pair.close_within(LAST).await;
+}
+
+/// Waits until the socket is watched no longer.
+async fn closings_end(closings: &mut mpsc::UnboundedReceiver<String>) {
+    while closings.recv().await.is_some() {}
 }
 
 fn message((event, value, endpoint): &Told) -> Message {

@@ -45,6 +45,8 @@ pub(crate) struct Socket {
     last_endpoint: String,
     /// It may have peers inside the process.
     is_local: bool,
+    /// A publisher that waits for room.
+    waits: bool,
     /// The parts of a message that is not complete.
     outgoing: Vec<Bytes>,
     /// A message whose parts are being received, and which of them is next.
@@ -128,6 +130,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
         endpoints: Vec::new(),
         last_endpoint: String::new(),
         is_local: false,
+        waits: false,
         outgoing: Vec::new(),
         incoming: None,
         has_more: false,
@@ -144,6 +147,11 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
 
 pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
     let mut socket = *SOCKETS.remove(handle).ok_or(Errno::ENOTSOCK)?;
+    for known in socket.endpoints.iter().filter(|known| known.is_bound) {
+        if let Some(monitor) = &socket.monitor {
+            monitor.closed(&known.endpoint);
+        }
+    }
     socket.monitor = None;
     socket.member.forget_signal();
     let Socket { built, options, member, .. } = socket;
@@ -185,9 +193,10 @@ pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(
             Sending::Lent(octets) => Outgoing::from(*octets),
             Sending::Shared(octets) => Outgoing::from(octets.clone()),
         };
+        let waits = socket.waits;
         let names_peer = matches!(socket.kind, Kind::Router | Kind::Sub | Kind::Pull);
         match &mut socket.built {
-            Some(built) if !names_peer => match built.engine.try_send(whole) {
+            Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => {}
                 Err(error) => return Err(error.into()),
@@ -207,9 +216,13 @@ fn send_slowly(
     if !socket.kind.sends() {
         return Err(Errno::ENOTSUP);
     }
-    let is_relaxed = socket.options.flag(options::REQ_RELAXED) && socket.outgoing.is_empty();
+    let is_relaxed = socket.options.flag(options::REQ_RELAXED);
     if socket.turn == Turn::Receive && !is_relaxed {
         return Err(Errno::EFSM);
+    }
+    if is_relaxed {
+        // What is left of an earlier reply is no answer to this.
+        socket.incoming = None;
     }
     let (more, dontwait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
     let is_first = socket.outgoing.is_empty();
@@ -396,7 +409,7 @@ impl Socket {
                         sent => sent,
                     }
                 }
-                engine => engine.try_send(message.into()),
+                engine => engine.try_send(message.into(), self.waits),
             };
             match sent {
                 Err(SendError::Full) if matches!(engine, Engine::Pub(_) | Engine::XPub(..)) => {
@@ -469,7 +482,8 @@ impl Socket {
     }
 
     fn poll_out(&mut self, cx: &mut TaskContext<'_>) -> bool {
-        if !self.kind.sends() || self.turn == Turn::Receive {
+        let is_relaxed = self.options.flag(options::REQ_RELAXED);
+        if !self.kind.sends() || (self.turn == Turn::Receive && !is_relaxed) {
             return false;
         }
         match &mut self.built {
@@ -565,8 +579,12 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
         socket.member.context.settle();
     }
     let Some(built) = &socket.built else { return Err(Errno::ENOENT) };
+    let closed = endpoint.clone();
     let ending = built.engine.end(endpoint, is_bound);
     built.io.run(ending).ok_or(Errno::EMTHREAD)??;
+    if let Some(monitor) = socket.monitor.as_ref().filter(|_| is_bound) {
+        monitor.closed(&closed);
+    }
     if socket.is_local {
         socket.member.context.settle();
     }
@@ -577,9 +595,10 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
 pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     if number != options::SUBSCRIBE && number != options::UNSUBSCRIBE {
-        let Socket { options, built, .. } = &mut **socket;
+        let Socket { options, built, waits, .. } = &mut **socket;
         let before = options.clone();
         options.set(number, octets)?;
+        *waits = options.flag(options::XPUB_NODROP);
         if let Some(built) = built
             && before.value(number) != options.value(number)
             && !built.engine.change(number, options)

@@ -96,7 +96,8 @@ impl Socket<Req> {
 
     /// Sends a request to the peer whose turn it is, and returns: its reply comes from
     /// [`poll_reply`](Self::poll_reply). A request whose reply has not come is
-    /// [given up](Self::request) first. The [timeout](crate::ReqOptions::request_timeout) and the
+    /// [given up](Self::request) first; if requests are [numbered](crate::ReqOptions::correlate), it is still
+    /// sent, and its reply is not received. The [timeout](crate::ReqOptions::request_timeout) and the
     /// [retries](crate::ReqOptions::retries) do not matter here.
     ///
     /// # Errors
@@ -104,7 +105,7 @@ impl Socket<Req> {
     pub fn try_request<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         let core = &self.handle.engine.core;
         let correlate = core.requesting().correlate;
-        if self.receiver.asked.take().is_some() {
+        if self.receiver.asked.take().is_some() && !correlate {
             core.abandon_request(correlate);
         }
         // A message that came before the request is no reply to it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::io::{AsyncRead as _, Interest, ReadBuf};
 use tokio::net::tcp;
 #[cfg(unix)]
 use tokio::net::unix;
@@ -41,6 +41,19 @@ macro_rules! each {
     };
 }
 
+/// Writes without a signal if the peer has gone: in a program that is not Rust's own, it would end that.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    const NO_SIGNAL: std::ffi::c_int = 0x4000;
+    socket.send_vectored_with_flags(slices, NO_SIGNAL)
+}
+
+/// The standard library has told the system, or the program, to send no signal.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    socket.send_vectored(slices)
+}
+
 impl Inlet {
     pub(super) fn poll_read(
         &mut self,
@@ -71,7 +84,10 @@ impl Outlet {
 
     /// Writes what the system takes at once.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        each!(self, half => half.try_write_vectored(slices))
+        each!(self, half => {
+            let stream = half.as_ref().as_ref();
+            stream.try_io(Interest::WRITABLE, || send(&SockRef::from(stream), slices))
+        })
     }
 
     pub(super) fn poll_write(
