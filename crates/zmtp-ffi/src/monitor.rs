@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use zmtp_socket::{
-    Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, Reason, Status, WireError,
+    Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, ProtocolError, Reason,
+    Status, WireError,
 };
 
 use crate::context::Context;
@@ -180,11 +181,33 @@ fn failure(reason: &Reason) -> (u16, u32) {
             Err(_) => (HANDSHAKE_FAILED_PROTOCOL, 0x1000_0015),
         },
         Reason::Protocol(WireError::Mismatch(_)) => (HANDSHAKE_FAILED_PROTOCOL, 0x1100_0002),
-        Reason::Protocol(WireError::Protocol(_)) => (HANDSHAKE_FAILED_PROTOCOL, 0x1000_0000),
+        Reason::Protocol(WireError::Protocol(error)) => (HANDSHAKE_FAILED_PROTOCOL, code_of(error)),
         Reason::Protocol(WireError::Timeout(_)) => {
             (HANDSHAKE_FAILED_NO_DETAIL, libc::ETIMEDOUT.unsigned_abs())
         }
         _ => (HANDSHAKE_FAILED_NO_DETAIL, number_of(reason)),
+    }
+}
+
+/// libzmq's code for a rule that was broken.
+fn code_of(error: &ProtocolError) -> u32 {
+    match error {
+        ProtocolError::Unexpected { .. } => 0x1000_0001,
+        ProtocolError::Nonce { .. } => 0x1000_0002,
+        ProtocolError::Command { command, .. } => match *command {
+            "MESSAGE" => 0x1000_0012,
+            "HELLO" => 0x1000_0013,
+            "INITIATE" => 0x1000_0014,
+            "ERROR" => 0x1000_0015,
+            "READY" => 0x1000_0016,
+            "WELCOME" => 0x1000_0017,
+            _ => 0x1000_0011,
+        },
+        ProtocolError::Metadata { .. } => 0x1000_0018,
+        ProtocolError::BadBox { .. } | ProtocolError::WeakKey { .. } | ProtocolError::Vouch => {
+            0x1100_0001
+        }
+        _ => 0x1000_0000,
     }
 }
 
