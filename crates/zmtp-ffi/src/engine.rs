@@ -79,7 +79,7 @@ impl Engine {
         }
         macro_rules! receiving {
             ($options:expr) => {
-                $options.receive_hwm(receive).receive_hwm_octets(usize::MAX)
+                $options.receive_hwm(receive).receive_hwm_octets(usize::MAX).turns_by_message(true)
             };
         }
         macro_rules! begin {

@@ -25,6 +25,8 @@ pub(crate) struct Inbox {
     conflate: bool,
     /// And this of each topic.
     conflates_topics: bool,
+    /// A turn is one message, where several publishers have some.
+    by_message: bool,
     /// What the queues of publishers that have gone hold.
     departed: Count,
     /// What is in all queues.
@@ -74,6 +76,7 @@ impl Inbox {
             marks: options.marks(),
             conflate: options.conflate,
             conflates_topics: options.conflate_topics,
+            by_message: options.by_message,
             departed: Count::default(),
             waiting: Count::default(),
             received: Count::default(),
@@ -208,9 +211,13 @@ impl Inbox {
         self.release(current, wake);
         let key = self.turns.pop_front()?;
         let queue = &mut self.queues[key];
-        current.batch = match self.conflates_topics {
-            true => queue.newest.take(BATCH),
-            false => queue.batches.pop_front().unwrap_or_default(),
+        let takes_one = self.by_message && !self.turns.is_empty();
+        current.batch = match queue.batches.front_mut() {
+            _ if self.conflates_topics => queue.newest.take(BATCH),
+            Some(batch) if takes_one && batch.len() > 1 => {
+                batch.next().map(Batch::from).unwrap_or_default()
+            }
+            _ => queue.batches.pop_front().unwrap_or_default(),
         };
         let peer = queue.peer.clone();
         current.queue = key;
@@ -222,6 +229,10 @@ impl Inbox {
             (false, _) => {}
             (true, true) => self.turns.push_front(key),
             (true, false) => self.turns.push_back(key),
+        }
+        if self.by_message {
+            // To the letter, what has been received is no longer in the queue.
+            self.release(current, wake);
         }
         Some(peer)
     }

@@ -10,6 +10,7 @@ mod ipc;
 #[path = "ipc/missing.rs"]
 mod ipc;
 mod outlet;
+mod receipts;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod support;
@@ -24,6 +25,7 @@ pub(crate) use dialler::Dialler;
 use hub::Hub;
 use outlet::Inlet;
 pub(crate) use outlet::Outlet;
+pub(crate) use receipts::Receipts;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
 pub(crate) use support::check;
@@ -74,7 +76,8 @@ impl Networks {
 pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
-    Pipe(Box<dyn Pipe>),
+    /// A pipe inside the process, and what its ends tell each other beside it.
+    Pipe(Box<dyn Pipe>, Option<Receipts>),
 }
 
 impl Stream {
@@ -82,7 +85,15 @@ impl Stream {
     pub(crate) fn outlet(&self) -> Option<&Outlet> {
         match self {
             Self::System(_, outlet) => Some(outlet),
-            Self::Pipe(_) => None,
+            Self::Pipe(..) => None,
+        }
+    }
+
+    /// What is told beside the octets. It is given out once.
+    pub(crate) fn take_receipts(&mut self) -> Option<Receipts> {
+        match self {
+            Self::System(..) => None,
+            Self::Pipe(_, receipts) => receipts.take(),
         }
     }
 
@@ -178,7 +189,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(inlet, _) => inlet.poll_read(cx, buffer),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_read(cx, buffer),
         }
     }
 }
@@ -199,28 +210,28 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::System(_, outlet) => outlet.poll_write(cx, slices),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::System(..) => true,
-            Self::Pipe(pipe) => pipe.is_write_vectored(),
+            Self::Pipe(pipe, _) => pipe.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(..) => Poll::Ready(Ok(())),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_shutdown(cx),
         }
     }
 }
