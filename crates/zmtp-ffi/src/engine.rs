@@ -231,6 +231,19 @@ impl Engine {
         })
     }
 
+    /// Drops what has come through an endpoint that was connected.
+    pub(crate) fn discard(&mut self, endpoint: &Endpoint) {
+        let dropped = match self {
+            Self::Pair(socket) => socket.discard_received(endpoint),
+            Self::Sub(socket) => socket.discard_received(endpoint),
+            Self::Dealer(socket) => socket.discard_received(endpoint),
+            Self::Pull(socket) => socket.discard_received(endpoint),
+            Self::XSub(socket) => socket.discard_received(endpoint),
+            _ => Ok(()),
+        };
+        dropped.expect("it is one that was connected");
+    }
+
     pub(crate) fn monitor(&self) -> Monitor {
         each!(self, socket => socket.monitor())
     }

@@ -578,10 +578,21 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
     if socket.is_local {
         socket.member.context.settle();
     }
-    let Some(built) = &socket.built else { return Err(Errno::ENOENT) };
+    let Socket { built: Some(built), incoming, .. } = &mut **socket else {
+        return Err(Errno::ENOENT);
+    };
     let closed = endpoint.clone();
     let ending = built.engine.end(endpoint, is_bound);
     built.io.run(ending).ok_or(Errno::EMTHREAD)??;
+    if !is_bound {
+        // As libzmq: what was not received is dropped; but a message that was begun is finished.
+        built.engine.discard(&closed);
+        let is_whole = |next: usize| next == 0;
+        incoming.take_if(|(message, next)| {
+            let through = message.peer.as_ref().filter(|peer| peer.is_dialled());
+            is_whole(*next) && through.is_some_and(|peer| *peer.endpoint() == closed)
+        });
+    }
     if let Some(monitor) = socket.monitor.as_ref().filter(|_| is_bound) {
         monitor.closed(&closed);
     }

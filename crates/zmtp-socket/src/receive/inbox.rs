@@ -7,6 +7,7 @@ use slab::Slab;
 use zmtp_codec::Batch;
 
 use super::newest::Newest;
+use crate::endpoint::Endpoint;
 use crate::options::{HighWaterMark, Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
@@ -237,6 +238,26 @@ impl Inbox {
         Some(peer)
     }
 
+    /// Drops what has come through an endpoint that was dialled. Returns the memory, and the drivers that now
+    /// have room.
+    pub(crate) fn discard(&mut self, endpoint: &Endpoint) -> (Vec<Batch>, Vec<Waker>) {
+        let (mut batches, mut wake) = (Vec::new(), Vec::new());
+        let keys = self.queues.iter().filter(|(_, queue)| queue.is_through(endpoint));
+        for key in keys.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.turns.retain(|turn| *turn != key);
+            let queue = &mut self.queues[key];
+            batches.extend(queue.batches.drain(..));
+            queue.newest = Newest::default();
+            let mut taken = Taken { queue: key, ..Taken::default() };
+            taken.taken = std::mem::take(&mut queue.waiting);
+            queue.dropped += taken.taken;
+            self.waiting -= taken.taken;
+            self.dropped += taken.taken;
+            self.release(&mut taken, &mut wake);
+        }
+        (batches, wake)
+    }
+
     /// Waits for something to arrive.
     pub(crate) fn wait(&mut self, cx: &Context<'_>) {
         self.receiver = Some(cx.waker().clone());
@@ -296,6 +317,11 @@ impl Inbox {
 }
 
 impl Queue {
+    /// Whether its peer was dialled at an endpoint.
+    fn is_through(&self, endpoint: &Endpoint) -> bool {
+        self.peer.is_dialled() && self.peer.endpoint() == endpoint
+    }
+
     fn holds_messages(&self) -> bool {
         !self.batches.is_empty() || !self.newest.is_empty()
     }
@@ -315,7 +341,6 @@ mod tests {
     use zmtp_codec::Message;
 
     use super::*;
-    use crate::endpoint::Endpoint;
 
     use crate::peer::PeerId;
     use crate::sync::Woken;
@@ -422,6 +447,50 @@ mod tests {
         assert_eq!(wake(&mut inbox, &mut current), 0, "a quarter");
         assert_eq!(wake(&mut inbox, &mut current), 1, "half");
         assert_eq!(wake(&mut inbox, &mut current), 0, "it does not wait any more");
+    }
+
+    #[test]
+    fn what_came_through_an_endpoint_can_be_dropped_alone() {
+        let mut inbox = inbox(4);
+        let endpoint: Endpoint = "inproc://dialled".parse().unwrap();
+        let dialled = inbox.open(Peer::dialled(PeerId(9), endpoint.clone(), "x"), 0);
+        let other = publisher(&mut inbox);
+        deliver(&mut inbox, dialled, 0, 4);
+        deliver(&mut inbox, other, 0, 1);
+        let woken = wait_for_room(&mut inbox, dialled);
+        let (batches, wake) = inbox.discard(&endpoint);
+        wake.into_iter().for_each(Waker::wake);
+        assert_eq!((batches.len(), woken.0.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!(
+            (inbox.queued().messages, inbox.dropped.messages, inbox.room(dialled)),
+            (1, 4, 4)
+        );
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), [format!("{other}/0")]);
+        assert!(exchange(&mut inbox, &mut current).is_empty());
+    }
+
+    #[test]
+    fn a_turn_may_be_one_message_where_several_publishers_have_some() {
+        let options = Receiving { by_message: true, ..Receiving::default() };
+        let mut inbox = Inbox::new(&options);
+        let (one, other) = (publisher(&mut inbox), publisher(&mut inbox));
+        deliver(&mut inbox, one, 0, 3);
+        deliver(&mut inbox, other, 0, 1);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["1/0"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/1", "0/2"], "it is alone");
+    }
+
+    #[test]
+    fn another_mark_holds_at_once() {
+        let mut inbox = inbox(2);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 2);
+        let woken = wait_for_room(&mut inbox, key);
+        inbox.set_mark(HighWaterMark::messages(5)).into_iter().for_each(Waker::wake);
+        assert_eq!((woken.0.load(Ordering::Relaxed), inbox.room(key)), (1, 3));
     }
 
     #[test]

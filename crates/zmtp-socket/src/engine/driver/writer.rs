@@ -26,7 +26,7 @@ pub(super) struct Writer {
     /// A message has gone out.
     pub(super) has_sent: bool,
     /// Where the other side says what has come to its queue, what was sent is written then.
-    receipts: Option<Receipts>,
+    receipts: Option<Box<Receipts>>,
 }
 
 /// What has been taken from the session and sealed, and the transport has not taken.
@@ -42,7 +42,7 @@ enum Sealed {
 
 impl Writer {
     pub(super) fn new(receipts: Option<Receipts>) -> Self {
-        Self { receipts, ..Self::default() }
+        Self { receipts: receipts.map(Box::new), ..Self::default() }
     }
 
     /// Messages have come to our own queue.
@@ -183,7 +183,7 @@ impl Writer {
         }
         let is_mid_frame = self.burst.is_mid_frame();
         // The other side reads what is in the pipe.
-        let sent = self.receipts.as_mut().map_or(0, Receipts::forgo);
+        let sent = self.receipts.as_mut().map_or(0, |receipts| receipts.forgo());
         if sent > 0 {
             session.written(sent, 0);
         }
