@@ -34,7 +34,14 @@ pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Err
     {
         return Ok(host);
     }
-    let endpoint: Endpoint = text.parse().map_err(|_| Errno::EINVAL)?;
+    let endpoint: Endpoint = match address.rsplit_once(':') {
+        // libzmq takes what stands behind the last colon for the port, brackets or not.
+        Some((host, port)) if transport == "tcp" && host.parse::<Ipv6Addr>().is_ok() => {
+            format!("tcp://[{host}]:{port}").parse()
+        }
+        _ => text.parse(),
+    }
+    .map_err(|_| Errno::EINVAL)?;
     Ok(match endpoint {
         Endpoint::Tcp { host: Host::Any, port } => {
             let any: IpAddr =
@@ -55,6 +62,21 @@ pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<Soc
         _ => source_of(source, ipv6)?,
     };
     Ok((format!("tcp://{peer}"), Some(source)))
+}
+
+/// The host and the port of a proxy: `host:port`; none if there is no text.
+pub(crate) fn proxy(text: &[u8]) -> Result<Option<(Host, u16)>, Errno> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?.trim_end_matches('\0');
+    match format!("tcp://{text}").parse() {
+        Ok(Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. }) => {
+            Err(Errno::EINVAL)
+        }
+        Ok(Endpoint::Tcp { host, port }) => Ok(Some((host, port))),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 fn source_of(source: &str, ipv6: bool) -> Result<SocketAddr, Errno> {

@@ -25,7 +25,7 @@ use crate::errno::Errno;
 use crate::handles::{Handle, Table};
 use crate::io::off_io_thread;
 use crate::message::Part;
-use crate::options::Value;
+use crate::options::{SOCKS_PROXY, Value};
 pub use crate::poll::zmq_pollitem_t;
 use crate::socket::{Received, SNDMORE, Sending};
 use crate::util::{self, Timers};
@@ -584,6 +584,10 @@ pub unsafe extern "C" fn zmq_setsockopt(
     call_int(|| {
         let handle = Handle::of(socket);
         socket::kind(handle)?;
+        if option == SOCKS_PROXY && optvallen == 0 && !optval.is_null() {
+            // No proxy at all is null.
+            return Err(Errno::EINVAL);
+        }
         // SAFETY: the caller gives so many octets; see the module's section.
         let octets = unsafe { octets(optval, optvallen) }.map_err(|_| Errno::EINVAL)?;
         socket::set_option(handle, option, octets)

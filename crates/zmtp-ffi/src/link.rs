@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zmtp_socket::{CurveKeyPair, EndpointOptions, Heartbeat, Keepalive, Reconnect};
+use zmtp_socket::{CurveKeyPair, EndpointOptions, Heartbeat, Host, Keepalive, Reconnect};
 
 use crate::context::Context;
 use crate::options::{self, Mechanism, Options};
@@ -22,6 +22,7 @@ pub(crate) struct Terms {
     /// Where peers are dialled from, and what to listen on, where that is given.
     pub(crate) source: Option<SocketAddr>,
     pub(crate) listener: Option<OwnedFd>,
+    pub(crate) proxy: Option<(Host, u16)>,
 }
 
 impl Terms {
@@ -31,12 +32,13 @@ impl Terms {
             handler: Handler::of(&context.engine, options.octets(options::ROUTING_ID)),
             source: None,
             listener: None,
+            proxy: None,
         }
     }
 
     /// Sets them. What is inside the process needs neither proof nor a sign of life.
     pub(crate) fn apply(self, link: EndpointOptions, is_local: bool) -> EndpointOptions {
-        let Self { options, handler, source, listener } = self;
+        let Self { options, handler, source, listener, proxy } = self;
         let int = |number| options.int(number);
         let milliseconds = |number| Duration::from_millis(int(number).max(0).unsigned_abs().into());
         let or_never = |number| match int(number) {
@@ -62,6 +64,9 @@ impl Terms {
         }
         if let Some(source) = source {
             link = link.source(source);
+        }
+        if let Some((host, port)) = proxy {
+            link = link.socks_proxy(host, port);
         }
         if let Some(listener) = listener {
             link = link.listen_on(listener);

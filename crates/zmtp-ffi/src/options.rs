@@ -79,6 +79,7 @@ numbers! {
     TOS = 57
     CONNECT_ROUTING_ID = 61
     HANDSHAKE_IVL = 66
+    SOCKS_PROXY = 68
     XPUB_NODROP = 69
     XPUB_MANUAL = 71
     XPUB_WELCOME_MSG = 72
@@ -221,6 +222,7 @@ pub(crate) const TABLE: &[Row] = rows! {
     TOS Type::Int(0, 255), 0, Both, ALL;
     CONNECT_ROUTING_ID Type::Octets(1, 255), 0, Write, &[Kind::Router];
     HANDSHAKE_IVL COUNT, 30_000, Both, ALL;
+    SOCKS_PROXY Type::Text(0, 255), 0, Both, ALL;
     XPUB_NODROP FLAG, 0, Write, PUBLISHES;
     XPUB_MANUAL FLAG, 0, Write, &[Kind::XPub];
     XPUB_WELCOME_MSG Type::Octets(0, usize::MAX), 0, Write, &[Kind::XPub];

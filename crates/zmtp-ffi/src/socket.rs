@@ -546,6 +546,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let endpoint = address::parse(&text_of_peer, false, ipv6)?;
     let mut terms = link::Terms::new(&socket.options, &socket.member.context);
     terms.source = source;
+    terms.proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY))?;
     let peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));

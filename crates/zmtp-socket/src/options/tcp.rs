@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Configured, Options};
+use crate::endpoint::Host;
 
 /// What a tcp connection asks of the system; what is not given is left to it.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct TcpOptions {
     pub(crate) ipv6_only: Option<bool>,
     pub(crate) source: Option<SocketAddr>,
     pub(crate) backlog: u32,
+    pub(crate) socks_proxy: Option<(Host, u16)>,
 }
 
 /// How the system finds out that a quiet connection is dead: it asks the other machine, and gives up
@@ -64,6 +66,7 @@ impl Default for TcpOptions {
             ipv6_only: None,
             source: None,
             backlog: 1024,
+            socks_proxy: None,
         }
     }
 }
@@ -158,6 +161,13 @@ impl<T: Configured> Options<T> {
     /// An endpoint with addresses of the other family alone is not reached. Default: the system's choice.
     pub fn source(mut self, address: SocketAddr) -> Self {
         self.link.tcp.source = Some(address);
+        self
+    }
+
+    /// A SOCKS 5 proxy (RFC 1928), without authentication, through which connected endpoints are reached: it
+    /// looks their names up. Default: none.
+    pub fn socks_proxy(mut self, host: Host, port: u16) -> Self {
+        self.link.tcp.socks_proxy = Some((host, port));
         self
     }
 

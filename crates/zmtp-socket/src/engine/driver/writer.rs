@@ -41,8 +41,8 @@ enum Sealed {
 }
 
 impl Writer {
-    pub(super) fn new(receipts: Option<Receipts>) -> Self {
-        Self { receipts: receipts.map(Box::new), ..Self::default() }
+    pub(super) fn new(receipts: Option<Box<Receipts>>) -> Self {
+        Self { receipts, ..Self::default() }
     }
 
     /// Messages have come to our own queue.

@@ -18,7 +18,7 @@ const PIPE: usize = 256 << 10;
 const BACKLOG: usize = 128;
 
 /// The far end of a pipe.
-type Arrival = (Box<dyn Pipe>, Option<Receipts>);
+type Arrival = (Box<dyn Pipe>, Option<Box<Receipts>>);
 
 /// Where pipes are brought to who listens.
 type Door = mpsc::Sender<Arrival>;
@@ -61,11 +61,11 @@ impl Hub {
         // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
         // nobody is given as long as those of other transports.
         in_time(options, async {
-            let arrival: Arrival = (Box::new(far), Some(theirs));
+            let arrival: Arrival = (Box::new(far), Some(Box::new(theirs)));
             door.send(arrival).await.map_err(|_| refused())
         })
         .await?;
-        Ok((Stream::Pipe(Box::new(near), Some(receipts)), name.to_owned()))
+        Ok((Stream::Pipe(Box::new(near), Some(Box::new(receipts))), name.to_owned()))
     }
 
     /// Brings the far end of a pipe to who listens under `name` now.

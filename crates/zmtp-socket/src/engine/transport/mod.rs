@@ -13,6 +13,7 @@ mod outlet;
 mod receipts;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod socks;
 mod support;
 mod tcp;
 
@@ -77,7 +78,7 @@ pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
     /// A pipe inside the process, and what its ends tell each other beside it.
-    Pipe(Box<dyn Pipe>, Option<Receipts>),
+    Pipe(Box<dyn Pipe>, Option<Box<Receipts>>),
 }
 
 impl Stream {
@@ -90,7 +91,7 @@ impl Stream {
     }
 
     /// What is told beside the octets. It is given out once.
-    pub(crate) fn take_receipts(&mut self) -> Option<Receipts> {
+    pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {
             Self::System(..) => None,
             Self::Pipe(_, receipts) => receipts.take(),
