@@ -229,12 +229,20 @@ pub struct Heartbeat {
     pub ttl: Duration,
     /// The time to live may be shorter than the interval.
     any_ttl: bool,
+    /// Peers of ZMTP 3.0 are sent heartbeats, too.
+    pub(crate) any_version: bool,
 }
 
 impl Heartbeat {
     /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
     pub const fn every(interval: Duration) -> Self {
-        Self { interval, timeout: interval, ttl: Duration::ZERO, any_ttl: false }
+        Self {
+            interval,
+            timeout: interval,
+            ttl: Duration::ZERO,
+            any_ttl: false,
+            any_version: false,
+        }
     }
 
     /// The same with this [`timeout`](Self::timeout).
@@ -246,6 +254,13 @@ impl Heartbeat {
     /// The same with this [time to live](Self::ttl).
     pub const fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// The same, also for peers that announce ZMTP 3.0, as libzmq does: its versions from 4.2 on know
+    /// heartbeats, whatever they announce. Another peer may end the connection.
+    pub const fn for_any_version(mut self) -> Self {
+        self.any_version = true;
         self
     }
 

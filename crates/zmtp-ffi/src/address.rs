@@ -64,17 +64,21 @@ pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<Soc
     Ok((format!("tcp://{peer}"), Some(source)))
 }
 
-/// The host and the port of a proxy: `host:port`; none if there is no text.
-pub(crate) fn proxy(text: &[u8]) -> Result<Option<(Host, u16)>, Errno> {
+/// A proxy, and where it is dialled from, if that is given.
+type Proxy = ((Host, u16), Option<SocketAddr>);
+
+/// The host and the port of a proxy: `host:port` or `source:port;host:port`; none if there is no text.
+pub(crate) fn proxy(text: &[u8], ipv6: bool) -> Result<Option<Proxy>, Errno> {
     if text.is_empty() {
         return Ok(None);
     }
     let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?.trim_end_matches('\0');
-    match format!("tcp://{text}").parse() {
+    let (text, source) = split_source(&format!("tcp://{text}"), ipv6)?;
+    match text.parse() {
         Ok(Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. }) => {
             Err(Errno::EINVAL)
         }
-        Ok(Endpoint::Tcp { host, port }) => Ok(Some((host, port))),
+        Ok(Endpoint::Tcp { host, port }) => Ok(Some(((host, port), source))),
         _ => Err(Errno::EINVAL),
     }
 }

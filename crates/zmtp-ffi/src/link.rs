@@ -151,7 +151,7 @@ fn heartbeat(options: &Options) -> Heartbeat {
         heartbeat.timeout = every;
     }
     let ttl = options.int(options::HEARTBEAT_TTL).max(0).unsigned_abs();
-    heartbeat.with_any_ttl(Duration::from_millis(ttl.into()))
+    heartbeat.for_any_version().with_any_ttl(Duration::from_millis(ttl.into()))
 }
 
 fn keepalive(options: &Options) -> Option<Keepalive> {

@@ -545,8 +545,9 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let (text_of_peer, source) = address::split_source(text, ipv6)?;
     let endpoint = address::parse(&text_of_peer, false, ipv6)?;
     let mut terms = link::Terms::new(&socket.options, &socket.member.context);
-    terms.source = source;
-    terms.proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY))?;
+    let proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY), ipv6)?;
+    terms.source = proxy.as_ref().and_then(|(_, source)| *source).or(source);
+    terms.proxy = proxy.map(|(proxy, _)| proxy);
     let peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
