@@ -393,7 +393,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
     msg: *mut zmq_msg_t,
     data: *mut c_void,
     size: usize,
-    ffn: Option<zmq_free_fn>,
+    ffn: Option<unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void)>,
     hint: *mut c_void,
 ) -> c_int {
     call_int(|| {
@@ -532,7 +532,7 @@ pub unsafe extern "C" fn zmq_msg_send(
         if part.is_inline() {
             socket::send(handle, &Sending::Lent(part.octets()), flags)?;
         } else {
-            socket::send(handle, &Sending::Shared(part.to_bytes()), flags)?;
+            socket::send(handle, &Sending::Shared(part.share()), flags)?;
         }
         *part = Part::default();
         Ok(length)
@@ -1061,7 +1061,7 @@ fn milliseconds(interval: usize) -> Duration {
 pub extern "C" fn zmq_timers_add(
     handle: *mut c_void,
     interval: usize,
-    handler: Option<zmq_timer_fn>,
+    handler: Option<unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void)>,
     arg: *mut c_void,
 ) -> c_int {
     call(-1, || {
@@ -1156,7 +1156,10 @@ pub extern "C" fn zmq_sleep(seconds: c_int) {
 
 /// Runs a function on a thread of its own.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_threadstart(func: Option<zmq_thread_fn>, arg: *mut c_void) -> *mut c_void {
+pub extern "C" fn zmq_threadstart(
+    func: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    arg: *mut c_void,
+) -> *mut c_void {
     call_pointer(|| {
         let job = Job { function: func.ok_or(Errno::EFAULT)?, arg };
         let run = move || {

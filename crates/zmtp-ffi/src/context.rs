@@ -74,6 +74,8 @@ pub(crate) struct Defaults {
     pub(crate) ipv6: bool,
     pub(crate) linger: c_int,
     pub(crate) max_message: i64,
+    /// What is received is copied out of the buffers that it was read into.
+    pub(crate) copies: bool,
 }
 
 /// A socket's membership. The context's end waits for the end of this.
@@ -131,7 +133,8 @@ impl Context {
         let options = &lock(&self.state).options;
         let max_message =
             if options.max_message == c_int::MAX { -1 } else { i64::from(options.max_message) };
-        Defaults { ipv6: options.ipv6, linger: if options.blocky { -1 } else { 0 }, max_message }
+        let linger = if options.blocky { -1 } else { 0 };
+        Defaults { ipv6: options.ipv6, linger, max_message, copies: !options.zero_copy }
     }
 
     pub(crate) fn set(&self, option: c_int, value: c_int) -> Result<(), Errno> {
@@ -187,11 +190,18 @@ impl Context {
         Ok(Member { context: self.clone(), number })
     }
 
-    /// The thread for another socket: they take turns.
-    pub(crate) fn thread(&self) -> Result<Arc<Io>, Errno> {
+    /// The thread for another socket: those take turns whose bit is set, or all if none is.
+    pub(crate) fn thread(&self, affinity: u64) -> Result<Arc<Io>, Errno> {
         let mut state = lock(&self.state);
         let count = usize::try_from(state.options.io_threads).unwrap_or(0).max(1);
-        let next = state.next_thread % count;
+        let is_meant = |thread: &usize| {
+            affinity == 0
+                || u32::try_from(*thread)
+                    .is_ok_and(|it| affinity.checked_shr(it).is_some_and(|bits| bits & 1 == 1))
+        };
+        let first = state.next_thread;
+        let turns = (first..first + count).map(|turn| turn % count);
+        let next = turns.into_iter().find(is_meant).ok_or(Errno::EMTHREAD)?;
         state.next_thread = next + 1;
         while state.threads.len() <= next {
             let thread = Io::start(&state.options.threads)?;

@@ -7,6 +7,7 @@
 //! `handles`): one that is null, closed or invented is an error, and never followed.
 
 pub mod border;
+pub mod constants;
 
 mod address;
 mod context;
@@ -20,6 +21,8 @@ mod link;
 mod message;
 mod monitor;
 mod options;
+#[cfg(test)]
+mod options_doc;
 mod poll;
 mod properties;
 mod proxy;

@@ -89,7 +89,7 @@ impl Part {
     }
 
     /// The octets, to be kept beyond the part: shared if they do not lie in it. They stay where they are.
-    pub(crate) fn to_bytes(&mut self) -> Bytes {
+    pub(crate) fn share(&mut self) -> Bytes {
         if let Body::Owned(octets) = &mut self.body {
             self.body = Body::Shared(std::mem::take(octets).into());
         }
@@ -107,7 +107,7 @@ impl Part {
             return Self { body, more, is_shared: false, peer };
         }
         self.is_shared = true;
-        let body = Body::Shared(self.to_bytes());
+        let body = Body::Shared(self.share());
         Self { body, more, is_shared: true, peer }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(part.octets().as_ptr(), place);
             assert_eq!((part.is_shared, copy.is_shared), (size > INLINE, size > INLINE));
             assert_eq!(part.octets_mut().is_some(), size <= INLINE);
-            assert_eq!(part.to_bytes(), copy.octets());
+            assert_eq!(part.share(), copy.octets());
         }
     }
 

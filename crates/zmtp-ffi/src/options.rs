@@ -122,6 +122,7 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub(crate) number: c_int,
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the page on the interface"))]
     pub(crate) name: &'static str,
     pub(crate) values: Type,
     pub(crate) default: c_int,
@@ -306,6 +307,10 @@ impl Options {
 
     pub(crate) fn flag(&self, number: c_int) -> bool {
         self.int(number) != 0
+    }
+
+    pub(crate) fn affinity(&self) -> u64 {
+        self.affinity
     }
 
     /// Octets that were set; empty if none were.

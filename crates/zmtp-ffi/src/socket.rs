@@ -47,6 +47,7 @@ pub(crate) struct Socket {
     is_local: bool,
     /// A publisher that waits for room.
     waits: bool,
+    copies: bool,
     /// The parts of a message that is not complete.
     outgoing: Vec<Bytes>,
     /// A message whose parts are being received, and which of them is next.
@@ -131,6 +132,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
         last_endpoint: String::new(),
         is_local: false,
         waits: false,
+        copies: context.defaults().copies,
         outgoing: Vec::new(),
         incoming: None,
         has_more: false,
@@ -448,6 +450,7 @@ impl Socket {
                 octets
             }
         };
+        let octets = if self.copies { Bytes::copy_from_slice(&octets) } else { octets };
         self.has_more = more;
         if !more && self.turn != Turn::Any {
             self.turn = Turn::Send;
@@ -497,7 +500,7 @@ impl Socket {
     fn build(&mut self) -> Result<&mut Built, Errno> {
         if self.built.is_none() {
             let context = &self.member.context;
-            let io = context.thread()?;
+            let io = context.thread(self.options.affinity())?;
             let engine = Engine::new(&context.engine, self.kind, &self.options);
             for topic in self.subscriptions.drain(..) {
                 engine.subscribe(&topic, true);
