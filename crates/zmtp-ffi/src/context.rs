@@ -37,6 +37,8 @@ const LIMIT: c_int = 65_535;
 pub(crate) struct Context {
     pub(crate) engine: zmtp_socket::Context,
     state: Mutex<State>,
+    /// Something may be on its way between its sockets.
+    is_busy: AtomicBool,
     /// Every call on its sockets fails.
     is_terminated: AtomicBool,
     /// The process that it was made in.
@@ -106,6 +108,7 @@ impl Context {
                 count: 0,
                 gone: None,
             }),
+            is_busy: AtomicBool::new(false),
             is_terminated: AtomicBool::new(false),
             process: process::id(),
         };
@@ -210,8 +213,21 @@ impl Context {
         Ok(state.threads[next].clone())
     }
 
-    /// Waits until what is on its way between its sockets has arrived.
+    /// A socket has sent or received something inside the process.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        self.is_busy.store(true, Ordering::Release);
+    }
+
+    /// Waits until what is on its way between its sockets has arrived, if there may be something.
     pub(crate) fn settle(&self) {
+        if self.is_busy.swap(false, Ordering::AcqRel) {
+            self.settle_now();
+        }
+    }
+
+    /// Waits until what is on its way between its sockets has arrived.
+    pub(crate) fn settle_now(&self) {
         let threads = lock(&self.state).threads.clone();
         // With several threads, the answer of one may be another's to bring.
         for _ in 0..threads.len().min(2) {

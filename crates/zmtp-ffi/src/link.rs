@@ -116,7 +116,9 @@ fn secured(link: EndpointOptions, options: &Options, handler: Handler) -> Endpoi
         }
         (Mechanism::Curve, true) => link.curve_server(keys()),
         (Mechanism::Curve, false) => {
-            link.curve_client(options.public_key(options::CURVE_SERVERKEY), keys())
+            let ours = options.public_key(options::CURVE_PUBLICKEY);
+            let keys = CurveKeyPair::with_public(options.secret_key(), ours);
+            link.curve_client(options.public_key(options::CURVE_SERVERKEY), keys)
         }
     };
     let is_asked = match options.mechanism {

@@ -34,8 +34,10 @@ pub struct zmq_pollitem_t {
 pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, Errno> {
     let deadline = deadline_in(timeout);
     let mut is_last = timeout == 0;
+    let mut is_first = true;
     loop {
-        let (ready, signals) = look(items, is_last)?;
+        let (ready, signals) = look(items, is_last || is_first)?;
+        is_first = false;
         if ready > 0 || is_last {
             return Ok(ready);
         }

@@ -156,6 +156,7 @@ pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
     }
     socket.monitor = None;
     socket.member.forget_signal();
+    socket.touch();
     let Socket { built, options, member, .. } = socket;
     let Some(Built { engine, io }) = built else { return Ok(()) };
     if !io.is_here() {
@@ -199,7 +200,10 @@ pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(
         let names_peer = matches!(socket.kind, Kind::Router | Kind::Sub | Kind::Pull);
         match &mut socket.built {
             Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    socket.touch();
+                    return Ok(());
+                }
                 Err(SendError::Full) => {}
                 Err(error) => return Err(error.into()),
             },
@@ -263,6 +267,7 @@ fn send_message(
             if socket.turn != Turn::Any {
                 socket.turn = Turn::Receive;
             }
+            socket.touch();
             Ok(())
         }
         Err(errno) => {
@@ -305,6 +310,7 @@ pub(crate) fn receive(handle: Handle, flags: c_int) -> Result<Received, Errno> {
             }
         }
     }
+    socket.touch();
     Ok(socket.next_part())
 }
 
@@ -345,6 +351,14 @@ fn wait<T>(
 }
 
 impl Socket {
+    /// Something was sent or received, perhaps inside the process.
+    #[inline]
+    fn touch(&self) {
+        if self.is_local {
+            self.member.context.touch();
+        }
+    }
+
     /// Waits until the first part can be sent, and others behind it.
     fn poll_first(
         &mut self,
@@ -514,7 +528,7 @@ impl Socket {
         self.last_endpoint = endpoint.to_string();
         if let Endpoint::Inproc(_) = endpoint {
             self.is_local = true;
-            self.member.context.settle();
+            self.member.context.settle_now();
         }
         self.endpoints.push(Known { text: text.to_owned(), endpoint, is_bound });
         // What can be done may have changed.
@@ -581,7 +595,7 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
     let place = socket.endpoints.iter().position(is_it).ok_or(Errno::ENOENT)?;
     let Known { endpoint, is_bound, .. } = socket.endpoints.remove(place);
     if socket.is_local {
-        socket.member.context.settle();
+        socket.member.context.settle_now();
     }
     let Socket { built: Some(built), incoming, .. } = &mut **socket else {
         return Err(Errno::ENOENT);
@@ -602,7 +616,7 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
         monitor.closed(&closed);
     }
     if socket.is_local {
-        socket.member.context.settle();
+        socket.member.context.settle_now();
     }
     Ok(())
 }
@@ -640,7 +654,7 @@ pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result
         }
     }
     if socket.is_local {
-        socket.member.context.settle();
+        socket.member.context.settle_now();
     }
     Ok(())
 }
@@ -699,6 +713,6 @@ pub(crate) fn watch(handle: Handle, text: Option<&str>, mask: c_int) -> Result<(
     let events = built.engine.monitor();
     let monitoring = monitor::Monitoring::start(&context, &built.io, events, endpoint, mask)?;
     socket.monitor = Some(monitoring);
-    context.settle();
+    context.settle_now();
     Ok(())
 }
