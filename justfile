@@ -49,3 +49,13 @@ mutants *args:
 # All that CI runs, or the steps with a word in their names.
 ci word="":
     .ci/run {{word}}
+
+# libzmq's C interface, its header and its description for pkg-config, into a folder.
+install-ffi prefix:
+    cargo build --release -p zmtp-ffi
+    install -d {{prefix}}/lib/pkgconfig {{prefix}}/include
+    install -m 755 target/release/libzmq.so {{prefix}}/lib/libzmq.so.5
+    ln -sf libzmq.so.5 {{prefix}}/lib/libzmq.so
+    install -m 644 target/release/libzmq.a {{prefix}}/lib/libzmq.a
+    install -m 644 crates/zmtp-ffi/include/zmq.h {{prefix}}/include/zmq.h
+    sed "s|@PREFIX@|{{prefix}}|" crates/zmtp-ffi/libzmq.pc.in > {{prefix}}/lib/pkgconfig/libzmq.pc

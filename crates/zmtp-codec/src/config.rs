@@ -227,12 +227,22 @@ pub struct Heartbeat {
     /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold. It must not be
     /// shorter than `interval`.
     pub ttl: Duration,
+    /// The time to live may be shorter than the interval.
+    any_ttl: bool,
+    /// Peers of ZMTP 3.0 are sent heartbeats, too.
+    pub(crate) any_version: bool,
 }
 
 impl Heartbeat {
     /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
     pub const fn every(interval: Duration) -> Self {
-        Self { interval, timeout: interval, ttl: Duration::ZERO }
+        Self {
+            interval,
+            timeout: interval,
+            ttl: Duration::ZERO,
+            any_ttl: false,
+            any_version: false,
+        }
     }
 
     /// The same with this [`timeout`](Self::timeout).
@@ -247,6 +257,20 @@ impl Heartbeat {
         self
     }
 
+    /// The same, also for peers that announce ZMTP 3.0, as libzmq does: its versions from 4.2 on know
+    /// heartbeats, whatever they announce. Another peer may end the connection.
+    pub const fn for_any_version(mut self) -> Self {
+        self.any_version = true;
+        self
+    }
+
+    /// The same with this [time to live](Self::ttl), which may be shorter than the interval: then the peer
+    /// ends a connection that carries nothing else.
+    pub const fn with_any_ttl(mut self, ttl: Duration) -> Self {
+        (self.ttl, self.any_ttl) = (ttl, true);
+        self
+    }
+
     /// Finds what would end every connection.
     fn validate(self) -> Result<(), ConfigError> {
         if self.interval.is_zero() {
@@ -256,7 +280,7 @@ impl Heartbeat {
             return Err(ConfigError::HeartbeatTimeout);
         }
         let told = Duration::from_millis(u64::from(self.ttl_tenths()).saturating_mul(100));
-        if !told.is_zero() && told < self.interval {
+        if !told.is_zero() && told < self.interval && !self.any_ttl {
             return Err(ConfigError::HeartbeatTtl { ttl: told, interval: self.interval });
         }
         Ok(())
@@ -358,7 +382,7 @@ mod tests {
         ];
         for (interval, timeout, ttl, outcome) in rows {
             let heartbeat =
-                Heartbeat { interval: ms(interval), timeout: ms(timeout), ttl: ms(ttl) };
+                Heartbeat::every(ms(interval)).with_timeout(ms(timeout)).with_ttl(ms(ttl));
             let config = Config { heartbeat: Some(heartbeat), ..Config::new(SocketType::Pub) };
             assert_eq!(config.validate(), outcome, "{heartbeat:?}");
         }

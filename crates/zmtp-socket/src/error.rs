@@ -205,6 +205,9 @@ pub enum Reason {
     /// The socket has a peer, and may have one only (RFC 31).
     #[error("the socket has a peer already")]
     Occupied,
+    /// The endpoint was told to [accept](crate::PubOptions::accept_if) others alone.
+    #[error("the peer is none of those that are accepted")]
+    NotAdmitted,
     /// Another peer has the identity that this one announced, or has taken it over.
     #[error("another peer has the same identity")]
     IdentityTaken,

@@ -1,5 +1,6 @@
 //! Who is at the other end of a connection.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -37,6 +38,8 @@ struct Inner {
     since: Instant,
     info: OnceLock<Arc<PeerInfo>>,
     identity: OnceLock<Bytes>,
+    attached: OnceLock<Box<dyn Any + Send + Sync>>,
+    descriptor: OnceLock<i32>,
 }
 
 impl Peer {
@@ -51,12 +54,21 @@ impl Peer {
 
     fn with_side(id: PeerId, endpoint: Endpoint, address: &str, is_dialled: bool) -> Self {
         let (address, since) = (address.into(), Instant::now());
-        let (info, identity) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Inner { id, endpoint, address, is_dialled, since, info, identity }))
+        Self(Arc::new(Inner {
+            id,
+            endpoint,
+            address,
+            is_dialled,
+            since,
+            info: OnceLock::new(),
+            identity: OnceLock::new(),
+            attached: OnceLock::new(),
+            descriptor: OnceLock::new(),
+        }))
     }
 
     /// Whether it was we who connected.
-    pub(crate) fn is_dialled(&self) -> bool {
+    pub fn is_dialled(&self) -> bool {
         self.0.is_dialled
     }
 
@@ -91,6 +103,34 @@ impl Peer {
     pub(crate) fn set_identity(&self, identity: Bytes) {
         // Once: there is one handshake.
         let _ = self.0.identity.set(identity);
+    }
+
+    /// The number of the connection's descriptor, where it has one of the system's: for the log, or to ask the
+    /// system about the other side. Once the connection has ended, it may be that of something else.
+    pub fn descriptor(&self) -> Option<i32> {
+        self.0.descriptor.get().copied()
+    }
+
+    pub(crate) fn set_descriptor(&self, descriptor: Option<i32>) {
+        if let Some(descriptor) = descriptor {
+            // Once: there is one connection.
+            let _ = self.0.descriptor.set(descriptor);
+        }
+    }
+
+    /// Something of the program's own that is kept with the connection, for as long as anybody keeps the
+    /// peer: what `make` made the first time that it was asked for. `None` if that was of another type.
+    ///
+    /// ```
+    /// # use zmtp_socket::Peer;
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// fn count_request(peer: &Peer) -> u64 {
+    ///     let requests = peer.attached(|_| AtomicU64::new(0)).expect("nothing else is attached");
+    ///     requests.fetch_add(1, Ordering::Relaxed)
+    /// }
+    /// ```
+    pub fn attached<T: Send + Sync + 'static>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
+        self.0.attached.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
     /// How long ago the connection was made.
@@ -145,6 +185,14 @@ impl fmt::Debug for Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_attached_stays_and_is_of_one_type() {
+        let peer = Peer::new(PeerId(1), "inproc://x".parse().unwrap(), "x");
+        assert_eq!(peer.attached(|peer| peer.address().to_owned()).map(String::as_str), Some("x"));
+        assert_eq!(peer.clone().attached(|_| "y".to_owned()).map(String::as_str), Some("x"));
+        assert_eq!(peer.attached(|_| 1_u32), None);
+    }
 
     #[test]
     fn tcp_alone_has_socket_addresses() {

@@ -134,7 +134,7 @@ impl Probe {
     pub(crate) async fn say(&mut self, frames: &[u8]) -> Result<(), Broken> {
         self.flush().await?;
         let mut sealed = BytesMut::new();
-        if self.connection.seal(frames, &mut sealed).is_err() {
+        if self.connection.seal([frames], &mut sealed).is_err() {
             sealed.extend_from_slice(frames);
         }
         Ok(self.stream.write_all(&sealed).await?)

@@ -138,7 +138,7 @@ mod tests {
 
     /// A PING each second, 400 ms to answer it.
     fn beating() -> (Liveness, Heartbeat) {
-        let heartbeat = Heartbeat { timeout: ms(400), ..Heartbeat::every(ms(1000)) };
+        let heartbeat = Heartbeat::every(ms(1000)).with_timeout(ms(400));
         let mut liveness = Liveness::default();
         liveness.begin(Some(heartbeat), ms(0));
         (liveness, heartbeat)
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_answers_nothing_is_sent_two_pings_and_no_more_until_it_is_heard() {
-        let heartbeat = Heartbeat { timeout: ms(60_000), ..Heartbeat::every(ms(10)) };
+        let heartbeat = Heartbeat::every(ms(10)).with_timeout(ms(60_000));
         let mut liveness = Liveness::default();
         liveness.begin(Some(heartbeat), ms(0));
         let pings = |liveness: &mut Liveness, times: std::ops::Range<u64>| {

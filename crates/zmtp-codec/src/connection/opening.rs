@@ -130,7 +130,8 @@ impl Connection {
         // PING belongs to 3.1, and the version spoken is the lower of the two: to a peer that was told 3.0, or
         // that said it, silence after a PING would prove nothing.
         let spoken = version.min(self.config.version);
-        let heartbeat = self.config.heartbeat.filter(|_| spoken >= Version::V3_1);
+        let heartbeat = self.config.heartbeat;
+        let heartbeat = heartbeat.filter(|it| it.any_version || spoken >= Version::V3_1);
         self.liveness.begin(heartbeat, now);
         self.state = State::Traffic(Traffic::new(&self.config, peer.clone(), channel));
         Event::Ready(Box::new(peer))

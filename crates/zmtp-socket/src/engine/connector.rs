@@ -111,6 +111,7 @@ async fn attempt<C: Core>(
         Err(error) => return not_made(error.into()),
     };
     let (peer, signal) = (socket.dialled_peer(&task.endpoint, &address), task.signal());
+    peer.set_descriptor(stream.descriptor());
     let permit = Permit::dialled(signal.kill());
     let (core, shared) = (core.clone(), socket.clone());
     let driver = driver::run(stream, peer.clone(), permit, signal, core, shared, terms.clone());

@@ -83,11 +83,16 @@ fn serve<C: Core>(
     socket: &Arc<Shared>,
 ) {
     let (peer, signal) = (socket.new_peer(&task.endpoint, address), task.signal());
+    peer.set_descriptor(stream.descriptor());
+    let terms = task.terms();
+    if terms.options.admits.as_ref().is_some_and(|admits| !(admits.0)(&peer)) {
+        return socket.events.emit(|| Event::Refused { peer, reason: Reason::NotAdmitted });
+    }
     let permit = match socket.admission.admit(peer.id(), signal.kill()) {
         Ok(permit) => permit,
         Err(limit) => return socket.events.emit(|| Event::Refused { peer, reason: limit.into() }),
     };
     let (core, shared) = (core.clone(), socket.clone());
-    let driver = driver::run(stream, peer, permit, signal, core, shared, task.terms());
+    let driver = driver::run(stream, peer, permit, signal, core, shared, terms);
     tokio::spawn(socket.track(task, driver));
 }

@@ -14,6 +14,7 @@ use zmtp_codec::{CurveKeyPair, CurvePublicKey};
 use super::{Configured, EndpointOptions, Identified, Options, TcpOptions};
 use crate::options::authorize::{AuthRequest, Authorizer, Verdict};
 use crate::options::plain::PlainUsers;
+use crate::peer::Peer;
 
 #[derive(Clone, Debug)]
 pub(crate) struct LinkOptions {
@@ -37,6 +38,27 @@ pub(crate) struct LinkOptions {
     /// What we go by, and what the peer goes by, with those that send by identity.
     pub(crate) identity: Bytes,
     pub(crate) peer_identity: Option<Bytes>,
+    /// Whether an empty identity is announced, too.
+    pub(crate) announces_none: bool,
+    pub(crate) admits: Option<Admits>,
+    /// The socket of the system to listen on.
+    pub(crate) listener: Option<Arc<Listening>>,
+}
+
+/// A socket of the system that somebody else has bound.
+#[cfg(unix)]
+pub(crate) type Listening = std::os::fd::OwnedFd;
+#[cfg(not(unix))]
+pub(crate) type Listening = std::convert::Infallible;
+
+/// Says which peers may begin their handshake.
+#[derive(Clone)]
+pub(crate) struct Admits(pub(crate) Arc<dyn Fn(&Peer) -> bool + Send + Sync>);
+
+impl fmt::Debug for Admits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admits")
+    }
 }
 
 /// The terms on which connections are made through one endpoint.
@@ -243,6 +265,15 @@ impl<T: Configured> Options<T> {
         self
     }
 
+    /// Lets only those peers begin a handshake that `admits` finds by their address, or by their
+    /// [descriptor](Peer::descriptor): the connection of any other is closed without a word, and
+    /// [told](crate::Event::Refused). It is called on the endpoint's own task, and must not block. For bound
+    /// endpoints. Default: all.
+    pub fn accept_if(mut self, admits: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
+        self.link.admits = Some(Admits(Arc::new(admits)));
+        self
+    }
+
     /// Dials again also when the peer refused us with an ERROR command (RFC 23 advises against
     /// it). Default: no; the endpoint is [parked](crate::Event::Parked), unless the reason is `300`, which
     /// means a temporary error (RFC 27).
@@ -260,6 +291,13 @@ impl<T: Identified> Options<T> {
         self.link.identity = identity.into();
         self
     }
+
+    /// Announces an empty identity where there is none, as libzmq does. It means the same as to announce
+    /// nothing. Default: no.
+    pub fn announce_empty_identity(mut self, announce: bool) -> Self {
+        self.link.announces_none = announce;
+        self
+    }
 }
 
 impl EndpointOptions {
@@ -267,6 +305,14 @@ impl EndpointOptions {
     /// it announces itself does not matter. Default: what it announces. (`ZMQ_CONNECT_ROUTING_ID`)
     pub fn peer_identity(mut self, identity: impl Into<Bytes>) -> Self {
         self.link.peer_identity = Some(identity.into());
+        self
+    }
+
+    /// Listens on a socket of the system that is bound and listens already, as a service manager hands it
+    /// over: of the endpoint that is bound, only the transport counts then. Not on Windows.
+    #[cfg(unix)]
+    pub fn listen_on(mut self, socket: std::os::fd::OwnedFd) -> Self {
+        self.link.listener = Some(Arc::new(socket));
         self
     }
 }
@@ -292,7 +338,7 @@ impl LinkOptions {
         config.limits = self.limits;
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;
-        if !self.identity.is_empty() {
+        if !self.identity.is_empty() || self.announces_none {
             // One octet too many is enough for the configuration to be refused.
             let identity = self.identity.slice(..self.identity.len().min(256));
             let metadata = Metadata::new().with("Identity", identity);
@@ -324,6 +370,9 @@ impl Default for LinkOptions {
             wss_client: None,
             identity: Bytes::new(),
             peer_identity: None,
+            announces_none: false,
+            admits: None,
+            listener: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Conflates, Marks, Options, Receiving, Sending, SocketRole};
 pub struct Subscribing {
     pub(crate) receiving: Receiving,
     pub(crate) matching: Matching,
+    pub(crate) tells_repeats: bool,
 }
 
 /// The options of an XSUB alone.
@@ -56,6 +57,28 @@ impl<T: Configured<Role: AsMut<Matching> + AsMut<Receiving>>> Options<T> {
         let receiving: &mut Receiving = self.role.as_mut();
         receiving.conflate_topics = conflate;
         self
+    }
+}
+
+impl<T: Configured<Role: AsMut<Subscribing>>> Options<T> {
+    /// Tells publishers also of a subscription to a topic that is subscribed to already, as libzmq's sockets
+    /// do: an XPUB may [tell](crate::Verbosity::Subscriptions) its user of each. They are told of the last end
+    /// alone, and have to take several subscriptions for [one](crate::Duplicates::AsSet). Default: no.
+    pub fn tell_repeated_subscriptions(mut self, tell: bool) -> Self {
+        self.role.as_mut().tells_repeats = tell;
+        self
+    }
+}
+
+impl AsMut<Self> for Subscribing {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl AsMut<Subscribing> for Asking {
+    fn as_mut(&mut self) -> &mut Subscribing {
+        &mut self.subscribing
     }
 }
 

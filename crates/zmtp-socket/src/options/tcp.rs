@@ -1,8 +1,10 @@
 //! What a tcp connection asks of the system.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Configured, Options};
+use crate::endpoint::Host;
 
 /// What a tcp connection asks of the system; what is not given is left to it.
 #[derive(Clone, Debug)]
@@ -16,6 +18,9 @@ pub(crate) struct TcpOptions {
     pub(crate) type_of_service: Option<u8>,
     pub(crate) device: Option<String>,
     pub(crate) ipv6_only: Option<bool>,
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) backlog: u32,
+    pub(crate) socks_proxy: Option<(Host, u16)>,
 }
 
 /// How the system finds out that a quiet connection is dead: it asks the other machine, and gives up
@@ -59,6 +64,9 @@ impl Default for TcpOptions {
             type_of_service: None,
             device: None,
             ipv6_only: None,
+            source: None,
+            backlog: 1024,
+            socks_proxy: None,
         }
     }
 }
@@ -146,6 +154,27 @@ impl<T: Configured> Options<T> {
     /// [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn bind_device(mut self, name: impl Into<String>) -> Self {
         self.link.tcp.device = Some(name.into());
+        self
+    }
+
+    /// The address, of this machine, that a connected endpoint is dialled from, and the port, or 0 for any.
+    /// An endpoint with addresses of the other family alone is not reached. Default: the system's choice.
+    pub fn source(mut self, address: SocketAddr) -> Self {
+        self.link.tcp.source = Some(address);
+        self
+    }
+
+    /// A SOCKS 5 proxy (RFC 1928), without authentication, through which connected endpoints are reached: it
+    /// looks their names up. Default: none.
+    pub fn socks_proxy(mut self, host: Host, port: u16) -> Self {
+        self.link.tcp.socks_proxy = Some((host, port));
+        self
+    }
+
+    /// How many connections through a bound endpoint may wait to be accepted, over ipc too. The system may
+    /// allow fewer. Default: 1024.
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.link.tcp.backlog = connections;
         self
     }
 

@@ -7,7 +7,8 @@ use slab::Slab;
 use zmtp_codec::Batch;
 
 use super::newest::Newest;
-use crate::options::{Marks, Receiving};
+use crate::endpoint::Endpoint;
+use crate::options::{HighWaterMark, Marks, Receiving};
 use crate::peer::Peer;
 use crate::stats::Count;
 
@@ -25,6 +26,8 @@ pub(crate) struct Inbox {
     conflate: bool,
     /// And this of each topic.
     conflates_topics: bool,
+    /// A turn is one message, where several publishers have some.
+    by_message: bool,
     /// What the queues of publishers that have gone hold.
     departed: Count,
     /// What is in all queues.
@@ -74,6 +77,7 @@ impl Inbox {
             marks: options.marks(),
             conflate: options.conflate,
             conflates_topics: options.conflate_topics,
+            by_message: options.by_message,
             departed: Count::default(),
             waiting: Count::default(),
             received: Count::default(),
@@ -127,6 +131,13 @@ impl Inbox {
         // Where a message takes the place of another there is always room.
         let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
         own.min(room(self.departed))
+    }
+
+    /// Another number of messages of each publisher may be held from now on. Gives back the drivers that
+    /// wait for room.
+    pub(crate) fn set_mark(&mut self, mark: HighWaterMark) -> Vec<Waker> {
+        self.marks.messages = mark;
+        self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take()).collect()
     }
 
     /// Waits for room in a publisher's queue.
@@ -201,9 +212,13 @@ impl Inbox {
         self.release(current, wake);
         let key = self.turns.pop_front()?;
         let queue = &mut self.queues[key];
-        current.batch = match self.conflates_topics {
-            true => queue.newest.take(BATCH),
-            false => queue.batches.pop_front().unwrap_or_default(),
+        let takes_one = self.by_message && !self.turns.is_empty();
+        current.batch = match queue.batches.front_mut() {
+            _ if self.conflates_topics => queue.newest.take(BATCH),
+            Some(batch) if takes_one && batch.len() > 1 => {
+                batch.next().map(Batch::from).unwrap_or_default()
+            }
+            _ => queue.batches.pop_front().unwrap_or_default(),
         };
         let peer = queue.peer.clone();
         current.queue = key;
@@ -216,7 +231,31 @@ impl Inbox {
             (true, true) => self.turns.push_front(key),
             (true, false) => self.turns.push_back(key),
         }
+        if self.by_message {
+            // To the letter, what has been received is no longer in the queue.
+            self.release(current, wake);
+        }
         Some(peer)
+    }
+
+    /// Drops what has come through an endpoint that was dialled. Returns the memory, and the drivers that now
+    /// have room.
+    pub(crate) fn discard(&mut self, endpoint: &Endpoint) -> (Vec<Batch>, Vec<Waker>) {
+        let (mut batches, mut wake) = (Vec::new(), Vec::new());
+        let keys = self.queues.iter().filter(|(_, queue)| queue.is_through(endpoint));
+        for key in keys.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.turns.retain(|turn| *turn != key);
+            let queue = &mut self.queues[key];
+            batches.extend(queue.batches.drain(..));
+            queue.newest = Newest::default();
+            let mut taken = Taken { queue: key, ..Taken::default() };
+            taken.taken = std::mem::take(&mut queue.waiting);
+            queue.dropped += taken.taken;
+            self.waiting -= taken.taken;
+            self.dropped += taken.taken;
+            self.release(&mut taken, &mut wake);
+        }
+        (batches, wake)
     }
 
     /// Waits for something to arrive.
@@ -278,6 +317,11 @@ impl Inbox {
 }
 
 impl Queue {
+    /// Whether its peer was dialled at an endpoint.
+    fn is_through(&self, endpoint: &Endpoint) -> bool {
+        self.peer.is_dialled() && self.peer.endpoint() == endpoint
+    }
+
     fn holds_messages(&self) -> bool {
         !self.batches.is_empty() || !self.newest.is_empty()
     }
@@ -297,8 +341,7 @@ mod tests {
     use zmtp_codec::Message;
 
     use super::*;
-    use crate::endpoint::Endpoint;
-    use crate::options::HighWaterMark;
+
     use crate::peer::PeerId;
     use crate::sync::Woken;
 
@@ -404,6 +447,50 @@ mod tests {
         assert_eq!(wake(&mut inbox, &mut current), 0, "a quarter");
         assert_eq!(wake(&mut inbox, &mut current), 1, "half");
         assert_eq!(wake(&mut inbox, &mut current), 0, "it does not wait any more");
+    }
+
+    #[test]
+    fn what_came_through_an_endpoint_can_be_dropped_alone() {
+        let mut inbox = inbox(4);
+        let endpoint: Endpoint = "inproc://dialled".parse().unwrap();
+        let dialled = inbox.open(Peer::dialled(PeerId(9), endpoint.clone(), "x"), 0);
+        let other = publisher(&mut inbox);
+        deliver(&mut inbox, dialled, 0, 4);
+        deliver(&mut inbox, other, 0, 1);
+        let woken = wait_for_room(&mut inbox, dialled);
+        let (batches, wake) = inbox.discard(&endpoint);
+        wake.into_iter().for_each(Waker::wake);
+        assert_eq!((batches.len(), woken.0.load(Ordering::Relaxed)), (1, 1));
+        assert_eq!(
+            (inbox.queued().messages, inbox.dropped.messages, inbox.room(dialled)),
+            (1, 4, 4)
+        );
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), [format!("{other}/0")]);
+        assert!(exchange(&mut inbox, &mut current).is_empty());
+    }
+
+    #[test]
+    fn a_turn_may_be_one_message_where_several_publishers_have_some() {
+        let options = Receiving { by_message: true, ..Receiving::default() };
+        let mut inbox = Inbox::new(&options);
+        let (one, other) = (publisher(&mut inbox), publisher(&mut inbox));
+        deliver(&mut inbox, one, 0, 3);
+        deliver(&mut inbox, other, 0, 1);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["1/0"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/1", "0/2"], "it is alone");
+    }
+
+    #[test]
+    fn another_mark_holds_at_once() {
+        let mut inbox = inbox(2);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 2);
+        let woken = wait_for_room(&mut inbox, key);
+        inbox.set_mark(HighWaterMark::messages(5)).into_iter().for_each(Waker::wake);
+        assert_eq!((woken.0.load(Ordering::Relaxed), inbox.room(key)), (1, 3));
     }
 
     #[test]

@@ -8,14 +8,23 @@ use tokio::task::coop;
 use zmtp_codec::{Batch, Message};
 
 use super::inbox::{Inbox, Taken};
+use crate::endpoint::Endpoint;
 use crate::error::Closed;
+use crate::options::HighWaterMark;
 use crate::peer::Peer;
 use crate::stats::Unfinished;
-use crate::sync::lock;
+use crate::sync::{lock, lock_to_wake};
 
 /// What messages are received from: an inbox, and what is let out of it.
 pub(crate) trait Source {
     fn inbox(&self) -> &Mutex<Inbox>;
+
+    /// Another number of messages of each peer may wait from now on.
+    fn set_receive_hwm(&self, mark: HighWaterMark) {
+        let mut inbox = lock_to_wake(self.inbox());
+        let drivers = inbox.set_mark(mark);
+        inbox.wake(drivers);
+    }
 
     /// Counts the changes of the filter that shut something out.
     #[inline]
@@ -86,6 +95,16 @@ impl Receiver {
             ready!(self.poll_fill(core, cx))?;
         }
         Poll::Ready(Ok(mem::take(&mut self.current.batch)))
+    }
+
+    /// Drops what has come through an endpoint that was dialled, and was not received.
+    pub(crate) fn discard(&mut self, core: &impl Source, endpoint: &Endpoint) {
+        let (_batches, wake) = lock(core.inbox()).discard(endpoint);
+        wake.into_iter().for_each(Waker::wake);
+        let is_through = |peer: &Peer| peer.is_dialled() && peer.endpoint() == endpoint;
+        if self.sender.as_ref().is_some_and(is_through) {
+            self.current.batch = Batch::default();
+        }
     }
 
     /// Whose message the last one was.

@@ -10,12 +10,15 @@ use super::Outgoing;
 use super::flushing::Wait;
 use crate::engine::driver::Core;
 use crate::error::{Closed, SendError};
-use crate::options::WhenFull;
+use crate::options::{HighWaterMark, WhenFull};
 
 /// A core that messages are sent with.
 pub(crate) trait SendCore: Core {
     /// What becomes of a message for a peer without room.
     fn when_full(&self) -> WhenFull;
+
+    /// Another number of messages may wait for each peer from now on.
+    fn set_send_hwm(&self, mark: HighWaterMark);
 
     /// Whether the sender should let others run first. The next one need not.
     fn take_turn(&self) -> bool;

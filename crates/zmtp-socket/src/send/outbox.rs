@@ -16,7 +16,7 @@ use crate::engine::burst::Burst;
 use crate::engine::transport::Outlet;
 use crate::error::Overrun;
 use crate::monitor::{Event, Events, Recorded};
-use crate::options::{Mark, Marks};
+use crate::options::{HighWaterMark, Mark, Marks};
 use crate::peer::Peer;
 use crate::stats::Count;
 
@@ -313,6 +313,11 @@ impl Outbox {
     /// The queue is that of a connection from now on.
     pub(crate) fn attach(&mut self, marks: Marks, outlet: Option<Outlet>) {
         (self.marks, self.outlet) = (marks, outlet);
+    }
+
+    /// Another number of messages may wait from now on.
+    pub(crate) fn set_mark(&mut self, mark: HighWaterMark) {
+        self.marks.messages = mark;
     }
 
     /// The connection is about to end: no sender writes any more.

@@ -65,6 +65,24 @@ impl Context {
         context
     }
 
+    /// Whether a socket of this context is bound to an `inproc` name.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use zmtp_socket::{Context, PubOptions};
+    /// let context = Context::new();
+    /// let publisher = context.pub_socket(PubOptions::new());
+    /// assert!(!context.has_inproc("weather"));
+    /// publisher.bind("inproc://weather").await?;
+    /// assert!(context.has_inproc("weather"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn has_inproc(&self, name: &str) -> bool {
+        self.networks.has_inproc(name)
+    }
+
     /// A new socket, of the kind that the options are for.
     pub fn socket<T: Kind>(&self, options: Options<T>) -> Socket<T> {
         Socket::with_context(self, options)

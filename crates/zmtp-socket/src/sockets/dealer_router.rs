@@ -8,11 +8,11 @@ use zmtp_codec::{Message, SocketType};
 
 use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
-use crate::options::{Dealing, Routing};
+use crate::options::{Dealing, HighWaterMark, Routing};
 use crate::patterns::unicast::{Config, Sends as Whom, To, UnicastCore};
 use crate::peer::Peer;
-use crate::receive::Receiver;
-use crate::send::Outgoing;
+use crate::receive::{Receiver, Source as _};
+use crate::send::{Outgoing, SendCore as _};
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{
     Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends, Sinks,
@@ -134,6 +134,31 @@ impl Handle<Router> {
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
         self.engine.core.send(peer.into().0, &message.into(), None).map(drop)
+    }
+
+    /// Changes how many messages may [wait](crate::Options::send_hwm) for each peer.
+    pub fn set_send_hwm(&self, mark: HighWaterMark) {
+        self.engine.core.set_send_hwm(mark);
+    }
+
+    /// Changes how many messages of each peer may [wait](crate::Options::receive_hwm) to be received.
+    pub fn set_receive_hwm(&self, mark: HighWaterMark) {
+        self.engine.core.set_receive_hwm(mark);
+    }
+
+    /// Changes what becomes of a newcomer with the [identity](crate::RouterOptions::handover) of another peer.
+    pub fn set_handover(&self, handover: bool) {
+        self.engine.core.set_handover(handover);
+    }
+
+    /// Whether a message can be [sent](Self::try_send_to) to this peer now, without being dropped or having
+    /// to wait.
+    ///
+    /// # Errors
+    /// [`SendError::Unroutable`] if there is no such peer; [`SendError::Closed`] once the socket has been
+    /// closed.
+    pub fn has_room_for<'a>(&self, peer: impl Into<Destination<'a>>) -> Result<bool, SendError> {
+        self.engine.core.has_room_for(peer.into().0)
     }
 
     /// The connected peer that has an identity.

@@ -8,9 +8,10 @@ use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
 use crate::engine::socket::Engine;
 use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
 use crate::monitor::Monitor;
-use crate::options::{EndpointOptions, Linger};
+use crate::options::{EndpointOptions, HighWaterMark, Linger, WhenFull};
+use crate::receive::Source as _;
 use crate::send::{Outgoing, SendCore as _};
-use crate::sockets::kind::{Kind, Publishes, Sends, Subscribes, Unicasts};
+use crate::sockets::kind::{Kind, Publishes, ReceivesMessages, Sends, Subscribes, Unicasts};
 use crate::stats::{Stats, Unfinished};
 
 /// Messages that are sent under one lock, at most.
@@ -259,7 +260,33 @@ impl<T: Sends> Handle<T> {
     }
 }
 
+impl<T: Sends> Handle<T> {
+    /// Changes how many messages may [wait](crate::Options::send_hwm) for each peer, for those that are there
+    /// and those to come. What waits beyond it stays.
+    pub fn set_send_hwm(&self, mark: HighWaterMark) {
+        self.engine.core.set_send_hwm(mark);
+    }
+}
+
+impl<T: ReceivesMessages> Handle<T> {
+    /// Changes how many messages of each peer may [wait](crate::Options::receive_hwm) to be received, of those
+    /// that are there and those to come. What waits beyond it stays.
+    pub fn set_receive_hwm(&self, mark: HighWaterMark) {
+        self.engine.core.set_receive_hwm(mark);
+    }
+}
+
 impl<T: Publishes> Handle<T> {
+    /// Changes [what becomes](crate::Options::when_full) of a message for a peer that has no room for it.
+    pub fn set_when_full(&self, policy: WhenFull) {
+        self.engine.core.set_when_full(policy);
+    }
+
+    /// Changes whether the matching is [turned round](crate::Options::invert_matching).
+    pub fn set_invert_matching(&self, inverted: bool) {
+        self.engine.core.set_inverted(inverted);
+    }
+
     /// How many connected peers have subscribed to something.
     pub fn subscriber_count(&self) -> usize {
         self.engine.core.subscriber_count()
@@ -299,6 +326,11 @@ impl<T: Unicasts> Handle<T> {
 }
 
 impl<T: Subscribes> Handle<T> {
+    /// Changes whether what is received is what was *not* [subscribed to](crate::Options::invert_matching).
+    pub fn set_invert_filter(&self, inverted: bool) {
+        self.engine.core.set_inverted(inverted);
+    }
+
     /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
     /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, topic: impl AsRef<[u8]>) {

@@ -16,7 +16,8 @@ use crate::options::{Replying, Requesting};
 use crate::patterns::unicast::{Answer, Config, Sends as Whom, To, UnicastCore};
 use crate::peer::Peer;
 use crate::receive::Receiver;
-use crate::send::Outgoing;
+use crate::send::flushing::Wait;
+use crate::send::{Outgoing, SinkCore as _};
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{Kind, Parts, Reader, Receive, Receives, Rep, Req, Unicasts};
 use crate::sockets::socket::Socket;
@@ -91,6 +92,74 @@ impl Socket<Req> {
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// Sends a request to the peer whose turn it is, and returns: its reply comes from
+    /// [`poll_reply`](Self::poll_reply). A request whose reply has not come is
+    /// [given up](Self::request) first; if requests are [numbered](crate::ReqOptions::correlate), it is still
+    /// sent, and its reply is not received. The [timeout](crate::ReqOptions::request_timeout) and the
+    /// [retries](crate::ReqOptions::retries) do not matter here.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if no peer has room; [`SendError::Closed`] once the socket has been closed.
+    pub fn try_request<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let core = &self.handle.engine.core;
+        let correlate = core.requesting().correlate;
+        if self.receiver.asked.take().is_some() && !correlate {
+            core.abandon_request(correlate);
+        }
+        // A message that came before the request is no reply to it.
+        while self.receiver.receiver.try_next(&**core)?.is_some() {
+            core.count_filtered();
+        }
+        let mut request = message.into().into_message();
+        request.prepend(Bytes::new());
+        let id = self.receiver.next_id(correlate);
+        if let Some(id) = &id {
+            request.prepend(id.clone());
+        }
+        core.send(To::Next, &request.into(), None)?;
+        self.receiver.asked = Some(Asked(id));
+        Ok(())
+    }
+
+    /// Waits until some peer has room for a [request](Self::try_request).
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        self.handle.engine.core.poll_room(&mut self.receiver.room, cx.waker())
+    }
+
+    /// Waits for the reply to the [request](Self::try_request) that was sent last.
+    ///
+    /// # Errors
+    /// [`RequestError::Lost`] when the connection that it went through has ended, or there is no request;
+    /// [`RequestError::Closed`] once the socket has been closed.
+    pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
+        let core = &self.handle.engine.core;
+        let Some(Asked(id)) = &self.receiver.asked else {
+            return Poll::Ready(Err(RequestError::Lost));
+        };
+        let outcome = loop {
+            let answer = core.poll_answer(&mut self.receiver.receiver, cx);
+            match ready!(self.handle.engine.follow(answer))? {
+                Answer::Lost => break Err(RequestError::Lost),
+                Answer::Reply(reply) => {
+                    if let Some(reply) = open(reply, id.as_ref()) {
+                        break Ok(reply);
+                    }
+                }
+            }
+        };
+        self.receiver.asked = None;
+        core.end_request();
+        Poll::Ready(outcome)
+    }
+
+    /// The peer that the last reply came from.
+    pub fn replier(&self) -> Option<&Peer> {
+        self.receiver.receiver.sender()
     }
 
     async fn attempt(
@@ -189,6 +258,16 @@ impl Reply {
         reply.prepend(self.envelope);
         self.core.send_later_to(To::from(&self.peer), &(&reply).into()).await.map(drop)
     }
+
+    /// Does as [`send`](Self::send), but never waits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`SendError::Full`] where the socket would have to wait.
+    pub fn try_send<'a>(self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let mut reply = message.into().into_message();
+        reply.prepend(self.envelope);
+        self.core.send(To::from(&self.peer), &reply.into(), None).map(drop)
+    }
 }
 
 impl fmt::Debug for Reply {
@@ -203,12 +282,24 @@ pub(crate) struct ReqReceiver {
     receiver: Receiver,
     /// The number of the last request.
     id: u32,
+    /// The request whose reply is polled for.
+    asked: Option<Asked>,
+    room: Wait,
 }
+
+/// A request that was sent, and its number, if it has one.
+#[derive(Debug)]
+struct Asked(Option<Bytes>);
 
 impl Default for ReqReceiver {
     fn default() -> Self {
         // Another socket's replies must not fit by chance.
-        Self { receiver: Receiver::default(), id: fastrand::u32(..) }
+        Self {
+            receiver: Receiver::default(),
+            id: fastrand::u32(..),
+            asked: None,
+            room: Wait::default(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::{fmt, iter};
 use futures_core::Stream;
 use zmtp_codec::{Batch, Message};
 
+use crate::endpoint::{EndpointError, IntoEndpoint};
 use crate::engine::socket::Engine;
 use crate::error::{RecvError, TryRecvError};
 use crate::monitor::Events;
@@ -183,6 +184,16 @@ impl<T: ReceivesMessages> Socket<T> {
     /// None before the first message.
     pub fn sender(&self) -> Option<&Peer> {
         self.receiver.sender()
+    }
+
+    /// Drops what has come through an endpoint that was [connected](Handle::connect) and was not received:
+    /// for a program that has [disconnected](Handle::disconnect) it and wants nothing of it any longer.
+    ///
+    /// # Errors
+    /// [`EndpointError`] if the endpoint cannot be read.
+    pub fn discard_received(&mut self, endpoint: impl IntoEndpoint) -> Result<(), EndpointError> {
+        self.receiver.discard(&*self.handle.engine.core, &endpoint.into_endpoint()?);
+        Ok(())
     }
 
     /// Waits for messages, and takes many of one peer that have arrived together: as they came, so that

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use zmtp_codec::{SocketType, Subscription};
+use zmtp_codec::{Message, SocketType, Subscription};
 
 use crate::error::{Closed, SendError};
 use crate::monitor::Events;
-use crate::options::Hearing;
+use crate::options::{Hearing, Verbosity};
 use crate::patterns::publish::{PubCore, Request};
 use crate::peer::Peer;
 use crate::send::Outgoing;
@@ -67,6 +67,23 @@ impl Handle<XPub> {
         message: impl Into<Outgoing<'a>>,
     ) -> Result<bool, SendError> {
         Ok(self.engine.core.send_to(peer, &message.into().into_message())?)
+    }
+
+    /// Changes which subscriptions [`recv`](crate::XPubSocket::recv) tells; in
+    /// [manual](crate::XPubOptions::manual) mode it goes on to tell all.
+    pub fn set_verbosity(&self, verbosity: Verbosity) {
+        self.engine.core.set_verbosity(verbosity);
+    }
+
+    /// Changes whether the user [subscribes](crate::XPubOptions::manual) peers itself, and which subscriptions it
+    /// is told if it does not. Peers keep the subscriptions that they have.
+    pub fn set_manual(&self, manual: bool, verbosity: Verbosity) {
+        self.engine.core.set_manual(manual, verbosity);
+    }
+
+    /// Changes what every peer that comes from now on is sent [first](crate::XPubOptions::welcome).
+    pub fn set_welcome(&self, message: Option<Message>) {
+        self.engine.core.set_welcome(message);
     }
 
     /// Subscribes a peer to a topic, in its place: in [manual](crate::XPubOptions::manual) mode nothing

@@ -148,6 +148,12 @@ impl CurveKeyPair {
         Ok(CurveSecretKey::from(*randomness.begin().draw()?).into())
     }
 
+    /// A pair of which the public half was given, too. If it is not that of the secret half, the other side
+    /// finds out, and ends each handshake.
+    pub fn with_public(secret: CurveSecretKey, public: CurvePublicKey) -> Self {
+        Self { public, secret: Arc::new(secret) }
+    }
+
     /// What others may know.
     pub fn public(&self) -> CurvePublicKey {
         self.public
@@ -191,6 +197,14 @@ mod tests {
         assert_ne!(keys, CurveKeyPair::generate().unwrap());
         assert_ne!(CurveKeyPair::generate().unwrap(), CurveKeyPair::generate().unwrap());
         assert!("short".parse::<CurveSecretKey>().is_err());
+    }
+
+    #[test]
+    fn a_public_half_may_be_given() {
+        let [a, b] = [[1; 32], [2; 32]].map(CurveSecretKey::from);
+        let keys = CurveKeyPair::with_public(a.clone(), b.public());
+        assert_eq!((keys.secret(), keys.public()), (&a, b.public()));
+        assert_eq!(CurveKeyPair::with_public(a.clone(), a.public()), CurveKeyPair::from(a));
     }
 
     #[test]

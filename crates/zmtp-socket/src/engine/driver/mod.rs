@@ -270,18 +270,19 @@ impl<C: Core> Drop for Link<C> {
 
 impl<C: Core> Link<C> {
     fn new(
-        stream: Stream,
+        mut stream: Stream,
         life: Life,
         permit: Permit,
         core: Arc<C>,
         terms: Arc<LinkConfig>,
     ) -> Self {
+        let receipts = stream.take_receipts();
         Self {
             stream,
             connection: Connection::new(terms.config.clone()),
             phase: Phase::Handshake,
             reader: Reader::new(),
-            writer: Writer::default(),
+            writer: Writer::new(receipts),
             turn: Turn::new(),
             epoch: Instant::now(),
             timer: None,
@@ -495,7 +496,9 @@ impl<C: Core> Link<C> {
                 if let Some(batch) = self.connection.poll_batch(room.min(BATCH)) {
                     self.has_received = true;
                     self.turn.spend(EVENT + IN_BATCH * batch.len());
+                    let count = batch.len();
                     session.messages(batch)?;
+                    self.writer.confirm(count);
                     continue;
                 }
             }
@@ -513,6 +516,7 @@ impl<C: Core> Link<C> {
                 // To an XPUB, each part may be a subscription.
                 let cost = EVENT + SUBSCRIPTION * message.part_count().saturating_sub(1);
                 session.messages(message.into())?;
+                self.writer.confirm(1);
                 self.turn.spend(cost);
             }
             (WireEvent::Subscription(subscription), Phase::Traffic(_)) => {

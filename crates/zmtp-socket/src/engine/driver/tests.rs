@@ -134,7 +134,7 @@ fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill
     let peer = socket.new_peer(&Endpoint::Inproc("test".into()), "test");
     let (kill, expelled) = Kill::new();
     let permit = Permit::dialled(kill.clone());
-    let stream = Stream::Pipe(Box::new(near));
+    let stream = Stream::Pipe(Box::new(near), None);
     let task = tokio::spawn(run(stream, peer, permit, expelled, core.clone(), socket, terms));
     (core, far, kill, task)
 }

@@ -13,6 +13,7 @@ use zmtp_codec::Connection;
 use super::Session;
 use super::turn::{TOPIC, Turn, WRITTEN};
 use crate::engine::burst::{Burst, SLICES};
+use crate::engine::transport::Receipts;
 
 /// The writing side of a connection.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(super) struct Writer {
     is_mute: bool,
     /// A message has gone out.
     pub(super) has_sent: bool,
+    /// Where the other side says what has come to its queue, what was sent is written then.
+    receipts: Option<Box<Receipts>>,
 }
 
 /// What has been taken from the session and sealed, and the transport has not taken.
@@ -38,6 +41,17 @@ enum Sealed {
 }
 
 impl Writer {
+    pub(super) fn new(receipts: Option<Box<Receipts>>) -> Self {
+        Self { receipts, ..Self::default() }
+    }
+
+    /// Messages have come to our own queue.
+    pub(super) fn confirm(&self, messages: usize) {
+        if let Some(receipts) = &self.receipts {
+            receipts.arrived(messages);
+        }
+    }
+
     /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
     pub(super) fn poll_write<S: Session>(
         &mut self,
@@ -74,6 +88,12 @@ impl Writer {
         turn: &mut Turn,
         epoch: Instant,
     ) -> Poll<io::Result<()>> {
+        if let Some(receipts) = &mut self.receipts {
+            let confirmed = receipts.take(cx);
+            if confirmed > 0 {
+                session.written(confirmed, 0);
+            }
+        }
         if self.burst.is_empty() && !connection.output().is_empty() {
             session.claim(&mut self.burst);
         }
@@ -108,7 +128,13 @@ impl Writer {
         }
         let messages = self.burst.advance(written);
         self.has_sent |= messages > 0;
-        session.written(messages, written);
+        match &mut self.receipts {
+            Some(receipts) => {
+                receipts.sent(messages);
+                session.written(receipts.take(cx), written);
+            }
+            None => session.written(messages, written),
+        }
         turn.spend(written / WRITTEN);
         notice_output(connection, epoch);
         Poll::Ready(Ok(()))
@@ -172,6 +198,11 @@ impl Writer {
             self.sealed = Sealed::Nothing;
         }
         let is_mid_frame = self.burst.is_mid_frame();
+        // The other side reads what is in the pipe.
+        let sent = self.receipts.as_mut().map_or(0, |receipts| receipts.forgo());
+        if sent > 0 {
+            session.written(sent, 0);
+        }
         session.give_back(std::mem::take(&mut self.burst));
         is_mid_frame
     }

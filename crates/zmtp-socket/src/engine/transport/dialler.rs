@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn stream() -> Stream {
-        Stream::Pipe(Box::new(tokio::io::duplex(1).0))
+        Stream::Pipe(Box::new(tokio::io::duplex(1).0), None)
     }
 
     /// What becomes of an attempt to connect: none of it, after so many milliseconds, or never.

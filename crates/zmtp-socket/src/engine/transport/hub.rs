@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Connected, Pipe, Stream, in_time};
+use super::{Connected, Pipe, Receipts, Stream, in_time};
 use crate::options::TcpOptions;
 use crate::sync::lock;
 
@@ -17,13 +17,19 @@ const PIPE: usize = 256 << 10;
 /// Connections that may wait to be accepted.
 const BACKLOG: usize = 128;
 
+/// The far end of a pipe.
+type Arrival = (Box<dyn Pipe>, Option<Box<Receipts>>);
+
+/// Where pipes are brought to who listens.
+type Door = mpsc::Sender<Arrival>;
+
 /// A table of names that sockets of one context listen under. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Hub(Arc<Table>);
 
 #[derive(Default)]
 struct Table {
-    names: Mutex<HashMap<String, mpsc::Sender<Box<dyn Pipe>>>>,
+    names: Mutex<HashMap<String, Door>>,
     bound: Notify,
 }
 
@@ -44,6 +50,7 @@ impl Hub {
     /// Connects to `name`, as soon as somebody listens there.
     pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
+        let (receipts, theirs) = Receipts::pair();
         let door = loop {
             let bound = self.0.bound.notified();
             if let Some(door) = self.door(name) {
@@ -53,18 +60,26 @@ impl Hub {
         };
         // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
         // nobody is given as long as those of other transports.
-        in_time(options, async { door.send(Box::new(far)).await.map_err(|_| refused()) }).await?;
-        Ok((Stream::Pipe(Box::new(near)), name.to_owned()))
+        in_time(options, async {
+            let arrival: Arrival = (Box::new(far), Some(Box::new(theirs)));
+            door.send(arrival).await.map_err(|_| refused())
+        })
+        .await?;
+        Ok((Stream::Pipe(Box::new(near), Some(Box::new(receipts))), name.to_owned()))
     }
 
     /// Brings the far end of a pipe to who listens under `name` now.
     #[cfg(feature = "simulation")]
     pub(crate) fn hand_over(&self, name: &str, far: Box<dyn Pipe>) -> io::Result<()> {
         let door = self.door(name).ok_or_else(refused)?;
-        door.try_send(far).map_err(|_| refused())
+        door.try_send((far, None)).map_err(|_| refused())
     }
 
-    fn door(&self, name: &str) -> Option<mpsc::Sender<Box<dyn Pipe>>> {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        lock(&self.0.names).contains_key(name)
+    }
+
+    fn door(&self, name: &str) -> Option<Door> {
         lock(&self.0.names).get(name).cloned()
     }
 }
@@ -76,15 +91,17 @@ fn refused() -> io::Error {
 /// Where the connections to one name arrive; the name is free again when this is dropped.
 pub(crate) struct Listener {
     name: String,
-    arrivals: mpsc::Receiver<Box<dyn Pipe>>,
+    arrivals: mpsc::Receiver<Arrival>,
     hub: Hub,
 }
 
 impl Listener {
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         // The hub holds a sender for as long as this listener lives: there is always a next.
-        let Some(pipe) = ready!(self.arrivals.poll_recv(cx)) else { return Poll::Pending };
-        Poll::Ready(Ok((Stream::Pipe(pipe), self.name.clone())))
+        let Some((pipe, receipts)) = ready!(self.arrivals.poll_recv(cx)) else {
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok((Stream::Pipe(pipe, receipts), self.name.clone())))
     }
 }
 

@@ -13,9 +13,7 @@ use tokio::time::Instant;
 
 use super::Connected;
 use crate::endpoint::IpcAddress;
-
-/// Connections that the system keeps for us until they are accepted.
-const BACKLOG: i32 = 1024;
+use crate::options::LinkOptions;
 
 /// How many names of our own choosing are tried.
 const NAMES: usize = 16;
@@ -36,14 +34,23 @@ impl Listener {
     /// Binds the address, and says what it is, where any would do. A new file gets this mode.
     pub(super) async fn bind(
         address: &IpcAddress,
-        mode: Option<u32>,
+        options: &LinkOptions,
     ) -> io::Result<(Self, IpcAddress)> {
+        if let Some(socket) = &options.listener {
+            let listener = std::os::unix::net::UnixListener::from(socket.try_clone()?);
+            listener.set_nonblocking(true)?;
+            let listener = UnixListener::from_std(listener)?;
+            return Ok((
+                Self { listener, address: name_of(address), _file: None },
+                address.clone(),
+            ));
+        }
         let (address, (listener, file)) = match address {
-            IpcAddress::Any => bind_any(mode)?,
-            IpcAddress::Path(path) => (address.clone(), bind_path(path, mode).await?),
+            IpcAddress::Any => bind_any(options)?,
+            IpcAddress::Path(path) => (address.clone(), bind_path(path, options).await?),
             IpcAddress::Abstract(_) => {
                 let socket = bound(&location(address)?)?;
-                (address.clone(), (listen(socket)?, None))
+                (address.clone(), (listen(socket, options)?, None))
             }
         };
         Ok((Self { listener, address: name_of(&address), _file: file }, address))
@@ -59,13 +66,13 @@ impl Listener {
 type Bound = (UnixListener, Option<SocketFile>);
 
 /// Binds a path that nobody has, in the folder for temporary files.
-fn bind_any(mode: Option<u32>) -> io::Result<(IpcAddress, Bound)> {
+fn bind_any(options: &LinkOptions) -> io::Result<(IpcAddress, Bound)> {
     let mut tries = NAMES;
     loop {
         let name = format!("zmtp-{}-{:016x}", std::process::id(), fastrand::u64(..));
         let path = std::env::temp_dir().join(name);
         tries -= 1;
-        match bind_new(&path, mode) {
+        match bind_new(&path, options) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             bound => return Ok((IpcAddress::Path(path), bound?)),
         }
@@ -73,27 +80,27 @@ fn bind_any(mode: Option<u32>) -> io::Result<(IpcAddress, Bound)> {
 }
 
 /// Binds a path; a file left there by a dead server is in nobody's way.
-async fn bind_path(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
+async fn bind_path(path: &Path, options: &LinkOptions) -> io::Result<Bound> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let _turn = turn_in(folder.unwrap_or(Path::new("."))).await;
-    match bind_new(path, mode) {
+    match bind_new(path, options) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
             std::fs::remove_file(path)?;
-            bind_new(path, mode)
+            bind_new(path, options)
         }
         result => result,
     }
 }
 
 /// Makes the socket file.
-fn bind_new(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
+fn bind_new(path: &Path, options: &LinkOptions) -> io::Result<Bound> {
     let socket = bound(path)?;
     let file = SocketFile::of(path)?;
-    if let Some(mode) = mode {
+    if let Some(mode) = options.ipc_mode {
         // Nobody can connect before we listen.
         std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
-    Ok((listen(socket)?, Some(file)))
+    Ok((listen(socket, options)?, Some(file)))
 }
 
 fn bound(location: &Path) -> io::Result<Socket> {
@@ -102,8 +109,8 @@ fn bound(location: &Path) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn listen(socket: Socket) -> io::Result<UnixListener> {
-    socket.listen(BACKLOG)?;
+fn listen(socket: Socket, options: &LinkOptions) -> io::Result<UnixListener> {
+    socket.listen(i32::try_from(options.tcp.backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     UnixListener::from_std(socket.into())
 }

@@ -10,8 +10,10 @@ mod ipc;
 #[path = "ipc/missing.rs"]
 mod ipc;
 mod outlet;
+mod receipts;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod socks;
 mod support;
 mod tcp;
 #[cfg(feature = "ws")]
@@ -26,13 +28,14 @@ pub(crate) use dialler::Dialler;
 use hub::Hub;
 use outlet::Inlet;
 pub(crate) use outlet::Outlet;
+pub(crate) use receipts::Receipts;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
 pub(crate) use support::check;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host};
 use crate::options::{LinkOptions, TcpOptions};
 
 /// Octets in order, both ways, inside the process.
@@ -50,6 +53,11 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
+    /// Whether somebody listens under a name inside the process.
+    pub(crate) fn has_inproc(&self, name: &str) -> bool {
+        self.inproc.has(name)
+    }
+
     /// Where the jitter of a socket's reconnecting begins.
     pub(crate) fn chance(&self) -> fastrand::Rng {
         #[cfg(feature = "simulation")]
@@ -71,7 +79,8 @@ impl Networks {
 pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
-    Pipe(Box<dyn Pipe>),
+    /// A pipe inside the process, and what its ends tell each other beside it.
+    Pipe(Box<dyn Pipe>, Option<Box<Receipts>>),
     #[cfg(feature = "ws")]
     Ws(Box<ws::WebSocket>),
 }
@@ -81,7 +90,7 @@ impl Stream {
     pub(crate) fn outlet(&self) -> Option<&Outlet> {
         match self {
             Self::System(_, outlet) => Some(outlet),
-            Self::Pipe(_) => None,
+            Self::Pipe(..) => None,
             #[cfg(feature = "ws")]
             Self::Ws(_) => None,
         }
@@ -97,6 +106,19 @@ impl Stream {
         if let Self::Ws(socket) = self {
             socket.establish();
         }
+    }
+
+    /// What is told beside the octets. It is given out once.
+    pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
+        match self {
+            Self::Pipe(_, receipts) => receipts.take(),
+            _ => None,
+        }
+    }
+
+    /// The number of its descriptor, if it has one.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.outlet().and_then(Outlet::descriptor)
     }
 }
 
@@ -137,12 +159,19 @@ impl Listener {
         check(endpoint, options)?;
         match endpoint {
             Endpoint::Tcp { host, port } => {
+                #[cfg(unix)]
+                if let Some(socket) = &options.listener {
+                    let listener = tcp::Listener::on(socket)?;
+                    let (host, port) = listener.address(&Host::Any)?;
+                    let endpoint = Endpoint::Tcp { host, port };
+                    return Ok((Self::Tcp(listener), endpoint));
+                }
                 let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
                 let (host, port) = listener.address(host)?;
                 Ok((Self::Tcp(listener), Endpoint::Tcp { host, port }))
             }
             Endpoint::Ipc(address) => {
-                let (listener, address) = ipc::Listener::bind(address, options.ipc_mode).await?;
+                let (listener, address) = ipc::Listener::bind(address, options).await?;
                 Ok((Self::Ipc(listener), Endpoint::Ipc(address)))
             }
             Endpoint::Inproc(name) => {
@@ -199,7 +228,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(inlet, _) => inlet.poll_read(cx, buffer),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_read(cx, buffer),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_read(cx, buffer),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_read(cx, buffer),
         }
@@ -222,7 +251,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::System(_, outlet) => outlet.poll_write(cx, slices),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_write_vectored(cx, slices),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_write_vectored(cx, slices),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_write_vectored(cx, slices),
         }
@@ -231,7 +260,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::System(..) => true,
-            Self::Pipe(pipe) => pipe.is_write_vectored(),
+            Self::Pipe(pipe, _) => pipe.is_write_vectored(),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => socket.is_write_vectored(),
         }
@@ -240,7 +269,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(..) => Poll::Ready(Ok(())),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_flush(cx),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_flush(cx),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_flush(cx),
         }
@@ -249,7 +278,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
-            Self::Pipe(pipe) => Pin::new(pipe).poll_shutdown(cx),
+            Self::Pipe(pipe, _) => Pin::new(pipe).poll_shutdown(cx),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_shutdown(cx),
         }

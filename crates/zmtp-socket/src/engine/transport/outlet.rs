@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::io::{AsyncRead as _, Interest, ReadBuf};
 use tokio::net::tcp;
 #[cfg(unix)]
 use tokio::net::unix;
@@ -41,6 +41,19 @@ macro_rules! each {
     };
 }
 
+/// Writes without a signal if the peer has gone: in a program that is not Rust's own, it would end that.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    const NO_SIGNAL: std::ffi::c_int = 0x4000;
+    socket.send_vectored_with_flags(slices, NO_SIGNAL)
+}
+
+/// The standard library has told the system, or the program, to send no signal.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    socket.send_vectored(slices)
+}
+
 impl Inlet {
     pub(super) fn poll_read(
         &mut self,
@@ -52,9 +65,29 @@ impl Inlet {
 }
 
 impl Outlet {
+    /// The number of its descriptor.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        use std::os::fd::AsRawFd;
+
+        Some(match self {
+            Self::Tcp(half) => AsRef::<tokio::net::TcpStream>::as_ref(&**half).as_raw_fd(),
+            Self::Ipc(half) => AsRef::<tokio::net::UnixStream>::as_ref(&**half).as_raw_fd(),
+        })
+    }
+
+    /// This system has no descriptors.
+    #[cfg(not(unix))]
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        None
+    }
+
     /// Writes what the system takes at once.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        each!(self, half => half.try_write_vectored(slices))
+        each!(self, half => {
+            let stream = half.as_ref().as_ref();
+            stream.try_io(Interest::WRITABLE, || send(&SockRef::from(stream), slices))
+        })
     }
 
     pub(super) fn poll_write(

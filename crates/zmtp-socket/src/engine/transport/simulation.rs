@@ -95,6 +95,6 @@ impl Simulation {
         }
         let (near, far) = self.network.connect(&address)?;
         self.hub.hand_over(&address, far)?;
-        Ok(Stream::Pipe(near))
+        Ok(Stream::Pipe(near, None))
     }
 }

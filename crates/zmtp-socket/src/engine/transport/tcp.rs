@@ -11,7 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::sleep;
 
-use super::{Connected, Dialler, Networks, Stream, addresses, support};
+use super::{Connected, Dialler, Networks, Stream, addresses, socks, support};
 use crate::endpoint::Host;
 use crate::options::{Keepalive, TcpOptions};
 
@@ -30,7 +30,12 @@ pub(super) async fn dial(
     networks: &Networks,
     options: &TcpOptions,
 ) -> io::Result<Connected> {
-    let host = destination(host);
+    let asked = destination(host);
+    let proxy = options.socks_proxy.as_ref();
+    let (host, port, asked_port) = match proxy {
+        Some((proxy, proxy_port)) => (proxy.clone(), *proxy_port, port),
+        None => (asked.clone(), port, port),
+    };
     let mut deadline = pin!(sleep(options.connect_timeout));
     let addresses = tokio::select! {
         biased;
@@ -40,7 +45,9 @@ pub(super) async fn dial(
             return Err(io::Error::new(io::ErrorKind::TimedOut, what));
         }
     };
-    let connected = dialler.race(addresses, |address| connect(address, options), deadline).await;
+    let by_proxy = proxy.is_some().then_some((&asked, asked_port));
+    let connect = |address| connect(address, options, by_proxy);
+    let connected = dialler.race(addresses, connect, deadline).await;
     connected.map_err(|failures| failures.of(&format!("{host}:{port}")))
 }
 
@@ -54,8 +61,22 @@ fn destination(host: &Host) -> Host {
     }
 }
 
-async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<Stream> {
-    let stream = socket(address, options)?.connect(address).await?;
+/// Connects to an address; if that is a proxy's, it is asked to connect us further.
+async fn connect(
+    address: SocketAddr,
+    options: &TcpOptions,
+    further: Option<(&Host, u16)>,
+) -> io::Result<Stream> {
+    let socket = socket(address, options)?;
+    if let Some(source) = options.source {
+        // The port may be that of a connection before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(source)?;
+    }
+    let mut stream = socket.connect(address).await?;
+    if let Some((host, port)) = further {
+        socks::open(&mut stream, host, port).await?;
+    }
     match is_own_echo(&stream) {
         true => Err(io::ErrorKind::ConnectionRefused.into()),
         false => Ok(stream.into()),

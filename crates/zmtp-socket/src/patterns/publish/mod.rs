@@ -66,12 +66,10 @@ impl PubCore {
             let verbosity = if it.manual { Verbosity::All } else { it.verbosity };
             Requests::new(verbosity, limit)
         });
-        Self {
-            state: Mutex::new(State::new(&options, requests, events)),
-            options,
-            hearing,
-            turn_is_over: TurnIsOver::default(),
-        }
+        let mut state = State::new(&options, requests, events);
+        state.manual = hearing.as_ref().is_some_and(|hearing| hearing.manual);
+        state.welcome = hearing.as_ref().and_then(|hearing| hearing.welcome.clone());
+        Self { state: Mutex::new(state), options, hearing, turn_is_over: TurnIsOver::default() }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -124,7 +122,7 @@ impl PubCore {
         length: usize,
         ticket: Option<Ticket>,
     ) -> (Guard<'a, State>, Result<(), SendError>) {
-        let when_full = self.options.when_full;
+        let when_full = state.when_full;
         state.find_peers();
         let sent = if message.copied_len() <= COPY {
             state.publish(message, length, when_full, ticket)
@@ -239,6 +237,31 @@ impl PubCore {
         self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
     }
 
+    pub(crate) fn set_verbosity(&self, verbosity: Verbosity) {
+        let mut state = Guard::lock(&self.state);
+        let verbosity = if state.manual { Verbosity::All } else { verbosity };
+        if let Some(requests) = &mut state.requests {
+            requests.set_verbosity(verbosity);
+        }
+    }
+
+    pub(crate) fn set_manual(&self, manual: bool, verbosity: Verbosity) {
+        lock(&self.state).manual = manual;
+        self.set_verbosity(verbosity);
+    }
+
+    pub(crate) fn set_welcome(&self, message: Option<Message>) {
+        lock(&self.state).welcome = message;
+    }
+
+    pub(crate) fn set_when_full(&self, when_full: WhenFull) {
+        self.settled().when_full = when_full;
+    }
+
+    pub(crate) fn set_inverted(&self, inverted: bool) {
+        self.settled().inverted = inverted;
+    }
+
     /// Nobody reads requests any more.
     pub(crate) fn stop_hearing(&self) {
         // What has not been read may be much: it is freed once the state is free again.
@@ -283,11 +306,11 @@ impl Core for PubCore {
         outlet: Option<&Outlet>,
         kill: Kill,
     ) -> Result<PublishSession, Reason> {
-        let kill = Some(kill).filter(|_| self.options.when_full == WhenFull::Disconnect);
-        let outbox = Outbox::new(self.options.marks(), outlet.cloned(), kill);
-        let welcome = self.hearing.as_ref().and_then(|hearing| hearing.welcome.as_ref());
-        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let mut state = self.settled();
+        let kill = Some(kill).filter(|_| state.when_full == WhenFull::Disconnect);
+        let outbox = Outbox::new(state.marks, outlet.cloned(), kill);
+        let welcome = state.welcome.as_ref();
+        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let received = Count::default();
         let key = state.peers.insert(PeerEntry { peer: peer.clone(), received, outbox });
         state.topics.add_peer(key);
@@ -297,7 +320,7 @@ impl Core for PubCore {
         if let Some((runs, length)) = welcome {
             state.send_to(key, &runs, length);
         }
-        if self.options.matching.inverted {
+        if state.inverted {
             state.has_changed(key);
         }
         drop(state);

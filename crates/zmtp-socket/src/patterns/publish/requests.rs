@@ -76,6 +76,11 @@ pub(super) struct Unread {
 }
 
 impl Requests {
+    /// What is pending is told all the same.
+    pub(super) fn set_verbosity(&mut self, verbosity: Verbosity) {
+        self.verbosity = verbosity;
+    }
+
     pub(super) fn new(verbosity: Verbosity, limit: Unread) -> Self {
         Self {
             verbosity,

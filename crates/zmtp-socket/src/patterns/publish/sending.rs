@@ -8,7 +8,7 @@ use zmtp_codec::Batch;
 
 use super::PubCore;
 use crate::error::{Closed, SendError};
-use crate::options::WhenFull;
+use crate::options::{HighWaterMark, WhenFull};
 use crate::send::flushing::Wait;
 use crate::send::guard::Guard;
 use crate::send::outbox::LARGE;
@@ -26,7 +26,15 @@ pub(crate) struct Waiting {
 
 impl SendCore for PubCore {
     fn when_full(&self) -> WhenFull {
-        self.options.when_full
+        lock(&self.state).when_full
+    }
+
+    fn set_send_hwm(&self, mark: HighWaterMark) {
+        let mut state = self.settled();
+        state.marks.messages = mark;
+        for (_, peer) in &mut state.peers {
+            peer.outbox.set_mark(mark);
+        }
     }
 
     fn take_turn(&self) -> bool {

@@ -54,9 +54,13 @@ impl PublishSession {
     fn change(&self, state: &mut State, subscription: Subscription) -> Result<bool, Reason> {
         let options = &self.core.options;
         // If nobody hears it any more, it is subscribed as with a PUB.
-        if let Some(requests) = &mut state.requests
-            && self.core.hearing.as_ref().is_some_and(|hearing| hearing.manual)
-        {
+        if state.requests.is_some() && state.manual {
+            let (topics, octets) = state.ask(self.key(), &subscription);
+            if topics > options.max_topics || octets > options.max_topic_octets {
+                let (topics, octets) = (options.max_topics, options.max_topic_octets);
+                return Err(Overrun::Subscriptions { topics, octets }.into());
+            }
+            let requests = state.requests.as_mut().expect("it was there");
             requests.add_change(&self.peer, subscription)?;
             return Ok(false);
         }

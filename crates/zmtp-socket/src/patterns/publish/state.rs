@@ -1,13 +1,13 @@
 //! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
-use zmtp_codec::Subscription;
+use zmtp_codec::{Message, Subscription};
 
 use super::booking::Booking;
 use super::requests::Requests;
@@ -15,7 +15,7 @@ use super::sending::Waiting;
 use super::topics::{SLICE, Topics};
 use crate::error::SendError;
 use crate::monitor::{Event, Events};
-use crate::options::{Publishing, WhenFull};
+use crate::options::{Marks, Publishing, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
 use crate::send::flushing::{Flushing, Wait};
@@ -36,7 +36,16 @@ pub(super) struct State {
     pub(super) peers: Slab<PeerEntry>,
     pub(super) topics: Topics,
     /// Peers are sent what they are *not* subscribed to.
-    inverted: bool,
+    pub(super) inverted: bool,
+    pub(super) when_full: WhenFull,
+    /// The user of an XPUB subscribes peers itself.
+    pub(super) manual: bool,
+    /// What each peer has asked for meanwhile, by its key.
+    asked: HashMap<usize, Asked>,
+    /// Of the queue of each peer.
+    pub(super) marks: Marks,
+    /// What every peer of an XPUB is sent first.
+    pub(super) welcome: Option<Message>,
     /// What the user is to be told, if it listens.
     pub(super) requests: Option<Requests>,
     /// Which peer is which, for who names one.
@@ -66,6 +75,13 @@ pub(super) struct State {
     due: Option<usize>,
 }
 
+/// The topics that a peer has asked for, and their octets.
+#[derive(Debug, Default)]
+struct Asked {
+    topics: BTreeSet<Bytes>,
+    octets: usize,
+}
+
 /// A peer as its publisher sees it.
 pub(super) struct PeerEntry {
     pub(super) peer: Peer,
@@ -84,6 +100,11 @@ impl State {
             peers: Slab::new(),
             topics: Topics::new(options.duplicates),
             inverted: options.matching.inverted,
+            when_full: options.when_full,
+            manual: false,
+            asked: HashMap::new(),
+            marks: options.marks(),
+            welcome: None,
             requests,
             keys: HashMap::new(),
             journal: Journal::default(),
@@ -544,6 +565,38 @@ impl State {
         outbox
     }
 
+    /// A peer asks for a topic, or takes that back, where the user subscribes peers itself. Returns how many
+    /// topics it asks for, and their octets.
+    pub(super) fn ask(&mut self, key: usize, subscription: &Subscription) -> (usize, usize) {
+        let Asked { topics, octets } = self.asked.entry(key).or_default();
+        match subscription {
+            Subscription::Subscribe(topic) if topics.insert(topic.clone()) => {
+                *octets += topic.len();
+            }
+            Subscription::Cancel(topic) if topics.remove(topic) => *octets -= topic.len(),
+            _ => {}
+        }
+        (topics.len(), *octets)
+    }
+
+    /// Tells the user that a peer which has left asks for some topics no longer. Returns whether there were
+    /// any.
+    fn tell_asked(&mut self, key: usize, peer: &Peer) -> bool {
+        let Some(Asked { topics, .. }) = self.asked.get_mut(&key) else { return false };
+        for _ in 0..SLICE {
+            let Some(topic) = topics.pop_first() else {
+                self.asked.remove(&key);
+                break;
+            };
+            if let Some(requests) = &mut self.requests {
+                // It is gone already, and what it leaves is no more than it asked for.
+                let _past_limit = requests.add_change(peer, Subscription::Cancel(topic));
+            }
+        }
+        self.wake_reader();
+        true
+    }
+
     /// Waits until all messages that had been accepted are taken by the transports, or lost.
     pub(super) fn poll_flush(&mut self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
         let outboxes = self.peers.iter_mut().map(|(_, peer)| &mut peer.outbox);
@@ -556,7 +609,10 @@ impl State {
     /// another's.
     pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
         let peer = self.peers[key].peer.clone();
-        if let Some(left) = self.topics.forget(key, self.requests.is_some()) {
+        if self.tell_asked(key, &peer) {
+            return None;
+        }
+        if let Some(left) = self.topics.forget(key, self.requests.is_some() && !self.manual) {
             for (topic, change) in left {
                 // It is gone already, and what it leaves is no more than it held.
                 let cancel = Subscription::Cancel(topic);

@@ -31,7 +31,7 @@ use crate::engine::driver::Core;
 use crate::engine::transport::Outlet;
 use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
-use crate::options::{Subscribing, UpstreamOptions, WhenFull};
+use crate::options::{HighWaterMark, Subscribing, UpstreamOptions, WhenFull};
 use crate::peer::Peer;
 use crate::receive::{Inbox, LateWake, Source};
 use crate::send::{Outbox, Outgoing, Run, SendCore};
@@ -67,6 +67,10 @@ pub(crate) struct SubCore {
 struct Subscriptions {
     filter: Filter,
     upstreams: Slab<Upstream>,
+    /// How many messages may wait for each, where that was changed.
+    send_hwm: Option<HighWaterMark>,
+    inverted: bool,
+    tells_repeats: bool,
     /// What was sent, to publishers that are there or have gone.
     sent: Count,
     dropped: Count,
@@ -87,7 +91,11 @@ impl SubCore {
         events: Arc<Events>,
     ) -> Self {
         Self {
-            subscriptions: Mutex::default(),
+            subscriptions: Mutex::new(Subscriptions {
+                inverted: options.matching.inverted,
+                tells_repeats: options.tells_repeats,
+                ..Subscriptions::default()
+            }),
             generation: AtomicU64::new(0),
             inbox: Mutex::new(Inbox::new(&options.receiving)),
             options,
@@ -96,6 +104,12 @@ impl SubCore {
             filtered: AtomicU64::new(0),
             events,
         }
+    }
+
+    pub(crate) fn set_inverted(&self, inverted: bool) {
+        lock(&self.subscriptions).inverted = inverted;
+        // What is in hand is looked at again.
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn subscribe(&self, topic: &[u8]) {
@@ -201,8 +215,10 @@ impl Subscriptions {
         let place = self.filter.subscribe(topic);
         if let Some(place) = place {
             self.upstreams.iter_mut().for_each(|(_, it)| it.subscribed(topic, place));
+        } else if self.tells_repeats {
+            self.upstreams.iter_mut().for_each(|(_, it)| it.repeated(topic));
         }
-        place.is_some()
+        place.is_some() || self.tells_repeats
     }
 
     /// Returns whether there was such a subscription, and whether none is left. Then each publisher is to be
@@ -243,6 +259,14 @@ impl Subscriptions {
 impl SendCore for SubCore {
     fn when_full(&self) -> WhenFull {
         WhenFull::DropNew
+    }
+
+    fn set_send_hwm(&self, mark: HighWaterMark) {
+        let mut subscriptions = lock(&self.subscriptions);
+        subscriptions.send_hwm = Some(mark);
+        for (_, upstream) in &mut subscriptions.upstreams {
+            upstream.outbox.set_mark(mark);
+        }
     }
 
     /// Others have their turn when the task's budget is used up.
@@ -299,7 +323,7 @@ impl Source for SubCore {
         }
         let subscriptions = lock(&self.subscriptions);
         let generation = self.generation();
-        let (filter, inverted) = (&subscriptions.filter, self.options.matching.inverted);
+        let (filter, inverted) = (&subscriptions.filter, subscriptions.inverted);
         // A subscriber to everything need not be asked about each.
         if inverted || !filter.lets_in(b"") {
             let filtered = batch.retain(|topic| filter.lets_in(topic) != inverted);
@@ -319,10 +343,11 @@ impl Core for SubCore {
         _outlet: Option<&Outlet>,
         _kill: Kill,
     ) -> Result<SubscribeSession, Reason> {
-        let marks = self.sending.unwrap_or_default().marks();
+        let mut subscriptions = lock(&self.subscriptions);
+        let mut marks = self.sending.unwrap_or_default().marks();
+        marks.messages = subscriptions.send_hwm.unwrap_or(marks.messages);
         let outbox = Outbox::new(marks, None, None);
         let upstream = Upstream::new(peer.clone(), outbox);
-        let mut subscriptions = lock(&self.subscriptions);
         let upstream = subscriptions.upstreams.insert(upstream);
         // Both at once: the counters of either name the other.
         let mut inbox = lock(&self.inbox);

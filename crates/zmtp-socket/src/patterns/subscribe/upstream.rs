@@ -32,6 +32,8 @@ pub(super) struct Upstream {
     /// The places from `told` on of topics that were given up and subscribed to again while the
     /// publisher was told of neither.
     known: BTreeSet<u64>,
+    /// Topics that were subscribed to again, which is to be told after all else.
+    repeated: BTreeSet<Bytes>,
     pub(super) outbox: Outbox,
 }
 
@@ -39,7 +41,8 @@ impl Upstream {
     /// A publisher that has been told nothing.
     pub(super) fn new(peer: Peer, outbox: Outbox) -> Self {
         let (cancels, cancelled) = (BTreeMap::new(), BTreeMap::new());
-        Self { peer, told: 0, cancels, cancelled, known: BTreeSet::new(), outbox }
+        let (known, repeated) = (BTreeSet::new(), BTreeSet::new());
+        Self { peer, told: 0, cancels, cancelled, known, repeated, outbox }
     }
 
     /// A topic was subscribed to, and has this place in the order.
@@ -50,8 +53,14 @@ impl Upstream {
         }
     }
 
+    /// A topic was subscribed to that is subscribed to already.
+    pub(super) fn repeated(&mut self, topic: &Bytes) {
+        self.repeated.insert(topic.clone());
+    }
+
     /// A topic was given up.
     pub(super) fn ended(&mut self, ended: &Ended) {
+        self.repeated.remove(&ended.topic);
         if ended.place < self.told || self.known.remove(&ended.place) {
             self.cancels.insert(ended.at, ended.topic.clone());
             self.cancelled.insert(ended.topic.clone(), ended.at);
@@ -83,6 +92,9 @@ impl Upstream {
                     taken_octets += topic.len();
                     changes.push(Subscription::Subscribe(topic.clone()));
                 }
+            } else if let Some(topic) = self.repeated.pop_first() {
+                taken_octets += topic.len();
+                changes.push(Subscription::Subscribe(topic));
             } else {
                 break;
             }

@@ -13,7 +13,7 @@ use crate::engine::signal::Kill;
 use crate::engine::transport::Outlet;
 use crate::error::{Overrun, Reason};
 use crate::monitor::{Event, Events};
-use crate::options::Marks;
+use crate::options::{HighWaterMark, Marks};
 use crate::peer::{Peer, PeerId};
 use crate::send::flushing::Flushing;
 use crate::send::guard::{Effectful, Effects};
@@ -52,7 +52,11 @@ pub(super) struct State {
     undelivered_at_close: usize,
     pub(super) closed: bool,
     sends: Sends,
+    /// Of a queue whose peer is there, and of one whose peer is away.
+    present: Marks,
     absent: Marks,
+    /// A newcomer takes an identity over from the peer that has it.
+    pub(super) handover: bool,
     /// The effects that are due once the state is free.
     pub(super) effects: Effects,
 }
@@ -156,7 +160,9 @@ impl State {
             undelivered_at_close: 0,
             closed: false,
             sends: config.sends,
+            present: config.present,
             absent: config.absent,
+            handover: config.handover,
             effects: Effects::default(),
         }
     }
@@ -181,7 +187,7 @@ impl State {
             return true;
         }
         let identity = identity.cloned().unwrap_or_default();
-        let lane = Lane::new(Some(endpoint.clone()), identity.clone(), config.absent);
+        let lane = Lane::new(Some(endpoint.clone()), identity.clone(), self.absent);
         let key = self.lanes.insert(lane);
         self.endpoints.insert(endpoint.clone(), key);
         self.name(identity, key);
@@ -235,8 +241,8 @@ impl State {
         let key = match own {
             Some(key) => key,
             None => {
-                let identity = self.identify(info, config)?;
-                let key = self.lanes.insert(Lane::new(None, identity.clone(), config.present));
+                let identity = self.identify(info)?;
+                let key = self.lanes.insert(Lane::new(None, identity.clone(), self.present));
                 self.name(identity, key);
                 key
             }
@@ -247,7 +253,7 @@ impl State {
         }
         let lane = &mut self.lanes[key];
         (lane.peer, lane.kill, lane.is_dying) = (Some(peer.clone()), Some(kill), false);
-        lane.outbox.attach(config.present, outlet);
+        lane.outbox.attach(self.present, outlet);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
         // Senders that wait for this very lane look again, too: its marks are others.
@@ -256,7 +262,7 @@ impl State {
     }
 
     /// The identity of a newcomer: the one that it announces, or one that we make up.
-    fn identify(&mut self, info: &PeerInfo, config: &Config) -> Result<Bytes, Reason> {
+    fn identify(&mut self, info: &PeerInfo) -> Result<Bytes, Reason> {
         if self.sends != Sends::ByIdentity {
             return Ok(Bytes::new());
         }
@@ -266,7 +272,7 @@ impl State {
         let Some(identity) = announced else { return Ok(self.new_identity()) };
         let identity = Bytes::copy_from_slice(identity);
         let Some(&key) = self.identities.get(&identity) else { return Ok(identity) };
-        if !config.handover || self.lanes[key].endpoint.is_some() {
+        if !self.handover || self.lanes[key].endpoint.is_some() {
             return Err(Reason::IdentityTaken);
         }
         // The peer that had it gets nothing more under this name, and goes.
@@ -288,6 +294,25 @@ impl State {
             if !self.identities.contains_key(&identity[..]) {
                 return Bytes::copy_from_slice(&identity);
             }
+        }
+    }
+
+    /// Another number of messages may wait in each lane from now on.
+    pub(super) fn set_mark(&mut self, mark: HighWaterMark) {
+        (self.present.messages, self.absent.messages) = (mark, mark);
+        for (_, lane) in &mut self.lanes {
+            lane.outbox.set_mark(mark);
+        }
+        let lanes = &mut self.lanes;
+        self.ready.retain(|key| {
+            let lane = &mut lanes[*key];
+            lane.is_ready = !lane.outbox.is_full();
+            lane.is_ready
+        });
+        let keys: Vec<_> = self.lanes.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.make_ready(key);
+            self.effects.wake(self.lanes[key].outbox.waiters.first());
         }
     }
 
@@ -439,7 +464,9 @@ impl State {
             let dropped = outbox.dropped.messages;
             self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
         }
-        let comes_back = !*is_ready && outbox.is_half_free();
+        // What the other side of a pipe has in its own queue leaves room at once.
+        let is_receipt = octets == 0 && !outbox.is_full();
+        let comes_back = !*is_ready && (outbox.is_half_free() || is_receipt);
         let (messages, octets) = (messages as u64, octets as u64);
         self.totals.queued -= messages;
         self.totals.queued_octets -= octets;

@@ -158,6 +158,10 @@ impl UnicastCore {
         self.config.request.as_ref().expect("only a REQ makes requests")
     }
 
+    pub(crate) fn set_handover(&self, handover: bool) {
+        lock(&self.state).handover = handover;
+    }
+
     /// A message was received that is none by the rules of the socket type.
     pub(crate) fn count_filtered(&self) {
         self.filtered.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::UnicastCore;
 use super::lanes::State;
 use crate::error::{Closed, SendError};
-use crate::options::WhenFull;
+use crate::options::{HighWaterMark, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::send::flushing::Wait;
 use crate::send::guard::Guard;
@@ -52,6 +52,10 @@ enum Found {
 impl SendCore for UnicastCore {
     fn when_full(&self) -> WhenFull {
         self.config.when_full
+    }
+
+    fn set_send_hwm(&self, mark: HighWaterMark) {
+        Guard::lock(&self.state).set_mark(mark);
     }
 
     fn take_turn(&self) -> bool {
@@ -204,6 +208,19 @@ impl UnicastCore {
             None => state.waiters.join(ticket, waker),
         }
         Poll::Pending
+    }
+
+    /// Whether a message would find room now.
+    pub(crate) fn has_room_for(&self, to: To<'_>) -> Result<bool, SendError> {
+        let state = lock(&self.state);
+        if state.closed {
+            return Err(Closed.into());
+        }
+        match state.find(to, None) {
+            Found::Lane(_) => Ok(true),
+            Found::Full(_) => Ok(false),
+            Found::Nobody => Err(SendError::Unroutable),
+        }
     }
 
     /// Queues a message at once, or says why not. Returns the lane.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::Connected;
 use crate::endpoint::IpcAddress;
+use crate::options::LinkOptions;
 
 /// There is none.
 pub(crate) enum Listener {}
@@ -11,7 +12,7 @@ pub(crate) enum Listener {}
 impl Listener {
     pub(super) async fn bind(
         _address: &IpcAddress,
-        _mode: Option<u32>,
+        _options: &LinkOptions,
     ) -> io::Result<(Self, IpcAddress)> {
         Err(io::ErrorKind::Unsupported.into())
     }

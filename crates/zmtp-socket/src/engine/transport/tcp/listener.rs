@@ -12,9 +12,6 @@ use crate::endpoint::Host;
 use crate::engine::transport::{Connected, addresses};
 use crate::options::TcpOptions;
 
-/// Connections that the system keeps for us until they are accepted.
-const BACKLOG: u32 = 1024;
-
 /// How often a port that the system gave us for one address is tried on all the others.
 const PORTS: usize = 16;
 
@@ -56,6 +53,14 @@ impl Listener {
                 Ok(sockets) => return Ok(Self { sockets, next: 0 }),
             }
         }
+    }
+
+    /// Listens on a socket that somebody else has bound.
+    #[cfg(unix)]
+    pub(crate) fn on(socket: &std::os::fd::OwnedFd) -> io::Result<Self> {
+        let socket = std::net::TcpListener::from(socket.try_clone()?);
+        socket.set_nonblocking(true)?;
+        Ok(Self { sockets: vec![TcpListener::from_std(socket)?], next: 0 })
     }
 
     /// The name under which peers reach what was bound as `host`. For all addresses it is the
@@ -145,7 +150,7 @@ fn listen(address: SocketAddr, is_only: bool, options: &TcpOptions) -> io::Resul
         }
     }
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    socket.listen(options.backlog)
 }
 
 /// Every address of this machine.

@@ -53,12 +53,12 @@ impl Tls {
         let opened: io::Result<Stream> = match self {
             Self::Server(config) => {
                 let accepted = TlsAcceptor::from(config.clone()).accept(stream).await;
-                accepted.map(|stream| Stream::Pipe(Box::new(stream)))
+                accepted.map(|stream| Stream::Pipe(Box::new(stream), None))
             }
             Self::Client(config, name) => {
                 let connector = TlsConnector::from(config.clone());
                 let connected = connector.connect(name.clone(), stream).await;
-                connected.map(|stream| Stream::Pipe(Box::new(stream)))
+                connected.map(|stream| Stream::Pipe(Box::new(stream), None))
             }
         };
         opened.map_err(|error| io::Error::new(error.kind(), format!("TLS: {error}")))

@@ -1,0 +1,132 @@
+//! Endpoints as C programs write them.
+
+use std::fs::{self, Metadata};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+
+use nix::ifaddrs::getifaddrs;
+use zmtp_socket::{Endpoint, Host};
+
+use crate::errno::Errno;
+
+/// The longest address of an ipc endpoint.
+const IPC_MAX: usize = 107;
+
+/// The endpoint that a text names, to bind or to connect to.
+///
+/// Beside what the library reads, the host of a tcp endpoint may be the name of a network interface when it
+/// is bound, and `*` means the addresses of version 4 alone unless the socket is told otherwise.
+pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Errno> {
+    let (transport, address) = text.split_once("://").ok_or(Errno::EINVAL)?;
+    if address.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    match transport {
+        "tcp" | "inproc" => {}
+        "ipc" if address.len() > IPC_MAX => return Err(Errno::ENAMETOOLONG),
+        "ipc" => {}
+        "udp" => return Err(Errno::ENOCOMPATPROTO),
+        _ => return Err(Errno::EPROTONOSUPPORT),
+    }
+    if transport == "tcp"
+        && binds
+        && let Some(host) = host_of_interface(address, ipv6)?
+    {
+        return Ok(host);
+    }
+    let endpoint: Endpoint = match address.rsplit_once(':') {
+        // libzmq takes what stands behind the last colon for the port, brackets or not.
+        Some((host, port)) if transport == "tcp" && host.parse::<Ipv6Addr>().is_ok() => {
+            format!("tcp://[{host}]:{port}").parse()
+        }
+        _ => text.parse(),
+    }
+    .map_err(|_| Errno::EINVAL)?;
+    Ok(match endpoint {
+        Endpoint::Tcp { host: Host::Any, port } => {
+            let any: IpAddr =
+                if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            Endpoint::Tcp { host: Host::Ip(any), port }
+        }
+        endpoint => endpoint,
+    })
+}
+
+/// Takes apart what is to be connected to, and where from: `tcp://source:port;host:port`.
+pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<SocketAddr>), Errno> {
+    let Some((source, peer)) = text.strip_prefix("tcp://").and_then(|it| it.split_once(';')) else {
+        return Ok((text.to_owned(), None));
+    };
+    let source = match host_of_interface(source, ipv6)? {
+        Some(Endpoint::Tcp { host: Host::Ip(ip), port }) => SocketAddr::new(ip, port),
+        _ => source_of(source, ipv6)?,
+    };
+    Ok((format!("tcp://{peer}"), Some(source)))
+}
+
+/// A proxy, and where it is dialled from, if that is given.
+type Proxy = ((Host, u16), Option<SocketAddr>);
+
+/// The host and the port of a proxy: `host:port` or `source:port;host:port`; none if there is no text.
+pub(crate) fn proxy(text: &[u8], ipv6: bool) -> Result<Option<Proxy>, Errno> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| Errno::EINVAL)?.trim_end_matches('\0');
+    let (text, source) = split_source(&format!("tcp://{text}"), ipv6)?;
+    match text.parse() {
+        Ok(Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. }) => {
+            Err(Errno::EINVAL)
+        }
+        Ok(Endpoint::Tcp { host, port }) => Ok(Some(((host, port), source))),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn source_of(source: &str, ipv6: bool) -> Result<SocketAddr, Errno> {
+    let any: IpAddr =
+        if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let source = match source.strip_suffix(":*") {
+        Some(host) => format!("{host}:0"),
+        None => source.to_owned(),
+    };
+    if let Some(port) = source.strip_prefix("*:") {
+        return Ok(SocketAddr::new(any, port.parse().map_err(|_| Errno::EINVAL)?));
+    }
+    let found: Vec<_> = source.to_socket_addrs().map_err(|_| Errno::EINVAL)?.collect();
+    let wanted = found.iter().find(|address| address.is_ipv6() == ipv6).or(found.first());
+    wanted.copied().ok_or(Errno::EINVAL)
+}
+
+/// Removes an empty file that stands where a socket is to be bound: programs reserve names that way. (libzmq
+/// removes whatever stands there.)
+pub(crate) fn clear(path: &Path) {
+    let is_empty = |file: Metadata| file.is_file() && file.len() == 0;
+    if fs::symlink_metadata(path).is_ok_and(is_empty) {
+        // If it cannot be removed, to bind there fails, and says so.
+        let _removed = fs::remove_file(path);
+    }
+}
+
+/// The endpoint of a network interface, if the host is the name of one.
+fn host_of_interface(address: &str, ipv6: bool) -> Result<Option<Endpoint>, Errno> {
+    let Some((name, port)) = address.rsplit_once(':') else { return Err(Errno::EINVAL) };
+    if name == "*" || name.parse::<IpAddr>().is_ok() || name.starts_with('[') {
+        return Ok(None);
+    }
+    let addresses: Vec<IpAddr> = getifaddrs()?
+        .filter(|interface| interface.interface_name == name)
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|it| it.ip().into());
+            v4.or_else(|| address.as_sockaddr_in6().map(|it| it.ip().into()))
+        })
+        .collect();
+    let wanted = addresses.iter().find(|it| it.is_ipv6() == ipv6).or(addresses.first());
+    let Some(address) = wanted else { return Ok(None) };
+    let port = match port {
+        "*" => 0,
+        port => port.parse().map_err(|_| Errno::EINVAL)?,
+    };
+    Ok(Some(Endpoint::Tcp { host: Host::Ip(*address), port }))
+}

@@ -1,0 +1,1182 @@
+//! The functions of the interface: pointers become safe values here, and nowhere else.
+//!
+//! Each sets C's `errno` when it fails. No panic goes beyond it: one is an error, and a line of the log.
+//!
+//! # Safety
+//! What each function asks of its caller is in the manual page of libzmq 4.3.5. In short: a pointer that is not
+//! null points to what its type says, for as long as the call lasts, and nobody else uses that meanwhile; a
+//! handle may be anything. A `zmq_msg_t` has been made by one of the functions that make them.
+#![expect(clippy::missing_safety_doc, reason = "it is the same for all, and stands above")]
+#![expect(non_camel_case_types, reason = "the names are C's")]
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{ptr, slice};
+
+use bytes::Bytes;
+
+use crate::context::{CONTEXTS, Context};
+use crate::errno::Errno;
+use crate::handles::{Handle, Table};
+use crate::io::off_io_thread;
+use crate::message::Part;
+use crate::options::{SOCKS_PROXY, Value};
+pub use crate::poll::zmq_pollitem_t;
+use crate::socket::{Received, SNDMORE, Sending};
+use crate::util::{self, Timers};
+use crate::{poll, properties, proxy, socket};
+
+const MORE: c_int = 1;
+const SRCFD: c_int = 2;
+const SHARED: c_int = 3;
+
+/// What a message that is in use has for a mark, and one that has been closed.
+const IN_USE: u64 = 0x9a1e_55a6_e0f0_0d5e;
+const CLOSED: u64 = 0;
+
+/// One part of a message. Its memory is the program's; what lies in it is ours.
+#[repr(C)]
+#[expect(missing_debug_implementations, reason = "it may hold anything")]
+pub struct zmq_msg_t {
+    part: MaybeUninit<Part>,
+    mark: u64,
+}
+
+const _: () = assert!(size_of::<zmq_msg_t>() == 64, "as large as libzmq's");
+const _: () = assert!(align_of::<zmq_msg_t>() == align_of::<*const ()>(), "aligned as libzmq's");
+
+/// Frees the octets of a message; is given them, and the hint.
+pub type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
+
+/// What a timer calls.
+pub type zmq_timer_fn = unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void);
+
+/// What a thread runs.
+pub type zmq_thread_fn = unsafe extern "C" fn(arg: *mut c_void);
+
+/// A piece of memory, as `readv(2)` has it.
+#[repr(C)]
+#[expect(missing_debug_implementations, reason = "it is C's")]
+pub struct iovec {
+    /// Where it begins.
+    pub iov_base: *mut c_void,
+    /// Its octets.
+    pub iov_len: usize,
+}
+
+static COUNTERS: Table<AtomicI32> = Table::new(3);
+static TIMERS: Table<Timers<Job<zmq_timer_fn>>> = Table::new(4);
+static WATCHES: Table<Instant> = Table::new(5);
+static THREADS: Table<JoinHandle<()>> = Table::new(6);
+
+// What the functions have in common.
+
+fn fail(errno: Errno) {
+    errno::set_errno(errno::Errno(errno.0));
+}
+
+/// Calls what has to be done. What fails sets `errno`, and gives `failed`.
+#[inline]
+fn call<T>(failed: T, body: impl FnOnce() -> Result<T, Errno>) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(done)) => done,
+        Ok(Err(errno)) => {
+            fail(errno);
+            failed
+        }
+        Err(_panic) => {
+            tracing::error!("a function of the C interface panicked");
+            fail(Errno(libc::ENOTRECOVERABLE));
+            failed
+        }
+    }
+}
+
+fn call_int(body: impl FnOnce() -> Result<(), Errno>) -> c_int {
+    call(-1, || body().map(|()| 0))
+}
+
+fn call_pointer(body: impl FnOnce() -> Result<Handle, Errno>) -> *mut c_void {
+    call(ptr::null_mut(), || body().map(Handle::to_pointer))
+}
+
+/// A text that C gave.
+///
+/// # Safety
+/// The pointer is null, or that of a text that ends with a NUL and stays for as long as `'a`.
+unsafe fn text<'a>(pointer: *const c_char) -> Result<&'a str, Errno> {
+    // SAFETY: the caller's promise is the same.
+    unsafe { c_text(pointer)? }.to_str().map_err(|_| Errno::EINVAL)
+}
+
+/// # Safety
+/// As [`text`].
+unsafe fn c_text<'a>(pointer: *const c_char) -> Result<&'a CStr, Errno> {
+    if pointer.is_null() {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: it is not null, and the caller promises that it is a text with its NUL.
+    Ok(unsafe { CStr::from_ptr(pointer) })
+}
+
+/// Octets that C gave.
+///
+/// # Safety
+/// The pointer is null, or that of so many octets, which stay, and are changed by nobody, for as long as `'a`.
+unsafe fn octets<'a>(pointer: *const c_void, length: usize) -> Result<&'a [u8], Errno> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: it is not null, and the caller promises that so many octets are there.
+    Ok(unsafe { slice::from_raw_parts(pointer.cast(), length) })
+}
+
+/// Writes octets where C wants them.
+///
+/// # Safety
+/// The pointer is that of memory for as many octets, which is nobody else's.
+unsafe fn write_octets(pointer: *mut u8, octets: &[u8]) {
+    // SAFETY: the caller promises that there is room for them, and what we own lies elsewhere.
+    unsafe { ptr::copy_nonoverlapping(octets.as_ptr(), pointer, octets.len()) };
+}
+
+/// A value that C gave us the place of.
+///
+/// # Safety
+/// The pointer is null, or that of a valid value that nobody else uses for as long as `'a`.
+unsafe fn place<'a, T>(pointer: *mut T) -> Result<&'a mut T, Errno> {
+    // SAFETY: the caller promises that it is null or may be used.
+    unsafe { pointer.as_mut() }.ok_or(Errno::EFAULT)
+}
+
+/// The message at a place, if it is in use.
+///
+/// # Safety
+/// The pointer is null, or that of a `zmq_msg_t` that nobody else uses for as long as `'a`.
+unsafe fn part<'a>(message: *const zmq_msg_t) -> Result<&'a mut Part, Errno> {
+    // SAFETY: the caller's promise is the same; that C says `const` binds us to nothing that it could see.
+    let message = unsafe { place(message.cast_mut()) }?;
+    if message.mark != IN_USE {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: only `put_part` sets this mark, when it has put a part there, and `take_part` takes both away.
+    Ok(unsafe { message.part.assume_init_mut() })
+}
+
+/// Makes a message of memory that may hold anything.
+///
+/// # Safety
+/// The pointer is null, or that of memory for a `zmq_msg_t` which nobody else uses.
+unsafe fn put_part(message: *mut zmq_msg_t, part: Part) -> Result<(), Errno> {
+    if message.is_null() {
+        return Err(Errno::EFAULT);
+    }
+    let value = zmq_msg_t { part: MaybeUninit::new(part), mark: IN_USE };
+    // SAFETY: it is not null, and the caller promises that the memory is there. What it held is not dropped: it
+    // may be anything.
+    unsafe { message.write(value) };
+    Ok(())
+}
+
+/// Takes what is in a message, which is closed then.
+///
+/// # Safety
+/// As [`part`].
+unsafe fn take_part(message: *mut zmq_msg_t) -> Result<Part, Errno> {
+    // SAFETY: the caller's promise is the same.
+    let part = std::mem::take(unsafe { part(message) }?);
+    // SAFETY: the caller's promise is the same. The empty part that stays there needs no drop.
+    unsafe { place(message) }?.mark = CLOSED;
+    Ok(part)
+}
+
+/// A descriptor that the program says is open.
+pub(crate) fn borrow_descriptor<'a>(fd: c_int) -> BorrowedFd<'a> {
+    debug_assert!(fd >= 0, "it is a descriptor");
+    // SAFETY: it is not negative. Of one that is not open, or is closed meanwhile, `poll(2)` says so; nothing
+    // else is done with it.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// A descriptor that the program hands over (`ZMQ_USE_FD`): it is ours to close.
+pub(crate) fn own_descriptor(fd: c_int) -> OwnedFd {
+    // SAFETY: by the manual page, the descriptor is that of a listening socket, which is ours from now on.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Sets how the system schedules this thread.
+pub(crate) fn set_scheduling(policy: c_int, priority: c_int) -> Result<(), Errno> {
+    let parameters = libc::sched_param { sched_priority: priority };
+    // SAFETY: the parameters are there for as long as the call lasts.
+    match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(Errno(errno::errno().0)),
+    }
+}
+
+/// A function of the program's, and what it is given. It is called on whichever thread it is due on.
+#[derive(Clone, Copy, Debug)]
+struct Job<F> {
+    function: F,
+    arg: *mut c_void,
+}
+
+// SAFETY: by the manual pages, such a function may be called on any thread, with what it was given for it.
+unsafe impl<F> Send for Job<F> {}
+
+/// Octets of the program's, which it frees itself.
+struct External {
+    data: *mut c_void,
+    length: usize,
+    free: Job<zmq_free_fn>,
+}
+
+// SAFETY: by the manual page of `zmq_msg_init_data`, the octets are not changed, and may be read and freed by
+// any thread.
+unsafe impl Send for External {}
+
+impl AsRef<[u8]> for External {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: by the manual page, so many octets stay there, unchanged, until they are freed.
+        unsafe { octets(self.data, self.length) }.unwrap_or_default()
+    }
+}
+
+impl Drop for External {
+    fn drop(&mut self) {
+        let (data, free) = (Job { function: (), arg: self.data }, self.free);
+        // The function may send messages, and wait for that.
+        off_io_thread(move || {
+            let (data, free) = (data, free);
+            // SAFETY: by the manual page, the function frees these octets, which nobody looks at any more.
+            unsafe { (free.function)(data.arg, free.arg) };
+        });
+    }
+}
+
+// What there is to know.
+
+/// The error number of the last call that failed on this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_errno() -> c_int {
+    errno::errno().0
+}
+
+/// What an error number means.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
+    match Errno(errnum).own_text() {
+        Some(text) => text.as_ptr(),
+        // SAFETY: it takes any number. As with libzmq, the text lasts until the next call on this thread.
+        None => unsafe { libc::strerror(errnum) },
+    }
+}
+
+/// The version of libzmq that this does as.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch: *mut c_int) {
+    for (pointer, number) in [(major, 4), (minor, 3), (patch, 5)] {
+        // SAFETY: the caller gives places for three numbers; see the module's section.
+        if let Ok(place) = unsafe { place(pointer) } {
+            *place = number;
+        }
+    }
+}
+
+/// Whether a part of libzmq that can be left out is here: 1 or 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
+    call(0, || {
+        // SAFETY: the caller gives a text; see the module's section.
+        let capability = unsafe { text(capability) }?;
+        Ok(matches!(capability, "ipc" | "curve").into())
+    })
+}
+
+// Contexts.
+
+/// A new context.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_new() -> *mut c_void {
+    call_pointer(|| Context::open().ok_or(Errno::ENOMEM))
+}
+
+/// A new context with so many I/O threads.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
+    call_pointer(|| {
+        let handle = Context::open().ok_or(Errno::ENOMEM)?;
+        match Context::get(handle)?.set(1, io_threads) {
+            Ok(()) => Ok(handle),
+            Err(errno) => {
+                CONTEXTS.remove(handle);
+                Err(errno)
+            }
+        }
+    })
+}
+
+/// Waits until all sockets of a context have been closed and have delivered what they are to, and ends it.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
+    call_int(|| {
+        let handle = Handle::of(context);
+        Context::get(handle)?.terminate()?;
+        CONTEXTS.remove(handle);
+        Ok(())
+    })
+}
+
+/// Does as `zmq_ctx_term`.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_term(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
+}
+
+/// Does as `zmq_ctx_term`.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
+}
+
+/// Has all calls on the sockets of a context fail, those that wait too.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
+    call_int(|| {
+        Context::get(Handle::of(context))?.shut_down();
+        Ok(())
+    })
+}
+
+/// Sets an option of a context.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int) -> c_int {
+    call_int(|| Context::get(Handle::of(context))?.set(option, optval))
+}
+
+/// The value of an option of a context.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
+    call(-1, || Context::get(Handle::of(context))?.get_option(option))
+}
+
+// Messages.
+
+/// Makes an empty message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
+    // SAFETY: the caller gives the place for a message; see the module's section.
+    call_int(|| unsafe { put_part(msg, Part::default()) })
+}
+
+/// Makes a message of so many octets.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
+    call_int(|| {
+        let part = Part::with_size(size).ok_or(Errno::ENOMEM)?;
+        // SAFETY: the caller gives the place for a message; see the module's section.
+        unsafe { put_part(msg, part) }
+    })
+}
+
+/// Makes a message of the program's own octets, which `ffn` frees; without it, they stay for ever.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_init_data(
+    msg: *mut zmq_msg_t,
+    data: *mut c_void,
+    size: usize,
+    ffn: Option<unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void)>,
+    hint: *mut c_void,
+) -> c_int {
+    call_int(|| {
+        let octets = match ffn {
+            Some(function) => {
+                let free = Job { function, arg: hint };
+                Bytes::from_owner(External { data, length: size, free })
+            }
+            // SAFETY: by the manual page, so many octets stay there for ever, unchanged.
+            None => Bytes::from_static(unsafe { octets(data, size) }?),
+        };
+        let mut part = Part::sharing(octets);
+        part.is_shared = ffn.is_none();
+        // SAFETY: the caller gives the place for a message; see the module's section.
+        unsafe { put_part(msg, part) }
+    })
+}
+
+/// Closes a message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
+    // SAFETY: the caller gives a message; see the module's section.
+    call_int(|| unsafe { take_part(msg) }.map(drop))
+}
+
+/// Moves a message into another one, which is closed first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
+    call_int(|| {
+        // SAFETY: the caller gives a message; see the module's section.
+        unsafe { part(dest) }?;
+        // SAFETY: the caller gives a message; see the module's section.
+        let moved = std::mem::take(unsafe { part(src) }?);
+        // SAFETY: the caller gives a message; see the module's section.
+        *unsafe { part(dest) }? = moved;
+        Ok(())
+    })
+}
+
+/// Has a message share the octets of another one. What it had before is closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
+    call_int(|| {
+        // SAFETY: the caller gives a message; see the module's section.
+        unsafe { part(dest) }?;
+        // SAFETY: the caller gives a message; see the module's section.
+        let copy = unsafe { part(src) }?.copy();
+        // SAFETY: the caller gives a message; see the module's section.
+        *unsafe { part(dest) }? = copy;
+        Ok(())
+    })
+}
+
+/// The octets of a message. They may be written to only if nobody shares them: those of a message that was
+/// made with a size, and was neither copied nor sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
+    call(ptr::null_mut(), || {
+        // SAFETY: the caller gives a message; see the module's section.
+        let part = unsafe { part(msg) }?;
+        let pointer = match part.octets_mut() {
+            Some(octets) => octets.as_mut_ptr(),
+            None => part.octets().as_ptr().cast_mut(),
+        };
+        Ok(pointer.cast())
+    })
+}
+
+/// How many octets a message has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
+    // SAFETY: the caller gives a message; see the module's section.
+    call(0, || Ok(unsafe { part(msg) }?.octets().len()))
+}
+
+/// Whether further parts of the same message follow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
+    // SAFETY: the caller gives a message; see the module's section.
+    unsafe { zmq_msg_get(msg, MORE) }
+}
+
+/// A property of a message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> c_int {
+    call(-1, || {
+        // SAFETY: the caller gives a message; see the module's section.
+        let part = unsafe { part(msg) }?;
+        match property {
+            MORE => Ok(part.more.into()),
+            SHARED => Ok(part.is_shared.into()),
+            SRCFD => part.descriptor().ok_or(Errno::EINVAL),
+            _ => Err(Errno::EINVAL),
+        }
+    })
+}
+
+/// Sets a property of a message: there is none that can be set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_set(
+    _msg: *mut zmq_msg_t,
+    _property: c_int,
+    _optval: c_int,
+) -> c_int {
+    call_int(|| Err(Errno::EINVAL))
+}
+
+/// What a message tells of the peer that it came from.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_gets(
+    msg: *const zmq_msg_t,
+    property: *const c_char,
+) -> *const c_char {
+    call(ptr::null(), || {
+        // SAFETY: the caller gives a message; see the module's section.
+        let part = unsafe { part(msg) }?;
+        // SAFETY: the caller gives a text; see the module's section.
+        let name = unsafe { c_text(property) }?;
+        let peer = part.peer.as_ref().ok_or(Errno::EINVAL)?;
+        properties::of(peer, name).map(CStr::as_ptr).ok_or(Errno::EINVAL)
+    })
+}
+
+/// Sends a message, which is empty afterwards. Returns how many octets it had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_send(
+    msg: *mut zmq_msg_t,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        // SAFETY: the caller gives a message; see the module's section.
+        let part = unsafe { part(msg) }?;
+        let length = length_of(part.octets());
+        let handle = Handle::of(socket);
+        if part.is_inline() {
+            socket::send(handle, &Sending::Lent(part.octets()), flags)?;
+        } else {
+            socket::send(handle, &Sending::Shared(part.share()), flags)?;
+        }
+        *part = Part::default();
+        Ok(length)
+    })
+}
+
+/// Receives a message in place of what `msg` had. Returns how many octets it has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_recv(
+    msg: *mut zmq_msg_t,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        // SAFETY: the caller gives a message; see the module's section.
+        let part = unsafe { part(msg) }?;
+        let Received { octets, more, peer } = socket::receive(Handle::of(socket), flags)?;
+        *part = Part::received(octets, more, peer);
+        Ok(length_of(part.octets()))
+    })
+}
+
+fn length_of(octets: &[u8]) -> c_int {
+    c_int::try_from(octets.len()).unwrap_or(c_int::MAX)
+}
+
+// Sockets.
+
+/// A new socket.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_socket(context: *mut c_void, kind: c_int) -> *mut c_void {
+    call_pointer(|| socket::open(&Context::get(Handle::of(context))?, kind))
+}
+
+/// Closes a socket.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
+    call_int(|| socket::close(Handle::of(socket)))
+}
+
+/// Sets an option of a socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_setsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
+    call_int(|| {
+        let handle = Handle::of(socket);
+        socket::kind(handle)?;
+        if option == SOCKS_PROXY && optvallen == 0 && !optval.is_null() {
+            // No proxy at all is null.
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: the caller gives so many octets; see the module's section.
+        let octets = unsafe { octets(optval, optvallen) }.map_err(|_| Errno::EINVAL)?;
+        socket::set_option(handle, option, octets)
+    })
+}
+
+/// The value of an option of a socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_getsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
+    call_int(|| {
+        let value = {
+            let handle = Handle::of(socket);
+            socket::kind(handle)?;
+            socket::option(handle, option)?
+        };
+        // SAFETY: the caller gives the place of the length; see the module's section.
+        let length = unsafe { place(optvallen) }?;
+        let octets = value.to_octets(*length).ok_or(Errno::EINVAL)?;
+        if octets.len() > *length {
+            return Err(Errno::EINVAL);
+        }
+        if !octets.is_empty() && optval.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        let mut padded = octets.clone();
+        if let Value::Int(_) = value {
+            // A program may have room for 64 bits, and reads all of them.
+            padded.resize((*length).min(size_of::<i64>()), 0);
+        }
+        // SAFETY: the caller gives memory of this length, and these are no more.
+        unsafe { write_octets(optval.cast(), &padded) };
+        *length = octets.len();
+        Ok(())
+    })
+}
+
+impl Value {
+    /// As C has it: a key has its octets, or its text if there is room for that.
+    fn to_octets(&self, room: usize) -> Option<Vec<u8>> {
+        let with_nul = |text: &[u8]| [text, &[0]].concat();
+        Some(match self {
+            Self::Int(value) => value.to_ne_bytes().to_vec(),
+            Self::Long(value) => value.to_ne_bytes().to_vec(),
+            Self::Octets(octets) => octets.to_vec(),
+            Self::Text(text) => with_nul(text),
+            Self::Key(key) if room == 32 => key.to_vec(),
+            Self::Key(key) if room == 41 => with_nul(&util::z85_encode(key)?),
+            Self::Key(_) => return None,
+        })
+    }
+}
+
+/// Opens an endpoint for peers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller gives a text; see the module's section.
+    call_int(|| unsafe { with_endpoint(socket, addr, socket::bind) })
+}
+
+/// Connects to a peer's endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller gives a text; see the module's section.
+    call_int(|| unsafe { with_endpoint(socket, addr, socket::connect) })
+}
+
+/// Ends an endpoint that was bound.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller gives a text; see the module's section.
+    call_int(|| unsafe { with_endpoint(socket, addr, socket::end) })
+}
+
+/// Ends an endpoint that was connected.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: the caller gives a text; see the module's section.
+    call_int(|| unsafe { with_endpoint(socket, addr, socket::end) })
+}
+
+/// # Safety
+/// As [`text`], for the address.
+unsafe fn with_endpoint(
+    socket: *mut c_void,
+    addr: *const c_char,
+    does: impl FnOnce(Handle, &str) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let handle = Handle::of(socket);
+    socket::kind(handle)?;
+    // SAFETY: the caller's promise is the same.
+    does(handle, unsafe { text(addr) }?)
+}
+
+/// Sends octets, which are copied. Returns how many they were.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send(
+    socket: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        // SAFETY: the caller gives so many octets; see the module's section.
+        let octets = unsafe { octets(buf, len) }?;
+        socket::send(Handle::of(socket), &Sending::Lent(octets), flags)?;
+        Ok(length_of(octets))
+    })
+}
+
+/// Sends octets that stay for ever, unchanged. Returns how many they were.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send_const(
+    socket: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        // SAFETY: by the manual page, so many octets stay there for ever, unchanged.
+        let octets: &'static [u8] = unsafe { octets(buf, len) }?;
+        let shared = Sending::Shared(Bytes::from_static(octets));
+        socket::send(Handle::of(socket), &shared, flags)?;
+        Ok(length_of(octets))
+    })
+}
+
+/// Receives octets, of which those that find no room are lost. Returns how many they were.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recv(
+    socket: *mut c_void,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        if buf.is_null() && len > 0 {
+            socket::kind(Handle::of(socket))?;
+            return Err(Errno::EFAULT);
+        }
+        let received = socket::receive(Handle::of(socket), flags)?;
+        let fitting = received.octets.len().min(len);
+        // SAFETY: the caller gives memory of this length, and these are no more.
+        unsafe { write_octets(buf.cast(), &received.octets[..fitting]) };
+        Ok(length_of(&received.octets))
+    })
+}
+
+/// Tells of what happens to a socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor(
+    socket: *mut c_void,
+    addr: *const c_char,
+    events: c_int,
+) -> c_int {
+    call_int(|| {
+        let handle = Handle::of(socket);
+        socket::kind(handle)?;
+        let addr = match addr.is_null() {
+            true => None,
+            // SAFETY: the caller gives a text; see the module's section.
+            false => Some(unsafe { text(addr) }?),
+        };
+        socket::watch(handle, addr, events)
+    })
+}
+
+/// Sends a message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendmsg(
+    socket: *mut c_void,
+    msg: *mut zmq_msg_t,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: it has the same contract.
+    unsafe { zmq_msg_send(msg, socket, flags) }
+}
+
+/// Receives a message.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recvmsg(
+    socket: *mut c_void,
+    msg: *mut zmq_msg_t,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: it has the same contract.
+    unsafe { zmq_msg_recv(msg, socket, flags) }
+}
+
+/// Sends pieces of memory as the parts of a message. Returns how many octets the last one had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendiov(
+    socket: *mut c_void,
+    iov: *mut iovec,
+    count: usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        let handle = Handle::of(socket);
+        socket::kind(handle)?;
+        if iov.is_null() || count == 0 {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: it is not null, and the caller gives so many pieces; see the module's section.
+        let pieces = unsafe { slice::from_raw_parts(iov, count) };
+        let mut last = 0;
+        for (index, piece) in pieces.iter().enumerate() {
+            let flags = if index + 1 < count { flags | SNDMORE } else { flags & !SNDMORE };
+            // SAFETY: the caller gives pieces of this length; see the module's section.
+            let octets = unsafe { octets(piece.iov_base, piece.iov_len) }?;
+            socket::send(handle, &Sending::Lent(octets), flags)?;
+            last = length_of(octets);
+        }
+        Ok(last)
+    })
+}
+
+/// Receives the parts of a message, each into memory that the program has to `free`. Returns how many there
+/// were, as `count` says then, too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recviov(
+    socket: *mut c_void,
+    iov: *mut iovec,
+    count: *mut usize,
+    flags: c_int,
+) -> c_int {
+    call(-1, || {
+        let handle = Handle::of(socket);
+        socket::kind(handle)?;
+        // SAFETY: the caller gives the place of the count; see the module's section.
+        let count = unsafe { place(count) }.map_err(|_| Errno::EINVAL)?;
+        if iov.is_null() || *count == 0 {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: it is not null, and the caller gives the places of so many pieces.
+        let pieces = unsafe { slice::from_raw_parts_mut(iov, *count) };
+        *count = 0;
+        for piece in pieces {
+            let received = socket::receive(handle, flags)?;
+            let length = received.octets.len();
+            // SAFETY: it takes any size.
+            let memory = unsafe { libc::malloc(length.max(1)) };
+            if memory.is_null() {
+                return Err(Errno::ENOMEM);
+            }
+            // SAFETY: the memory has this length, and is new.
+            unsafe { write_octets(memory.cast(), &received.octets) };
+            (piece.iov_base, piece.iov_len) = (memory, length);
+            *count += 1;
+            if !received.more {
+                break;
+            }
+        }
+        Ok(c_int::try_from(*count).unwrap_or(c_int::MAX))
+    })
+}
+
+// Waiting, and handing on.
+
+/// Waits for sockets and descriptors.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_poll(
+    items: *mut zmq_pollitem_t,
+    nitems: c_int,
+    timeout: c_long,
+) -> c_int {
+    call(-1, || {
+        let count = usize::try_from(nitems).map_err(|_| Errno::EINVAL)?;
+        if count == 0 {
+            return poll::wait(&mut [], timeout);
+        }
+        if items.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: it is not null, and the caller gives so many items; see the module's section.
+        poll::wait(unsafe { slice::from_raw_parts_mut(items, count) }, timeout)
+    })
+}
+
+/// Hands messages on between two sockets, and copies to a third, until the context ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_proxy(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+) -> c_int {
+    zmq_proxy_steerable(frontend, backend, capture, ptr::null_mut())
+}
+
+/// Does as `zmq_proxy`, and as a fourth socket says.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_proxy_steerable(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+    control: *mut c_void,
+) -> c_int {
+    call_int(|| {
+        if frontend.is_null() || backend.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        let optional = |socket: *mut c_void| (!socket.is_null()).then(|| Handle::of(socket));
+        let (front, back) = (Handle::of(frontend), Handle::of(backend));
+        proxy::run(front, back, optional(capture), optional(control))
+    })
+}
+
+/// Does as `zmq_proxy`; the type does not matter.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
+    zmq_proxy(frontend, backend, ptr::null_mut())
+}
+
+// Keys.
+
+/// Writes octets as text (RFC 32), with a NUL behind it. Returns `dest`, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_z85_encode(
+    dest: *mut c_char,
+    data: *const u8,
+    size: usize,
+) -> *mut c_char {
+    call(ptr::null_mut(), || {
+        // SAFETY: the caller gives so many octets; see the module's section.
+        let octets = unsafe { octets(data.cast(), size) }.map_err(|_| Errno::EINVAL)?;
+        let text = util::z85_encode(octets).ok_or(Errno::EINVAL)?;
+        // SAFETY: the caller gives memory for the text and a NUL; see the module's section.
+        unsafe { write_octets(dest.cast(), &[&text[..], &[0]].concat()) };
+        Ok(dest)
+    })
+}
+
+/// Writes the octets of a text (RFC 32). Returns `dest`, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, string: *const c_char) -> *mut u8 {
+    call(ptr::null_mut(), || {
+        // SAFETY: the caller gives a text; see the module's section.
+        let text = unsafe { c_text(string) }?.to_bytes();
+        let octets = util::z85_decode(text).filter(|it| !it.is_empty()).ok_or(Errno::EINVAL)?;
+        // SAFETY: the caller gives memory for four octets of each five characters; see the module's section.
+        unsafe { write_octets(dest, &octets) };
+        Ok(dest)
+    })
+}
+
+/// Makes a pair of keys, each as 40 characters and a NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_curve_keypair(
+    z85_public_key: *mut c_char,
+    z85_secret_key: *mut c_char,
+) -> c_int {
+    call_int(|| {
+        let (public, secret) = util::new_keys()?;
+        // SAFETY: the caller gives memory for 41 characters; see the module's section.
+        unsafe { write_key(z85_public_key, &public) }?;
+        // SAFETY: the caller gives memory for 41 characters; see the module's section.
+        unsafe { write_key(z85_secret_key, &secret) }
+    })
+}
+
+/// Writes the public key that belongs to a secret one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_curve_public(
+    z85_public_key: *mut c_char,
+    z85_secret_key: *const c_char,
+) -> c_int {
+    call_int(|| {
+        // SAFETY: the caller gives a text; see the module's section.
+        let secret = unsafe { c_text(z85_secret_key) }?.to_bytes();
+        let public = util::public_key_of(secret)?;
+        // SAFETY: the caller gives memory for 41 characters; see the module's section.
+        unsafe { write_key(z85_public_key, &public) }
+    })
+}
+
+/// # Safety
+/// The pointer is null, or that of memory for 41 characters.
+unsafe fn write_key(pointer: *mut c_char, key: &str) -> Result<(), Errno> {
+    if pointer.is_null() {
+        return Err(Errno::EFAULT);
+    }
+    let text = [key.as_bytes(), &[0]].concat();
+    // SAFETY: it is not null, and a key has 40 characters.
+    unsafe { write_octets(pointer.cast(), &text) };
+    Ok(())
+}
+
+// Counters, timers, watches and threads.
+
+/// A new counter, at 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
+    call_pointer(|| COUNTERS.insert(AtomicI32::new(0)).ok_or(Errno::ENOMEM))
+}
+
+fn counter<T>(handle: *mut c_void, does: impl FnOnce(&AtomicI32) -> T) -> Result<T, Errno> {
+    COUNTERS.lock(Handle::of(handle)).map(|counter| does(&counter)).ok_or(Errno::EFAULT)
+}
+
+/// Sets a counter.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_atomic_counter_set(handle: *mut c_void, value: c_int) {
+    call((), || counter(handle, |counter| counter.store(value, Ordering::SeqCst)));
+}
+
+/// Adds 1. Returns what it was before.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_atomic_counter_inc(handle: *mut c_void) -> c_int {
+    call(0, || counter(handle, |counter| counter.fetch_add(1, Ordering::SeqCst)))
+}
+
+/// Takes 1 away. Returns 0 if the counter is at 0 then, and otherwise 1.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_atomic_counter_dec(handle: *mut c_void) -> c_int {
+    call(0, || counter(handle, |counter| (counter.fetch_sub(1, Ordering::SeqCst) != 1).into()))
+}
+
+/// What a counter is at.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_atomic_counter_value(handle: *mut c_void) -> c_int {
+    call(0, || counter(handle, |counter| counter.load(Ordering::SeqCst)))
+}
+
+/// Ends a counter, whose handle is null then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_atomic_counter_destroy(counter_p: *mut *mut c_void) {
+    call((), || {
+        // SAFETY: the caller gives the place of a handle; see the module's section.
+        let place = unsafe { place(counter_p) }?;
+        COUNTERS.remove(Handle::of(*place));
+        *place = ptr::null_mut();
+        Ok(())
+    });
+}
+
+/// A new set of timers.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_new() -> *mut c_void {
+    call_pointer(|| TIMERS.insert(Timers::default()).ok_or(Errno::ENOMEM))
+}
+
+/// Ends a set of timers, whose handle is null then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int {
+    call_int(|| {
+        // SAFETY: the caller gives the place of a handle; see the module's section.
+        let place = unsafe { place(timers_p) }?;
+        TIMERS.remove(Handle::of(*place)).ok_or(Errno::EFAULT)?;
+        *place = ptr::null_mut();
+        Ok(())
+    })
+}
+
+fn timers<T>(
+    handle: *mut c_void,
+    does: impl FnOnce(&mut Timers<Job<zmq_timer_fn>>) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    does(&mut *TIMERS.lock(Handle::of(handle)).ok_or(Errno::EFAULT)?)
+}
+
+fn milliseconds(interval: usize) -> Duration {
+    Duration::from_millis(interval as u64)
+}
+
+/// Has `handler` called every so many milliseconds, by `zmq_timers_execute`. Returns the timer's number.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_add(
+    handle: *mut c_void,
+    interval: usize,
+    handler: Option<unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void)>,
+    arg: *mut c_void,
+) -> c_int {
+    call(-1, || {
+        timers(handle, |timers| {
+            let function = handler.ok_or(Errno::EFAULT)?;
+            Ok(timers.add(milliseconds(interval), Job { function, arg }))
+        })
+    })
+}
+
+/// Ends a timer.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_cancel(handle: *mut c_void, timer_id: c_int) -> c_int {
+    call_int(|| timers(handle, |timers| timers.cancel(timer_id)))
+}
+
+/// Gives a timer another interval, which begins now.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_set_interval(
+    handle: *mut c_void,
+    timer_id: c_int,
+    interval: usize,
+) -> c_int {
+    call_int(|| timers(handle, |timers| timers.set_interval(timer_id, milliseconds(interval))))
+}
+
+/// Has a timer's interval begin anew.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_reset(handle: *mut c_void, timer_id: c_int) -> c_int {
+    call_int(|| timers(handle, |timers| timers.reset(timer_id)))
+}
+
+/// The milliseconds until the next timer is due; -1 if there is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
+    call(-1, || {
+        let left = timers(handle, |timers| Ok(timers.timeout()))?.ok_or(Errno::EINVAL)?;
+        // Rounded up: who waits so long finds the timer due.
+        Ok(c_long::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX))
+    })
+}
+
+/// Calls what is due.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_timers_execute(handle: *mut c_void) -> c_int {
+    call_int(|| {
+        for (id, job) in timers(handle, |timers| Ok(timers.take_due()))? {
+            // What was called may have ended others.
+            if timers(handle, |timers| Ok(timers.has(id)))? {
+                // SAFETY: by the manual page, the function may be called with its argument until the timer
+                // is ended.
+                unsafe { (job.function)(id, job.arg) };
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Begins to take the time.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_stopwatch_start() -> *mut c_void {
+    call_pointer(|| WATCHES.insert(Instant::now()).ok_or(Errno::ENOMEM))
+}
+
+fn microseconds_since(begun: Instant) -> c_ulong {
+    c_ulong::try_from(begun.elapsed().as_micros()).unwrap_or(c_ulong::MAX)
+}
+
+/// The microseconds since the beginning.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
+    call(0, || {
+        let begun = WATCHES.lock(Handle::of(watch)).ok_or(Errno::EFAULT)?;
+        Ok(microseconds_since(*begun))
+    })
+}
+
+/// The microseconds since the beginning. The watch ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
+    call(0, || {
+        let begun = WATCHES.remove(Handle::of(watch)).ok_or(Errno::EFAULT)?;
+        Ok(microseconds_since(begun))
+    })
+}
+
+/// Sleeps for so many seconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_sleep(seconds: c_int) {
+    thread::sleep(Duration::from_secs(seconds.max(0).unsigned_abs().into()));
+}
+
+/// Runs a function on a thread of its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_threadstart(
+    func: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    arg: *mut c_void,
+) -> *mut c_void {
+    call_pointer(|| {
+        let job = Job { function: func.ok_or(Errno::EFAULT)?, arg };
+        let run = move || {
+            let job = job;
+            // SAFETY: by the manual page, the function may be called with its argument on another thread.
+            unsafe { (job.function)(job.arg) };
+        };
+        let thread = thread::Builder::new().spawn(run).map_err(|error| Errno::from(&error))?;
+        THREADS.insert(thread).ok_or(Errno::ENOMEM)
+    })
+}
+
+/// Waits for the end of a thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_threadclose(thread: *mut c_void) {
+    call((), || {
+        let thread = THREADS.remove(Handle::of(thread)).ok_or(Errno::EFAULT)?;
+        thread.join().map_err(|_panic| Errno(libc::ENOTRECOVERABLE))
+    });
+}

@@ -1,0 +1,454 @@
+//! The library's sockets, of whatever kind, behind one type.
+
+use std::ffi::c_int;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_sink::Sink;
+use zmtp_socket::{
+    BindError, ConnectError, Duplicates, Endpoint, EndpointOptions, HighWaterMark, Linger, Message,
+    Monitor, Options as EngineOptions, Outgoing, Peer, Reply, Request, RequestError, SendError,
+    Socket, UnknownEndpoint, Verbosity, WhenFull, XSubOptions, kind,
+};
+
+use crate::errno::Errno;
+use crate::kind::Kind;
+use crate::options::{self, Options};
+
+/// A socket of the library.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Pair(Socket<kind::Pair>),
+    Pub(Socket<kind::Pub>),
+    Sub(Socket<kind::Sub>),
+    Req(Socket<kind::Req>),
+    Rep(Socket<kind::Rep>, Option<Reply>),
+    Dealer(Socket<kind::Dealer>),
+    Router(Socket<kind::Router>),
+    Pull(Socket<kind::Pull>),
+    Push(Socket<kind::Push>),
+    XPub(Socket<kind::XPub>, Option<Peer>),
+    XSub(Socket<kind::XSub>),
+}
+
+/// A message that was received.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// A part before the others: a ROUTER's peer.
+    pub(crate) identity: Option<Bytes>,
+    pub(crate) message: Message,
+    pub(crate) peer: Option<Peer>,
+}
+
+/// A call that has begun.
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+macro_rules! each {
+    ($engine:expr, $socket:ident => $does:expr) => {
+        match $engine {
+            Engine::Pair($socket) => $does,
+            Engine::Pub($socket) => $does,
+            Engine::Sub($socket) => $does,
+            Engine::Req($socket) => $does,
+            Engine::Rep($socket, _) => $does,
+            Engine::Dealer($socket) => $does,
+            Engine::Router($socket) => $does,
+            Engine::Pull($socket) => $does,
+            Engine::Push($socket) => $does,
+            Engine::XPub($socket, _) => $does,
+            Engine::XSub($socket) => $does,
+        }
+    };
+}
+
+impl Engine {
+    /// A socket of this kind, with the options of the socket as a whole.
+    pub(crate) fn new(context: &zmtp_socket::Context, kind: Kind, options: &Options) -> Self {
+        let (send, receive) = (mark(options, options::SNDHWM), mark(options, options::RCVHWM));
+        let flag = |number| options.flag(number);
+        let (conflate, immediate) = (flag(options::CONFLATE), flag(options::IMMEDIATE));
+        let inverted = flag(options::INVERT_MATCHING);
+        let probe = flag(options::PROBE_ROUTER);
+        macro_rules! sending {
+            ($options:expr) => {
+                $options.send_hwm(send).send_hwm_octets(usize::MAX)
+            };
+        }
+        macro_rules! receiving {
+            ($options:expr) => {
+                $options.receive_hwm(receive).receive_hwm_octets(usize::MAX).turns_by_message(true)
+            };
+        }
+        macro_rules! begin {
+            () => {
+                EngineOptions::new().linger(Linger::Forever)
+            };
+        }
+        let full = when_full(options);
+        match kind {
+            Kind::Pair => {
+                let options = receiving!(sending!(begin!())).immediate(immediate);
+                Self::Pair(context.socket(options.conflate(conflate)))
+            }
+            Kind::Pub => {
+                let options = sending!(begin!()).when_full(full).invert_matching(inverted);
+                let options = options.duplicate_subscriptions(Duplicates::AsSet);
+                let options = if conflate { options.conflate(true) } else { options };
+                Self::Pub(context.socket(options))
+            }
+            Kind::Sub => {
+                let options = receiving!(begin!()).invert_matching(inverted).conflate(conflate);
+                Self::Sub(context.socket(options.tell_repeated_subscriptions(true)))
+            }
+            Kind::Req => {
+                let correlate = flag(options::REQ_CORRELATE);
+                let options = receiving!(sending!(begin!())).immediate(immediate).probe(probe);
+                Self::Req(context.socket(options.correlate(correlate)))
+            }
+            Kind::Rep => Self::Rep(context.socket(receiving!(sending!(begin!()))), None),
+            Kind::Dealer => {
+                let options = receiving!(sending!(begin!())).immediate(immediate).probe(probe);
+                Self::Dealer(context.socket(options.conflate(conflate)))
+            }
+            Kind::Router => {
+                // Whether a message that cannot go anywhere is dropped may change at any time: the socket
+                // always tells, and we drop.
+                let options = begin!().mandatory(true).when_full(WhenFull::Wait);
+                let options = options.handover(flag(options::ROUTER_HANDOVER)).probe(probe);
+                Self::Router(context.socket(receiving!(sending!(options))))
+            }
+            Kind::Pull => Self::Pull(context.socket(receiving!(begin!()).conflate(conflate))),
+            Kind::Push => Self::Push(context.socket(sending!(begin!()).immediate(immediate))),
+            Kind::XPub => {
+                let verbosity = verbosity(options);
+                let manual = flag(options::XPUB_MANUAL);
+                let built = sending!(begin!()).when_full(full).invert_matching(inverted);
+                let built = built.duplicate_subscriptions(Duplicates::AsSet);
+                let built = built.verbosity(verbosity).manual(manual).only_first_subscribe(false);
+                let welcome = options.octets(options::XPUB_WELCOME_MSG);
+                let built = if welcome.is_empty() { built } else { built.welcome(welcome) };
+                let built = if conflate { built.conflate(true) } else { built };
+                Self::XPub(context.socket(built), None)
+            }
+            Kind::XSub => {
+                let options = receiving!(sending!(begin!())).conflate(conflate);
+                let options: XSubOptions = options.tell_repeated_subscriptions(true);
+                Self::XSub(context.socket(options.only_first_subscribe(false)))
+            }
+        }
+    }
+
+    /// An option has been changed. Returns whether that could be done while the socket is in use.
+    pub(crate) fn change(&self, number: c_int, options: &Options) -> bool {
+        let is_on = options.flag(number);
+        match (number, self) {
+            (options::SNDHWM, Self::Pair(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Pub(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Dealer(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Router(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::Push(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::XPub(socket, _)) => socket.set_send_hwm(mark(options, number)),
+            (options::SNDHWM, Self::XSub(socket)) => socket.set_send_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Pair(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Sub(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::Dealer(socket)) => {
+                socket.set_receive_hwm(mark(options, number));
+            }
+            (options::RCVHWM, Self::Router(socket)) => {
+                socket.set_receive_hwm(mark(options, number));
+            }
+            (options::RCVHWM, Self::Pull(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::RCVHWM, Self::XSub(socket)) => socket.set_receive_hwm(mark(options, number)),
+            (options::XPUB_NODROP, Self::Pub(socket)) => socket.set_when_full(when_full(options)),
+            (options::XPUB_NODROP, Self::XPub(socket, _)) => {
+                socket.set_when_full(when_full(options));
+            }
+            (options::XPUB_VERBOSE | options::XPUB_VERBOSER, Self::XPub(socket, _)) => {
+                socket.set_verbosity(verbosity(options));
+            }
+            (options::XPUB_MANUAL, Self::XPub(socket, _)) => {
+                socket.set_manual(is_on, verbosity(options));
+            }
+            (options::XPUB_WELCOME_MSG, Self::XPub(socket, _)) => {
+                let welcome = options.octets(number);
+                socket.set_welcome((!welcome.is_empty()).then(|| welcome.into()));
+            }
+            (options::INVERT_MATCHING, Self::Pub(socket)) => socket.set_invert_matching(is_on),
+            (options::INVERT_MATCHING, Self::XPub(socket, _)) => socket.set_invert_matching(is_on),
+            (options::INVERT_MATCHING, Self::Sub(socket)) => socket.set_invert_filter(is_on),
+            (options::INVERT_MATCHING, Self::XSub(socket)) => socket.set_invert_filter(is_on),
+            (options::ROUTER_HANDOVER, Self::Router(socket)) => socket.set_handover(is_on),
+            // Of these, a socket that is in use keeps what it has.
+            (
+                options::CONFLATE
+                | options::IMMEDIATE
+                | options::PROBE_ROUTER
+                | options::REQ_CORRELATE,
+                _,
+            ) => return false,
+            _ => {}
+        }
+        true
+    }
+
+    /// Begins to bind.
+    pub(crate) fn bind(
+        &self,
+        endpoint: Endpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions + Send + 'static,
+    ) -> Pending<Result<Endpoint, BindError>> {
+        each!(self, socket => {
+            let handle = socket.handle();
+            Box::pin(async move { handle.bind_with(endpoint, change).await })
+        })
+    }
+
+    pub(crate) fn connect(
+        &self,
+        endpoint: Endpoint,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Result<Endpoint, ConnectError> {
+        each!(self, socket => socket.connect_with(endpoint, change))
+    }
+
+    /// Begins to end an endpoint, bound or connected.
+    pub(crate) fn end(
+        &self,
+        endpoint: Endpoint,
+        is_bound: bool,
+    ) -> Pending<Result<(), UnknownEndpoint>> {
+        each!(self, socket => {
+            let handle = socket.handle();
+            Box::pin(async move {
+                match is_bound {
+                    true => handle.unbind(endpoint).await,
+                    false => handle.disconnect(endpoint).await,
+                }
+            })
+        })
+    }
+
+    /// Drops what has come through an endpoint that was connected.
+    pub(crate) fn discard(&mut self, endpoint: &Endpoint) {
+        let dropped = match self {
+            Self::Pair(socket) => socket.discard_received(endpoint),
+            Self::Sub(socket) => socket.discard_received(endpoint),
+            Self::Dealer(socket) => socket.discard_received(endpoint),
+            Self::Pull(socket) => socket.discard_received(endpoint),
+            Self::XSub(socket) => socket.discard_received(endpoint),
+            _ => Ok(()),
+        };
+        dropped.expect("it is one that was connected");
+    }
+
+    pub(crate) fn monitor(&self) -> Monitor {
+        each!(self, socket => socket.monitor())
+    }
+
+    /// Begins to close: what is queued is delivered for as long as it is to linger.
+    pub(crate) fn close(self, linger: Option<Duration>) -> Pending<()> {
+        each!(self, socket => Box::pin(async move {
+            let _unfinished = match linger {
+                Some(time) => socket.close_within(time).await,
+                None => socket.close().await,
+            };
+        }))
+    }
+
+    /// Subscribes, or takes a subscription back; an XPUB does so for the peer of the last request.
+    pub(crate) fn subscribe(&self, topic: &[u8], wants: bool) {
+        match (self, wants) {
+            (Self::Sub(socket), true) => socket.subscribe(topic),
+            (Self::Sub(socket), false) => drop(socket.unsubscribe(topic)),
+            (Self::XPub(socket, Some(peer)), true) => drop(socket.subscribe(peer, topic)),
+            (Self::XPub(socket, Some(peer)), false) => drop(socket.unsubscribe(peer, topic)),
+            _ => {}
+        }
+    }
+
+    /// The next message, if one has arrived.
+    #[inline]
+    pub(crate) fn try_recv(&mut self) -> Option<Result<Incoming, Errno>> {
+        macro_rules! next {
+            ($socket:expr) => {
+                match $socket.try_recv() {
+                    Ok(message) => {
+                        let peer = $socket.sender().cloned();
+                        Some(Ok(Incoming { identity: None, message, peer }))
+                    }
+                    Err(error) => match error.into() {
+                        Errno::EAGAIN => None,
+                        errno => Some(Err(errno)),
+                    },
+                }
+            };
+        }
+        match self {
+            Self::Sub(socket) => next!(socket),
+            Self::Pull(socket) => next!(socket),
+            Self::Dealer(socket) => next!(socket),
+            Self::Pair(socket) => next!(socket),
+            Self::XSub(socket) => next!(socket),
+            _ => match self.poll_recv(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(received) => Some(received),
+                Poll::Pending => None,
+            },
+        }
+    }
+
+    /// Waits for the next message.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Errno>> {
+        macro_rules! next {
+            ($socket:expr) => {
+                match ready!(Pin::new(&mut *$socket).poll_next(cx)) {
+                    Some(received) => received,
+                    None => return Poll::Ready(Err(Errno::ETERM)),
+                }
+            };
+        }
+        macro_rules! message {
+            ($socket:expr) => {{
+                let message = next!($socket);
+                let peer = $socket.sender().cloned();
+                Incoming { identity: None, message, peer }
+            }};
+        }
+        Poll::Ready(Ok(match self {
+            Self::Pub(_) | Self::Push(_) => return Poll::Ready(Err(Errno::ENOTSUP)),
+            Self::Sub(socket) => message!(socket),
+            Self::Pull(socket) => message!(socket),
+            Self::Dealer(socket) => message!(socket),
+            Self::Pair(socket) => message!(socket),
+            Self::XSub(socket) => message!(socket),
+            Self::Router(socket) => {
+                let (peer, message) = next!(socket);
+                let identity = Some(peer.identity().cloned().unwrap_or_default());
+                Incoming { identity, message, peer: Some(peer) }
+            }
+            Self::Rep(socket, waiting) => {
+                let (message, reply) = next!(socket);
+                let peer = Some(reply.peer().clone());
+                *waiting = Some(reply);
+                Incoming { identity: None, message, peer }
+            }
+            Self::Req(socket) => match ready!(socket.poll_reply(cx)) {
+                Ok(message) => {
+                    let peer = socket.replier().cloned();
+                    Incoming { identity: None, message, peer }
+                }
+                // As libzmq, which waits for ever: the program's own time limit is what ends it.
+                Err(RequestError::Lost) => return Poll::Pending,
+                Err(_) => return Poll::Ready(Err(Errno::ETERM)),
+            },
+            Self::XPub(socket, last) => {
+                let (peer, message) = match next!(socket) {
+                    Request::Subscribe { peer, topic } => (peer, framed(1, &topic)),
+                    Request::Unsubscribe { peer, topic } => (peer, framed(0, &topic)),
+                    Request::Message { peer, message } => (peer, message),
+                    // There is no other.
+                    _ => return Poll::Pending,
+                };
+                *last = Some(peer.clone());
+                Incoming { identity: None, message, peer: Some(peer) }
+            }
+        }))
+    }
+
+    /// Sends at once, or says why not. A publisher that `waits` loses no message. (A ROUTER has to be told the
+    /// peer.)
+    #[inline]
+    pub(crate) fn try_send(&mut self, message: Outgoing<'_>, waits: bool) -> Result<(), SendError> {
+        match self {
+            Self::Push(socket) => socket.try_send(message),
+            Self::Dealer(socket) => socket.try_send(message),
+            Self::Pair(socket) => socket.try_send(message),
+            Self::XSub(socket) => socket.try_send(message),
+            // Where it waits for room, a sender lets the others run when it has to.
+            Self::Pub(socket) if waits => socket.try_send(message),
+            Self::XPub(socket, _) if waits => socket.try_send(message),
+            Self::Pub(socket) => publish(socket, message),
+            Self::XPub(socket, _) => publish(socket, message),
+            Self::Req(socket) => socket.try_request(message),
+            Self::Rep(_, reply) => match reply.take() {
+                Some(reply) => reply.try_send(message),
+                None => Ok(()),
+            },
+            // Named by the caller.
+            Self::Router(_) | Self::Sub(_) | Self::Pull(_) => Ok(()),
+        }
+    }
+
+    /// Begins to send a message that has to wait for room.
+    pub(crate) fn send(&self, message: Message) -> Option<Pending<Result<(), SendError>>> {
+        macro_rules! send {
+            ($socket:expr) => {{
+                let handle = $socket.handle();
+                Some(Box::pin(async move { handle.send(message).await }))
+            }};
+        }
+        match self {
+            Self::Pub(socket) => send!(socket),
+            Self::XPub(socket, _) => send!(socket),
+            Self::Push(socket) => send!(socket),
+            Self::Dealer(socket) => send!(socket),
+            Self::Pair(socket) => send!(socket),
+            _ => None,
+        }
+    }
+
+    /// Waits until there is room for some message.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Push(socket) => Pin::new(socket).poll_ready(cx).map(drop),
+            Self::Dealer(socket) => Pin::new(socket).poll_ready(cx).map(drop),
+            Self::Pair(socket) => Pin::new(socket).poll_ready(cx).map(drop),
+            Self::Req(socket) => socket.poll_room(cx).map(drop),
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+/// Sends to whoever has subscribed: others get their turn now and then.
+#[inline]
+fn publish<T: kind::Sends>(socket: &Socket<T>, message: Outgoing<'_>) -> Result<(), SendError> {
+    let mut sending = std::pin::pin!(socket.send(message));
+    let cx = &mut Context::from_waker(Waker::noop());
+    for _ in 0..2 {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return sent;
+        }
+        std::thread::yield_now();
+    }
+    // It waits for room.
+    Err(SendError::Full)
+}
+
+/// A subscription, or the end of one, as a message.
+fn framed(first: u8, topic: &Bytes) -> Message {
+    let mut octets = Vec::with_capacity(1 + topic.len());
+    octets.push(first);
+    octets.extend_from_slice(topic);
+    octets.into()
+}
+
+fn when_full(options: &Options) -> WhenFull {
+    if options.flag(options::XPUB_NODROP) { WhenFull::Wait } else { WhenFull::DropNew }
+}
+
+fn verbosity(options: &Options) -> Verbosity {
+    match (options.flag(options::XPUB_VERBOSER), options.flag(options::XPUB_VERBOSE)) {
+        (true, _) => Verbosity::All,
+        (false, true) => Verbosity::Subscriptions,
+        (false, false) => Verbosity::Distinct,
+    }
+}
+
+fn mark(options: &Options, number: i32) -> HighWaterMark {
+    match options.int(number) {
+        0 => HighWaterMark::Unlimited,
+        count => HighWaterMark::messages(usize::try_from(count).unwrap_or(usize::MAX)),
+    }
+}

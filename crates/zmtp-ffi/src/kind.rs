@@ -1,0 +1,46 @@
+//! The types of sockets.
+
+use std::ffi::c_int;
+
+/// What a socket is for, with libzmq's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Pair = 0,
+    Pub = 1,
+    Sub = 2,
+    Req = 3,
+    Rep = 4,
+    Dealer = 5,
+    Router = 6,
+    Pull = 7,
+    Push = 8,
+    XPub = 9,
+    XSub = 10,
+}
+
+impl Kind {
+    pub(crate) fn of(number: c_int) -> Option<Self> {
+        Some(match number {
+            0 => Self::Pair,
+            1 => Self::Pub,
+            2 => Self::Sub,
+            3 => Self::Req,
+            4 => Self::Rep,
+            5 => Self::Dealer,
+            6 => Self::Router,
+            7 => Self::Pull,
+            8 => Self::Push,
+            9 => Self::XPub,
+            10 => Self::XSub,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn sends(self) -> bool {
+        !matches!(self, Self::Sub | Self::Pull)
+    }
+
+    pub(crate) fn receives(self) -> bool {
+        !matches!(self, Self::Pub | Self::Push)
+    }
+}

@@ -1,0 +1,32 @@
+//! libzmq's C interface over `zmtp-socket`: a `libzmq.so.5` without libzmq.
+//!
+//! A program that was built for libzmq 4.3.5 finds all of its stable functions here. What each does is in
+//! libzmq's manual pages; what differs is in `docs/c-api.md`.
+//!
+//! All unsafe code is in [`border`], which makes safe values of pointers. A handle is no pointer at all (see
+//! `handles`): one that is null, closed or invented is an error, and never followed.
+
+pub mod border;
+pub mod constants;
+
+mod address;
+mod context;
+mod engine;
+mod errno;
+mod filters;
+mod handles;
+mod io;
+mod kind;
+mod link;
+mod message;
+mod monitor;
+mod options;
+#[cfg(test)]
+mod options_doc;
+mod poll;
+mod properties;
+mod proxy;
+mod signal;
+mod socket;
+mod util;
+mod zap;

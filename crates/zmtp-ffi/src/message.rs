@@ -1,0 +1,147 @@
+//! One part of a message, as it lies in a `zmq_msg_t`.
+
+use bytes::Bytes;
+use zmtp_socket::Peer;
+
+/// Octets that lie in the part itself.
+pub(crate) const INLINE: usize = 38;
+
+/// One part of a message. It has no pointer to itself: it may be moved like any octets.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    body: Body,
+    /// Whether further parts of the same message come after it.
+    pub(crate) more: bool,
+    /// Whether its octets may be those of others, too.
+    pub(crate) is_shared: bool,
+    /// Where it came from.
+    pub(crate) peer: Option<Peer>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Inline(u8, [u8; INLINE]),
+    /// Octets that are nobody else's.
+    Owned(Box<[u8]>),
+    Shared(Bytes),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Inline(0, [0; INLINE])
+    }
+}
+
+impl Part {
+    /// A part of so many octets, all zero, for its user to write into.
+    pub(crate) fn with_size(size: usize) -> Option<Self> {
+        let body = match u8::try_from(size) {
+            Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
+            _ => {
+                let mut octets = Vec::<u8>::new();
+                octets.try_reserve_exact(size).ok()?;
+                // The allocator is asked for zeros, which for large sizes cost nothing.
+                drop(octets);
+                Body::Owned(vec![0; size].into_boxed_slice())
+            }
+        };
+        Some(Self { body, ..Self::default() })
+    }
+
+    /// A part of these octets, whoever owns them.
+    pub(crate) fn sharing(octets: Bytes) -> Self {
+        Self { body: Body::Shared(octets), ..Self::default() }
+    }
+
+    /// A part that was received. A small one is copied, so that no buffer is kept for it.
+    pub(crate) fn received(octets: Bytes, more: bool, peer: Option<Peer>) -> Self {
+        let body =
+            if octets.len() <= INLINE { Body::inline(&octets) } else { Body::Shared(octets) };
+        Self { body, more, is_shared: false, peer }
+    }
+
+    /// The descriptor of the connection that it came through, if that is one of the system's.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.peer.as_ref()?.descriptor()
+    }
+
+    #[inline]
+    pub(crate) fn octets(&self) -> &[u8] {
+        match &self.body {
+            Body::Inline(length, octets) => &octets[..usize::from(*length)],
+            Body::Owned(octets) => octets,
+            Body::Shared(octets) => octets,
+        }
+    }
+
+    /// The octets to be written into, if they are nobody else's.
+    pub(crate) fn octets_mut(&mut self) -> Option<&mut [u8]> {
+        match &mut self.body {
+            Body::Inline(length, octets) => Some(&mut octets[..usize::from(*length)]),
+            Body::Owned(octets) => Some(octets),
+            Body::Shared(_) => None,
+        }
+    }
+
+    /// Whether the octets lie in the part itself.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.body, Body::Inline(..))
+    }
+
+    /// The octets, to be kept beyond the part: shared if they do not lie in it. They stay where they are.
+    pub(crate) fn share(&mut self) -> Bytes {
+        if let Body::Owned(octets) = &mut self.body {
+            self.body = Body::Shared(std::mem::take(octets).into());
+        }
+        match &self.body {
+            Body::Shared(octets) => octets.clone(),
+            _ => Bytes::copy_from_slice(self.octets()),
+        }
+    }
+
+    /// Another part of the same octets, which both share.
+    pub(crate) fn copy(&mut self) -> Self {
+        let (more, peer) = (self.more, self.peer.clone());
+        if let Body::Inline(length, octets) = &self.body {
+            let body = Body::Inline(*length, *octets);
+            return Self { body, more, is_shared: false, peer };
+        }
+        self.is_shared = true;
+        let body = Body::Shared(self.share());
+        Self { body, more, is_shared: true, peer }
+    }
+}
+
+impl Body {
+    fn inline(octets: &[u8]) -> Self {
+        let mut inline = [0; INLINE];
+        inline[..octets.len()].copy_from_slice(octets);
+        Self::Inline(octets.len() as u8, inline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_stay_where_they_are_when_they_become_shared() {
+        for size in [0, 1, INLINE, INLINE + 1, 100_000] {
+            let mut part = Part::with_size(size).unwrap();
+            assert_eq!(part.is_inline(), size <= INLINE);
+            part.octets_mut().expect("it is new").fill(7);
+            let place = part.octets().as_ptr();
+            let copy = part.copy();
+            assert_eq!(copy.octets(), vec![7; size]);
+            assert_eq!(part.octets().as_ptr(), place);
+            assert_eq!((part.is_shared, copy.is_shared), (size > INLINE, size > INLINE));
+            assert_eq!(part.octets_mut().is_some(), size <= INLINE);
+            assert_eq!(part.share(), copy.octets());
+        }
+    }
+
+    #[test]
+    fn no_part_is_too_large_for_the_machine_to_say_so() {
+        assert!(Part::with_size(usize::MAX / 2).is_none());
+    }
+}

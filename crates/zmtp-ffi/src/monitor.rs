@@ -1,0 +1,235 @@
+//! Tells of what happens to a socket, as libzmq does: from a PAIR inside the process.
+
+use std::collections::HashSet;
+use std::ffi::c_int;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use zmtp_socket::{
+    Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, ProtocolError, Reason,
+    Status, WireError,
+};
+
+use crate::context::Context;
+use crate::errno::Errno;
+use crate::io::Io;
+use crate::zap;
+
+const CONNECTED: u16 = 0x0001;
+const CONNECT_DELAYED: u16 = 0x0002;
+const CONNECT_RETRIED: u16 = 0x0004;
+const LISTENING: u16 = 0x0008;
+const ACCEPTED: u16 = 0x0020;
+const ACCEPT_FAILED: u16 = 0x0040;
+const CLOSED: u16 = 0x0080;
+const DISCONNECTED: u16 = 0x0200;
+const STOPPED: u16 = 0x0400;
+const HANDSHAKE_FAILED_NO_DETAIL: u16 = 0x0800;
+const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
+const HANDSHAKE_FAILED_PROTOCOL: u16 = 0x2000;
+const HANDSHAKE_FAILED_AUTH: u16 = 0x4000;
+
+/// How long the last events may take to be delivered.
+const LAST: Duration = Duration::from_secs(1);
+
+/// A socket is watched until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Monitoring {
+    /// Endpoints that are bound no longer.
+    closed: mpsc::UnboundedSender<String>,
+}
+
+impl Monitoring {
+    /// Binds the PAIR, and tells what `monitor` tells from then on, as far as the mask asks for it.
+    pub(crate) fn start(
+        context: &Arc<Context>,
+        io: &Arc<Io>,
+        monitor: Monitor,
+        endpoint: Endpoint,
+        mask: c_int,
+    ) -> Result<Self, Errno> {
+        let pair = context.engine.socket(PairOptions::new());
+        let bound = io.run(async move {
+            let bound = pair.bind(endpoint).await;
+            bound.map(|_endpoint| pair)
+        });
+        let pair = bound.ok_or(Errno::EMTHREAD)??;
+        let (closed, closings) = mpsc::unbounded_channel();
+        io.spawn(tell(pair, monitor, mask, closings));
+        Ok(Self { closed })
+    }
+
+    /// An endpoint is bound no longer.
+    pub(crate) fn closed(&self, endpoint: &Endpoint) {
+        if let Endpoint::Tcp { .. } | Endpoint::Ipc(_) = endpoint {
+            // If nobody listens, the socket has been closed.
+            let _sent = self.closed.send(endpoint.to_string());
+        }
+    }
+}
+
+/// An event, its value, and the endpoint.
+type Told = (u16, u32, String);
+
+async fn tell(
+    pair: PairSocket,
+    mut monitor: Monitor,
+    mask: c_int,
+    mut closings: mpsc::UnboundedReceiver<String>,
+) {
+    let mut dialled = HashSet::new();
+    let is_wanted = |told: &Told| c_int::from(told.0) & mask != 0;
+    loop {
+        let told = tokio::select! {
+            biased;
+            event = monitor.next() => match event {
+                Some(event) => translate(&event, &mut dialled),
+                None => break,
+            },
+            closed = closings.recv() => match closed {
+                Some(endpoint) => vec![(CLOSED, 0, endpoint)],
+                None => break,
+            },
+        };
+        for told in told.into_iter().filter(is_wanted) {
+            // Without a reader, or when it does not read, it waits: events are kept meanwhile.
+            let mut sending = std::pin::pin!(pair.send(message(&told)));
+            let sent = tokio::select! {
+                biased;
+                sent = &mut sending => sent,
+                () = closings_end(&mut closings) => return,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+    let last = (STOPPED, 0, String::new());
+    if is_wanted(&last) {
+        let _sent = pair.try_send(message(&last));
+    }
+    pair.close_within(LAST).await;
+}
+
+/// Waits until the socket is watched no longer.
+async fn closings_end(closings: &mut mpsc::UnboundedReceiver<String>) {
+    while closings.recv().await.is_some() {}
+}
+
+fn message((event, value, endpoint): &Told) -> Message {
+    let mut first = Vec::with_capacity(6);
+    first.extend(event.to_ne_bytes());
+    first.extend(value.to_ne_bytes());
+    (Bytes::from(first), Bytes::copy_from_slice(endpoint.as_bytes())).into()
+}
+
+/// What libzmq would tell. `dialled` are the endpoints that have a connection.
+fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
+    match event {
+        Event::Listening { endpoint, .. } => vec![(LISTENING, 0, endpoint.to_string())],
+        Event::AcceptFailed { endpoint, reason, .. } => {
+            vec![(ACCEPT_FAILED, number_of(reason), endpoint.to_string())]
+        }
+        Event::Connected { peer, .. } => {
+            let endpoint = peer.endpoint().to_string();
+            let mut told = Vec::new();
+            if !peer.is_dialled() {
+                return vec![(ACCEPTED, 0, endpoint)];
+            }
+            dialled.insert(peer.endpoint().clone());
+            if let Endpoint::Tcp { .. } = peer.endpoint() {
+                told.push((CONNECT_DELAYED, libc::EINPROGRESS.unsigned_abs(), endpoint.clone()));
+            }
+            told.push((CONNECTED, 0, endpoint));
+            told
+        }
+        Event::HandshakeSucceeded { peer, .. } => {
+            vec![(HANDSHAKE_SUCCEEDED, 0, peer.endpoint().to_string())]
+        }
+        Event::HandshakeFailed { peer, reason, .. } => {
+            let endpoint = peer.endpoint().to_string();
+            let (event, value) = failure(reason);
+            vec![(event, value, endpoint.clone()), (DISCONNECTED, 0, endpoint)]
+        }
+        Event::Disconnected { peer, .. } => vec![(DISCONNECTED, 0, peer.endpoint().to_string())],
+        Event::RetryingIn { endpoint, delay, .. } => {
+            let text = endpoint.to_string();
+            let mut told = Vec::new();
+            if !dialled.remove(endpoint) {
+                if let Endpoint::Tcp { .. } = endpoint {
+                    let value = libc::EINPROGRESS.unsigned_abs();
+                    told.push((CONNECT_DELAYED, value, text.clone()));
+                }
+                told.push((CLOSED, 0, text.clone()));
+            }
+            let delay = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+            told.push((CONNECT_RETRIED, delay, text));
+            told
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How a handshake failed, and what libzmq says of it.
+fn failure(reason: &Reason) -> (u16, u32) {
+    match reason {
+        Reason::Protocol(WireError::Denied(denial)) => denied(denial),
+        Reason::Protocol(WireError::Refused { reason }) => match reason.parse() {
+            Ok(status) => (HANDSHAKE_FAILED_AUTH, status),
+            Err(_) => (HANDSHAKE_FAILED_PROTOCOL, 0x1000_0015),
+        },
+        Reason::Protocol(WireError::Mismatch(_)) => (HANDSHAKE_FAILED_PROTOCOL, 0x1100_0002),
+        Reason::Protocol(WireError::Protocol(error)) => (HANDSHAKE_FAILED_PROTOCOL, code_of(error)),
+        Reason::Protocol(WireError::Timeout(_)) => {
+            (HANDSHAKE_FAILED_NO_DETAIL, libc::ETIMEDOUT.unsigned_abs())
+        }
+        _ => (HANDSHAKE_FAILED_NO_DETAIL, number_of(reason)),
+    }
+}
+
+/// libzmq's code for a rule that was broken.
+fn code_of(error: &ProtocolError) -> u32 {
+    match error {
+        ProtocolError::Unexpected { .. } => 0x1000_0001,
+        ProtocolError::Nonce { .. } => 0x1000_0002,
+        ProtocolError::Command { command, .. } => match *command {
+            "MESSAGE" => 0x1000_0012,
+            "HELLO" => 0x1000_0013,
+            "INITIATE" => 0x1000_0014,
+            "ERROR" => 0x1000_0015,
+            "READY" => 0x1000_0016,
+            "WELCOME" => 0x1000_0017,
+            _ => 0x1000_0011,
+        },
+        ProtocolError::Metadata { .. } => 0x1000_0018,
+        ProtocolError::BadBox { .. } | ProtocolError::WeakKey { .. } | ProtocolError::Vouch => {
+            0x1100_0001
+        }
+        _ => 0x1000_0000,
+    }
+}
+
+fn denied(denial: &Denial) -> (u16, u32) {
+    if denial.text() == zap::NO_HANDLER {
+        return (HANDSHAKE_FAILED_NO_DETAIL, libc::EFAULT.unsigned_abs());
+    }
+    if let Some(code) = zap::fault_of(denial.text()) {
+        return (HANDSHAKE_FAILED_PROTOCOL, code);
+    }
+    let status = match denial.status() {
+        Status::Temporary => 300,
+        Status::Refused => 400,
+        _ => 500,
+    };
+    (HANDSHAKE_FAILED_AUTH, status)
+}
+
+/// The system's error number, where it was the system that failed.
+fn number_of(reason: &Reason) -> u32 {
+    match reason {
+        Reason::Transport(error) => Errno::from(&**error).0.unsigned_abs(),
+        _ => libc::EPIPE.unsigned_abs(),
+    }
+}

@@ -1,0 +1,109 @@
+//! `zmq_poll`: waits for sockets and for descriptors of the system.
+
+use std::ffi::{c_int, c_short, c_void};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::border;
+use crate::errno::Errno;
+use crate::handles::Handle;
+use crate::signal::{Signal, deadline_in, time_until};
+use crate::socket;
+
+const POLLERR: c_short = 4;
+const POLLPRI: c_short = 8;
+
+/// A socket or a descriptor to wait for, as C has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct zmq_pollitem_t {
+    /// The socket; null for a descriptor.
+    pub socket: *mut c_void,
+    /// The descriptor.
+    pub fd: c_int,
+    /// What is waited for.
+    pub events: c_short,
+    /// What has come about.
+    pub revents: c_short,
+}
+
+/// Waits until something that is asked for has come about, no longer than `timeout` milliseconds, for ever if
+/// that is negative. Returns for how many items something has.
+pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, Errno> {
+    let deadline = deadline_in(timeout);
+    let mut is_last = timeout == 0;
+    let mut is_first = true;
+    loop {
+        let (ready, signals) = look(items, is_last || is_first)?;
+        is_first = false;
+        if ready > 0 || is_last {
+            return Ok(ready);
+        }
+        let mut fds = descriptors(items, &signals);
+        is_last = poll(&mut fds, time_until(deadline))? == 0;
+    }
+}
+
+/// Sets what has come about. Returns for how many items, and what tells when that changes.
+fn look(items: &mut [zmq_pollitem_t], settles: bool) -> Result<(c_int, Vec<Arc<Signal>>), Errno> {
+    let (mut ready, mut signals) = (0, Vec::new());
+    for item in items.iter_mut() {
+        item.revents = 0;
+        if !item.socket.is_null() {
+            let asked = c_int::from(item.events);
+            let (events, signal) = socket::events(Handle::of(item.socket), asked, settles)?;
+            item.revents = events as c_short;
+            signals.push(signal);
+        }
+    }
+    let mut fds = descriptors(items, &[]);
+    if !fds.is_empty() {
+        poll(&mut fds, PollTimeout::ZERO)?;
+        let mut found = fds
+            .iter()
+            .map(|fd| fd.revents().unwrap_or(PollFlags::empty()))
+            .collect::<Vec<_>>()
+            .into_iter();
+        for item in items.iter_mut().filter(|item| is_descriptor(item)) {
+            item.revents = revents(found.next().unwrap_or(PollFlags::empty()));
+        }
+    }
+    ready += items.iter().filter(|item| item.revents != 0).count() as c_int;
+    Ok((ready, signals))
+}
+
+fn is_descriptor(item: &zmq_pollitem_t) -> bool {
+    // As for the system, a negative one is no descriptor.
+    item.socket.is_null() && item.fd >= 0
+}
+
+fn descriptors<'a>(items: &[zmq_pollitem_t], signals: &'a [Arc<Signal>]) -> Vec<PollFd<'a>> {
+    let descriptors = items.iter().filter(|item| is_descriptor(item)).map(|item| {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::POLLIN, item.events & socket::POLLIN as c_short != 0);
+        flags.set(PollFlags::POLLOUT, item.events & socket::POLLOUT as c_short != 0);
+        flags.set(PollFlags::POLLPRI, item.events & POLLPRI != 0);
+        PollFd::new(border::borrow_descriptor(item.fd), flags)
+    });
+    let signals = signals.iter().map(|signal| PollFd::new(signal.as_fd(), PollFlags::POLLIN));
+    descriptors.chain(signals).collect()
+}
+
+fn revents(flags: PollFlags) -> c_short {
+    let mut events = 0;
+    if flags.contains(PollFlags::POLLIN) {
+        events |= socket::POLLIN as c_short;
+    }
+    if flags.contains(PollFlags::POLLOUT) {
+        events |= socket::POLLOUT as c_short;
+    }
+    if flags.contains(PollFlags::POLLPRI) {
+        events |= POLLPRI;
+    }
+    if flags.intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL) {
+        events |= POLLERR;
+    }
+    events
+}

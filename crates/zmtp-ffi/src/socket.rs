@@ -1,0 +1,718 @@
+//! A socket as C sees it: its life, and what it sends and receives, one part at a time.
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use zmtp_socket::{Endpoint, IpcAddress, Message, Outgoing, Peer, SendError};
+
+use crate::address;
+use crate::context::{Context, Member};
+use crate::engine::{Engine, Incoming, Pending};
+use crate::errno::Errno;
+use crate::handles::{Guard, Handle, Table};
+use crate::io::{Io, is_io_thread};
+use crate::kind::Kind;
+use crate::options::{self, Options, Row, Value};
+use crate::signal::{Signal, deadline_in};
+use crate::{border, link, monitor};
+
+/// The sockets that are open.
+pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
+
+pub(crate) const DONTWAIT: c_int = 1;
+pub(crate) const SNDMORE: c_int = 2;
+
+pub(crate) const POLLIN: c_int = 1;
+pub(crate) const POLLOUT: c_int = 2;
+
+/// A socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    kind: Kind,
+    pub(crate) options: Options,
+    /// Raised by whatever may end a wait.
+    signal: Arc<Signal>,
+    waker: Waker,
+    /// The library's socket, from the first time that it is needed: until then, options may be set.
+    built: Option<Built>,
+    /// What was subscribed to before.
+    subscriptions: Vec<Bytes>,
+    endpoints: Vec<Known>,
+    last_endpoint: String,
+    /// It may have peers inside the process.
+    is_local: bool,
+    /// A publisher that waits for room.
+    waits: bool,
+    copies: bool,
+    /// The parts of a message that is not complete.
+    outgoing: Vec<Bytes>,
+    /// A message whose parts are being received, and which of them is next.
+    incoming: Option<(Incoming, usize)>,
+    /// Whether the part that was received last has others behind it.
+    has_more: bool,
+    turn: Turn,
+    monitor: Option<monitor::Monitoring>,
+    // Last: its end is what the context waits for.
+    member: Member,
+}
+
+#[derive(Debug)]
+struct Built {
+    engine: Engine,
+    io: Arc<Io>,
+}
+
+/// An endpoint of the socket.
+#[derive(Debug)]
+struct Known {
+    /// As it was given.
+    text: String,
+    endpoint: Endpoint,
+    is_bound: bool,
+}
+
+/// What a REQ or a REP is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Any,
+    Send,
+    Receive,
+}
+
+/// One part of a message that was received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) octets: Bytes,
+    pub(crate) more: bool,
+    pub(crate) peer: Option<Peer>,
+}
+
+/// A part to be sent: lent, or shared.
+#[derive(Debug)]
+pub(crate) enum Sending<'a> {
+    Lent(&'a [u8]),
+    Shared(Bytes),
+}
+
+impl Sending<'_> {
+    fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Lent(octets) => Bytes::copy_from_slice(octets),
+            Self::Shared(octets) => octets.clone(),
+        }
+    }
+
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Lent(octets) => octets,
+            Self::Shared(octets) => octets,
+        }
+    }
+}
+
+type Locked = Guard<'static, Box<Socket>>;
+
+pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno> {
+    context.check()?;
+    let kind = Kind::of(kind).ok_or(Errno::EINVAL)?;
+    let signal = Signal::new()?;
+    let member = context.join(signal.clone())?;
+    let socket = Socket {
+        kind,
+        options: Options::new(kind, context.defaults()),
+        waker: signal.clone().into(),
+        signal,
+        built: None,
+        subscriptions: Vec::new(),
+        endpoints: Vec::new(),
+        last_endpoint: String::new(),
+        is_local: false,
+        waits: false,
+        copies: context.defaults().copies,
+        outgoing: Vec::new(),
+        incoming: None,
+        has_more: false,
+        turn: match kind {
+            Kind::Req => Turn::Send,
+            Kind::Rep => Turn::Receive,
+            _ => Turn::Any,
+        },
+        monitor: None,
+        member,
+    };
+    SOCKETS.insert(Box::new(socket)).ok_or(Errno::EMFILE)
+}
+
+pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
+    let mut socket = *SOCKETS.remove(handle).ok_or(Errno::ENOTSOCK)?;
+    for known in socket.endpoints.iter().filter(|known| known.is_bound) {
+        if let Some(monitor) = &socket.monitor {
+            monitor.closed(&known.endpoint);
+        }
+    }
+    socket.monitor = None;
+    socket.member.forget_signal();
+    socket.touch();
+    let Socket { built, options, member, .. } = socket;
+    let Some(Built { engine, io }) = built else { return Ok(()) };
+    if !io.is_here() {
+        // Its descriptors are another process's, too.
+        drop(engine);
+        return Ok(());
+    }
+    let linger = u64::try_from(options.int(options::LINGER)).ok().map(Duration::from_millis);
+    let mut closing = engine.close(linger);
+    // Begun at once: its addresses and names are free from now on.
+    let begun = {
+        let _within = io.enter();
+        closing.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
+    };
+    if begun.is_pending() {
+        io.spawn(async move {
+            closing.await;
+            drop(member);
+        });
+    }
+    Ok(())
+}
+
+#[inline]
+fn lock(handle: Handle) -> Result<Locked, Errno> {
+    let socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
+    socket.member.context.check()?;
+    Ok(socket)
+}
+
+/// Sends one part.
+#[inline]
+pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    if socket.outgoing.is_empty() && flags & SNDMORE == 0 && socket.turn == Turn::Any {
+        let whole = match part {
+            Sending::Lent(octets) => Outgoing::from(*octets),
+            Sending::Shared(octets) => Outgoing::from(octets.clone()),
+        };
+        let waits = socket.waits;
+        let names_peer = matches!(socket.kind, Kind::Router | Kind::Sub | Kind::Pull);
+        match &mut socket.built {
+            Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
+                Ok(()) => {
+                    socket.touch();
+                    return Ok(());
+                }
+                Err(SendError::Full) => {}
+                Err(error) => return Err(error.into()),
+            },
+            _ => {}
+        }
+    }
+    send_slowly(socket, handle, part, flags)
+}
+
+fn send_slowly(
+    mut socket: Locked,
+    handle: Handle,
+    part: &Sending<'_>,
+    flags: c_int,
+) -> Result<(), Errno> {
+    if !socket.kind.sends() {
+        return Err(Errno::ENOTSUP);
+    }
+    let is_relaxed = socket.options.flag(options::REQ_RELAXED);
+    if socket.turn == Turn::Receive && !is_relaxed {
+        return Err(Errno::EFSM);
+    }
+    if is_relaxed {
+        // What is left of an earlier reply is no answer to this.
+        socket.incoming = None;
+    }
+    let (more, dontwait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
+    let is_first = socket.outgoing.is_empty();
+    let time = socket.options.int(options::SNDTIMEO);
+    if is_first && (more || socket.kind == Kind::Router) {
+        // Whether there is room is asked for the first part; the others follow wherever it goes.
+        let first = part.octets();
+        socket = wait(socket, handle, dontwait, time, |socket, cx| {
+            socket.poll_first(first, dontwait, cx)
+        })?
+        .0;
+    }
+    socket.outgoing.push(part.to_bytes());
+    if more {
+        return Ok(());
+    }
+    let parts = std::mem::take(&mut socket.outgoing);
+    let message = Message::multipart(parts).expect("there is one part at least");
+    send_message(socket, handle, message, dontwait, time)
+}
+
+/// Sends a whole message. What could not be sent is as it was before the last part was given.
+fn send_message(
+    socket: Locked,
+    handle: Handle,
+    message: Message,
+    dontwait: bool,
+    time: c_int,
+) -> Result<(), Errno> {
+    let mut pending = None;
+    let sent = wait(socket, handle, dontwait, time, |socket, cx| {
+        socket.poll_send(&message, &mut pending, cx)
+    });
+    match sent {
+        Ok((mut socket, ())) => {
+            if socket.turn != Turn::Any {
+                socket.turn = Turn::Receive;
+            }
+            socket.touch();
+            Ok(())
+        }
+        Err(errno) => {
+            if let Ok(mut socket) = lock(handle) {
+                let parts = message.parts();
+                socket.outgoing = parts[..parts.len() - 1].to_vec();
+            }
+            Err(errno)
+        }
+    }
+}
+
+/// Receives one part.
+#[inline]
+pub(crate) fn receive(handle: Handle, flags: c_int) -> Result<Received, Errno> {
+    let mut socket = lock(handle)?;
+    if socket.incoming.is_none() {
+        if !socket.kind.receives() {
+            return Err(Errno::ENOTSUP);
+        }
+        if socket.turn == Turn::Send {
+            return Err(Errno::EFSM);
+        }
+        let next = match &mut socket.built {
+            Some(built) => built.engine.try_recv(),
+            None => None,
+        };
+        match next {
+            Some(received) => socket.begin(received?),
+            None => {
+                let (dontwait, time) =
+                    (flags & DONTWAIT != 0, socket.options.int(options::RCVTIMEO));
+                let waited =
+                    wait(socket, handle, dontwait, time, |socket, cx| match &mut socket.built {
+                        Some(built) => built.engine.poll_recv(cx),
+                        None => Poll::Pending,
+                    })?;
+                socket = waited.0;
+                socket.begin(waited.1);
+            }
+        }
+    }
+    socket.touch();
+    Ok(socket.next_part())
+}
+
+/// Waits until `attempt` is ready: no longer than `time` says in milliseconds, and not at all where the caller
+/// does not want to, or is one of our own threads. The socket is free for others meanwhile.
+fn wait<T>(
+    mut socket: Locked,
+    handle: Handle,
+    dontwait: bool,
+    time: c_int,
+    mut attempt: impl FnMut(&mut Socket, &mut TaskContext<'_>) -> Poll<Result<T, Errno>>,
+) -> Result<(Locked, T), Errno> {
+    let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
+    let mut cx = TaskContext::from_waker(&waker);
+    let mut is_last = dontwait || time == 0 || is_io_thread();
+    let deadline = deadline_in(time.into());
+    loop {
+        socket.member.context.check()?;
+        signal.drain();
+        if let Poll::Ready(done) = attempt(&mut socket, &mut cx) {
+            return done.map(|done| (socket, done));
+        }
+        if is_last {
+            if !socket.is_local {
+                return Err(Errno::EAGAIN);
+            }
+            // What was sent inside the process counts as arrived.
+            socket.member.context.settle();
+            return match attempt(&mut socket, &mut cx) {
+                Poll::Ready(done) => done.map(|done| (socket, done)),
+                Poll::Pending => Err(Errno::EAGAIN),
+            };
+        }
+        drop(socket);
+        is_last = !signal.wait(deadline)?;
+        socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
+    }
+}
+
+impl Socket {
+    /// Something was sent or received, perhaps inside the process.
+    #[inline]
+    fn touch(&self) {
+        if self.is_local {
+            self.member.context.touch();
+        }
+    }
+
+    /// Waits until the first part can be sent, and others behind it.
+    fn poll_first(
+        &mut self,
+        first: &[u8],
+        dontwait: bool,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Errno>> {
+        let is_mandatory = self.options.flag(options::ROUTER_MANDATORY);
+        let Some(built) = &mut self.built else {
+            return match self.kind {
+                Kind::Router if is_mandatory => Poll::Ready(Err(Errno::EHOSTUNREACH)),
+                Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
+                _ => Poll::Ready(Ok(())),
+            };
+        };
+        match &mut built.engine {
+            Engine::Router(router) if is_mandatory => match router.has_room_for(first) {
+                Ok(true) => Poll::Ready(Ok(())),
+                // The last part waits for room, if it may.
+                Ok(false) if !dontwait => Poll::Ready(Ok(())),
+                Ok(false) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error.into())),
+            },
+            engine => engine.poll_room(cx).map(Ok),
+        }
+    }
+
+    /// Sends a whole message when there is room for it. Where the sender has to have a place in a queue for
+    /// that, it is kept in `pending`.
+    fn poll_send(
+        &mut self,
+        message: &Message,
+        pending: &mut Option<Pending<Result<(), SendError>>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<(), Errno>> {
+        if let Some(pending) = pending {
+            return pending.as_mut().poll(cx).map_err(Errno::from);
+        }
+        let is_mandatory = self.options.flag(options::ROUTER_MANDATORY);
+        let Some(Built { engine, .. }) = &mut self.built else {
+            return match self.kind {
+                Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
+                // It goes to nobody.
+                _ => Poll::Ready(Ok(())),
+            };
+        };
+        loop {
+            let sent = match &mut *engine {
+                Engine::Router(router) => {
+                    let mut body = message.clone();
+                    let Some(identity) = body.pop_front() else { return Poll::Ready(Ok(())) };
+                    match router.try_send_to(&identity, &body) {
+                        Err(SendError::Closed(closed)) => Err(closed.into()),
+                        Err(_) if !is_mandatory => Ok(()),
+                        Err(SendError::Full) => {
+                            let router = router.handle();
+                            let sending = async move { router.send_to(&identity, body).await };
+                            return pending
+                                .insert(Box::pin(sending))
+                                .as_mut()
+                                .poll(cx)
+                                .map_err(Errno::from);
+                        }
+                        sent => sent,
+                    }
+                }
+                engine => engine.try_send(message.into(), self.waits),
+            };
+            match sent {
+                Err(SendError::Full) if matches!(engine, Engine::Pub(_) | Engine::XPub(..)) => {
+                    let sending = engine.send(message.clone()).expect("a publisher sends");
+                    return pending.insert(sending).as_mut().poll(cx).map_err(Errno::from);
+                }
+                Err(SendError::Full) if engine.poll_room(cx).is_pending() => return Poll::Pending,
+                Err(SendError::Full) => {}
+                sent => return Poll::Ready(sent.map_err(Errno::from)),
+            }
+        }
+    }
+
+    /// A message has been received: its parts are dealt out.
+    fn begin(&mut self, incoming: Incoming) {
+        self.incoming = Some((incoming, 0));
+    }
+
+    fn next_part(&mut self) -> Received {
+        let (mut incoming, next) = self.incoming.take().expect("there is a message");
+        let peer = incoming.peer.clone();
+        if let Some(identity) = incoming.identity.take() {
+            self.has_more = true;
+            self.incoming = Some((incoming, 0));
+            return Received { octets: identity, more: true, peer };
+        }
+        let count = incoming.message.part_count();
+        let more = next + 1 < count;
+        let octets = match count {
+            1 => incoming.message.into_first(),
+            _ => {
+                let octets = incoming.message.parts()[next].clone();
+                if more {
+                    self.incoming = Some((incoming, next + 1));
+                }
+                octets
+            }
+        };
+        let octets = if self.copies { Bytes::copy_from_slice(&octets) } else { octets };
+        self.has_more = more;
+        if !more && self.turn != Turn::Any {
+            self.turn = Turn::Send;
+        }
+        Received { octets, more, peer }
+    }
+
+    /// What can be done now, of what is asked for. Whatever changes that raises the signal.
+    fn events(&mut self, asked: c_int) -> c_int {
+        let waker = self.waker.clone();
+        let mut cx = TaskContext::from_waker(&waker);
+        let mut events = 0;
+        if asked & POLLIN != 0 && self.poll_in(&mut cx) {
+            events |= POLLIN;
+        }
+        if asked & POLLOUT != 0 && self.poll_out(&mut cx) {
+            events |= POLLOUT;
+        }
+        events
+    }
+
+    fn poll_in(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        if self.incoming.is_none()
+            && self.kind.receives()
+            && self.turn != Turn::Send
+            && let Some(built) = &mut self.built
+            && let Poll::Ready(Ok(received)) = built.engine.poll_recv(cx)
+        {
+            self.begin(received);
+        }
+        self.incoming.is_some()
+    }
+
+    fn poll_out(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let is_relaxed = self.options.flag(options::REQ_RELAXED);
+        if !self.kind.sends() || (self.turn == Turn::Receive && !is_relaxed) {
+            return false;
+        }
+        match &mut self.built {
+            _ if !self.outgoing.is_empty() => true,
+            Some(built) => built.engine.poll_room(cx).is_ready(),
+            None => !matches!(self.kind, Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req),
+        }
+    }
+
+    /// The library's socket, made with the options as they are.
+    fn build(&mut self) -> Result<&mut Built, Errno> {
+        if self.built.is_none() {
+            let context = &self.member.context;
+            let io = context.thread(self.options.affinity())?;
+            let engine = Engine::new(&context.engine, self.kind, &self.options);
+            for topic in self.subscriptions.drain(..) {
+                engine.subscribe(&topic, true);
+            }
+            self.built = Some(Built { engine, io });
+        }
+        Ok(self.built.as_mut().expect("it was just made"))
+    }
+
+    fn opened(&mut self, text: &str, endpoint: Endpoint, is_bound: bool) {
+        self.last_endpoint = endpoint.to_string();
+        if let Endpoint::Inproc(_) = endpoint {
+            self.is_local = true;
+            self.member.context.settle_now();
+        }
+        self.endpoints.push(Known { text: text.to_owned(), endpoint, is_bound });
+        // What can be done may have changed.
+        self.signal.raise();
+    }
+}
+
+/// Opens an endpoint for peers.
+pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    let endpoint = address::parse(text, true, socket.options.flag(options::IPV6))?;
+    if let Endpoint::Ipc(IpcAddress::Path(path)) = &endpoint {
+        address::clear(path);
+    }
+    // It is used up: there is one descriptor.
+    let listener = socket.options.take_descriptor();
+    let mut terms = link::Terms::new(&socket.options, &socket.member.context);
+    terms.listener = listener.map(border::own_descriptor);
+    let built = socket.build()?;
+    let is_local = matches!(endpoint, Endpoint::Inproc(_));
+    let binding = built.engine.bind(endpoint, move |options| terms.apply(options, is_local));
+    let endpoint = built.io.run(binding).ok_or(Errno::EMTHREAD)??;
+    socket.opened(text, endpoint, true);
+    Ok(())
+}
+
+/// Connects to a peer's endpoint.
+pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    let ipv6 = socket.options.flag(options::IPV6);
+    let (text_of_peer, source) = address::split_source(text, ipv6)?;
+    let endpoint = address::parse(&text_of_peer, false, ipv6)?;
+    let mut terms = link::Terms::new(&socket.options, &socket.member.context);
+    let proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY), ipv6)?;
+    terms.source = proxy.as_ref().and_then(|(_, source)| *source).or(source);
+    terms.proxy = proxy.map(|(proxy, _)| proxy);
+    let peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
+    let built = socket.build()?;
+    let is_local = matches!(endpoint, Endpoint::Inproc(_));
+    let endpoint = {
+        let _within = built.io.enter();
+        built.engine.connect(endpoint, |options| {
+            let options = terms.apply(options, is_local);
+            match peer_identity {
+                Some(identity) => options.peer_identity(identity),
+                None => options,
+            }
+        })?
+    };
+    socket.opened(text, endpoint, false);
+    Ok(())
+}
+
+/// Ends an endpoint that was bound or connected.
+pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    if !text.contains("://") {
+        return Err(Errno::EINVAL);
+    }
+    // An address that was left open is not a name of what was bound there.
+    let is_it = |known: &Known| {
+        known.endpoint.to_string() == text || (known.text == text && !text.contains('*'))
+    };
+    let place = socket.endpoints.iter().position(is_it).ok_or(Errno::ENOENT)?;
+    let Known { endpoint, is_bound, .. } = socket.endpoints.remove(place);
+    if socket.is_local {
+        socket.member.context.settle_now();
+    }
+    let Socket { built: Some(built), incoming, .. } = &mut **socket else {
+        return Err(Errno::ENOENT);
+    };
+    let closed = endpoint.clone();
+    let ending = built.engine.end(endpoint, is_bound);
+    built.io.run(ending).ok_or(Errno::EMTHREAD)??;
+    if !is_bound {
+        // As libzmq: what was not received is dropped; but a message that was begun is finished.
+        built.engine.discard(&closed);
+        let is_whole = |next: usize| next == 0;
+        incoming.take_if(|(message, next)| {
+            let through = message.peer.as_ref().filter(|peer| peer.is_dialled());
+            is_whole(*next) && through.is_some_and(|peer| *peer.endpoint() == closed)
+        });
+    }
+    if let Some(monitor) = socket.monitor.as_ref().filter(|_| is_bound) {
+        monitor.closed(&closed);
+    }
+    if socket.is_local {
+        socket.member.context.settle_now();
+    }
+    Ok(())
+}
+
+/// Sets an option.
+pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    if number != options::SUBSCRIBE && number != options::UNSUBSCRIBE {
+        let Socket { options, built, waits, .. } = &mut **socket;
+        let before = options.clone();
+        options.set(number, octets)?;
+        *waits = options.flag(options::XPUB_NODROP);
+        if let Some(built) = built
+            && before.value(number) != options.value(number)
+            && !built.engine.change(number, options)
+        {
+            *options = before;
+            return Err(Errno::EINVAL);
+        }
+        return Ok(());
+    }
+    Row::of(number, socket.kind)?;
+    let wants = number == options::SUBSCRIBE;
+    if socket.kind == Kind::XPub && !socket.options.flag(options::XPUB_MANUAL) {
+        return Err(Errno::EINVAL);
+    }
+    match &socket.built {
+        Some(built) => built.engine.subscribe(octets, wants),
+        None if socket.kind == Kind::XPub => {}
+        None if wants => socket.subscriptions.push(Bytes::copy_from_slice(octets)),
+        None => {
+            if let Some(place) = socket.subscriptions.iter().position(|topic| topic == octets) {
+                socket.subscriptions.remove(place);
+            }
+        }
+    }
+    if socket.is_local {
+        socket.member.context.settle_now();
+    }
+    Ok(())
+}
+
+/// The value of an option.
+pub(crate) fn option(handle: Handle, number: c_int) -> Result<Value, Errno> {
+    let mut socket = lock(handle)?;
+    Ok(match number {
+        options::RCVMORE => Value::Int(socket.has_more.into()),
+        options::FD => Value::Int(socket.signal.as_fd().as_raw_fd()),
+        options::EVENTS => Value::Int(events_of(&mut socket, POLLIN | POLLOUT, true)),
+        options::LAST_ENDPOINT => {
+            Value::Text(Bytes::copy_from_slice(socket.last_endpoint.as_bytes()))
+        }
+        _ => socket.options.get(number)?,
+    })
+}
+
+/// What can be done with a socket now, of what is asked for, and what tells when that changes.
+pub(crate) fn events(
+    handle: Handle,
+    asked: c_int,
+    settles: bool,
+) -> Result<(c_int, Arc<Signal>), Errno> {
+    let mut socket = lock(handle)?;
+    Ok((events_of(&mut socket, asked, settles), socket.signal.clone()))
+}
+
+fn events_of(socket: &mut Socket, asked: c_int, settles: bool) -> c_int {
+    socket.signal.drain();
+    let events = socket.events(asked);
+    if settles && socket.is_local && events != asked {
+        socket.member.context.settle();
+        return socket.events(asked);
+    }
+    events
+}
+
+/// The type of a socket.
+pub(crate) fn kind(handle: Handle) -> Result<Kind, Errno> {
+    Ok(lock(handle)?.kind)
+}
+
+/// Tells of what happens to a socket, from a PAIR that is bound inside the process; or of nothing any longer.
+pub(crate) fn watch(handle: Handle, text: Option<&str>, mask: c_int) -> Result<(), Errno> {
+    let mut socket = lock(handle)?;
+    socket.monitor = None;
+    let Some(text) = text else { return Ok(()) };
+    let Some((transport, _)) = text.split_once("://") else { return Err(Errno::EINVAL) };
+    if transport != "inproc" {
+        return Err(Errno::EPROTONOSUPPORT);
+    }
+    let endpoint = address::parse(text, true, false)?;
+    let context = socket.member.context.clone();
+    let built = socket.build()?;
+    let events = built.engine.monitor();
+    let monitoring = monitor::Monitoring::start(&context, &built.io, events, endpoint, mask)?;
+    socket.monitor = Some(monitoring);
+    context.settle_now();
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The interface as a C program sees it, where libzmq's own suites do not look: handles that are none, messages
+//! that are none, and signals.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::ptr::{self, null_mut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use zmq::border::*;
+use zmq::constants::*;
+
+fn errno() -> c_int {
+    zmq_errno()
+}
+
+fn fails(outcome: c_int, expected: c_int) {
+    assert_eq!((outcome, errno()), (-1, expected));
+}
+
+fn bind(socket: *mut c_void, endpoint: &str) -> c_int {
+    let endpoint = CString::new(endpoint).unwrap();
+    // SAFETY: it is a text with its NUL.
+    unsafe { zmq_bind(socket, endpoint.as_ptr()) }
+}
+
+fn connect(socket: *mut c_void, endpoint: &str) -> c_int {
+    let endpoint = CString::new(endpoint).unwrap();
+    // SAFETY: it is a text with its NUL.
+    unsafe { zmq_connect(socket, endpoint.as_ptr()) }
+}
+
+fn send(socket: *mut c_void, octets: &[u8], flags: c_int) -> c_int {
+    // SAFETY: so many octets are there.
+    unsafe { zmq_send(socket, octets.as_ptr().cast(), octets.len(), flags) }
+}
+
+fn receive(socket: *mut c_void, octets: &mut [u8], flags: c_int) -> c_int {
+    // SAFETY: there is room for so many octets.
+    unsafe { zmq_recv(socket, octets.as_mut_ptr().cast(), octets.len(), flags) }
+}
+
+fn option(socket: *mut c_void, option: c_int) -> c_int {
+    let (mut value, mut length) = (0_i32, size_of::<c_int>());
+    // SAFETY: there is room for an `int`, and its length is said.
+    let read = unsafe { zmq_getsockopt(socket, option, (&raw mut value).cast(), &raw mut length) };
+    assert_eq!((read, length), (0, size_of::<c_int>()));
+    value
+}
+
+#[test]
+fn a_handle_that_is_none_is_an_error_and_nothing_else() {
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_PAIR);
+    let closed = zmq_socket(context, ZMQ_PAIR);
+    assert_eq!(zmq_close(closed), 0);
+    let invented = ptr::without_provenance_mut(0x1234_5678);
+    for handle in [null_mut(), closed, context, invented] {
+        fails(zmq_close(handle), libc::ENOTSOCK);
+        fails(send(handle, b"x", 0), libc::ENOTSOCK);
+        fails(receive(handle, &mut [0], 0), libc::ENOTSOCK);
+        fails(bind(handle, "inproc://x"), libc::ENOTSOCK);
+        fails(connect(handle, "inproc://x"), libc::ENOTSOCK);
+    }
+    for handle in [null_mut(), socket, invented] {
+        fails(zmq_ctx_term(handle), libc::EFAULT);
+        fails(zmq_ctx_shutdown(handle), libc::EFAULT);
+        fails(zmq_ctx_get(handle, ZMQ_IO_THREADS), libc::EFAULT);
+        assert!(zmq_socket(handle, ZMQ_PAIR).is_null());
+        assert_eq!(zmq_atomic_counter_value(handle), 0);
+        assert_eq!(zmq_timers_timeout(handle), -1);
+    }
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+    fails(zmq_ctx_term(context), libc::EFAULT);
+}
+
+#[test]
+fn memory_that_is_no_message_is_an_error() {
+    let mut message = std::mem::MaybeUninit::<zmq_msg_t>::zeroed();
+    let pointer = message.as_mut_ptr();
+    // SAFETY: there is room for a message, which is zero.
+    fails(unsafe { zmq_msg_close(pointer) }, libc::EFAULT);
+    // SAFETY: as before.
+    assert_eq!(unsafe { zmq_msg_init_size(pointer, 100) }, 0);
+    // SAFETY: it is a message now, and wherever it is moved it stays one.
+    let mut moved = unsafe { ptr::read(pointer) };
+    let pointer = &raw mut moved;
+    // SAFETY: as before.
+    assert_eq!(unsafe { zmq_msg_size(pointer) }, 100);
+    // SAFETY: as before.
+    assert_eq!(unsafe { zmq_msg_close(pointer) }, 0);
+    // SAFETY: as before.
+    fails(unsafe { zmq_msg_close(pointer) }, libc::EFAULT);
+}
+
+#[test]
+fn parts_go_together_and_a_descriptor_tells_of_them() {
+    let context = zmq_ctx_new();
+    let (one, other) = (zmq_socket(context, ZMQ_PAIR), zmq_socket(context, ZMQ_PAIR));
+    assert_eq!(bind(one, "inproc://pair"), 0);
+    assert_eq!(connect(other, "inproc://pair"), 0);
+    fails(receive(one, &mut [0; 9], ZMQ_DONTWAIT), libc::EAGAIN);
+    let fd = option(one, ZMQ_FD);
+    assert_eq!(option(one, ZMQ_EVENTS) & ZMQ_POLLIN, 0);
+    assert_eq!(send(other, b"first", ZMQ_SNDMORE), 5);
+    fails(receive(one, &mut [0; 9], ZMQ_DONTWAIT), libc::EAGAIN);
+    assert_eq!(send(other, b"second", 0), 6);
+    let mut item =
+        [zmq_pollitem_t { socket: null_mut(), fd, events: ZMQ_POLLIN as i16, revents: 0 }];
+    // SAFETY: it is one item.
+    assert_eq!(unsafe { zmq_poll(item.as_mut_ptr(), 1, 20_000) }, 1, "the descriptor can be read");
+    assert_eq!(option(one, ZMQ_EVENTS) & ZMQ_POLLIN, ZMQ_POLLIN);
+    let mut octets = [0; 3];
+    assert_eq!(receive(one, &mut octets, 0), 5, "it says how many they were");
+    assert_eq!((&octets, option(one, ZMQ_RCVMORE)), (b"fir", 1));
+    assert_eq!((receive(one, &mut [0; 9], 0), option(one, ZMQ_RCVMORE)), (6, 0));
+    assert_eq!((zmq_close(one), zmq_close(other), zmq_ctx_term(context)), (0, 0, 0));
+}
+
+static WAS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note(_signal: c_int) {}
+
+#[test]
+fn a_signal_ends_a_call_that_waits_and_the_end_of_the_context_too() {
+    // SAFETY: the handler does nothing, and all else of the action is zero.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = note as *const () as usize;
+    // SAFETY: the action is valid; what was there before is not asked for.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, null_mut()) }, 0);
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_PULL);
+    assert_eq!(bind(socket, "tcp://127.0.0.1:*"), 0);
+    let handle = socket.addr();
+    let (id_of, id) = std::sync::mpsc::channel();
+    let waiting = thread::spawn(move || {
+        // SAFETY: it says which thread this is.
+        id_of.send(unsafe { libc::pthread_self() }).unwrap();
+        let socket = ptr::without_provenance_mut(handle);
+        fails(receive(socket, &mut [0; 9], 0), libc::EINTR);
+        WAS_INTERRUPTED.store(true, Ordering::SeqCst);
+        // A last signal may have been under way.
+        while receive(socket, &mut [0; 9], 0) == -1 && errno() == libc::EINTR {}
+        assert_eq!(errno(), ZMQ_ETERM);
+        assert_eq!(zmq_close(socket), 0);
+    });
+    let id = id.recv().unwrap();
+    // Again and again: the first may come before the call waits.
+    while !WAS_INTERRUPTED.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(20));
+        // SAFETY: the thread waits, and has not been joined.
+        unsafe { libc::pthread_kill(id, libc::SIGUSR1) };
+    }
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(zmq_ctx_term(context), 0, "it waits for the socket to be closed");
+    waiting.join().unwrap();
+}
+
+const ZMQ_ETERM: c_int = 156_384_765;
+
+#[test]
+fn every_error_has_a_text() {
+    for number in [libc::EAGAIN, ZMQ_ETERM, ZMQ_ETERM - 2, -1] {
+        // SAFETY: it is a text that stays until the next call on this thread.
+        let text = unsafe { CStr::from_ptr(zmq_strerror(number)) };
+        assert!(!text.is_empty(), "{number}");
+    }
+}
