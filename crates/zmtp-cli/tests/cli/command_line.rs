@@ -10,7 +10,7 @@ fn a_command_line_that_makes_no_sense_has_status_2_and_says_what_is_wrong() {
         (&[], "Usage: zmtp"),
         (&["sup"], "'sub'"),
         (&["sub"], "<ENDPOINT>"),
-        (&["sub", "localhost:5556"], "expected tcp://host:port"),
+        (&["sub", "localhost:5556"], "expected transport://address"),
         (&["sub", "tcp://localhost"], "no port"),
         (&["sub", "inproc://feed"], "inproc stays within one process; use ipc or tcp"),
         (&["sub", "--connect", "tcp://*:5556"], "to connect, name one host"),
