@@ -17,6 +17,7 @@ const MODULES: [&str; 20] = [
     "frame",
     "metadata",
     "message",
+    "message_ref",
     "batch",
     "command",
     "subscription",
