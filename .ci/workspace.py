@@ -3,6 +3,7 @@
 
 members        the names of its crates
 published      of these, the ones that may go to a registry
+libraries      of these, the ones without a program
 rust-version   fails if a locked dependency needs a newer Rust than the crates say that they do
 """
 
@@ -22,10 +23,17 @@ def main():
         case ["published"]:
             # None is any registry; `publish = false` is an empty list of them.
             print(*(member["name"] for member in members if member["publish"] is None), sep="\n")
+        case ["libraries"]:
+            print(*(member["name"] for member in members if is_library(member)), sep="\n")
         case ["rust-version"]:
             check_rust_version(members, metadata["packages"])
         case _:
             sys.exit(__doc__)
+
+
+def is_library(member):
+    kinds = {kind for target in member["targets"] for kind in target["kind"]}
+    return member["publish"] is None and "lib" in kinds and "bin" not in kinds
 
 
 def check_rust_version(members, packages):
