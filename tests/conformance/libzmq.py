@@ -121,6 +121,11 @@ def main() -> int:
     runner.build.tests(sorted({name.split()[0] for name in tests}))
     with ThreadPoolExecutor(jobs) as pool:
         results = dict(zip(tests, pool.map(runner.case, tests)))
+    # Many at a time, a case may miss the time limits that it has itself: alone it must not.
+    for name in set(scoreboard.read(OURS)) & set(tests):
+        if results[name].verdict != "passed":
+            print(f"alone, after it {results[name].verdict} among others: {name}", flush=True)
+            results[name] = runner.case(name)
     return scoreboard.report(tests, results, OURS, options)
 
 
