@@ -47,7 +47,7 @@ pub(crate) struct Rest {
     sleep: ShortSleep,
     is_resting: bool,
     time: Duration,
-    /// What had been sent when it began.
+    /// Octets that had been sent when it began.
     sent: u64,
 }
 
@@ -144,6 +144,11 @@ mod tests {
         (Outbox::new(marks, Some(outlet), None), listener.accept().await.unwrap().0)
     }
 
+    fn with_workers(test: impl Future<Output = ()>) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(test);
+    }
+
     /// Queues a message of so many octets.
     fn queue(outbox: &mut Outbox, octets: usize) {
         outbox.push(&Run::apart(Bytes::from(vec![0; octets]), 1, 0));
@@ -162,8 +167,7 @@ mod tests {
 
     #[test]
     fn with_workers_the_driver_of_a_busy_peer_rests_until_there_is_much_or_it_has_rested() {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async {
+        with_workers(async {
             let (mut outbox, _peer) = outbox().await;
             let mut gathering = Gathering::default();
             queue(&mut outbox, BUSY - 1);
@@ -186,8 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_left_goes_out_when_the_driver_has_rested_or_the_socket_is_closed() {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async {
+        with_workers(async {
             let (mut outbox, _peer) = outbox().await;
             let mut gathering = Gathering::default();
             queue(&mut outbox, BUSY);
@@ -218,8 +221,7 @@ mod tests {
 
     #[test]
     fn a_driver_rests_on_while_the_sender_writes() {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(async {
+        with_workers(async {
             let (mut outbox, _peer) = outbox().await;
             let mut gathering = Gathering::default();
             queue(&mut outbox, BUSY);

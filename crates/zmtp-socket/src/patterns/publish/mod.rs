@@ -37,7 +37,6 @@ use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
 use crate::peer::Peer;
 use crate::send::guard::Guard;
 use crate::send::outbox::COPY;
-use crate::send::outgoing::encoded_len;
 use crate::send::turn::TurnIsOver;
 use crate::send::waiters::Ticket;
 use crate::send::{Outbox, Outgoing, Run};
@@ -89,12 +88,8 @@ impl PubCore {
         if state.closed {
             return Err(Closed.into());
         }
-        if state.find_topics(first) {
-            let length = encoded_len(first, rest);
-            if !state.goes_on(length) {
-                return self.publish_slowly(guard, message, length);
-            }
-            state.book(first, rest, length);
+        if let Err(length) = state.go_on(first, rest) {
+            return self.publish_slowly(guard, message, length);
         }
         self.end_turn(state);
         Ok(())
@@ -306,11 +301,12 @@ impl Core for PubCore {
         outlet: Option<&Outlet>,
         kill: Kill,
     ) -> Result<PublishSession, Reason> {
+        // Copies, if there are any, are made while nobody waits.
+        let welcome = lock(&self.state).welcome.clone();
+        let welcome = welcome.map(|message| (Run::of_large(&message), message.encoded_len()));
         let mut state = self.settled();
         let kill = Some(kill).filter(|_| state.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(state.marks, outlet.cloned(), kill);
-        let welcome = state.welcome.as_ref();
-        let welcome = welcome.map(|message| (Run::of_large(message), message.encoded_len()));
         let received = Count::default();
         let key = state.peers.insert(PeerEntry { peer: peer.clone(), received, outbox });
         state.topics.add_peer(key);

@@ -76,7 +76,7 @@ pub(super) struct Unread {
 }
 
 impl Requests {
-    /// What is pending is told all the same.
+    /// Requests that are pending are told all the same.
     pub(super) fn set_verbosity(&mut self, verbosity: Verbosity) {
         self.verbosity = verbosity;
     }

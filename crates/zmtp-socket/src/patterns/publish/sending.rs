@@ -69,12 +69,8 @@ impl SendCore for PubCore {
         let mut sent = 0;
         for message in messages {
             let (first, rest) = message.parts();
-            if state.find_topics(first) {
-                let length = encoded_len(first, rest);
-                if !state.goes_on(length) {
-                    break;
-                }
-                state.book(first, rest, length);
+            if state.go_on(first, rest).is_err() {
+                break;
             }
             sent += 1;
             if state.turn.end() {

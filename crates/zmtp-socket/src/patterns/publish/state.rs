@@ -22,6 +22,7 @@ use crate::send::flushing::{Flushing, Wait};
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::{LARGE, Outbox, Run};
+use crate::send::outgoing::encoded_len;
 use crate::send::room::Room;
 use crate::send::turn::Turn;
 use crate::send::waiters::{Ticket, Tickets, Waiters};
@@ -40,11 +41,11 @@ pub(super) struct State {
     pub(super) when_full: WhenFull,
     /// The user of an XPUB subscribes peers itself.
     pub(super) manual: bool,
-    /// What each peer has asked for meanwhile, by its key.
+    /// The requests of each peer meanwhile, by its key.
     asked: HashMap<usize, Asked>,
     /// Of the queue of each peer.
     pub(super) marks: Marks,
-    /// What every peer of an XPUB is sent first.
+    /// The message that every peer of an XPUB is sent first.
     pub(super) welcome: Option<Message>,
     /// What the user is to be told, if it listens.
     pub(super) requests: Option<Requests>,
@@ -123,6 +124,20 @@ impl State {
             events,
             due: None,
         }
+    }
+
+    /// Books a message that nobody wants, or that [goes on](Self::goes_on). Otherwise gives its length, and has
+    /// found its topics.
+    #[inline(always)]
+    pub(super) fn go_on(&mut self, first: &[u8], rest: &[Bytes]) -> Result<(), usize> {
+        if self.find_topics(first) {
+            let length = encoded_len(first, rest);
+            if !self.goes_on(length) {
+                return Err(length);
+            }
+            self.book(first, rest, length);
+        }
+        Ok(())
     }
 
     /// Finds the topics that match a message with this first part. Returns whether anybody may want

@@ -32,10 +32,11 @@ use crate::engine::transport::Outlet;
 use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{HighWaterMark, Subscribing, UpstreamOptions, WhenFull};
+use crate::patterns::peer_stats::peer_stats;
 use crate::peer::Peer;
 use crate::receive::{Inbox, LateWake, Source};
 use crate::send::{Outbox, Outgoing, Run, SendCore};
-use crate::stats::{Count, PeerState, PeerStats, Stats, Unfinished};
+use crate::stats::{Count, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
 
 /// Peers that [`stats`](SubCore::stats) looks at before it lets others have the locks.
@@ -108,7 +109,7 @@ impl SubCore {
 
     pub(crate) fn set_inverted(&self, inverted: bool) {
         lock(&self.subscriptions).inverted = inverted;
-        // What is in hand is looked at again.
+        // The batch in hand is looked at again.
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -386,20 +387,7 @@ impl Core for SubCore {
         let to = from + LOOK;
         peers.extend((from..to).filter_map(|key| inbox.present(key)).map(|queue| {
             let Upstream { outbox, .. } = &subscriptions.upstreams[queue.upstream];
-            PeerStats {
-                peer: queue.peer.clone(),
-                age: queue.peer.age(),
-                state: PeerState::of(queue.is_congested() || outbox.is_congested()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: queue.received.messages,
-                received_octets: queue.received.octets,
-                dropped: queue.dropped.messages + outbox.dropped.messages,
-                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
-                queued: queue.waiting.messages + outbox.queued() as u64,
-                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
-                subscriptions: subscribed,
-            }
+            peer_stats(&queue.peer, outbox, queue, outbox.is_congested(), subscribed)
         }));
         Some(to).filter(|to| *to < inbox.slots())
     }

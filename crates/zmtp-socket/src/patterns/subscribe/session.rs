@@ -83,9 +83,7 @@ impl Session for SubscribeSession {
                 outbox.take(burst);
                 return Poll::Ready(0);
             }
-            if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                outbox.waker = Some(cx.waker().clone());
-            }
+            outbox.wait(cx.waker(), 0);
             return Poll::Pending;
         }
         drop(guard);

@@ -464,7 +464,7 @@ impl State {
             let dropped = outbox.dropped.messages;
             self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
         }
-        // What the other side of a pipe has in its own queue leaves room at once.
+        // A message that the other side of a pipe has in its own queue leaves room at once.
         let is_receipt = octets == 0 && !outbox.is_full();
         let comes_back = !*is_ready && (outbox.is_half_free() || is_receipt);
         let (messages, octets) = (messages as u64, octets as u64);

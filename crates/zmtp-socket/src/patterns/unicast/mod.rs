@@ -35,11 +35,12 @@ use crate::engine::transport::Outlet;
 use crate::error::{Closed, Reason};
 use crate::monitor::Events;
 use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, WhenFull};
+use crate::patterns::peer_stats::peer_stats;
 use crate::peer::{Peer, PeerId};
 use crate::receive::{Inbox, Source};
 use crate::send::guard::Guard;
 use crate::send::turn::TurnIsOver;
-use crate::stats::{PeerState, PeerStats, Stats, Unfinished};
+use crate::stats::{PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
 
 /// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
@@ -277,21 +278,7 @@ impl Core for UnicastCore {
         let lanes = (from..to).filter_map(|key| state.lanes.get(key));
         peers.extend(lanes.filter_map(|lane| {
             let (peer, queue) = (lane.peer.as_ref()?, inbox.present(lane.queue?)?);
-            let outbox = &lane.outbox;
-            Some(PeerStats {
-                peer: peer.clone(),
-                age: peer.age(),
-                state: PeerState::of(queue.is_congested() || lane.is_full()),
-                sent: outbox.sent.messages,
-                sent_octets: outbox.sent.octets,
-                received: queue.received.messages,
-                received_octets: queue.received.octets,
-                dropped: queue.dropped.messages + outbox.dropped.messages,
-                dropped_octets: queue.dropped.octets + outbox.dropped.octets,
-                queued: queue.waiting.messages + outbox.queued() as u64,
-                queued_octets: queue.waiting.octets + outbox.queued_octets() as u64,
-                subscriptions: 0,
-            })
+            Some(peer_stats(peer, &lane.outbox, queue, lane.is_full(), 0))
         }));
         Some(to).filter(|to| *to < state.lanes.capacity())
     }
