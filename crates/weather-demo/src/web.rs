@@ -47,7 +47,7 @@ pub struct WebOptions {
 ///
 /// # Errors
 ///
-/// What can be bound to neither.
+/// Errors of addresses that cannot be bound.
 pub async fn serve(options: WebOptions, notes: &Notes) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::new()?;
     let hwm = HighWaterMark::messages(QUEUE);

@@ -82,7 +82,7 @@ pub(crate) struct Proxy {
     link: Link,
 }
 
-/// Whom a proxy stands between.
+/// The sockets that a proxy stands between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Pattern {
     /// Publishers and subscribers (XSUB, XPUB)

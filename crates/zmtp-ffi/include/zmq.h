@@ -400,7 +400,7 @@ extern "C" {
 // The error number of the last call that failed on this thread.
 int zmq_errno(void);
 
-// What an error number means.
+// The meaning of an error number.
 const char *zmq_strerror(int errnum);
 
 // The version of libzmq that this does as.
@@ -471,7 +471,7 @@ int zmq_msg_get(const zmq_msg_t *msg, int property);
 // Sets a property of a message: there is none that can be set.
 int zmq_msg_set(zmq_msg_t *_msg, int _property, int _optval);
 
-// What a message tells of the peer that it came from.
+// A property of the peer that a message came from.
 const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 
 // Sends a message, which is empty afterwards. Returns how many octets it had.
@@ -568,7 +568,7 @@ int zmq_atomic_counter_inc(void *handle);
 // Takes 1 away. Returns 0 if the counter is at 0 then, and otherwise 1.
 int zmq_atomic_counter_dec(void *handle);
 
-// What a counter is at.
+// The value of a counter.
 int zmq_atomic_counter_value(void *handle);
 
 // Ends a counter, whose handle is null then.

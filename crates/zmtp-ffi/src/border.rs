@@ -35,7 +35,7 @@ const MORE: c_int = 1;
 const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
 
-/// What a message that is in use has for a mark, and one that has been closed.
+/// The mark of a message that is in use, and of one that has been closed.
 const IN_USE: u64 = 0x9a1e_55a6_e0f0_0d5e;
 const CLOSED: u64 = 0;
 
@@ -53,10 +53,10 @@ const _: () = assert!(align_of::<zmq_msg_t>() == align_of::<*const ()>(), "align
 /// Frees the octets of a message; is given them, and the hint.
 pub type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
 
-/// What a timer calls.
+/// A function that a timer calls.
 pub type zmq_timer_fn = unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void);
 
-/// What a thread runs.
+/// A function that a thread runs.
 pub type zmq_thread_fn = unsafe extern "C" fn(arg: *mut c_void);
 
 /// A piece of memory, as `readv(2)` has it.
@@ -74,7 +74,7 @@ static TIMERS: Table<Timers<Job<zmq_timer_fn>>> = Table::new(4);
 static WATCHES: Table<Instant> = Table::new(5);
 static THREADS: Table<JoinHandle<()>> = Table::new(6);
 
-// What the functions have in common.
+// The parts that the functions have in common.
 
 fn fail(errno: Errno) {
     errno::set_errno(errno::Errno(errno.0));
@@ -262,7 +262,7 @@ impl Drop for External {
     }
 }
 
-// What there is to know.
+// Information about the library.
 
 /// The error number of the last call that failed on this thread.
 #[unsafe(no_mangle)]
@@ -270,7 +270,7 @@ pub extern "C" fn zmq_errno() -> c_int {
     errno::errno().0
 }
 
-/// What an error number means.
+/// The meaning of an error number.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
     match Errno(errnum).own_text() {
@@ -501,7 +501,7 @@ pub unsafe extern "C" fn zmq_msg_set(
     call_int(|| Err(Errno::EINVAL))
 }
 
-/// What a message tells of the peer that it came from.
+/// A property of the peer that a message came from.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_gets(
     msg: *const zmq_msg_t,
@@ -1009,7 +1009,7 @@ pub extern "C" fn zmq_atomic_counter_dec(handle: *mut c_void) -> c_int {
     call(0, || counter(handle, |counter| (counter.fetch_sub(1, Ordering::SeqCst) != 1).into()))
 }
 
-/// What a counter is at.
+/// The value of a counter.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_value(handle: *mut c_void) -> c_int {
     call(0, || counter(handle, |counter| counter.load(Ordering::SeqCst)))
@@ -1109,7 +1109,7 @@ pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
 pub extern "C" fn zmq_timers_execute(handle: *mut c_void) -> c_int {
     call_int(|| {
         for (id, job) in timers(handle, |timers| Ok(timers.take_due()))? {
-            // What was called may have ended others.
+            // A function that was called may have ended others.
             if timers(handle, |timers| Ok(timers.has(id)))? {
                 // SAFETY: by the manual page, the function may be called with its argument until the timer
                 // is ended.

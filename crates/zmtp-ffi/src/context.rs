@@ -50,7 +50,7 @@ struct State {
     options: Options,
     threads: Vec<Arc<Io>>,
     next_thread: usize,
-    /// What wakes those who wait for one of the sockets.
+    /// The signals that wake those who wait for one of the sockets.
     sockets: HashMap<usize, Arc<Signal>>,
     next_socket: usize,
     /// Sockets that are open, or deliver what is queued.
@@ -70,7 +70,7 @@ struct Options {
     threads: Threads,
 }
 
-/// What sockets take over from their context.
+/// The settings that sockets take over from their context.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Defaults {
     pub(crate) ipv6: bool,

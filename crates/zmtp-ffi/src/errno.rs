@@ -37,7 +37,7 @@ impl Errno {
     /// There is no I/O thread.
     pub(crate) const EMTHREAD: Self = Self(OWN + 54);
 
-    /// What libzmq says of its own numbers; `None` of the system's.
+    /// libzmq's text for its own numbers; `None` for the system's.
     pub(crate) fn own_text(self) -> Option<&'static CStr> {
         match self {
             Self::EFSM => Some(c"Operation cannot be accomplished in current state"),

@@ -19,7 +19,7 @@ const USE_BITS: u32 = usize::BITS - PLACE_BITS - KIND_BITS;
 const BLOCK: usize = 256;
 const BLOCKS: usize = 1024;
 
-/// What a handle names.
+/// The name of a value, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(usize);
 
@@ -52,7 +52,7 @@ struct Entry<T> {
     value: Option<T>,
 }
 
-/// What a handle names, for as long as nobody else may look at it.
+/// The value that a handle names, for as long as nobody else may look at it.
 #[derive(Debug)]
 pub(crate) struct Guard<'a, T>(MutexGuard<'a, Entry<T>>);
 
@@ -90,7 +90,7 @@ impl<T> Table<T> {
         Some(Handle(((entry.uses << PLACE_BITS) | place) << KIND_BITS | self.kind))
     }
 
-    /// What the handle names, if it is open.
+    /// The value that the handle names, if it is open.
     #[inline]
     pub(crate) fn lock(&self, handle: Handle) -> Option<Guard<'_, T>> {
         let (place, uses) = self.split(handle)?;

@@ -46,7 +46,7 @@ pub(crate) struct Threads {
     pub(crate) priority: Option<c_int>,
     /// The processors that they may run on; empty for all.
     cpus: BTreeSet<usize>,
-    /// What their names begin with.
+    /// The beginning of their names.
     pub(crate) prefix: Option<c_int>,
 }
 

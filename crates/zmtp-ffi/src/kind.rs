@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-/// What a socket is for, with libzmq's number.
+/// The type of a socket, with libzmq's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Pair = 0,

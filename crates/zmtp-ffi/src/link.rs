@@ -1,4 +1,4 @@
-//! What a socket's connections are told, and what is told of them.
+//! The options of a socket's connections, and the events that tell of them.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;

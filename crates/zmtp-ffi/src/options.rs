@@ -95,7 +95,7 @@ numbers! {
     ZAP_ENFORCE_DOMAIN = 93
 }
 
-/// What an option's values are.
+/// The values of an option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Type {
     /// An `int` within these bounds.
@@ -110,7 +110,7 @@ pub(crate) enum Type {
     Key,
 }
 
-/// What may be done with an option.
+/// The access to an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Both,
@@ -261,7 +261,7 @@ pub(crate) struct Options {
     pub(crate) filters: Filters,
 }
 
-/// What an option has for a value.
+/// A value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Int(c_int),

@@ -1,4 +1,4 @@
-//! What a message tells of the peer that it came from.
+//! The properties of the peer that a message came from.
 
 use std::ffi::{CStr, CString};
 

@@ -12,7 +12,7 @@ use crate::socket::{self, DONTWAIT, POLLIN, POLLOUT, SNDMORE, Sending};
 /// Messages that one side may hand on before the other has its turn.
 const TURN: usize = 1000;
 
-/// What has passed one side: parts, and their octets.
+/// The traffic of one side: parts, and their octets.
 #[derive(Clone, Copy, Debug, Default)]
 struct Passed {
     received: [u64; 2],

@@ -39,7 +39,7 @@ pub(crate) struct Socket {
     waker: Waker,
     /// The library's socket, from the first time that it is needed: until then, options may be set.
     built: Option<Built>,
-    /// What was subscribed to before.
+    /// The topics that were subscribed to before.
     subscriptions: Vec<Bytes>,
     endpoints: Vec<Known>,
     last_endpoint: String,
@@ -75,7 +75,7 @@ struct Known {
     is_bound: bool,
 }
 
-/// What a REQ or a REP is to do next.
+/// The next step of a REQ or a REP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Any,
@@ -227,7 +227,7 @@ fn send_slowly(
         return Err(Errno::EFSM);
     }
     if is_relaxed {
-        // What is left of an earlier reply is no answer to this.
+        // The rest of an earlier reply is no answer to this.
         socket.incoming = None;
     }
     let (more, dontwait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
@@ -337,7 +337,7 @@ fn wait<T>(
             if !socket.is_local {
                 return Err(Errno::EAGAIN);
             }
-            // What was sent inside the process counts as arrived.
+            // A message sent inside the process counts as arrived.
             socket.member.context.settle();
             return match attempt(&mut socket, &mut cx) {
                 Poll::Ready(done) => done.map(|done| (socket, done)),

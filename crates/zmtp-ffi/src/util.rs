@@ -1,4 +1,4 @@
-//! What has nothing to do with sockets: timers, and keys as text.
+//! The parts that have nothing to do with sockets: timers, and keys as text.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ pub(crate) fn public_key_of(secret: &[u8]) -> Result<String, Errno> {
     Ok(CurveKeyPair::from(CurveSecretKey::from(octets)).public().to_string())
 }
 
-/// What a timer does, whatever that is.
+/// The work of a timer, whatever that is.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     timers: Vec<Timer<T>>,

@@ -38,7 +38,7 @@ fn a_flood_is_received_to_its_end_though_nothing_follows() {
             server.bind(&*place.endpoint).await.unwrap();
             let mut clients: Vec<SubSocket> = Vec::new();
             let mut next = 0;
-            // What is for one peer, its sender writes; what is for two, their drivers.
+            // For one peer the sender writes; for two, their drivers do.
             for count in 1..=2 {
                 let client = place.subscriber("");
                 client.connect(&*place.endpoint).unwrap();

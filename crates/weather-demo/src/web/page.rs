@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CHART: &str = "<svg viewBox=\"0 0 100 30\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
                      <polygon /><polyline /></svg>";
 
-/// What is served, and under which rules.
+/// The files that are served, and the rules for them.
 pub(super) struct Page {
     html: String,
     policy: HeaderValue,

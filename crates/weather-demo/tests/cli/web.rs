@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::process::{DEMO, Process};
 
-/// What follows `mark` in a line, up to the next blank.
+/// The word that follows `mark` in a line, up to the next blank.
 fn behind(line: &str, mark: &str) -> String {
     let (_, rest) = line.split_once(mark).expect(line);
     rest.split_whitespace().next().unwrap_or_default().to_owned()

@@ -140,7 +140,7 @@ pub(super) struct Boxes<'k> {
     /// The key of each box's MAC: the beginning of its key stream.
     mac_keys: Zeroizing<[[u32; 8]; BLOCKS]>,
     stream: Zeroizing<Stream>,
-    /// What the blocks in `stream` are.
+    /// The boxes that the blocks in `stream` belong to.
     runs: [Run; BLOCKS],
     /// The next block that is not the first of its box.
     next: Run,

@@ -246,7 +246,7 @@ fn find(
     let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
         return Err(ProtocolError::Unsealed);
     };
-    // What is in the box is not known yet: a part or a command.
+    // The box may hold a part or a command: that is not known yet.
     let limit = limits.message_size.saturating_sub(parts_size).max(limits.command_size);
     if size > limit {
         let (size, limit) = (size.saturating_add(parts_size), limits.message_size);
@@ -296,7 +296,7 @@ fn reveal(slot: &Slot, octets: &mut [u8]) -> Result<Range<usize>, ProtocolError>
 /// Plain frames in pieces: headers whole, and bodies that may go on in the next piece.
 struct Frames<'a, I> {
     pieces: I,
-    /// What is left of the piece in hand.
+    /// The rest of the piece in hand.
     rest: &'a [u8],
 }
 

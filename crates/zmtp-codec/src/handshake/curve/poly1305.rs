@@ -94,7 +94,7 @@ fn next([a, b, c]: [u64; 3], [r, s]: [u64; 2], block: u128, above: u64) -> [u64;
     let [a, _] = split(low);
     let [b, top] = split(high);
     let top = top.wrapping_add(c.wrapping_mul(r));
-    // What is above 2^130 comes back five times.
+    // The bits above 2^130 come back five times.
     let (a, carry) = a.overflowing_add((top >> 2).wrapping_add(top & !3));
     let (b, carry) = b.overflowing_add(u64::from(carry));
     [a, b, (top & 3).wrapping_add(u64::from(carry))]

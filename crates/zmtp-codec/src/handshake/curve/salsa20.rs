@@ -151,7 +151,7 @@ fn halves(number: u64) -> [u32; 2] {
     [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
-/// What can be chosen from on this processor, the best first, so that tests meet all of it.
+/// The vector instructions of this processor, the best first, so that tests meet all of them.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn levels() -> Vec<Level> {
     let best = Level::new();

@@ -108,7 +108,7 @@ impl Stream {
         }
     }
 
-    /// What is told beside the octets. It is given out once.
+    /// The receipts that are told beside the octets. They are given out once.
     pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {
             Self::Pipe(_, receipts) => receipts.take(),

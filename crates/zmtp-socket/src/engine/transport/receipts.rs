@@ -18,9 +18,9 @@ struct Arrived {
 /// One end.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    /// What has come out here.
+    /// The messages that have come out here.
     here: Arc<Arrived>,
-    /// What has come out there, of what was sent from here.
+    /// The messages that have come out there, of those that were sent from here.
     there: Arc<Arrived>,
     /// Messages that the pipe has taken and of which no receipt was taken.
     unconfirmed: usize,

@@ -52,7 +52,7 @@ const READ: usize = 16 << 10;
 /// So many reads and control frames that come to nothing may follow each other before others have their turn.
 const IDLE: usize = 32;
 
-/// What is spoken within a WebSocket connection.
+/// The protocol within a WebSocket connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Profile {
     Bare,
@@ -89,14 +89,14 @@ impl Profile {
     }
 }
 
-/// What is asked of a peer of one endpoint.
+/// The demands on a peer of one endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     /// In order of preference as a client offers them. (A server takes the last one that it is offered.)
     profiles: &'static [Profile],
     path: Arc<str>,
     origins: Arc<[String]>,
-    /// What a message in fragments may have, before the end of the handshake and after.
+    /// Octets that a message in fragments may have, before the end of the handshake and after.
     first_limit: usize,
     limit: usize,
     #[cfg(feature = "wss")]
@@ -175,7 +175,7 @@ enum Role {
 struct Upgraded {
     stream: Stream,
     profile: Profile,
-    /// What the peer has said behind it.
+    /// The octets that the peer has sent behind it.
     rest: BytesMut,
 }
 
@@ -203,7 +203,7 @@ struct Open {
     read: usize,
     /// The peer has said that it will say nothing more.
     is_over: bool,
-    /// What it has done that ended the conversation, to be told when all before it has been read.
+    /// The breach that ended the conversation, to be told when all before it has been read.
     breach: Option<Breach>,
 }
 

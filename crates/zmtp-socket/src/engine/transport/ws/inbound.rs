@@ -22,7 +22,7 @@ pub(super) const CONTROL_MAX: u64 = 125;
 /// The longest identity of a peer.
 const IDENTITY_MAX: u64 = 255;
 
-/// What the peer must not do.
+/// A rule that the peer has broken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Breach {
     #[error("no WebSocket frame: {0}")]
@@ -54,7 +54,7 @@ pub(super) enum Breach {
 }
 
 impl Breach {
-    /// What the peer is told.
+    /// The code that the peer is told.
     pub(super) fn code(&self) -> CloseCode {
         match self {
             Self::Text => CloseCode::Unsupported,
@@ -64,7 +64,7 @@ impl Breach {
     }
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Some octets for the driver.
