@@ -333,11 +333,13 @@ impl<C: Core> Link<C> {
     async fn leave(&mut self) {
         self.give_back();
         let mut steps = 0;
-        while let Phase::Leaving(session) = &mut self.phase
-            && session.leave()
-        {
+        while let Phase::Leaving(session) = &mut self.phase {
+            let begun = Instant::now();
+            if !session.leave() {
+                break;
+            }
             steps += 1;
-            turn::rest(steps).await;
+            turn::rest(steps, begun.elapsed()).await;
         }
         self.phase = Phase::Over;
     }

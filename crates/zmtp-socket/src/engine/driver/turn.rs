@@ -31,7 +31,7 @@ pub(super) const SUBSCRIPTION: usize = 6 << 10;
 /// runtime with workers, too, others must get the lock. Its turns are longer then. So a newcomer with many topics
 /// is served at once, one with a million within seconds, and a flood leaves most of the time to others.
 pub(super) const CHANGES_WITHOUT_PAUSE: u32 = 100_000;
-pub(super) const SUBSCRIPTION_OF_MANY: usize = 512;
+pub(super) const SUBSCRIPTION_OF_MANY: usize = 1 << 10;
 
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 pub(super) const TOPIC: usize = 256;
@@ -46,6 +46,10 @@ const STEPS_WITHOUT_PAUSE: usize = 16;
 
 /// On a runtime with workers, a turn that is given up comes back at once. A pause does not.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// A pause is so many times as long as the step before it, if that is longer: a step holds the lock nearly all
+/// the time, and it takes longer the more the processor has to do.
+const PAUSE_FOR_A_STEP: u32 = 3;
 
 /// One driver's turn.
 pub(super) struct Turn {
@@ -107,12 +111,12 @@ impl Turn {
     }
 }
 
-/// Leaves the runtime to others after one of the `steps` in which a peer is forgotten.
-pub(super) async fn rest(steps: usize) {
+/// Leaves the runtime to others after one of the `steps` in which a peer is forgotten, which took `time`.
+pub(super) async fn rest(steps: usize, time: Duration) {
     for _ in 0..TURNS_FOR_A_STEP {
         yield_now().await;
     }
     if steps > STEPS_WITHOUT_PAUSE {
-        sleep(PAUSE).await;
+        sleep(PAUSE.max(PAUSE_FOR_A_STEP * time)).await;
     }
 }

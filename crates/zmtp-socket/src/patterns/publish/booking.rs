@@ -13,9 +13,9 @@ use crate::send::room::Room;
 pub(super) struct Booking {
     /// The topics that match the last of them; one that nothing matches if there is no booking.
     topics: Vec<EntryId>,
-    /// Recipients gets them.
+    /// The peers that get them.
     pub(super) receivers: Vec<usize>,
-    /// Recipients would get them, and has no room.
+    /// The peers that would get them, and have no room.
     pub(super) full: Vec<usize>,
     pub(super) messages: usize,
     /// Where they are in the open segment or, if nobody gets them, would be.

@@ -19,14 +19,14 @@ use crate::stats::Count;
 pub enum Request {
     /// To be sent what begins with a topic.
     Subscribe {
-        /// Recipients wants it.
+        /// The subscriber that wants it.
         peer: Peer,
         /// The topic.
         topic: Bytes,
     },
     /// To be sent it no longer. A subscriber that leaves wants none of its topics any longer.
     Unsubscribe {
-        /// Recipients does not want it any longer.
+        /// The subscriber that does not want it any longer.
         peer: Peer,
         /// The topic.
         topic: Bytes,

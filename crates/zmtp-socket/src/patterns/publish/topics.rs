@@ -1,4 +1,4 @@
-//! Recipients wants what: the only place that decides which peers a message goes to.
+//! Which peers want which topics: the only place that decides which peers a message goes to.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -76,7 +76,7 @@ struct Subscribed {
     place: u32,
 }
 
-/// Recipients says the same so often can no longer take it back but by leaving.
+/// A peer that subscribes to the same so often can no longer take it back but by leaving.
 const UNCOUNTED: u32 = u32::MAX;
 
 impl Topics {
