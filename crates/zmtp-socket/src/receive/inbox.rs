@@ -563,6 +563,35 @@ mod tests {
     }
 
     #[test]
+    fn of_each_publisher_the_newest_message_is_kept_and_the_others_count_as_dropped() {
+        let mut inbox = Inbox::new(&Receiving { conflate: true, ..Receiving::default() });
+        let (key, other) = (publisher(&mut inbox), publisher(&mut inbox));
+        deliver(&mut inbox, other, 7, 1);
+        deliver(&mut inbox, key, 0, 3);
+        deliver(&mut inbox, key, 3, 2);
+        let count = |messages| Count { messages, octets: 5 * messages };
+        let queue = inbox.present(key).expect("it is there");
+        assert_eq!((queue.received, queue.dropped), (count(5), count(4)));
+        assert_eq!((queue.waiting, queue.held), (count(1), count(1)));
+        assert_eq!((inbox.queued(), inbox.dropped, inbox.received), (count(2), count(4), count(6)));
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["1/7"]);
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/4"]);
+    }
+
+    #[test]
+    fn there_is_no_room_at_the_mark_in_octets() {
+        let three = 3 * Count::of(&Message::from("0/0")).octets as usize;
+        let options = Receiving { hwm_octets: Some(three), ..Receiving::default() };
+        let mut inbox = Inbox::new(&options);
+        let key = publisher(&mut inbox);
+        deliver(&mut inbox, key, 0, 2);
+        assert_eq!(inbox.room(key), 998);
+        deliver(&mut inbox, key, 2, 1);
+        assert_eq!(inbox.room(key), 0);
+    }
+
+    #[test]
     fn the_newest_of_each_topic_is_kept_and_each_topic_has_its_turn() {
         let hwm = HighWaterMark::messages(3);
         let options = Receiving { hwm, conflate_topics: true, ..Receiving::default() };
