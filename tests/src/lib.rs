@@ -5,6 +5,7 @@ pub mod cancel;
 pub mod census;
 pub mod guard;
 pub mod libzmq;
+pub mod matrix;
 pub mod network;
 pub mod node;
 pub mod pyzmq;

@@ -2,15 +2,12 @@
 //! every transport that both have, whoever binds: who is not to come in does not, and who comes in hears
 //! all that it asked for, and nothing else.
 
-use std::fmt;
-
-use tokio::task::{LocalSet, spawn_local};
-use zmtp_socket::{Event, SocketType};
+use zmtp_socket::SocketType::{Pub, Sub, XPub, XSub};
 use zmtp_tests::libzmq::Parts;
+use zmtp_tests::matrix::{Party as _, Row, Side, every_row};
 use zmtp_tests::over_each_transport;
-use zmtp_tests::pyzmq::python;
-use zmtp_tests::secured::{Client, Server};
-use zmtp_tests::story::{Place, event, eventually};
+use zmtp_tests::secured::Server;
+use zmtp_tests::story::{Place, eventually};
 use zmtp_tests::theirs::Theirs;
 
 use crate::party::Party;
@@ -18,82 +15,23 @@ use crate::party::Party;
 /// How often everything is sent.
 const ROUNDS: u64 = 2;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Publisher,
-    Subscriber,
-}
-
-/// Who meets whom.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    publisher: SocketType,
-    subscriber: SocketType,
-    /// Who binds, and is the server of the mechanism.
-    binds: Role,
-    /// Which one is libzmq's, if any.
-    theirs: Option<Role>,
-}
-
 over_each_transport! {
     async fn null(place: Place) {
-        every_row(&place, Server::Null).await;
+        each(&place, Server::Null).await;
     }
 
     async fn plain(place: Place) {
-        every_row(&place, Server::Plain).await;
+        each(&place, Server::Plain).await;
     }
 
     async fn curve(place: Place) {
-        every_row(&place, Server::curve()).await;
+        each(&place, Server::curve()).await;
     }
 }
 
-async fn every_row(place: &Place, server: Server) {
-    for row in rows(None) {
-        checked(row, place, &server, None).await;
-    }
-    // No libzmq here has ws.
-    if ["inproc:", "ws:"].iter().any(|transport| place.endpoint.starts_with(transport)) {
-        return;
-    }
-    let built = (!matches!(server, Server::Curve { .. })).then(Theirs::of_the_crate);
-    let installed = python().as_ref().map(Theirs::of_pyzmq);
-    for mut theirs in [built, installed].into_iter().flatten() {
-        for row in [Role::Publisher, Role::Subscriber].into_iter().flat_map(|role| rows(Some(role)))
-        {
-            theirs = checked(row, place, &server, Some(theirs)).await.expect("it took part");
-        }
-    }
-}
-
-fn rows(theirs: Option<Role>) -> impl Iterator<Item = Row> {
-    use SocketType::{Pub, Sub, XPub, XSub};
-
-    let kinds = [(Pub, Sub), (Pub, XSub), (XPub, Sub), (XPub, XSub)];
-    kinds.into_iter().flat_map(move |(publisher, subscriber)| {
-        let row = move |binds| Row { publisher, subscriber, binds, theirs };
-        [Role::Publisher, Role::Subscriber].map(row)
-    })
-}
-
-/// Plays one row, and fails with its name.
-async fn checked(
-    row: Row,
-    place: &Place,
-    server: &Server,
-    theirs: Option<Theirs>,
-) -> Option<Theirs> {
-    let place = place.another();
-    let library = theirs.as_ref().map_or("both ours", Theirs::name);
-    let name = format!("{server}, {row} ({library}), at {}", place.endpoint);
-    let row = play(row, place, server.clone(), theirs);
-    let played = LocalSet::new().run_until(async { spawn_local(row).await }).await;
-    played.unwrap_or_else(|error| {
-        let panic = error.into_panic();
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        panic!("{name}: {}", said.or(panic.downcast_ref::<&str>().copied()).unwrap_or_default())
-    })
+async fn each(place: &Place, server: Server) {
+    let pairs = [(Pub, Sub), (Pub, XSub), (XPub, Sub), (XPub, XSub)];
+    every_row(place, &server, &pairs, |_, _| true, play).await;
 }
 
 async fn play(
@@ -102,47 +40,15 @@ async fn play(
     server: Server,
     mut theirs: Option<Theirs>,
 ) -> Option<Theirs> {
-    let mut party = |kind, role| match row.theirs {
-        Some(whose) if whose == role => Party::Theirs(kind, theirs.take().expect("there is one")),
+    let mut party = |kind, side| match row.theirs {
+        Some(whose) if whose == side => Party::Theirs(kind, theirs.take().expect("there is one")),
         _ => Party::ours(&place.context, kind),
     };
-    let mut publisher = party(row.publisher, Role::Publisher);
-    let mut subscriber = party(row.subscriber, Role::Subscriber);
-    let (binding, dialling) = match row.binds {
-        Role::Publisher => (&mut publisher, &mut subscriber),
-        Role::Subscriber => (&mut subscriber, &mut publisher),
-    };
-    binding.bind(&place.endpoint, &server).await;
-    for (what, stranger) in server.strangers() {
-        turned_away(what, &stranger, &place.endpoint, binding, dialling).await;
-    }
-    dialling.connect(&place.endpoint, &server.client()).await;
+    let mut publisher = party(row.first, Side::First);
+    let mut subscriber = party(row.second, Side::Second);
+    row.meet(&place, &server, &mut publisher, &mut subscriber).await;
     exchange(&mut publisher, &mut subscriber).await;
     publisher.into_theirs().or(subscriber.into_theirs())
-}
-
-/// `dialling` is not let in as a stranger.
-async fn turned_away(
-    what: &str,
-    stranger: &Client,
-    endpoint: &str,
-    binding: &Party,
-    dialling: &mut Party,
-) {
-    let ours = [binding.monitor(), dialling.monitor()];
-    dialling.connect(endpoint, stranger).await;
-    for mut monitor in ours.into_iter().flatten() {
-        event(&mut monitor, what, |event| match event {
-            Event::HandshakeFailed { .. } => Some(()),
-            Event::HandshakeSucceeded { .. } => panic!("{what} is let in"),
-            _ => None,
-        })
-        .await;
-    }
-    for stats in [binding.stats(), dialling.stats()].into_iter().flatten() {
-        assert_eq!(stats.peers, [], "{what}");
-    }
-    dialling.disconnect(endpoint).await;
 }
 
 async fn exchange(publisher: &mut Party, subscriber: &mut Party) {
@@ -214,16 +120,4 @@ fn shape(parts: &Parts) -> String {
 fn counted(publisher: &Party, subscriber: &Party) -> Vec<u64> {
     let sent = publisher.stats().map(|stats| stats.sent);
     sent.into_iter().chain(subscriber.stats().map(|stats| stats.received)).collect()
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |kind: SocketType, role| {
-            let whose = if self.theirs == Some(role) { "libzmq's" } else { "our" };
-            let bound = if self.binds == role { ", bound," } else { "" };
-            format!("{whose} {kind}{bound}")
-        };
-        let publisher = name(self.publisher, Role::Publisher);
-        write!(f, "{publisher} and {}", name(self.subscriber, Role::Subscriber))
-    }
 }

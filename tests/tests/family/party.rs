@@ -7,6 +7,7 @@ use zmtp_socket::{
     Stats, SubHandle, SubOptions, SubSocket, XPubOptions, XPubSocket, XSubOptions, XSubSocket,
 };
 use zmtp_tests::libzmq::{Parts, meet_with};
+use zmtp_tests::matrix;
 use zmtp_tests::secured::{Client, Server};
 use zmtp_tests::story::{Receives, eventually, receive, wanted, within};
 use zmtp_tests::theirs::Theirs;
@@ -48,43 +49,6 @@ impl Party {
 
     pub(crate) fn into_theirs(self) -> Option<Theirs> {
         with!(self, _socket => None, Self::Theirs(_, theirs) => Some(theirs))
-    }
-
-    pub(crate) async fn bind(&mut self, endpoint: &str, server: &Server) {
-        let bound = with!(
-            self,
-            socket => socket.bind_with(endpoint, |options| server.apply(options)).await,
-            Self::Theirs(kind, theirs) => return theirs.bind(*kind, endpoint, server).await
-        );
-        bound.expect("nobody else is here");
-    }
-
-    /// Connects once: what is refused is not dialled again.
-    pub(crate) async fn connect(&mut self, endpoint: &str, client: &Client) {
-        let once = Reconnect::new(NEVER, NEVER);
-        let connected = with!(
-            self,
-            socket => {
-                socket.connect_with(endpoint, |options| client.apply(options).reconnect(once))
-            },
-            Self::Theirs(kind, theirs) => return theirs.connect(*kind, endpoint, client).await
-        );
-        connected.expect("it can be dialled");
-    }
-
-    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
-    pub(crate) async fn disconnect(&self, endpoint: &str) {
-        let disconnected =
-            with!(self, socket => socket.disconnect(endpoint).await, Self::Theirs(..) => Ok(()));
-        disconnected.expect("it is connected");
-    }
-
-    pub(crate) fn monitor(&self) -> Option<Monitor> {
-        with!(self, socket => Some(socket.monitor()), Self::Theirs(..) => None)
-    }
-
-    pub(crate) fn stats(&self) -> Option<Stats> {
-        with!(self, socket => Some(socket.stats()), Self::Theirs(..) => None)
     }
 
     pub(crate) async fn subscribe(&mut self, topic: &str) {
@@ -196,5 +160,44 @@ impl Party {
             Self::Pub(_) | Self::XPub(_) => panic!("it does not subscribe"),
             Self::Theirs(..) => panic!("libzmq is not tested with itself"),
         }
+    }
+}
+
+impl matrix::Party for Party {
+    async fn bind(&mut self, endpoint: &str, server: &Server) {
+        let bound = with!(
+            self,
+            socket => socket.bind_with(endpoint, |options| server.apply(options)).await,
+            Self::Theirs(kind, theirs) => return theirs.bind(*kind, endpoint, server).await
+        );
+        bound.expect("nobody else is here");
+    }
+
+    /// Connects once: what is refused is not dialled again.
+    async fn connect(&mut self, endpoint: &str, client: &Client) {
+        let once = Reconnect::new(NEVER, NEVER);
+        let connected = with!(
+            self,
+            socket => {
+                socket.connect_with(endpoint, |options| client.apply(options).reconnect(once))
+            },
+            Self::Theirs(kind, theirs) => return theirs.connect(*kind, endpoint, client).await
+        );
+        connected.expect("it can be dialled");
+    }
+
+    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
+    async fn disconnect(&mut self, endpoint: &str) {
+        let disconnected =
+            with!(self, socket => socket.disconnect(endpoint).await, Self::Theirs(..) => Ok(()));
+        disconnected.expect("it is connected");
+    }
+
+    fn monitor(&self) -> Option<Monitor> {
+        with!(self, socket => Some(socket.monitor()), Self::Theirs(..) => None)
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        with!(self, socket => Some(socket.stats()), Self::Theirs(..) => None)
     }
 }

@@ -14,6 +14,7 @@ use zmtp_socket::{
     XPubOptions, XPubSocket, XSubOptions, proxy,
 };
 use zmtp_tests::libzmq::Proxy;
+use zmtp_tests::matrix::Party as _;
 use zmtp_tests::secured::Client;
 use zmtp_tests::story::{Place, eventually, wanted};
 use zmtp_tests::theirs::Theirs;

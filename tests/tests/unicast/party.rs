@@ -7,6 +7,7 @@ use zmtp_socket::{
     ReqHandle, ReqOptions, ReqSocket, RequestError, RouterOptions, RouterSocket, SocketType, Stats,
 };
 use zmtp_tests::libzmq::Parts;
+use zmtp_tests::matrix;
 use zmtp_tests::secured::{Client, Server};
 use zmtp_tests::story::{receive, within};
 use zmtp_tests::theirs::{Name, Theirs};
@@ -88,46 +89,6 @@ impl Party {
         with!(self.socket, _socket => None, Socket::Theirs(_, theirs, _) => Some(*theirs))
     }
 
-    pub(crate) async fn bind(&mut self, endpoint: &str, server: &Server) {
-        let bound = with!(
-            &mut self.socket,
-            socket => socket.bind_with(endpoint, |options| server.apply(options)).await,
-            Socket::Theirs(kind, theirs, _) => return theirs.bind(*kind, endpoint, server).await
-        );
-        bound.expect("nobody else is here");
-    }
-
-    /// Connects once: what is refused is not dialled again.
-    pub(crate) async fn connect(&mut self, endpoint: &str, client: &Client) {
-        let once = Reconnect::new(NEVER, NEVER);
-        let connected = with!(
-            &mut self.socket,
-            socket => {
-                socket.connect_with(endpoint, |options| client.apply(options).reconnect(once))
-            },
-            Socket::Theirs(kind, theirs, _) => {
-                return theirs.connect(*kind, endpoint, client).await;
-            }
-        );
-        connected.expect("it can be dialled");
-    }
-
-    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
-    pub(crate) async fn disconnect(&self, endpoint: &str) {
-        let disconnected = with!(
-            &self.socket, socket => socket.disconnect(endpoint).await, Socket::Theirs(..) => Ok(())
-        );
-        disconnected.expect("it is connected");
-    }
-
-    pub(crate) fn monitor(&self) -> Option<Monitor> {
-        with!(&self.socket, socket => Some(socket.monitor()), Socket::Theirs(..) => None)
-    }
-
-    pub(crate) fn stats(&self) -> Option<Stats> {
-        with!(&self.socket, socket => Some(socket.stats()), Socket::Theirs(..) => None)
-    }
-
     /// Says something: to whoever has spoken last, if it has to be said who.
     pub(crate) async fn say(&mut self, mut parts: Parts) {
         if self.enveloped {
@@ -197,6 +158,48 @@ impl Party {
             assert_eq!(parts.remove(0), b"", "an envelope");
         }
         parts
+    }
+}
+
+impl matrix::Party for Party {
+    async fn bind(&mut self, endpoint: &str, server: &Server) {
+        let bound = with!(
+            &mut self.socket,
+            socket => socket.bind_with(endpoint, |options| server.apply(options)).await,
+            Socket::Theirs(kind, theirs, _) => return theirs.bind(*kind, endpoint, server).await
+        );
+        bound.expect("nobody else is here");
+    }
+
+    /// Connects once: what is refused is not dialled again.
+    async fn connect(&mut self, endpoint: &str, client: &Client) {
+        let once = Reconnect::new(NEVER, NEVER);
+        let connected = with!(
+            &mut self.socket,
+            socket => {
+                socket.connect_with(endpoint, |options| client.apply(options).reconnect(once))
+            },
+            Socket::Theirs(kind, theirs, _) => {
+                return theirs.connect(*kind, endpoint, client).await;
+            }
+        );
+        connected.expect("it can be dialled");
+    }
+
+    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
+    async fn disconnect(&mut self, endpoint: &str) {
+        let disconnected = with!(
+            &self.socket, socket => socket.disconnect(endpoint).await, Socket::Theirs(..) => Ok(())
+        );
+        disconnected.expect("it is connected");
+    }
+
+    fn monitor(&self) -> Option<Monitor> {
+        with!(&self.socket, socket => Some(socket.monitor()), Socket::Theirs(..) => None)
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        with!(&self.socket, socket => Some(socket.stats()), Socket::Theirs(..) => None)
     }
 }
 
