@@ -99,6 +99,8 @@
 //! | `wss` | no | the same over TLS, `wss://`, by `rustls` |
 //! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod endpoint;
 mod engine;
 mod error;
