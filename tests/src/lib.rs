@@ -35,6 +35,7 @@ mod pages {
         Concepts = "docs/guide/concepts.md",
         Security = "docs/guide/security.md",
         Tuning = "docs/guide/tuning.md",
+        Observing = "docs/guide/observing.md",
         Migrating = "docs/guide/migrating.md",
     }
 }

@@ -94,6 +94,7 @@
 //! | `blocking` | yes | [`blocking`]: the sockets for programs without async |
 //! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
 //! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
+//! | `metrics` | no | `Handle::publish_metrics`: the statistics for the recorder of the crate `metrics` |
 //! | `serde` | no | `serde::Serialize` for the statistics |
 //! | `ws` | yes | the transport `ws://`: ZeroMQ over WebSocket (RFC 45), which browsers speak |
 //! | `wss` | no | the same over TLS, `wss://`, by `rustls` |
@@ -110,6 +111,8 @@ pub mod fuzzing;
 #[cfg(test)]
 mod layers;
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod monitor;
 mod options;
 mod patterns;
