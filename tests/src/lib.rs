@@ -17,7 +17,7 @@ pub mod story;
 pub mod theirs;
 pub mod wiretap;
 
-/// The programs of the README and of the page on patterns, compiled and run with the tests. They are not
+/// The programs of the READMEs, of the guide and of the page on patterns, compiled and run with the tests. They are not
 /// among those of the crate they are about: what is published of that does not include the pages.
 #[cfg(doctest)]
 mod pages {
@@ -31,5 +31,12 @@ mod pages {
     pages! {
         Readme = "README.md",
         Patterns = "docs/patterns.md",
+        Codec = "crates/zmtp-codec/README.md",
+        Socket = "crates/zmtp-socket/README.md",
+        Concepts = "docs/guide/concepts.md",
+        Security = "docs/guide/security.md",
+        Tuning = "docs/guide/tuning.md",
+        Observing = "docs/guide/observing.md",
+        Migrating = "docs/guide/migrating.md",
     }
 }

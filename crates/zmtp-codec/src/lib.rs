@@ -49,6 +49,7 @@
 //! # Ok::<(), zmtp_codec::NotReady>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(

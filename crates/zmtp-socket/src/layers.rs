@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 6] = [
     &["prefix_map", "sync"],
     // The public vocabulary.
-    &["endpoint", "error", "log", "monitor", "options", "peer", "serialize", "stats"],
+    &["endpoint", "error", "log", "metrics", "monitor", "options", "peer", "serialize", "stats"],
     &["engine"],
     &["receive", "send"],
     &["patterns"],

@@ -94,10 +94,13 @@
 //! | `blocking` | yes | [`blocking`]: the sockets for programs without async |
 //! | `curve` | yes | the CURVE mechanism, and the crates of its cryptography |
 //! | `ipnet` | yes | [`allow_addresses`], a judge of addresses by ranges of them |
+//! | `metrics` | no | `Handle::publish_metrics`: the statistics for the recorder of the crate `metrics` |
 //! | `serde` | no | `serde::Serialize` for the statistics |
 //! | `ws` | yes | the transport `ws://`: ZeroMQ over WebSocket (RFC 45), which browsers speak |
 //! | `wss` | no | the same over TLS, `wss://`, by `rustls` |
 //! | `simulation` | no | the in-memory transport `mem://`, for tests on virtual time |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod endpoint;
 mod engine;
@@ -108,6 +111,8 @@ pub mod fuzzing;
 #[cfg(test)]
 mod layers;
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod monitor;
 mod options;
 mod patterns;

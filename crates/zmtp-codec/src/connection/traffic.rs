@@ -244,7 +244,7 @@ impl Traffic {
         if self.channel.is_none() {
             return self.batch_plain(input, most);
         }
-        // What is wrong with what comes next is told again by `next`.
+        // `next` reports again an error in the next frame.
         let mut opened = self.open(input).ok()?;
         let batch = self.batch_plain(&mut opened, most);
         self.keep(opened);

@@ -136,6 +136,14 @@ impl<T: Kind> Handle<T> {
         self.engine.stats()
     }
 
+    /// Gives the [statistics](Self::stats) as they are now to the recorder of the crate `metrics` that is installed,
+    /// with the labels `socket`, which is `name`, and `type`. Call it at an interval, or before the recorder is
+    /// read: between two calls it costs nothing. Without a recorder it does nothing.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self, name: &str) {
+        crate::metrics::publish(name, T::SOCKET_TYPE.name(), &self.stats());
+    }
+
     /// What happens to this socket's endpoints and peers from now on.
     pub fn monitor(&self) -> Monitor {
         self.engine.monitor()

@@ -110,7 +110,7 @@ pub(crate) trait Parts: Configured {
 
 /// Belongs to the socket, and not to its handles.
 pub(crate) trait Reader<C> {
-    /// What was not received is unread, too.
+    /// Messages that were not received count as unread, too.
     fn left_unread(&self, closed: Unfinished) -> Unfinished {
         closed
     }

@@ -61,7 +61,7 @@ pub type RepHandle = Handle<Rep>;
 impl Socket<Req> {
     /// Sends a request to the peer whose turn it is, and waits for its reply: for as long as the
     /// [options](crate::ReqOptions::request_timeout) say, and again as [often](crate::ReqOptions::retries).
-    /// What other peers say meanwhile is not received.
+    /// Messages of other peers are not received meanwhile.
     ///
     /// # Errors
     /// [`RequestError::TimedOut`] and [`RequestError::Lost`] of the last attempt;

@@ -283,7 +283,7 @@ fn the_server_refuses_a_wrong_initiate() {
         let error = server.handle(body, &server_config()).unwrap_err();
         assert!(expected(&error), "row {number}: {error}");
     }
-    // What was forged with the right keys and texts is no forgery.
+    // A box that was made with the right keys and texts is no forgery.
     let (_, server, _) = initiate();
     assert!(server.handle(forged(u64::MAX, &keys(CLIENT), fine, b""), &server_config()).is_ok());
 }

@@ -42,7 +42,7 @@ pub enum Request {
 
 /// Requests that have not been read, oldest first.
 ///
-/// What takes back a subscription that has not been read removes it, and what repeats one adds nothing.
+/// An unsubscription removes a subscription that has not been read, and a repeated one adds nothing.
 /// So unread changes are bounded by the topics that there may be; and where they, or messages, come to
 /// more than a peer may have subscribed to, it is the peer that has to go.
 ///
@@ -113,7 +113,7 @@ impl Requests {
                 }
                 change == Change::OfAll && self.told.remove(subscription.topic())
             }
-            // What a peer repeats is no other interest, nor is it the end of one to take that back.
+            // A repeated subscription is no new interest, and taking it back does not end the first one.
             Verbosity::All => change >= Change::OfPeer,
         };
         if is_told { self.add_change(peer, subscription) } else { Ok(()) }

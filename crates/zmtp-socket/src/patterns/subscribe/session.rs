@@ -126,7 +126,7 @@ impl Drop for SubscribeSession {
         let left = lock(&self.core.inbox).depart(self.queue);
         let upstream = subscriptions.remove(self.upstream);
         drop(subscriptions);
-        // What nobody will have is freed only now.
+        // Messages that nobody will receive are freed only now.
         drop((left, upstream));
     }
 }

@@ -588,7 +588,7 @@ impl Lane {
     }
 
     fn push(&mut self, runs: &[Run]) {
-        // What has been appended comes before.
+        // Appended messages come before.
         self.journal.seal();
         for run in runs {
             self.outbox.push(run);

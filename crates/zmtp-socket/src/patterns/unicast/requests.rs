@@ -63,7 +63,7 @@ impl UnicastCore {
 impl State {
     /// A message has been given to a lane, and its answer is awaited.
     pub(super) fn await_answer(&mut self, lane: usize) {
-        // What is still said on a connection that is about to end is no answer to this.
+        // A message on a connection that is about to end is no reply to this request.
         let to = Some(&self.lanes[lane]).filter(|lane| !lane.is_dying());
         let peer = to.and_then(|lane| lane.peer.as_ref()).map(Peer::id);
         self.awaited = Some(Awaited { lane, peer, is_lost: false });

@@ -444,7 +444,7 @@ fn a_flush_waits_for_a_slow_peer_until_it_has_written_or_leaves() {
         fed.feed(text);
     }
     assert!(!fed.is_flushed());
-    // What is sent later is not waited for.
+    // The flush does not wait for later messages.
     send(&core, "3").expect("there is room");
     assert!(one.take());
     assert_eq!(one.write(3).len(), 3);

@@ -226,7 +226,7 @@ fn who_wants_a_good_part_of_a_block_keeps_it_and_who_wants_little_a_copy() {
             send(&core, &vec![b'a'; part]);
             send(&core, &vec![b'b'; BLOCK - part - 18]);
             drained.write(usize::MAX);
-            // What has been written is in nobody's way when the block ends.
+            // Octets that have been written do not matter when the block ends.
             assert!(!drained.take());
         }
         let outbox = &core.settled().peers[reader.session.key()].outbox;

@@ -102,7 +102,7 @@ fn it_has_been_flushed_when_all_has_been_written_that_had_been_given_to_it() {
     assert!(fed.flush().is_pending());
     slow.write(3);
     assert!(fed.flush().is_pending() && !fed.has_been_woken(), "an octet is left");
-    // What comes later is not waited for.
+    // The flush does not wait for later messages.
     send(&core, b"a2");
     slow.write(1);
     assert!(fed.has_been_woken());
