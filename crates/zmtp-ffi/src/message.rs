@@ -161,12 +161,15 @@ impl Part {
 
 /// So many octets, all zero.
 #[inline]
+#[expect(
+    clippy::slow_vector_initialization,
+    reason = "the system's allocator keeps small pieces ready for those alone that ask for no zeros"
+)]
 fn zeros(size: usize) -> Box<[u8]> {
     if size >= LARGE {
         // The allocator is asked for zeros, which for large sizes cost nothing.
         return vec![0; size].into_boxed_slice();
     }
-    // It is faster without zeros: only then does it keep small pieces ready for each thread.
     let mut octets = Vec::with_capacity(size);
     octets.resize(size, 0);
     octets.into_boxed_slice()
@@ -197,6 +200,56 @@ mod tests {
             assert_eq!(part.octets_mut().is_some(), size <= INLINE);
             assert_eq!(part.share(), copy.octets());
         }
+    }
+
+    fn peer() -> Peer {
+        use zmtp_socket::{PairOptions, PairSocket};
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let context = zmtp_socket::Context::new();
+            let socket = || -> PairSocket { context.socket(PairOptions::new()) };
+            let (one, mut other) = (socket(), socket());
+            other.bind("inproc://one").await.unwrap();
+            one.connect("inproc://one").unwrap();
+            one.send("x").await.unwrap();
+            other.recv_from().await.unwrap().0
+        })
+    }
+
+    #[test]
+    fn a_part_is_filled_anew_whatever_it_had() {
+        let (one, other) = (peer(), peer());
+        let shared = || Part::sharing(Bytes::from_static(&[1; 100]));
+        let with_size = |size| Part::with_size(size).unwrap();
+        for make in [&|| with_size(3), &|| with_size(100), &|| with_size(200), &shared]
+            as [&dyn Fn() -> Part; 4]
+        {
+            for size in [0, INLINE, INLINE + 1, 100] {
+                let mut part = make();
+                (part.more, part.is_shared, part.peer) = (true, true, Some(other.clone()));
+                let was_shared = matches!(part.body, Body::Shared(_));
+                assert_eq!(part.refill(&vec![9; size], &one).is_some(), was_shared);
+                assert_eq!(part.octets(), vec![9; size]);
+                assert!(!part.more && !part.is_shared && part.octets_mut().is_some());
+                assert!(part.peer.as_ref().unwrap().is(&one), "equal ones may be others");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_emptied_gives_back_what_it_shared() {
+        let mut part = Part::sharing(Bytes::from_static(b"shared"));
+        assert_eq!(part.clear().as_deref(), Some(&b"shared"[..]));
+        assert!(part.octets().is_empty() && part.clear().is_none());
+    }
+
+    #[test]
+    fn only_memory_that_is_shared_or_large_is_shared_when_it_is_sent() {
+        for (size, is_shared) in [(INLINE, false), (LARGE - 1, false), (LARGE, true)] {
+            assert_eq!(Part::with_size(size).unwrap().is_sent_shared(), is_shared);
+        }
+        assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(), "its owner may ask");
     }
 
     #[test]
