@@ -161,13 +161,14 @@ unsafe fn place<'a, T>(pointer: *mut T) -> Result<&'a mut T, Errno> {
 ///
 /// # Safety
 /// The pointer is null, or that of a `zmq_msg_t` that nobody else uses for as long as `'a`.
+#[inline]
 unsafe fn part<'a>(message: *const zmq_msg_t) -> Result<&'a mut Part, Errno> {
     // SAFETY: the caller's promise is the same; that C says `const` binds us to nothing that it could see.
     let message = unsafe { place(message.cast_mut()) }?;
     if message.mark != IN_USE {
         return Err(Errno::EFAULT);
     }
-    // SAFETY: only `put_part` sets this mark, when it has put a part there, and `take_part` takes both away.
+    // SAFETY: only `put_part` sets this mark, when it has put a part there, and `close_part` takes both away.
     Ok(unsafe { message.part.assume_init_mut() })
 }
 
@@ -175,6 +176,7 @@ unsafe fn part<'a>(message: *const zmq_msg_t) -> Result<&'a mut Part, Errno> {
 ///
 /// # Safety
 /// The pointer is null, or that of memory for a `zmq_msg_t` which nobody else uses.
+#[inline]
 unsafe fn put_part(message: *mut zmq_msg_t, part: Part) -> Result<(), Errno> {
     if message.is_null() {
         return Err(Errno::EFAULT);
@@ -186,16 +188,17 @@ unsafe fn put_part(message: *mut zmq_msg_t, part: Part) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Takes what is in a message, which is closed then.
+/// Closes a message. Gives back octets that it shared: to drop them may call their owner.
 ///
 /// # Safety
 /// As [`part`].
-unsafe fn take_part(message: *mut zmq_msg_t) -> Result<Part, Errno> {
+#[inline]
+unsafe fn close_part(message: *mut zmq_msg_t) -> Result<Option<Bytes>, Errno> {
     // SAFETY: the caller's promise is the same.
-    let part = std::mem::take(unsafe { part(message) }?);
+    let shared = unsafe { part(message) }?.clear();
     // SAFETY: the caller's promise is the same. The empty part that stays there needs no drop.
     unsafe { place(message) }?.mark = CLOSED;
-    Ok(part)
+    Ok(shared)
 }
 
 /// A descriptor that the program says is open.
@@ -416,7 +419,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: the caller gives a message; see the module's section.
-    call_int(|| unsafe { take_part(msg) }.map(drop))
+    call_int(|| unsafe { close_part(msg) }.map(drop))
 }
 
 /// Moves a message into another one, which is closed first.
@@ -529,10 +532,10 @@ pub unsafe extern "C" fn zmq_msg_send(
         let part = unsafe { part(msg) }?;
         let length = length_of(part.octets());
         let handle = Handle::of(socket);
-        if part.is_inline() {
-            socket::send(handle, &Sending::Lent(part.octets()), flags)?;
-        } else {
+        if part.is_sent_shared() {
             socket::send(handle, &Sending::Shared(part.share()), flags)?;
+        } else {
+            socket::send(handle, &Sending::Lent(part.octets()), flags)?;
         }
         *part = Part::default();
         Ok(length)
@@ -549,8 +552,20 @@ pub unsafe extern "C" fn zmq_msg_recv(
     call(-1, || {
         // SAFETY: the caller gives a message; see the module's section.
         let part = unsafe { part(msg) }?;
-        let Received { octets, more, peer } = socket::receive(Handle::of(socket), flags)?;
-        *part = Part::received(octets, more, peer);
+        let handle = Handle::of(socket);
+        let mut shared = None;
+        let received = socket::receive_with(
+            handle,
+            flags,
+            |octets, peer| {
+                shared = part.refill(octets, peer);
+                None
+            },
+            Some,
+        )?;
+        if let Some(Received { octets, more, peer }) = received {
+            *part = Part::received(octets, more, peer);
+        }
         Ok(length_of(part.octets()))
     })
 }
@@ -732,11 +747,14 @@ pub unsafe extern "C" fn zmq_recv(
             socket::kind(Handle::of(socket))?;
             return Err(Errno::EFAULT);
         }
-        let received = socket::receive(Handle::of(socket), flags)?;
-        let fitting = received.octets.len().min(len);
-        // SAFETY: the caller gives memory of this length, and these are no more.
-        unsafe { write_octets(buf.cast(), &received.octets[..fitting]) };
-        Ok(length_of(&received.octets))
+        let write = |octets: &[u8]| {
+            let fitting = octets.len().min(len);
+            // SAFETY: the caller gives memory of this length, and these are no more.
+            unsafe { write_octets(buf.cast(), &octets[..fitting]) };
+            length_of(octets)
+        };
+        let handle = Handle::of(socket);
+        socket::receive_with(handle, flags, |octets, _| write(octets), |it| write(&it.octets))
     })
 }
 

@@ -299,6 +299,24 @@ impl Engine {
         }
     }
 
+    /// Lends the next message to `look`, with its sender, and takes it, if it has one part of no more than `most`
+    /// octets and has arrived together with the last one.
+    #[inline]
+    pub(crate) fn take_in_hand<R>(
+        &mut self,
+        most: usize,
+        look: impl FnOnce(&[u8], &Peer) -> R,
+    ) -> Option<R> {
+        match self {
+            Self::Sub(socket) => socket.try_recv_in_hand(most, look),
+            Self::Pull(socket) => socket.try_recv_in_hand(most, look),
+            Self::Dealer(socket) => socket.try_recv_in_hand(most, look),
+            Self::Pair(socket) => socket.try_recv_in_hand(most, look),
+            Self::XSub(socket) => socket.try_recv_in_hand(most, look),
+            _ => None,
+        }
+    }
+
     /// Waits for the next message.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Errno>> {
         macro_rules! next {

@@ -1,10 +1,15 @@
 //! One part of a message, as it lies in a `zmq_msg_t`.
 
+use std::mem;
+
 use bytes::Bytes;
 use zmtp_socket::Peer;
 
 /// Octets that lie in the part itself.
 pub(crate) const INLINE: usize = 38;
+
+/// Memory of so many octets is shared with the library that sends it, which copies less.
+const LARGE: usize = 32 << 10;
 
 /// One part of a message. It has no pointer to itself: it may be moved like any octets.
 #[derive(Debug, Default)]
@@ -34,15 +39,16 @@ impl Default for Body {
 
 impl Part {
     /// A part of so many octets, all zero, for its user to write into.
+    #[inline]
     pub(crate) fn with_size(size: usize) -> Option<Self> {
         let body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
             _ => {
-                let mut octets = Vec::<u8>::new();
-                octets.try_reserve_exact(size).ok()?;
-                // The allocator is asked for zeros, which for large sizes cost nothing.
-                drop(octets);
-                Body::Owned(vec![0; size].into_boxed_slice())
+                if size >= LARGE {
+                    // Whether there is so much, a call that may fail tells.
+                    Vec::<u8>::new().try_reserve_exact(size).ok()?;
+                }
+                Body::Owned(zeros(size))
             }
         };
         Some(Self { body, ..Self::default() })
@@ -58,6 +64,45 @@ impl Part {
         let body =
             if octets.len() <= INLINE { Body::inline(&octets) } else { Body::Shared(octets) };
         Self { body, more, is_shared: false, peer }
+    }
+
+    /// Takes over a copy of these octets, from that peer, in place of what the part had. Gives back octets that
+    /// it shared: to drop them may call their owner.
+    #[inline]
+    pub(crate) fn refill(&mut self, octets: &[u8], peer: &Peer) -> Option<Bytes> {
+        let mut shared = None;
+        match &mut self.body {
+            Body::Inline(length, own) if octets.len() <= INLINE => {
+                own[..octets.len()].copy_from_slice(octets);
+                *length = octets.len() as u8;
+            }
+            Body::Owned(own) if own.len() == octets.len() => own.copy_from_slice(octets),
+            body => {
+                let new = match octets.len() {
+                    ..=INLINE => Body::inline(octets),
+                    _ => Body::Owned(octets.into()),
+                };
+                if let Body::Shared(octets) = mem::replace(body, new) {
+                    shared = Some(octets);
+                }
+            }
+        }
+        (self.more, self.is_shared) = (false, false);
+        if !self.peer.as_ref().is_some_and(|own| own.is(peer)) {
+            self.peer = Some(peer.clone());
+        }
+        shared
+    }
+
+    /// Empties the part. Gives back octets that it shared: to drop them may call their owner.
+    #[inline]
+    pub(crate) fn clear(&mut self) -> Option<Bytes> {
+        let shared = match &mut self.body {
+            Body::Shared(octets) => Some(mem::take(octets)),
+            _ => None,
+        };
+        *self = Self::default();
+        shared
     }
 
     /// The descriptor of the connection that it came through, if that is one of the system's.
@@ -83,15 +128,17 @@ impl Part {
         }
     }
 
-    /// Whether the octets lie in the part itself.
-    pub(crate) fn is_inline(&self) -> bool {
-        matches!(self.body, Body::Inline(..))
+    /// Whether the octets are to be shared, rather than copied, when they are sent: they are many, or their
+    /// owner may ask for how long they are used.
+    #[inline]
+    pub(crate) fn is_sent_shared(&self) -> bool {
+        matches!(self.body, Body::Shared(_)) || self.octets().len() >= LARGE
     }
 
     /// The octets, to be kept beyond the part: shared if they do not lie in it. They stay where they are.
     pub(crate) fn share(&mut self) -> Bytes {
         if let Body::Owned(octets) = &mut self.body {
-            self.body = Body::Shared(std::mem::take(octets).into());
+            self.body = Body::Shared(mem::take(octets).into());
         }
         match &self.body {
             Body::Shared(octets) => octets.clone(),
@@ -112,6 +159,22 @@ impl Part {
     }
 }
 
+/// So many octets, all zero.
+#[inline]
+#[expect(
+    clippy::slow_vector_initialization,
+    reason = "the system's allocator keeps small pieces ready for those alone that ask for no zeros"
+)]
+fn zeros(size: usize) -> Box<[u8]> {
+    if size >= LARGE {
+        // The allocator is asked for zeros, which for large sizes cost nothing.
+        return vec![0; size].into_boxed_slice();
+    }
+    let mut octets = Vec::with_capacity(size);
+    octets.resize(size, 0);
+    octets.into_boxed_slice()
+}
+
 impl Body {
     fn inline(octets: &[u8]) -> Self {
         let mut inline = [0; INLINE];
@@ -128,7 +191,6 @@ mod tests {
     fn octets_stay_where_they_are_when_they_become_shared() {
         for size in [0, 1, INLINE, INLINE + 1, 100_000] {
             let mut part = Part::with_size(size).unwrap();
-            assert_eq!(part.is_inline(), size <= INLINE);
             part.octets_mut().expect("it is new").fill(7);
             let place = part.octets().as_ptr();
             let copy = part.copy();
@@ -138,6 +200,56 @@ mod tests {
             assert_eq!(part.octets_mut().is_some(), size <= INLINE);
             assert_eq!(part.share(), copy.octets());
         }
+    }
+
+    fn peer() -> Peer {
+        use zmtp_socket::{PairOptions, PairSocket};
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let context = zmtp_socket::Context::new();
+            let socket = || -> PairSocket { context.socket(PairOptions::new()) };
+            let (one, mut other) = (socket(), socket());
+            other.bind("inproc://one").await.unwrap();
+            one.connect("inproc://one").unwrap();
+            one.send("x").await.unwrap();
+            other.recv_from().await.unwrap().0
+        })
+    }
+
+    #[test]
+    fn a_part_is_filled_anew_whatever_it_had() {
+        let (one, other) = (peer(), peer());
+        let shared = || Part::sharing(Bytes::from_static(&[1; 100]));
+        let with_size = |size| Part::with_size(size).unwrap();
+        for make in [&|| with_size(3), &|| with_size(100), &|| with_size(200), &shared]
+            as [&dyn Fn() -> Part; 4]
+        {
+            for size in [0, INLINE, INLINE + 1, 100] {
+                let mut part = make();
+                (part.more, part.is_shared, part.peer) = (true, true, Some(other.clone()));
+                let was_shared = matches!(part.body, Body::Shared(_));
+                assert_eq!(part.refill(&vec![9; size], &one).is_some(), was_shared);
+                assert_eq!(part.octets(), vec![9; size]);
+                assert!(!part.more && !part.is_shared && part.octets_mut().is_some());
+                assert!(part.peer.as_ref().unwrap().is(&one), "equal ones may be others");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_emptied_gives_back_what_it_shared() {
+        let mut part = Part::sharing(Bytes::from_static(b"shared"));
+        assert_eq!(part.clear().as_deref(), Some(&b"shared"[..]));
+        assert!(part.octets().is_empty() && part.clear().is_none());
+    }
+
+    #[test]
+    fn only_memory_that_is_shared_or_large_is_shared_when_it_is_sent() {
+        for (size, is_shared) in [(INLINE, false), (LARGE - 1, false), (LARGE, true)] {
+            assert_eq!(Part::with_size(size).unwrap().is_sent_shared(), is_shared);
+        }
+        assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(), "its owner may ask");
     }
 
     #[test]

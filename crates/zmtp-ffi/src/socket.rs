@@ -26,6 +26,9 @@ pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
+/// A part that is received is copied if it has no more octets, where that spares memory of its own.
+const COPIED: usize = 4096;
+
 pub(crate) const POLLIN: c_int = 1;
 pub(crate) const POLLOUT: c_int = 2;
 
@@ -180,7 +183,7 @@ pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn lock(handle: Handle) -> Result<Locked, Errno> {
     let socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
     socket.member.context.check()?;
@@ -213,6 +216,7 @@ pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(
     send_slowly(socket, handle, part, flags)
 }
 
+#[inline(never)]
 fn send_slowly(
     mut socket: Locked,
     handle: Handle,
@@ -281,9 +285,33 @@ fn send_message(
 }
 
 /// Receives one part.
-#[inline]
 pub(crate) fn receive(handle: Handle, flags: c_int) -> Result<Received, Errno> {
+    receive_slowly(lock(handle)?, handle, flags)
+}
+
+/// Receives one part. A small message that is in hand is lent to `copy`; any other part is given to `keep`.
+#[inline]
+pub(crate) fn receive_with<R>(
+    handle: Handle,
+    flags: c_int,
+    copy: impl FnOnce(&[u8], &Peer) -> R,
+    keep: impl FnOnce(Received) -> R,
+) -> Result<R, Errno> {
     let mut socket = lock(handle)?;
+    if socket.incoming.is_none()
+        && socket.turn == Turn::Any
+        && let Some(built) = &mut socket.built
+        && let Some(copied) = built.engine.take_in_hand(COPIED, copy)
+    {
+        socket.has_more = false;
+        socket.touch();
+        return Ok(copied);
+    }
+    receive_slowly(socket, handle, flags).map(keep)
+}
+
+#[inline(never)]
+fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Received, Errno> {
     if socket.incoming.is_none() {
         if !socket.kind.receives() {
             return Err(Errno::ENOTSUP);
@@ -329,7 +357,6 @@ fn wait<T>(
     let deadline = deadline_in(time.into());
     loop {
         socket.member.context.check()?;
-        signal.drain();
         if let Poll::Ready(done) = attempt(&mut socket, &mut cx) {
             return done.map(|done| (socket, done));
         }
@@ -346,6 +373,8 @@ fn wait<T>(
         }
         drop(socket);
         is_last = !signal.wait(deadline)?;
+        // What was raised before the attempt costs another one.
+        signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
     }
 }
@@ -446,14 +475,15 @@ impl Socket {
 
     fn next_part(&mut self) -> Received {
         let (mut incoming, next) = self.incoming.take().expect("there is a message");
-        let peer = incoming.peer.clone();
+        let count = incoming.message.part_count();
+        let more = next + 1 < count;
+        let is_last = !more && incoming.identity.is_none();
+        let peer = if is_last { incoming.peer.take() } else { incoming.peer.clone() };
         if let Some(identity) = incoming.identity.take() {
             self.has_more = true;
             self.incoming = Some((incoming, 0));
             return Received { octets: identity, more: true, peer };
         }
-        let count = incoming.message.part_count();
-        let more = next + 1 < count;
         let octets = match count {
             1 => incoming.message.into_first(),
             _ => {

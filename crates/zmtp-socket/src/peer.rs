@@ -67,6 +67,13 @@ impl Peer {
         }))
     }
 
+    /// Whether both are values of one connection of one socket. Connections of other sockets may be
+    /// [equal](PartialEq) to it.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it was we who connected.
     pub fn is_dialled(&self) -> bool {
         self.0.is_dialled

@@ -97,6 +97,22 @@ impl Receiver {
         Poll::Ready(Ok(mem::take(&mut self.current.batch)))
     }
 
+    /// Lends the next message in hand to `look`, with its sender, and takes it, if it has one part of no more
+    /// than `most` octets.
+    #[inline]
+    pub(crate) fn take_in_hand<R>(
+        &mut self,
+        core: &impl Source,
+        most: usize,
+        look: impl FnOnce(&[u8], &Peer) -> R,
+    ) -> Option<R> {
+        self.filter_anew(core);
+        let body = self.current.batch.peek_body().filter(|body| body.len() <= most)?;
+        let looked = look(body, self.sender.as_ref()?);
+        self.current.batch.skip_next();
+        Some(looked)
+    }
+
     /// Drops what has come through an endpoint that was dialled, and was not received.
     pub(crate) fn discard(&mut self, core: &impl Source, endpoint: &Endpoint) {
         let (_batches, wake) = lock(core.inbox()).discard(endpoint);

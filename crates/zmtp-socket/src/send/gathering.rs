@@ -1,4 +1,5 @@
-//! Busy peers on a runtime with workers.
+//! Busy peers of senders that run beside the drivers: on a runtime with workers, or on a thread that is no
+//! runtime's.
 //!
 //! There, a driver that is woken for each message runs beside the sender: it finds little to write each time,
 //! and both spend their time on waking each other and on the lock. The driver of a busy peer therefore rests
@@ -9,7 +10,7 @@
 //! sender           ... queues ... queues ... much: writes ... queues ... (stops)
 //! ```
 //!
-//! On a runtime of one thread the driver runs when the sender lets it, and finds much by itself.
+//! With a sender on a runtime of one thread the driver runs when the sender lets it, and finds much by itself.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -68,7 +69,9 @@ impl Gathering {
         }
         match self {
             Self::Busy(rest) if queued >= BUSY => rest.is_resting = false,
-            Self::Idle if queued >= BUSY && outbox.outlet().is_some() => *self = Self::begin(),
+            Self::Idle if queued >= BUSY && outbox.outlet().is_some() => {
+                *self = Self::begin(outbox.is_sent_outside());
+            }
             // An idle peer keeps no timer.
             Self::Busy(_) => *self = Self::Idle,
             Self::Idle | Self::Over => {}
@@ -85,10 +88,10 @@ impl Gathering {
         *self = Self::Over;
     }
 
-    /// Goes on as it was if there is no need of rest, or no timer.
-    fn begin() -> Self {
+    /// Goes on as it was if there is no need of rest, or no timer. The sender may be outside of all runtimes.
+    fn begin(is_sent_outside: bool) -> Self {
         match Handle::current().runtime_flavor() {
-            RuntimeFlavor::CurrentThread => Self::Idle,
+            RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
             _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
                 Self::Busy(Box::new(Rest { sleep, is_resting: false, time: REST, sent: 0 }))
             }),
@@ -216,6 +219,24 @@ mod tests {
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, 1);
             assert!(takes(&mut gathering, &mut outbox));
+        }
+    }
+
+    #[tokio::test]
+    async fn on_one_thread_the_driver_rests_for_a_sender_on_a_thread_of_its_own() {
+        let (mut outbox, _peer) = outbox().await;
+        let mut gathering = Gathering::default();
+        for (is_outside, rests) in [(false, false), (true, true)] {
+            outbox.wait(Waker::noop(), 0);
+            std::thread::scope(|scope| match is_outside {
+                true => scope.spawn(|| outbox.take_idle()).join().unwrap(),
+                false => outbox.take_idle(),
+            })
+            .expect("it waits");
+            queue(&mut outbox, BUSY);
+            assert!(takes(&mut gathering, &mut outbox));
+            queue(&mut outbox, 1);
+            assert_eq!(takes(&mut gathering, &mut outbox), !rests);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
 use zmtp_codec::{FrameHeader, Message};
 
 use super::journal::{BLOCK, Segment};
@@ -63,6 +64,8 @@ pub(crate) struct Outbox {
     pub(crate) waker: Option<Waker>,
     /// It rests until so many octets are queued; zero if it is to be woken for anything.
     wake_at: usize,
+    /// The sender that woke the driver last runs on a thread that is no runtime's.
+    sent_outside: bool,
     /// Where a sender may write while the driver waits.
     outlet: Option<Outlet>,
     /// What a sender has begun to write and the transport has not taken.
@@ -99,6 +102,7 @@ impl Outbox {
             block: None,
             waker: None,
             wake_at: 0,
+            sent_outside: false,
             outlet,
             begun: Burst::default(),
             kill,
@@ -166,7 +170,16 @@ impl Outbox {
 
     /// The driver, if it waits for anything.
     pub(crate) fn take_idle(&mut self) -> Option<Waker> {
-        self.waker.take_if(|_| self.wake_at == 0)
+        let driver = self.waker.take_if(|_| self.wake_at == 0);
+        if driver.is_some() {
+            self.sent_outside = Handle::try_current().is_err();
+        }
+        driver
+    }
+
+    /// Whether the sender that woke the driver last runs on a thread that is no runtime's, and so beside it.
+    pub(crate) fn is_sent_outside(&self) -> bool {
+        self.sent_outside
     }
 
     /// Whether the driver rests, and a message of so many octets would be no reason to end that.

@@ -263,6 +263,7 @@ impl<T: Sends> Handle<T> {
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket would
     /// have to wait for room, and then the message has reached nobody. Lend it, as in
     /// `try_send(&message)`, to keep it for another attempt; to lend it costs nothing.
+    #[inline]
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         self.engine.core.try_send(&message.into())
     }

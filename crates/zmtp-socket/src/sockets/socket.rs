@@ -186,6 +186,40 @@ impl<T: ReceivesMessages> Socket<T> {
         self.receiver.sender()
     }
 
+    /// Receives the next message without a copy of it: lends its octets to `look`, with the peer that it came from,
+    /// and returns what that does. This is done for a message of one part, of no more than `most` octets, that
+    /// has arrived together with the last one that was received; for any other this returns `None`, and receives
+    /// nothing.
+    ///
+    /// ```
+    /// use zmtp_socket::{Context, PullOptions, PushOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = Context::new();
+    /// # let push = context.socket(PushOptions::new());
+    /// # let mut pull = context.socket(PullOptions::new());
+    /// # pull.bind("inproc://work").await?;
+    /// # push.connect("inproc://work")?;
+    /// # push.send("17").await?;
+    /// # push.send("21").await?;
+    /// let first = pull.recv().await?;
+    /// let mut octets = first.first().len();
+    /// while let Some(more) = pull.try_recv_in_hand(1000, |body, _sender| body.len()) {
+    ///     octets += more;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn try_recv_in_hand<R>(
+        &mut self,
+        most: usize,
+        look: impl FnOnce(&[u8], &Peer) -> R,
+    ) -> Option<R> {
+        self.receiver.take_in_hand(&*self.handle.engine.core, most, look)
+    }
+
     /// Drops what has come through an endpoint that was [connected](Handle::connect) and was not received:
     /// for a program that has [disconnected](Handle::disconnect) it and wants nothing of it any longer.
     ///
