@@ -38,7 +38,7 @@ def _apart(pair, case, options, count_calls, stack):
     else:
         senders = _senders(stack, pair, case, endpoint, options)
         senders[0].expect("BOUND", 10)
-        if case.proxied:
+        for _ in range(case.proxies):
             endpoint = _proxied(stack, pair, case, endpoint)
         receivers = _receivers(stack, pair, case, endpoint, options)
     for receiver in receivers:
