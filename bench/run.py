@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from driver import peers, perf, results, tables, trial
-from driver.scenarios import SCENARIOS, octets
+from driver.scenarios import GROWTH, SCENARIOS, octets
 
 
 def main():
@@ -36,7 +36,7 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenarios", nargs="*", help=f"of {' '.join(SCENARIOS)}; all by default")
+    parser.add_argument("scenarios", nargs="*", help=f"of {' '.join(SCENARIOS)}, or growth for all grow-*; by default all but these")
     parser.add_argument("--peers", default=",".join(peers.DEFAULT), help=f"of {' '.join(peers.PEERS)}")
     parser.add_argument("--pairs", default="", help="sender:receiver,… in place of --peers")
     parser.add_argument("--impl", action="append", default=[], metavar="NAME=COMMAND", help="a further peer")
@@ -50,6 +50,8 @@ def arguments():
     parser.add_argument("--read", action="append", default=[], help="show such files; measure nothing")
     parser.add_argument("--charts", default="", metavar="DIR", help="write charts there (needs matplotlib)")
     options = parser.parse_args()
+    if "growth" in options.scenarios:
+        options.scenarios = [name for name in options.scenarios if name != "growth"] + list(GROWTH)
     for name in options.scenarios:
         if name not in SCENARIOS:
             parser.error(f"there is no scenario {name}")
@@ -74,7 +76,7 @@ def measure(options, pairs):
     if options.out:
         Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     records = []
-    for name in options.scenarios or SCENARIOS:
+    for name in options.scenarios or [name for name, scenario in SCENARIOS.items() if scenario.default]:
         for case in cases(name, options):
             # System calls are counted in a round of their own: counting costs time.
             rounds = ["calls"] * (count_calls and case.mode != "idle") + list(range(options.rounds))

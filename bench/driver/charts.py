@@ -2,6 +2,7 @@
 
 import math
 
+from . import slopes
 from .tables import label, number
 
 # One colour for each library in every chart; told apart also by those who see no red or green.
@@ -15,7 +16,8 @@ GRID = "#8c959f"
 
 
 def draw(scenario, results, path, order):
-    """Writes one chart as SVG: a group of bars for each case, a bar for each pair."""
+    """Writes one chart as SVG: a group of bars for each case and a bar for each pair, or, where
+    something grows, a line for each pair."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -25,13 +27,20 @@ def draw(scenario, results, path, order):
     from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, axes = pyplot.subplots(figsize=(9, 4.2))
-    values = [_bars(axes, scenario, results, pair, order.index(pair)) for pair in results.pairs]
+    shape = _line if scenario.axis else _bars
+    values = [shape(axes, scenario, results, pair, order.index(pair)) for pair in results.pairs]
     known = [value for row in values for value in row if value]
     if known and max(known) > 20 * min(known):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 3) if max(known) < 1000 * min(known) else (1,)))
         axes.set_ylim(10 ** math.floor(math.log10(min(known))), 2 * max(known))
-    axes.set_xticks(range(len(results.cases)), [case.replace(", ", ",\n") for case in results.cases])
+    if scenario.axis:
+        if all(case.x > 0 for case in scenario.cases):
+            axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel(scenario.axis, color=INK)
+    else:
+        axes.set_xticks(range(len(results.cases)), [case.replace(", ", ",\n") for case in results.cases])
     axes.yaxis.set_major_formatter(lambda value, _: number(value).replace(".00", ""))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{scenario.title}, {scenario.unit}", color=INK, loc="left")
@@ -42,11 +51,18 @@ def draw(scenario, results, path, order):
         spine.set_visible(side == "bottom")
         spine.set_color(INK)
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False, labelcolor=INK
+        loc="upper center", bbox_to_anchor=(0.5, -0.16 if scenario.axis else -0.12), ncols=4, frameon=False, labelcolor=INK
     )
     figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
     _follow_the_reader(path)
+
+
+def _line(axes, scenario, results, pair, colour):
+    known = slopes.points(scenario, results, pair, scenario.metric)
+    places, values = zip(*known) if known else ((), ())
+    axes.plot(places, values, marker="o", label=label(pair), color=COLOURS[colour % len(COLOURS)])
+    return values
 
 
 def _bars(axes, scenario, results, pair, colour):

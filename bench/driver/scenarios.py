@@ -18,7 +18,8 @@ class Case:
     zips: int = 0  # zipcodes for each socket; 0 subscribes to everything
     transport: str = "tcp"
     curve: bool = False
-    proxied: bool = False  # through a proxy of the sender's implementation
+    proxies: int = 0  # of the sender's implementation, one behind the other
+    x: float = 0  # where it stands on the scenario's axis
 
     @property
     def receivers(self):
@@ -43,11 +44,13 @@ class Scenario:
     unit: str = "messages/s"
     percentiles: bool = False  # of the time that a message, or a request and its answer, takes
     floor: bool = False  # whether the raw socket can take part
+    axis: str = ""  # what grows from case to case; slopes against it are stated
+    default: bool = True  # whether it runs when no scenario is named
 
     def takes(self, peer, case):
         """Whether this implementation can take part in this case."""
         transport = {"ipc": peer.ipc, "inproc": peer.inproc}.get(case.transport, True)
-        able = (peer.curve or not case.curve) and (peer.proxy or not case.proxied)
+        able = (peer.curve or not case.curve) and (peer.proxy or not case.proxies)
         floor = self.floor and (case.one_to_one or case.asks)
         pattern = case.pattern in peer.patterns and (case.one_to_one or case.pattern != peer.single)
         return transport and able and pattern and (floor or not peer.floor)
@@ -70,6 +73,57 @@ PIPELINES = (
     *(Case(f"{octets(size)}, 1 to 4", size, pattern="push-pull", processes=4) for size in (64, 1024)),
 )
 
+
+def growing(title, axis, values, case, **more):
+    """A scenario of one case for each value of what grows."""
+    cases = tuple(case(f"{value:,}", value) for value in values)
+    return Scenario(title, cases, axis=axis, default=False, **more)
+
+
+GROWTH = {
+    "grow-wanting": growing(
+        "One PUB to many SUBs that want every message, 64 B over tcp, all deliveries together",
+        "subscribers",
+        (1, 4, 16, 64, 256, 1000),
+        lambda key, x: Case(key, sockets=x, x=x),
+    ),
+    "grow-others": growing(
+        "Weather updates to many SUBs of one zipcode of 99,999 each, published messages",
+        "subscribers",
+        (1, 10, 100, 1000),
+        lambda key, x: Case(key, mode="weather", sockets=x, zips=1, x=x),
+    ),
+    "grow-topics": growing(
+        "Weather updates to one SUB of many zipcodes of 99,999, published messages",
+        "topics",
+        (1, 10, 100, 1000, 10_000, 90_000),
+        lambda key, x: Case(key, mode="weather", zips=x, x=x),
+    ),
+    "grow-proxies": growing(
+        "One PUB to one SUB through proxies in a row, 64 B over tcp",
+        "proxies",
+        range(6),
+        lambda key, x: Case(key, proxies=x, x=x),
+    ),
+    "grow-proxies-latency": growing(
+        "One-way latency through proxies in a row, 64 B every 100 µs over tcp",
+        "proxies",
+        range(6),
+        lambda key, x: Case(key, mode="lat", proxies=x, x=x),
+        metric="p50",
+        unit="µs",
+        percentiles=True,
+    ),
+    "grow-idle": growing(
+        "Memory of a PUB for each idle subscriber",
+        "subscribers",
+        (10, 100, 1000, 10_000),
+        lambda key, x: Case(key, mode="idle", sockets=x, x=x),
+        metric="per_connection",
+        unit="KiB",
+    ),
+}
+
 SCENARIOS = {
     "one": Scenario(
         "One PUB to one SUB over tcp",
@@ -83,6 +137,10 @@ SCENARIOS = {
             for size in (64, 1024)
             for where, processes in (("8 sockets in 1 process", 1), ("8 processes", 8))
         ),
+    ),
+    "fanout32": Scenario(
+        "One PUB to 32 SUBs over tcp, a process each, all deliveries together",
+        tuple(Case(octets(size), size, processes=32) for size in (64, 1024)),
     ),
     "weather": Scenario(
         "Weather updates of 99,999 zipcodes, published messages",
@@ -123,7 +181,7 @@ SCENARIOS = {
     ),
     "proxy": Scenario(
         "One PUB to one SUB through a proxy of its own process, over tcp",
-        tuple(Case(octets(size), size, proxied=True) for size in (16, 64, 256, 1024, 16384, 65536)),
+        tuple(Case(octets(size), size, proxies=1) for size in (16, 64, 256, 1024, 16384, 65536)),
     ),
     "ipc": Scenario("One PUB to one SUB over ipc", (Case("64 B", transport="ipc"),)),
     "inproc": Scenario(
@@ -136,4 +194,5 @@ SCENARIOS = {
         metric="per_connection",
         unit="KiB",
     ),
+    **GROWTH,
 }

@@ -1,5 +1,6 @@
 """Results as tables in Markdown."""
 
+from . import slopes
 from .peers import PEERS
 
 PERCENTILES = ("p50", "p90", "p99", "p999", "max")
@@ -25,6 +26,8 @@ def show(scenario, results, base):
     if scenario.metric != "per_connection":
         yield "\nCosts: CPU for each message, system calls and context switches per 1000 messages, memory:\n"
         yield from _costs(results, COSTS)
+    if scenario.axis:
+        yield from _slopes(scenario, results)
 
 
 def label(pair):
@@ -64,6 +67,15 @@ def _costs(results, columns):
             values = [results.median(pair, case, metric) for _, metric in columns]
             if any(value is not None for value in values):
                 yield _row([case, label(pair), *map(number, values)])
+
+
+def _slopes(scenario, results):
+    yield f"\n{slopes.meaning(scenario)}\n"
+    metrics = ((scenario.unit, scenario.metric), *COSTS[:2], *COSTS[6:])
+    yield from _header(["", *(name for name, _ in metrics)])
+    for pair in results.pairs:
+        values = [slopes.slope(scenario, results, pair, metric) for _, metric in metrics]
+        yield _row([label(pair), *("–" if value is None else f"{value:+.2f}" for value in values)])
 
 
 def _header(names):

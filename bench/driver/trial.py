@@ -38,7 +38,7 @@ def _apart(pair, case, options, count_calls, stack):
     else:
         senders = _senders(stack, pair, case, endpoint, options)
         senders[0].expect("BOUND", 10)
-        if case.proxied:
+        for _ in range(case.proxies):
             endpoint = _proxied(stack, pair, case, endpoint)
         receivers = _receivers(stack, pair, case, endpoint, options)
     for receiver in receivers:
@@ -192,4 +192,5 @@ def _endpoint(transport, stack):
 
 def _private_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup") as lines:
-        return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+        # Clean pages are those of the program's file: private only until another process maps the same file.
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))
