@@ -197,3 +197,42 @@ impl Receiver {
         self.generation = core.filter(&mut self.current.batch);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Receiving;
+    use crate::peer::PeerId;
+    use crate::stats::Count;
+
+    struct Core(Mutex<Inbox>);
+
+    impl Source for Core {
+        fn inbox(&self) -> &Mutex<Inbox> {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn only_a_small_message_of_one_part_that_came_with_the_last_one_is_lent() {
+        let mut inbox = Inbox::new(&Receiving::default());
+        let key = inbox.open(Peer::new(PeerId(7), Endpoint::Inproc("test".into()), "test"), 0);
+        let messages = ["first", "123", "1234"].map(Message::from);
+        let multipart = Message::from(("a", "b"));
+        let batch: Batch = messages.into_iter().chain([multipart.clone()]).collect();
+        inbox.arrived(key, Count::of_batch(&batch));
+        inbox.deliver(key, batch);
+        let (core, mut receiver) = (Core(Mutex::new(inbox)), Receiver::default());
+        let lent = |receiver: &mut Receiver| {
+            receiver.take_in_hand(&core, 3, |body, peer| (body.to_vec(), peer.id()))
+        };
+        assert_eq!(lent(&mut receiver), None, "nothing is in hand");
+        assert_eq!(receiver.try_next(&core).unwrap(), Some("first".into()));
+        assert_eq!(lent(&mut receiver), Some((b"123".to_vec(), PeerId(7))));
+        assert_eq!(lent(&mut receiver), None, "it is large");
+        assert_eq!(receiver.try_next(&core).unwrap(), Some("1234".into()), "it was not taken");
+        assert_eq!(lent(&mut receiver), None, "it has two parts");
+        assert_eq!(receiver.try_next(&core).unwrap(), Some(multipart));
+        assert_eq!(lent(&mut receiver), None, "nothing is left");
+    }
+}
