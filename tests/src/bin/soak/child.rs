@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zmtp_socket::Context;
 
-use crate::talk::Talk;
-use crate::{publisher, subscriber};
+use crate::aside::Aside;
+use crate::{publisher, subscriber, talk, work};
 
 /// How often a node says how it gets on: a kill loses what it has done since.
 const TELL: Duration = Duration::from_millis(300);
@@ -99,7 +99,8 @@ pub(crate) async fn run(specs: &[Spec]) {
             Role::Subscriber => tokio::spawn(subscriber::run(spec, context.clone(), commands)),
         });
     }
-    let talk = Talk::begin();
+    let talk = async |chance, counts: &mut _| talk::Round::new(chance).run(counts).await;
+    let asides = [Aside::begin(talk), Aside::begin(work::round)];
     while let Some(line) = lines.recv().await
         && line != "quit"
     {
@@ -111,7 +112,8 @@ pub(crate) async fn run(specs: &[Spec]) {
         task.await.expect("no panic");
     }
     // It may take as long as a round does.
-    tokio::task::spawn_blocking(|| talk.end()).await.expect("no panic");
+    let ending = tokio::task::spawn_blocking(|| asides.into_iter().for_each(Aside::end));
+    ending.await.expect("no panic");
     expect_nothing_left(descriptors).await;
 }
 

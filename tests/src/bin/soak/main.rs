@@ -11,9 +11,12 @@
 //!           child.rs ── publisher.rs, subscriber.rs ── sockets.rs   ours or libzmq's
 //!                          letter.rs    numbered messages
 //!                          checker.rs   order, gaps, and what was asked for
+//!                       aside.rs        what is played beside them:
 //!                       talk.rs         an XSUB that speaks to an XPUB
+//!                       work.rs         PUSH, PULL, PAIR, DEALER, ROUTER, REQ and REP
 //! ```
 
+mod aside;
 mod audit;
 mod checker;
 mod child;
@@ -26,6 +29,7 @@ mod publisher;
 mod sockets;
 mod subscriber;
 mod talk;
+mod work;
 mod world;
 
 use std::process::ExitCode;

@@ -1,57 +1,21 @@
 //! Subscribers that speak: an XSUB sends to an XPUB until either of them ends, in any way, and each
 //! message is reckoned up at both.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
 use zmtp_socket::{
     Context, HighWaterMark, Linger, Message, Request, XPubOptions, XPubSocket, XSubHandle,
     XSubOptions,
 };
 use zmtp_tests::story::{eventually, within};
 
-use crate::child::Tally;
-
 const ENDPOINTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://talk"];
 
 /// The largest message.
 const LARGEST: usize = 100_000;
 
-/// A thread with a runtime of its own: between a look at the peers and a message to them nobody comes
-/// or goes.
-pub(crate) struct Talk {
-    is_over: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Talk {
-    pub(crate) fn begin() -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ended = is_over.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let (mut chance, mut tally) = (fastrand::Rng::new(), Tally::new());
-            let mut counts = [0; 4];
-            while !ended.load(Ordering::Relaxed) {
-                runtime.block_on(Round::new(chance.fork()).run(&mut counts));
-                tally.tell(counts);
-                std::thread::sleep(Duration::from_millis(chance.u64(0..500)));
-            }
-        });
-        Self { is_over, thread }
-    }
-
-    pub(crate) fn end(self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("no panic");
-    }
-}
-
 /// One XSUB, one XPUB, and what has passed.
-struct Round {
+pub(crate) struct Round {
     chance: fastrand::Rng,
     /// Messages that were sent while the publisher was there.
     accepted: u64,
@@ -62,11 +26,11 @@ struct Round {
 }
 
 impl Round {
-    fn new(chance: fastrand::Rng) -> Self {
+    pub(crate) fn new(chance: fastrand::Rng) -> Self {
         Self { chance, accepted: 0, number: 0, heard: 0, octets: 0, last: 0 }
     }
 
-    async fn run(mut self, counts: &mut [u64; 4]) {
+    pub(crate) async fn run(mut self, counts: &mut [u64; 4]) {
         let context = Context::new();
         let mut server = context.xpub_socket(XPubOptions::new());
         let endpoint = ENDPOINTS[self.chance.usize(0..ENDPOINTS.len())];
