@@ -74,6 +74,10 @@ struct Known {
     text: String,
     endpoint: Endpoint,
     is_bound: bool,
+    /// The name of a STREAM's peer that is dialled.
+    name: Option<Bytes>,
+    /// That peer was sent its end.
+    is_ended: bool,
 }
 
 /// The next step of a REQ or a REP.
@@ -262,6 +266,10 @@ fn send_message(
     time: c_int,
 ) -> Result<(), Errno> {
     let mut pending = None;
+    let ended = match message.parts() {
+        [name, end] if end.is_empty() && socket.kind == Kind::Stream => Some(name.clone()),
+        _ => None,
+    };
     let sent = wait(socket, handle, dontwait, time, |socket, cx| {
         socket.poll_send(&message, &mut pending, cx)
     });
@@ -269,6 +277,11 @@ fn send_message(
         Ok((mut socket, ())) => {
             if socket.turn != Turn::Any {
                 socket.turn = Turn::Receive;
+            }
+            if ended.is_some()
+                && let Some(known) = socket.endpoints.iter_mut().find(|it| it.name == ended)
+            {
+                known.is_ended = true;
             }
             socket.touch();
             Ok(())
@@ -375,6 +388,10 @@ impl Socket {
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Errno>> {
         let is_mandatory = self.is_mandatory();
+        let is_it = |known: &Known| known.is_ended && known.name.as_deref() == Some(first);
+        if self.endpoints.iter().any(is_it) {
+            return Poll::Ready(Err(Errno::EHOSTUNREACH));
+        }
         let Some(built) = &mut self.built else {
             return match self.kind {
                 Kind::Router | Kind::Stream if is_mandatory => {
@@ -545,7 +562,9 @@ impl Socket {
             self.is_local = true;
             self.member.context.settle_now();
         }
-        self.endpoints.push(Known { text: text.to_owned(), endpoint, is_bound });
+        let known =
+            Known { text: text.to_owned(), endpoint, is_bound, name: None, is_ended: false };
+        self.endpoints.push(known);
         // What can be done may have changed.
         self.signal.raise();
     }
@@ -599,6 +618,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY), ipv6)?;
     terms.source = proxy.as_ref().and_then(|(_, source)| *source).or(source);
     terms.proxy = proxy.map(|(proxy, _)| proxy);
+    let mut name_of_peer = None;
     let mut peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
     if socket.kind == Kind::Stream {
         // There is one connection to an endpoint, whose peer has a name already.
@@ -609,6 +629,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
         let name = peer_identity.unwrap_or_else(|| next_name());
         socket.options.set_last_peer(name.clone());
         peer_identity = Some(name);
+        name_of_peer = peer_identity.clone();
     }
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
@@ -623,6 +644,9 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
         })?
     };
     socket.opened(text, endpoint, false);
+    if let Some(known) = socket.endpoints.last_mut() {
+        known.name = name_of_peer;
+    }
     Ok(())
 }
 

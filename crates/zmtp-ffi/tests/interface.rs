@@ -157,6 +157,7 @@ fn a_stream_carries_octets_and_goes_by_the_name_of_its_peer() {
     assert_eq!(&octets[..4], b"back");
     assert_eq!((send(stream, name, ZMQ_SNDMORE), send(stream, b"", 0)), (5, 0));
     assert_eq!(peer.read(&mut octets).unwrap(), 0);
+    fails(send(stream, name, ZMQ_SNDMORE), libc::EHOSTUNREACH);
     assert_eq!((zmq_close(stream), zmq_ctx_term(context)), (0, 0));
 }
 
