@@ -8,7 +8,6 @@ mod matrix;
 mod meeting;
 mod pair;
 mod party;
-mod raw;
 mod reply;
 mod request;
 mod router;
