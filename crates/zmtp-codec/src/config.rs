@@ -27,6 +27,9 @@ pub struct Config {
     /// [`Credentials::Null`](crate::Credentials::Null); no by default. Our READY is sent only after
     /// the verdict.
     pub authenticate_null: bool,
+    /// Whether the signature that the greeting begins with is sent first, and the rest when the peer's has come,
+    /// padded as libzmq does it; no by default. It costs a round trip.
+    pub signature_first: bool,
     /// Where CURVE's transient keys and nonces come from; the operating system by default.
     #[cfg(feature = "curve")]
     pub randomness: Randomness,
@@ -48,6 +51,7 @@ impl Config {
             mechanism: Mechanism::Null,
             metadata: Metadata::new(),
             authenticate_null: false,
+            signature_first: false,
             #[cfg(feature = "curve")]
             randomness: Randomness::default(),
             limits: Limits::default(),

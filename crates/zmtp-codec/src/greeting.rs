@@ -20,6 +20,9 @@ impl Greeting {
     /// How many octets a greeting has.
     pub const LEN: usize = 64;
 
+    /// Octets of the signature that it begins with.
+    pub(crate) const SIGNATURE_LEN: usize = 10;
+
     /// The octets of this greeting; padding and filler are zeros.
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut octets = [0; Self::LEN];

@@ -120,6 +120,10 @@ impl Engine {
                 let options = options.handover(flag(options::ROUTER_HANDOVER)).probe(probe);
                 Self::Router(context.socket(receiving!(sending!(options))))
             }
+            Kind::Stream => {
+                let options = begin!().mandatory(true).when_full(WhenFull::Wait);
+                Self::Router(context.socket(receiving!(sending!(options))))
+            }
             Kind::Pull => Self::Pull(context.socket(receiving!(begin!()).conflate(conflate))),
             Kind::Push => Self::Push(context.socket(sending!(begin!()).immediate(immediate))),
             Kind::XPub => {

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Push = 8,
     XPub = 9,
     XSub = 10,
+    Stream = 11,
 }
 
 impl Kind {
@@ -32,8 +33,14 @@ impl Kind {
             8 => Self::Push,
             9 => Self::XPub,
             10 => Self::XSub,
+            11 => Self::Stream,
             _ => return None,
         })
+    }
+
+    /// Whether what is sent begins with the name of the peer that it is for.
+    pub(crate) fn names_peer(self) -> bool {
+        matches!(self, Self::Router | Self::Stream)
     }
 
     pub(crate) fn sends(self) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zmtp_socket::{CurveKeyPair, EndpointOptions, Heartbeat, Host, Keepalive, Reconnect};
 
 use crate::context::Context;
+use crate::kind::Kind;
 use crate::options::{self, Mechanism, Options};
 use crate::zap::Handler;
 
@@ -23,6 +24,8 @@ pub(crate) struct Terms {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) listener: Option<OwnedFd>,
     pub(crate) proxy: Option<(Host, u16)>,
+    /// The peers are raw.
+    is_stream: bool,
 }
 
 impl Terms {
@@ -33,12 +36,13 @@ impl Terms {
             source: None,
             listener: None,
             proxy: None,
+            is_stream: options.kind() == Kind::Stream,
         }
     }
 
     /// Sets them. What is inside the process needs neither proof nor a sign of life.
     pub(crate) fn apply(self, link: EndpointOptions, is_local: bool) -> EndpointOptions {
-        let Self { options, handler, source, listener, proxy } = self;
+        let Self { options, handler, source, listener, proxy, is_stream } = self;
         let int = |number| options.int(number);
         let milliseconds = |number| Duration::from_millis(int(number).max(0).unsigned_abs().into());
         let or_never = |number| match int(number) {
@@ -55,7 +59,7 @@ impl Terms {
             .keepalive(keepalive(&options))
             .ipv6_only(false);
         let identity = options.octets(options::ROUTING_ID);
-        if !identity.is_empty() {
+        if !identity.is_empty() && !is_stream {
             link = link.identity(identity);
         }
         link = link.announce_empty_identity(true);
@@ -78,7 +82,7 @@ impl Terms {
             let filters = options.filters.clone();
             link = link.accept_if(move |peer| filters.let_in(peer));
         }
-        if int(options::HEARTBEAT_IVL) > 0 {
+        if int(options::HEARTBEAT_IVL) > 0 && !is_stream {
             link = link.heartbeat(heartbeat(&options));
         }
         if let Ok(octets @ 1..) = u32::try_from(int(options::SNDBUF)) {
@@ -97,7 +101,10 @@ impl Terms {
         if !device.is_empty() {
             link = link.bind_device(String::from_utf8_lossy(&device).into_owned());
         }
-        secured(link, &options, handler)
+        if is_stream {
+            return link.raw(options.flag(options::STREAM_NOTIFY));
+        }
+        secured(link.signature_first(true), &options, handler)
     }
 }
 

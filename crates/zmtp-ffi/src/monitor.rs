@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use zmtp_socket::{
-    Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, ProtocolError, Reason,
-    Status, WireError,
+    Denial, Endpoint, Event, Message, Monitor, PairOptions, PairSocket, Peer, ProtocolError,
+    Reason, Status, WireError,
 };
 
 use crate::context::Context;
@@ -30,6 +30,9 @@ const HANDSHAKE_FAILED_NO_DETAIL: u16 = 0x0800;
 const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
 const HANDSHAKE_FAILED_PROTOCOL: u16 = 0x2000;
 const HANDSHAKE_FAILED_AUTH: u16 = 0x4000;
+
+/// The events of handshakes, of which raw peers know nothing.
+pub(crate) const HANDSHAKES: c_int = 0x7800;
 
 /// How long the last events may take to be delivered.
 const LAST: Duration = Duration::from_secs(1);
@@ -136,13 +139,13 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
             let endpoint = peer.endpoint().to_string();
             let mut told = Vec::new();
             if !peer.is_dialled() {
-                return vec![(ACCEPTED, 0, endpoint)];
+                return vec![(ACCEPTED, descriptor_of(peer), endpoint)];
             }
             dialled.insert(peer.endpoint().clone());
             if let Endpoint::Tcp { .. } = peer.endpoint() {
                 told.push((CONNECT_DELAYED, libc::EINPROGRESS.unsigned_abs(), endpoint.clone()));
             }
-            told.push((CONNECTED, 0, endpoint));
+            told.push((CONNECTED, descriptor_of(peer), endpoint));
             told
         }
         Event::HandshakeSucceeded { peer, .. } => {
@@ -151,9 +154,11 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
         Event::HandshakeFailed { peer, reason, .. } => {
             let endpoint = peer.endpoint().to_string();
             let (event, value) = failure(reason);
-            vec![(event, value, endpoint.clone()), (DISCONNECTED, 0, endpoint)]
+            vec![(event, value, endpoint.clone()), (DISCONNECTED, descriptor_of(peer), endpoint)]
         }
-        Event::Disconnected { peer, .. } => vec![(DISCONNECTED, 0, peer.endpoint().to_string())],
+        Event::Disconnected { peer, .. } => {
+            vec![(DISCONNECTED, descriptor_of(peer), peer.endpoint().to_string())]
+        }
         Event::RetryingIn { endpoint, delay, .. } => {
             let text = endpoint.to_string();
             let mut told = Vec::new();
@@ -170,6 +175,11 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The number of the connection's descriptor. When the event is read, it may be another's.
+fn descriptor_of(peer: &Peer) -> u32 {
+    peer.descriptor().map_or(0, i32::unsigned_abs)
 }
 
 /// How a handshake failed, and what libzmq says of it.

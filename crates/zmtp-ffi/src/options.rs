@@ -83,6 +83,7 @@ numbers! {
     XPUB_NODROP = 69
     XPUB_MANUAL = 71
     XPUB_WELCOME_MSG = 72
+    STREAM_NOTIFY = 73
     INVERT_MATCHING = 74
     HEARTBEAT_IVL = 75
     HEARTBEAT_TTL = 76
@@ -143,6 +144,7 @@ const ALL: &[Kind] = &[
     Kind::Push,
     Kind::XPub,
     Kind::XSub,
+    Kind::Stream,
 ];
 const PROBES: &[Kind] = &[Kind::Req, Kind::Dealer, Kind::Router];
 const PUBLISHES: &[Kind] = &[Kind::Pub, Kind::XPub];
@@ -221,12 +223,13 @@ pub(crate) const TABLE: &[Row] = rows! {
     ZAP_DOMAIN Type::Text(0, 255), 0, Both, ALL;
     ROUTER_HANDOVER FLAG, 0, Write, &[Kind::Router];
     TOS Type::Int(0, 255), 0, Both, ALL;
-    CONNECT_ROUTING_ID Type::Octets(1, 255), 0, Write, &[Kind::Router];
+    CONNECT_ROUTING_ID Type::Octets(1, 255), 0, Write, &[Kind::Router, Kind::Stream];
     HANDSHAKE_IVL COUNT, 30_000, Both, ALL;
     SOCKS_PROXY Type::Text(0, 255), 0, Both, ALL;
     XPUB_NODROP FLAG, 0, Write, PUBLISHES;
     XPUB_MANUAL FLAG, 0, Write, &[Kind::XPub];
     XPUB_WELCOME_MSG Type::Octets(0, usize::MAX), 0, Write, &[Kind::XPub];
+    STREAM_NOTIFY FLAG, 1, Write, &[Kind::Stream];
     INVERT_MATCHING FLAG, 0, Both, ALL;
     HEARTBEAT_IVL COUNT, 0, Both, ALL;
     HEARTBEAT_TTL Type::Int(0, 6_553_599), 0, Both, ALL;
@@ -297,6 +300,10 @@ impl Options {
         }
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The value of an `int`.
     pub(crate) fn int(&self, number: c_int) -> c_int {
         if let Some(value) = self.ints.get(&number) {
@@ -316,6 +323,11 @@ impl Options {
     /// Octets that were set; empty if none were.
     pub(crate) fn octets(&self, number: c_int) -> Bytes {
         self.octets.get(&number).cloned().unwrap_or_default()
+    }
+
+    /// A STREAM goes by the name of the peer that came last.
+    pub(crate) fn set_last_peer(&mut self, name: Bytes) {
+        self.octets.insert(ROUTING_ID, name);
     }
 
     /// Takes octets that hold once.

@@ -28,7 +28,7 @@ fn line(row: &Row) -> String {
         Access::Write => "set",
     };
     let kinds = match row.kinds.len() {
-        11 => "all".to_owned(),
+        12 => "all".to_owned(),
         _ => row
             .kinds
             .iter()

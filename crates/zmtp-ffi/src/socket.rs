@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -76,6 +77,10 @@ struct Known {
     text: String,
     endpoint: Endpoint,
     is_bound: bool,
+    /// The name of a STREAM's peer that is dialled.
+    name: Option<Bytes>,
+    /// That peer was sent its end.
+    is_ended: bool,
 }
 
 /// The next step of a REQ or a REP.
@@ -200,7 +205,7 @@ pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(
             Sending::Shared(octets) => Outgoing::from(octets.clone()),
         };
         let waits = socket.waits;
-        let names_peer = matches!(socket.kind, Kind::Router | Kind::Sub | Kind::Pull);
+        let names_peer = socket.kind.names_peer() || !socket.kind.sends();
         match &mut socket.built {
             Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
                 Ok(()) => {
@@ -234,10 +239,12 @@ fn send_slowly(
         // The rest of an earlier reply is no answer to this.
         socket.incoming = None;
     }
-    let (more, dontwait) = (flags & SNDMORE != 0, flags & DONTWAIT != 0);
     let is_first = socket.outgoing.is_empty();
+    // To a STREAM's peer, messages have one part, whatever the flags say.
+    let more = flags & SNDMORE != 0 && (is_first || socket.kind != Kind::Stream);
+    let dontwait = flags & DONTWAIT != 0;
     let time = socket.options.int(options::SNDTIMEO);
-    if is_first && (more || socket.kind == Kind::Router) {
+    if is_first && (more || socket.kind.names_peer()) {
         // Whether there is room is asked for the first part; the others follow wherever it goes.
         let first = part.octets();
         socket = wait(socket, handle, dontwait, time, |socket, cx| {
@@ -263,6 +270,10 @@ fn send_message(
     time: c_int,
 ) -> Result<(), Errno> {
     let mut pending = None;
+    let ended = match message.parts() {
+        [name, end] if end.is_empty() && socket.kind == Kind::Stream => Some(name.clone()),
+        _ => None,
+    };
     let sent = wait(socket, handle, dontwait, time, |socket, cx| {
         socket.poll_send(&message, &mut pending, cx)
     });
@@ -270,6 +281,11 @@ fn send_message(
         Ok((mut socket, ())) => {
             if socket.turn != Turn::Any {
                 socket.turn = Turn::Receive;
+            }
+            if ended.is_some()
+                && let Some(known) = socket.endpoints.iter_mut().find(|it| it.name == ended)
+            {
+                known.is_ended = true;
             }
             socket.touch();
             Ok(())
@@ -388,6 +404,11 @@ impl Socket {
         }
     }
 
+    /// Whether it is an error that a message cannot go anywhere.
+    fn is_mandatory(&self) -> bool {
+        self.kind == Kind::Stream || self.options.flag(options::ROUTER_MANDATORY)
+    }
+
     /// Waits until the first part can be sent, and others behind it.
     fn poll_first(
         &mut self,
@@ -395,10 +416,16 @@ impl Socket {
         dontwait: bool,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Errno>> {
-        let is_mandatory = self.options.flag(options::ROUTER_MANDATORY);
+        let is_mandatory = self.is_mandatory();
+        let is_it = |known: &Known| known.is_ended && known.name.as_deref() == Some(first);
+        if self.endpoints.iter().any(is_it) {
+            return Poll::Ready(Err(Errno::EHOSTUNREACH));
+        }
         let Some(built) = &mut self.built else {
             return match self.kind {
-                Kind::Router if is_mandatory => Poll::Ready(Err(Errno::EHOSTUNREACH)),
+                Kind::Router | Kind::Stream if is_mandatory => {
+                    Poll::Ready(Err(Errno::EHOSTUNREACH))
+                }
                 Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
                 _ => Poll::Ready(Ok(())),
             };
@@ -426,7 +453,7 @@ impl Socket {
         if let Some(pending) = pending {
             return pending.as_mut().poll(cx).map_err(Errno::from);
         }
-        let is_mandatory = self.options.flag(options::ROUTER_MANDATORY);
+        let is_mandatory = self.is_mandatory();
         let Some(Built { engine, .. }) = &mut self.built else {
             return match self.kind {
                 Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
@@ -470,6 +497,11 @@ impl Socket {
 
     /// A message has been received: its parts are dealt out.
     fn begin(&mut self, incoming: Incoming) {
+        if self.kind == Kind::Stream
+            && let Some(name) = &incoming.identity
+        {
+            self.options.set_last_peer(name.clone());
+        }
         self.incoming = Some((incoming, 0));
     }
 
@@ -560,9 +592,28 @@ impl Socket {
             self.is_local = true;
             self.member.context.settle_now();
         }
-        self.endpoints.push(Known { text: text.to_owned(), endpoint, is_bound });
+        let known =
+            Known { text: text.to_owned(), endpoint, is_bound, name: None, is_ended: false };
+        self.endpoints.push(known);
         // What can be done may have changed.
         self.signal.raise();
+    }
+}
+
+/// A name for a peer that is dialled, as a ROUTER makes them up: a zero octet and a number. These numbers come from
+/// the other end of all, so that they do not meet the ROUTER's own; if they do, the call fails.
+fn next_name() -> Bytes {
+    static NEXT: AtomicU32 = AtomicU32::new(u32::MAX);
+    let number = NEXT.fetch_sub(1, Ordering::Relaxed);
+    [&[0][..], &number.to_be_bytes()].concat().into()
+}
+
+/// Raw peers are there over tcp alone.
+fn check_transport(kind: Kind, endpoint: &Endpoint) -> Result<(), Errno> {
+    match (kind, endpoint) {
+        (Kind::Stream, Endpoint::Tcp { .. }) => Ok(()),
+        (Kind::Stream, _) => Err(Errno::ENOCOMPATPROTO),
+        _ => Ok(()),
     }
 }
 
@@ -570,6 +621,7 @@ impl Socket {
 pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     let endpoint = address::parse(text, true, socket.options.flag(options::IPV6))?;
+    check_transport(socket.kind, &endpoint)?;
     if let Endpoint::Ipc(IpcAddress::Path(path)) = &endpoint {
         address::clear(path);
     }
@@ -591,11 +643,24 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let ipv6 = socket.options.flag(options::IPV6);
     let (text_of_peer, source) = address::split_source(text, ipv6)?;
     let endpoint = address::parse(&text_of_peer, false, ipv6)?;
+    check_transport(socket.kind, &endpoint)?;
     let mut terms = link::Terms::new(&socket.options, &socket.member.context);
     let proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY), ipv6)?;
     terms.source = proxy.as_ref().and_then(|(_, source)| *source).or(source);
     terms.proxy = proxy.map(|(proxy, _)| proxy);
-    let peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
+    let mut name_of_peer = None;
+    let mut peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
+    if socket.kind == Kind::Stream {
+        // There is one connection to an endpoint, whose peer has a name already.
+        if socket.endpoints.iter().any(|known| !known.is_bound && known.endpoint == endpoint) {
+            return Err(Errno::EADDRINUSE);
+        }
+        // A peer that says nothing of itself can be sent to at once, so its name is made up here.
+        let name = peer_identity.unwrap_or_else(|| next_name());
+        socket.options.set_last_peer(name.clone());
+        peer_identity = Some(name);
+        name_of_peer = peer_identity.clone();
+    }
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
     let endpoint = {
@@ -609,6 +674,9 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
         })?
     };
     socket.opened(text, endpoint, false);
+    if let Some(known) = socket.endpoints.last_mut() {
+        known.name = name_of_peer;
+    }
     Ok(())
 }
 
@@ -739,8 +807,10 @@ pub(crate) fn watch(handle: Handle, text: Option<&str>, mask: c_int) -> Result<(
     }
     let endpoint = address::parse(text, true, false)?;
     let context = socket.member.context.clone();
+    let is_stream = socket.kind == Kind::Stream;
     let built = socket.build()?;
     let events = built.engine.monitor();
+    let mask = if is_stream { mask & !monitor::HANDSHAKES } else { mask };
     let monitoring = monitor::Monitoring::start(&context, &built.io, events, endpoint, mask)?;
     socket.monitor = Some(monitoring);
     context.settle_now();

@@ -219,9 +219,17 @@ pub enum Reason {
     RuntimeEnded,
 }
 
+/// A transport's word for the end that we asked it for by what we sent.
+#[derive(Debug, thiserror::Error)]
+#[error("closed from this side")]
+pub(crate) struct Ended;
+
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Self {
-        Self::Transport(Arc::new(error))
+        match error.get_ref() {
+            Some(inner) if inner.is::<Ended>() => Self::Stopped,
+            _ => Self::Transport(Arc::new(error)),
+        }
     }
 }
 

@@ -74,13 +74,10 @@ impl Connection {
     ///
     /// [`Config::validate`] tells beforehand whether the configuration can work.
     pub fn new(config: Arc<Config>) -> Self {
-        let greeting = Greeting {
-            version: config.version,
-            mechanism: config.mechanism.name(),
-            as_server: config.mechanism.is_server(),
-        };
+        let greeting = our_greeting(&config);
+        let first = if config.signature_first { Greeting::SIGNATURE_LEN } else { Greeting::LEN };
         Self {
-            output: BytesMut::from(&greeting.encode()[..]),
+            output: BytesMut::from(&greeting[..first]),
             input: BytesMut::new(),
             state: State::Greeting,
             liveness: Liveness::default(),
@@ -148,7 +145,17 @@ impl Connection {
         } else if arrived > 0 {
             self.liveness.heard();
             let before = self.input.len().saturating_sub(arrived);
-            self.flooded |= !self.is_traffic() && before >= self.most_before_ready();
+            let is_opening = !self.is_traffic();
+            self.flooded |= is_opening && before >= self.most_before_ready();
+            let arrived = before..self.input.len();
+            if is_opening
+                && self.config.signature_first
+                && matches!(self.state, State::Greeting)
+                && arrived.contains(&(Greeting::SIGNATURE_LEN - 1))
+            {
+                let greeting = our_greeting(&self.config);
+                self.output.extend_from_slice(&greeting[Greeting::SIGNATURE_LEN..]);
+            }
         }
     }
 
@@ -421,6 +428,16 @@ const BEHIND_HANDSHAKE: usize = 64 * 1024;
 
 /// With this much output waiting, a PING would add nothing.
 const PING_BACKLOG: usize = 64 * 1024;
+
+fn our_greeting(config: &Config) -> [u8; Greeting::LEN] {
+    let (mechanism, as_server) = (config.mechanism.name(), config.mechanism.is_server());
+    let mut greeting = Greeting { version: config.version, mechanism, as_server }.encode();
+    if config.signature_first {
+        // To a peer of ZMTP 1.0, the signature is a whole frame: the length of one octet, and that octet.
+        greeting[Greeting::SIGNATURE_LEN - 2] = 1;
+    }
+    greeting
+}
 
 /// Shows no octets: they may hold a password.
 impl fmt::Debug for Connection {

@@ -10,7 +10,7 @@ use zmtp_codec::{
     Version,
 };
 
-use crate::wire::{NULL_3_0, NULL_3_1, PING, PLAIN_3_1, READY_PUB, READY_SUB};
+use crate::wire::{NULL_3_0, NULL_3_1, OUR_NULL_3_1, PING, PLAIN_3_1, READY_PUB, READY_SUB};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -160,6 +160,22 @@ fn every_pair_of_versions_subscribes_and_publishes() {
         pair.sides[0].send(&message).unwrap();
         pair.settle();
         assert_eq!(pair.events[1].last(), Some(&Event::Message(message)));
+    }
+}
+
+#[test]
+fn the_signature_goes_first_and_the_rest_when_the_peers_has_come() {
+    for cut in 0..=NULL_3_1.len() {
+        let config = Config { signature_first: true, ..publisher() };
+        let mut connection = Connection::new(Arc::new(config));
+        assert_eq!(&connection.output().split()[..], b"\xFF\0\0\0\0\0\0\0\x01\x7F");
+        let mut rest = Vec::new();
+        for piece in [&NULL_3_1[..cut], &NULL_3_1[cut..]] {
+            connection.receive(ms(0), piece);
+            rest.extend_from_slice(&connection.output().split());
+            assert_eq!(rest.is_empty(), piece == &NULL_3_1[..cut] && cut < 10, "cut at {cut}");
+        }
+        assert_eq!(rest, &OUR_NULL_3_1[10..], "cut at {cut}");
     }
 }
 

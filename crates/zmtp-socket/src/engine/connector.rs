@@ -63,12 +63,14 @@ async fn round<C: Core>(
     if end.had_traffic || begun.elapsed() > backoff.limits.max {
         backoff.reset();
     }
+    // A raw peer was sent its end. (Another way to end the connection ends the endpoint, too.)
+    let was_ended = terms.options.raw.is_some() && matches!(end.reason, Reason::Stopped);
     let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
     let delay = if !Arc::ptr_eq(&terms, &task.terms()) {
         // Other terms came meanwhile, and what these came to says nothing of them.
         backoff.reset();
         Some(Duration::ZERO)
-    } else if refused && !terms.options.retry_refused {
+    } else if was_ended || (refused && !terms.options.retry_refused) {
         None
     } else {
         Some(backoff.next())

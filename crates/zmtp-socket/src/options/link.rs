@@ -29,6 +29,8 @@ pub(crate) struct LinkOptions {
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) ipc_mode: Option<u32>,
+    /// The peers speak no ZMTP, and whether messages tell when one comes and goes.
+    pub(crate) raw: Option<bool>,
     #[cfg(feature = "ws")]
     pub(crate) ws_origins: Arc<[String]>,
     #[cfg(feature = "wss")]
@@ -40,6 +42,7 @@ pub(crate) struct LinkOptions {
     pub(crate) peer_identity: Option<Bytes>,
     /// Whether an empty identity is announced, too.
     pub(crate) announces_none: bool,
+    pub(crate) signature_first: bool,
     pub(crate) admits: Option<Admits>,
     /// The socket of the system to listen on.
     pub(crate) listener: Option<Arc<Listening>>,
@@ -308,6 +311,27 @@ impl EndpointOptions {
         self
     }
 
+    /// The peers of this `tcp` endpoint speak no ZMTP: anything that can open a connection is one. What such a
+    /// peer sends is received in messages of one part, cut wherever it arrived cut and of 8 KiB at most; of what
+    /// it is sent it gets the octets alone. With `notify`, an empty message says that it has come, and another
+    /// one that it has gone. (`ZMQ_STREAM`, `ZMQ_STREAM_NOTIFY`)
+    ///
+    /// To our socket it is a DEALER, so the socket should be a ROUTER, which knows its peers apart. An empty part
+    /// that is sent to it ends the connection when what was sent before has gone out; a connected endpoint is
+    /// then dialled again when it is connected anew. With a mechanism, with heartbeats or over another
+    /// transport, `bind` and `connect` fail.
+    pub fn raw(mut self, notify: bool) -> Self {
+        self.link.raw = Some(notify);
+        self
+    }
+
+    /// Sends the first ten octets of the greeting, the signature, by themselves, and the rest when the peer's
+    /// signature has come, as libzmq does. It costs a round trip. Default: no.
+    pub fn signature_first(mut self, first: bool) -> Self {
+        self.link.signature_first = first;
+        self
+    }
+
     /// Listens on a socket of the system that is bound and listens already, as a service manager hands it
     /// over: of the endpoint that is bound, only the transport counts then. Not on Windows.
     #[cfg(unix)]
@@ -335,6 +359,7 @@ impl LinkOptions {
             Security::CurveServer { keys } => Mechanism::CurveServer { keys: keys.clone() },
         };
         config.authenticate_null = self.judge.is_some();
+        config.signature_first = self.signature_first;
         config.limits = self.limits;
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;
@@ -362,6 +387,7 @@ impl Default for LinkOptions {
             retry_refused: false,
             tcp: TcpOptions::default(),
             ipc_mode: None,
+            raw: None,
             #[cfg(feature = "ws")]
             ws_origins: Arc::default(),
             #[cfg(feature = "wss")]
@@ -371,6 +397,7 @@ impl Default for LinkOptions {
             identity: Bytes::new(),
             peer_identity: None,
             announces_none: false,
+            signature_first: false,
             admits: None,
             listener: None,
         }

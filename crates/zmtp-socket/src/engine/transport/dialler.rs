@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 #[cfg(feature = "ws")]
 use super::ws;
-use super::{Connected, Networks, Stream, in_time, ipc, tcp};
+use super::{Connected, Networks, Stream, in_time, ipc, raw, tcp};
 use crate::endpoint::Endpoint;
 use crate::options::LinkOptions;
 
@@ -55,7 +55,11 @@ impl Dialler {
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 // Boxed, since a connection's task would have room for it as long as it lives.
-                Box::pin(tcp::dial(self, host, *port, networks, tcp)).await
+                let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
+                Ok(match raw::Terms::of(options) {
+                    None => dialled,
+                    Some(terms) => terms.met(dialled),
+                })
             }
             Endpoint::Ipc(address) => in_time(tcp, ipc::dial(address)).await,
             Endpoint::Inproc(name) => networks.inproc.dial(name, tcp).await,

@@ -10,6 +10,7 @@ mod ipc;
 #[path = "ipc/missing.rs"]
 mod ipc;
 mod outlet;
+mod raw;
 mod receipts;
 #[cfg(feature = "simulation")]
 pub mod simulation;
@@ -81,6 +82,7 @@ pub(crate) enum Stream {
     System(Inlet, Outlet),
     /// A pipe inside the process, and what its ends tell each other beside it.
     Pipe(Box<dyn Pipe>, Option<Box<Receipts>>),
+    Raw(Box<raw::Raw>),
     #[cfg(feature = "ws")]
     Ws(Box<ws::WebSocket>),
 }
@@ -90,7 +92,7 @@ impl Stream {
     pub(crate) fn outlet(&self) -> Option<&Outlet> {
         match self {
             Self::System(_, outlet) => Some(outlet),
-            Self::Pipe(..) => None,
+            Self::Pipe(..) | Self::Raw(_) => None,
             #[cfg(feature = "ws")]
             Self::Ws(_) => None,
         }
@@ -118,7 +120,10 @@ impl Stream {
 
     /// The number of its descriptor, if it has one.
     pub(crate) fn descriptor(&self) -> Option<i32> {
-        self.outlet().and_then(Outlet::descriptor)
+        match self {
+            Self::Raw(raw) => raw.descriptor(),
+            stream => stream.outlet().and_then(Outlet::descriptor),
+        }
     }
 }
 
@@ -143,6 +148,7 @@ pub(crate) type Connected = (Stream, String);
 /// A place where peers arrive. Dropping it frees the address.
 pub(crate) enum Listener {
     Tcp(tcp::Listener),
+    Raw(tcp::Listener, raw::Terms),
     Ipc(ipc::Listener),
     Hub(hub::Listener),
     #[cfg(feature = "ws")]
@@ -164,11 +170,11 @@ impl Listener {
                     let listener = tcp::Listener::on(socket)?;
                     let (host, port) = listener.address(&Host::Any)?;
                     let endpoint = Endpoint::Tcp { host, port };
-                    return Ok((Self::Tcp(listener), endpoint));
+                    return Ok((Self::tcp(listener, options), endpoint));
                 }
                 let listener = tcp::Listener::bind(host, *port, networks, &options.tcp).await?;
                 let (host, port) = listener.address(host)?;
-                Ok((Self::Tcp(listener), Endpoint::Tcp { host, port }))
+                Ok((Self::tcp(listener, options), Endpoint::Tcp { host, port }))
             }
             Endpoint::Ipc(address) => {
                 let (listener, address) = ipc::Listener::bind(address, options).await?;
@@ -199,10 +205,20 @@ impl Listener {
         }
     }
 
+    fn tcp(listener: tcp::Listener, options: &LinkOptions) -> Self {
+        match raw::Terms::of(options) {
+            None => Self::Tcp(listener),
+            Some(terms) => Self::Raw(listener, terms),
+        }
+    }
+
     /// The next peer. Wakes the task that asked last.
     pub(crate) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(cx),
+            Self::Raw(listener, terms) => {
+                listener.poll_accept(cx).map_ok(|connected| terms.met(connected))
+            }
             Self::Ipc(listener) => listener.poll_accept(cx),
             Self::Hub(listener) => listener.poll_accept(cx),
             #[cfg(feature = "ws")]
@@ -229,6 +245,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::System(inlet, _) => inlet.poll_read(cx, buffer),
             Self::Pipe(pipe, _) => Pin::new(pipe).poll_read(cx, buffer),
+            Self::Raw(raw) => Pin::new(&mut **raw).poll_read(cx, buffer),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_read(cx, buffer),
         }
@@ -252,6 +269,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(_, outlet) => outlet.poll_write(cx, slices),
             Self::Pipe(pipe, _) => Pin::new(pipe).poll_write_vectored(cx, slices),
+            Self::Raw(raw) => Pin::new(&mut **raw).poll_write_vectored(cx, slices),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_write_vectored(cx, slices),
         }
@@ -261,6 +279,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::System(..) => true,
             Self::Pipe(pipe, _) => pipe.is_write_vectored(),
+            Self::Raw(raw) => raw.is_write_vectored(),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => socket.is_write_vectored(),
         }
@@ -270,6 +289,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(..) => Poll::Ready(Ok(())),
             Self::Pipe(pipe, _) => Pin::new(pipe).poll_flush(cx),
+            Self::Raw(raw) => Pin::new(&mut **raw).poll_flush(cx),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_flush(cx),
         }
@@ -279,6 +299,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::System(_, outlet) => Poll::Ready(outlet.shutdown()),
             Self::Pipe(pipe, _) => Pin::new(pipe).poll_shutdown(cx),
+            Self::Raw(raw) => Pin::new(&mut **raw).poll_shutdown(cx),
             #[cfg(feature = "ws")]
             Self::Ws(socket) => Pin::new(&mut **socket).poll_shutdown(cx),
         }

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::endpoint::{Endpoint, IpcAddress};
-use crate::options::LinkOptions;
+use crate::options::{LinkOptions, Security};
 
 /// Linux, and Android, which is Linux underneath.
 pub(super) const LINUX: bool = cfg!(any(target_os = "android", target_os = "linux"));
@@ -24,6 +24,14 @@ const TRAFFIC_CLASS: bool = cfg!(any(
 /// # Errors
 /// [`Unsupported`](io::ErrorKind::Unsupported), with the name of what is missing.
 pub(crate) fn check(endpoint: &Endpoint, options: &LinkOptions) -> io::Result<()> {
+    if options.raw.is_some()
+        && (!matches!(endpoint, Endpoint::Tcp { .. })
+            || !matches!(options.security, Security::Null)
+            || options.heartbeat.is_some())
+    {
+        let reason = "raw peers know of tcp alone, and neither of mechanisms nor of heartbeats";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+    }
     let tcp = &options.tcp;
     let asked_for = match endpoint {
         _ if endpoint.is_over_tcp() => [
