@@ -2,6 +2,8 @@
 //! that are none, and signals.
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -117,6 +119,48 @@ fn parts_go_together_and_a_descriptor_tells_of_them() {
     assert_eq!((zmq_close(one), zmq_close(other), zmq_ctx_term(context)), (0, 0, 0));
 }
 
+#[test]
+fn a_stream_carries_octets_and_goes_by_the_name_of_its_peer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    let context = zmq_ctx_new();
+    let stream = zmq_socket(context, ZMQ_STREAM);
+    let (none, time) = (0_i32, 20_000_i32);
+    for (number, value) in [(ZMQ_STREAM_NOTIFY, &none), (ZMQ_RCVTIMEO, &time)] {
+        // SAFETY: it is an `int`.
+        let set = unsafe { zmq_setsockopt(stream, number, ptr::from_ref(value).cast(), 4) };
+        assert_eq!(set, 0, "{number}");
+    }
+    fails(bind(stream, "inproc://raw"), ZMQ_ENOCOMPATPROTO);
+    assert_eq!(send(stream, b"nobody", ZMQ_SNDMORE), -1);
+    assert_eq!(errno(), libc::EHOSTUNREACH);
+    assert_eq!(connect(stream, &endpoint), 0);
+    fails(connect(stream, &endpoint), libc::EADDRINUSE);
+    let (mut name, mut length) = ([1; 9], 9);
+    // SAFETY: there is room for so many octets.
+    let read = unsafe {
+        zmq_getsockopt(stream, ZMQ_ROUTING_ID, name.as_mut_ptr().cast(), &raw mut length)
+    };
+    assert_eq!((read, length, name[0]), (0, 5, 0));
+    let name = &name[..5];
+    assert_eq!(send(stream, name, ZMQ_SNDMORE), 5);
+    // The flag of the second part counts for nothing.
+    assert_eq!(send(stream, b"there", ZMQ_SNDMORE), 5);
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut octets = [0; 5];
+    peer.read_exact(&mut octets).unwrap();
+    assert_eq!(&octets, b"there");
+    peer.write_all(b"back").unwrap();
+    assert_eq!(receive(stream, &mut octets, 0), 5);
+    assert_eq!((&octets[..], option(stream, ZMQ_RCVMORE)), (name, 1));
+    assert_eq!((receive(stream, &mut octets, 0), option(stream, ZMQ_RCVMORE)), (4, 0));
+    assert_eq!(&octets[..4], b"back");
+    assert_eq!((send(stream, name, ZMQ_SNDMORE), send(stream, b"", 0)), (5, 0));
+    assert_eq!(peer.read(&mut octets).unwrap(), 0);
+    fails(send(stream, name, ZMQ_SNDMORE), libc::EHOSTUNREACH);
+    assert_eq!((zmq_close(stream), zmq_ctx_term(context)), (0, 0));
+}
+
 static WAS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note(_signal: c_int) {}
@@ -157,6 +201,7 @@ fn a_signal_ends_a_call_that_waits_and_the_end_of_the_context_too() {
 }
 
 const ZMQ_ETERM: c_int = 156_384_765;
+const ZMQ_ENOCOMPATPROTO: c_int = 156_384_764;
 
 #[test]
 fn every_error_has_a_text() {

@@ -8,6 +8,7 @@ mod matrix;
 mod meeting;
 mod pair;
 mod party;
+mod raw;
 mod reply;
 mod request;
 mod router;
