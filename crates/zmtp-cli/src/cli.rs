@@ -7,6 +7,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::Bench;
+#[cfg(feature = "nats")]
+use crate::bridge::Bridge;
 use crate::ending::{Ending, Failure, Usage, statuses};
 use crate::inspect::Inspect;
 use crate::keygen::Keygen;
@@ -108,6 +110,15 @@ enum Command {
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --tap tcp://*:5561    and: zmtp sub tcp://localhost:5561"
     ))]
     Proxy(Box<Proxy>),
+    /// Hand messages on to NATS and from there: topics are subjects
+    #[cfg(feature = "nats")]
+    #[command(after_help = examples!(
+        "zmtp bridge tcp://feed.example:5556 nats://localhost         publishers here, and then: nats sub 'zmq.>'"
+        "zmtp bridge tcp://*:5557 nats://localhost --from-nats        nats pub zmq.weather.nyc 27"
+        "zmtp bridge tcp://feed.example:5556 nats://localhost --publish tcp://*:5557    both ways"
+        "zmtp bridge tcp://*:5556 nats://localhost --bind --jetstream WEATHER    kept by a stream"
+    ))]
+    Bridge(Box<Bridge>),
     /// Show sockets and peers in a live table: rates, queues, losses
     #[command(after_help = examples!(
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --metrics 127.0.0.1:9100"
@@ -151,6 +162,8 @@ impl Cli {
             Command::Tap(tap) => tap.run(notes).await,
             Command::Bench(bench) => bench.run(notes).await,
             Command::Proxy(proxy) => proxy.run(notes).await,
+            #[cfg(feature = "nats")]
+            Command::Bridge(bridge) => bridge.run(notes).await,
             Command::Top(top) => top.run().await,
             Command::Completions(completions) => completions.run(),
             Command::Man(manual) => manual.run(),

@@ -73,9 +73,7 @@ impl Security {
     /// The mechanism of a connection that takes no part as a PLAIN server.
     pub(crate) fn mechanism(&self) -> Result<Mechanism, Failure> {
         if let Some(file) = &self.plain_login {
-            let text = read(file)?;
-            let line = lines(&text).next().ok_or_else(|| format!("{}: empty", file.display()))?;
-            let (username, password) = user(line, file)?;
+            let (username, password) = login(file)?;
             return Ok(Mechanism::PlainClient {
                 username: username.into(),
                 password: password.into(),
@@ -92,6 +90,13 @@ impl Security {
             (None, None) => Mechanism::Null,
         })
     }
+}
+
+/// The name and the password in a file.
+pub(crate) fn login(file: &Path) -> Result<(String, String), Failure> {
+    let text = read(file)?;
+    let line = lines(&text).next().ok_or_else(|| format!("{}: empty", file.display()))?;
+    user(line, file)
 }
 
 /// The pair of the secret key in a file.

@@ -1,6 +1,8 @@
 //! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
 
 mod bench;
+#[cfg(feature = "nats")]
+mod bridge;
 mod capture;
 mod cli;
 mod ending;

@@ -1,0 +1,412 @@
+//! `zmtp bridge`: topics are subjects of NATS, both ways.
+
+mod envelope;
+mod nats;
+mod subject;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::ServerAddr;
+use bytes::Bytes;
+use clap::Args;
+use indicatif::HumanCount;
+use serde::Serialize;
+use zmtp_socket::kind::Kind;
+use zmtp_socket::{
+    Endpoint, HighWaterMark, Options, PubHandle, PubSocket, Socket, SubSocket, WhenFull,
+};
+
+use self::envelope::Envelope;
+use self::nats::{Nats, Persistent};
+use self::subject::Prefix;
+use crate::ending::{Ending, Failure, Usage};
+use crate::link::Link;
+use crate::notes::{Notes, watch};
+use crate::role::{Side, open};
+use crate::serving::{Sockets, serve};
+use crate::signals::Signals;
+use crate::text::unescape;
+
+/// How long both sides go on delivering at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The most messages that wait for the server or for its acknowledgement, however high the mark is.
+const WAITING_MAX: usize = 1 << 16;
+
+/// `zmtp bridge`
+///
+/// Topics are subjects behind a prefix: weather.nyc is zmq.weather.nyc. Letters, digits and most signs stand
+/// for themselves, and so does a dot between two words; other octets are % and two digits, as in zmq.a%20b.
+/// A message of two parts has its first as the subject and its second as the payload. Of one part, what stands
+/// before a blank is the topic, and all of it is the payload. The header Zmtp-Parts says where further parts end,
+/// so every message comes out of another bridge as it was; what others publish comes as topic and payload.
+///
+/// What a bridge publishes does not come back to it from NATS. Where ZeroMQ's side leads what it published back to
+/// it, give the two directions different prefixes, or it goes round.
+///
+/// A subscriber that is too slow loses messages, alone. NATS that is slow or gone is waited for, until --hwm messages
+/// wait here and as many in the socket; then publishers lose or wait as they are told to. Without --jetstream,
+/// messages that are on their way while the connection breaks are lost without being counted; with it they are sent
+/// again until they are acknowledged, each stored once, though not always in their order.
+#[derive(Debug, Args)]
+pub(crate) struct Bridge {
+    /// Where publishers are; with --from-nats, where subscribers come to. Bound or connected to by its form, as
+    /// with the other commands
+    endpoint: Endpoint,
+
+    /// The server, as nats://HOST:PORT, or tls://HOST:PORT
+    #[arg(value_parser = server)]
+    server: ServerAddr,
+
+    /// Only the other way: publish at ENDPOINT what comes from NATS
+    #[arg(long, conflicts_with_all = ["publish", "jetstream"])]
+    from_nats: bool,
+
+    /// The other way, too: publish here what comes from NATS
+    #[arg(long, value_name = "ENDPOINT")]
+    publish: Option<Endpoint>,
+
+    /// Bind ENDPOINT, whatever its form
+    #[arg(long, conflicts_with = "connect")]
+    bind: bool,
+
+    /// Connect to ENDPOINT, whatever its form
+    #[arg(long)]
+    connect: bool,
+
+    /// Hand on only what begins with this, both ways; may be repeated [default: all]
+    #[arg(short, long, value_name = "TOPIC", allow_hyphen_values = true,
+          value_parser = |text: &str| unescape(text).map(Bytes::from))]
+    topic: Vec<Bytes>,
+
+    /// The first words of all subjects
+    #[arg(long, value_name = "WORDS", default_value = "zmq", value_parser = Prefix::parse)]
+    prefix: Prefix,
+
+    /// The same for what comes from NATS [default: that of --prefix]
+    #[arg(long, value_name = "WORDS", value_parser = Prefix::parse)]
+    from_prefix: Option<Prefix>,
+
+    /// Have JetStream keep what is published in this stream, which is made if it is not there, and acknowledge it
+    #[arg(long, value_name = "STREAM")]
+    jetstream: Option<String>,
+
+    /// The file with our user at the server: one line, name:password
+    #[arg(long, value_name = "FILE")]
+    nats_login: Option<PathBuf>,
+
+    /// The summary as JSON
+    #[arg(short, long)]
+    json: bool,
+
+    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+
+    #[command(flatten)]
+    link: Link,
+}
+
+/// The messages that passed.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Taken from ZeroMQ.
+    taken: Cell<u64>,
+    /// Given to NATS; without JetStream they may still wait for the server.
+    given: Cell<u64>,
+    /// Too large for the server, or of too many parts.
+    refused: Cell<u64>,
+    /// Handed on from NATS.
+    came: Cell<u64>,
+    /// Their headers and their payloads do not fit together.
+    torn: Cell<u64>,
+}
+
+/// The sums at the end.
+#[derive(Debug, Serialize)]
+struct Sums {
+    to_nats: u64,
+    refused: u64,
+    undelivered_to_nats: u64,
+    from_nats: u64,
+    torn: u64,
+    dropped_from_nats: u64,
+    dropped_by_subscribers: u64,
+    undelivered_to_subscribers: u64,
+    connections: u64,
+}
+
+impl Bridge {
+    pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
+        let mut signals = Signals::new()?;
+        let mut sockets = Sockets::default();
+        let hwm = self.link.hwm();
+        let side = match (self.bind, self.connect) {
+            (true, _) => Some(Side::Bind),
+            (_, true) => Some(Side::Connect),
+            _ => None,
+        };
+        let (sub, publisher) = match (self.from_nats, &self.publish) {
+            (true, _) => (None, Some((side, &self.endpoint))),
+            (false, publish) => {
+                (Some((side, &self.endpoint)), publish.as_ref().map(|it| (None, it)))
+            }
+        };
+        let mut refusals = Vec::new();
+        let mut sub = match sub {
+            Some(place) => {
+                let socket: SubSocket = self
+                    .open(
+                        Options::new().receive_hwm(hwm),
+                        place,
+                        Side::Connect,
+                        &mut refusals,
+                        notes,
+                    )
+                    .await?;
+                self.topics().for_each(|topic| socket.subscribe(topic));
+                sockets = sockets.with("from", socket.handle());
+                Some(socket)
+            }
+            None => None,
+        };
+        let publisher: Option<PubSocket> = match publisher {
+            Some(place) => {
+                let options = Options::new().send_hwm(hwm).when_full(WhenFull::DropNew);
+                let socket = self.open(options, place, Side::Bind, &mut refusals, notes).await?;
+                sockets = sockets.with("to", socket.handle());
+                Some(socket)
+            }
+            None => None,
+        };
+        if let Some(address) = self.metrics {
+            serve(address, sockets, notes).await?;
+        }
+        let nats =
+            Nats::connect(&self.server, self.nats_login.as_deref(), self.waiting(), notes).await?;
+        let counts = Counts::default();
+        let mut stream = None;
+        let ended = {
+            let to_nats = async {
+                match &mut sub {
+                    Some(sub) => self.to_nats(sub, &nats, &mut stream, &counts, notes).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let from_nats = async {
+                match &publisher {
+                    Some(publisher) => self.from_nats(&nats, publisher, &counts, notes).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = signals.next() => Ok(()),
+                ended = to_nats => ended.map(|never| match never {}),
+                ended = from_nats => ended.map(|never| match never {}),
+                refused = first_of(refusals) => Err(Failure::from(refused)),
+            }
+        };
+        let sums = self.finish(sub, publisher, &nats, stream, &counts).await;
+        sums.tell(self.json, notes);
+        ended?;
+        Ok(if sums.undelivered_to_nats > 0 { Ending::Incomplete } else { Ending::Done })
+    }
+
+    async fn open<T: Kind>(
+        &self,
+        options: Options<T>,
+        place: (Option<Side>, &Endpoint),
+        usual: Side,
+        refusals: &mut Vec<Watching>,
+        notes: &Notes,
+    ) -> Result<Socket<T>, Failure> {
+        let socket = Socket::with_options(self.link.apply(options)?);
+        let monitor = socket.monitor();
+        let dialled = open(&socket, [place].into_iter(), usual, notes).await?;
+        let notes = notes.clone();
+        refusals.push(Box::pin(async move { watch(monitor, &notes, dialled).await }));
+        Ok(socket)
+    }
+
+    fn topics(&self) -> impl Iterator<Item = &[u8]> {
+        let all = self.topic.is_empty().then_some(&[][..]);
+        all.into_iter().chain(self.topic.iter().map(|topic| &topic[..]))
+    }
+
+    fn waiting(&self) -> usize {
+        match self.link.hwm() {
+            HighWaterMark::Messages(count) => count.get().min(WAITING_MAX),
+            HighWaterMark::Unlimited => WAITING_MAX,
+        }
+    }
+
+    async fn to_nats(
+        &self,
+        sub: &mut SubSocket,
+        nats: &Nats,
+        stream: &mut Option<Persistent>,
+        counts: &Counts,
+        notes: &Notes,
+    ) -> Result<Infallible, Failure> {
+        if let Some(name) = &self.jetstream {
+            *stream = Some(nats.stream(name, &self.prefix).await?);
+        }
+        loop {
+            let message = match stream {
+                Some(stream) => tokio::select! {
+                    count = stream.next_acknowledged() => {
+                        add(&counts.given, count);
+                        continue;
+                    }
+                    message = sub.recv() => message?,
+                },
+                None => sub.recv().await?,
+            };
+            add(&counts.taken, 1);
+            let Some(envelope) = Envelope::of(&message) else {
+                counts.refuse("it has too many parts", notes);
+                continue;
+            };
+            let subject = self.prefix.subject(&envelope.topic);
+            let given = match stream {
+                Some(stream) => stream.publish(subject, envelope, self.waiting()).await,
+                None => nats.publish(subject, envelope).await?.map(|()| 1),
+            };
+            match given {
+                Ok(count) => add(&counts.given, count),
+                Err(refused) => counts.refuse(&refused.0, notes),
+            }
+        }
+    }
+
+    async fn from_nats(
+        &self,
+        nats: &Nats,
+        publisher: &PubHandle,
+        counts: &Counts,
+        notes: &Notes,
+    ) -> Result<Infallible, Failure> {
+        let prefix = self.from_prefix.as_ref().unwrap_or(&self.prefix);
+        let mut subscriber = nats.subscribe(prefix).await?;
+        while let Some(message) = nats::next(&mut subscriber).await {
+            let Some(topic) = prefix.topic(&message.subject) else { continue };
+            let topic = Bytes::from(topic.into_owned());
+            let Ok(message) = nats::envelope(topic, message).open() else {
+                if counts.torn.replace(counts.torn.get() + 1) == 0 {
+                    notes.warn(
+                        "a message from NATS is not what its header Zmtp-Parts says: dropped",
+                    );
+                }
+                continue;
+            };
+            if self.topics().any(|topic| message.first().starts_with(topic)) {
+                add(&counts.came, 1);
+                publisher.send(message).await?;
+            }
+        }
+        Err("the connection to NATS has been closed".into())
+    }
+
+    /// Delivers what waits on both sides, for a moment.
+    async fn finish(
+        &self,
+        sub: Option<SubSocket>,
+        publisher: Option<PubSocket>,
+        nats: &Nats,
+        stream: Option<Persistent>,
+        counts: &Counts,
+    ) -> Sums {
+        drop(sub);
+        let to_nats = async {
+            match stream {
+                Some(mut stream) => {
+                    add(&counts.given, stream.finish(FAREWELL).await);
+                    counts.given.get()
+                }
+                None => {
+                    let _ = tokio::time::timeout(FAREWELL, nats.flush()).await;
+                    counts.given.get() - nats.waiting(counts.given.get())
+                }
+            }
+        };
+        let from_nats = async {
+            let Some(publisher) = publisher else { return (0, 0) };
+            let handle = publisher.handle();
+            let left = publisher.close_within(FAREWELL).await.unsent;
+            (handle.totals().dropped, left as u64)
+        };
+        let (delivered, (dropped, left)) = tokio::join!(to_nats, from_nats);
+        Sums {
+            to_nats: delivered,
+            refused: counts.refused.get(),
+            undelivered_to_nats: counts.taken.get() - counts.refused.get() - delivered,
+            from_nats: counts.came.get(),
+            torn: counts.torn.get(),
+            dropped_from_nats: nats.dropped(),
+            dropped_by_subscribers: dropped,
+            undelivered_to_subscribers: left,
+            connections: nats.connections(),
+        }
+    }
+}
+
+impl Counts {
+    fn refuse(&self, reason: &str, notes: &Notes) {
+        add(&self.refused, 1);
+        if self.refused.get() == 1 {
+            notes.warn(format_args!("a message cannot go to NATS: {reason}"));
+        }
+    }
+}
+
+impl Sums {
+    fn tell(&self, json: bool, notes: &Notes) {
+        if json {
+            eprintln!("{}", serde_json::to_string(self).expect("numbers can be written"));
+            return;
+        }
+        let count = HumanCount;
+        notes.always(format_args!(
+            "to NATS: {} handed on, {} refused, {} undelivered; from NATS: {} handed on, {} torn, {} dropped by us, \
+             {} by subscribers, {} undelivered; connected {} times",
+            count(self.to_nats),
+            count(self.refused),
+            count(self.undelivered_to_nats),
+            count(self.from_nats),
+            count(self.torn),
+            count(self.dropped_from_nats),
+            count(self.dropped_by_subscribers),
+            count(self.undelivered_to_subscribers),
+            count(self.connections),
+        ));
+    }
+}
+
+/// Tells what becomes of a socket's endpoints; ends with the reason if all have refused it.
+type Watching = std::pin::Pin<Box<dyn Future<Output = String>>>;
+
+async fn first_of(mut watching: Vec<Watching>) -> String {
+    std::future::poll_fn(|cx| {
+        let mut ended = watching.iter_mut().map(|it| it.as_mut().poll(cx));
+        ended.find(std::task::Poll::is_ready).unwrap_or(std::task::Poll::Pending)
+    })
+    .await
+}
+
+fn add(counter: &Cell<u64>, count: u64) {
+    counter.update(|before| before + count);
+}
+
+/// A server's address. Secrets do not stand on the command line, where every user of the machine reads them.
+fn server(text: &str) -> Result<ServerAddr, Failure> {
+    let server: ServerAddr = text.parse()?;
+    if server.has_user_pass() || server.username().is_some() {
+        return Err(Usage("no names or passwords here: --nats-login FILE".to_owned()).into());
+    }
+    Ok(server)
+}

@@ -1,0 +1,299 @@
+//! The connection to NATS: it is made again whenever it breaks, and what is known of losses is counted.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, stream};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr, Subscriber};
+use bytes::Bytes;
+use futures_core::Stream as _;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::envelope::{Envelope, PARTS};
+use super::subject::Prefix;
+use crate::ending::Failure;
+use crate::keys::login;
+use crate::notes::Notes;
+
+/// How long an answer of JetStream is waited for before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause after an answer that came at once and was no acknowledgement.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// So many different troubles are told until the next connection.
+const TROUBLES: usize = 16;
+
+/// A message that NATS will not take: too large for the server.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) String);
+
+/// What happens to the connection.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    connections: AtomicU64,
+    /// Messages that came faster than they were taken, and more than fit into the queue.
+    dropped: AtomicU64,
+    told: Mutex<HashSet<String>>,
+}
+
+/// The connection.
+pub(super) struct Nats {
+    client: Client,
+    fate: Arc<Fate>,
+    notes: Notes,
+}
+
+impl Nats {
+    /// Connects as soon as the server is there, and whenever it is there again. `capacity` messages may wait,
+    /// each way. What we publish does not come back to us.
+    pub(super) async fn connect(
+        server: &ServerAddr,
+        file: Option<&Path>,
+        capacity: usize,
+        notes: &Notes,
+    ) -> Result<Self, Failure> {
+        let fate = Arc::new(Fate::default());
+        let hears = (fate.clone(), notes.clone(), server.as_url_str().to_owned());
+        let mut options = ConnectOptions::new()
+            .name("zmtp bridge")
+            .no_echo()
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .client_capacity(capacity)
+            .subscription_capacity(capacity)
+            .event_callback(move |event| {
+                let (fate, notes, server) = &hears;
+                fate.hear(&event, notes, server);
+                std::future::ready(())
+            });
+        if let Some(file) = file {
+            let (name, password) = login(file)?;
+            options = options.user_and_password(name, password);
+        }
+        let client = options.connect(server.clone()).await;
+        let client = client.map_err(|error| format!("{}: {error}", server.as_url_str()))?;
+        Ok(Self { client, fate, notes: notes.clone() })
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.fate.connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.fate.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Hears all topics.
+    pub(super) async fn subscribe(&self, prefix: &Prefix) -> Result<Subscriber, Failure> {
+        Ok(self.client.subscribe(prefix.all()).await?)
+    }
+
+    /// Publishes, without an answer. Waits while there is no room for more.
+    pub(super) async fn publish(
+        &self,
+        subject: String,
+        envelope: Envelope,
+    ) -> Result<Result<(), Refused>, Failure> {
+        let headers = headers(envelope.parts.as_deref());
+        let published = match headers {
+            Some(headers) => {
+                self.client.publish_with_headers(subject, headers, envelope.payload).await
+            }
+            None => self.client.publish(subject, envelope.payload).await,
+        };
+        match published {
+            Ok(()) => Ok(Ok(())),
+            Err(error) if error.kind() == async_nats::PublishErrorKind::MaxPayloadExceeded => {
+                Ok(Err(Refused(error.to_string())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The messages that wait for the server, of so many that were published.
+    pub(super) fn waiting(&self, published: u64) -> u64 {
+        let out = self.client.statistics().out_messages.load(Ordering::Relaxed);
+        published.saturating_sub(out)
+    }
+
+    /// Gives the server what waits for it.
+    pub(super) async fn flush(&self) {
+        // Nobody is left to be told.
+        let _ = self.client.flush().await;
+    }
+
+    /// The stream of this name, which is made for the topics of this prefix if it is not there. Waits until
+    /// there is a server.
+    pub(super) async fn stream(&self, name: &str, prefix: &Prefix) -> Result<Persistent, Failure> {
+        let context = ContextBuilder::new()
+            .timeout(PATIENCE)
+            .max_ack_inflight(usize::from(u16::MAX))
+            .build(self.client.clone());
+        let config = stream::Config {
+            name: name.to_owned(),
+            subjects: vec![prefix.all()],
+            ..Default::default()
+        };
+        loop {
+            match context.get_or_create_stream(&config).await {
+                Ok(_) => break,
+                Err(error) if error.kind() == CreateStreamErrorKind::TimedOut => {}
+                Err(error) => return Err(format!("--jetstream {name}: {error}").into()),
+            }
+        }
+        let trouble = Trouble { fate: self.fate.clone(), notes: self.notes.clone() };
+        // Numbers of another run must be no duplicates of ours.
+        let run = format!("{:016x}", fastrand::u64(..));
+        Ok(Persistent { context, trouble, run, number: 0, in_flight: JoinSet::new() })
+    }
+}
+
+/// A stream of JetStream that we publish into.
+pub(super) struct Persistent {
+    context: jetstream::Context,
+    trouble: Trouble,
+    run: String,
+    number: u64,
+    in_flight: JoinSet<()>,
+}
+
+impl Persistent {
+    /// Publishes until it is acknowledged, once `limit` others at most are not. Returns how many have been
+    /// acknowledged meanwhile. An identifier keeps the stream from taking one of them twice.
+    pub(super) async fn publish(
+        &mut self,
+        subject: String,
+        envelope: Envelope,
+        limit: usize,
+    ) -> Result<u64, Refused> {
+        let mut acknowledged = 0;
+        while self.in_flight.len() >= limit {
+            acknowledged += self.next_acknowledged().await;
+        }
+        while self.in_flight.try_join_next().is_some() {
+            acknowledged += 1;
+        }
+        let id = format!("{}-{}", self.run, self.number);
+        self.number += 1;
+        let mut message = PublishMessage::build().payload(envelope.payload);
+        if let Some(headers) = headers(envelope.parts.as_deref()) {
+            message = message.headers(headers);
+        }
+        let message = message.message_id(id);
+        // The first attempts go out in the order of the messages.
+        let first = self.context.send_publish(subject.clone(), message.clone()).await;
+        if let Err(error) = &first
+            && error.kind() == PublishErrorKind::MaxPayloadExceeded
+        {
+            return Err(Refused(error.to_string()));
+        }
+        let (context, trouble) = (self.context.clone(), self.trouble.clone());
+        self.in_flight.spawn(async move {
+            let mut attempt = first;
+            loop {
+                let error = match attempt {
+                    Ok(answer) => match answer.await {
+                        Ok(_) => return,
+                        Err(error) => error,
+                    },
+                    Err(error) => error,
+                };
+                trouble.tell(&format!("JetStream: {error}"));
+                if error.kind() != PublishErrorKind::TimedOut {
+                    sleep(PAUSE).await;
+                }
+                attempt = context.send_publish(subject.clone(), message.clone()).await;
+            }
+        });
+        Ok(acknowledged)
+    }
+
+    /// Waits for an acknowledgement, for ever if none is awaited. Returns 1. Cancel safe.
+    pub(super) async fn next_acknowledged(&mut self) -> u64 {
+        match self.in_flight.join_next().await {
+            Some(_) => 1,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for all acknowledgements, for so long. Returns how many came.
+    pub(super) async fn finish(&mut self, time: Duration) -> u64 {
+        let before = self.in_flight.len();
+        let _ = timeout(time, async { while self.in_flight.join_next().await.is_some() {} }).await;
+        (before - self.in_flight.len()) as u64
+    }
+}
+
+/// The next message of a subscription. Cancel safe.
+pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Message> {
+    std::future::poll_fn(|cx| Pin::new(&mut *subscriber).poll_next(cx)).await
+}
+
+/// The envelope of a message that has come.
+pub(super) fn envelope(topic: Bytes, message: async_nats::Message) -> Envelope {
+    let parts = message.headers.as_ref().and_then(|headers| headers.get(PARTS));
+    Envelope { topic, payload: message.payload, parts: parts.map(|it| it.as_str().to_owned()) }
+}
+
+fn headers(parts: Option<&str>) -> Option<HeaderMap> {
+    let parts = parts?;
+    let mut headers = HeaderMap::new();
+    headers.insert(PARTS, parts);
+    Some(headers)
+}
+
+/// Tells each trouble once for each connection.
+#[derive(Clone)]
+struct Trouble {
+    fate: Arc<Fate>,
+    notes: Notes,
+}
+
+impl Trouble {
+    fn tell(&self, text: &str) {
+        if self.fate.is_news(text) {
+            self.notes.warn(format_args!("{text}; trying again"));
+        }
+    }
+}
+
+impl Fate {
+    fn hear(&self, event: &Event, notes: &Notes, server: &str) {
+        match event {
+            Event::Connected => {
+                self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.connections.fetch_add(1, Ordering::Relaxed);
+                notes.info(format_args!("connected: {server}"));
+            }
+            Event::Disconnected => {
+                notes.warn(format_args!("{server}: the connection broke; trying again"));
+            }
+            Event::SlowConsumer(_) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                if self.is_news("slow") {
+                    notes.warn(format_args!(
+                        "{server} sends faster than its messages go on, and some are lost \
+                         (--hwm sets how many may wait)"
+                    ));
+                }
+            }
+            Event::ServerError(_) | Event::ClientError(_) if self.is_news(&event.to_string()) => {
+                notes.warn(format_args!("{server}: {event}; trying again"));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_news(&self, trouble: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TROUBLES && told.insert(trouble.to_owned())
+    }
+}
