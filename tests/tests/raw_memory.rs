@@ -476,3 +476,71 @@ async fn strangers_that_come_and_go_leave_no_memory_behind() {
     before.unwrap().expect_growth_below(FEW_MIB, "50 strangers with 75 KB of topics each");
     drop(memory);
 }
+
+/// A request for an upgrade that is granted.
+const REQUEST: &str = "GET /feed HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Protocol: ZWS2.0\r\n\r\n";
+
+/// The head of the answer to it, and an empty identity.
+const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: ZWS2.0\r\n\r\n\x82\x01\0";
+
+#[tokio::test]
+async fn over_websocket_nothing_costs_more_than_was_sent_or_than_the_limits_say() {
+    let memory = Memory::alone().await;
+    let publisher = PubSocket::with_options(PubOptions::new().max_message_size(1 << 20));
+    let endpoint = publisher.bind("ws://127.0.0.1:*/feed").await.unwrap();
+    let (mut neighbour, mut client) = Neighbour::subscriber(&publisher, &endpoint).await;
+    neighbour.send().await;
+    neighbour.receive_all(&mut client).await;
+    let before = Memory::now();
+    let mut peers = Vec::new();
+
+    // Requests without an end: what has come of each is kept up to 8 KiB, and no more is read.
+    for _ in 0..20 {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.send("GET /feed HTTP/1.1\r\nX: ").await;
+        // Refused, it may be reset before it has said all.
+        let _ = peer.try_send(&[b'x'; 64 << 10]).await;
+        peers.push(peer);
+    }
+    // As a stranger, and as a subscriber.
+    let identity = &b"\x82\x81\0\0\0\0\x00"[..];
+    for met in [&b""[..], identity].repeat(5) {
+        let hostile: [&[u8]; 3] = [
+            // A message of 2^62 octets; of one that is announced below the limit; fragments of 2^40.
+            b"\x82\xFF\x40\0\0\0\0\0\0\0\0\0\0\0\x00x",
+            b"\x82\xFF\0\0\0\0\0\x0F\xFF\xFF\0\0\0\0\x00x",
+            b"\x02\xFF\0\0\x01\0\0\0\0\0\0\0\0\0\x00x",
+        ];
+        for octets in hostile {
+            let mut peer = RawPeer::dial(&endpoint).await;
+            peer.send(REQUEST).await;
+            peer.expect(ANSWER).await;
+            peer.send([met, octets].concat()).await;
+            peers.push(peer);
+        }
+    }
+    // Fragments without an end, small ones; and pings whose answers nobody reads.
+    let fragments = [&b"\x00\xFE\x04\0\0\0\0\0"[..], &[b'x'; 1024]].concat().repeat(64);
+    let pings = [&b"\x89\xFD\0\0\0\0"[..], &[7; 125]].concat().repeat(500);
+    for (begin, flood) in [(&b"\x02\x81\0\0\0\0\x00"[..], fragments), (b"", pings)] {
+        let mut peer = RawPeer::dial(&endpoint).await;
+        peer.send(REQUEST).await;
+        peer.expect(ANSWER).await;
+        peer.send([identity, begin].concat()).await;
+        for _ in 0..100 {
+            // Beyond the limit it is closed, and what follows cannot be sent.
+            if peer.try_send(&flood).await.is_err() {
+                break;
+            }
+            neighbour.send().await;
+        }
+        peers.push(peer);
+    }
+    neighbour.send().await;
+    neighbour.receive_all(&mut client).await;
+    before.expect_growth_below(2 * FEW_MIB, "strangers over WebSocket");
+    drop((memory, peers));
+}

@@ -14,6 +14,7 @@ mod notes;
 mod publisher;
 mod queue;
 mod security;
+pub mod story;
 mod subscriber;
 mod update;
 #[cfg(feature = "web")]

@@ -1,5 +1,7 @@
 //! What the fuzz targets need of the inside of this crate. No part of its interface.
 
+#[cfg(feature = "ws")]
+pub use crate::engine::transport::ws::fuzz::{Heard, WsSetup, hear};
 use crate::prefix_map;
 
 /// The map from topics to who wants them, with numbers as values.

@@ -548,7 +548,44 @@ const ENDPOINT: &[Seed] = &[
     ("not-utf-8", &[b"ipc:///run/\xFF\0"]),
 ];
 
-const ALL: [(&str, &[Seed]); 13] = [
+/// A request that is granted, up to its sub-protocols; and the answer to ours, but for the key.
+const REQUEST: &[u8] = b"GET /feed HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: ZWS2.0\r\n\r\n";
+
+/// The first octet of WebSocket's instructions: the side, whether it upgrades, is established, and the profile. The
+/// second is how many octets are read at a time.
+const WS: &[Seed] = &[
+    (
+        "request",
+        &[b"\x02\x07", REQUEST, b"ZWS2.0\r\n\r\n\x82\x81\0\0\0\0\x00\x82\x83\0\0\0\0\x00\x01A"],
+    ),
+    ("request-null", &[b"\x06\x40", REQUEST, b"ZWS2.0/NULL\r\n\r\n\x82\x87\0\0\0\0\x02\x05READY"]),
+    ("request-of-a-page", &[b"\x02\x20", REQUEST, b"ZWS2.0\r\nOrigin: https://other\r\n\r\n"]),
+    ("request-for-another", &[b"\x12\x20", REQUEST, b"mqtt\r\n\r\n"]),
+    ("no-upgrade", &[b"\x02\x20GET /feed HTTP/1.1\r\nHost: h\r\n\r\n"]),
+    ("answer", &[b"\x03\x09", ANSWER, b"\x82\x01\x00"]),
+    ("answer-404", &[b"\x03\x09HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]),
+    (
+        "frames",
+        &[b"\x04\x03\x82\x83\x01\x02\x03\x04\x01oj\x82\x82\0\0\0\0\x01a\x82\x81\0\0\0\0\x00"],
+    ),
+    (
+        "fragments",
+        &[b"\x04\x05\x82\x81\0\0\0\0\x00\x02\x82\0\0\0\0\x00a\x89\x81\0\0\0\0!\x80\x81\0\0\0\0b"],
+    ),
+    ("client", &[b"\x05\x02\x82\x01\x00\x82\x02\x00a\x89\x01!\x8A\x00\x88\x02\x03\xE8"]),
+    ("commands", &[b"\x0C\x04\x82\x87\0\0\0\0\x02\x05READY\x82\x83\0\0\0\0\x00\x01A"]),
+    ("plain", &[b"\x10\x04\x82\x8A\0\0\0\0\x02\x05HELLO\x01u\x00"]),
+    ("giant", &[b"\x04\x01\x82\x81\0\0\0\0\x00\x82\xFF\x40\0\0\0\0\0\0\0\0\0\0\0\x00x"]),
+    ("fragments-beyond-the-limit", &[b"\x04\xFF\x82\x81\0\0\0\0\x00\x02\xFE\x02\x59\0\0\0\0\x00x"]),
+    ("text", &[b"\x04\x01\x82\x81\0\0\0\0\x00\x81\x81\0\0\0\0A"]),
+    ("no-mask", &[b"\x00\x01\x82\x01\x00"]),
+];
+
+const ALL: [(&str, &[Seed]); 14] = [
     ("greeting", GREETING),
     ("frame", FRAME),
     ("observer", OBSERVER),
@@ -562,6 +599,7 @@ const ALL: [(&str, &[Seed]); 13] = [
     ("options", OPTIONS),
     ("topics", TOPICS),
     ("endpoint", ENDPOINT),
+    ("ws", WS),
 ];
 
 fn main() -> io::Result<()> {

@@ -27,6 +27,7 @@ mod tampered;
 mod topics;
 mod unicast;
 mod victim;
+mod ws;
 
 pub use cipher::cipher;
 pub use command::command;
@@ -41,12 +42,13 @@ pub use options::options;
 pub use sockets::sockets;
 pub use topics::topics;
 pub use unicast::unicast;
+pub use ws::ws;
 
 /// A target: octets in, a panic out if something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names that their corpora have.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("greeting", greeting),
     ("frame", frame),
     ("command", command),
@@ -60,4 +62,5 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("options", options),
     ("topics", topics),
     ("endpoint", endpoint),
+    ("ws", ws),
 ];

@@ -11,7 +11,8 @@ use indicatif::HumanCount;
 use weather_demo::cli::SERVER_HELP;
 use weather_demo::cli::{Output, finish, parse, positive};
 use weather_demo::{
-    CollectOptions, Collection, Counted, Failure, Notes, PublishOptions, ZIPCODES, collect, publish,
+    CollectOptions, Collection, Counted, Failure, Notes, PublishOptions, ZIPCODES, collect,
+    publish, story,
 };
 use zmtp_socket::{Context, PubOptions, SubOptions};
 
@@ -19,9 +20,16 @@ const ZIPCODE: &str = "10002";
 const UPDATES: NonZeroU64 = NonZeroU64::new(5).unwrap();
 
 /// Runs the weather server and client in one process, over tcp.
+///
+/// In a terminal it tells in ten seconds what becomes of a publisher's subscribers: one that is fast, one that is slow
+/// and loses updates, alone; and both when the publisher is killed and comes back. Ctrl-C ends it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
+    /// Only collect five updates and their average, as it does where there is no terminal
+    #[arg(long)]
+    quick: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -43,13 +51,20 @@ enum Command {
 
 fn main() -> ExitCode {
     let notes = Notes::new("weather-demo");
-    let result = match parse::<Cli>(&notes).command {
+    let cli = parse::<Cli>(&notes);
+    let result = match cli.command {
+        None if !cli.quick && story::is_wanted() => tell(),
         None => demo(&notes),
         #[cfg(feature = "web")]
         Some(Command::Web(options)) => web(options, &notes),
         Some(Command::Interop { messages }) => interop(messages, &notes),
     };
     finish(result, &notes)
+}
+
+#[tokio::main]
+async fn tell() -> Result<ExitCode, Failure> {
+    story::tell().await
 }
 
 #[tokio::main]

@@ -1,6 +1,8 @@
 //! The program as its users run it: what it prints, how it ends, with peers of its own and of libzmq.
 
 mod bench;
+#[cfg(feature = "nats")]
+mod bridge;
 mod capture;
 mod command_line;
 mod look;

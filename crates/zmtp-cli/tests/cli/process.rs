@@ -66,7 +66,8 @@ impl Process {
         process
     }
 
-    fn of(mut command: Command) -> Self {
+    /// Starts any program whose streams are piped.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = Lines::of(child.stdout.take().unwrap());
@@ -146,6 +147,12 @@ impl Lines {
     pub(crate) fn next(&mut self) -> String {
         let next = self.next_until(Instant::now() + DEADLINE);
         next.unwrap_or_else(|| panic!("the stream ended after {:#?}", self.seen))
+    }
+
+    /// The next line, if it is there.
+    #[cfg(feature = "nats")]
+    pub(crate) fn try_next(&mut self) -> Option<String> {
+        self.receiver.try_recv().ok()
     }
 
     /// Passes over lines until one contains `part`.

@@ -18,7 +18,7 @@ mod socks;
 mod support;
 mod tcp;
 #[cfg(feature = "ws")]
-mod ws;
+pub(crate) mod ws;
 
 use std::io;
 use std::pin::Pin;

@@ -21,6 +21,8 @@
 //! Subscriptions are messages in all of them. A heartbeat is WebSocket's own ping, which every browser answers;
 //! under CURVE there is none, for what is sealed cannot be turned into one.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod inbound;
 mod mask;
 mod outbound;
