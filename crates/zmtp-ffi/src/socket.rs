@@ -656,7 +656,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
             return Err(Errno::EADDRINUSE);
         }
         // A peer that says nothing of itself can be sent to at once, so its name is made up here.
-        let name = peer_identity.unwrap_or_else(|| next_name());
+        let name = peer_identity.unwrap_or_else(next_name);
         socket.options.set_last_peer(name.clone());
         peer_identity = Some(name);
         name_of_peer = peer_identity.clone();

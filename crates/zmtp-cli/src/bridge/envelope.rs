@@ -64,7 +64,6 @@ impl Envelope {
     }
 
     /// The message.
-
     pub(super) fn open(self) -> Result<Message, Torn> {
         let Self { topic, mut payload, parts } = self;
         let Some(parts) = parts else { return Ok(Message::from((topic, payload))) };

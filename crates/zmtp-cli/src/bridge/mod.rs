@@ -193,13 +193,13 @@ impl Bridge {
         let ended = {
             let to_nats = async {
                 match &mut sub {
-                    Some(sub) => self.to_nats(sub, &nats, &mut stream, &counts, notes).await,
+                    Some(sub) => self.carry_to_nats(sub, &nats, &mut stream, &counts, notes).await,
                     None => std::future::pending().await,
                 }
             };
             let from_nats = async {
                 match &publisher {
-                    Some(publisher) => self.from_nats(&nats, publisher, &counts, notes).await,
+                    Some(publisher) => self.carry_from_nats(&nats, publisher, &counts, notes).await,
                     None => std::future::pending().await,
                 }
             };
@@ -245,7 +245,7 @@ impl Bridge {
         }
     }
 
-    async fn to_nats(
+    async fn carry_to_nats(
         &self,
         sub: &mut SubSocket,
         nats: &Nats,
@@ -284,7 +284,7 @@ impl Bridge {
         }
     }
 
-    async fn from_nats(
+    async fn carry_from_nats(
         &self,
         nats: &Nats,
         publisher: &PubHandle,

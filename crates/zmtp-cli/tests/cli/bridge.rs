@@ -176,7 +176,10 @@ fn any_message_comes_out_of_another_bridge_as_it_was() {
         }
     };
     assert!(first.contains("a-begin"), "{first}");
-    publish(&here, &format!("[\"b\",\"not asked for\"]\n{}\n", lines.join("\n")));
+    publish(
+        &here,
+        &format!("{}\n[\"b\",\"not asked for\"]\n{}\n", lines[0], lines[1..].join("\n")),
+    );
     let mut come = Vec::new();
     while come.len() < lines.len() {
         let line = sub.stdout.next();
@@ -270,7 +273,7 @@ fn what_cannot_be_handed_on_is_counted() {
     user.say(b"HPUB zmq.a 27 29\r\nNATS/1.0\r\nZmtp-Parts: 9\r\n\r\nxx\r\n");
     bridge.stderr.wait_for("is not what its header Zmtp-Parts says");
     // The server takes a mebibyte.
-    publish(&here, &format!("[\"a\",\"{}\"]\n[\"a\",\"fits\"]\n", "x".repeat(1 << 20)));
+    publish(&here, &format!("[\"a\",\"{}\"]\n[\"a\",\"fits\"]\n", "x".repeat((1 << 20) + 1)));
     while user.message().2 != "fits" {}
     bridge.interrupt();
     let ended = bridge.end();

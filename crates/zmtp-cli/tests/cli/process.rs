@@ -151,7 +151,7 @@ impl Lines {
 
     /// The next line, if it is there.
     #[cfg(feature = "nats")]
-    pub(crate) fn try_next(&mut self) -> Option<String> {
+    pub(crate) fn try_next(&self) -> Option<String> {
         self.receiver.try_recv().ok()
     }
 

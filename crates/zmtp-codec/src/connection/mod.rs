@@ -75,9 +75,13 @@ impl Connection {
     /// [`Config::validate`] tells beforehand whether the configuration can work.
     pub fn new(config: Arc<Config>) -> Self {
         let greeting = our_greeting(&config);
-        let first = if config.signature_first { Greeting::SIGNATURE_LEN } else { Greeting::LEN };
+        let (signature, rest) = greeting.split_at(Greeting::SIGNATURE_LEN);
+        let mut output = BytesMut::from(signature);
+        if !config.signature_first {
+            output.extend_from_slice(rest);
+        }
         Self {
-            output: BytesMut::from(&greeting[..first]),
+            output,
             input: BytesMut::new(),
             state: State::Greeting,
             liveness: Liveness::default(),
