@@ -12,7 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use weather_demo::Update;
 
-use crate::process::{Place, Process, SUBSCRIBER, command};
+use crate::process::{DEMO, Place, Process, SUBSCRIBER, command};
 
 const UPDATES: usize = 100_000;
 
@@ -48,6 +48,18 @@ fn a_slow_client_shows_what_it_has() {
     let _server = Process::publisher(endpoint, &["--zipcode", "10002", "--rate", "1000"]);
     let mut client = Process::subscriber(endpoint, &["--delay", "1h"]);
     client.stdout.wait_for("10002 ");
+}
+
+#[test]
+fn a_terminal_is_told_the_whole_story_and_given_back() {
+    let (status, output) = Terminal::start(DEMO, &[]).end();
+    assert_eq!(status.code(), Some(0), "{}", tail(&output));
+    for scene in ["1/4", "2/4", "3/4", "4/4", "\x1b[31mkilled\x1b[0m", "2 subscribers"] {
+        assert!(output.contains(scene), "no {scene}: {}", tail(&output));
+    }
+    let (_, lost) = output.rsplit_once("; the slow one got ").expect("the end of the story");
+    assert!(lost.contains(" and lost ") && !lost.contains(" and lost 0."), "{lost}");
+    assert!(output.ends_with("\x1b[?25h"), "the cursor is hidden: {}", tail(&output));
 }
 
 /// A program in a terminal of its own, of which all that it shows is kept.
