@@ -1,6 +1,7 @@
 //! A publisher's or a subscriber's socket, ours or libzmq's, behind the same calls.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -292,8 +293,8 @@ fn owner_of_mark(mark: &[u8]) -> Name {
 }
 
 /// Binds. A socket that was dropped closes in the background, and its address is free soon after.
-async fn until_free<F: Future<Output = Result<Endpoint, BindError>>>(
-    endpoint: &str,
+pub(crate) async fn until_free<F: Future<Output = Result<Endpoint, BindError>>>(
+    endpoint: impl Display,
     bind: impl Fn() -> F,
 ) {
     let begun = Instant::now();

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use zmtp_socket::kind::{Dealer, Pair, Pull, Push, Receives, Router, Sends};
 use zmtp_socket::{
-    Context, Endpoint, HighWaterMark, Linger, Message, Options, Reconnect, RepOptions, ReqOptions,
+    Context, HighWaterMark, Linger, Message, Options, Reconnect, RepOptions, ReqOptions,
     RequestError, SendError, Socket,
 };
 use zmtp_tests::story::{eventually, within};
+
+use crate::sockets::until_free;
 
 const ENDPOINTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://work"];
 
@@ -70,7 +72,7 @@ async fn flow<S: Sends, R: Receives>(
             1 => drop(tokio::time::timeout(Duration::ZERO, ear.listen()).await),
             2 if is_cut => {
                 ear.socket.unbind(&endpoint).await.expect("it is bound");
-                within("the same address", rebind(&ear.socket, &endpoint)).await;
+                until_free(&endpoint, || ear.socket.bind(&endpoint)).await;
                 cuts += 1;
             }
             _ => {
@@ -152,13 +154,6 @@ fn number_of(message: &Message) -> u64 {
     number.expect("eight octets")
 }
 
-/// Binds once the address is free.
-async fn rebind<R: Receives>(socket: &Socket<R>, endpoint: &Endpoint) {
-    while socket.bind(endpoint).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 impl<R: Receives> Ear<R> {
     /// Hears for as long as it is polled.
     async fn listen(&mut self) {
@@ -206,7 +201,7 @@ async fn ask(chance: &mut fastrand::Rng, counts: &mut [u64; 4]) -> u64 {
                 }
                 3 => {
                     server.unbind(&endpoint).await.expect("it is bound");
-                    within("the same address", rebind(&server, &endpoint)).await;
+                    until_free(&endpoint, || server.bind(&endpoint)).await;
                     drop(reply);
                 }
                 _ => reply.send(request).await.expect("it is open"),
