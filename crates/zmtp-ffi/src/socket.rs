@@ -389,7 +389,7 @@ fn wait<T>(
         }
         drop(socket);
         is_last = !signal.wait(deadline)?;
-        // What was raised before the attempt costs another one.
+        // A signal from before the attempt costs another one.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
     }

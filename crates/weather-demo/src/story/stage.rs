@@ -38,7 +38,7 @@ pub(super) struct Stage {
     received: [Arc<AtomicU64>; 2],
     made: Arc<AtomicU64>,
     is_slow: Arc<AtomicBool>,
-    /// What each has lost of publishers that are gone.
+    /// Updates that each has lost of publishers that are gone.
     lost_before: [u64; 2],
     seen: VecDeque<(Instant, [u64; 3])>,
     tasks: JoinSet<()>,

@@ -45,7 +45,7 @@ const WAITING_MAX: usize = 1 << 16;
 /// before a blank is the topic, and all of it is the payload. The header Zmtp-Parts says where further parts end,
 /// so every message comes out of another bridge as it was; what others publish comes as topic and payload.
 ///
-/// What a bridge publishes does not come back to it from NATS. Where ZeroMQ's side leads what it published back to
+/// A message that a bridge publishes does not come back to it from NATS. Where ZeroMQ's side leads what it published back to
 /// it, give the two directions different prefixes, or it goes round.
 ///
 /// A subscriber that is too slow loses messages, alone. NATS that is slow or gone is waited for, until --hwm messages

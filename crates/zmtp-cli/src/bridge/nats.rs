@@ -35,7 +35,7 @@ const TROUBLES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) String);
 
-/// What happens to the connection.
+/// The life of the connection, as it is counted and told.
 #[derive(Debug, Default)]
 pub(super) struct Fate {
     connections: AtomicU64,

@@ -74,7 +74,7 @@ enum End {
     Told,
 }
 
-/// What of the driver's octets comes next.
+/// The kind of octets that the driver writes next.
 enum Outbound {
     /// So many octets that are said in ZMTP alone: the greeting, or the body of a command.
     Skipped(u64),
@@ -296,7 +296,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said for a peer: its greeting and its READY.
+    /// The greeting and the READY that are made up for a peer.
     const HELLO: &[u8] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x00NULL\
         \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
         \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\

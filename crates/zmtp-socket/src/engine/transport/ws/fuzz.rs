@@ -13,7 +13,7 @@ use super::{Profile, Role, Stream, Terms, Upgraded, WebSocket, upgrade};
 /// Octets that a message in fragments may have.
 const LIMIT: usize = 600;
 
-/// What a connection has come to.
+/// The outcome of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The octets of ZMTP that its driver has read.
