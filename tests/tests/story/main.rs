@@ -6,6 +6,7 @@ mod closing;
 mod endpoint_options;
 mod endpoints;
 mod full;
+mod log;
 mod many;
 mod meeting;
 mod monitor;

@@ -12,6 +12,8 @@ use zmtp_socket::{
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, receive_text, wanted, within};
 
+use crate::log;
+
 const QUICK: Reconnect = Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
 /// A judge that panics at once the first time, then once in its future, and then lets in everybody.
@@ -102,7 +104,7 @@ impl Subscriber for Touchy {
 async fn a_log_that_panics_does_not_end_the_endpoints() {
     let (panics, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     // For this thread alone, on which everything here runs.
-    let _log = tracing::subscriber::set_default(Touchy(panics.clone(), count.clone()));
+    let _log = log::of_this_thread(Touchy(panics.clone(), count.clone()));
     for place in [Place::tcp(), Place::ipc(), Place::inproc()] {
         let server = place.publisher();
         server.bind(&*place.endpoint).await.unwrap();

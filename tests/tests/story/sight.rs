@@ -1,15 +1,13 @@
 //! What can be seen of a socket: counters that add up, counters as JSON, and the log.
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 use zmtp_socket::{Heartbeat, Message, PeerState, PubOptions, Stats, SubOptions, Version};
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, wanted, within};
+
+use crate::log::Lines;
 
 over_each_transport! {
     async fn both_sides_count_the_same_messages_and_octets(place: Place) {
@@ -72,46 +70,6 @@ async fn counters_can_be_serialised() {
         json!({ "undelivered": 0, "filtered": 0, "handshakes": 0, "refused": 0, "peers": [peer] });
     assert_eq!(value, with(socket));
     assert_eq!(serde_json::to_value(Stats::default()).unwrap()["peers"], json!([]));
-}
-
-/// The lines of a log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// The log of this thread, on which everything in a test runs, from now on.
-    fn of_this_thread() -> (Self, DefaultGuard) {
-        let lines = Self::default();
-        let log = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(lines.clone())
-            .with_ansi(false)
-            .without_time()
-            .finish();
-        (lines, tracing::subscriber::set_default(log))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }
 
 #[tokio::test]
