@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{coop, yield_now};
+use tokio::task::{JoinHandle, coop, yield_now};
+use tokio::time::sleep;
 use zmtp_codec::{Batch, Subscription};
 
 use crate::error::{Closed, SendError};
@@ -21,13 +23,17 @@ use crate::sockets::xpub_socket::XPubSocket;
 use crate::sockets::xsub_socket::XSubSocket;
 use crate::sync::lock;
 
-/// Requests that are handed on before the runtime's other tasks have their turn, if no message waits: one of
-/// these tasks may be the one that brings messages.
-const REQUESTS: usize = 16;
+/// Requests that are handed on together: few enough that messages hardly wait for them, and so many that
+/// publishers are written to and woken seldom.
+const REQUESTS: usize = 32;
 
 /// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
 /// asks for, the others keep half of the proxy's time.
 const MESSAGES: usize = 1024;
+
+/// While messages flow and none waits, requests are handed on so seldom: a proxy that is never idle would take
+/// each message alone, in place of many at once.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
 /// publishers what the subscribers ask for.
@@ -55,8 +61,16 @@ const MESSAGES: usize = 1024;
 /// # }
 /// ```
 pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
-    let (in_hand, for_tap) = (Batch::new(), VecDeque::new());
-    Proxy { frontend, backend, capture: None, in_hand, for_tap, handle: ProxyHandle::new() }
+    Proxy {
+        frontend,
+        backend,
+        capture: None,
+        in_hand: Batch::new(),
+        for_tap: VecDeque::new(),
+        passed: 0,
+        pause: None,
+        handle: ProxyHandle::new(),
+    }
 }
 
 /// See [`proxy`].
@@ -68,6 +82,11 @@ pub struct Proxy {
     /// What has been received and not handed on yet.
     in_hand: Batch,
     for_tap: VecDeque<Batch>,
+    /// Messages that have passed since requests were last handed on.
+    passed: usize,
+    /// There while requests wait although no message does. A task of the backend's runtime ends, at the latest,
+    /// when that does.
+    pause: Option<JoinHandle<()>>,
     handle: ProxyHandle,
 }
 
@@ -152,6 +171,7 @@ impl Proxy {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let received = ready!(pin!(self.frontend.recv_batch()).poll(cx));
         self.in_hand = received.map_err(|_closed| Closed)?;
+        self.passed += self.in_hand.len();
         self.handle.count(|counts| {
             counts.messages += self.in_hand.len() as u64;
             counts.octets += self.in_hand.octets() as u64;
@@ -162,12 +182,31 @@ impl Proxy {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for what subscribers want, and hands on so many of their requests at most.
-    fn poll_ask(&mut self, count: usize, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    /// Waits until it is the turn of requests, where messages have been received or not, and hands some on.
+    fn poll_ask(&mut self, received: bool, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        if received && self.passed < REQUESTS * MESSAGES {
+            return Poll::Pending;
+        }
+        if !received && let Some(pause) = &mut self.pause {
+            let _over = ready!(Pin::new(pause).poll(cx));
+            self.pause = None;
+        }
+        ready!(self.poll_requests(cx))?;
+        if self.passed > REQUESTS
+            && let Some(runtime) = self.backend.engine.shared.home.get()
+        {
+            self.pause = Some(runtime.spawn(async { sleep(PAUSE).await }));
+        }
+        self.passed = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for what subscribers want, and hands some of their requests on.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A flood must not keep the runtime's other tasks from running.
         let turn = ready!(coop::poll_proceed(cx));
         let core = &self.backend.engine.core;
-        let requests = ready!(core.poll_requests(count, cx.waker()))?;
+        let requests = ready!(core.poll_requests(REQUESTS, cx.waker()))?;
         turn.made_progress();
         // Where each subscription is told but only the last end, that one stands for all.
         let back = match core.verbosity() {
@@ -220,11 +259,7 @@ impl HandsOn for Proxy {
         let received = poll_fn(|cx| {
             // Each side has a turn in each round: neither waits for the end of the other's flood.
             let received = self.poll_receive(cx)?;
-            let requests = match received {
-                Poll::Ready(()) => 1 + self.in_hand.len() / MESSAGES,
-                Poll::Pending => REQUESTS,
-            };
-            let asked = self.poll_ask(requests, cx)?;
+            let asked = self.poll_ask(received.is_ready(), cx)?;
             match asked.is_ready() || received.is_ready() {
                 true => Poll::Ready(Ok::<_, Closed>(received.is_ready())),
                 false => Poll::Pending,
@@ -320,11 +355,12 @@ impl ProxyHandle {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::options::{PubOptions, SubOptions, XPubOptions, XSubOptions};
     use crate::sockets::context::Context;
+    use crate::sockets::sub_socket::SubSocket;
 
     async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         let waiting = async {
@@ -335,10 +371,8 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
     }
 
-    #[tokio::test]
-    async fn messages_pass_while_a_flood_of_requests_is_pending_and_the_other_way_round() {
-        const TOPICS: u64 = 20 * REQUESTS as u64;
-        const MESSAGES: u64 = 900;
+    /// A publisher, and a proxy of it that stands still while a subscriber wants so many topics.
+    async fn flooded(topics: usize) -> (PubSocket, Proxy, SubSocket) {
         let context = Context::new();
         let server = context.pub_socket(PubOptions::new());
         server.bind("inproc://server").await.expect("it is free");
@@ -349,48 +383,62 @@ mod tests {
         backend.bind("inproc://backend").await.expect("it is free");
         let publisher = backend.handle();
         server.wait_for_subscriber("a").await.expect("it is open");
-        // Much is asked for, and many messages come.
         let greedy = context.sub_socket(SubOptions::new());
-        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
+        (0..topics).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
         greedy.connect("inproc://backend").expect("it may be dialled");
-        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
-        for _ in 0..MESSAGES {
+        eventually("all is asked for", || publisher.stats().subscriptions == topics as u64).await;
+        (server, proxy(frontend, backend), greedy)
+    }
+
+    /// Lets so many messages come to the proxy, which stands still.
+    async fn publish(server: &PubSocket, proxy: &mut Proxy, messages: usize) {
+        let (frontend, _) = proxy.sockets();
+        let received = frontend.stats().received + messages as u64;
+        for _ in 0..messages {
             server.send("a").await.expect("it is open");
         }
-        eventually("all have come", || frontend.stats().received == MESSAGES).await;
-        let mut proxy = proxy(frontend, backend);
+        eventually("all have come", || frontend.stats().received == received).await;
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_pass_before_requests_but_not_for_ever() {
+        let (server, mut proxy, _greedy) = flooded(10 * REQUESTS).await;
         let handle = proxy.handle();
-        for round in 1.. {
-            let before = handle.stats();
-            proxy.hand_on_next().await.expect("both are open");
-            let stats = handle.stats();
-            let messages = stats.messages - before.messages;
-            assert!(stats.messages >= MESSAGES.min(round * 64), "{stats:?} after round {round}");
-            let requests =
-                if messages > 0 { 1 + messages / super::MESSAGES as u64 } else { REQUESTS as u64 };
-            assert_eq!(stats.subscriptions, TOPICS.min(before.subscriptions + requests));
-            if stats.subscriptions == TOPICS && stats.messages == MESSAGES {
-                break;
+        let enough = REQUESTS * MESSAGES;
+        let mut published = 0;
+        while published < enough + 1000 {
+            publish(&server, &mut proxy, 250).await;
+            published += 250;
+            while handle.stats().messages < published as u64 {
+                proxy.hand_on_next().await.expect("both are open");
+                let stats = handle.stats();
+                let asked = if stats.messages < enough as u64 { 0 } else { REQUESTS };
+                assert_eq!(stats.subscriptions, asked as u64, "after {} messages", stats.messages);
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_pause_while_messages_flow_and_only_then() {
+        let (server, mut proxy, _greedy) = flooded(10 * REQUESTS).await;
+        let handle = proxy.handle();
+        publish(&server, &mut proxy, REQUESTS + 1).await;
+        let begin = Instant::now();
+        for (round, at) in [0, 0, 1, 1, 1].into_iter().enumerate() {
+            proxy.hand_on_next().await.expect("both are open");
+            // The first round hands on messages.
+            assert_eq!(handle.stats().subscriptions, (round * REQUESTS) as u64);
+            assert!(begin.elapsed() >= at * PAUSE && begin.elapsed() <= 2 * at * PAUSE, "{round}");
         }
     }
 
     #[tokio::test]
     async fn other_tasks_have_turns_while_a_flood_of_requests_is_handed_on() {
-        const TOPICS: u64 = 20 * REQUESTS as u64;
-        let context = Context::new();
-        let backend = context.xpub_socket(XPubOptions::new());
-        backend.bind("inproc://backend").await.expect("it is free");
-        let greedy = context.sub_socket(SubOptions::new());
-        (0..TOPICS).for_each(|topic| greedy.subscribe(topic.to_be_bytes()));
-        greedy.connect("inproc://backend").expect("it may be dialled");
-        let publisher = backend.handle();
-        eventually("all is asked for", || publisher.stats().subscriptions == TOPICS).await;
-        let mut proxy = proxy(context.xsub_socket(XSubOptions::new()), backend);
+        let (_server, mut proxy, _greedy) = flooded(20 * REQUESTS).await;
         let handle = proxy.handle();
         tokio::spawn(async move { proxy.run().await });
         let mut before = 0;
-        while before < TOPICS {
+        while before < 20 * REQUESTS as u64 {
             tokio::task::yield_now().await;
             let now = handle.stats().subscriptions;
             assert!(now - before <= REQUESTS as u64, "{} at once", now - before);

@@ -113,10 +113,10 @@ impl Turn {
 
 /// Leaves the runtime to others after one of the `steps` in which a peer is forgotten, which took `time`.
 pub(super) async fn rest(steps: usize, time: Duration) {
+    if steps > STEPS_WITHOUT_PAUSE {
+        return sleep(PAUSE.max(PAUSE_FOR_A_STEP * time)).await;
+    }
     for _ in 0..TURNS_FOR_A_STEP {
         yield_now().await;
-    }
-    if steps > STEPS_WITHOUT_PAUSE {
-        sleep(PAUSE.max(PAUSE_FOR_A_STEP * time)).await;
     }
 }
