@@ -41,6 +41,9 @@ PEERS = {
         "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", sender="--nodrop", inproc=True, curve=True, proxy=True
     ),
     "ours-many": Peer("peer-ours", "zmtp-socket, 64 in a call", both="--together 64", sender="--nodrop", inproc=True),
+    "ours-shared": Peer(
+        "peer-ours", "zmtp-socket, shared bodies", sender="--nodrop --shared", patterns=("pub-sub", "push-pull")
+    ),
     "ours-blocking": Peer(
         "peer-ours-blocking",
         "zmtp-socket, blocking",

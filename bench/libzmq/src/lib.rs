@@ -26,6 +26,8 @@ pub enum SocketOption {
     CurveServer = 47,
     /// Whether a full queue makes `send` wait.
     XpubNodrop = 69,
+    /// Milliseconds between two PINGs.
+    HeartbeatInterval = 75,
 }
 
 /// The types of sockets that are used.

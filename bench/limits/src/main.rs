@@ -2,10 +2,12 @@
 //! of its rows.
 //!
 //! `limits` makes every attack on a socket's memory; `limits idle --connections 1000` makes one, with numbers
-//! of its own; `limits neighbours` measures what attacks do to the peers beside the attacker.
+//! of its own; `limits neighbours` measures what attacks do to the peers beside the attacker; `limits crowd`
+//! measures how many well-behaved ones are let in.
 //! Every row is measured on a victim of its own.
 
 mod cases;
+mod crowd;
 mod neighbours;
 mod peer;
 mod process;
@@ -19,6 +21,7 @@ use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cases::{Giants, Idle, More, Pings, Strangers, Stuck, Subscriptions};
+use crate::crowd::Crowd;
 use crate::neighbours::Neighbours;
 use crate::table::Table;
 use crate::trial::Trial;
@@ -50,6 +53,7 @@ enum Case {
     Strangers(Strangers),
     Pings(Pings),
     Neighbours(Neighbours),
+    Crowd(Crowd),
     #[command(hide = true)]
     Victim(victim::Settings),
     #[command(hide = true)]
@@ -65,6 +69,10 @@ fn main() {
         Some(Case::Victim(settings)) => return victim::run(&settings),
         Some(Case::Scene(settings)) => return neighbours::run_scene(&settings),
         Some(Case::Neighbours(case)) => exit((!case.run(&victims, markdown)).into()),
+        Some(Case::Crowd(case)) => {
+            raise_descriptors();
+            exit((!case.run(&victims, markdown)).into())
+        }
         Some(case) => vec![case],
         None => EVERY_CASE.map(with_defaults).into(),
     };
@@ -103,7 +111,7 @@ impl Case {
             Self::Giants(case) => case.trials(),
             Self::Strangers(case) => case.trials(),
             Self::Pings(case) => case.trials(),
-            Self::Neighbours(_) | Self::Victim(_) | Self::Scene(_) => Vec::new(),
+            Self::Neighbours(_) | Self::Crowd(_) | Self::Victim(_) | Self::Scene(_) => Vec::new(),
         }
     }
 }

@@ -62,6 +62,16 @@ impl Process {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
     }
 
+    /// The time that its threads have had on a processor.
+    pub(crate) fn processor_time(&self) -> io::Result<Duration> {
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += text.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// Waits until the memory no longer changes, and says what it comes to without what is free.
     pub(crate) fn memory_at_rest(&mut self) -> io::Result<u64> {
         let start = Instant::now();

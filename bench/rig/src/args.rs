@@ -67,6 +67,9 @@ pub struct Args {
     /// Messages that are sent in one call, by a library that can; then it receives many in one, too.
     #[arg(long, default_value_t = 1)]
     pub together: usize,
+    /// Send each body from the buffer that it is made in, which the library shares, with a library that can.
+    #[arg(long)]
+    pub shared: bool,
     /// Threads for input and output, for a library that has its own.
     #[arg(long, default_value_t = 1)]
     pub io_threads: usize,

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use libzmq::{Context, Message, Socket, SocketType};
+use libzmq::{Context, Message, Socket, SocketOption, SocketType};
 
 use super::{ANY_PORT, Bounds};
 
@@ -37,6 +37,9 @@ pub(super) fn subscribe(bounds: &Bounds) {
 fn bind(socket: &Socket, bounds: &Bounds) {
     if let Some(size) = bounds.max_message_size {
         socket.set_max_message_size(size as i64);
+    }
+    if let Some(interval) = bounds.heartbeat {
+        socket.set(SocketOption::HeartbeatInterval, interval as i32);
     }
     socket.bind(ANY_PORT);
     rig::print(&socket.last_endpoint());

@@ -38,6 +38,9 @@ pub(crate) const ANY_PORT: &str = "tcp://127.0.0.1:*";
 /// hands over a thousand subscriptions at most; then it waits for the user's.)
 const SHORT: Duration = Duration::from_micros(50);
 
+/// One that is silent costs nothing by itself.
+const SILENCE: Duration = Duration::from_millis(20);
+
 /// After so many octets it stops for so long, so that nobody's queue fills up who reads.
 const BREATH: usize = 1 << 20;
 const LONG: Duration = Duration::from_millis(1);
@@ -65,6 +68,12 @@ pub(crate) struct Bounds {
     /// Octets of a message.
     #[arg(long)]
     pub(crate) max_message_size: Option<u64>,
+    /// Milliseconds between two heartbeats.
+    #[arg(long)]
+    pub(crate) heartbeat: Option<u32>,
+    /// It publishes nothing but what it is told to.
+    #[arg(long)]
+    pub(crate) silent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -102,8 +111,8 @@ pub(crate) fn run(settings: &Settings) {
     });
     let Settings { role, library, bounds, .. } = settings;
     match (role, library) {
-        (Role::Pub, Library::Ours) => publish(&ours::publisher(bounds), &plans),
-        (Role::Pub, Library::Libzmq) => publish(&libzmq::publisher(bounds), &plans),
+        (Role::Pub, Library::Ours) => publish(&ours::publisher(bounds), bounds, &plans),
+        (Role::Pub, Library::Libzmq) => publish(&libzmq::publisher(bounds), bounds, &plans),
         (Role::Sub, Library::Ours) => ours::subscribe(bounds),
         (Role::Sub, Library::Libzmq) => libzmq::subscribe(bounds),
     }
@@ -129,7 +138,7 @@ fn orders() -> Receiver<Plan> {
     plans
 }
 
-fn publish(publisher: &impl Publisher, plans: &Receiver<Plan>) {
+fn publish(publisher: &impl Publisher, bounds: &Bounds, plans: &Receiver<Plan>) {
     loop {
         match plans.try_recv() {
             Ok(plan) => {
@@ -139,8 +148,13 @@ fn publish(publisher: &impl Publisher, plans: &Receiver<Plan>) {
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return,
         }
-        publisher.send(TICK.as_bytes());
-        publisher.turn(SHORT);
+        match bounds.silent {
+            true => publisher.turn(SILENCE),
+            false => {
+                publisher.send(TICK.as_bytes());
+                publisher.turn(SHORT);
+            }
+        }
     }
 }
 
@@ -161,7 +175,9 @@ impl Bounds {
     fn arguments(&self) -> Vec<String> {
         let topics = self.max_topics.map(|count| format!("--max-topics={count}"));
         let size = self.max_message_size.map(|size| format!("--max-message-size={size}"));
-        topics.into_iter().chain(size).collect()
+        let heartbeat = self.heartbeat.map(|interval| format!("--heartbeat={interval}"));
+        let silent = self.silent.then(|| "--silent".to_owned());
+        [topics, size, heartbeat, silent].into_iter().flatten().collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use zmtp_socket::{PubOptions, PubSocket, SubOptions, SubSocket};
+use zmtp_socket::{Heartbeat, PubOptions, PubSocket, SubOptions, SubSocket};
 
 use super::{ANY_PORT, Bounds};
 
@@ -29,6 +29,9 @@ pub(super) fn publisher(bounds: &Bounds) -> impl super::Publisher + use<> {
     }
     if let Some(size) = bounds.max_message_size {
         options = options.max_message_size(size);
+    }
+    if let Some(interval) = bounds.heartbeat {
+        options = options.heartbeat(Heartbeat::every(Duration::from_millis(interval.into())));
     }
     let runtime = runtime();
     let socket = PubSocket::with_options(options);

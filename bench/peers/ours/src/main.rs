@@ -2,8 +2,10 @@
 
 mod request;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use peer_ours::{backend_options, pub_options, sub_options};
 use rig::{Args, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, runtime, send_all};
 use zmtp_socket::kind::{Kind, ReceivesMessages, Sends};
@@ -13,6 +15,9 @@ use zmtp_socket::{
 };
 
 use crate::request::Req;
+
+/// Octets at the beginning of a body in which one differs from the next.
+const NUMBERED: usize = 16;
 
 struct Ours<T: Kind>(Socket<T>);
 
@@ -30,6 +35,36 @@ impl<T: Sends> Sender for Ours<T> {
 
     fn dropped(&self) -> u64 {
         self.0.stats().dropped
+    }
+}
+
+/// Sends each body from the buffer that it is made in; a buffer is used again when the socket has done with it.
+struct Sharing<T: Kind> {
+    socket: Socket<T>,
+    buffers: VecDeque<Bytes>,
+}
+
+impl<T: Sends> Sender for Sharing<T> {
+    async fn send(&mut self, body: &[u8]) {
+        let buffer = match self.buffers.pop_front().map(Bytes::try_into_mut) {
+            // Only the number at the beginning of a body is another one.
+            Some(Ok(mut buffer)) if buffer.len() == body.len() => {
+                buffer[..NUMBERED].copy_from_slice(&body[..NUMBERED]);
+                buffer
+            }
+            Some(Err(busy)) => {
+                self.buffers.push_front(busy);
+                BytesMut::from(body)
+            }
+            _ => BytesMut::from(body),
+        };
+        let body = buffer.freeze();
+        self.buffers.push_back(body.clone());
+        self.socket.send(body).await.expect("the socket is open");
+    }
+
+    fn dropped(&self) -> u64 {
+        self.socket.stats().dropped
     }
 }
 
@@ -69,12 +104,10 @@ fn main() {
 async fn sender(context: &Context, args: &Args) {
     match args.pattern {
         Pattern::PubSub => {
-            let socket = open(context, args, pub_options(args), true).await;
-            send_all(Ours(socket), args).await;
+            send(open(context, args, pub_options(args), true).await, args).await;
         }
         Pattern::PushPull => {
-            let socket = open(context, args, PushOptions::new(), !args.receiver_binds()).await;
-            send_all(Ours(socket), args).await;
+            send(open(context, args, PushOptions::new(), !args.receiver_binds()).await, args).await;
         }
         Pattern::ReqRep => {
             let open = async |_| open(context, args, ReqOptions::new(), false).await.into();
@@ -84,6 +117,13 @@ async fn sender(context: &Context, args: &Args) {
             let open = async |_| Ours(open(context, args, DealerOptions::new(), false).await);
             ask_all(args, open).await;
         }
+    }
+}
+
+async fn send<T: Sends>(socket: Socket<T>, args: &Args) {
+    match args.shared {
+        true => send_all(Sharing { socket, buffers: VecDeque::new() }, args).await,
+        false => send_all(Ours(socket), args).await,
     }
 }
 

@@ -5,6 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 pub(crate) use crate::engine::signal::{Kill, Killed};
 use crate::error::Overrun;
@@ -12,23 +16,46 @@ use crate::options::SocketOptions;
 use crate::peer::PeerId;
 use crate::sync::{lock, lock_to_wake};
 
+/// A connection has so long, at least, for its handshake. Of a crowd that comes at once, those that are in then
+/// get to the end, and the others wait to be accepted; else each would take the place of one before it.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// The places of one socket.
 pub(crate) struct Admission {
     limits: SocketOptions,
     places: Mutex<Places>,
+    /// A handshake is over, in one way or the other.
+    freed: Notify,
 }
 
 #[derive(Default)]
 struct Places {
-    /// Connections in their handshake. Numbers rise, so the first is the oldest.
-    half_done: BTreeMap<PeerId, Kill>,
+    /// Connections in their handshake, and since when. Numbers rise, so the first is the oldest.
+    half_done: BTreeMap<PeerId, (Instant, Kill)>,
     established: usize,
     refused: u64,
 }
 
 impl Admission {
     pub(crate) fn new(limits: SocketOptions) -> Arc<Self> {
-        Arc::new(Self { limits, places: Mutex::default() })
+        Arc::new(Self { limits, places: Mutex::default(), freed: Notify::new() })
+    }
+
+    /// Waits until a newcomer would take no place that somebody else has had for less than [`GRACE`].
+    pub(crate) async fn wait_for_place(&self) {
+        while let Some(time) = self.grace() {
+            let _at_the_latest = timeout(time, self.freed.notified()).await;
+        }
+    }
+
+    /// How long the oldest handshake keeps its place yet, if there is no other place.
+    fn grace(&self) -> Option<Duration> {
+        let places = lock(&self.places);
+        if places.half_done.len() < self.limits.max_handshakes {
+            return None;
+        }
+        let (_, (since, _)) = places.half_done.first_key_value()?;
+        GRACE.checked_sub(since.elapsed()).filter(|time| !time.is_zero())
     }
 
     /// Gives a newcomer, whom `kill` ends, a place: perhaps that of the oldest connection which has
@@ -45,11 +72,11 @@ impl Admission {
         };
         if let Some(limit) = limit {
             places.refused += 1;
-            let (_, oldest) = places.half_done.pop_first().ok_or(limit)?;
+            let (_, (_, oldest)) = places.half_done.pop_first().ok_or(limit)?;
             let waker = oldest.advance(limit.into());
             places.wake(waker);
         }
-        places.half_done.insert(peer, kill);
+        places.half_done.insert(peer, (Instant::now(), kill));
         Ok(Permit(Place::Bound { admission: self.clone(), peer, established: false }))
     }
 
@@ -86,10 +113,14 @@ impl Permit {
             Place::Dialled(kill) => kill.take().ok_or(lost(1)),
             Place::Bound { admission, peer, established } => {
                 let limit = admission.limits.max_handshakes;
-                let places = &mut *lock(&admission.places);
-                let kill = places.half_done.remove(peer).ok_or(lost(limit))?;
-                places.established += 1;
+                let kill = {
+                    let places = &mut *lock(&admission.places);
+                    let (_, kill) = places.half_done.remove(peer).ok_or(lost(limit))?;
+                    places.established += 1;
+                    kill
+                };
                 *established = true;
+                admission.freed.notify_one();
                 Ok(kill)
             }
         }
@@ -99,11 +130,14 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Place::Bound { admission, peer, established } = &self.0 {
-            let places = &mut *lock(&admission.places);
-            match established {
-                true => places.established -= 1,
-                // Nothing, if it was expelled.
-                false => drop(places.half_done.remove(peer)),
+            if *established {
+                lock(&admission.places).established -= 1;
+                return;
+            }
+            // None, if it was expelled.
+            let place = lock(&admission.places).half_done.remove(peer);
+            if place.is_some() {
+                admission.freed.notify_one();
             }
         }
     }
@@ -146,6 +180,28 @@ mod tests {
         let (_fourth, _) = admit(&admission, 4);
         assert_eq!((fate(&mut second_fate), fate(&mut third_fate)), (None, None));
         assert_eq!(admission.counts(), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_waits_until_a_handshake_is_over_or_has_had_its_time() {
+        let admission = admission(10, 2);
+        let start = Instant::now();
+        admission.wait_for_place().await;
+        let (mut first, _) = admit(&admission, 1);
+        admission.wait_for_place().await;
+        let (second, _) = admit(&admission, 2);
+        assert_eq!(start.elapsed(), Duration::ZERO, "there were places");
+        admission.wait_for_place().await;
+        assert!(start.elapsed() >= GRACE);
+
+        let (_third, _) = admit(&admission, 3);
+        assert!(first.establish().is_err(), "it has had its time");
+        let start = Instant::now();
+        tokio::join!(admission.wait_for_place(), async { drop(second) });
+        assert_eq!(start.elapsed(), Duration::ZERO, "it is over");
+        let (mut fourth, _) = admit(&admission, 4);
+        tokio::join!(admission.wait_for_place(), async { fourth.establish().map(drop) }).1.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO, "it is established");
     }
 
     #[test]

@@ -72,6 +72,7 @@ async fn accept_after(
         let endpoint = task.endpoint.clone();
         socket.events.emit(|| Event::Listening { endpoint });
     }
+    socket.admission.wait_for_place().await;
     poll_fn(|cx| task.poll_accept(cx)).await
 }
 

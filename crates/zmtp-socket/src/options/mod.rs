@@ -132,7 +132,8 @@ impl<T: Configured<Role: SocketRole>> Options<T> {
     }
 
     /// How many of these may be in their handshake at once. For a newcomer beyond them the oldest of
-    /// them is closed: however many strangers connect and say nothing, whoever speaks is served.
+    /// them is closed: however many strangers connect and say nothing, whoever speaks is served. Each has
+    /// 0.1 s at least; until then newcomers wait to be accepted.
     /// Default: 1024; 0 is taken as 1.
     pub fn max_handshakes(mut self, connections: usize) -> Self {
         self.socket.max_handshakes = connections.max(1);

@@ -65,7 +65,7 @@ impl Default for TcpOptions {
             device: None,
             ipv6_only: None,
             source: None,
-            backlog: 1024,
+            backlog: 4096,
             socks_proxy: None,
         }
     }
@@ -172,7 +172,7 @@ impl<T: Configured> Options<T> {
     }
 
     /// How many connections through a bound endpoint may wait to be accepted, over ipc too. The system may
-    /// allow fewer. Default: 1024.
+    /// allow fewer: Linux, 4096, unless `net.core.somaxconn` says otherwise. Default: 4096.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.link.tcp.backlog = connections;
         self
