@@ -11,6 +11,9 @@ use clap_mangen::Man;
 use crate::cli::Cli;
 use crate::ending::{Ending, Failure};
 
+/// The foot of every manual page: a command below another has no version of its own.
+const SOURCE: &str = concat!("zmtp ", env!("CARGO_PKG_VERSION"));
+
 /// `zmtp completions`
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -50,7 +53,7 @@ impl Manual {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let file = self.folder.join(format!("{name}.1"));
         let mut page = Vec::new();
-        Man::new(command.clone()).render(&mut page)?;
+        Man::new(command.clone()).source(SOURCE).render(&mut page)?;
         fs::write(&file, page).map_err(|error| format!("{}: {error}", file.display()))?;
         println!("{}", file.display());
         command.get_subcommands().try_for_each(|below| self.write(below))

@@ -1,6 +1,7 @@
 //! The counters of sockets over HTTP: for Prometheus and its relatives, and for `zmtp top`.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +13,19 @@ use hyper::header::CONTENT_TYPE;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zmtp_socket::kind::Kind;
-use zmtp_socket::{Handle, Stats};
+use zmtp_socket::{Handle, Metric, MetricKind, Stats};
 
 use crate::ending::Failure;
 use crate::notes::Notes;
@@ -100,7 +103,7 @@ fn answer(request: &Request<Incoming>, sockets: &Sockets) -> Response<Full<Bytes
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            (StatusCode::OK, kind, open_metrics(&sockets.stats()))
+            (StatusCode::OK, kind, open_metrics(sockets.stats()))
         }
         (&Method::GET | &Method::HEAD, "/stats.json") => {
             let json = serde_json::to_string(&sockets.stats());
@@ -117,62 +120,62 @@ fn answer(request: &Request<Incoming>, sockets: &Sockets) -> Response<Full<Bytes
     response
 }
 
-type OfSocket = [(&'static str, &'static str); 2];
-
 /// The counters in the OpenMetrics format.
-fn open_metrics(sockets: &[SocketStats]) -> String {
-    type Row = (&'static str, &'static str, Option<Unit>, fn(&Stats) -> u64);
-    let counters: [Row; 9] = [
-        ("sent", "Messages that a transport has taken", None, |it| it.sent),
-        ("sent", "Octets of messages that a transport has taken", Some(Unit::Bytes), |it| {
-            it.sent_octets
-        }),
-        ("received", "Messages that have arrived", None, |it| it.received),
-        ("received", "Octets of messages that have arrived", Some(Unit::Bytes), |it| {
-            it.received_octets
-        }),
-        ("dropped", "Messages lost at a high-water mark", None, |it| it.dropped),
-        ("undelivered", "Messages lost with their connection", None, |it| it.undelivered),
-        ("filtered", "Messages that nobody had asked for", None, |it| it.filtered),
-        ("refused", "Connections turned away at a limit", None, |it| it.refused),
-        ("dropped", "Octets of messages lost at a high-water mark", Some(Unit::Bytes), |it| {
-            it.dropped_octets
-        }),
-    ];
-    let gauges: [Row; 5] = [
-        ("queued", "Messages that wait", None, |it| it.queued),
-        ("queued", "Octets of messages that wait", Some(Unit::Bytes), |it| it.queued_octets),
-        ("peers", "Connections whose handshake is done", None, |it| it.peers.len() as u64),
-        ("handshakes", "Connections in their handshake", None, |it| it.handshakes),
-        ("subscriptions", "Topics of peers, or of a subscriber", None, |it| it.subscriptions),
-    ];
-    let mut registry = Registry::with_prefix("zmtp");
-    for (name, help, unit, value) in counters {
-        let family = Family::<OfSocket, Counter>::default();
-        for socket in sockets {
-            family.get_or_create_owned(&labels(socket)).inc_by(value(&socket.stats));
-        }
-        match unit {
-            Some(unit) => registry.register_with_unit(name, help, unit, family),
-            None => registry.register(name, help, family),
-        }
-    }
-    for (name, help, unit, value) in gauges {
-        let family = Family::<OfSocket, Gauge>::default();
-        for socket in sockets {
-            let value = i64::try_from(value(&socket.stats)).unwrap_or(i64::MAX);
-            family.get_or_create_owned(&labels(socket)).set(value);
-        }
-        match unit {
-            Some(unit) => registry.register_with_unit(name, help, unit, family),
-            None => registry.register(name, help, family),
-        }
-    }
+fn open_metrics(sockets: Vec<SocketStats>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Collected(sockets)));
     let mut text = String::new();
     encode(&mut text, &registry).expect("text can be written to");
     text
 }
 
-fn labels(socket: &SocketStats) -> OfSocket {
-    [("socket", socket.name), ("type", socket.kind)]
+/// The counters of some sockets at one moment.
+#[derive(Debug)]
+struct Collected(Vec<SocketStats>);
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for metric in Metric::all() {
+            let kind = match metric.kind {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            let unit = metric.unit.map(|unit| Unit::Other(unit.to_owned()));
+            let mut family =
+                encoder.encode_descriptor(metric.stem(), metric.help, unit.as_ref(), kind)?;
+            for socket in &self.0 {
+                let value = metric.value(&socket.stats);
+                let labels = [("socket", socket.name), ("type", socket.kind)];
+                let sample = family.encode_family(&labels)?;
+                match metric.kind {
+                    MetricKind::Counter => ConstCounter::new(value).encode(sample)?,
+                    MetricKind::Gauge => ConstGauge::new(value).encode(sample)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_metric_of_each_socket_is_told_once_and_in_one_piece() {
+        let socket = |name| SocketStats { name, kind: "PUB", stats: Stats::default() };
+        let text = open_metrics(vec![socket("front"), socket("back")]);
+        for Metric { name, .. } in Metric::all() {
+            let samples = format!(
+                "\n{name}{{socket=\"front\",type=\"PUB\"}} 0\n{name}{{socket=\"back\",type=\"PUB\"}} 0\n"
+            );
+            assert_eq!(text.matches(&samples).count(), 1, "{name} in {text}");
+        }
+        let descriptor = "# HELP zmtp_sent_bytes Octets of messages that a transport has taken\n\
+                          # TYPE zmtp_sent_bytes counter\n\
+                          # UNIT zmtp_sent_bytes bytes\n\
+                          zmtp_sent_bytes_total{";
+        assert!(text.contains(descriptor), "{text}");
+        assert!(text.contains("# TYPE zmtp_peers gauge\nzmtp_peers{"), "{text}");
+    }
 }

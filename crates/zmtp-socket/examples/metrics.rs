@@ -11,12 +11,12 @@ use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::Registry;
-use zmtp_socket::{PubHandle, PubSocket, SubSocket};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use zmtp_socket::{Metric, MetricKind, PubHandle, PubSocket, SubSocket};
 
 /// Gives a socket's counters to a registry.
 #[derive(Debug)]
@@ -25,49 +25,41 @@ struct Publisher(PubHandle);
 impl Collector for Publisher {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.0.stats();
-        let counters = [
-            ("sent", "Messages that a transport has taken", stats.sent),
-            ("sent_octets", "Octets of them", stats.sent_octets),
-            ("dropped", "Messages lost at a high-water mark", stats.dropped),
-            ("undelivered", "Messages lost with their connection", stats.undelivered),
-            ("refused", "Connections turned away at a limit", stats.refused),
-        ];
-        for (name, help, value) in counters {
-            encode_as(&mut encoder, name, help, ConstCounter::new(value))?;
-        }
-        let gauges = [
-            ("queued", "Messages that wait for a transport", stats.queued),
-            ("queued_octets", "Octets of them", stats.queued_octets),
-            ("peers", "Connections whose handshake is done", stats.peers.len() as u64),
-            ("handshakes", "Connections whose handshake is not", stats.handshakes),
-            ("subscriptions", "Topics that peers are subscribed to", stats.subscriptions),
-        ];
-        for (name, help, value) in gauges {
-            encode_as(&mut encoder, name, help, ConstGauge::new(value))?;
+        // The names and labels that the dashboard in docs/grafana asks for.
+        let labels = [("socket", "weather"), ("type", "PUB")];
+        for metric in Metric::all() {
+            let unit = metric.unit.map(|unit| Unit::Other(unit.to_owned()));
+            let (kind, value) = (metric_type(metric.kind), metric.value(&stats));
+            let mut family =
+                encoder.encode_descriptor(metric.stem(), metric.help, unit.as_ref(), kind)?;
+            let sample = family.encode_family(&labels)?;
+            match metric.kind {
+                MetricKind::Counter => ConstCounter::new(value).encode(sample)?,
+                MetricKind::Gauge => ConstGauge::new(value).encode(sample)?,
+            }
         }
         // Of each peer only what tells who is slow: a label for every connection is a lot to keep.
-        let queued = Family::<[(&str, String); 1], Gauge>::default();
+        let (name, help) = ("zmtp_peer_queued", "Messages that wait for one peer");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for peer in &stats.peers {
-            let queue = queued.get_or_create_owned(&[("peer", peer.peer.address().to_owned())]);
-            queue.set(i64::try_from(peer.queued).unwrap_or(i64::MAX));
+            let labels = [("peer", peer.peer.address())];
+            ConstGauge::new(peer.queued).encode(family.encode_family(&labels)?)?;
         }
-        encode_as(&mut encoder, "peer_queued", "Messages that wait for one peer", queued)
+        Ok(())
     }
 }
 
-fn encode_as(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    metric: impl EncodeMetric,
-) -> fmt::Result {
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+fn metric_type(kind: MetricKind) -> MetricType {
+    match kind {
+        MetricKind::Counter => MetricType::Counter,
+        MetricKind::Gauge => MetricType::Gauge,
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let publisher = PubSocket::new();
-    let mut registry = Registry::with_prefix("weather");
+    let mut registry = Registry::default();
     registry.register_collector(Box::new(Publisher(publisher.handle())));
 
     let mut subscriber = SubSocket::new();

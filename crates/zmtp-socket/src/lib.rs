@@ -111,7 +111,6 @@ pub mod fuzzing;
 #[cfg(test)]
 mod layers;
 mod log;
-#[cfg(feature = "metrics")]
 mod metrics;
 mod monitor;
 mod options;
@@ -137,6 +136,7 @@ pub use error::{
 };
 #[cfg(feature = "ipnet")]
 pub use ipnet::IpNet;
+pub use metrics::{Metric, MetricKind};
 pub use monitor::{Event, EventClass, Monitor};
 #[cfg(feature = "ipnet")]
 pub use options::allow_addresses;

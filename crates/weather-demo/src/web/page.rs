@@ -11,13 +11,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use zmtp_socket::Endpoint;
 
-/// So many browsers may ask at once, and each may take so long over a request.
+/// So many browsers may ask at once, and the connection of each, from which one request is answered, may last so long.
 const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -61,10 +61,11 @@ impl Page {
             let page = page.clone();
             tokio::spawn(async move {
                 let answer = service_fn(|request| std::future::ready(page.answer(&request)));
-                let mut server = http1::Builder::new();
-                server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
-                // A browser that goes away is none of our business.
-                let _gone = server.serve_connection(TokioIo::new(stream), answer).await;
+                let connection = http1::Builder::new()
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(stream), answer);
+                // A browser that goes away, or is slow, is none of our business.
+                let _ = timeout(PATIENCE, connection).await;
                 drop(place);
             });
         }

@@ -137,9 +137,10 @@ fn ctrl_c_ends_a_server_whose_client_does_not_read() {
     let mut server = Process::publisher(endpoint, &["--stats"]);
     let _client = Process::subscriber(endpoint, &["--all", "--delay", "1h", "--receive-hwm", "1"]);
     // Its queue is full, and the transport takes nothing more.
-    server.stderr.wait_until(|rates| {
+    let is_full = |rates: &str| {
         rates.contains(" 1 subscriber, 0 sent/s, ") && !rates.contains(" 0 dropped/s")
-    });
+    };
+    server.stderr.find(is_full).expect("rates of a full queue");
     let interrupted = Instant::now();
     server.interrupt();
     let ended = server.end();
@@ -167,7 +168,8 @@ fn a_proxy_that_waits_loses_nothing_of_a_client_that_does_not_read() {
     let _client = Process::subscriber(back, &["--all", "--delay", "1h", "--receive-hwm", "1"]);
     let _server = Process::start(PUBLISHER, &["--connect", front]);
     let idle = " 0 updates/s to 1 subscriber, 1 topic wanted, ";
-    proxy.stderr.wait_until(|line| line.contains(" to 1 subscriber, ") && !line.contains(idle));
+    let is_busy = |line: &str| line.contains(" to 1 subscriber, ") && !line.contains(idle);
+    proxy.stderr.find(is_busy).expect("rates of a subscriber that is served");
     let rates = proxy.stderr.wait_for(idle);
     assert!(rates.ends_with(" 0 dropped"), "{rates}");
     proxy.interrupt();

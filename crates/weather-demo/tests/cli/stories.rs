@@ -158,7 +158,7 @@ fn a_client_leaves_and_another_comes(endpoint: &str) {
             Seed { seed: 10, zipcode: Some(10002), topic: "" },
         );
     }
-    assert!(server.is_running());
+    assert!(!server.has_ended());
     server.interrupt();
     assert_eq!(server.end().status.code(), Some(0));
 }
@@ -171,7 +171,7 @@ fn a_server_is_killed_and_another_takes_its_place(endpoint: &str) {
     client.stderr.wait_for("trying again");
     let _server = Process::publisher(endpoint, &["--zipcode", "10002", "--rate", "100"]);
     client.stdout.wait_for("10002 ");
-    assert!(client.is_running());
+    assert!(!client.has_ended());
 }
 
 fn a_slow_client_reads_on_after_a_fast_server_is_gone(endpoint: &str) {
@@ -186,7 +186,7 @@ fn a_slow_client_reads_on_after_a_fast_server_is_gone(endpoint: &str) {
     server.kill();
     client.stdout.drain();
     for _ in 0..300 {
-        let line = client.stdout.next().expect("the client goes on");
+        let line = client.stdout.next();
         assert!(line.starts_with("10002 "), "{line}");
     }
     client.interrupt();

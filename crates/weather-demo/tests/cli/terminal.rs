@@ -1,18 +1,14 @@
 //! The client in a terminal, where its lines and its progress bar share the screen.
 
-use std::fs::File;
 use std::io::Read;
 use std::process::{Child, ExitStatus};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
 use weather_demo::Update;
 
 use crate::process::{DEMO, Place, Process, SUBSCRIBER, command};
+use crate::shared::in_terminal;
 
 const UPDATES: usize = 100_000;
 
@@ -70,21 +66,11 @@ struct Terminal {
 
 impl Terminal {
     fn start(program: &str, arguments: &[&str]) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let theirs = open(ptsname(&ours, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&theirs, size).unwrap();
-        let mut command = command(program, arguments);
-        command.env("TERM", "xterm").env_remove("NO_COLOR");
-        command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
-        let child = command.spawn().unwrap();
+        let (child, mut screen) = in_terminal(command(program, arguments), 80);
         let output = thread::spawn(move || {
             let mut output = Vec::new();
             // The end of a terminal that nobody has open any longer is an error.
-            let _ = File::from(ours).read_to_end(&mut output);
+            let _ = screen.read_to_end(&mut output);
             output
         });
         Self { child, output }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::process::{DEMO, Process};
+use crate::shared::DEADLINE;
 
 /// The word that follows `mark` in a line, up to the next blank.
 fn behind(line: &str, mark: &str) -> String {
@@ -81,4 +82,15 @@ fn only_ws_is_a_feed_and_a_port_that_is_taken_is_named() {
     let ended = Process::start(DEMO, &["web", "--page", &page, "--feed", "ws://127.0.0.1:*"]).end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr[0].contains(&format!("cannot be served at {page}")), "{ended:#?}");
+}
+
+#[test]
+fn a_browser_that_does_not_end_its_request_does_not_keep_its_place() {
+    let (_server, _feed, page) = server();
+    for begun in ["", "GET / HTTP/1.1\r\nHost: "] {
+        let mut stream = TcpStream::connect(&page).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(begun.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).expect("the server ends the connection");
+    }
 }

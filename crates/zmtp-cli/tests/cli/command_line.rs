@@ -110,6 +110,8 @@ fn every_command_has_a_manual_page() {
     for name in ["zmtp", "zmtp-sub", "zmtp-bench-latency", "zmtp-proxy"] {
         let page = std::fs::read_to_string(folder.path(&format!("man1/{name}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+        let foot = concat!("\"zmtp ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(page.lines().any(|it| it.starts_with(".TH") && it.contains(foot)), "{name}");
     }
     let page = std::fs::read_to_string(folder.path("man1/zmtp-sub.1")).unwrap();
     assert!(page.contains("Examples:") && page.contains("\\-\\-topic"), "{page}");

@@ -9,6 +9,7 @@ mod look;
 mod process;
 mod proxy;
 mod security;
+mod shared;
 mod talk;
 mod terminal;
 mod with_libzmq;

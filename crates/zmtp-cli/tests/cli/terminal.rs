@@ -5,17 +5,12 @@ use std::io::{Read, Write};
 use std::process::Child;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::process::{Folder, Process, command, zmtp};
-
-/// A text that has not been shown after so long will not be.
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::shared::{DEADLINE, in_terminal};
 
 /// A program in a terminal of its own, of which all that it shows is kept.
 struct Terminal {
@@ -27,24 +22,11 @@ struct Terminal {
 
 impl Terminal {
     fn start(arguments: &[&str], no_color: bool) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let theirs = open(ptsname(&ours, Vec::new()).unwrap(), flags, Mode::empty()).unwrap();
-        let size = Winsize { ws_row: 24, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&theirs, size).unwrap();
         let mut command = command(arguments);
-        command.env("TERM", "xterm");
         if no_color {
             command.env("NO_COLOR", "1");
         }
-        command.stdin(theirs.try_clone().unwrap());
-        command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
-        let child = command.spawn().unwrap();
-        // The command has the terminal open, too.
-        drop(command);
-        let keys = File::from(ours);
+        let (child, keys) = in_terminal(command, 140);
         let mut screen = keys.try_clone().unwrap();
         let (sender, shown) = channel();
         thread::spawn(move || {
