@@ -1,5 +1,5 @@
-//! A socket's counters for the recorder of the crate `metrics`. They bear the names under which the tool `zmtp`
-//! serves the same ones.
+//! A socket's counters for the recorder of the crate `metrics`, under the names that the tool `zmtp` uses for
+//! them.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -40,7 +40,7 @@ const GAUGES: [Row; 5] = [
     }),
 ];
 
-/// Gives the counters to the recorder that is installed, under the labels `socket` and `type`.
+/// Passes the counters to the installed recorder, with the labels `socket` and `type`.
 pub(crate) fn publish(socket: &str, kind: &'static str, stats: &Stats) {
     let labels = [("socket", socket.to_owned()), ("type", kind.to_owned())];
     for (name, unit, help, value) in COUNTERS {
