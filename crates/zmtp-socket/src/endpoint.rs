@@ -40,12 +40,12 @@ pub enum Endpoint {
         host: Host,
         /// The port. 0, also written `*`, asks `bind` for any free one.
         port: u16,
-        /// The path, `/` if none is written: up to 1024 characters of ASCII, without `?` and `#`. A peer of
-        /// another path is refused.
+        /// The path, `/` if none is written: up to 1024 ASCII characters, without `?` and `#`. A peer that
+        /// asks for another path is refused.
         path: String,
     },
-    /// `wss://host:port/path`: the same over TLS, as [`wss_server`](crate::Options::wss_server) and
-    /// [`wss_client`](crate::Options::wss_client) say.
+    /// `wss://host:port/path`: the same over TLS, configured by
+    /// [`wss_server`](crate::Options::wss_server) and [`wss_client`](crate::Options::wss_client).
     #[cfg(feature = "wss")]
     Wss {
         /// As with `ws`. To connect, the server's certificate must be that of this name or address.
@@ -82,21 +82,21 @@ pub enum IpcAddress {
     Path(PathBuf),
     /// `@name`: a name of 1 to 107 octets in the abstract namespace. Linux only.
     Abstract(String),
-    /// `*`: a path of the library's choosing, in the folder for temporary files. For `bind` only, which
+    /// `*`: a path that the library chooses, in the folder for temporary files. For `bind` only, which
     /// returns the path.
     Any,
 }
 
-/// A text or value that is no endpoint, or none for what was asked of it.
+/// The text or value is not an endpoint, or not one that the call can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("endpoint {text:?}: {reason}")]
 pub struct EndpointError {
-    /// What was given, cut to [`SHOWN`] characters.
+    /// The text that was given, cut to [`SHOWN`] characters.
     text: String,
     reason: Reason,
 }
 
-/// What can be named as an endpoint: a text, or an [`Endpoint`].
+/// A value that names an endpoint: a text, or an [`Endpoint`].
 pub trait IntoEndpoint {
     /// The endpoint, checked.
     ///
@@ -110,7 +110,7 @@ const KNOWN: &str = match cfg!(feature = "ws") {
     true => "tcp, ws, ipc or inproc",
     false => "tcp, ipc or inproc",
 };
-/// So many characters of a text are shown in an error.
+/// How many characters of a text an error shows.
 const SHOWN: usize = 200;
 /// Longest host name in the Domain Name System, in octets, and longest part of one between dots.
 const NAME_MAX: usize = 253;
@@ -190,12 +190,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether tcp carries it.
+    /// Whether the endpoint is reached over tcp.
     pub(crate) fn is_over_tcp(&self) -> bool {
         self.port().is_some()
     }
 
-    /// Whether the operating system carries it.
+    /// Whether the endpoint belongs to a transport of the operating system.
     pub(crate) fn is_of_the_system(&self) -> bool {
         self.is_over_tcp() || matches!(self, Self::Ipc(_))
     }
@@ -239,7 +239,7 @@ impl Endpoint {
         }
     }
 
-    /// The rules that a value built by hand may break.
+    /// Checks the rules that a value which was not parsed may break.
     fn check(&self) -> Result<(), Reason> {
         match self {
             Self::Tcp { host: Host::Name(name), .. } => check_name(name),
@@ -341,7 +341,7 @@ impl IntoEndpoint for &Endpoint {
 }
 
 fn parse_tcp(address: &str) -> Result<(Host, u16), Reason> {
-    // Said first, since the last group of such an address would be taken for the port.
+    // Checked first, since the last group of such an address would be taken for the port.
     if let Ok(address) = address.parse::<Ipv6Addr>() {
         return Err(Reason::NoBrackets(address));
     }
@@ -397,8 +397,8 @@ fn check_name(name: &str) -> Result<(), Reason> {
     if !name.bytes().all(allowed) || !parts.all(|part| (1..=NAME_PART_MAX).contains(&part.len())) {
         return Err(Reason::Host(shown(name)));
     }
-    // What ends in a number is an address (999.0.0.1, 127.1), never a name, and resolvers disagree
-    // about which.
+    // A host whose last part is a number (999.0.0.1, 127.1) is an address and never a name, and
+    // resolvers disagree about which address.
     let last = name.rsplit('.').find(|part| !part.is_empty()).unwrap_or(name);
     if last.bytes().all(|octet| octet.is_ascii_digit()) {
         return Err(Reason::Ipv4(shown(name)));
@@ -425,7 +425,7 @@ fn parse_ws(address: &str) -> Result<(Host, u16, String), Reason> {
     Ok((host, port, path.to_owned()))
 }
 
-/// A host, and a path that a request of HTTP can name.
+/// Checks the host, and that an HTTP request can name the path.
 #[cfg(feature = "ws")]
 fn check_ws(host: &Host, path: &str) -> Result<(), Reason> {
     if let Host::Name(name) = host {
@@ -464,9 +464,9 @@ fn shown(text: &str) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenEndpoints {
-    /// Where it listens, as `bind` returned it.
+    /// The endpoints where the socket listens, as `bind` returned them.
     pub bound: Vec<Endpoint>,
-    /// Where it dials, as `connect` returned it.
+    /// The endpoints that the socket dials, as `connect` returned them.
     pub connected: Vec<Endpoint>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong in each call, and why a connection ends.
+//! The errors of each call, and the reasons why a connection ends.
 
 use std::io;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ pub enum BindError {
     #[error("cannot bind {endpoint}: {source}")]
     #[non_exhaustive]
     Refused {
-        /// What was to be bound.
+        /// The endpoint to be bound.
         endpoint: Endpoint,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The socket's options do not make sense together.
@@ -43,8 +43,8 @@ impl BindError {
     }
 }
 
-/// Why [`connect`](crate::Handle::connect) failed. That nobody listens there is no error: it is
-/// tried again until somebody does.
+/// Why [`connect`](crate::Handle::connect) failed. An endpoint where nobody listens is no error: it
+/// is dialled again until somebody does.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -59,8 +59,8 @@ pub enum ConnectError {
         /// What is missing.
         source: io::Error,
     },
-    /// Another peer of the ROUTER goes by the [identity](crate::EndpointOptions::peer_identity) that this
-    /// one was to have.
+    /// Another peer of the ROUTER has the [identity](crate::EndpointOptions::peer_identity) that was to
+    /// be given to this one.
     #[error(
         "cannot connect to {endpoint}: another peer has the identity that this one was to have"
     )]
@@ -84,7 +84,7 @@ pub enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoRuntime {
-    /// The call was made outside of any.
+    /// The call was made outside of any runtime.
     #[error("no tokio runtime here: bind and connect must be called from within one")]
     Absent,
     /// The runtime that the call was made on has no timers.
@@ -95,13 +95,12 @@ pub enum NoRuntime {
     WithoutIo,
 }
 
-/// The socket has been closed. In a process that was forked off, all blocking sockets of its parent are.
+/// The socket has been closed. In a forked process, all blocking sockets of the parent are closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the socket is closed")]
 pub struct Closed;
 
-/// Why [`unbind`](crate::Handle::unbind) or [`disconnect`](crate::Handle::disconnect) has ended
-/// nothing.
+/// Why [`unbind`](crate::Handle::unbind) or [`disconnect`](crate::Handle::disconnect) did nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownEndpoint {
@@ -123,13 +122,14 @@ pub enum SendError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// A subscriber that wants the message has no room for it: at once, with
-    /// [`try_send`](crate::Handle::try_send), or within the time that
-    /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows. Only where the socket waits.
+    /// A peer that is to get the message has no room for it, and the socket is one that waits for
+    /// room. [`try_send`](crate::Handle::try_send) fails so at once, [`send`](crate::Handle::send)
+    /// after the time of [`send_timeout`](crate::Options::send_timeout) or
+    /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor).
     #[error("there is no room for the message: the queue of who is to get it is full")]
     Full,
-    /// The peer that was named is not connected, and nothing waits for it: only where the socket was told
-    /// that each message has to have somebody to go to.
+    /// The named peer is not connected, and the option [`mandatory`](crate::RouterOptions::mandatory)
+    /// makes that an error.
     #[error("no peer with this name is connected")]
     Unroutable,
 }
@@ -141,10 +141,12 @@ pub enum RequestError {
     /// The socket has been closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// No reply has come in [time](crate::ReqOptions::request_timeout); perhaps nobody is there.
+    /// No reply has come within the [time](crate::ReqOptions::request_timeout); perhaps no peer is
+    /// connected.
     #[error("no reply has come in time")]
     TimedOut,
-    /// The connection that the request went through has ended: whether it was served is not known.
+    /// The connection that the request went through has ended. It is not known whether the request
+    /// was served.
     #[error("the connection to the peer that was asked has ended before its reply")]
     Lost,
 }
@@ -189,10 +191,10 @@ pub enum Reason {
     /// The operating system reported an error on the connection, or while it was made.
     #[error("{0}")]
     Transport(Arc<io::Error>),
-    /// The peer broke a rule of the protocol, fits us not, refused us, or fell silent.
+    /// The peer broke a rule of the protocol, is incompatible with us, refused us, or fell silent.
     #[error(transparent)]
     Protocol(#[from] zmtp_codec::Error),
-    /// A limit of ours, which the peer or all peers together have reached.
+    /// The peer, or all peers together, have reached a limit of ours.
     #[error(transparent)]
     Overrun(#[from] Overrun),
     /// We ended it: the endpoint was unbound or disconnected, or the socket closed.
@@ -202,16 +204,17 @@ pub enum Reason {
     /// subscriber of the log, or this library. The text is what the panic said.
     #[error("a panic: {0}")]
     Panicked(Arc<str>),
-    /// The socket has a peer, and may have one only (RFC 31).
+    /// The socket already has a peer, and a PAIR may have only one (RFC 31).
     #[error("the socket has a peer already")]
     Occupied,
-    /// The endpoint was told to [accept](crate::PubOptions::accept_if) others alone.
+    /// The option [`accept_if`](crate::PubOptions::accept_if) does not admit the peer.
     #[error("the peer is none of those that are accepted")]
     NotAdmitted,
     /// Another peer has the identity that this one announced, or has taken it over.
     #[error("another peer has the same identity")]
     IdentityTaken,
-    /// A request was given up whose late reply could be mistaken for that to another.
+    /// A request was given up, and its late reply could be mistaken for the reply to a later
+    /// request.
     #[error("a request was given up, and its reply must not come late")]
     Abandoned,
     /// The tokio runtime that the connection ran on has ended.
@@ -219,7 +222,7 @@ pub enum Reason {
     RuntimeEnded,
 }
 
-/// A transport's word for the end that we asked it for by what we sent.
+/// The error by which a transport reports an end that we asked for by what we sent.
 #[derive(Debug, thiserror::Error)]
 #[error("closed from this side")]
 pub(crate) struct Ended;
@@ -233,9 +236,9 @@ impl From<io::Error> for Reason {
     }
 }
 
-/// Which limit of this socket a connection had to end for. What a peer sends at once has limits of its
-/// own, such as [`max_message_size`](crate::PubOptions::max_message_size): past one of them it has broken
-/// the [protocol](Reason::Protocol).
+/// The limit of this socket for which a connection was ended. Single messages and commands have limits of
+/// their own, such as [`max_message_size`](crate::PubOptions::max_message_size); a peer that exceeds one
+/// of those has broken the [protocol](Reason::Protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Overrun {
@@ -244,41 +247,44 @@ pub enum Overrun {
     #[error("the peer subscribed to more than {topics} topics, or {octets} octets of them")]
     #[non_exhaustive]
     Subscriptions {
-        /// So many distinct topics it may hold.
+        /// How many distinct topics the peer may hold.
         topics: usize,
         /// So many octets of them.
         octets: usize,
     },
-    /// The socket has as many [connections](crate::PubOptions::max_connections) as it may.
+    /// The socket has as many connections as
+    /// [`max_connections`](crate::PubOptions::max_connections) allows.
     #[error("all {limit} connections that the socket may have are in use")]
     #[non_exhaustive]
     Connections {
-        /// So many it may have.
+        /// How many the socket may have.
         limit: usize,
     },
-    /// Newer connections need the place: [so many](crate::PubOptions::max_handshakes) are in their
-    /// handshake, and this was the oldest.
+    /// As many connections as [`max_handshakes`](crate::PubOptions::max_handshakes) allows are in
+    /// their handshake, and this was the oldest: it has made room for a newer one.
     #[error("more than {limit} handshakes were half-done, and this one was the oldest")]
     #[non_exhaustive]
     Handshakes {
-        /// So many may be in their handshake at once.
+        /// How many may be in their handshake at once.
         limit: usize,
     },
-    /// The peer wanted more than the user of an [`XPubSocket`](crate::XPubSocket) has read. It may
-    /// have as much unread as it may be [subscribed](crate::PubOptions::max_subscriptions) to.
+    /// The user of an [`XPubSocket`](crate::XPubSocket) has not read the peer's requests. A peer
+    /// may have as many unread requests as it may have
+    /// [subscriptions](crate::PubOptions::max_subscriptions).
     #[error("more than {requests} requests of the peer, or {octets} octets of them, are unread")]
     #[non_exhaustive]
     Requests {
-        /// So many may be unread.
+        /// How many requests may be unread.
         requests: usize,
         /// So many octets of them.
         octets: usize,
     },
-    /// The peer was too slow, where [`WhenFull::Disconnect`](crate::WhenFull::Disconnect) says so.
+    /// The peer was too slow, and the policy is
+    /// [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
     #[error("the peer is too slow: {mark} were waiting for it")]
     #[non_exhaustive]
     Queue {
-        /// The mark that its queue had reached.
+        /// The mark that its queue has reached.
         mark: Mark,
     },
 }

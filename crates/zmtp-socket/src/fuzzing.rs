@@ -1,10 +1,10 @@
-//! What the fuzz targets need of the inside of this crate. No part of its interface.
+//! The internals of this crate that the fuzz targets need. Not part of its public interface.
 
 #[cfg(feature = "ws")]
 pub use crate::engine::transport::ws::fuzz::{Heard, WsSetup, hear};
 use crate::prefix_map;
 
-/// The map from topics to who wants them, with numbers as values.
+/// The map from topics to subscribers, with numbers as values.
 #[derive(Debug, Default)]
 pub struct PrefixMap(prefix_map::PrefixMap<u32>);
 
@@ -45,7 +45,7 @@ impl PrefixMap {
         self.0.memory()
     }
 
-    /// Panics if anything is amiss inside.
+    /// Panics if an invariant does not hold.
     pub fn check(&self) {
         self.0.check();
     }

@@ -1,4 +1,4 @@
-//! No layer names one above it.
+//! A test that no layer names one above it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! ZeroMQ for tokio, speaking ZMTP 3.x by itself: no C library, no broker.
 //!
-//! A [`PubSocket`] publishes, a [`SubSocket`] receives what it subscribed to; either may bind or
-//! connect, to any number of endpoints, in any order of starting. So it is with all sockets of the
-//! table below, and all talk to every other implementation of the protocol (libzmq, pyzmq, JeroMQ and
-//! so on).
+//! A [`PubSocket`] publishes, and a [`SubSocket`] receives what it has subscribed to. Either may bind
+//! or connect, to any number of endpoints, and either may start first. The same holds for all sockets
+//! of the table below. All of them interoperate with other implementations of the protocol (libzmq,
+//! pyzmq, JeroMQ and so on).
 //!
 //! ```
 //! use zmtp_socket::{PubSocket, SubSocket};
@@ -25,9 +25,9 @@
 //! # }
 //! ```
 //!
-//! A socket is one task's: what it receives takes `&mut`. All else, sending among it, is done through its
-//! [`Handle`] as well: each task has one from [`Socket::handle`]. Every type of socket is a [`Socket`] of its
-//! [`kind`], and so what they have in common is written, and learnt, once.
+//! A socket belongs to one task: receiving takes `&mut self`. Everything else, such as sending, can also be
+//! done through a [`Handle`]: each task gets its own from [`Socket::handle`]. Every type of socket is a
+//! [`Socket`] of its [`kind`], so what all of them have in common is documented once.
 //!
 //! # The sockets
 //!
@@ -45,35 +45,37 @@
 //! | [`RouterSocket`] | the peer that is [named](RouterHandle::send_to) | messages, each with its [`Peer`] | drops it | that peer loses it |
 //! | [`PairSocket`] | its one peer | from that peer | waits | waits |
 //!
-//! Every message that is dropped is [counted](Stats::dropped). For the sockets that wait without a peer, an
-//! endpoint that they have [connected](Handle::connect) to counts as a peer while it is away, unless they
-//! are told [otherwise](Options::immediate). Where a peer that is full loses messages, the socket can be
-//! told to [wait](WhenFull).
+//! Every message that is dropped is [counted](Stats::dropped). For the sockets that wait without a peer, a
+//! [connected](Handle::connect) endpoint counts as a peer while it cannot be reached, unless the option
+//! [`immediate`](Options::immediate) is set. Where a full peer loses messages, the socket can be told to
+//! [wait](WhenFull) instead.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - A connection comes back: after any cut the side that connected dials again, for ever, unless it
-//!   was [refused](Event::Parked). The end of a connection is an [event](Event::Disconnected) with its
-//!   [reason](Reason).
+//! - A lost connection is made again: the side that connected dials until it succeeds, unless the peer
+//!   has [refused](Event::Parked) it. The end of a connection is an [event](Event::Disconnected) with
+//!   its [reason](Reason).
 //! - A subscription is never lost: a subscriber tells the publisher all of them before anything else.
-//! - A slow peer costs itself, and no other peer. [`send`](Handle::send) waits for no subscriber, unless
-//!   [told to](WhenFull::Wait); a socket that sends in turn passes over peers without room.
-//! - A message is sent whole or not at all, to each peer in the order in which it was accepted. What was
-//!   accepted is sent, [dropped](Stats::dropped) or [undelivered](Stats::undelivered), and counted as
-//!   that. Sent means that the transport has taken it: a peer that must know asks for a reply.
-//! - A message that waits for an endpoint which a PUSH, DEALER, REQ or PAIR has connected to survives cuts.
-//!   What waits for a peer that has connected to us goes with its connection.
-//! - A [request](ReqSocket::request) gets the reply to itself, from the peer that was asked, or it fails: in
-//!   time, and at once when that peer is gone.
+//! - A slow peer loses its own messages and delays no other peer. [`send`](Handle::send) waits for no
+//!   subscriber, unless [told to](WhenFull::Wait); a socket that sends in turn passes over peers without
+//!   room.
+//! - A message is sent whole or not at all, and each peer gets messages in the order in which they were
+//!   accepted. Each accepted message is counted as sent, [dropped](Stats::dropped) or
+//!   [undelivered](Stats::undelivered). Sent means that the transport has taken it; a program that must
+//!   know whether it arrived asks for a reply.
+//! - A message that waits for a connected endpoint of a PUSH, DEALER, REQ or PAIR survives the loss of the
+//!   connection. A message that waits for a peer that connected to us is lost with its connection.
+//! - A [request](ReqSocket::request) gets its own reply, from the peer that was asked, or fails: when its
+//!   time is over, or at once when that peer is gone.
 //! - No octet from a peer can panic, hang the socket, or make it reserve memory that the peer has
 //!   not sent. A peer that breaks the protocol is disconnected; its neighbours notice nothing.
 //! - Dropping the future of any call loses, tears and duplicates no message.
 //!
-//! # What can be seen
+//! # Observability
 //!
-//! [`stats`](Handle::stats) counts, for the socket and for each peer; with the feature `serde` it can
-//! be serialised. [`monitor`](Handle::monitor) is a stream of [events](Event), and each event is a
-//! line of the log too, through the crate `tracing`, with the event's fields under their own names:
+//! [`stats`](Handle::stats) returns counters for the socket and for each peer, which the feature
+//! `serde` can serialise. [`monitor`](Handle::monitor) is a stream of [events](Event). Each event is
+//! also logged through the crate `tracing`, with the event's fields under their own names:
 //!
 //! | level | events |
 //! |---|---|
@@ -82,10 +84,10 @@
 //! | DEBUG | all that happens to one connection: refused, connected, handshake, dropping, caught up, disconnected, retrying |
 //! | TRACE | [`Subscribed`](Event::Subscribed), [`Unsubscribed`](Event::Unsubscribed) |
 //!
-//! There is nothing for a single message. Each connection's task runs in a span `peer` (DEBUG) with the
-//! fields `id`, `endpoint` and `address`, so a filter such as `zmtp_socket[peer{id=7}]=debug` follows
-//! one connection through its life. Whoever sends the log over a socket of this library must leave the
-//! library's own lines out: some are written while the socket is locked.
+//! No single message is logged. Each connection's task runs in a span `peer` (DEBUG) with the fields
+//! `id`, `endpoint` and `address`, so a filter such as `zmtp_socket[peer{id=7}]=debug` follows one
+//! connection through its life. A program that sends its log over a socket of this library must leave
+//! the library's own lines out, since sending them could cause new ones.
 //!
 //! # Features
 //!

@@ -1,12 +1,12 @@
-//! Every event as a line of the log (`tracing`).
+//! Logs every event through `tracing`.
 
 use tracing::{debug, info, trace, warn};
 
 use crate::monitor::Event;
 
-/// Writes `event` down, at a level for whom it may concern: WARN for what somebody has to see to, INFO
-/// for what a socket does once, DEBUG for each connection, TRACE for each subscription. What a stranger
-/// can bring about at will is not above DEBUG.
+/// Logs `event`: at WARN if somebody has to act, at INFO if it happens once for a socket, at DEBUG for
+/// each connection, at TRACE for each subscription. An event that an unauthenticated peer can cause at
+/// will is not above DEBUG.
 pub(crate) fn log(event: &Event) {
     match event {
         Event::Listening { endpoint } => info!(%endpoint, "listening"),

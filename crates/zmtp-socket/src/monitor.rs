@@ -1,4 +1,4 @@
-//! What happens to a socket's endpoints and peers, as a stream of typed events.
+//! The events of a socket's endpoints and peers, as a stream.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -20,8 +20,7 @@ use crate::options::Mark;
 use crate::peer::Peer;
 use crate::sync::lock;
 
-/// Events of each class that are kept for a monitor that does not read them; further ones are missed,
-/// and counted.
+/// How many unread events of each class a monitor keeps. Further ones are missed, and counted.
 pub(crate) const CAPACITY: usize = 4096;
 
 /// Something that happened to an endpoint or a peer of a socket.
@@ -31,24 +30,25 @@ pub enum Event {
     /// `bind` succeeded; the endpoint names the real port.
     #[non_exhaustive]
     Listening {
-        /// What peers can connect to.
+        /// The endpoint that peers can connect to.
         endpoint: Endpoint,
     },
     /// A connection could not be accepted (out of descriptors, most often). Accepting goes on.
     #[non_exhaustive]
     AcceptFailed {
-        /// Where we listen.
+        /// The endpoint where we listen.
         endpoint: Endpoint,
         /// What the system said.
         reason: Reason,
     },
-    /// A peer connected and was turned away at once, because the socket has as many connections as
-    /// [it may](crate::PubOptions::max_connections).
+    /// A peer connected and was disconnected before its handshake: the socket has as many
+    /// connections as [`max_connections`](crate::PubOptions::max_connections) allows, or
+    /// [`accept_if`](crate::PubOptions::accept_if) does not admit the peer.
     #[non_exhaustive]
     Refused {
         /// Who it was.
         peer: Peer,
-        /// Which limit it was.
+        /// Why it was refused.
         reason: Reason,
     },
     /// The transport has a connection, dialled or accepted; the handshake begins.
@@ -62,7 +62,7 @@ pub enum Event {
     HandshakeSucceeded {
         /// Who it is.
         peer: Peer,
-        /// What it said of itself.
+        /// What the peer has announced.
         info: Arc<PeerInfo>,
     },
     /// The connection ended before the handshake was done.
@@ -84,21 +84,21 @@ pub enum Event {
     /// A connected endpoint cannot be reached, or was lost, and will be dialled again.
     #[non_exhaustive]
     RetryingIn {
-        /// Where to.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// After how long.
+        /// The time until the next attempt.
         delay: Duration,
-        /// Why it is necessary.
+        /// Why the last attempt failed or the connection ended.
         reason: Reason,
     },
-    /// The peer refused us with an ERROR command: the endpoint is not dialled again until
-    /// `connect` is repeated (RFC 23, The ERROR Command: to try again with the same credentials is
-    /// pointless). A refusal with the reason `300` is temporary, and no cause for this.
+    /// The peer refused us with an ERROR command. The endpoint is not dialled again until `connect`
+    /// is repeated, since the same credentials would be refused again (RFC 23, The ERROR Command).
+    /// A refusal with the reason `300` is temporary and does not park the endpoint.
     #[non_exhaustive]
     Parked {
-        /// Which endpoint.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// What the peer said.
+        /// The peer's refusal.
         reason: Reason,
     },
     /// A peer subscribed to a topic it was not subscribed to.
@@ -106,27 +106,28 @@ pub enum Event {
     Subscribed {
         /// Which peer.
         peer: Peer,
-        /// To messages that begin with what.
+        /// The topic: a prefix of the messages that it wants.
         topic: Bytes,
     },
-    /// A peer gave a topic up for the last time.
+    /// A peer cancelled its last subscription to a topic.
     #[non_exhaustive]
     Unsubscribed {
         /// Which peer.
         peer: Peer,
-        /// Which topic.
+        /// The topic.
         topic: Bytes,
     },
-    /// A peer is at its high-water mark and has lost a message. Said once until it has [caught
-    /// up](Self::CaughtUp); the count is in the [statistics](crate::PeerStats::dropped).
+    /// A peer is at its high-water mark and has lost a message. Emitted once until the peer has
+    /// [caught up](Self::CaughtUp); the [statistics](crate::PeerStats::dropped) count each lost
+    /// message.
     #[non_exhaustive]
     Dropping {
         /// Which peer.
         peer: Peer,
-        /// The mark that its queue reached.
+        /// The mark that its queue has reached.
         mark: Mark,
     },
-    /// All that waited for a peer that has lost messages has been sent.
+    /// A peer that has lost messages has been sent everything that waited for it.
     #[non_exhaustive]
     CaughtUp {
         /// Which peer.
@@ -137,7 +138,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What the event is about.
+    /// The class of the event.
     pub fn class(&self) -> EventClass {
         match self {
             Self::Listening { .. }
@@ -155,8 +156,8 @@ impl Event {
     }
 }
 
-/// What an [`Event`] is about. A [`Monitor`] has room for each class by itself, so that many events of
-/// one class push out none of another.
+/// The subject of an [`Event`]. A [`Monitor`] keeps each class separately, so that many events of one
+/// class displace none of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventClass {
@@ -171,10 +172,10 @@ pub enum EventClass {
 /// How many classes of events there are.
 const CLASSES: usize = 3;
 
-/// A stream of one socket's [`Event`]s, in the order in which they happened, from the moment it was
-/// asked for.
+/// A stream of one socket's [`Event`]s, in the order in which they happened, from the moment the
+/// monitor was made.
 ///
-/// It never holds the socket up: while 4096 events of a [class](EventClass) are unread, further ones of
+/// It never delays the socket: while 4096 events of a [class](EventClass) are unread, further ones of
 /// that class are missed, and [counted](Self::missed).
 #[derive(Debug)]
 pub struct Monitor {
@@ -194,12 +195,12 @@ impl Monitor {
         lock(&self.queue).pop()
     }
 
-    /// How many events were missed because nobody read.
+    /// How many events were missed because too many were unread.
     pub fn missed(&self) -> u64 {
         lock(&self.queue).missed.iter().sum()
     }
 
-    /// How many events of one class were missed because nobody read.
+    /// How many events of one class were missed because too many were unread.
     pub fn missed_of(&self, class: EventClass) -> u64 {
         lock(&self.queue).missed[class as usize]
     }
@@ -277,7 +278,7 @@ impl Queue {
     }
 }
 
-/// Where a socket's tasks say what happened.
+/// Passes the events of a socket's tasks to its monitors and the log.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     watched: AtomicBool,
@@ -302,14 +303,15 @@ impl Events {
         Monitor { queue }
     }
 
-    /// Tells the log and every monitor; `event` is made only for somebody. It calls foreign code: the
-    /// layers of the log and the wakers of the monitors. Therefore no lock may be held.
+    /// Passes an event to the log and every monitor; `event` is called only if one of them wants it.
+    /// This calls foreign code, the layers of the log and the wakers of the monitors, so no lock may
+    /// be held.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         drop(self.record(event));
     }
 
-    /// Keeps an event for every monitor, in its place among all others, and calls no foreign code: that
-    /// is for when the result is dropped.
+    /// Keeps an event for every monitor, in its place among all others. Foreign code is called only
+    /// when the result is dropped.
     #[must_use = "nobody is told before this is dropped"]
     pub(crate) fn record(&self, event: impl FnOnce() -> Event) -> Option<Recorded> {
         let is_watched = self.watched.load(Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The peer at the other end of a connection.
 
 use std::any::Any;
 use std::fmt;
@@ -13,7 +13,7 @@ use zmtp_codec::PeerInfo;
 
 use crate::endpoint::Endpoint;
 
-/// Tells one connection of a socket from all the others it ever had.
+/// The number of one connection, unique among all that its socket ever had.
 ///
 /// A peer that comes back after a cut gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,8 +67,8 @@ impl Peer {
         }))
     }
 
-    /// Whether both are values of one connection of one socket. Connections of other sockets may be
-    /// [equal](PartialEq) to it.
+    /// Whether both stand for the same connection of the same socket. Peers of different sockets
+    /// may be [equal](PartialEq).
     #[inline]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -89,8 +89,8 @@ impl Peer {
         &self.0.endpoint
     }
 
-    /// What the handshake has told of it, and whoever judged it: its socket type and metadata, its key or
-    /// name, and the user id it was [given](crate::Allowed). Nothing before the handshake is done.
+    /// The result of the handshake: the peer's socket type and metadata, its key or name, and the user id
+    /// that a judge has [given](crate::Allowed) it. `None` before the handshake is done.
     pub fn info(&self) -> Option<&PeerInfo> {
         self.0.info.get().map(Arc::as_ref)
     }
@@ -100,9 +100,9 @@ impl Peer {
         let _ = self.0.info.set(info);
     }
 
-    /// What a peer of a ROUTER goes by: the identity that it has announced, that it was
-    /// [given](crate::EndpointOptions::peer_identity), or five octets that were made up for it, a zero and a
-    /// number (RFC 28, The ROUTER Socket Type). Nothing with other sockets, and before the handshake is done.
+    /// The identity of a ROUTER's peer: the one that it has announced or was
+    /// [given](crate::EndpointOptions::peer_identity), or else five generated octets, a zero and a number
+    /// (RFC 28, The ROUTER Socket Type). `None` for peers of other sockets, and before the handshake is done.
     pub fn identity(&self) -> Option<&Bytes> {
         self.0.identity.get()
     }
@@ -112,8 +112,8 @@ impl Peer {
         let _ = self.0.identity.set(identity);
     }
 
-    /// The number of the connection's descriptor, where it has one of the system's: for the log, or to ask the
-    /// system about the other side. Once the connection has ended, it may be that of something else.
+    /// The connection's file descriptor, if the transport has one: for the log, or to ask the system about
+    /// the other side. Once the connection has ended, the number may belong to something else.
     pub fn descriptor(&self) -> Option<i32> {
         self.0.descriptor.get().copied()
     }
@@ -125,8 +125,9 @@ impl Peer {
         }
     }
 
-    /// Something of the program's own that is kept with the connection, for as long as anybody keeps the
-    /// peer: what `make` made the first time that it was asked for. `None` if that was of another type.
+    /// A value of the program's own, kept for as long as a clone of this peer is. The first call makes
+    /// it with `make`, and later calls return the same value. `None` if the first call made one of
+    /// another type.
     ///
     /// ```
     /// # use zmtp_socket::Peer;
@@ -151,8 +152,7 @@ impl Peer {
     }
 
     /// The IP address and port of the other side; an IPv4 peer has an IPv4 address also at an IPv6
-    /// endpoint. `None` unless the transport is tcp,
-    /// or ws, which is over tcp.
+    /// endpoint. `None` unless the transport is tcp, ws or wss.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.endpoint() {
             endpoint if endpoint.is_over_tcp() => self.address().parse().ok(),

@@ -1,4 +1,4 @@
-//! How the public vocabulary is serialised, where a derive would not do.
+//! Serialisation of public types where a derive is not enough.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Serialize for Peer {
     }
 }
 
-/// In seconds, as most systems of measurement want it.
+/// Serialises a duration in seconds, as most monitoring systems expect it.
 pub(crate) fn seconds<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(age.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! Counters: what a socket has sent, received and lost, in all and for each peer.
+//! Counters of what a socket has sent, received and lost, in all and for each peer.
 
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
@@ -17,47 +17,50 @@ pub struct Stats {
     pub sent: u64,
     /// Octets of messages that a transport has taken.
     pub sent_octets: u64,
-    /// Messages that have arrived, those among them that are [filtered](Self::filtered) out too.
+    /// Messages that have arrived, including those that are [filtered](Self::filtered) out.
     pub received: u64,
     /// Octets of these.
     pub received_octets: u64,
-    /// Messages lost because the peer that wanted them, or we ourselves, had no room for them.
+    /// Messages lost because there was no room for them, in a queue to a peer or in the one of what
+    /// has arrived.
     pub dropped: u64,
     /// Octets of these.
     pub dropped_octets: u64,
     /// Messages that were still queued for a peer when its connection ended.
     pub undelivered: u64,
-    /// Messages waiting now: for a transport to take them, or for `recv`. Of the latter, up to 256
-    /// that the receiving side has already taken in hand are not counted.
+    /// Messages waiting now: for a transport to take them, or for `recv`. The current batch of the
+    /// receiving side, up to 256 messages, is not counted.
     pub queued: u64,
     /// Octets of these.
     pub queued_octets: u64,
-    /// Messages that arrived although nothing subscribed to here matches them; of a REP and a REQ, those that
-    /// are no request, and no reply to one.
+    /// Messages that arrived although no subscription of the socket matches them. For a REP: those that are
+    /// not a request; for a REQ: those that are not the reply to its request.
     pub filtered: u64,
-    /// What peers are subscribed to, each peer's distinct topics; or, on a subscriber, its own.
+    /// For a publisher, the distinct topics of each peer, added up; for a subscriber, its own
+    /// topics.
     pub subscriptions: u64,
     /// Connections through bound endpoints that are in their handshake.
     pub handshakes: u64,
-    /// Connections that were refused, or ended in their handshake, because the socket had [as
-    /// many](crate::PubOptions::max_connections) as it may have.
+    /// Connections that were refused, or ended in their handshake, because of
+    /// [`max_connections`](crate::PubOptions::max_connections) or
+    /// [`max_handshakes`](crate::PubOptions::max_handshakes).
     pub refused: u64,
     /// The peers whose handshake has succeeded and whose connection stands; none in
     /// [totals](crate::Handle::totals).
     pub peers: Vec<PeerStats>,
 }
 
-/// What has passed between a socket and one of its peers on their present connection.
+/// The counters of one peer, since its present connection was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PeerStats {
-    /// Who it is.
+    /// The peer.
     pub peer: Peer,
     /// How long the connection has stood; serialised in seconds.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::seconds"))]
     pub age: Duration,
-    /// How it is with the connection.
+    /// The state of the connection.
     pub state: PeerState,
     /// Messages for this peer that its transport has taken whole.
     pub sent: u64,
@@ -67,7 +70,8 @@ pub struct PeerStats {
     pub received: u64,
     /// Octets of these.
     pub received_octets: u64,
-    /// Messages lost because this peer, or we for what it sent, had no room for them.
+    /// Messages lost because there was no room for them, in the queue to this peer or in the one of
+    /// what it sent.
     pub dropped: u64,
     /// Octets of these.
     pub dropped_octets: u64,
@@ -75,19 +79,21 @@ pub struct PeerStats {
     pub queued: u64,
     /// Octets of these.
     pub queued_octets: u64,
-    /// Distinct topics this peer is subscribed to; or, on a subscriber, those that it is told.
+    /// For a publisher, the distinct topics that this peer is subscribed to; for a subscriber,
+    /// those that this peer has been told.
     pub subscriptions: u64,
 }
 
-/// How it is with a peer's connection.
+/// The state of a peer's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum PeerState {
     /// Messages flow as they come.
     Flowing,
-    /// Its queue has reached its high-water mark and not caught up: the peer loses messages, or we
-    /// wait for it; or, on a subscriber, nothing is read from it until something has been received.
+    /// Its queue has reached the high-water mark and has not drained. A sending socket drops
+    /// messages for the peer, or waits for it; a receiving one reads nothing from it until
+    /// something has been received.
     Congested,
 }
 
@@ -132,7 +138,7 @@ impl SubAssign for Count {
         self.octets -= other.octets;
     }
 }
-/// Messages that a socket had, and nobody got, when it was closed.
+/// Messages that were neither sent nor received when a socket was closed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -7,8 +7,8 @@ use std::{mem, process};
 
 use tokio::sync::Notify;
 
-/// Locks `mutex`. A thread that panicked while it held the lock does not take the others along:
-/// everything guarded here is kept consistent between any two statements that can panic.
+/// Locks `mutex`. A panic of a thread that held the lock is ignored: everything guarded here is
+/// kept consistent between any two statements that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,8 +71,8 @@ pub(crate) async fn wait_until<T>(changed: &Notify, mut look: impl FnMut() -> Op
     }
 }
 
-/// One value for the whole process, made when it is first asked for. A process that has been forked off
-/// begins with a new one: what threads and descriptors stand behind the old one are its parent's.
+/// One value for the whole process, made when it is first asked for. A forked process begins with a new
+/// one: the threads and descriptors of the old one belong to its parent.
 pub(crate) struct PerProcess<T>(Mutex<Option<(u32, T)>>);
 
 impl<T: Clone> PerProcess<T> {

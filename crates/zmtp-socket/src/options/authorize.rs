@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Authorization of peers.
 
 #[cfg(feature = "curve")]
 use std::collections::HashSet;
@@ -19,24 +19,24 @@ use zmtp_codec::{Allowed, Applicant, Credentials, Denial, MechanismName, Metadat
 use crate::options::{LinkOptions, Security};
 use crate::peer::Peer;
 
-/// Somebody who asks to come in: what a judge sees (see
+/// A peer that asks to be let in, as a judge sees it (see
 /// [`authorize`](crate::PubOptions::authorize)). It has the fields of a request of RFC 27.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthRequest {
-    /// The connection: its endpoint, and the other side's address as the transport names it. Of the
-    /// handshake it [knows](Peer::info) nothing yet.
+    /// The connection: its endpoint, and the other side's address as the transport names it. Its
+    /// [`info`](Peer::info) is not there yet.
     pub peer: Peer,
-    /// What the [option](crate::PubOptions::domain) says.
+    /// The value of the option [`domain`](crate::PubOptions::domain).
     pub domain: Arc<str>,
-    /// The other side's address, if it has one: none over ipc and inproc. That of an IPv4 peer at an
-    /// IPv6 endpoint is the IPv4 one.
+    /// The other side's IP address; `None` over ipc and inproc. An IPv4 peer at an IPv6 endpoint has
+    /// its IPv4 address here.
     pub address: Option<IpAddr>,
-    /// What the peer has said or proven of itself, by the rules of the mechanism.
+    /// The credentials that the peer has given or proven, by the rules of the mechanism.
     pub credentials: Credentials,
-    /// What the peer has announced by then. Under CURVE that is all it ever will, and nobody else can
-    /// have said it. Under NULL and PLAIN it is empty: there a peer says more of itself only once it is
-    /// let in, and [`Peer::info`] has it then.
+    /// The metadata that the peer has announced so far. Under CURVE it is complete and authenticated.
+    /// Under NULL and PLAIN it is empty: there a peer announces its metadata only once it is let in,
+    /// and [`Peer::info`] has it then.
     pub metadata: Metadata,
 }
 
@@ -56,20 +56,20 @@ impl AuthRequest {
         self.credentials.mechanism()
     }
 
-    /// The property Identity of the [metadata](Self::metadata), if it is there: subscribers and
-    /// publishers announce none.
+    /// The property Identity of the [metadata](Self::metadata), if it is there; publishers and
+    /// subscribers announce none.
     pub fn identity(&self) -> Option<&[u8]> {
         self.metadata.identity()
     }
 }
 
-/// Lets a peer in, and says who it is; or does not, and says why.
+/// Lets a peer in, with a user id; or refuses it, with a reason.
 pub type Verdict = Result<Allowed, Denial>;
 
 /// A verdict to come.
 pub(crate) type Authorizing = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Who judges.
+/// The judge, as a function.
 #[derive(Clone)]
 pub(crate) struct Authorizer(Arc<dyn Fn(AuthRequest) -> Authorizing + Send + Sync>);
 
@@ -87,8 +87,8 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Begins to judge who asks to come in: by name and password where the mechanism has them, and then by
-/// the judge.
+/// Begins to judge a peer: first by name and password, where the mechanism has them, and then by the
+/// judge.
 pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) -> Authorizing {
     let mut name = None;
     if let Security::PlainServer(allow) = &options.security {
@@ -111,7 +111,8 @@ pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) ->
             Some(judging) => judging.await?,
             None => Allowed::new(),
         };
-        // Whoever has given a password is known by name, unless the judge knows better.
+        // A peer that has given a password is known by its name, unless the judge gives it another
+        // user id.
         allowed.user_id = allowed.user_id.or(name);
         Ok(allowed)
     })
@@ -123,7 +124,7 @@ pub(crate) fn judge(options: &LinkOptions, peer: &Peer, applicant: Applicant) ->
 pub fn allow_keys(
     keys: impl IntoIterator<Item = CurvePublicKey>,
 ) -> impl Fn(AuthRequest) -> Ready<Verdict> + Send + Sync + 'static {
-    // These are public: how long a look takes tells nothing.
+    // These keys are public, so the time of a look-up gives no secret away.
     let keys: HashSet<CurvePublicKey> = keys.into_iter().collect();
     move |claim| {
         ready(match claim.credentials {
@@ -139,7 +140,7 @@ pub fn allow_keys(
 }
 
 /// A judge for [`authorize`](crate::PubOptions::authorize): lets in only peers from these ranges of
-/// addresses, under any mechanism; nobody over ipc and inproc, which have no such addresses.
+/// addresses, under any mechanism. Peers over ipc and inproc have no address and are refused.
 #[cfg(feature = "ipnet")]
 pub fn allow_addresses(
     ranges: impl IntoIterator<Item = IpNet>,

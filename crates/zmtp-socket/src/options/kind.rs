@@ -7,8 +7,8 @@ use super::{
     Requesting, Routing, SocketRole, Subscribing,
 };
 
-/// The types that have options: the sockets of one [kind](crate::kind::Kind), or [one endpoint](Endpoints) of a
-/// socket of any kind.
+/// A type that has options: a [kind](crate::kind::Kind) of sockets, or [one endpoint](Endpoints) of a socket
+/// of any kind.
 pub trait Configured: sealed::Sealed + Clone + Debug + Default + Send + Sync + 'static {
     /// The options that it has beside those of its connections.
     type Role: Clone + Debug + Default + Send + Sync + 'static;
@@ -26,7 +26,8 @@ pub struct Endpoints;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pub;
 
-/// Publishes, and hears what subscribers want: the kind of an [`XPubSocket`](crate::XPubSocket).
+/// Publishes, and receives its subscribers' requests: the kind of an
+/// [`XPubSocket`](crate::XPubSocket).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct XPub;
 
@@ -114,7 +115,7 @@ impl Configured for Rep {
     type Role = Replying;
 }
 
-/// The types that may have an identity: sockets whose peer may be a ROUTER, and their endpoints.
+/// A type that may have an identity: a socket whose peer may be a ROUTER, or its endpoints.
 pub trait Identified: Configured {}
 
 impl Identified for Req {}

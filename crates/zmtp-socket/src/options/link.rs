@@ -1,4 +1,4 @@
-//! What every connection of a socket has to be told. An endpoint can be told something else.
+//! The options of connections. They are set for a socket, and may be changed for one endpoint.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) struct LinkOptions {
     pub(crate) retry_refused: bool,
     pub(crate) tcp: TcpOptions,
     pub(crate) ipc_mode: Option<u32>,
-    /// The peers speak no ZMTP, and whether messages tell when one comes and goes.
+    /// `Some` if the peers speak no ZMTP; then, whether messages tell when one comes and goes.
     pub(crate) raw: Option<bool>,
     #[cfg(feature = "ws")]
     pub(crate) ws_origins: Arc<[String]>,
@@ -37,24 +37,24 @@ pub(crate) struct LinkOptions {
     pub(crate) wss_server: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
     #[cfg(feature = "wss")]
     pub(crate) wss_client: Option<Arc<tokio_rustls::rustls::ClientConfig>>,
-    /// What we go by, and what the peer goes by, with those that send by identity.
+    /// Our identity and the peer's, for sockets that send by identity.
     pub(crate) identity: Bytes,
     pub(crate) peer_identity: Option<Bytes>,
-    /// Whether an empty identity is announced, too.
+    /// Whether an empty identity is announced as well.
     pub(crate) announces_none: bool,
     pub(crate) signature_first: bool,
     pub(crate) admits: Option<Admits>,
-    /// The socket of the system to listen on.
+    /// The system's socket to listen on.
     pub(crate) listener: Option<Arc<Listening>>,
 }
 
-/// A socket of the system that somebody else has bound.
+/// A system socket that somebody else has bound.
 #[cfg(unix)]
 pub(crate) type Listening = std::os::fd::OwnedFd;
 #[cfg(not(unix))]
 pub(crate) type Listening = std::convert::Infallible;
 
-/// Says which peers may begin their handshake.
+/// Decides which peers may begin their handshake.
 #[derive(Clone)]
 pub(crate) struct Admits(pub(crate) Arc<dyn Fn(&Peer) -> bool + Send + Sync>);
 
@@ -64,7 +64,7 @@ impl fmt::Debug for Admits {
     }
 }
 
-/// The terms on which connections are made through one endpoint.
+/// The configuration of the connections through one endpoint.
 #[derive(Debug)]
 pub(crate) struct LinkConfig {
     pub(crate) options: LinkOptions,
@@ -105,23 +105,24 @@ impl<T: Configured> Options<T> {
         self
     }
 
-    /// Says who we are, with the PLAIN mechanism (RFC 24): for a socket whose peers are PLAIN
-    /// servers. Username and password have at most 255 octets each; with longer ones `bind` and
-    /// `connect` fail. Default: no mechanism (NULL).
+    /// Authenticates us with the PLAIN mechanism (RFC 24), to peers that are PLAIN servers.
+    /// Username and password have at most 255 octets each; with longer ones `bind` and `connect`
+    /// fail. Default: no mechanism (NULL).
     pub fn plain_client(mut self, username: impl Into<Bytes>, password: impl Into<Bytes>) -> Self {
         let (username, password) = (username.into(), password.into());
         self.link.security = Security::PlainClient { username, password };
         self
     }
 
-    /// Lets in only who gives one of these names and passwords, with the PLAIN mechanism (RFC 24).
-    /// Default: no mechanism (NULL).
+    /// Lets in only peers that give one of these names and passwords, with the PLAIN mechanism (RFC
+    /// 24). Default: no mechanism (NULL).
     pub fn plain_server(self, users: PlainUsers) -> Self {
         self.plain_server_with(move |credentials| users.allow(credentials))
     }
 
-    /// Lets in only whom `allow` allows, with the PLAIN mechanism (RFC 24). It is called on the
-    /// connection's own task and must not block. Default: no mechanism (NULL).
+    /// Lets in only peers for whose credentials `allow` returns true, with the PLAIN mechanism (RFC
+    /// 24). `allow` is called on the connection's own task and must not block. Default: no
+    /// mechanism (NULL).
     pub fn plain_server_with(
         mut self,
         allow: impl Fn(&Credentials) -> bool + Send + Sync + 'static,
@@ -130,32 +131,33 @@ impl<T: Configured> Options<T> {
         self
     }
 
-    /// Encrypts, and lets only the server with this key take part, with the CURVE mechanism (RFC 25 and
-    /// 26). `keys` are our own: what the server may know us by. Default: no mechanism (NULL).
+    /// Encrypts, with the CURVE mechanism (RFC 25 and 26), and accepts only a server with this key.
+    /// `keys` are our own key pair, by which the server may know us. Default: no mechanism (NULL).
     ///
-    /// A server that has another key, or does not know ours, hangs up in the handshake.
+    /// A server that has another key, or does not admit ours, ends the connection in the handshake.
     #[cfg(feature = "curve")]
     pub fn curve_client(mut self, server_key: CurvePublicKey, keys: CurveKeyPair) -> Self {
         self.link.security = Security::CurveClient { server_key, keys };
         self
     }
 
-    /// Encrypts, with the CURVE mechanism (RFC 25 and 26). Any client is let in that knows our public
-    /// key, unless a judge says otherwise: [`allow_keys`](crate::allow_keys), for example. Default: no
-    /// mechanism (NULL).
+    /// Encrypts, with the CURVE mechanism (RFC 25 and 26). Any client that knows our public key is let
+    /// in, unless a [judge](Self::authorize) refuses it, such as [`allow_keys`](crate::allow_keys).
+    /// Default: no mechanism (NULL).
     #[cfg(feature = "curve")]
     pub fn curve_server(mut self, keys: CurveKeyPair) -> Self {
         self.link.security = Security::CurveServer { keys };
         self
     }
 
-    /// Lets `judge` decide who comes in, under any mechanism, beside what the mechanism asks for. While
-    /// it does, within the [handshake's time](Self::handshake_timeout), no more than 1 KiB of what the
-    /// peer goes on to say is kept. Default: nobody.
+    /// Lets `judge` decide whether a peer is let in, under any mechanism and in addition to its checks.
+    /// The time for it is part of the [handshake's](Self::handshake_timeout). Meanwhile no more than 1
+    /// KiB of what the peer sends is read. Default: no judge.
     ///
-    /// What the judge gives an [allowed](crate::Allowed) peer is in [`Peer::info`](crate::Peer::info)
-    /// from then on. A [denied](crate::Denial) one is told the status, 400 or 500, and does not dial
-    /// again; with a temporary denial the connection is closed without a word, and the peer tries later.
+    /// The user id and metadata that the judge gives an [allowed](crate::Allowed) peer are in
+    /// [`Peer::info`](crate::Peer::info) from then on. A [denied](crate::Denial) peer is sent an ERROR
+    /// with the status, 400 or 500, and does not dial again. After a temporary denial the connection is
+    /// closed without an ERROR, and the peer tries again later.
     ///
     /// ```
     /// # #[cfg(feature = "curve")]
@@ -202,9 +204,8 @@ impl<T: Configured> Options<T> {
         self
     }
 
-    /// What the [judge](Self::authorize) is told of where a peer wants to come in, as
-    /// [`AuthRequest::domain`]: RFC 27 has it for rules that many sockets share, and wants 255 characters of
-    /// ASCII at most. Default: empty.
+    /// The domain that the [judge](Self::authorize) sees in [`AuthRequest::domain`], for rules that many
+    /// sockets share. RFC 27 limits it to 255 ASCII characters. Default: empty.
     pub fn domain(mut self, domain: impl Into<Arc<str>>) -> Self {
         self.link.domain = domain.into();
         self
@@ -248,14 +249,14 @@ impl<T: Configured> Options<T> {
     /// Finds dead connections by PING and PONG (RFC 37). Default: off; a peer's own PING is always
     /// answered.
     ///
-    /// That a machine or the line to it has gone is found without this, by
-    /// [`keepalive`](Self::keepalive). A heartbeat also finds a process that hangs, or that lies behind
-    /// a proxy; but it takes for dead whoever is busy for so long: a subscriber that does not receive,
-    /// or a program that blocks the runtime its sockets run on.
+    /// [`keepalive`](Self::keepalive) finds a dead machine or line without this. A heartbeat also finds
+    /// a process that hangs, or that lies behind a proxy. But it takes a peer for dead that is busy for
+    /// too long: a subscriber that does not receive, or a program that blocks the runtime its sockets
+    /// run on.
     ///
-    /// A peer that announces ZMTP 3.0 knows no heartbeats, and is sent none, which the log tells at DEBUG.
-    /// If such a peer freezes, nothing finds it but [`user_timeout`](Self::user_timeout), once it has
-    /// something to read.
+    /// A peer that announces ZMTP 3.0 is sent no heartbeats, since 3.0 has none; this is logged at DEBUG.
+    /// If such a peer freezes, only [`user_timeout`](Self::user_timeout) finds it, once it has something
+    /// to read.
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.link.heartbeat = Some(heartbeat);
         self
@@ -268,10 +269,10 @@ impl<T: Configured> Options<T> {
         self
     }
 
-    /// Lets only those peers begin a handshake that `admits` finds by their address, or by their
-    /// [descriptor](Peer::descriptor): the connection of any other is closed without a word, and
-    /// [told](crate::Event::Refused). It is called on the endpoint's own task, and must not block. For bound
-    /// endpoints. Default: all.
+    /// Lets only peers begin a handshake for which `admits` returns true: by their address, for example, or
+    /// by their [descriptor](Peer::descriptor). Any other connection is closed without a word, with an event
+    /// [`Refused`](crate::Event::Refused). `admits` is called on the endpoint's own task and must not block.
+    /// For bound endpoints. Default: all peers.
     pub fn accept_if(mut self, admits: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Self {
         self.link.admits = Some(Admits(Arc::new(admits)));
         self
@@ -287,16 +288,16 @@ impl<T: Configured> Options<T> {
 }
 
 impl<T: Identified> Options<T> {
-    /// What ROUTERs know us by: 1 to 255 octets, the first of them not zero, or `bind` and `connect` fail
-    /// (RFC 37, The Identity Property). Default: nothing, and each ROUTER makes something up.
+    /// The identity by which ROUTERs know us: 1 to 255 octets, the first of them not zero, or `bind` and
+    /// `connect` fail (RFC 37, The Identity Property). Default: none; each ROUTER then generates one.
     /// (`ZMQ_ROUTING_ID`)
     pub fn identity(mut self, identity: impl Into<Bytes>) -> Self {
         self.link.identity = identity.into();
         self
     }
 
-    /// Announces an empty identity where there is none, as libzmq does. It means the same as to announce
-    /// nothing. Default: no.
+    /// Announces an empty identity if none is set, as libzmq does. Peers treat it like no identity.
+    /// Default: no.
     pub fn announce_empty_identity(mut self, announce: bool) -> Self {
         self.link.announces_none = announce;
         self
@@ -304,22 +305,23 @@ impl<T: Identified> Options<T> {
 }
 
 impl EndpointOptions {
-    /// What the peer of a connected endpoint goes by, with a ROUTER: it can be sent to from now on, and what
-    /// it announces itself does not matter. Default: what it announces. (`ZMQ_CONNECT_ROUTING_ID`)
+    /// The identity of the peer of a ROUTER's connected endpoint, whatever the peer announces. Messages can
+    /// be sent to it from the call of `connect` on. Default: the one that it announces.
+    /// (`ZMQ_CONNECT_ROUTING_ID`)
     pub fn peer_identity(mut self, identity: impl Into<Bytes>) -> Self {
         self.link.peer_identity = Some(identity.into());
         self
     }
 
-    /// The peers of this `tcp` endpoint speak no ZMTP: anything that can open a connection is one. What such a
-    /// peer sends is received in messages of one part, cut wherever it arrived cut and of 8 KiB at most; of what
-    /// it is sent it gets the octets alone. With `notify`, an empty message says that it has come, and another
-    /// one that it has gone. (`ZMQ_STREAM`, `ZMQ_STREAM_NOTIFY`)
+    /// The peers of this `tcp` endpoint speak no ZMTP: anything that can open a connection is a peer. Its
+    /// octets are received as messages of one part, one for each piece that arrived, of 8 KiB at most. A
+    /// message to it is written as its octets alone. With `notify`, an empty message says that a peer has
+    /// come, and another one that it has gone. (`ZMQ_STREAM`, `ZMQ_STREAM_NOTIFY`)
     ///
-    /// To our socket it is a DEALER, so the socket should be a ROUTER, which knows its peers apart. An empty part
-    /// that is sent to it ends the connection when what was sent before has gone out; a connected endpoint is
-    /// then dialled again when it is connected anew. With a mechanism, with heartbeats or over another
-    /// transport, `bind` and `connect` fail.
+    /// The socket sees such a peer as a DEALER, so the socket should be a ROUTER, which tells its peers
+    /// apart. An empty part sent to a peer ends the connection, once everything before it has been written; a
+    /// connected endpoint is then not dialled again until `connect` is repeated. With a mechanism, with
+    /// heartbeats or over another transport, `bind` and `connect` fail.
     pub fn raw(mut self, notify: bool) -> Self {
         self.link.raw = Some(notify);
         self
@@ -332,8 +334,8 @@ impl EndpointOptions {
         self
     }
 
-    /// Listens on a socket of the system that is bound and listens already, as a service manager hands it
-    /// over: of the endpoint that is bound, only the transport counts then. Not on Windows.
+    /// Listens on a system socket that already listens, such as one that a service manager has passed.
+    /// Only the transport of the bound endpoint then matters. Not on Windows.
     #[cfg(unix)]
     pub fn listen_on(mut self, socket: std::os::fd::OwnedFd) -> Self {
         self.link.listener = Some(Arc::new(socket));
@@ -364,7 +366,7 @@ impl LinkOptions {
         config.handshake_timeout = Some(self.handshake_timeout);
         config.heartbeat = self.heartbeat;
         if !self.identity.is_empty() || self.announces_none {
-            // One octet too many is enough for the configuration to be refused.
+            // One octet above the limit is enough for the configuration to be refused.
             let identity = self.identity.slice(..self.identity.len().min(256));
             let metadata = Metadata::new().with("Identity", identity);
             config.metadata = metadata.expect("a short property is valid");
@@ -420,8 +422,8 @@ impl fmt::Debug for Security {
 
 /// How long to wait between attempts to connect.
 ///
-/// Each wait is drawn from the upper half of the present delay, so that a crowd of subscribers
-/// does not come back in step. None is shorter than a millisecond.
+/// Each wait is a random time between half the present delay and all of it, so that many
+/// subscribers do not come back at the same moment. No wait is shorter than a millisecond.
 ///
 /// ```
 /// use std::time::Duration;

@@ -7,9 +7,9 @@ use std::str::FromStr;
 /// How many messages a queue may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HighWaterMark {
-    /// So many.
+    /// At most so many.
     Messages(NonZeroUsize),
-    /// Any number, and any number of octets, unless the mark in octets beside it was set.
+    /// Any number of messages; and any number of octets, unless the mark in octets is set.
     Unlimited,
 }
 
@@ -62,10 +62,10 @@ impl FromStr for HighWaterMark {
     }
 }
 
-/// The mark in octets where nothing else is said: 64 MiB.
+/// The default mark in octets: 64 MiB.
 pub(crate) const DEFAULT_OCTETS: usize = 64 << 20;
 
-/// At either of these a queue is full.
+/// The marks of a queue, which is full at either of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks {
     pub(crate) messages: HighWaterMark,
@@ -73,8 +73,8 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Without a mark in octets, it is `default`; but where any number of messages may wait, so may any number
-    /// of octets.
+    /// Without a mark in octets, `default` is used; but an unlimited number of messages also means unlimited
+    /// octets.
     pub(crate) fn new(messages: HighWaterMark, octets: Option<usize>, default: usize) -> Self {
         let default = match messages {
             HighWaterMark::Messages(_) => default,
@@ -83,7 +83,8 @@ impl Marks {
         Self { messages, octets: octets.unwrap_or(default) }
     }
 
-    /// The mark that a queue of so many messages has reached: if not this one, it is that in octets.
+    /// The mark that a full queue of so many messages has reached: that in messages, or else that in
+    /// octets.
     pub(crate) fn reached_by(&self, messages: usize) -> Mark {
         match messages >= self.messages.get() {
             true => Mark::Messages(messages),

@@ -1,4 +1,4 @@
-//! What can be set on a socket, typed, with its defaults.
+//! The options of sockets and endpoints, with their defaults.
 
 pub(crate) mod authorize;
 mod ipc;
@@ -90,10 +90,10 @@ pub type ReqOptions = Options<kind::Req>;
 /// The options of a [`RepSocket`](crate::RepSocket).
 pub type RepOptions = Options<kind::Rep>;
 
-/// The options that only sockets of one kind, or of some, have.
+/// The options that only some kinds of sockets have.
 pub trait SocketRole {}
 
-/// What concerns a socket as a whole.
+/// The options that concern a socket as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketOptions {
     pub(crate) linger: Option<Linger>,
@@ -115,25 +115,25 @@ impl<T: Configured> Options<T> {
 }
 
 impl<T: Configured<Role: SocketRole>> Options<T> {
-    /// How long a closed socket goes on delivering what is queued. Default: 30 s, but for a SUB not at
-    /// all, since it has nothing to deliver.
+    /// How long a closed socket goes on delivering what is queued. Default: 30 s; for a SUB,
+    /// [`Linger::NONE`], since it has nothing to deliver.
     pub fn linger(mut self, linger: Linger) -> Self {
         self.socket.linger = Some(linger);
         self
     }
 
     /// How many connections the socket's bound endpoints may have at once, all together. A newcomer
-    /// beyond them takes the place of the oldest that has not finished its handshake; if all have,
-    /// it is [refused](crate::Event::Refused). Default: 65,536; 0 is taken as 1. Each costs a
-    /// descriptor, of which the system may allow fewer.
+    /// beyond that replaces the oldest connection that has not finished its handshake; if all have,
+    /// the newcomer is [refused](crate::Event::Refused). Default: 65,536; 0 is taken as 1. Each
+    /// connection costs a descriptor, and the system may allow fewer of these.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.socket.max_connections = connections.max(1);
         self
     }
 
-    /// How many of these may be in their handshake at once. For a newcomer beyond them the oldest of
-    /// them is closed: however many strangers connect and say nothing, whoever speaks is served. Each has
-    /// 0.1 s at least; until then newcomers wait to be accepted.
+    /// How many of these connections may be in their handshake at once. A newcomer beyond that
+    /// replaces the oldest of them, so silent connections cannot keep out a peer that speaks. Each
+    /// handshake has at least 0.1 s; until then, newcomers wait to be accepted.
     /// Default: 1024; 0 is taken as 1.
     pub fn max_handshakes(mut self, connections: usize) -> Self {
         self.socket.max_handshakes = connections.max(1);
@@ -155,6 +155,6 @@ impl Linger {
     /// Not at all.
     pub const NONE: Self = Self::For(Duration::ZERO);
 
-    /// How long a socket that sends goes on, if nothing else is said.
+    /// The default of a socket that sends.
     pub(crate) const DEFAULT: Self = Self::For(Duration::from_secs(30));
 }

@@ -15,13 +15,13 @@ use zmtp_codec::Credentials;
 /// let options = PubOptions::new().plain_server(users);
 /// ```
 ///
-/// A user is known by name from then on: it is the [user id](crate::Allowed), unless a
-/// [judge](crate::PubOptions::authorize), who is asked next, gives another.
+/// The name of a user becomes the peer's [user id](crate::Allowed), unless a
+/// [judge](crate::PubOptions::authorize), which is asked next, gives another.
 #[derive(Clone, Default)]
 pub struct PlainUsers(Vec<(Bytes, Bytes)>);
 
 impl PlainUsers {
-    /// Nobody.
+    /// An empty table: nobody is let in.
     pub fn new() -> Self {
         Self::default()
     }
@@ -32,9 +32,9 @@ impl PlainUsers {
         self
     }
 
-    /// Whether one of the users is meant. Every entry is compared whole and at one length, so that the
-    /// time it takes tells neither how much of a guess was right, nor how long the right one is, nor
-    /// whether there is a user of that name.
+    /// Whether the credentials are those of one of the users. Every entry is compared whole and at the
+    /// same length. So the time that it takes does not show how much of a guess was right, how long
+    /// the password is, or whether there is a user of that name.
     pub fn allow(&self, credentials: &Credentials) -> bool {
         let Credentials::Plain { username, password } = credentials else { return false };
         let (claimed_name, claimed_password) = (padded(username), padded(password));
@@ -46,8 +46,8 @@ impl PlainUsers {
     }
 }
 
-/// A name or a password with its length before it, filled up. What is longer than a peer can say (RFC
-/// 24) is told apart from all that it can.
+/// A name or a password, padded, with its length before it. One that is longer than a peer can send
+/// (RFC 24) differs from all that a peer can send.
 fn padded(text: &[u8]) -> [u8; 257] {
     let mut padded = [0; 257];
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
@@ -86,7 +86,7 @@ mod tests {
             ("bob", "secret", false),
             ("", "", false),
             ("carl", "secret", false),
-            // Cut to what can be said, the password of eve would be this.
+            // The password of eve, cut to the length that a peer can send, would be this.
             ("eve", &*long, false),
         ];
         for (username, password, expected) in rows {

@@ -29,7 +29,7 @@ pub struct Hearing {
     pub(crate) requests: RequestOptions,
 }
 
-/// How an XPUB deals with what its subscribers want.
+/// How an XPUB handles its subscribers' requests.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestOptions {
     pub(crate) verbosity: Verbosity,
@@ -46,7 +46,7 @@ impl Default for RequestOptions {
 }
 
 impl<T: Configured<Role: AsMut<WhenFull>>> Options<T> {
-    /// What becomes of a message for a peer that has no room for it. Default: [`WhenFull::DropNew`].
+    /// What happens to a message for a peer that has no room for it. Default: [`WhenFull::DropNew`].
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         *self.role.as_mut() = policy;
         self
@@ -54,14 +54,14 @@ impl<T: Configured<Role: AsMut<WhenFull>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Publishing>>> Options<T> {
-    /// What two subscriptions of one peer to the same topic are. Default: [`Duplicates::Counted`].
+    /// How two subscriptions of one peer to the same topic count. Default: [`Duplicates::Counted`].
     pub fn duplicate_subscriptions(mut self, duplicates: Duplicates) -> Self {
         self.role.as_mut().duplicates = duplicates;
         self
     }
 
-    /// How many distinct topics one peer may be subscribed to; past that its connection is closed.
-    /// Default: 1,000,000.
+    /// How many distinct topics one peer may be subscribed to; beyond that its connection is
+    /// closed. Default: 1,000,000.
     ///
     /// There is a limit in octets [beside it](Self::max_subscription_octets).
     pub fn max_subscriptions(mut self, topics: usize) -> Self {
@@ -69,8 +69,8 @@ impl<T: Configured<Role: AsMut<Publishing>>> Options<T> {
         self
     }
 
-    /// How many octets the topics may have, all together, that one peer is subscribed to; past that
-    /// its connection is closed. Default: 64 MiB.
+    /// How many octets the topics of one peer may have, all together; beyond that its connection is
+    /// closed. Default: 64 MiB.
     pub fn max_subscription_octets(mut self, octets: usize) -> Self {
         self.role.as_mut().max_topic_octets = octets;
         self
@@ -91,30 +91,32 @@ impl Default for Publishing {
 }
 
 impl Options<XPub> {
-    /// Which subscriptions [`recv`](crate::XPubSocket::recv) tells. Default: [`Verbosity::Distinct`].
+    /// Which subscriptions [`recv`](crate::XPubSocket::recv) reports. Default:
+    /// [`Verbosity::Distinct`].
     pub fn verbosity(mut self, verbosity: Verbosity) -> Self {
         self.role.requests.verbosity = verbosity;
         self
     }
 
-    /// Subscribes nobody by itself: the user is told every subscription and every end of one, and does
-    /// for the peer what it sees fit, with [`subscribe`](crate::XPubHandle::subscribe). Default: no.
+    /// Leaves subscribing to the user: [`recv`](crate::XPubSocket::recv) reports every subscription
+    /// and every end of one, and the user subscribes the peer with
+    /// [`subscribe`](crate::XPubHandle::subscribe). Default: no. (`ZMQ_XPUB_MANUAL`)
     pub fn manual(mut self, manual: bool) -> Self {
         self.role.requests.manual = manual;
         self
     }
 
-    /// What every peer is sent first. A subscriber receives it if it has subscribed to what it begins
-    /// with. Default: nothing.
+    /// A message that every peer is sent first. A subscriber receives it if it has subscribed to a
+    /// prefix of its first part. Default: none. (`ZMQ_XPUB_WELCOME_MSG`)
     pub fn welcome(mut self, message: impl Into<Message>) -> Self {
         self.role.requests.welcome = Some(message.into());
         self
     }
 
-    /// Of a message of several parts from an XSUB: looks for subscriptions in it only if the first part is
-    /// one. Otherwise any part that begins with the octet 1 or 0 is taken for a subscription or the end of
-    /// one, and the user does not receive it; so libzmq does unless `ZMQ_ONLY_FIRST_SUBSCRIBE` is set.
-    /// Default: yes.
+    /// Looks for subscriptions in a message of several parts, from an XSUB, only if its first part is one.
+    /// Otherwise any part that begins with the octet 1 or 0 is taken for a subscription or the end of one,
+    /// and the user does not receive it, as with libzmq unless `ZMQ_ONLY_FIRST_SUBSCRIBE` is set. Default:
+    /// yes.
     pub fn only_first_subscribe(mut self, only_first: bool) -> Self {
         self.role.requests.only_first = only_first;
         self
@@ -194,60 +196,61 @@ impl AsMut<Matching> for Hearing {
     }
 }
 
-/// What becomes of a message that a subscriber wants while its queue is at the high-water mark.
+/// What happens to a message for a peer whose queue is at the high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// That subscriber, alone, loses it.
+    /// That peer alone loses the message.
     #[default]
     DropNew,
-    /// That subscriber, alone, loses the oldest messages that wait for it, so that there is room.
+    /// That peer alone loses the oldest messages that wait for it, so that there is room.
     ///
-    /// What is already being written to it cannot be taken back. It does not count for the mark, and
-    /// is never more than the mark allows.
+    /// Messages that are already being written cannot be taken back. They do not count for the mark,
+    /// and are never more than the mark allows.
     DropOldest,
-    /// That subscriber, alone, is disconnected, and loses all that waits for it.
+    /// That peer alone is disconnected, and loses all that waits for it.
     Disconnect,
-    /// [`send`](crate::Handle::send) waits until every subscriber that wants the message has
-    /// room for it, and then it goes to all of them. One stuck subscriber holds all others up.
+    /// [`send`](crate::Handle::send) waits until every peer that wants the message has room for it,
+    /// and then it goes to all of them. One stuck peer delays all others.
     ///
-    /// Senders that wait for the same subscriber are served in the order in which they began to wait. A
-    /// `send` that waits keeps its place until it is done or dropped, and so must be polled when it is woken.
+    /// Senders that wait for the same peer are served in the order in which they began to wait. A `send` that
+    /// waits keeps its place until it is done or dropped, so it must be polled when it is woken.
     Wait,
-    /// The same, but `send` fails, and the message goes to nobody, when it has waited so long.
+    /// As [`Wait`](Self::Wait), but `send` fails after this time, and the message goes to nobody.
     WaitFor(Duration),
 }
 
 impl WhenFull {
-    /// Whether a message goes to all that want it, or nobody.
+    /// Whether a message goes to all that want it or to nobody.
     pub(crate) fn waits(self) -> bool {
         matches!(self, Self::Wait | Self::WaitFor(_))
     }
 }
 
-/// Which subscriptions, and ends of them, the user of an [`XPubSocket`](crate::XPubSocket) is told.
-/// In [manual](crate::XPubOptions::manual) mode it is told all.
+/// Which subscriptions, and ends of them, are reported to the user of an
+/// [`XPubSocket`](crate::XPubSocket). In [manual](crate::XPubOptions::manual) mode, all are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verbosity {
-    /// The first subscription to each topic, whoever it is from, and the end of the last.
+    /// The first subscription to each topic, among all peers, and the end of the last.
     #[default]
     Distinct,
     /// Every subscription, and the end of the last to each topic. (`ZMQ_XPUB_VERBOSE`)
     Subscriptions,
-    /// Every subscription, and the end of each, once for each peer however often it repeats itself.
+    /// Every subscription and the end of each; those that a peer repeats count once.
     /// (`ZMQ_XPUB_VERBOSER`)
     All,
 }
 
-/// What several subscriptions of one peer to the same topic are.
+/// How several subscriptions of one peer to the same topic count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Duplicates {
-    /// Each counts, and each takes its own CANCEL (RFC 23, as most peers do).
+    /// Each counts, and each needs its own CANCEL (RFC 23, as most peers do).
     #[default]
     Counted,
-    /// All are one, and the first CANCEL ends it. For libzmq's SUB and XSUB where they subscribe
-    /// repeatedly to the same topic: they send every SUBSCRIBE but only the last CANCEL.
+    /// All count as one, and the first CANCEL ends it. For peers that are a SUB or XSUB of libzmq
+    /// and subscribe repeatedly to the same topic: they send every SUBSCRIBE but only the last
+    /// CANCEL.
     AsSet,
 }

@@ -1,4 +1,4 @@
-//! How much may wait: to be sent, and to be received.
+//! The options of queues: how much may wait to be sent, and to be received.
 
 use super::mark::DEFAULT_OCTETS;
 use super::{Configured, HighWaterMark, Marks, Options};
@@ -15,16 +15,16 @@ pub struct Sending {
 pub struct Receiving {
     pub(crate) hwm: HighWaterMark,
     pub(crate) hwm_octets: Option<usize>,
-    /// Only the newest message is kept,
+    /// Only the newest message is kept.
     pub(crate) conflate: bool,
-    /// or that of each topic.
+    /// Only the newest message of each topic is kept.
     pub(crate) conflate_topics: bool,
     /// A turn is one message.
     pub(crate) by_message: bool,
 }
 
 impl Sending {
-    /// Its marks; `octets` is the default of that in octets.
+    /// The marks; `octets` is the default of the mark in octets.
     pub(crate) fn marks(&self, octets: usize) -> Marks {
         Marks::new(self.hwm, self.hwm_octets, octets)
     }
@@ -36,15 +36,16 @@ impl Receiving {
     }
 }
 
-/// Options that can say that only the newest message is kept.
+/// Options by which only the newest message can be kept.
 pub trait Conflates {
     /// Whether it is.
     fn conflate(&mut self, conflate: bool);
 }
 
 impl<T: Configured<Role: AsMut<Sending>>> Options<T> {
-    /// How many messages may wait for each peer before it loses new ones, or [`send`](crate::Handle::send)
-    /// does what it is [told to](Options::when_full). Default: 1000.
+    /// How many messages may wait for each peer. At the mark, the peer loses new messages or
+    /// [`send`](crate::Handle::send) waits, by the type of the socket and its policy
+    /// [`when_full`](Options::when_full). Default: 1000.
     ///
     /// A message counts until the transport has taken its last octet. There is a mark in octets
     /// [beside it](Self::send_hwm_octets).
@@ -53,9 +54,9 @@ impl<T: Configured<Role: AsMut<Sending>>> Options<T> {
         self
     }
 
-    /// How many octets may wait for each peer, beside [`send_hwm`](Self::send_hwm): whichever mark is
+    /// How many octets may wait for each peer, beside [`send_hwm`](Self::send_hwm): the mark that is
     /// reached first counts. An empty queue takes any one message; 0 is taken as 1, and `usize::MAX` is no
-    /// limit. Default: none beside [`HighWaterMark::Unlimited`]; otherwise 64 MiB, or 256 KiB where
+    /// limit. Default: no limit with [`HighWaterMark::Unlimited`]; otherwise 64 MiB, or 256 KiB where
     /// [`send`](crate::Handle::send) [waits](crate::WhenFull::Wait).
     pub fn send_hwm_octets(mut self, octets: usize) -> Self {
         self.role.as_mut().hwm_octets = Some(octets.max(1));
@@ -64,8 +65,8 @@ impl<T: Configured<Role: AsMut<Sending>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Receiving>>> Options<T> {
-    /// How many messages of each peer may wait for [`recv`](crate::Socket::recv) before we stop reading
-    /// from that peer. Default: 1000.
+    /// How many messages of each peer may wait for [`recv`](crate::Socket::recv). At the mark, nothing
+    /// more is read from that peer. Default: 1000.
     ///
     /// There is a mark in octets [beside it](Self::receive_hwm_octets).
     pub fn receive_hwm(mut self, mark: HighWaterMark) -> Self {
@@ -73,10 +74,9 @@ impl<T: Configured<Role: AsMut<Receiving>>> Options<T> {
         self
     }
 
-    /// How many octets of each peer may wait, beside [`receive_hwm`](Self::receive_hwm): whichever mark
-    /// is reached first counts. What one read brought (256 KiB at most) or one message may go beyond it; 0
-    /// is taken as 1, and `usize::MAX` is no limit. Default: none beside [`HighWaterMark::Unlimited`];
-    /// otherwise 64 MiB.
+    /// How many octets of each peer may wait, beside [`receive_hwm`](Self::receive_hwm): the mark that is
+    /// reached first counts. One read (256 KiB at most) or one message may exceed it; 0 is taken as 1, and
+    /// `usize::MAX` is no limit. Default: no limit with [`HighWaterMark::Unlimited`]; otherwise 64 MiB.
     pub fn receive_hwm_octets(mut self, octets: usize) -> Self {
         self.role.as_mut().hwm_octets = Some(octets.max(1));
         self
@@ -84,9 +84,9 @@ impl<T: Configured<Role: AsMut<Receiving>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Receiving>>> Options<T> {
-    /// Whether peers that have messages waiting take turns of one message each (RFC 30, fair-queuing, to the
-    /// letter). Otherwise a turn is what has come from a peer in one piece, 256 messages at most, which costs
-    /// less. A peer that is alone sees no difference. Default: no.
+    /// Whether peers that have messages waiting take turns of one message each (strict fair-queuing, RFC 30).
+    /// Otherwise a turn is one batch of a peer, 256 messages at most, which costs less. With a single peer
+    /// there is no difference. Default: no.
     pub fn turns_by_message(mut self, by_message: bool) -> Self {
         let receiving: &mut Receiving = self.role.as_mut();
         receiving.by_message = by_message;
@@ -95,14 +95,15 @@ impl<T: Configured<Role: AsMut<Receiving>>> Options<T> {
 }
 
 impl<T: Configured<Role: Conflates>> Options<T> {
-    /// Keeps of each peer, or for each peer, the newest message alone, whole, in all its parts. Default: no.
+    /// Keeps only the newest message of each peer, or for each peer, with all its parts. Default: no.
+    /// (`ZMQ_CONFLATE`)
     ///
-    /// A publisher keeps it for each subscriber, if the one before it has not begun to be written: that is
-    /// a mark of one message and [`WhenFull::DropOldest`](crate::WhenFull::DropOldest). The other way round,
-    /// both are as by default.
+    /// A publisher replaces the message that waits for a subscriber, unless that is already being written.
+    /// This sets a mark of one message and [`WhenFull::DropOldest`](crate::WhenFull::DropOldest); `false`
+    /// sets both back to their defaults.
     ///
-    /// A subscriber keeps it of each publisher: one that arrives takes the place of one that was not
-    /// received yet, which is [counted](crate::PeerStats::dropped) as dropped. The marks then mean nothing.
+    /// A subscriber replaces the message of a publisher that has not been received yet, and
+    /// [counts](crate::PeerStats::dropped) it as dropped. The marks then have no effect.
     pub fn conflate(mut self, conflate: bool) -> Self {
         self.role.conflate(conflate);
         self

@@ -19,7 +19,7 @@ pub struct Asking {
     pub(crate) upstream: UpstreamOptions,
 }
 
-/// How an XSUB deals with the messages that it sends.
+/// How an XSUB handles the messages that it sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UpstreamOptions {
     pub(crate) sending: Sending,
@@ -39,9 +39,9 @@ impl Default for UpstreamOptions {
 }
 
 impl<T: Configured<Role: AsMut<Matching>>> Options<T> {
-    /// Turns the matching round, of publishers and subscribers alike: a publisher sends each subscriber what
-    /// it is *not* subscribed to, and all of it to one without subscriptions; a subscriber receives the
-    /// same. Both sides have to be told. Default: no.
+    /// Inverts the matching. A publisher sends each subscriber the messages that it is *not* subscribed to,
+    /// and all messages to one without subscriptions; a subscriber receives the same. Both sides have to set
+    /// this. Default: no. (`ZMQ_INVERT_MATCHING`)
     pub fn invert_matching(mut self, inverted: bool) -> Self {
         self.role.as_mut().inverted = inverted;
         self
@@ -49,10 +49,10 @@ impl<T: Configured<Role: AsMut<Matching>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Matching> + AsMut<Receiving>>> Options<T> {
-    /// Keeps of each publisher the newest message alone of each topic, which is its whole first part: one
-    /// that arrives takes the place of one that was not received yet, which is
-    /// [counted](crate::PeerStats::dropped) as dropped. So [`recv`](crate::Socket::recv) gives, of each
-    /// topic, how things stand. The [mark](Self::receive_hwm) is how many topics may wait. Default: no.
+    /// Keeps only the newest message of each publisher and topic, where the topic is the whole first
+    /// part. A message replaces one of the same topic that has not been received yet, which is
+    /// [counted](crate::PeerStats::dropped) as dropped. So [`recv`](crate::Socket::recv) gives the latest
+    /// state of each topic. The [mark](Self::receive_hwm) limits how many topics may wait. Default: no.
     pub fn conflate_topics(mut self, conflate: bool) -> Self {
         let receiving: &mut Receiving = self.role.as_mut();
         receiving.conflate_topics = conflate;
@@ -61,9 +61,9 @@ impl<T: Configured<Role: AsMut<Matching> + AsMut<Receiving>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Subscribing>>> Options<T> {
-    /// Tells publishers also of a subscription to a topic that is subscribed to already, as libzmq's sockets
-    /// do: an XPUB may [tell](crate::Verbosity::Subscriptions) its user of each. They are told of the last end
-    /// alone, and have to take several subscriptions for [one](crate::Duplicates::AsSet). Default: no.
+    /// Sends publishers a subscription also for a topic that is subscribed to already, as libzmq's sockets
+    /// do; an XPUB may [report](crate::Verbosity::Subscriptions) each to its user. Only the last end is sent,
+    /// so the publishers have to count several subscriptions as [one](crate::Duplicates::AsSet). Default: no.
     pub fn tell_repeated_subscriptions(mut self, tell: bool) -> Self {
         self.role.as_mut().tells_repeats = tell;
         self
@@ -83,9 +83,9 @@ impl AsMut<Subscribing> for Asking {
 }
 
 impl Options<XSub> {
-    /// Of a message of several parts that is [sent](crate::Handle::send): looks for subscriptions in it
-    /// only if the first part is one, as publishers do that are
-    /// [told the same](crate::XPubOptions::only_first_subscribe). Default: yes.
+    /// Looks for subscriptions in a message of several parts that is [sent](crate::Handle::send) only
+    /// if its first part is one, as publishers with [the same
+    /// option](crate::XPubOptions::only_first_subscribe) do. Default: yes.
     pub fn only_first_subscribe(mut self, only_first: bool) -> Self {
         self.role.upstream.only_first = only_first;
         self

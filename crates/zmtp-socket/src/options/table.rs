@@ -1,4 +1,4 @@
-//! SECURITY.md says every limit and its default: what it says is held against the code.
+//! Tests that SECURITY.md lists every limit with its default.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::{HighWaterMark, PubOptions, SubOptions, WhenFull};
 use crate::monitor;
 use crate::options::Linger;
 
-/// The rows of the table: what is limited, by which option, to what. None in the crate as it is published,
-/// which cargo leaves its original manifest in: the file belongs to the repository.
+/// The rows of the table: the limit, its option, its default. `None` in the published crate: the file
+/// belongs to the repository.
 fn rows() -> Option<Vec<[String; 3]>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     if package.join("Cargo.toml.orig").exists() {
@@ -34,7 +34,7 @@ fn the_table_of_limits_is_true() {
     let publisher = PubOptions::new();
     let waiting = PubOptions::new().when_full(WhenFull::Wait).role.marks();
     let (sending, receiving) = (publisher.role.marks(), SubOptions::new().role.receiving.marks());
-    // Named one by one: whoever adds a limit is reminded of the table.
+    // Named one by one, so that a new limit does not compile without a row in the table.
     let zmtp_codec::Limits {
         message_size, message_parts, command_size, handshake_frame_size, ..
     } = publisher.link.limits;

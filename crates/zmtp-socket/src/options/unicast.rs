@@ -58,18 +58,18 @@ pub struct Replying {
     pub(crate) when_full: WhenFull,
 }
 
-/// Whether each peer is sent an empty message first.
+/// The option of sockets that may send each peer an empty message first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Probing(pub(crate) bool);
 
 impl InTurn {
-    /// The marks of a queue whose peer is there. Its queue is short in octets: it keeps the transport busy,
-    /// and stays in the processor's cache.
+    /// The marks of a queue whose peer is connected. The queue is short in octets: enough to keep the
+    /// transport busy, and small enough for the processor's cache.
     pub(crate) fn present(&self) -> Marks {
         self.sending.marks(WAIT_OCTETS)
     }
 
-    /// The marks of a queue whose peer is away.
+    /// The marks of a queue whose peer is not connected.
     pub(crate) fn absent(&self) -> Marks {
         self.sending.marks(DEFAULT_OCTETS)
     }
@@ -86,16 +86,16 @@ impl Replying {
 }
 
 impl<T: Configured<Role: AsMut<InTurn>>> Options<T> {
-    /// How long [`send`](crate::Handle::send) waits for a peer with room, before it fails. Default: for
-    /// ever.
+    /// How long [`send`](crate::Handle::send) waits for a peer with room before it fails. Default:
+    /// without limit.
     pub fn send_timeout(mut self, time: Duration) -> Self {
         self.role.as_mut().timeout = Some(time);
         self
     }
 
-    /// Whether messages are accepted only for peers that are connected. Otherwise they are accepted also for
-    /// endpoints that this socket has connected to and whose peer is away: they wait there, up to the
-    /// [mark](Self::send_hwm), until it is back. Default: no. (`ZMQ_IMMEDIATE`)
+    /// Whether messages are accepted only for peers that are connected. Otherwise they are also accepted for
+    /// a connected endpoint that cannot be reached at present: they wait, up to the [mark](Self::send_hwm),
+    /// until it can. Default: no. (`ZMQ_IMMEDIATE`)
     pub fn immediate(mut self, immediate: bool) -> Self {
         self.role.as_mut().immediate = immediate;
         self
@@ -103,8 +103,8 @@ impl<T: Configured<Role: AsMut<InTurn>>> Options<T> {
 }
 
 impl<T: Configured<Role: AsMut<Probing>>> Options<T> {
-    /// Sends an empty message to each new peer, before all others. A ROUTER learns so that we are there, and
-    /// what we go by. Default: no. (`ZMQ_PROBE_ROUTER`)
+    /// Sends an empty message to each new peer, before all others. It tells a ROUTER that we are there, and
+    /// our identity. Default: no. (`ZMQ_PROBE_ROUTER`)
     pub fn probe(mut self, probe: bool) -> Self {
         self.role.as_mut().0 = probe;
         self
@@ -115,13 +115,14 @@ impl Options<Router> {
     /// Whether a message for a peer that is not connected is an error,
     /// [`Unroutable`](crate::SendError::Unroutable). Otherwise it is dropped, and
     /// [counted](crate::Stats::dropped) (RFC 28, The ROUTER Socket Type). Default: no.
+    /// (`ZMQ_ROUTER_MANDATORY`)
     pub fn mandatory(mut self, mandatory: bool) -> Self {
         self.role.mandatory = mandatory;
         self
     }
 
-    /// What becomes of a newcomer with the identity of a peer that is connected: it takes the identity over,
-    /// and the other connection is ended; otherwise the newcomer's is. Default: no.
+    /// Whether a new peer with the identity of a connected one takes that identity over. Then the older
+    /// connection is ended, otherwise the newer one. Default: no. (`ZMQ_ROUTER_HANDOVER`)
     pub fn handover(mut self, handover: bool) -> Self {
         self.role.handover = handover;
         self
@@ -130,22 +131,22 @@ impl Options<Router> {
 
 impl Options<Req> {
     /// How long each attempt of a [request](crate::ReqSocket::request) may take, from the wait for a peer
-    /// with room to the reply. Default: any time.
+    /// with room to the reply. Default: without limit.
     pub fn request_timeout(mut self, time: Duration) -> Self {
         self.role.timeout = Some(time);
         self
     }
 
-    /// How often a [request](crate::ReqSocket::request) is sent again, to the next peer, if its time is over
-    /// or the connection that it went through has ended. A server may then get it twice. Default: 0.
+    /// How often a [request](crate::ReqSocket::request) is sent again, to the next peer, after its time is
+    /// over or the connection that it went through has ended. A server may then get it twice. Default: 0.
     pub fn retries(mut self, retries: u32) -> Self {
         self.role.retries = retries;
         self
     }
 
-    /// Numbers the requests, in a part before the empty one that every REP and ROUTER gives back. A reply
-    /// that comes late is then known by its number; otherwise the connection is ended through which it might
-    /// come. (A ROUTER that names us by our [identity](Self::identity) can still send it on the next one.)
+    /// Numbers the requests, in a part before the empty one, which every REP and ROUTER returns. A late
+    /// reply is then recognised by its number. Otherwise the connection through which it might come is
+    /// ended. (A ROUTER that names us by our [identity](Self::identity) can still send it on the next one.)
     /// Default: no. (`ZMQ_REQ_CORRELATE`)
     pub fn correlate(mut self, correlate: bool) -> Self {
         self.role.correlate = correlate;
@@ -161,7 +162,7 @@ impl SocketRole for Requesting {}
 impl SocketRole for Routing {}
 impl SocketRole for Replying {}
 
-/// Says where a role has the options of another.
+/// Declares that a role has the options of another.
 macro_rules! has {
     ($($role:ty: $part:ty = $($field:ident).*;)*) => {$(
         impl AsMut<$part> for $role {

@@ -1,4 +1,4 @@
-//! What can be sent.
+//! The messages that calls to send accept.
 
 use std::iter;
 
@@ -33,7 +33,8 @@ impl Outgoing<'_> {
         (message.first(), message.parts().get(1..).unwrap_or_default())
     }
 
-    /// Octets of it that are copied for the queues, since they cannot be shared or are not worth it.
+    /// How many of its octets are copied into the queues, because they cannot be shared or are too
+    /// few.
     pub(crate) fn copied_len(&self) -> usize {
         let message = match &self.0 {
             Parts::Slice(slice) => return slice.len(),
@@ -43,12 +44,13 @@ impl Outgoing<'_> {
         message.parts().iter().map(|part| part.len()).filter(|length| *length < LARGE).sum()
     }
 
-    /// Whether it has a part that is worth sharing in place of being copied.
+    /// Whether it has a part that is large enough to be shared instead of copied.
     pub(crate) fn has_large_part(&self) -> bool {
         self.shared().is_some_and(has_large_part)
     }
 
-    /// The message as it will lie in queues, in no block. Of what can be shared, only small parts are copied.
+    /// The message as runs for a queue, outside any block. Of parts that can be shared, only small ones are
+    /// copied.
     pub(crate) fn to_runs(&self) -> Vec<Run> {
         match &self.0 {
             Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into()),
@@ -57,7 +59,7 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The message, if its octets can be shared in place of being copied.
+    /// The message, if its octets can be shared instead of copied.
     pub(crate) fn shared(&self) -> Option<&Message> {
         match &self.0 {
             Parts::Slice(_) => None,
@@ -86,7 +88,7 @@ pub(crate) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
 #[inline]
 pub(crate) fn encode(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
     match rest {
-        // Nearly always: spared a walk over one part.
+        // The usual case: no loop over the parts is needed.
         [] => encode_frame(false, first, out),
         _ => encode_message(iter::once(first).chain(rest.iter().map(Bytes::as_ref)), out),
     }
@@ -154,7 +156,7 @@ impl From<Message> for Outgoing<'_> {
     }
 }
 
-/// A message of two parts: by custom of publish/subscribe, a topic and a body.
+/// A message of two parts, by convention a topic and a body.
 impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Outgoing<'_> {
     fn from(parts: (T, B)) -> Self {
         Self(Parts::Owned(parts.into()))

@@ -1,4 +1,4 @@
-//! A home for any number of sockets.
+//! The context, which makes sockets.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::sockets::xpub_socket::XPubSocket;
 use crate::sockets::xsub_socket::XSubSocket;
 use crate::sync::PerProcess;
 
-/// Makes sockets, and owns the names under which they find each other over `inproc`.
+/// Makes sockets, and owns the names of their `inproc` endpoints.
 ///
 /// Cheap to clone: clones are the same context. Sockets keep what they need of it, so it may be
 /// dropped before them.
@@ -49,8 +49,8 @@ impl Context {
         Self::default()
     }
 
-    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. A process
-    /// that is forked off has one of its own.
+    /// The context of the whole process, used by [`PubSocket::new`] and the like. A forked process
+    /// has its own.
     pub fn global() -> Self {
         static GLOBAL: PerProcess<Context> = PerProcess::new();
         GLOBAL.get(Self::new)

@@ -22,10 +22,11 @@ use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
-/// Sends to its peers in turn and receives from all of them (RFC 28, The DEALER Socket Type): a REQ that
-/// does not wait, a REP that is a broker's, or one side of any conversation with a ROUTER.
+/// Sends to its peers in turn and receives from all of them (RFC 28, The DEALER Socket Type): an
+/// asynchronous REQ, the server side of a broker, or one side of any exchange with a ROUTER.
 ///
-/// It puts nothing before a message and takes nothing away: to talk with a REP, begin with an empty part.
+/// It adds no part to a message and removes none. To talk to a REP, begin each message with an empty
+/// part.
 ///
 /// For an example, see [`RouterSocket`].
 pub type DealerSocket = Socket<Dealer>;
@@ -33,11 +34,11 @@ pub type DealerSocket = Socket<Dealer>;
 /// A handle on a [`DealerSocket`], for other tasks than the one that receives.
 pub type DealerHandle = Handle<Dealer>;
 
-/// Receives from all peers, knows which one each message came from, and sends to the one that is named
-/// (RFC 28, The ROUTER Socket Type).
+/// Receives from all peers, tells which peer each message came from, and sends to the peer that is
+/// named (RFC 28, The ROUTER Socket Type).
 ///
-/// It [receives](Socket::recv) a message with its [`Peer`]; libzmq puts the peer's identity before the
-/// message, and here no message has one. [`send_to`](Handle::send_to) names a peer, or an identity.
+/// It [receives](Socket::recv) a message beside its [`Peer`], where libzmq puts the peer's identity
+/// into the message as its first part. [`send_to`](Handle::send_to) takes a peer, or an identity.
 ///
 /// ```
 /// use zmtp_socket::{DealerOptions, DealerSocket, RouterSocket};
@@ -65,7 +66,7 @@ pub type RouterSocket = Socket<Router>;
 /// A handle on a [`RouterSocket`], for other tasks than the one that receives.
 pub type RouterHandle = Handle<Router>;
 
-/// A peer of a ROUTER, as a sender names it.
+/// The peer of a ROUTER that a message is for, named by its [`Peer`] or its identity.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'a>(pub(crate) To<'a>);
 
@@ -99,13 +100,15 @@ impl<'a> From<&'a Bytes> for Destination<'a> {
 impl Handle<Router> {
     /// Sends a message to one peer.
     ///
-    /// A peer at its [high-water mark](crate::Options::send_hwm) loses it, or what the socket was
-    /// [told](crate::Options::when_full). A message for a peer that is not connected is dropped, unless that is
-    /// to be [an error](crate::RouterOptions::mandatory). Both are [counted](crate::Stats::dropped).
+    /// If the peer is at its [high-water mark](crate::Options::send_hwm), the policy
+    /// [`when_full`](crate::Options::when_full) decides; by default, the message is dropped. A message for a
+    /// peer that is not connected is dropped, unless [`mandatory`](crate::RouterOptions::mandatory) makes it
+    /// an error. Each drop is [counted](crate::Stats::dropped).
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
-    /// room as long as [it may](crate::WhenFull::WaitFor); [`SendError::Unroutable`].
+    /// room as long as [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows; [`SendError::Unroutable`]
+    /// if the peer is not connected and [`mandatory`](crate::RouterOptions::mandatory) is set.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is done, the message has reached nobody.
@@ -124,7 +127,7 @@ impl Handle<Router> {
         }
     }
 
-    /// Does as [`send_to`](Self::send_to), but never waits and never gives others a turn.
+    /// Does as [`send_to`](Self::send_to), but never waits and never yields to other tasks.
     ///
     /// # Errors
     /// As [`send_to`](Self::send_to); [`SendError::Full`] where the socket would have to wait.
@@ -146,7 +149,7 @@ impl Handle<Router> {
         self.engine.core.set_receive_hwm(mark);
     }
 
-    /// Changes what becomes of a newcomer with the [identity](crate::RouterOptions::handover) of another peer.
+    /// Changes the option [`handover`](crate::RouterOptions::handover).
     pub fn set_handover(&self, handover: bool) {
         self.engine.core.set_handover(handover);
     }

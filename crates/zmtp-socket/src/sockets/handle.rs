@@ -1,4 +1,4 @@
-//! A handle: all that a socket does, but for receiving.
+//! A handle: everything that a socket does except receiving.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use crate::send::{Outgoing, SendCore as _};
 use crate::sockets::kind::{Kind, Publishes, ReceivesMessages, Sends, Subscribes, Unicasts};
 use crate::stats::{Stats, Unfinished};
 
-/// Messages that are sent under one lock, at most.
+/// How many messages are sent under one lock, at most.
 const RUN: usize = 64;
 
-/// A handle on a [`Socket`](crate::Socket), which does all that the socket does, but for receiving.
+/// A handle on a [`Socket`](crate::Socket), which does everything that the socket does except
+/// receiving.
 ///
-/// Cheap to clone: each task has one of its own. It does not keep the socket open; once the socket has been
-/// dropped or closed, what is called on its handles fails as [`Closed`], or has no effect.
+/// Cheap to clone: each task has one of its own. A handle does not keep the socket open. Once the socket
+/// has been dropped or closed, calls on its handles fail with [`Closed`], or have no effect.
 pub struct Handle<T: Kind> {
     pub(crate) engine: Arc<Engine<T::Core>>,
     pub(crate) sink: T::Sink,
@@ -31,16 +32,16 @@ impl<T: Kind> Handle<T> {
         Self { engine, sink: T::Sink::default() }
     }
 
-    /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and connect to
-    /// many endpoints at once.
+    /// Listens on an endpoint, and returns it with its real port. A socket may bind and connect any
+    /// number of endpoints.
     ///
     /// The socket's connections run on the tokio runtime of the first such call for as long as that
     /// runtime lives. Once it has ended, all endpoints move to the runtime that the socket is used on next:
     /// they are bound again there, or dialled.
     ///
     /// # Errors
-    /// [`BindError`] if the endpoint cannot be read or bound, the socket is closed, or there is no tokio
-    /// runtime with timers and, for tcp and ipc, I/O.
+    /// [`BindError`] if the endpoint cannot be parsed or bound, the options contradict each other, the
+    /// socket is closed, or there is no tokio runtime with timers and, for tcp and ipc, I/O.
     ///
     /// # Cancel safety
     /// If the future is dropped, nothing is bound.
@@ -48,8 +49,8 @@ impl<T: Kind> Handle<T> {
         self.engine.bind(endpoint).await
     }
 
-    /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change` is given, for
-    /// this endpoint and the connections through it.
+    /// Does as [`bind`](Self::bind), with options of its own for this endpoint and its connections:
+    /// `change` is given the socket's, and returns them changed.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -64,22 +65,23 @@ impl<T: Kind> Handle<T> {
         self.engine.bind_with(endpoint, change).await
     }
 
-    /// Connects to a peer's endpoint in the background, again after every cut, until
-    /// [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. To repeat it for an
-    /// endpoint that is connected changes nothing, but dials at once if the endpoint is
+    /// Connects to a peer's endpoint in the background, and again whenever the connection is lost,
+    /// until [`disconnect`](Self::disconnect) or the end of the socket. Returns at once. A repeated
+    /// call for the same endpoint changes nothing, but dials at once if the endpoint is
     /// [parked](crate::Event::Parked) or waits for its next attempt.
     ///
     /// # Errors
-    /// [`ConnectError`] if the endpoint cannot be read, the socket is closed, or there is no tokio runtime
-    /// with timers and, for tcp and ipc, I/O. That nobody is there yet is no error.
+    /// [`ConnectError`] if the endpoint cannot be parsed, the options contradict each other, the system
+    /// cannot do what they ask for, the socket is closed, or there is no tokio runtime with timers and,
+    /// for tcp and ipc, I/O. It is no error if nobody listens there yet.
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
         self.engine.connect(endpoint)
     }
 
-    /// Does as [`connect`](Self::connect), with other options than the socket's own, which `change` is
-    /// given, for this endpoint. If it is connected already, they hold from its next connection on: this is
-    /// how to come back with other credentials after having been refused. An attempt that is under way with
-    /// the old ones is awaited, and another one follows at once if it fails.
+    /// Does as [`connect`](Self::connect), with options of its own for this endpoint: `change` is given the
+    /// socket's, and returns them changed. If the endpoint is connected already, they hold from its next
+    /// connection on: this is how to dial again with other credentials after a refusal. An attempt that is
+    /// under way with the old ones goes on; if it fails, the next one follows at once.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -91,12 +93,11 @@ impl<T: Kind> Handle<T> {
         self.engine.connect_with(endpoint, change)
     }
 
-    /// Ends an endpoint that was bound, with all connections that came through it, and returns when its
-    /// address is free again.
+    /// Ends a bound endpoint and all its connections, and returns when its address is free again.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`] if it cannot be read or is not bound; name it as [`bind`](Self::bind) returned
-    /// it, with its real port.
+    /// [`UnknownEndpoint`] if it cannot be parsed or is not bound. Name it as [`bind`](Self::bind)
+    /// returned it, with its real port.
     ///
     /// # Cancel safety
     /// The end goes on if the future is dropped.
@@ -104,11 +105,11 @@ impl<T: Kind> Handle<T> {
         self.engine.unbind(endpoint).await
     }
 
-    /// Ends an endpoint that was connected, with its connection. What had arrived from there is still
+    /// Ends a connected endpoint and its connection. Messages that have arrived through it are still
     /// received.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`] if it cannot be read or is not connected.
+    /// [`UnknownEndpoint`] if it cannot be parsed or is not connected.
     ///
     /// # Cancel safety
     /// The end goes on if the future is dropped.
@@ -116,49 +117,50 @@ impl<T: Kind> Handle<T> {
         self.engine.disconnect(endpoint).await
     }
 
-    /// The endpoints that the socket has bound, with their real addresses, and those that it is to be
-    /// connected to, whether or not somebody is there now.
+    /// The bound endpoints, with their real addresses, and the connected ones, whether or not they
+    /// can be reached at present.
     pub fn endpoints(&self) -> OpenEndpoints {
         self.engine.endpoints()
     }
 
-    /// What was sent, received, lost and is queued, in all: [`stats`](Self::stats) without its list of
-    /// peers, which costs the same however many they are.
+    /// The counters of the socket: [`stats`](Self::stats) without the list of peers. Its cost does not
+    /// grow with their number.
     pub fn totals(&self) -> Stats {
         self.engine.totals()
     }
 
-    /// What was sent, received, lost and is queued, in all and for each peer.
+    /// The counters of the socket and of each peer: what was sent, received and lost, and what is
+    /// queued.
     ///
-    /// The sums are those of one moment. Each peer's numbers may be a little younger: others go on while
-    /// many peers are looked at.
+    /// The sums are those of one moment. The numbers of a peer may be slightly newer, since other tasks
+    /// go on while many peers are read.
     pub fn stats(&self) -> Stats {
         self.engine.stats()
     }
 
-    /// Gives the [statistics](Self::stats) as they are now to the recorder of the crate `metrics` that is installed,
-    /// with the labels `socket`, which is `name`, and `type`. Call it at an interval, or before the recorder is
+    /// Passes the current [statistics](Self::stats) to the installed recorder of the crate `metrics`, with
+    /// the labels `socket`, which is `name`, and `type`. Call it at an interval, or before the recorder is
     /// read: between two calls it costs nothing. Without a recorder it does nothing.
     #[cfg(feature = "metrics")]
     pub fn publish_metrics(&self, name: &str) {
         crate::metrics::publish(name, T::SOCKET_TYPE.name(), &self.stats());
     }
 
-    /// What happens to this socket's endpoints and peers from now on.
+    /// A stream of the events of this socket's endpoints and peers, from now on.
     pub fn monitor(&self) -> Monitor {
         self.engine.monitor()
     }
 
-    /// Closes the socket from another task: nothing more is sent or accepted, and what is queued is
+    /// Closes the socket from another task. Nothing more is sent or accepted, and what is queued is
     /// delivered for as long as [`linger`](crate::Options::linger) says. The socket's
     /// [`recv`](crate::Socket::recv) gives what has arrived and then
-    /// [`RecvError::Closed`](crate::RecvError::Closed). Returns, once every task has ended and every
-    /// descriptor is closed, what could not be delivered, and what had arrived and was not received: that
-    /// can still be.
+    /// [`RecvError::Closed`](crate::RecvError::Closed). Returns once every task has ended and every
+    /// descriptor is closed, with the number of messages that could not be delivered, and of those that
+    /// have arrived and can still be received.
     ///
     /// # Cancel safety
-    /// If the future is dropped the socket is closed all the same; lingering then ends with the socket and
-    /// its own time.
+    /// If the future is dropped, the socket is closed all the same, and lingers until its time is over or
+    /// the socket is dropped.
     pub async fn close(&self) -> Unfinished {
         self.engine.close().await
     }
@@ -174,22 +176,23 @@ impl<T: Kind> Handle<T> {
 }
 
 impl<T: Sends> Handle<T> {
-    /// Sends a message to the peers that are to get it.
+    /// Sends a message, to the peers that the type of the socket decides.
     ///
     /// A PUB and an XPUB send it to every subscriber whose subscriptions match its first part, an XSUB to
-    /// every publisher. They wait for no peer: one at its [high-water mark](crate::Options::send_hwm)
-    /// loses this message, alone, and that is [counted](crate::PeerStats::dropped). A publisher that rather
-    /// [waits](crate::WhenFull::Wait) is an option.
+    /// every publisher. They wait for no peer: one at its [high-water mark](crate::Options::send_hwm) alone
+    /// loses this message, which is [counted](crate::PeerStats::dropped). A publisher can be told to
+    /// [wait](crate::WhenFull::Wait) instead.
     ///
-    /// A PUSH, a DEALER and a PAIR send it to one peer, to each in its turn. They wait until one has room,
+    /// A PUSH, a DEALER and a PAIR send it to one peer, each in its turn. They wait until a peer has room,
     /// for as long as [`send_timeout`](crate::Options::send_timeout) says.
     ///
-    /// Either way the other tasks of the runtime get a turn now and then.
+    /// Now and then the call yields to the other tasks of the runtime.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
-    /// room as long as [it may](crate::WhenFull::WaitFor). A message that is lent, as in `send(&message)`,
-    /// is still there to be sent again; to lend it costs nothing.
+    /// room as long as [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) or
+    /// [`send_timeout`](crate::Options::send_timeout) allows. Pass the message by reference, as in
+    /// `send(&message)`, to keep it for another attempt; that costs nothing.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is done, the message has reached nobody; otherwise it is queued
@@ -198,7 +201,7 @@ impl<T: Sends> Handle<T> {
         let (core, message) = (&self.engine.core, message.into());
         match core.send_now(&message) {
             Some(sent) => sent,
-            // Few messages come this way: in a box, it does not make the future of all others large.
+            // Few messages come this way. A box keeps this from enlarging the future of all others.
             None => {
                 self.engine.move_here();
                 Box::pin(core.send_later(&message)).await
@@ -206,12 +209,13 @@ impl<T: Sends> Handle<T> {
         }
     }
 
-    /// Sends the first of `messages` as [`send`](Self::send) does, and with it as many of the others, in
-    /// order, as need not wait: small ones under one lock. Returns how many that were: at least one, unless
-    /// there are none.
+    /// Sends the first of `messages` as [`send`](Self::send) does, and as many of the following ones, in
+    /// order, as need not wait; small ones under one lock. Returns how many were sent: at least one, unless
+    /// `messages` is empty.
     ///
     /// # Errors
-    /// As [`send`](Self::send), for the first message. An error of another one is told by the next call.
+    /// As [`send`](Self::send), for the first message. The error of a later one is returned by the next
+    /// call.
     ///
     /// # Cancel safety
     /// If the future is dropped, no message has been sent.
@@ -256,13 +260,14 @@ impl<T: Sends> Handle<T> {
         Ok(sent)
     }
 
-    /// Does as [`send`](Self::send), but never waits and never gives others a turn: in a loop on a
-    /// current-thread runtime, hardly anything leaves the process until something else is awaited.
+    /// Does as [`send`](Self::send), but never waits and never yields to other tasks. In a loop on
+    /// a current-thread runtime, hardly anything leaves the process until something else is
+    /// awaited.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] where the socket would
-    /// have to wait for room, and then the message has reached nobody. Lend it, as in
-    /// `try_send(&message)`, to keep it for another attempt; to lend it costs nothing.
+    /// have to wait for room, and then the message has reached nobody. Pass the message by reference, as
+    /// in `try_send(&message)`, to keep it for another attempt; that costs nothing.
     #[inline]
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         self.engine.core.try_send(&message.into())
@@ -270,39 +275,39 @@ impl<T: Sends> Handle<T> {
 }
 
 impl<T: Sends> Handle<T> {
-    /// Changes how many messages may [wait](crate::Options::send_hwm) for each peer, for those that are there
-    /// and those to come. What waits beyond it stays.
+    /// Changes [`send_hwm`](crate::Options::send_hwm), for present and future peers. Messages beyond the new
+    /// mark stay queued.
     pub fn set_send_hwm(&self, mark: HighWaterMark) {
         self.engine.core.set_send_hwm(mark);
     }
 }
 
 impl<T: ReceivesMessages> Handle<T> {
-    /// Changes how many messages of each peer may [wait](crate::Options::receive_hwm) to be received, of those
-    /// that are there and those to come. What waits beyond it stays.
+    /// Changes [`receive_hwm`](crate::Options::receive_hwm), for present and future peers. Messages beyond
+    /// the new mark stay queued.
     pub fn set_receive_hwm(&self, mark: HighWaterMark) {
         self.engine.core.set_receive_hwm(mark);
     }
 }
 
 impl<T: Publishes> Handle<T> {
-    /// Changes [what becomes](crate::Options::when_full) of a message for a peer that has no room for it.
+    /// Changes the policy [`when_full`](crate::Options::when_full).
     pub fn set_when_full(&self, policy: WhenFull) {
         self.engine.core.set_when_full(policy);
     }
 
-    /// Changes whether the matching is [turned round](crate::Options::invert_matching).
+    /// Changes whether the matching is [inverted](crate::Options::invert_matching).
     pub fn set_invert_matching(&self, inverted: bool) {
         self.engine.core.set_inverted(inverted);
     }
 
-    /// How many connected peers have subscribed to something.
+    /// How many connected peers have at least one subscription.
     pub fn subscriber_count(&self) -> usize {
         self.engine.core.subscriber_count()
     }
 
-    /// Waits until some peer would be sent a message whose first part is `topic`. This is how a publisher
-    /// that has just begun makes sure that its first message is not lost.
+    /// Waits until a message whose first part is `topic` would be sent to at least one peer. A publisher
+    /// that has just started calls this so that its first message is not lost.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -316,12 +321,12 @@ impl<T: Publishes> Handle<T> {
 }
 
 impl<T: Unicasts> Handle<T> {
-    /// How many peers are connected, their handshakes done.
+    /// How many peers are connected and have completed their handshake.
     pub fn peer_count(&self) -> usize {
         self.engine.core.peer_count()
     }
 
-    /// Waits until some peer is connected, its handshake done.
+    /// Waits until at least one peer is connected and has completed its handshake.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -335,35 +340,35 @@ impl<T: Unicasts> Handle<T> {
 }
 
 impl<T: Subscribes> Handle<T> {
-    /// Changes whether what is received is what was *not* [subscribed to](crate::Options::invert_matching).
+    /// Changes whether the matching is [inverted](crate::Options::invert_matching).
     pub fn set_invert_filter(&self, inverted: bool) {
         self.engine.core.set_inverted(inverted);
     }
 
-    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
-    /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
+    /// Subscribes to every message whose first part begins with `topic`, which may be any octets.
+    /// Subscriptions count: two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
         self.engine.core.subscribe(topic.as_ref());
     }
 
-    /// Subscribes to every message: to the empty topic, which [`unsubscribe`](Self::unsubscribe) takes
-    /// back.
+    /// Subscribes to every message, by the empty topic; [`unsubscribe`](Self::unsubscribe) of that
+    /// ends it.
     pub fn subscribe_all(&self) {
         self.subscribe("");
     }
 
-    /// Takes one subscription back. Once it was the last to this topic, no message that only it matched is
-    /// received any more, even if it has already arrived. Returns whether there was such a subscription.
+    /// Cancels one subscription. If it was the last to this topic, messages that only it matched are no
+    /// longer received, even if they have already arrived. Returns whether there was such a subscription.
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
         self.engine.core.unsubscribe(topic.as_ref())
     }
 
-    /// How many publishers are connected, their handshakes done.
+    /// How many publishers are connected and have completed their handshake.
     pub fn publisher_count(&self) -> usize {
         self.engine.core.publisher_count()
     }
 
-    /// Waits until some publisher is connected, its handshake done.
+    /// Waits until at least one publisher is connected and has completed its handshake.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.

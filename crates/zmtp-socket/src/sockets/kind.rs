@@ -1,4 +1,4 @@
-//! What a socket is for: its kind, and what sockets of each kind can do.
+//! The kinds of sockets, and the calls that sockets of each kind have.
 //!
 //! | socket | kind | [`Sends`] | [`Publishes`] | [`Receives`] | [`ReceivesMessages`] | [`Subscribes`] |
 //! |---|---|---|---|---|---|---|
@@ -14,9 +14,9 @@
 //! | [`ReqSocket`](crate::ReqSocket) | [`Req`] | requests | | | | |
 //! | [`RepSocket`](crate::RepSocket) | [`Rep`] | replies | | requests with their [`Reply`](crate::Reply) | | |
 //!
-//! All that send but XSUB are sinks of messages, too ([`Sinks`]).
+//! All kinds that send, except XSUB, are sinks of messages too ([`Sinks`]).
 //!
-//! Code for sockets of several kinds is bounded by what it does with them:
+//! Generic code bounds the kind by what it does with the sockets:
 //!
 //! ```
 //! use zmtp_socket::kind::Publishes;
@@ -49,9 +49,9 @@ use crate::send::{SendCore, SinkCore};
 use crate::sockets::sink::CoreSink;
 use crate::stats::Unfinished;
 
-/// A kind of sockets. The library has all kinds that there are.
+/// A kind of sockets. Only the library's own types implement it.
 pub trait Kind: Configured<Role: SocketRole> + Parts {
-    /// What its sockets are to their peers.
+    /// The socket type that the sockets announce to their peers.
     const SOCKET_TYPE: SocketType;
 }
 
@@ -61,7 +61,7 @@ pub trait Sends: Kind + Configured<Role: AsMut<Sending>> + Parts<Core: SendCore>
 /// A kind whose sockets and handles are sinks of messages.
 pub trait Sinks: Sends + Parts<Core: SinkCore, Sink = CoreSink<<Self as Parts>::Core>> {}
 
-/// A kind whose sockets send to whoever has subscribed.
+/// A kind whose sockets send to the peers that have subscribed.
 pub trait Publishes:
     Sends
     + Configured<Role: AsMut<Publishing> + AsMut<Matching> + AsMut<WhenFull> + Conflates>
@@ -74,11 +74,11 @@ pub trait Publishes:
 pub trait Receives:
     Kind + Parts<Receiver: Receive<Self::Core, Item = <Self as Receives>::Received>>
 {
-    /// What they receive.
+    /// The type of what they receive.
     type Received;
 }
 
-/// A kind whose sockets receive messages that have been waiting in queues, one for each peer.
+/// A kind whose sockets receive messages from queues, one for each peer.
 pub trait ReceivesMessages:
     Receives<Received = Message>
     + Configured<Role: AsMut<Receiving> + Conflates>
@@ -92,36 +92,36 @@ pub trait Unicasts: Kind + Parts<Core = UnicastCore> {}
 /// A kind whose sockets [subscribe](crate::Handle::subscribe) to what they receive.
 pub trait Subscribes: Kind + Configured<Role: AsMut<Matching>> + Parts<Core = SubCore> {}
 
-/// What the sockets of a kind are made of.
+/// The parts that the sockets of a kind are made of.
 pub(crate) trait Parts: Configured {
     type Core: Core;
 
-    /// What the socket owns.
+    /// The part that only the socket owns.
     type Receiver: Reader<Self::Core> + Default + Send + Sync + Unpin;
 
-    /// What a handle owns, if it is a sink.
+    /// The part that each handle owns, if it is a sink.
     type Sink: Default + Send + Sync + Unpin;
 
-    /// How long a closed socket goes on delivering, if nothing else is said.
+    /// How long a closed socket goes on delivering, by default.
     const LINGER: Linger = Linger::DEFAULT;
 
     fn core(role: Self::Role, events: Arc<Events>) -> Self::Core;
 }
 
-/// Belongs to the socket, and not to its handles.
+/// The part that belongs to the socket and not to its handles.
 pub(crate) trait Reader<C> {
-    /// Messages that were not received count as unread, too.
+    /// Adds the messages that were not received.
     fn left_unread(&self, closed: Unfinished) -> Unfinished {
         closed
     }
 
-    /// The socket is dropped.
+    /// Called when the socket is dropped.
     fn stop(&self, core: &C) {
         let _ = core;
     }
 }
 
-/// Takes what is received out of a core.
+/// Takes received items out of a core.
 pub(crate) trait Receive<C>: Reader<C> {
     type Item;
 

@@ -13,10 +13,10 @@ use crate::sockets::kind::{Kind, Pair, Parts, Receives, ReceivesMessages, Sends,
 use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
-/// Talks with one peer, another PAIR (RFC 31, The PAIR Socket Type).
+/// Exchanges messages with one peer, another PAIR (RFC 31, The PAIR Socket Type).
 ///
-/// A second peer is [refused](crate::Reason::Occupied) as long as the first is there; it dials again, as
-/// every socket does, and gets in when the first has gone.
+/// A second peer is [refused](crate::Reason::Occupied) as long as the first is connected. It dials
+/// again, as every socket does, and is accepted when the first has gone.
 ///
 /// ```
 /// use zmtp_socket::PairSocket;

@@ -1,4 +1,4 @@
-//! What stands between publishers and subscribers (RFC 29; ZeroMQ calls it a proxy or a forwarder).
+//! The proxy between publishers and subscribers (RFC 29; ZeroMQ also calls it a forwarder).
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -23,29 +23,29 @@ use crate::sockets::xpub_socket::XPubSocket;
 use crate::sockets::xsub_socket::XSubSocket;
 use crate::sync::lock;
 
-/// Requests that are handed on together: few enough that messages hardly wait for them, and so many that
-/// publishers are written to and woken seldom.
+/// How many requests are forwarded together: so few that messages hardly wait for them, and so many that
+/// publishers are seldom written to and woken.
 const REQUESTS: usize = 32;
 
-/// Where messages wait, so many of them pass for each request: that costs as much. Whatever one subscriber
-/// asks for, the others keep half of the proxy's time.
+/// How many messages pass for each request, where messages wait: they cost as much as one request. So
+/// messages keep half of the proxy's time, however much one subscriber asks for.
 const MESSAGES: usize = 1024;
 
-/// While messages flow and none waits, requests are handed on so seldom: a proxy that is never idle would take
-/// each message alone, in place of many at once.
+/// How long requests wait after others, while messages flow but none waits. A proxy that is never idle would
+/// receive messages one by one, and not many at once.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
-/// publishers what the subscribers ask for.
+/// Makes a proxy: it forwards messages from the publishers of `frontend` to the subscribers of `backend`,
+/// and subscriptions from these subscribers to the publishers.
 ///
 /// ```text
 ///  publishers ──▶ XSUB frontend ═══ messages ══▶ backend XPUB ──▶ subscribers
 ///             ◀──               ◀═ subscriptions ═            ◀──
 /// ```
 ///
-/// Publishers are asked for what somebody wants, and for each topic once; a backend in
-/// [manual](crate::XPubOptions::manual) mode would subscribe nobody. Nothing is kept: a subscriber
-/// that is too slow loses messages at the backend's high-water mark, or holds the proxy up, if the backend
+/// Publishers are sent one subscription for each topic that a subscriber wants. A backend in
+/// [manual](crate::XPubOptions::manual) mode would subscribe nobody. The proxy stores no messages: a slow
+/// subscriber loses messages at the backend's high-water mark, or delays the proxy if the backend
 /// [waits](crate::WhenFull::Wait).
 ///
 /// ```no_run
@@ -73,24 +73,24 @@ pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
     }
 }
 
-/// See [`proxy`].
+/// A proxy between publishers and subscribers; made by [`proxy`].
 #[derive(Debug)]
 pub struct Proxy {
     frontend: XSubSocket,
     backend: XPubSocket,
     capture: Option<PubSocket>,
-    /// What has been received and not handed on yet.
+    /// The messages that have been received and not forwarded yet.
     in_hand: Batch,
     for_tap: VecDeque<Batch>,
-    /// Messages that have passed since requests were last handed on.
+    /// How many messages have passed since the last requests.
     passed: usize,
-    /// There while requests wait although no message does. A task of the backend's runtime ends, at the latest,
-    /// when that does.
+    /// The pause after the last requests: a task, which ends with the backend's runtime at the latest.
     pause: Option<JoinHandle<()>>,
     handle: ProxyHandle,
 }
 
-/// Steers a [`Proxy`] or a [`Relay`](crate::Relay) from other tasks, and looks on. Cheap to clone.
+/// Controls a [`Proxy`] or a [`Relay`](crate::Relay) from other tasks, and reads its counters.
+/// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProxyHandle(Arc<Shared>);
 
@@ -107,56 +107,56 @@ enum Command {
     Stop,
 }
 
-/// What a [`Proxy`] or a [`Relay`](crate::Relay) has handed on.
+/// The counters of a [`Proxy`] or a [`Relay`](crate::Relay).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyStats {
-    /// Messages from the frontend to the backend: with a [`Proxy`], from publishers, whether or not somebody
-    /// still wanted them.
+    /// Messages from the frontend to the backend: with a [`Proxy`], from publishers, even if no subscriber
+    /// wanted them any longer.
     pub messages: u64,
-    /// Octets of these, as frames.
+    /// Octets of these, frame headers included.
     pub octets: u64,
-    /// Of these, or of the tap's copies, the ones that went to nobody, because the socket had waited for
-    /// room [as long as it may](crate::WhenFull::WaitFor); of a relay's messages, those that were for nobody.
-    /// What each subscriber loses is in the
-    /// [socket's counters](crate::Handle::stats).
+    /// Messages, or copies for the tap, that were dropped because the socket had waited for room as long as
+    /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows; with a relay, also those that no connected
+    /// peer was named for. What each subscriber loses is in the [socket's counters](crate::Handle::stats).
     pub dropped: u64,
     /// Messages from the backend to the frontend: with a [`Proxy`], from subscribers to publishers.
     pub upstream: u64,
-    /// Topics that publishers were asked for.
+    /// Subscriptions that were forwarded to publishers.
     pub subscriptions: u64,
-    /// Topics that they were asked for no longer.
+    /// Ends of subscriptions that were forwarded to publishers.
     pub cancels: u64,
 }
 
 impl Proxy {
-    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
+    /// Lets `tap` publish a copy of everything that is forwarded, in both directions.
     pub fn capture(mut self, tap: PubSocket) -> Self {
         self.capture = Some(tap);
         self
     }
 
-    /// A handle to steer it with while it runs.
+    /// A handle that controls it while it runs.
     pub fn handle(&self) -> ProxyHandle {
         self.handle.clone()
     }
 
-    /// The two sockets, as long as it does not run.
+    /// The two sockets, while it does not run.
     pub fn sockets(&mut self) -> (&mut XSubSocket, &mut XPubSocket) {
         (&mut self.frontend, &mut self.backend)
     }
 
-    /// Hands messages and subscriptions on until it is [stopped](ProxyHandle::stop) or one of the sockets
+    /// Forwards messages and subscriptions until it is [stopped](ProxyHandle::stop) or one of the sockets
     /// is closed.
     ///
     /// # Cancel safety
-    /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
+    /// Nothing is lost if the future is dropped: messages that it has received are forwarded when it is
+    /// run again.
     pub async fn run(&mut self) {
         let handle = self.handle.clone();
         handle.obey(self).await;
     }
 
-    /// Hands on what is in hand.
+    /// Forwards the received messages.
     async fn hand_on(&mut self) -> Result<(), Closed> {
         while let Some(tap) = &self.capture
             && let Some(batch) = self.for_tap.front_mut()
@@ -167,7 +167,7 @@ impl Proxy {
         send_all(&self.backend, &mut self.in_hand, &self.handle).await
     }
 
-    /// Waits for messages of publishers, and takes those that have come together in hand.
+    /// Waits for messages of publishers, and takes those that have come together.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let received = ready!(pin!(self.frontend.recv_batch()).poll(cx));
         self.in_hand = received.map_err(|_closed| Closed)?;
@@ -182,7 +182,8 @@ impl Proxy {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until it is the turn of requests, where messages have been received or not, and hands some on.
+    /// Waits until requests have their turn, and forwards some. `received` says whether messages were received in
+    /// this round.
     fn poll_ask(&mut self, received: bool, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         if received && self.passed < REQUESTS * MESSAGES {
             return Poll::Pending;
@@ -201,14 +202,14 @@ impl Proxy {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for what subscribers want, and hands some of their requests on.
+    /// Waits for requests of subscribers, and forwards up to [`REQUESTS`] of them.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A flood must not keep the runtime's other tasks from running.
         let turn = ready!(coop::poll_proceed(cx));
         let core = &self.backend.engine.core;
         let requests = ready!(core.poll_requests(REQUESTS, cx.waker()))?;
         turn.made_progress();
-        // Where each subscription is told but only the last end, that one stands for all.
+        // Where each subscription is reported but only the last end, that end stands for all.
         let back = match core.verbosity() {
             Verbosity::All => Back::One,
             Verbosity::Distinct | Verbosity::Subscriptions => Back::All,
@@ -246,10 +247,10 @@ impl Proxy {
     }
 }
 
-/// What hands on step by step, and is [ordered](ProxyHandle::obey) to.
+/// Forwards step by step, as a [handle](ProxyHandle::obey) orders.
 pub(crate) trait HandsOn: Send {
-    /// Waits for what comes next, and hands it on. Whenever the future is dropped, what was taken and not
-    /// handed on is in hand.
+    /// Waits for what comes next, and forwards it. If the future is dropped, what was taken and not
+    /// forwarded is kept.
     fn hand_on_next(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
@@ -257,7 +258,8 @@ impl HandsOn for Proxy {
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
         self.hand_on().await?;
         let received = poll_fn(|cx| {
-            // Each side has a turn in each round: neither waits for the end of the other's flood.
+            // Each side has a turn in each round, so a flood on one side does not keep the other
+            // waiting.
             let received = self.poll_receive(cx)?;
             let asked = self.poll_ask(received.is_ready(), cx)?;
             match asked.is_ready() || received.is_ready() {
@@ -274,7 +276,7 @@ impl HandsOn for Proxy {
     }
 }
 
-/// Sends all of `batch`, but for messages that wait for room longer than they may: these are counted.
+/// Sends all of `batch`, except messages that wait for room for too long, which are counted.
 async fn send_all<T: Publishes>(
     socket: &Socket<T>,
     batch: &mut Batch,
@@ -296,7 +298,7 @@ impl ProxyHandle {
         Self(Arc::new(Shared { command, counts }))
     }
 
-    /// Takes step after step, as it is ordered, until it is stopped or a step says that a socket is closed.
+    /// Takes step after step, as ordered, until it is stopped or a step finds that a socket is closed.
     pub(crate) async fn obey(&self, servant: &mut impl HandsOn) {
         let mut commands = self.0.command.subscribe();
         loop {
@@ -316,23 +318,23 @@ impl ProxyHandle {
         }
     }
 
-    /// Hands nothing on until [`resume`](Self::resume). Messages and requests wait in the sockets, up to
+    /// Forwards nothing until [`resume`](Self::resume). Messages and requests wait in the sockets, up to
     /// their high-water marks.
     pub fn pause(&self) {
         self.order(Command::Pause);
     }
 
-    /// Goes on after a [`pause`](Self::pause).
+    /// Forwards again after a [`pause`](Self::pause).
     pub fn resume(&self) {
         self.order(Command::Run);
     }
 
-    /// Ends [`run`](Proxy::run), for good.
+    /// Ends [`run`](Proxy::run). It cannot be started again.
     pub fn stop(&self) {
         self.order(Command::Stop);
     }
 
-    /// What has been handed on.
+    /// The counters, as they are now.
     pub fn stats(&self) -> ProxyStats {
         *lock(&self.0.counts)
     }
@@ -341,7 +343,7 @@ impl ProxyHandle {
         count(&mut lock(&self.0.counts));
     }
 
-    /// What has been stopped stays so.
+    /// Gives an order, unless it has been stopped, which is final.
     fn order(&self, command: Command) {
         self.0.command.send_if_modified(|present| {
             let changes = *present != Command::Stop && *present != command;

@@ -12,10 +12,11 @@ use crate::sockets::kind::{Kind, Parts, Pub, Publishes, Sends, Sinks};
 use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
-/// Publishes messages to every subscriber that asked for them (RFC 29, The PUB Socket Type).
+/// Sends each message to every subscriber with a matching subscription (RFC 29, The PUB Socket
+/// Type).
 ///
-/// It [sends](Handle::send); tasks that send share the socket through [handles](Socket::handle). It is a
-/// sink, too.
+/// Messages go out by [`send`](Handle::send). Tasks share the socket through [handles](Socket::handle).
+/// It is a sink too.
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")]

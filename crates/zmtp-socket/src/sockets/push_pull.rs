@@ -17,9 +17,9 @@ use crate::sockets::socket::Socket;
 
 /// Sends each message to one PULL, to all of them in turn (RFC 30, The PUSH Socket Type).
 ///
-/// A peer without room is passed over; where none has room, [`send`](Handle::send) waits. Messages for an
-/// endpoint that was connected wait for it while it is away, unless the socket is
-/// [told otherwise](crate::Options::immediate).
+/// A peer without room is passed over; if none has room, [`send`](Handle::send) waits. Messages for a
+/// connected endpoint wait while it cannot be reached, unless [`immediate`](crate::Options::immediate) is
+/// set.
 ///
 /// ```
 /// use zmtp_socket::{PullSocket, PushSocket};
@@ -41,7 +41,8 @@ pub type PushSocket = Socket<Push>;
 /// A handle on a [`PushSocket`].
 pub type PushHandle = Handle<Push>;
 
-/// Receives the messages of PUSHes, from all of them in turn (RFC 30, The PULL Socket Type).
+/// Receives the messages of its PUSH peers, from all of them in turn (RFC 30, The PULL Socket
+/// Type).
 ///
 /// For an example, see [`PushSocket`].
 pub type PullSocket = Socket<Pull>;

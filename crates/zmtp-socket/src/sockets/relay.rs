@@ -20,11 +20,11 @@ use crate::sockets::proxy::{HandsOn, ProxyHandle};
 use crate::sockets::pub_socket::PubSocket;
 use crate::sockets::socket::Socket;
 
-/// Messages of one direction that are taken in hand together. The other direction then has its turn.
+/// How many messages of one direction are taken together. The other direction then has its turn.
 const TURN: usize = 64;
 
-/// A relay: hands on what the peers of `frontend` send to the peers of `backend`, and, where messages go both
-/// ways, the other way round.
+/// Makes a relay: it forwards messages from the peers of `frontend` to the peers of `backend`, and, where
+/// both kinds send and receive, also in the other direction.
 ///
 /// | frontend | backend | |
 /// |---|---|---|
@@ -33,13 +33,13 @@ const TURN: usize = 64;
 /// | DEALER | DEALER | messages go both ways as they are |
 /// | PAIR | PAIR | likewise, between one peer and one |
 ///
-/// A request gets the identity of its peer as its first part, and a reply loses its own, which says where it
-/// goes (RFC 28, The ROUTER Socket Type). A reply without an identity, or with one that is not known, is
-/// dropped and [counted](crate::ProxyStats::dropped).
+/// With a ROUTER, a request gets the identity of its peer as its first part. The first part of a reply names
+/// the peer that it goes to, and is removed (RFC 28, The ROUTER Socket Type). A reply without an identity,
+/// or with an unknown one, is dropped and [counted](crate::ProxyStats::dropped).
 ///
-/// Where one side has no room, no more than a few messages are taken from the other. So the relay loses nothing
-/// by itself; a ROUTER does what it was [told](crate::Options::when_full) with a reply for a client without
-/// room, and if it is to wait, all other replies wait, too.
+/// If one side has no room, only a few messages are taken from the other, so the relay itself loses none. For
+/// a reply to a client without room, the ROUTER's policy [`when_full`](crate::Options::when_full) holds; if
+/// that is to wait, all other replies wait too.
 ///
 /// ```no_run
 /// use zmtp_socket::{DealerSocket, RouterSocket, relay};
@@ -64,33 +64,33 @@ pub fn relay<F: Relays<B>, B: Kind>(frontend: Socket<F>, backend: Socket<B>) -> 
     }
 }
 
-/// See [`relay`].
+/// A relay between two sockets; made by [`relay`].
 #[derive(Debug)]
 pub struct Relay<F: Kind, B: Kind> {
     frontend: Socket<F>,
     backend: Socket<B>,
     capture: Option<PubSocket>,
-    /// What has been received from the frontend's peers and not handed on yet,
+    /// Messages from the frontend's peers that have not been forwarded yet.
     down: InHand,
-    /// and from the backend's.
+    /// Messages from the backend's peers that have not been forwarded yet.
     up: InHand,
     handle: ProxyHandle,
 }
 
-/// A kind of sockets whose messages a [`relay`] can hand on to sockets of the kind `B`.
+/// A kind of sockets whose messages a [`relay`] can forward to sockets of the kind `B`.
 pub trait Relays<B: Kind>: Kind + Passes<B> {}
 
 /// How messages pass between two kinds of sockets.
 pub(crate) trait Passes<B: Kind>: Kind {
-    /// Hands messages on until one of the sockets is closed. What is in hand when it is dropped stays there.
+    /// Forwards messages until one of the sockets is closed. Messages that are not forwarded yet when it is
+    /// dropped are kept.
     fn pass(relay: &mut Relay<Self, B>) -> impl Future<Output = Result<Infallible, Closed>> + Send
     where
         Self: Sized;
 }
 
 impl<F: Relays<B>, B: Kind> Relay<F, B> {
-    /// Lets `tap` send a copy of all that is handed on, both ways, with the identities; its subscribers choose
-    /// as any do.
+    /// Lets `tap` publish a copy of everything that is forwarded, in both directions, with the identities.
     pub fn capture(mut self, tap: PubSocket) -> Self {
         self.capture = Some(tap);
         self
@@ -106,7 +106,7 @@ impl<F: Relays<B>, B: Kind> Relay<F, B> {
         (&mut self.frontend, &mut self.backend)
     }
 
-    /// Hands messages on until it is [stopped](ProxyHandle::stop) or one of the sockets is closed.
+    /// Forwards messages until it is [stopped](ProxyHandle::stop) or one of the sockets is closed.
     ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
@@ -117,22 +117,22 @@ impl<F: Relays<B>, B: Kind> Relay<F, B> {
 }
 
 impl<F: Relays<B>, B: Kind> HandsOn for Relay<F, B> {
-    /// Hands on until one of the sockets is closed.
+    /// Forwards until one of the sockets is closed.
     async fn hand_on_next(&mut self) -> Result<(), Closed> {
         F::pass(self).await.map(|never| match never {})
     }
 }
 
-/// What one direction has taken and not handed on yet.
+/// The messages that one direction has taken and not forwarded yet.
 #[derive(Debug, Default)]
 struct InHand {
     messages: VecDeque<Message>,
-    /// The tap has its copy of the first one.
+    /// Whether the tap has its copy of the first one.
     is_tapped: bool,
 }
 
 impl InHand {
-    /// Hands on all that comes from `source`.
+    /// Forwards everything that comes from `source`.
     async fn carry<F: Source, T: Target>(
         &mut self,
         source: &mut Socket<F>,
@@ -159,7 +159,7 @@ impl InHand {
                 false => counts.upstream += messages,
             });
             self.hand_on(target, tap, handle).await?;
-            // The other direction, and those who bring messages, have their turn.
+            // The other direction, and the tasks that bring messages, have their turn.
             yield_now().await;
         }
     }
@@ -184,7 +184,7 @@ impl InHand {
     }
 }
 
-/// As frames.
+/// The octets of the messages, frame headers included.
 fn octets_of(messages: &VecDeque<Message>) -> u64 {
     let octets = |message| {
         let message = Outgoing::from(message);
@@ -207,7 +207,7 @@ fn count_lost(sent: Result<bool, SendError>, handle: &ProxyHandle) -> Result<(),
 
 /// Sockets that messages come from.
 trait Source: Receives<Received: Send> {
-    /// As it is handed on.
+    /// The message as it is forwarded.
     fn message(received: Self::Received) -> Message;
 }
 

@@ -23,7 +23,8 @@ use crate::sockets::kind::{Kind, Parts, Reader, Receive, Receives, Rep, Req, Uni
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
-/// Asks one of its peers, each in its turn, and waits for the reply (RFC 28, The REQ Socket Type).
+/// Sends each request to one of its peers, in turn, and waits for the reply (RFC 28, The REQ Socket
+/// Type).
 ///
 /// ```
 /// use zmtp_socket::{RepSocket, ReqSocket};
@@ -51,25 +52,27 @@ pub type ReqHandle = Handle<Req>;
 
 /// Receives requests, and answers them (RFC 28, The REP Socket Type).
 ///
-/// Each request [comes](Socket::recv) with a [`Reply`], through which it is answered. So one server may
-/// answer many at once, in any order, from any task. For an example, see [`ReqSocket`].
+/// [`recv`](Socket::recv) gives each request with a [`Reply`], through which it is answered. So a
+/// server may answer many requests at once, in any order, from any task. For an example, see
+/// [`ReqSocket`].
 pub type RepSocket = Socket<Rep>;
 
 /// A handle on a [`RepSocket`].
 pub type RepHandle = Handle<Rep>;
 
 impl Socket<Req> {
-    /// Sends a request to the peer whose turn it is, and waits for its reply: for as long as the
-    /// [options](crate::ReqOptions::request_timeout) say, and again as [often](crate::ReqOptions::retries).
-    /// Messages of other peers are not received meanwhile.
+    /// Sends a request to the peer whose turn it is, and waits for its reply, for as long as
+    /// [`request_timeout`](crate::ReqOptions::request_timeout) says. A request that fails is sent again as
+    /// often as [`retries`](crate::ReqOptions::retries) says. Messages of other peers are not received
+    /// meanwhile.
     ///
     /// # Errors
     /// [`RequestError::TimedOut`] and [`RequestError::Lost`] of the last attempt;
     /// [`RequestError::Closed`] once the socket has been closed.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the request is given up: it may have been sent. A late reply is never taken
-    /// for that to another request. For that the connection is ended, and made again, unless requests are
+    /// If the future is dropped, the request is given up; it may have been sent. A late reply is never taken
+    /// for the reply to another request: the connection is ended and made again, unless requests are
     /// [numbered](crate::ReqOptions::correlate).
     pub async fn request<'a>(
         &mut self,
@@ -94,11 +97,11 @@ impl Socket<Req> {
         unreachable!("the last attempt returns")
     }
 
-    /// Sends a request to the peer whose turn it is, and returns: its reply comes from
-    /// [`poll_reply`](Self::poll_reply). A request whose reply has not come is
-    /// [given up](Self::request) first; if requests are [numbered](crate::ReqOptions::correlate), it is still
-    /// sent, and its reply is not received. The [timeout](crate::ReqOptions::request_timeout) and the
-    /// [retries](crate::ReqOptions::retries) do not matter here.
+    /// Sends a request to the peer whose turn it is, and returns at once; [`poll_reply`](Self::poll_reply)
+    /// gives the reply. An earlier request whose reply has not come is [given up](Self::request) first; if
+    /// requests are [numbered](crate::ReqOptions::correlate), it is still sent, but its reply is not
+    /// received. The options [`request_timeout`](crate::ReqOptions::request_timeout) and
+    /// [`retries`](crate::ReqOptions::retries) have no effect here.
     ///
     /// # Errors
     /// [`SendError::Full`] if no peer has room; [`SendError::Closed`] once the socket has been closed.
@@ -123,7 +126,7 @@ impl Socket<Req> {
         Ok(())
     }
 
-    /// Waits until some peer has room for a [request](Self::try_request).
+    /// Ready once a peer has room for a [request](Self::try_request).
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -131,11 +134,11 @@ impl Socket<Req> {
         self.handle.engine.core.poll_room(&mut self.receiver.room, cx.waker())
     }
 
-    /// Waits for the reply to the [request](Self::try_request) that was sent last.
+    /// Ready with the reply to the [request](Self::try_request) that was sent last.
     ///
     /// # Errors
-    /// [`RequestError::Lost`] when the connection that it went through has ended, or there is no request;
-    /// [`RequestError::Closed`] once the socket has been closed.
+    /// [`RequestError::Lost`] when the connection that the request went through has ended, or no request
+    /// was sent; [`RequestError::Closed`] once the socket has been closed.
     pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         let core = &self.handle.engine.core;
         let Some(Asked(id)) = &self.receiver.asked else {
@@ -157,7 +160,7 @@ impl Socket<Req> {
         Poll::Ready(outcome)
     }
 
-    /// The peer that the last reply came from.
+    /// The peer that the last reply came from; `None` before the first reply.
     pub fn replier(&self) -> Option<&Peer> {
         self.receiver.receiver.sender()
     }
@@ -228,9 +231,9 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// The way back to the peer that a request came from.
+/// Sends the reply to one request, to the peer that it came from.
 ///
-/// A reply that is dropped answers nothing: the peer goes on waiting.
+/// If it is dropped unused, no reply is sent, and the peer goes on waiting.
 #[must_use = "a request that is not answered leaves its peer waiting"]
 pub struct Reply {
     core: Arc<UnicastCore>,
@@ -240,19 +243,20 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Who asked.
+    /// The peer that sent the request.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Answers. If the peer has gone, the reply is dropped, and [counted](crate::Stats::dropped).
+    /// Sends the reply. If the peer has gone, the reply is dropped, and
+    /// [counted](crate::Stats::dropped).
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`] when it has waited for
-    /// room as long as [it may](crate::WhenFull::WaitFor).
+    /// room as long as [`WhenFull::WaitFor`](crate::WhenFull::WaitFor) allows.
     ///
     /// # Cancel safety
-    /// If the future is dropped before it is done, the peer has got nothing.
+    /// If the future is dropped before it is done, no reply has been sent.
     pub async fn send<'a>(self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
         let mut reply = message.into().into_message();
         reply.prepend(self.envelope);
@@ -293,7 +297,7 @@ struct Asked(Option<Bytes>);
 
 impl Default for ReqReceiver {
     fn default() -> Self {
-        // Another socket's replies must not fit by chance.
+        // The first number is random, so that replies to another socket do not match by chance.
         Self {
             receiver: Receiver::default(),
             id: fastrand::u32(..),
@@ -321,7 +325,8 @@ impl Reader<UnicastCore> for ReqReceiver {
 pub(crate) struct RepReceiver(Receiver);
 
 impl RepReceiver {
-    /// A request, unless it is malformed: it has parts behind an empty one (RFC 28, The REP Socket Type).
+    /// A request, unless it is malformed: it must have parts after an empty one (RFC 28, The REP Socket
+    /// Type).
     fn open(&self, core: &Arc<UnicastCore>, mut request: Message) -> Option<(Message, Reply)> {
         let envelope = request.take_envelope()?;
         let peer = self.0.sender().expect("a message has been received").clone();

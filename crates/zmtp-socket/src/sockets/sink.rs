@@ -1,4 +1,4 @@
-//! A socket that sends, as a sink.
+//! Sinks of sockets that send.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use crate::sockets::kind::Sinks;
 use crate::sockets::socket::Socket;
 use crate::stats::Unfinished;
 
-/// What one handle has been given as a sink and has not sent yet, and what it waits for.
+/// The messages that one handle was given as a sink and has not sent yet, and what it waits for.
 pub(crate) struct CoreSink<C: SinkCore>(Option<Box<Pending<C>>>);
 
 struct Pending<C: SinkCore> {
@@ -81,22 +81,23 @@ impl<C: SinkCore> Drop for Pending<C> {
     }
 }
 
-/// Each handle is a sink by itself: what one is given, it alone flushes. A clone begins with nothing.
+/// Each handle is a sink of its own and flushes only the messages that it was given. A clone begins
+/// empty.
 ///
-/// It is ready after a turn for others, and, where each message goes to one peer, once some peer has room.
-/// Where the socket [waits](WhenFull::Wait) for room, a message for
-/// which there is none is kept, by the handle, and the sink is not ready for another until it has been
-/// sent. A handle that is dropped loses the message that it keeps.
+/// The sink is ready once other tasks have had their turn and, where each message goes to one peer, a peer
+/// has room. If the socket [waits](WhenFull::Wait) for room, the handle keeps a message for which there is
+/// none, and the sink is not ready until it has been sent. A handle that is dropped loses the message that
+/// it keeps.
 ///
-/// Flushing waits until the transports have taken all messages that were accepted before, or those have been
-/// dropped, or their connections have ended: a peer that does not read makes it wait, and so does a
-/// connected one that is away while messages wait for it. To send without
-/// that, feed the sink. Closing it closes the socket, and waits until it has [lingered](Handle::close).
+/// Flushing waits until each message accepted before has been taken by its transport or dropped, or its
+/// connection has ended. A peer that does not read makes it wait, and so does a connected endpoint that
+/// cannot be reached while messages wait for it. To send without this wait, use `feed`. Closing the sink
+/// closes the socket, and waits as [`close`](Handle::close) does.
 ///
 /// # Errors
-/// [`SendError::Closed`] once the socket has been closed; [`SendError::Full`], and then a message has reached
-/// nobody, when it has waited for room as long as [it may](WhenFull::WaitFor), or was given to a sink that is
-/// not ready.
+/// [`SendError::Closed`] once the socket has been closed. [`SendError::Full`] when a message has waited for
+/// room as long as [`WhenFull::WaitFor`] allows, or was given to a sink that is not ready; it has then
+/// reached nobody.
 impl<T: Sinks> Sink<Message> for Handle<T> {
     type Error = SendError;
 
@@ -153,7 +154,7 @@ async fn close<C: SinkCore>(engine: Arc<Engine<C>>) -> Unfinished {
     engine.close().await
 }
 
-/// As its own [handle](Handle) is.
+/// The sink of the socket's own [handle](Handle).
 impl<T: Sinks> Sink<Message> for Socket<T> {
     type Error = SendError;
 

@@ -1,4 +1,4 @@
-//! The socket: it receives, and all else is done by its handles.
+//! The socket: it receives, and its handles do everything else.
 
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -25,12 +25,12 @@ use crate::stats::Unfinished;
 /// A socket of one [kind](crate::kind), such as a [`PubSocket`](crate::PubSocket) or a
 /// [`SubSocket`](crate::SubSocket).
 ///
-/// The socket is what receives, if its kind does. All else is done by its [handle](Handle), which it is
-/// one of itself: what a handle does is called on the socket as well. Other tasks have handles of their
-/// [own](Self::handle).
+/// Only the socket itself receives, if its kind does. Everything else is done by a [`Handle`]; the
+/// socket dereferences to its own, so all calls of a handle can be made on the socket as well. Other
+/// tasks get [theirs](Self::handle).
 ///
 /// When the socket is dropped, it closes in the background: what is queued is still delivered, for as long
-/// as [`linger`](Options::linger) says and the runtime lives. Handles do not keep it open.
+/// as [`linger`](Options::linger) says and the runtime runs. Handles do not keep it open.
 pub struct Socket<T: Kind> {
     pub(crate) handle: Handle<T>,
     pub(crate) receiver: T::Receiver,
@@ -63,11 +63,12 @@ impl<T: Kind> Socket<T> {
     }
 
     /// Closes the socket: nothing more is sent or accepted, and what is queued is delivered for as long as
-    /// [`linger`](Options::linger) says. Returns what could not be, and what had arrived and was not
-    /// received, once every task has ended and every descriptor is closed.
+    /// [`linger`](Options::linger) says. Returns once every task has ended and every descriptor is closed,
+    /// with the number of messages that could not be delivered, and of those that had arrived and were not
+    /// received.
     ///
     /// # Cancel safety
-    /// If the future is dropped the socket is closed all the same.
+    /// If the future is dropped, the socket is closed all the same.
     pub async fn close(self) -> Unfinished {
         let closed = self.handle.close().await;
         self.receiver.left_unread(closed)
@@ -85,13 +86,13 @@ impl<T: Kind> Socket<T> {
 }
 
 impl<T: Receives> Socket<T> {
-    /// Receives what comes next: a message, or whatever else sockets of this kind
-    /// [receive](crate::kind). A peer that is gone, or not there yet, leaves this waiting.
+    /// Receives the next item: a message, or what else sockets of this kind [receive](crate::kind).
+    /// Waits for it, also while no peer is connected.
     ///
-    /// Where messages are received, peers take turns; each one's messages come in the order in which it
-    /// sent them on one connection; what was left of an earlier connection to the same endpoint comes
-    /// before. A message may share the buffer that it was read into, if it fills at least half of that: as
-    /// long as it or a clone of a part is kept, it keeps about twice its size in memory, at most.
+    /// Peers take turns. The messages of one connection come in the order in which they were sent; those
+    /// left over from an earlier connection to the same endpoint come first. A message may share the
+    /// buffer that it was read into, if it fills at least half of that: while it or a clone of a part is
+    /// kept, it holds at most about twice its size in memory.
     ///
     /// # Errors
     /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
@@ -104,7 +105,7 @@ impl<T: Receives> Socket<T> {
         Ok(poll_fn(|cx| engine.follow(receiver.poll_next(&engine.core, cx))).await?)
     }
 
-    /// Receives what comes next if it has arrived.
+    /// Receives the next item if it has arrived.
     ///
     /// # Errors
     /// [`TryRecvError::Empty`] if nothing has; [`TryRecvError::Closed`] as for [`recv`](Self::recv).
@@ -113,8 +114,8 @@ impl<T: Receives> Socket<T> {
         next.ok_or(TryRecvError::Empty)
     }
 
-    /// Waits for something to receive, and appends it to `received` with what has arrived behind it,
-    /// `limit` at most. Returns how many they are: at least one, unless `limit` is 0.
+    /// Waits for the next item, and appends it to `received` with those that have arrived after it,
+    /// `limit` in all at most. Returns how many were appended: at least one, unless `limit` is 0.
     ///
     /// # Errors
     /// As [`recv`](Self::recv); then nothing has been appended.
@@ -157,7 +158,8 @@ impl<T: Receives> Socket<T> {
         Ok(1 + self.take_arrived(received, limit - 1))
     }
 
-    /// Appends what has arrived to `received`, `limit` at most. Returns how many they are.
+    /// Appends items that have arrived to `received`, `limit` at most. Returns how many were
+    /// appended.
     pub(crate) fn take_arrived(&mut self, received: &mut Vec<T::Received>, limit: usize) -> usize {
         let before = received.len();
         received.extend(iter::from_fn(|| self.try_recv().ok()).take(limit));
@@ -166,8 +168,8 @@ impl<T: Receives> Socket<T> {
 }
 
 impl<T: ReceivesMessages> Socket<T> {
-    /// Receives the next message and the peer that it came from: what the handshake has told of the peer is
-    /// in its [`info`](Peer::info). It may have gone by now.
+    /// Receives the next message and the peer that it came from, which may have gone by now. The result of
+    /// the peer's handshake is its [`info`](Peer::info).
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -180,16 +182,15 @@ impl<T: ReceivesMessages> Socket<T> {
         Ok((sender.clone(), message))
     }
 
-    /// The peer that the message came from which was received last; see [`recv_from`](Self::recv_from).
-    /// None before the first message.
+    /// The peer that the last received message came from; see [`recv_from`](Self::recv_from). `None`
+    /// before the first message.
     pub fn sender(&self) -> Option<&Peer> {
         self.receiver.sender()
     }
 
-    /// Receives the next message without a copy of it: lends its octets to `look`, with the peer that it came from,
-    /// and returns what that does. This is done for a message of one part, of no more than `most` octets, that
-    /// has arrived together with the last one that was received; for any other this returns `None`, and receives
-    /// nothing.
+    /// Receives the next message without copying it: passes its octets and its peer to `look`, and returns
+    /// the result. This works for a message of one part and up to `most` octets that has arrived in the same
+    /// batch as the last received one. Otherwise it returns `None`, and receives nothing.
     ///
     /// ```
     /// use zmtp_socket::{Context, PullOptions, PushOptions};
@@ -220,20 +221,21 @@ impl<T: ReceivesMessages> Socket<T> {
         self.receiver.take_in_hand(&*self.handle.engine.core, most, look)
     }
 
-    /// Drops what has come through an endpoint that was [connected](Handle::connect) and was not received:
-    /// for a program that has [disconnected](Handle::disconnect) it and wants nothing of it any longer.
+    /// Drops the messages that have arrived through a [connected](Handle::connect) endpoint and were not
+    /// received: for a program that has [disconnected](Handle::disconnect) it and wants none of its
+    /// messages any more.
     ///
     /// # Errors
-    /// [`EndpointError`] if the endpoint cannot be read.
+    /// [`EndpointError`] if the endpoint cannot be parsed.
     pub fn discard_received(&mut self, endpoint: impl IntoEndpoint) -> Result<(), EndpointError> {
         self.receiver.discard(&*self.handle.engine.core, &endpoint.into_endpoint()?);
         Ok(())
     }
 
-    /// Waits for messages, and takes many of one peer that have arrived together: as they came, so that
-    /// those that are only [looked at](Batch::iter) take no memory. It takes what
-    /// [`recv`](Self::recv) would give next, in the same order; [`sender`](Self::sender) then says whose they
-    /// are. They count for the high-water mark until the next call.
+    /// Waits for messages, and takes those of one peer that have arrived together. They stay in the buffer
+    /// that they arrived in, so [reading](Batch::iter) them allocates no memory. It takes the messages that
+    /// [`recv`](Self::recv) would give next, in the same order; [`sender`](Self::sender) then is their peer.
+    /// They count for the high-water mark until the next call.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -267,7 +269,7 @@ impl<T: ReceivesMessages> Socket<T> {
     }
 }
 
-/// What is received, as a stream, which ends when the socket has been closed.
+/// The stream of what [`recv`](Socket::recv) gives. It ends when the socket has been closed.
 impl<T: Receives> Stream for Socket<T> {
     type Item = T::Received;
 
@@ -278,7 +280,7 @@ impl<T: Receives> Stream for Socket<T> {
     }
 }
 
-/// A socket is a handle on itself.
+/// A socket dereferences to its own handle.
 impl<T: Kind> Deref for Socket<T> {
     type Target = Handle<T>;
 

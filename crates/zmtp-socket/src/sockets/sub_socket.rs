@@ -12,11 +12,11 @@ use crate::sockets::handle::Handle;
 use crate::sockets::kind::{Kind, Parts, Receives, ReceivesMessages, Sub, Subscribes};
 use crate::sockets::socket::Socket;
 
-/// Receives the messages it subscribed to (RFC 29, The SUB Socket Type).
+/// Receives the messages that match its subscriptions (RFC 29, The SUB Socket Type).
 ///
-/// A new socket is subscribed to nothing and receives nothing. [Subscriptions](Handle::subscribe) are
-/// prefixes of a message's first part; the empty one matches every message. They outlive every connection:
-/// each publisher is told all of them whenever it is reached, or reached again.
+/// A new socket has no subscription and receives nothing. [Subscriptions](Handle::subscribe) are prefixes
+/// of a message's first part; the empty one matches every message. They outlive every connection: each new
+/// connection to a publisher begins with all of them.
 ///
 /// ```no_run
 /// # #[tokio::main(flavor = "current_thread")]

@@ -18,14 +18,14 @@ use crate::sockets::pub_socket::PubHandle;
 use crate::sockets::sink::CoreSink;
 use crate::sockets::socket::Socket;
 
-/// A PUB that also hears what its subscribers want (RFC 29, The XPUB Socket Type).
+/// A PUB that also receives its subscribers' requests (RFC 29, The XPUB Socket Type).
 ///
 /// It does all that a [`PubSocket`](crate::PubSocket) does, and [receives](Socket::recv) the
-/// [requests](Request) of its subscribers. They must be received: a subscriber that has more unread than it
-/// may be [subscribed](crate::PubOptions::max_subscriptions) to is disconnected. A subscription that is
-/// taken back before it is received is not told.
+/// [requests](Request) of its subscribers. The program must receive them: a subscriber with more unread
+/// requests than [`max_subscriptions`](crate::PubOptions::max_subscriptions) allows is disconnected. A
+/// subscription that is cancelled before it is received is not reported.
 ///
-/// A subscriber that comes late, and wants to know how things stand, can be told alone:
+/// A subscriber that comes late can be sent the last value, by itself:
 ///
 /// ```
 /// use zmtp_socket::{Context, Request, SubOptions, Verbosity, XPubOptions};
@@ -55,9 +55,10 @@ pub type XPubSocket = Socket<XPub>;
 pub type XPubHandle = Handle<XPub>;
 
 impl Handle<XPub> {
-    /// Sends a message to one peer alone, whatever it is subscribed to (it may filter what it did not
-    /// ask for). Queues like [`send`](Self::send), in the same order; but a peer without room loses
-    /// it, whatever the socket does [otherwise](crate::WhenFull). Returns whether the peer is there.
+    /// Sends a message to one peer only, whatever it is subscribed to (it may filter out what it did
+    /// not subscribe to). The message is queued in order with those of [`send`](Self::send); but a
+    /// peer without room loses it, whatever the [policy](crate::WhenFull). Returns whether the peer
+    /// is connected.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.
@@ -69,38 +70,40 @@ impl Handle<XPub> {
         Ok(self.engine.core.send_to(peer, &message.into().into_message())?)
     }
 
-    /// Changes which subscriptions [`recv`](crate::XPubSocket::recv) tells; in
-    /// [manual](crate::XPubOptions::manual) mode it goes on to tell all.
+    /// Changes which subscriptions [`recv`](crate::XPubSocket::recv) reports; in
+    /// [manual](crate::XPubOptions::manual) mode it goes on to report all.
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.engine.core.set_verbosity(verbosity);
     }
 
-    /// Changes whether the user [subscribes](crate::XPubOptions::manual) peers itself, and which subscriptions it
-    /// is told if it does not. Peers keep the subscriptions that they have.
+    /// Changes the option [`manual`](crate::XPubOptions::manual), and which subscriptions are reported
+    /// without it. Peers keep the subscriptions that they have.
     pub fn set_manual(&self, manual: bool, verbosity: Verbosity) {
         self.engine.core.set_manual(manual, verbosity);
     }
 
-    /// Changes what every peer that comes from now on is sent [first](crate::XPubOptions::welcome).
+    /// Changes the [`welcome`](crate::XPubOptions::welcome) message, for peers that connect from
+    /// now on.
     pub fn set_welcome(&self, message: Option<Message>) {
         self.engine.core.set_welcome(message);
     }
 
-    /// Subscribes a peer to a topic, in its place: in [manual](crate::XPubOptions::manual) mode nothing
-    /// else does. Returns whether the peer is there and was not subscribed to it.
+    /// Subscribes a peer to a topic, on its behalf. In [manual](crate::XPubOptions::manual) mode
+    /// nothing else does. Returns whether the peer is connected and was not subscribed to it.
     pub fn subscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
         let topic = Bytes::copy_from_slice(topic.as_ref());
         self.engine.core.change_for(peer, Subscription::Subscribe(topic))
     }
 
-    /// Ends a peer's subscription to a topic, in its place. Returns whether it had one and now has none.
+    /// Ends a peer's subscription to a topic, on its behalf. Returns whether it had one and now has
+    /// none.
     pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
         let topic = Bytes::copy_from_slice(topic.as_ref());
         self.engine.core.change_for(peer, Subscription::Cancel(topic))
     }
 }
 
-/// Does as a PUB what a PUB does.
+/// The same socket, with the calls of a PUB only.
 impl From<XPubHandle> for PubHandle {
     fn from(handle: XPubHandle) -> Self {
         Self::of(handle.engine)
@@ -130,12 +133,12 @@ impl Parts for XPub {
     }
 }
 
-/// Receives what subscribers want.
+/// Receives the requests of subscribers.
 #[derive(Debug, Default)]
 pub(crate) struct Requests;
 
 impl Reader<PubCore> for Requests {
-    /// While the socket lingers, nobody reads what subscribers want.
+    /// While the socket lingers, nobody reads requests.
     fn stop(&self, core: &PubCore) {
         core.stop_hearing();
     }

@@ -15,13 +15,14 @@ use crate::sockets::sub_socket::SubHandle;
 
 /// A SUB that also sends messages to its publishers (RFC 29, The XSUB Socket Type).
 ///
-/// It does all that a [`SubSocket`](crate::SubSocket) does, but it does not filter what it receives: a
-/// program that hands messages on, as a [proxy](crate::proxy()) does, leaves that to their last receiver.
+/// It does all that a [`SubSocket`](crate::SubSocket) does, except that it does not filter what it
+/// receives: a program that forwards messages, as a [proxy](crate::proxy()) does, leaves that to the last
+/// receiver.
 ///
-/// In a message that it [sends](Handle::send), a part that begins with the octet 1 or 0 is what peers take
-/// for a subscription or the end of one, and is taken for that here too, if it is the first part or follows
-/// on one, or [anywhere](crate::XSubOptions::only_first_subscribe). The other parts are a message, which
-/// goes to every publisher that is connected; it waits for none of them.
+/// In a message that it [sends](Handle::send), a part that begins with the octet 1 or 0 is a subscription
+/// or the end of one: if it is the first part or follows one that is, or anywhere, as
+/// [`only_first_subscribe`](crate::XSubOptions::only_first_subscribe) says. The other parts are a message,
+/// which goes to every connected publisher; it waits for none of them.
 ///
 /// ```
 /// use zmtp_socket::{Context, Request, XPubOptions, XSubOptions};
@@ -46,7 +47,7 @@ pub type XSubSocket = Socket<XSub>;
 /// A handle on an [`XSubSocket`], for other tasks than the one that receives.
 pub type XSubHandle = Handle<XSub>;
 
-/// Does as a SUB what a SUB does.
+/// The same socket, with the calls of a SUB only.
 impl From<XSubHandle> for SubHandle {
     fn from(handle: XSubHandle) -> Self {
         Self::of(handle.engine)

@@ -1,5 +1,5 @@
-//! A network made of memory, for tests: `mem://name`, through the same listeners, connectors and
-//! drivers as every other transport, with the resolver and the pipes given by the test.
+//! An in-memory network for tests: `mem://name`. It uses the same listeners, connectors and drivers
+//! as every other transport; the test provides the resolver and the pipes.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,16 +15,16 @@ use crate::options::TcpOptions;
 /// The two ends of a new connection: the dialling side's and the listening side's.
 pub type Ends = (Box<dyn Pipe>, Box<dyn Pipe>);
 
-/// What a test decides about a simulated network.
+/// The behaviour of a simulated network, which a test defines.
 pub trait Network: Send + Sync + 'static {
-    /// Looks the name of a `mem://` endpoint up, anew for every attempt to connect: under which names
-    /// it may be bound now.
+    /// Resolves the name of a `mem://` endpoint, at every attempt to connect: returns the names under
+    /// which it may be bound now.
     fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
         Ok(vec![name.to_owned()])
     }
 
-    /// Looks the host of a `tcp://` endpoint up, anew for every attempt to connect. `None` leaves that
-    /// to the system, and the octets are its affair in any case.
+    /// Resolves the host of a `tcp://` endpoint, at every attempt to connect. `None` leaves that to
+    /// the system, which carries the octets in any case.
     fn look_up(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
         let _ = host;
         None
@@ -36,8 +36,8 @@ pub trait Network: Send + Sync + 'static {
         Duration::ZERO
     }
 
-    /// Makes the two ends of a connection to `address`, or refuses it. Whatever befalls the octets
-    /// between them befalls the peers.
+    /// Makes the two ends of a connection to `address`, or refuses it. The peers see every fault of
+    /// the pipe between them.
     fn connect(&self, address: &str) -> io::Result<Ends> {
         let _ = address;
         let (near, far) = tokio::io::duplex(64 << 10);
@@ -51,7 +51,7 @@ pub struct Perfect;
 
 impl Network for Perfect {}
 
-/// A network and who listens on it.
+/// A network and its listeners.
 #[derive(Clone)]
 pub(crate) struct Simulation {
     network: Arc<dyn Network>,

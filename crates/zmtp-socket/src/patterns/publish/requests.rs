@@ -1,4 +1,4 @@
-//! What an XPUB's user has yet to be told of its subscribers.
+//! The requests of subscribers that an XPUB's user has not read yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -13,27 +13,27 @@ use crate::options::Verbosity;
 use crate::peer::{Peer, PeerId};
 use crate::stats::Count;
 
-/// Something that a subscriber wants of an [`XPubSocket`](crate::XPubSocket).
+/// A request of a subscriber to an [`XPubSocket`](crate::XPubSocket).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// To be sent what begins with a topic.
+    /// A subscription: the peer wants messages that begin with a topic.
     Subscribe {
-        /// The subscriber that wants it.
+        /// The subscriber.
         peer: Peer,
         /// The topic.
         topic: Bytes,
     },
-    /// To be sent it no longer. A subscriber that leaves wants none of its topics any longer.
+    /// The end of a subscription. A subscriber that leaves ends all of its subscriptions.
     Unsubscribe {
-        /// The subscriber that does not want it any longer.
+        /// The subscriber.
         peer: Peer,
         /// The topic.
         topic: Bytes,
     },
-    /// A message of its own.
+    /// A message that an XSUB has sent.
     Message {
-        /// Whose it is.
+        /// The peer that sent it.
         peer: Peer,
         /// The message.
         message: Message,
@@ -42,11 +42,11 @@ pub enum Request {
 
 /// Requests that have not been read, oldest first.
 ///
-/// An unsubscription removes a subscription that has not been read, and a repeated one adds nothing.
-/// So unread changes are bounded by the topics that there may be; and where they, or messages, come to
-/// more than a peer may have subscribed to, it is the peer that has to go.
+/// The end of a subscription removes one that has not been read, and a repeated subscription adds
+/// nothing. So unread changes are bounded by the topics that a peer may have. If these or its messages
+/// exceed the limit of its subscriptions, the peer is disconnected.
 ///
-/// A tree grows a node at a time. A table that is hashed would grow all at once, while others wait.
+/// A tree grows a node at a time. A hash table would grow all at once, while others wait.
 pub(super) struct Requests {
     verbosity: Verbosity,
     limit: Unread,
@@ -55,20 +55,21 @@ pub(super) struct Requests {
     places: BTreeMap<Key, u64>,
     hasher: RandomState,
     next: u64,
-    /// What is pending of each peer that is there, and where.
+    /// The pending requests of each connected peer, and their places.
     unread: BTreeMap<PeerId, (Unread, BTreeSet<u64>)>,
-    /// What is pending of those that have gone.
+    /// How much is pending of peers that have gone.
     departed: Unread,
-    /// Topics that somebody is known to want, where the end of the last alone is told.
+    /// Topics that were reported as wanted, where only the end of the last subscription is
+    /// reported.
     told: BTreeSet<Bytes>,
     reader: Option<Waker>,
 }
 
-/// A topic, and whose it is where peers are told apart. A hash in front decides nearly every comparison, so that
-/// few topics are looked at.
+/// A topic, and its peer where peers are told apart. A hash in front decides nearly every comparison, so that
+/// few topics are compared.
 type Key = (u64, Option<PeerId>, Bytes);
 
-/// So much that is pending.
+/// The amount that is pending.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Unread {
     pub(super) requests: usize,
@@ -76,7 +77,7 @@ pub(super) struct Unread {
 }
 
 impl Requests {
-    /// Requests that are pending are told all the same.
+    /// Requests that are pending are reported all the same.
     pub(super) fn set_verbosity(&mut self, verbosity: Verbosity) {
         self.verbosity = verbosity;
     }
@@ -96,7 +97,7 @@ impl Requests {
         }
     }
 
-    /// Adds a subscription or its end, if it is one that is to be told.
+    /// Adds a subscription or its end, if it is to be reported.
     pub(super) fn tell(
         &mut self,
         peer: &Peer,
@@ -113,7 +114,7 @@ impl Requests {
                 }
                 change == Change::OfAll && self.told.remove(subscription.topic())
             }
-            // A repeated subscription is no new interest, and taking it back does not end the first one.
+            // A repeated subscription is not a new one, and its end does not end the first one.
             Verbosity::All => change >= Change::OfPeer,
         };
         if is_told { self.add_change(peer, subscription) } else { Ok(()) }
@@ -129,7 +130,7 @@ impl Requests {
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if let Some(&place) = self.places.get(&key) {
             match (self.pending.get(&place), begins) {
-                // What is repeated.
+                // A repeated change.
                 (Some(Request::Subscribe { .. }), true)
                 | (Some(Request::Unsubscribe { .. }), false) => return Ok(()),
                 (Some(Request::Subscribe { .. }), false) => {
@@ -165,7 +166,7 @@ impl Requests {
         }
     }
 
-    /// Takes back a subscription of this peer that nobody was told of.
+    /// Removes a subscription of this peer that has not been read.
     fn take_back(&mut self, peer: &Peer, topic: &Bytes) {
         let place = self.places.get(&self.key(peer, topic)).copied();
         if let Some(place) = place
@@ -175,9 +176,9 @@ impl Requests {
         }
     }
 
-    /// The peer has gone. What it wanted need not be told any more, where peers are told apart; its
-    /// messages stay, within the limit that all who have gone share. Deals with `count` of its requests
-    /// at most; returns what is lost of them, and whether there may be more.
+    /// The peer has gone. Its unread subscriptions need not be reported any more, where peers are told
+    /// apart. Its messages stay, within a limit that all departed peers share. Handles `count` of its
+    /// requests at most; returns what is lost of them, and whether there may be more.
     pub(super) fn depart(&mut self, peer: &Peer, count: usize) -> (Count, bool) {
         let mut lost = Count::default();
         let are_apart = self.apart(peer).is_some();
@@ -236,7 +237,7 @@ impl Requests {
                 self.unread.remove(&id);
             }
         } else {
-            // It has been dealt with, since its peer has gone.
+            // It was already removed when its peer left.
             self.departed.remove(&request);
         }
         Some(request)
@@ -246,7 +247,7 @@ impl Requests {
         (self.hasher.hash_one(topic), self.apart(peer), topic.clone())
     }
 
-    /// Whose changes are told apart from others'.
+    /// The peer, if its changes are told apart from those of others.
     fn apart(&self, peer: &Peer) -> Option<PeerId> {
         (self.verbosity != Verbosity::Distinct).then(|| peer.id())
     }
@@ -280,7 +281,8 @@ impl Unread {
 }
 
 impl Request {
-    /// Whose request it is. To answer it alone, see [`send_to`](crate::XPubHandle::send_to).
+    /// The peer that made the request. To send it a message alone, see
+    /// [`send_to`](crate::XPubHandle::send_to).
     pub fn peer(&self) -> &Peer {
         match self {
             Self::Subscribe { peer, .. }

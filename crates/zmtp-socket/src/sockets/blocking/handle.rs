@@ -16,7 +16,8 @@ use crate::sockets::kind::{Kind, Publishes, Rep, Router, Sends, Subscribes, Unic
 use crate::sockets::req_rep::Reply;
 use crate::stats::{Stats, Unfinished};
 
-/// A handle on a [`Socket`](super::Socket), which does all that the socket does, but for receiving.
+/// A handle on a [`Socket`](super::Socket), which does everything that the socket does except
+/// receiving.
 ///
 /// Cheap to clone: each thread has one of its own. It does not keep the socket open.
 pub struct Handle<T: Kind> {
@@ -29,17 +30,18 @@ impl<T: Kind> Handle<T> {
         Self { handle, thread }
     }
 
-    /// Opens an endpoint for peers, and returns it with its real port. A socket may bind and connect to
-    /// many endpoints at once.
+    /// Listens on an endpoint, and returns it with its real port. A socket may bind and connect any
+    /// number of endpoints.
     ///
     /// # Errors
-    /// [`BindError`] if the endpoint cannot be read or bound, or the socket is closed.
+    /// [`BindError`] if the endpoint cannot be parsed or bound, the options contradict each other,
+    /// or the socket is closed.
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
         self.thread.block_on(self.handle.bind(endpoint))?
     }
 
-    /// Does as [`bind`](Self::bind), with other options than the socket's own, which `change` is given, for
-    /// this endpoint and the connections through it.
+    /// Does as [`bind`](Self::bind), with options of its own for this endpoint and its connections:
+    /// `change` is given the socket's, and returns them changed.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -51,18 +53,20 @@ impl<T: Kind> Handle<T> {
         self.thread.block_on(self.handle.bind_with(endpoint, change))?
     }
 
-    /// Connects to a peer's endpoint in the background, again after every cut. Returns at once; that nobody
-    /// is there yet is no error.
+    /// Connects to a peer's endpoint in the background, and again whenever the connection is lost. Returns
+    /// at once. It is no error if nobody listens there yet.
     ///
     /// # Errors
-    /// [`ConnectError`] if the endpoint cannot be read, or the socket is closed.
+    /// [`ConnectError`] if the endpoint cannot be parsed, the options contradict each other, the
+    /// system cannot do what they ask for, or the socket is closed.
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
         let _within = self.thread.enter()?;
         self.handle.connect(endpoint)
     }
 
-    /// Does as [`connect`](Self::connect), with other options than the socket's own, which `change` is
-    /// given, for this endpoint; if it is connected already, from its next connection on.
+    /// Does as [`connect`](Self::connect), with options of its own for this endpoint: `change` is
+    /// given the socket's, and returns them changed. If the endpoint is connected already, they hold
+    /// from its next connection on.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -75,29 +79,28 @@ impl<T: Kind> Handle<T> {
         self.handle.connect_with(endpoint, change)
     }
 
-    /// Ends an endpoint that was bound, with all its connections; its address is free again when this
-    /// returns.
+    /// Ends a bound endpoint and all its connections. Its address is free again when this returns.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`] if it cannot be read or is not bound.
+    /// [`UnknownEndpoint`] if it cannot be parsed or is not bound.
     pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
         let ended = self.thread.block_on(self.handle.unbind(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotBound(endpoint)))
     }
 
-    /// Ends an endpoint that was connected, with its connection.
+    /// Ends a connected endpoint and its connection.
     ///
     /// # Errors
-    /// [`UnknownEndpoint`] if it cannot be read or is not connected.
+    /// [`UnknownEndpoint`] if it cannot be parsed or is not connected.
     pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
         let ended = self.thread.block_on(self.handle.disconnect(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotConnected(endpoint)))
     }
 
-    /// The endpoints that the socket has bound, with their real addresses, and those that it is to be
-    /// connected to, whether or not somebody is there now.
+    /// The bound endpoints, with their real addresses, and the connected ones, whether or not they
+    /// can be reached at present.
     pub fn endpoints(&self) -> OpenEndpoints {
         self.handle.endpoints()
     }
@@ -107,12 +110,13 @@ impl<T: Kind> Handle<T> {
         self.handle.totals()
     }
 
-    /// What was sent, received, lost and is queued, in all and for each peer.
+    /// The counters of the socket and of each peer: what was sent, received and lost, and what is
+    /// queued.
     pub fn stats(&self) -> Stats {
         self.handle.stats()
     }
 
-    /// What happens to this socket's endpoints and peers from now on.
+    /// A stream of the events of this socket's endpoints and peers, from now on.
     pub fn monitor(&self) -> Monitor {
         Monitor::of(self.handle.monitor(), self.thread.clone())
     }
@@ -120,7 +124,8 @@ impl<T: Kind> Handle<T> {
     /// Closes the socket from another thread, after it has delivered what is queued, for as long as
     /// [`linger`](crate::Options::linger) says. The socket's [`recv`](super::Socket::recv) gives what has
     /// arrived and then [`RecvError::Closed`](crate::RecvError::Closed), also to a thread that waits in it.
-    /// Returns what could not be delivered, and what had arrived and was not received: that can still be.
+    /// Returns the number of messages that could not be delivered, and of those that have arrived and can
+    /// still be received.
     pub fn close(&self) -> Unfinished {
         self.thread.block_on(self.handle.close()).unwrap_or_default()
     }
@@ -133,7 +138,7 @@ impl<T: Kind> Handle<T> {
 }
 
 impl<T: Sends> Handle<T> {
-    /// Sends a message to each peer that is to get it: see [`Handle::send`](crate::Handle::send).
+    /// Sends a message: see [`Handle::send`](crate::Handle::send).
     ///
     /// Waits for nobody, but where the socket is told to [wait](WhenFull::Wait) for room.
     ///
@@ -209,12 +214,12 @@ impl<T: Sends> Handle<T> {
 }
 
 impl<T: Publishes> Handle<T> {
-    /// How many connected peers have subscribed to something.
+    /// How many connected peers have at least one subscription.
     pub fn subscriber_count(&self) -> usize {
         self.handle.subscriber_count()
     }
 
-    /// Waits until some peer would be sent a message whose first part is `topic`.
+    /// Waits until a message whose first part is `topic` would be sent to at least one peer.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -237,29 +242,29 @@ impl<T: Publishes> Handle<T> {
 }
 
 impl<T: Subscribes> Handle<T> {
-    /// Subscribes to every message whose first part begins with `topic`, any octets. Subscriptions count:
-    /// two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
+    /// Subscribes to every message whose first part begins with `topic`, which may be any octets.
+    /// Subscriptions count: two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
         self.handle.subscribe(topic);
     }
 
-    /// Subscribes to every message: to the empty topic, which [`unsubscribe`](Self::unsubscribe) takes
-    /// back.
+    /// Subscribes to every message, by the empty topic; [`unsubscribe`](Self::unsubscribe) of that
+    /// ends it.
     pub fn subscribe_all(&self) {
         self.handle.subscribe_all();
     }
 
-    /// Takes one subscription back. Returns whether there was such a subscription.
+    /// Cancels one subscription. Returns whether there was such a subscription.
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
         self.handle.unsubscribe(topic)
     }
 
-    /// How many publishers are connected, their handshakes done.
+    /// How many publishers are connected and have completed their handshake.
     pub fn publisher_count(&self) -> usize {
         self.handle.publisher_count()
     }
 
-    /// Waits until some publisher is connected, its handshake done.
+    /// Waits until at least one publisher is connected and has completed its handshake.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -278,12 +283,12 @@ impl<T: Subscribes> Handle<T> {
 }
 
 impl<T: Unicasts> Handle<T> {
-    /// How many peers are connected, their handshakes done.
+    /// How many peers are connected and have completed their handshake.
     pub fn peer_count(&self) -> usize {
         self.handle.peer_count()
     }
 
-    /// Waits until some peer is connected, its handshake done.
+    /// Waits until at least one peer is connected and has completed its handshake.
     ///
     /// # Errors
     /// [`Closed`] once the socket has been closed.
@@ -302,7 +307,7 @@ impl<T: Unicasts> Handle<T> {
 }
 
 impl Handle<Rep> {
-    /// Answers a request, as [`Reply::send`] does. Waits for nobody, but where the socket is told to
+    /// Answers a request, as [`Reply::send`] does. It waits only where the policy is to
     /// [wait](WhenFull::Wait) for room.
     ///
     /// # Errors
@@ -355,7 +360,7 @@ impl Handle<Router> {
 }
 
 impl Handle<XPub> {
-    /// As [`XPubHandle::send_to`](crate::XPubHandle::send_to), which waits for nobody.
+    /// As [`XPubHandle::send_to`](crate::XPubHandle::send_to), which never waits.
     ///
     /// # Errors
     /// [`SendError::Closed`] once the socket has been closed.

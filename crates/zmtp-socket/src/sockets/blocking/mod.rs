@@ -1,8 +1,8 @@
 //! The sockets for programs without async: each call blocks its thread until it is done.
 //!
-//! A [`Context`] has one thread of its own, which does the network's work for all of its sockets, as
-//! libzmq's I/O thread does. To send or receive costs no hop to it: the caller's thread puts messages into
-//! the queues and takes them out by itself.
+//! A [`Context`] has one thread of its own, which does the network I/O of all its sockets, as libzmq's I/O
+//! thread does. Sending and receiving need no switch to that thread: the caller's thread puts messages
+//! into the queues and takes them out by itself.
 //!
 //! ```
 //! use zmtp_socket::blocking::{PubSocket, SubSocket};
@@ -22,17 +22,17 @@
 //! # }
 //! ```
 //!
-//! A call that waits parks its thread, and measures its time by that thread's clock. It does the same
-//! wherever it is made, also within an async task: it then blocks the runtime's thread, and with it that
-//! runtime's other tasks. A program with async should use the sockets of [the crate's root](crate) there.
+//! A call that waits parks its thread. It does so also within an async task: it then blocks the runtime's
+//! thread, and with it that runtime's other tasks. Async code should use the sockets of [the crate's
+//! root](crate).
 //!
 //! # Processes that fork
 //!
 //! A fork copies the sockets, but not the thread that serves them. The child may go on with sockets of its
 //! own: [`Context::global`] is a new one there. A socket, handle or context that was made before the fork
-//! belongs to the parent; in the child its calls that wait, bind or connect say
-//! [`Closed`](crate::Closed) or the like at once, and to drop it ends nothing of the parent's. Do not send
-//! with it: what is queued there stays there.
+//! belongs to the parent. In the child, its calls that wait, bind or connect fail at once, with
+//! [`Closed`](crate::Closed) or a similar error, and dropping it ends nothing of the parent's. Do not send
+//! with it: the messages would stay in the child's queues.
 
 mod handle;
 mod monitor;
@@ -124,7 +124,7 @@ pub type ReqHandle = Handle<Req>;
 /// A handle on a [`RepSocket`].
 pub type RepHandle = Handle<Rep>;
 
-/// Makes sockets, whose network's work is done by one thread. Cheap to clone: clones are the same context.
+/// Makes sockets, whose network I/O is done by one thread. Cheap to clone: clones are the same context.
 ///
 /// The thread ends when the context and all its sockets, handles and monitors have been dropped, and the
 /// sockets have delivered what they still may.
@@ -138,13 +138,13 @@ impl Context {
     /// A context of its own: its `inproc` names are seen by no other.
     ///
     /// # Panics
-    /// If the system has no thread, or no descriptors, for it.
+    /// If the system cannot give it a thread, or the descriptors of a runtime.
     pub fn new() -> Self {
         Self::of(crate::Context::new())
     }
 
-    /// The context of the whole process, used by [`PubSocket::new`] and [`SubSocket::new`]. It shares its
-    /// `inproc` names with [that of async sockets](crate::Context::global).
+    /// The context of the whole process, used by [`PubSocket::new`] and the like. It shares its `inproc`
+    /// names with [that of async sockets](crate::Context::global).
     ///
     /// # Panics
     /// As [`new`](Self::new), in the first call.

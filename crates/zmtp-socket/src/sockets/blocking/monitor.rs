@@ -1,4 +1,4 @@
-//! What happens to a socket, for threads that wait for it.
+//! The monitor, for programs without async.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use super::thread::IoThread;
 use crate::error::Closed;
 use crate::monitor::Event;
 
-/// One socket's [`Event`]s, from the moment it was asked for: [`Monitor`](crate::Monitor) for programs without
-/// async.
+/// One socket's [`Event`]s, from the moment the monitor was made: [`Monitor`](crate::Monitor) for programs
+/// without async.
 ///
 /// It is an iterator, which waits for each event, and ends when the socket has been closed and all have been
-/// read. It never holds the socket up: while 4096 events are unread, further ones are missed, and
-/// [counted](Self::missed).
+/// read. It never delays the socket: while 4096 events of a [class](crate::EventClass) are unread, further
+/// ones of that class are missed, and [counted](Self::missed).
 #[derive(Debug)]
 pub struct Monitor {
     events: crate::Monitor,
@@ -36,7 +36,7 @@ impl Monitor {
         self.events.try_next()
     }
 
-    /// How many events were missed because nobody read.
+    /// How many events were missed because too many were unread.
     pub fn missed(&self) -> u64 {
         self.events.missed()
     }

@@ -1,7 +1,7 @@
 //! How a thread waits for a future: parked, and woken by the future's waker.
 //!
-//! No runtime takes part, and time is measured by the caller's own clock. A wait is therefore the same
-//! wherever it is begun, also within a task of a runtime, which is then blocked.
+//! No runtime takes part. So a wait is the same wherever it is begun, also within a task of a runtime,
+//! which is then blocked.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ mod tests {
         block_on(poll_fn(|cx| {
             polls += 1;
             cx.waker().wake_by_ref();
-            // What a lock or a channel of the standard library may do while the future is polled.
+            // As a lock or a channel of the standard library may do while the future is polled.
             thread::park();
             if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
         }));

@@ -1,12 +1,12 @@
-//! What stands between publishers and subscribers.
+//! The proxy between publishers and subscribers, for programs without async.
 
 use super::socket::Home;
 use super::{PubSocket, XPubSocket, XSubSocket};
 use crate::sockets::kind::{Pub, XPub, XSub};
 use crate::sockets::proxy::ProxyHandle;
 
-/// A proxy: hands on what the publishers of `frontend` send to the subscribers of `backend`, and to those
-/// publishers what the subscribers ask for. [`proxy`](crate::proxy()) for programs without async.
+/// Makes a proxy: it forwards messages from the publishers of `frontend` to the subscribers of `backend`,
+/// and subscriptions the other way. [`proxy`](crate::proxy()) for programs without async.
 ///
 /// ```no_run
 /// use zmtp_socket::blocking::{XPubSocket, XSubSocket, proxy};
@@ -26,14 +26,14 @@ pub fn proxy(frontend: XSubSocket, backend: XPubSocket) -> Proxy {
     Proxy { proxy: crate::proxy(frontend, backend), homes }
 }
 
-/// See [`proxy`].
+/// A proxy between publishers and subscribers; made by [`proxy`].
 #[derive(Debug)]
 pub struct Proxy {
     proxy: crate::Proxy,
     homes: Homes,
 }
 
-/// The threads of the sockets, which stay as long as the proxy is there.
+/// The threads of the sockets, kept as long as the proxy.
 #[derive(Debug)]
 struct Homes {
     _frontend: Home<XSub>,
@@ -42,7 +42,7 @@ struct Homes {
 }
 
 impl Proxy {
-    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
+    /// Lets `tap` publish a copy of everything that is forwarded, in both directions.
     pub fn capture(mut self, tap: PubSocket) -> Self {
         let (tap, home) = tap.into_parts();
         self.proxy = self.proxy.capture(tap);
@@ -50,14 +50,14 @@ impl Proxy {
         self
     }
 
-    /// A handle to pause, resume and stop it from other threads, and to look on.
+    /// A handle to pause, resume and stop it from other threads, and to read its counters.
     pub fn handle(&self) -> ProxyHandle {
         self.proxy.handle()
     }
 
-    /// Hands messages and subscriptions on, and returns when it has been [stopped](ProxyHandle::stop) or one
-    /// of the sockets has been closed. All of that is done by the backend's thread, so no message changes
-    /// threads; the caller's only waits.
+    /// Forwards messages and subscriptions, and returns when it has been [stopped](ProxyHandle::stop) or one
+    /// of the sockets has been closed. The backend's I/O thread does the work, so no message changes
+    /// threads; the caller's thread only waits.
     pub fn run(self) {
         let Self { mut proxy, homes } = self;
         homes.backend.thread().run(async move { proxy.run().await });

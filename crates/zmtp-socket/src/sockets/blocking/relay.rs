@@ -1,4 +1,4 @@
-//! What stands between sockets that send each message to one peer.
+//! The relay between sockets that send each message to one peer, for programs without async.
 
 use super::Socket;
 use super::socket::Home;
@@ -6,8 +6,8 @@ use crate::sockets::kind::{Kind, Pub};
 use crate::sockets::proxy::ProxyHandle;
 use crate::sockets::relay::Relays;
 
-/// A relay, as between a ROUTER and a DEALER, or a PULL and a PUSH. [`relay`](crate::relay()) for programs
-/// without async.
+/// Makes a relay, such as between a ROUTER and a DEALER, or a PULL and a PUSH. [`relay`](crate::relay())
+/// for programs without async.
 ///
 /// ```no_run
 /// use zmtp_socket::blocking::{DealerSocket, RouterSocket, relay};
@@ -27,14 +27,14 @@ pub fn relay<F: Relays<B>, B: Kind>(frontend: Socket<F>, backend: Socket<B>) -> 
     Relay { relay: crate::relay(frontend, backend), homes }
 }
 
-/// See [`relay`].
+/// A relay between two sockets; made by [`relay`].
 #[derive(Debug)]
 pub struct Relay<F: Kind, B: Kind> {
     relay: crate::Relay<F, B>,
     homes: Homes<F, B>,
 }
 
-/// The threads of the sockets, which stay as long as the relay is there.
+/// The threads of the sockets, kept as long as the relay.
 #[derive(Debug)]
 struct Homes<F: Kind, B: Kind> {
     _frontend: Home<F>,
@@ -43,7 +43,8 @@ struct Homes<F: Kind, B: Kind> {
 }
 
 impl<F: Relays<B>, B: Kind> Relay<F, B> {
-    /// Lets `tap` send a copy of all that is handed on, both ways; its subscribers choose as any do.
+    /// Lets `tap` publish a copy of everything that is forwarded, in both directions, with the
+    /// identities.
     pub fn capture(mut self, tap: Socket<Pub>) -> Self {
         let (tap, home) = tap.into_parts();
         self.relay = self.relay.capture(tap);
@@ -51,13 +52,13 @@ impl<F: Relays<B>, B: Kind> Relay<F, B> {
         self
     }
 
-    /// A handle to pause, resume and stop it from other threads, and to look on.
+    /// A handle to pause, resume and stop it from other threads, and to read its counters.
     pub fn handle(&self) -> ProxyHandle {
         self.relay.handle()
     }
 
-    /// Hands messages on, and returns when it has been [stopped](ProxyHandle::stop) or one of the sockets
-    /// has been closed. All of that is done by the backend's thread; the caller's only waits.
+    /// Forwards messages, and returns when it has been [stopped](ProxyHandle::stop) or one of the sockets
+    /// has been closed. The backend's I/O thread does the work; the caller's thread only waits.
     pub fn run(self)
     where
         F: 'static,

@@ -19,19 +19,19 @@ use crate::stats::Unfinished;
 /// A socket of one [kind](crate::kind) for programs without async, such as a
 /// [`PubSocket`](super::PubSocket) or a [`SubSocket`](super::SubSocket).
 ///
-/// The socket is what receives, if its kind does; it then is an iterator too, which ends when the socket has
-/// been closed. All else is done by its [handle](Handle), which it is one of itself: what a handle does is
-/// called on the socket as well. Other threads have handles of their [own](Self::handle).
+/// Only the socket itself receives, if its kind does; it then is an iterator too, which ends when the socket
+/// has been closed. Everything else is done by a [`Handle`]; the socket dereferences to its own, so all
+/// calls of a handle can be made on the socket as well. Other threads get [theirs](Self::handle).
 ///
-/// When the socket is dropped, it closes in the background; a program that ends should
-/// [`close`](Self::close) it, or what is queued is lost with the process. Handles do not keep it open.
+/// When the socket is dropped, it closes in the background. A program should [`close`](Self::close) it
+/// before it ends, or what is queued is lost with the process. Handles do not keep the socket open.
 #[derive(Debug)]
 pub struct Socket<T: Kind> {
     socket: crate::Socket<T>,
     home: Home<T>,
 }
 
-/// The thread of a socket, which stays until the socket has delivered what it still may.
+/// The thread of a socket, kept until the socket has delivered what it still may.
 #[derive(Debug)]
 pub(super) struct Home<T: Kind>(Handle<T>);
 
@@ -60,8 +60,8 @@ impl<T: Kind> Socket<T> {
     }
 
     /// Closes the socket, after it has delivered what is queued, for as long as
-    /// [`linger`](Options::linger) says. Returns what could not be delivered, and what had arrived and was
-    /// not received.
+    /// [`linger`](Options::linger) says. Returns the number of messages that could not be delivered, and
+    /// of those that had arrived and were not received.
     pub fn close(self) -> Unfinished {
         let (socket, home) = self.into_parts();
         home.0.thread.block_on(socket.close()).unwrap_or_default()
@@ -76,8 +76,8 @@ impl<T: Kind> Socket<T> {
 }
 
 impl<T: Receives> Socket<T> {
-    /// Receives what comes next: a message, or whatever else sockets of this kind
-    /// [receive](crate::kind); waits for it.
+    /// Receives the next item: a message, or what else sockets of this kind [receive](crate::kind).
+    /// Waits for it.
     ///
     /// # Errors
     /// [`RecvError::Closed`] once the socket has been closed through a [handle](Self::handle) and
@@ -90,7 +90,7 @@ impl<T: Receives> Socket<T> {
         }
     }
 
-    /// Receives what comes next; waits for it no longer than `time`.
+    /// Receives the next item; waits for it no longer than `time`.
     ///
     /// # Errors
     /// [`TryRecvError::Empty`] if nothing has come in that time; [`TryRecvError::Closed`] as for
@@ -102,7 +102,7 @@ impl<T: Receives> Socket<T> {
         }
     }
 
-    /// Receives what comes next if it has arrived.
+    /// Receives the next item if it has arrived.
     ///
     /// # Errors
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
@@ -111,8 +111,8 @@ impl<T: Receives> Socket<T> {
         self.socket.try_recv()
     }
 
-    /// Waits for something to receive, and appends it to `received` with what has arrived behind it,
-    /// `limit` at most. Returns how many they are: at least one, unless `limit` is 0.
+    /// Waits for the next item, and appends it to `received` with those that have arrived after it,
+    /// `limit` in all at most. Returns how many were appended: at least one, unless `limit` is 0.
     ///
     /// # Errors
     /// As [`recv`](Self::recv); then nothing has been appended.
@@ -130,8 +130,8 @@ impl<T: Receives> Socket<T> {
 }
 
 impl<T: ReceivesMessages> Socket<T> {
-    /// Receives the next message and the peer that it came from; waits for it. The peer may have gone by
-    /// now.
+    /// Receives the next message and the peer that it came from, which may have gone by now. Waits for
+    /// it.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -141,16 +141,17 @@ impl<T: ReceivesMessages> Socket<T> {
         Ok((sender.clone(), message))
     }
 
-    /// The peer that the message came from which was received last; see [`recv_from`](Self::recv_from).
-    /// None before the first message.
+    /// The peer that the last received message came from; see [`recv_from`](Self::recv_from). `None`
+    /// before the first message.
     pub fn sender(&self) -> Option<&Peer> {
         self.socket.sender()
     }
 }
 
 impl Socket<Req> {
-    /// Sends a request to the peer whose turn it is, and waits for its reply: for as long as the
-    /// [options](crate::ReqOptions::request_timeout) say. See [`ReqSocket::request`](crate::ReqSocket::request).
+    /// Sends a request to the peer whose turn it is, and waits for its reply, for as long as
+    /// [`request_timeout`](crate::ReqOptions::request_timeout) says. See
+    /// [`ReqSocket::request`](crate::ReqSocket::request).
     ///
     /// # Errors
     /// As [`ReqSocket::request`](crate::ReqSocket::request).
@@ -170,7 +171,7 @@ impl<T: Receives> Iterator for Socket<T> {
     }
 }
 
-/// A socket is a handle on itself.
+/// A socket dereferences to its own handle.
 impl<T: Kind> Deref for Socket<T> {
     type Target = Handle<T>;
 

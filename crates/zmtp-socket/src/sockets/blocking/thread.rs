@@ -1,4 +1,4 @@
-//! The thread that does the network's work.
+//! The thread that does the network I/O.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::error::{Closed, RecvError, TryRecvError};
 
 /// A thread with a runtime. It ends when this is dropped.
 ///
-/// A fork copies this, but not the thread. In the new process every call that waits or needs the runtime
-/// therefore fails, where it would hang, or disturb what it shares with the old process.
+/// A fork copies this value, but not the thread. In the new process every call that waits or needs the
+/// runtime therefore fails: it would hang, or disturb what both processes share.
 pub(super) struct IoThread {
     runtime: Handle,
     end: CancellationToken,
@@ -33,12 +33,12 @@ impl IoThread {
         Arc::new(this)
     }
 
-    /// Whether the thread is there, and not left behind by a fork.
+    /// Whether the thread belongs to this process, and was not left behind by a fork.
     fn is_here(&self) -> bool {
         self.process == process::id()
     }
 
-    /// Lets what is called meanwhile use the runtime, and spawn its tasks there.
+    /// Enters the runtime: until the guard is dropped, the caller can use it and spawn tasks on it.
     pub(super) fn enter(&self) -> Result<EnterGuard<'_>, Closed> {
         if self.is_here() { Ok(self.runtime.enter()) } else { Err(Closed) }
     }
@@ -49,7 +49,7 @@ impl IoThread {
         Ok(park::block_on(future))
     }
 
-    /// Waits on the caller's thread for what this one brings about.
+    /// Waits on the caller's thread for something that this thread causes.
     pub(super) fn wait<T, E: From<Closed>>(
         &self,
         coming: impl Future<Output = Result<T, E>>,
