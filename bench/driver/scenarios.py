@@ -19,6 +19,7 @@ class Case:
     transport: str = "tcp"
     curve: bool = False
     proxies: int = 0  # of the sender's implementation, one behind the other
+    branches: int = 1  # proxies behind each, from the second on: a tree
     x: float = 0  # where it stands on the scenario's axis
 
     @property
@@ -104,6 +105,27 @@ GROWTH = {
         "proxies",
         range(6),
         lambda key, x: Case(key, proxies=x, x=x),
+    ),
+    "grow-tree": growing(
+        "One PUB through a root proxy and leaf proxies to eight SUBs of each leaf, 64 B over tcp, all deliveries together",
+        "leaves",
+        (1, 2, 4, 8),
+        lambda key, x: Case(key, processes=x, sockets=8, proxies=2, branches=x, x=x),
+    ),
+    "grow-publishers": growing(
+        "PUBs that connect, each a process, to one SUB, 64 B over tcp, all messages together",
+        "publishers",
+        (1, 4, 16, 64),
+        lambda key, x: Case(key, senders=x, x=x),
+    ),
+    "grow-latency": growing(
+        "One-way latency to SUBs that want every message, 64 B every 100 µs over tcp",
+        "subscribers",
+        (1, 4, 16, 64),
+        lambda key, x: Case(key, mode="lat", sockets=x, x=x),
+        metric="p50",
+        unit="µs",
+        percentiles=True,
     ),
     "grow-proxies-latency": growing(
         "One-way latency through proxies in a row, 64 B every 100 µs over tcp",

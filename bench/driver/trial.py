@@ -32,15 +32,17 @@ def _apart(pair, case, options, count_calls, stack):
     """Senders and receivers in processes of their own."""
     endpoint = _endpoint(case.transport, stack)
     if case.senders > 1:  # the receiver binds
-        receivers = _receivers(stack, pair, case, endpoint, options)
+        receivers = _receivers(stack, pair, case, [endpoint], options)
         receivers[0].expect("BOUND", 10)
         senders = _senders(stack, pair, case, endpoint, options)
     else:
         senders = _senders(stack, pair, case, endpoint, options)
         senders[0].expect("BOUND", 10)
-        for _ in range(case.proxies):
-            endpoint = _proxied(stack, pair, case, endpoint)
-        receivers = _receivers(stack, pair, case, endpoint, options)
+        leaves = [endpoint]
+        for level in range(case.proxies):
+            branches = case.branches if level else 1
+            leaves = [_proxied(stack, pair, case, leaf) for leaf in leaves for _ in range(branches)]
+        receivers = _receivers(stack, pair, case, leaves, options)
     for receiver in receivers:
         receiver.expect("SYNCED", 20)
     counters = _counters(count_calls, senders, receivers)
@@ -60,8 +62,9 @@ def _senders(stack, pair, case, endpoint, options):
     return [start([*peers_of_each, "--index", str(index)]) for index in range(case.senders)]
 
 
-def _receivers(stack, pair, case, endpoint, options):
-    return [_start(stack, pair[1], "receiver", case, endpoint, options) for _ in range(case.processes)]
+def _receivers(stack, pair, case, endpoints, options):
+    start = partial(_start, stack, pair[1], "receiver", case)
+    return [start(endpoints[index % len(endpoints)], options) for index in range(case.processes)]
 
 
 def _proxied(stack, pair, case, endpoint):

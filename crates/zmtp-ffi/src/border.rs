@@ -135,8 +135,15 @@ unsafe fn octets<'a>(pointer: *const c_void, length: usize) -> Result<&'a [u8], 
     if pointer.is_null() {
         return Err(Errno::EFAULT);
     }
+    possible(length)?;
     // SAFETY: it is not null, and the caller promises that so many octets are there.
     Ok(unsafe { slice::from_raw_parts(pointer.cast(), length) })
+}
+
+/// No object has more octets than `isize::MAX`, and a slice must not: a length beyond is a negative number that
+/// was made unsigned.
+fn possible(length: usize) -> Result<(), Errno> {
+    isize::try_from(length).map(drop).map_err(|_| Errno::EINVAL)
 }
 
 /// Writes octets where C wants them.
@@ -400,6 +407,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
     hint: *mut c_void,
 ) -> c_int {
     call_int(|| {
+        possible(size)?;
         let octets = match ffn {
             Some(function) => {
                 let free = Job { function, arg: hint };

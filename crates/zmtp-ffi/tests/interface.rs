@@ -4,6 +4,7 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::mem::MaybeUninit;
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -74,6 +75,35 @@ fn a_handle_that_is_none_is_an_error_and_nothing_else() {
     }
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
     fails(zmq_ctx_term(context), libc::EFAULT);
+}
+
+#[test]
+fn a_length_that_nothing_can_have_is_an_error() {
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_PAIR);
+    let octets = b"octets".as_ptr();
+    for length in [usize::MAX, isize::MAX as usize + 1] {
+        // SAFETY: a length that is none is refused before anything is read.
+        unsafe {
+            fails(zmq_setsockopt(socket, ZMQ_LINGER, octets.cast(), length), libc::EINVAL);
+            fails(zmq_send(socket, octets.cast(), length, ZMQ_DONTWAIT), libc::EINVAL);
+            fails(zmq_send_const(socket, octets.cast(), length, ZMQ_DONTWAIT), libc::EINVAL);
+            assert!(zmq_z85_encode(null_mut(), octets, length).is_null());
+        }
+        let mut message = MaybeUninit::zeroed();
+        let (place, data) = (message.as_mut_ptr(), octets.cast_mut().cast());
+        // SAFETY: it is the place for a message, and such octets are refused.
+        unsafe {
+            fails(zmq_msg_init_data(place, data, length, None, null_mut()), libc::EINVAL);
+            fails(zmq_msg_init_data(place, data, length, Some(never), null_mut()), libc::EINVAL);
+            fails(zmq_msg_init_size(place, length), libc::ENOMEM);
+        }
+    }
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+}
+
+unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void) {
+    unreachable!("it was refused");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn main() {
 async fn sender(context: &Context, args: &Args) {
     match args.pattern {
         Pattern::PubSub => {
-            send(open(context, args, pub_options(args), true).await, args).await;
+            send(open(context, args, pub_options(args), !args.receiver_binds()).await, args).await;
         }
         Pattern::PushPull => {
             send(open(context, args, PushOptions::new(), !args.receiver_binds()).await, args).await;
@@ -170,7 +170,7 @@ fn spawn<T: ReceivesMessages>(
 
 async fn subscribers(context: &Context, args: &Args) {
     let open = async |index| {
-        let socket = open(context, args, sub_options(args), false).await;
+        let socket = open(context, args, sub_options(args), args.receiver_binds()).await;
         for topic in args.topics(index) {
             socket.subscribe(topic);
         }
