@@ -170,7 +170,7 @@ pub enum ProtocolError {
     Unexpected {
         /// The name of the command that came.
         command: Cow<'static, str>,
-        /// What was expected.
+        /// The command that was expected.
         expected: &'static str,
     },
     /// A message came before the handshake was over.
@@ -217,9 +217,9 @@ pub enum Mismatch {
     /// The security mechanisms differ.
     #[error("our security mechanism is {ours}, the peer's is {theirs}")]
     Mechanism {
-        /// What we announced.
+        /// The mechanism that we announced.
         ours: MechanismName,
-        /// What the peer announced.
+        /// The mechanism that the peer announced.
         theirs: MechanismName,
     },
     /// Both sides are servers in the security mechanism, and would wait for each other.
@@ -311,7 +311,7 @@ pub enum ConfigError {
          a PING can promise 65.5 s at most"
     )]
     HeartbeatTtl {
-        /// The time to live, as a PING says it.
+        /// The time to live, as a PING encodes it.
         ttl: Duration,
         /// The time from one PING to the next.
         interval: Duration,

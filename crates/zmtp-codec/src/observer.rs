@@ -58,11 +58,11 @@ pub struct Observation {
     pub side: Side,
     /// The position of its first octet, counted from the first octet that the side has sent.
     pub position: u64,
-    /// What it is.
+    /// The content of the observation.
     pub said: Said,
 }
 
-/// What an [`Observation`] has found.
+/// The content of an [`Observation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Said {

@@ -14,7 +14,7 @@ pub(crate) enum Edit {
 /// How many kinds of edits there are.
 pub(crate) const EDITS: u8 = 7;
 
-/// The size beyond which no edit adds octets.
+/// The size beyond which a piece is not duplicated.
 const MOST: usize = 256 << 10;
 
 /// Pieces worth inserting.

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// Those of `out`, or that there is no room for the ipc endpoints in the directory for temporary
+/// Those of `out`, or the lack of room for the ipc endpoints in the directory for temporary
 /// files.
 pub fn run(messages: u64, out: &mut impl Write) -> io::Result<bool> {
     let directory = TemporaryDirectory::new()?;

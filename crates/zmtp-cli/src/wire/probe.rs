@@ -101,7 +101,7 @@ impl Probe {
         }
     }
 
-    /// Whether traffic is sealed, so that a PONG cannot be told from other frames.
+    /// Whether traffic is sealed, so that a PONG looks like any other frame.
     pub(crate) fn is_sealed(&self) -> bool {
         self.connection.is_sealed()
     }

@@ -18,7 +18,7 @@ pub(super) struct Liveness {
     heartbeat: Option<Heartbeat>,
     /// When the next PING is due.
     next_ping: Option<Duration>,
-    /// When the first PING was sent since which nothing has come.
+    /// The time of the first PING after the octets that came last; `None` if none was sent.
     unanswered: Option<Duration>,
     /// How many PINGs were sent since octets last came.
     outstanding: u8,

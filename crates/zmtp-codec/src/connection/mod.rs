@@ -224,7 +224,7 @@ impl Connection {
     /// Takes the whole messages at the front of the input together, at most `most` of them: a
     /// faster way to the messages that [`poll_event`](Self::poll_event) would return one by one.
     /// `None` if the input goes on with something else, incomplete, or wrong; `poll_event` then
-    /// tells which.
+    /// returns the event or the error, if there is one.
     ///
     /// PUB and XPUB get none, since any message may be a subscription.
     #[inline]
