@@ -1,5 +1,5 @@
-//! Serves the counters of sockets over HTTP: for Prometheus and similar programs, and for `zmtp
-//! top`.
+//! Serves the counters of sockets over HTTP: for Prometheus and similar programs, and for
+//! `zmtp top`.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -114,8 +114,8 @@ impl Observer {
         })
     }
 
-    /// How many octets of a side wait for the rest of a frame. If the connection has ended, they
-    /// were cut off.
+    /// How many octets of a side wait for the rest of a greeting or a frame. If the connection has
+    /// ended, they were cut off.
     pub fn waiting(&self, side: Side) -> usize {
         match side {
             Side::Connecting => self.connecting.input.len(),
