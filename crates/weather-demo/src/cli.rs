@@ -1,4 +1,4 @@
-//! What the programs' command lines have in common: parsing, and how a program ends.
+//! The code that the programs' command lines share: parsing, and the end of a program.
 
 use std::env;
 use std::error::Error;
@@ -16,22 +16,24 @@ use zmtp_socket::{BindError, ConnectError};
 
 use crate::Notes;
 
-/// Why a program failed; its text is one line that says what and where.
+/// Why a program failed; its text is one line with the fault and its place.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// What `--help` of the programs that serve ends with.
+/// The end of `--help` of the programs that serve.
 pub const SERVER_HELP: &str = "\
 Ctrl-C and SIGTERM end it with status 0, after at most a second in which subscribers take what is
 queued for them. RUST_LOG=zmtp_socket=debug logs each connection to standard error.";
 
-/// How long a program that is to end waits for subscribers to take what is queued for them.
+/// How long a program that is to end waits for subscribers to take the messages that are queued for
+/// them.
 pub const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The exit status of a command line that makes no sense.
 pub const USAGE: u8 = 2;
 
-/// Parses the command line, and starts the log if `RUST_LOG` asks for one. What makes no sense ends the
-/// program with status 2 and one line on standard error; `--help` and `--version` end it with status 0.
+/// Parses the command line, and starts the log if `RUST_LOG` is set. A command line that makes no
+/// sense ends the program with status 2 and one line on standard error; `--help` and `--version`
+/// end it with status 0.
 pub fn parse<C: Parser>(notes: &Notes) -> C {
     let cli = C::try_parse().unwrap_or_else(|error| {
         if !error.use_stderr() {
@@ -43,17 +45,17 @@ pub fn parse<C: Parser>(notes: &Notes) -> C {
     cli
 }
 
-/// Whether the log is being written, to standard error.
+/// Whether a log is written to standard error.
 pub fn is_logging() -> bool {
     LevelFilter::current() != LevelFilter::OFF
 }
 
-/// Parses a number from 1 up. Those of the standard library tell whoever gives them 0 of a "non-zero
-/// type".
+/// Parses a number from 1 up. The parsers of the standard library would answer 0 with a text about
+/// a "non-zero type".
 ///
 /// # Errors
 ///
-/// What is wrong with the text, for whoever has typed it.
+/// What is wrong with the text, in words for its author.
 pub fn positive<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::Zero | IntErrorKind::NegOverflow => "it must be at least 1".to_owned(),
@@ -62,9 +64,9 @@ pub fn positive<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String
     })
 }
 
-/// The exit status of a program: its own, or 1 after a line on standard error; 2, if what failed is an
-/// endpoint of the wrong kind. A reader that has gone away (`| head -3`) has had enough, which is no
-/// failure.
+/// The exit status of a program: its own, or 1 after a line on standard error; 2 if the failure is
+/// an endpoint of the wrong kind. It is not a failure if the reader of standard output has ended
+/// (`| head -3`).
 pub fn finish(result: Result<ExitCode, Failure>, notes: &Notes) -> ExitCode {
     let error = match result {
         Ok(status) => return status,
@@ -81,12 +83,12 @@ pub fn finish(result: Result<ExitCode, Failure>, notes: &Notes) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Standard output, buffered until it is flushed, whose errors say that they are its own.
+/// Standard output, buffered until it is flushed. Its errors name it.
 #[derive(Debug)]
 pub struct Output(BufWriter<Stdout>);
 
 impl Output {
-    /// This program's.
+    /// The standard output of this program.
     pub fn new() -> Self {
         Self(BufWriter::new(io::stdout()))
     }
@@ -112,7 +114,7 @@ fn explain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }
 
-/// What clap's message says is wrong, and its tips; the usage that follows is left out.
+/// The fault in clap's message with its tips, without the usage that follows.
 fn one_line(message: &str) -> String {
     let is_end =
         |line: &str| line.starts_with("Usage:") || line.starts_with("For more information");
@@ -122,7 +124,7 @@ fn one_line(message: &str) -> String {
     format!("{line} (--help says more)")
 }
 
-/// Writes the log to standard error, if `RUST_LOG` is set, as far as that asks for it.
+/// Writes the log that `RUST_LOG` selects to standard error, if it is set.
 fn start_log() -> Result<(), Failure> {
     let Some(filter) = env::var_os("RUST_LOG").filter(|filter| !filter.is_empty()) else {
         return Ok(());

@@ -9,19 +9,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Interrupts([(SignalKind, Signal); 2]);
 
 impl Interrupts {
-    /// From now on neither signal ends the program by itself. Made before a program binds, no signal
-    /// leaves the file of an ipc endpoint behind.
+    /// From now on neither signal ends the program by itself. It must be made before a program
+    /// binds, so that a signal leaves no file of an ipc endpoint behind.
     ///
     /// # Errors
     ///
-    /// What the system said.
+    /// The error of the system.
     pub fn new() -> io::Result<Self> {
         let listen = |kind| Ok::<_, io::Error>((kind, signal(kind)?));
         Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?]))
     }
 
-    /// Waits for either. Gives the exit status of a program that it kept from its work: 128 and the number
-    /// of the signal, as shells have it; so 130 and 143.
+    /// Waits for either signal. Returns the exit status of a program that the signal kept from its
+    /// work: as in shells 128 plus the number of the signal, so 130 or 143.
     pub async fn next(&mut self) -> u8 {
         let [(interrupt, one), (terminate, other)] = &mut self.0;
         let kind = tokio::select! {

@@ -1,9 +1,9 @@
 //! The classic ZeroMQ weather server and client on [`zmtp_socket`].
 //!
-//! A server publishes updates, `{zipcode} {temperature} {relhumidity}`, for a hundred thousand places;
-//! a client subscribes to one zipcode and says how warm it was there. Four programs are made of these
-//! parts: `weather-publisher`, `weather-subscriber`, `weather-proxy` between them, and `weather-demo`,
-//! which is server and client at once.
+//! A server publishes updates, `{zipcode} {temperature} {relhumidity}`, for a hundred thousand
+//! places; a client subscribes to one zipcode and reports the mean temperature there. Four programs
+//! are made of these parts: `weather-publisher`, `weather-subscriber`, `weather-proxy` between
+//! them, and `weather-demo`, which is server and client at once.
 
 pub mod cli;
 mod counted;

@@ -1,4 +1,4 @@
-//! What a program says on standard error beside its work.
+//! The notes of a program on standard error, beside its output.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use indicatif::ProgressBar;
 use zmtp_socket::{Endpoint, Event, Monitor, Reason};
 
-/// So many reasons are told of an endpoint. A peer may make up a new one each time.
+/// How many reasons are reported of an endpoint. A peer may invent a new one each time.
 const REASONS: usize = 16;
 
-/// Says lines on standard error, each under the program's name. Cheap to clone.
+/// Writes lines to standard error, each after the program's name. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Notes {
     program: &'static str,
@@ -23,14 +23,14 @@ impl Notes {
         Self { program, bar: ProgressBar::hidden() }
     }
 
-    /// The same, above a progress bar.
+    /// The same notes, above a progress bar.
     pub fn above(self, bar: ProgressBar) -> Self {
         Self { bar, ..self }
     }
 
-    /// Says one line. That nobody can read it (standard error is closed) is no reason to fail.
+    /// Writes one line. An error is ignored, since the program does not need a reader of its notes.
     pub fn say(&self, line: impl fmt::Display) {
-        // Standard error has no buffer; a line written at once is not torn by other writers.
+        // Standard error is unbuffered: a line written with one call is not mixed with others.
         let line = format!("{}: {line}\n", self.program);
         self.bar.suspend(|| {
             let _ = io::stderr().write_all(line.as_bytes());
@@ -38,9 +38,9 @@ impl Notes {
     }
 }
 
-/// Says why a connected endpoint does not answer, each reason once until it answers, and when it does;
-/// and why an endpoint accepts nobody. Returns when the socket is gone, or all of `dialled`, if there are
-/// any, have refused it for good.
+/// Reports why a connected endpoint does not answer, each reason once until it answers, and when it
+/// answers; and why an endpoint accepts no connections. Returns when the socket is gone, or when
+/// all of `dialled`, if there are any, have refused it for good.
 pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endpoint>) {
     let (mut retried, mut hung_up) = (Told::default(), Told::default());
     let mut not_accepted = Told::default();
@@ -79,19 +79,19 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
     }
 }
 
-/// The reasons that have been told of each endpoint.
+/// The reasons that have been reported of each endpoint.
 #[derive(Debug, Default)]
 struct Told(HashMap<Endpoint, HashSet<String>>);
 
 impl Told {
-    /// Whether this is to be told now. Endpoints whose reasons alternate, as those of a name with several
-    /// addresses do, are not told of at each turn.
+    /// Whether to report this now. An endpoint with alternating reasons, such as a name with
+    /// several addresses, is not reported at every attempt.
     fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
         let told = self.0.entry(endpoint.clone()).or_default();
         told.len() < REASONS && told.insert(reason.to_string())
     }
 
-    /// Tells everything anew from now on. Says whether anything had been told.
+    /// Forgets what was reported of an endpoint. Returns whether there was anything.
     fn forget(&mut self, endpoint: &Endpoint) -> bool {
         self.0.remove(endpoint).is_some()
     }

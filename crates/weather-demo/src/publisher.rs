@@ -1,4 +1,4 @@
-//! The weather server: makes updates up and sends them, whoever may listen.
+//! The weather server: makes updates up and publishes them, with or without subscribers.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +10,17 @@ use zmtp_socket::{PubHandle, SendError};
 
 use crate::{Counted, Notes, Update};
 
-/// What is published, how fast and how much. By default random places, as fast as it can, for ever.
+/// Which updates are published, how fast and how many. By default those of random places, as fast
+/// as it can, for ever.
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    /// The one zipcode of all updates; none for random ones.
+    /// The zipcode of all updates; `None` for random ones.
     pub zipcode: Option<u32>,
-    /// How fast.
+    /// The pace.
     pub pace: Pace,
-    /// How many updates; none for no end.
+    /// The number of updates; `None` for no end.
     pub count: Option<u64>,
-    /// The same seed makes the same weather; none for weather that nobody can foretell.
+    /// The same seed makes the same weather; `None` makes it unpredictable.
     pub seed: Option<u64>,
 }
 
@@ -31,11 +32,11 @@ pub enum Pace {
     FlatOut,
     /// With a pause after each.
     Pause(Duration),
-    /// So many a second.
+    /// This many per second.
     PerSecond(NonZeroU32),
 }
 
-/// Publishes updates until `options.count` of them are sent; `published` always says how many have been.
+/// Publishes `options.count` updates; `published` always holds how many have been published.
 ///
 /// Dropping the future stops it between two updates.
 ///
@@ -59,7 +60,8 @@ pub async fn publish(
     Ok(())
 }
 
-/// Says every second what has been published, to how many, and what was lost. Ends only when dropped.
+/// Reports every second how many updates were published, to how many subscribers, and how many were
+/// lost. Ends only when dropped.
 pub async fn report_rates(socket: &PubHandle, published: &AtomicU64, notes: &Notes) -> ! {
     const PERIOD: Duration = Duration::from_secs(1);
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
@@ -87,7 +89,7 @@ pub async fn report_rates(socket: &PubHandle, published: &AtomicU64, notes: &Not
 pub(crate) enum Pacer {
     FlatOut,
     Pause(Duration),
-    /// One tick is for `burst` updates, so that the clock is asked at most a hundred times a second.
+    /// One tick is for `burst` updates, so that the clock is read at most a hundred times a second.
     Ticks {
         ticks: Interval,
         burst: u32,
@@ -112,7 +114,7 @@ impl Pacer {
         }
     }
 
-    /// Waits as long as the pace wants after an update.
+    /// Waits after an update for as long as the pace demands.
     pub(crate) async fn pause(&mut self) {
         match self {
             Self::FlatOut => {}

@@ -1,4 +1,4 @@
-//! What the command lines say of the queue that each subscriber has.
+//! The options of the command lines for the queue of each subscriber.
 
 use clap::Args;
 use zmtp_socket::{HighWaterMark, WhenFull};
@@ -16,7 +16,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// What becomes of a message for a subscriber whose queue is full.
+    /// The policy for a message to a subscriber whose queue is full.
     pub fn when_full(&self) -> WhenFull {
         if self.wait { WhenFull::Wait } else { WhenFull::default() }
     }

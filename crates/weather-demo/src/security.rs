@@ -1,4 +1,4 @@
-//! What the command lines say of security: files of users and of keys.
+//! The security options of the command lines: files of users and of keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,10 +39,10 @@ pub struct ClientSecurity {
 }
 
 impl ServerSecurity {
-    /// Puts it into a socket's options.
+    /// Applies the settings to a socket's options.
     ///
     /// # Errors
-    /// If a file cannot be read, or does not hold what it should; the text names it.
+    /// If a file cannot be read, or has a wrong content; the text names it.
     pub fn apply<T: Configured>(&self, options: Options<T>) -> Result<Options<T>, Failure> {
         if let Some(file) = &self.curve_secret {
             return Ok(options.curve_server(keys(file)?));
@@ -60,7 +60,7 @@ impl ServerSecurity {
 }
 
 impl ClientSecurity {
-    /// Puts it into a socket's options.
+    /// Applies the settings to a socket's options.
     ///
     /// # Errors
     /// If a file cannot be read or holds no key; the text names it.
@@ -77,7 +77,7 @@ impl ClientSecurity {
     }
 }
 
-/// A name and a password, as command lines and files have them: with a colon in between.
+/// A name and a password, in the form of command lines and files: separated by a colon.
 #[derive(Clone, Debug)]
 struct User {
     name: String,

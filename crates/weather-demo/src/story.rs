@@ -1,4 +1,5 @@
-//! What `weather-demo` shows in a terminal: in ten seconds, what becomes of a publisher's subscribers.
+//! The show of `weather-demo` in a terminal: in ten seconds, what happens to a publisher's
+//! subscribers.
 
 mod screen;
 mod stage;
@@ -15,17 +16,17 @@ pub use self::screen::is_wanted;
 use self::stage::{SLOW, Stage, TOPIC};
 use crate::{Failure, Interrupts, ZIPCODES};
 
-/// The time between two pictures.
+/// The time between two frames.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// Tells the story. Ctrl-C and SIGTERM end it, with the statuses that shells have for them.
+/// Shows the story. Ctrl-C and SIGTERM end it, with the exit statuses that shells give to them.
 ///
 /// # Errors
 ///
-/// The terminal's, and those of the sockets.
+/// Those of the terminal and of the sockets.
 pub async fn tell() -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::new()?;
-    // Dropped, it gives the terminal back.
+    // When dropped, it restores the terminal.
     let mut screen = Screen::open()?;
     tokio::select! {
         biased;
@@ -76,7 +77,7 @@ async fn play(screen: &mut Screen) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows the stage for so many milliseconds, and this text below it.
+/// Shows the stage for `millis` milliseconds, with this text below it.
 async fn scene(screen: &mut Screen, stage: &mut Stage, millis: u64, text: &str) -> io::Result<()> {
     let end = Instant::now() + Duration::from_millis(millis);
     while Instant::now() < end {

@@ -1,4 +1,4 @@
-//! The weather client: collects updates and says how warm it was.
+//! The weather client: collects updates and reports the mean temperature.
 
 use std::io::{self, Write};
 use std::num::NonZeroU64;
@@ -12,12 +12,12 @@ use zmtp_socket::{Message, SubSocket, TryRecvError};
 
 use crate::{Failure, Notes, Update};
 
-/// So much of a message that is no update is shown.
+/// How many octets are shown of a message that is no update.
 const SHOWN: usize = 120;
-/// Lines are written together, at most this often: each write is a system call, and in a terminal the
-/// progress bar is cleared before it and drawn after it.
+/// How often lines are written at most. Each write is a system call, and in a terminal the progress
+/// bar is cleared before it and drawn after it.
 const WRITE_EVERY: Duration = Duration::from_millis(50);
-/// So many octets of lines are written even if it is not time yet, so that they do not fill memory.
+/// From this many octets on, lines are written before their time, so that they do not fill memory.
 const WRITE_AT: usize = 4 << 20;
 
 /// How many updates are collected, and how slowly.
@@ -25,18 +25,18 @@ const WRITE_AT: usize = 4 << 20;
 pub struct CollectOptions {
     /// How many updates.
     pub updates: NonZeroU64,
-    /// How long to sleep after each; nothing for a client that keeps up.
+    /// How long to sleep after each update; zero for a client that keeps up.
     pub delay: Duration,
 }
 
-/// Receives updates until `options.updates` have come, each shown within 50 ms. Without an end as long as
-/// too few come: a server that is gone may come back.
+/// Receives updates until `options.updates` have come, and shows each within 50 ms. It has no time
+/// limit: a server that is gone may come back.
 ///
-/// Dropping the future stops it between two updates; `collection` has those that came.
+/// Dropping the future stops it between two updates; `collection` keeps those that came.
 ///
 /// # Errors
 ///
-/// What [`Collection`]'s output said, or that the socket is closed.
+/// Those of [`Collection`]'s output, or that the socket is closed.
 pub async fn collect<W: Write>(
     socket: &mut SubSocket,
     options: &CollectOptions,
@@ -58,12 +58,12 @@ pub async fn collect<W: Write>(
     Ok(())
 }
 
-/// The updates that have come: each is written to `out` on a line of its own, and their number and
-/// mean temperature are kept. Dropped, it writes what it has not written yet.
+/// The updates that have come. Each is written to `out` on a line of its own; their number and mean
+/// temperature are kept. When dropped, it writes the lines that are left.
 #[derive(Debug)]
 pub struct Collection<W: Write> {
     out: W,
-    /// Lines that are to be written.
+    /// The lines that are not written yet.
     lines: Vec<u8>,
     written_at: Instant,
     notes: Notes,
@@ -73,7 +73,7 @@ pub struct Collection<W: Write> {
 }
 
 impl<W: Write> Collection<W> {
-    /// Nothing yet. `notes` are told of messages that are no updates.
+    /// An empty collection. Messages that are no updates are reported to `notes`.
     pub fn new(out: W, notes: Notes) -> Self {
         Self {
             out,
@@ -95,7 +95,7 @@ impl<W: Write> Collection<W> {
         self
     }
 
-    /// Where notes can be said without spoiling the progress bar.
+    /// Notes that do not spoil the progress bar.
     pub fn notes(&self) -> &Notes {
         &self.notes
     }
@@ -105,22 +105,23 @@ impl<W: Write> Collection<W> {
         self.count
     }
 
-    /// Writes a line of text, at once.
+    /// Writes a line of text immediately.
     ///
     /// # Errors
     ///
-    /// What the output said.
+    /// Those of the output.
     pub fn write_line(&mut self, line: &str) -> io::Result<()> {
         self.push_line(line.as_bytes());
         self.write()
     }
 
-    /// Ends the progress bar and writes the last line: the mean temperature of the updates that came
-    /// under `topic`, in whole degrees, halves away from zero. No updates, no line.
+    /// Ends the progress bar and writes the last line: the mean temperature of the updates under
+    /// `topic`, in whole degrees, with halves rounded away from zero. Without updates it writes no
+    /// line.
     ///
     /// # Errors
     ///
-    /// What the output said.
+    /// Those of the output.
     pub fn write_average(&mut self, topic: &[u8]) -> io::Result<()> {
         self.write()?;
         self.bar.finish_and_clear();
@@ -137,8 +138,8 @@ impl<W: Write> Collection<W> {
         (self.count > 0).then(|| (self.sum as f64 / self.count as f64).round() as i64)
     }
 
-    /// Takes one message; says whether it is an update. If not, it is noted and not counted. The text of an
-    /// update is shown as it came: only digits, signs and spaces make one.
+    /// Takes one message; returns whether it is an update. If not, it is reported and not counted.
+    /// The text of an update is shown as it came, since it consists of digits, signs and spaces.
     fn add(&mut self, message: &Message) -> io::Result<bool> {
         let reason = match (message.parts().len(), Update::try_from(&**message.first())) {
             (1, Ok(update)) => {
@@ -165,7 +166,7 @@ impl<W: Write> Collection<W> {
         self.lines.push(b'\n');
     }
 
-    /// Waits for `event`, and meanwhile writes what has come, as soon as it is time.
+    /// Waits for `event`, and meanwhile writes waiting lines when their time comes.
     async fn write_while<T>(&mut self, event: impl Future<Output = T>) -> io::Result<T> {
         let mut event = pin!(event);
         if !self.lines.is_empty() {
@@ -177,7 +178,7 @@ impl<W: Write> Collection<W> {
         Ok(event.await)
     }
 
-    /// Writes what has come, and draws the progress bar anew below it.
+    /// Writes the waiting lines, and redraws the progress bar below them.
     fn write(&mut self) -> io::Result<()> {
         if self.lines.is_empty() {
             return Ok(());
@@ -187,7 +188,7 @@ impl<W: Write> Collection<W> {
             self.out.write_all(&self.lines)?;
             self.out.flush()
         });
-        // Not tried again after an error: some of it may have been written.
+        // Not retried after an error, since a part may have been written.
         self.lines.clear();
         self.written_at = Instant::now();
         written

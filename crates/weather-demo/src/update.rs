@@ -1,20 +1,20 @@
-//! One weather update and its text, as it stands in a message.
+//! One weather update, and its text in a message.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// The zipcodes that are made up.
+/// The range of random zipcodes.
 pub const ZIPCODES: RangeInclusive<u32> = 1..=99_999;
-/// The temperatures that are made up, in degrees Fahrenheit.
+/// The range of random temperatures, in degrees Fahrenheit.
 pub const TEMPERATURES: RangeInclusive<i16> = -80..=134;
-/// The relative humidities that are made up, in per cent.
+/// The range of random relative humidities, in per cent.
 pub const HUMIDITIES: RangeInclusive<u8> = 10..=59;
 
-/// The weather at one place. Its text is the three numbers in this order, one space between them.
+/// The weather at one place. Its text is the three numbers in this order, separated by one space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Where; the text begins with it, and so it is what clients subscribe to.
+    /// The place. The text begins with it, so clients subscribe to it.
     pub zipcode: u32,
     /// In degrees Fahrenheit.
     pub temperature: i16,
@@ -23,7 +23,7 @@ pub struct Update {
 }
 
 impl Update {
-    /// Makes weather up, each number evenly from its range; `zipcode` fixes the place.
+    /// Makes up weather, each number uniformly from its range; `zipcode` fixes the place.
     pub fn random(rng: &mut fastrand::Rng, zipcode: Option<u32>) -> Self {
         Self {
             zipcode: zipcode.unwrap_or_else(|| rng.u32(ZIPCODES)),
@@ -32,17 +32,17 @@ impl Update {
         }
     }
 
-    /// Puts the text in place of what `text` held.
+    /// Replaces the content of `text` by the text of the update.
     ///
-    /// The same text as [`Display`](fmt::Display), without its machinery: a server that sends
-    /// millions a second spends most of its time here.
+    /// It is the same text as that of [`Display`](fmt::Display), without the overhead: a server
+    /// that sends millions a second spends most of its time here.
     pub fn write_to(&self, text: &mut Vec<u8>) {
         text.clear();
         push_decimal(text, self.zipcode);
         self.write_weather_to(text);
     }
 
-    /// The same with five digits for the zipcode, so that what begins alike lies together.
+    /// The same with five digits for the zipcode, so that neighbouring zipcodes share a prefix.
     pub fn write_padded_to(&self, text: &mut Vec<u8>) {
         text.clear();
         text.extend(
@@ -68,7 +68,8 @@ impl fmt::Display for Update {
     }
 }
 
-/// Takes any numbers that fit, padded or outside the ranges above: other servers make up others.
+/// Parses any numbers that fit, padded or outside the ranges above, since other servers may use
+/// other ranges.
 impl FromStr for Update {
     type Err = UpdateError;
 
@@ -101,7 +102,7 @@ pub enum UpdateError {
     NotText,
     /// The text ends before this field.
     Missing(&'static str),
-    /// This field is not a decimal number, or one too large.
+    /// This field is not a decimal number, or is too large.
     NotANumber(&'static str),
     /// Something follows the humidity.
     TooLong,

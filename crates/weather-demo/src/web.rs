@@ -20,7 +20,7 @@ use crate::cli::{FAREWELL, positive};
 use crate::publisher::{Pace, Pacer};
 use crate::{Failure, Interrupts, Notes, ZIPCODES};
 
-/// Updates that wait for one browser: what arrives late is not the weather any more.
+/// How many updates wait for one browser: older ones would be out of date.
 const QUEUE: usize = 20_000;
 
 /// Where the page and its feed are served, and how fast.
@@ -76,7 +76,7 @@ pub async fn serve(options: WebOptions, notes: &Notes) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The weather of all places, each once before any comes again, in no order.
+/// The weather of all places in random order, each once before any comes again.
 async fn publish(
     socket: &PubHandle,
     rate: NonZeroU32,
@@ -98,7 +98,7 @@ async fn publish(
     }
 }
 
-/// Says every second how it goes, to whoever subscribes to that.
+/// Publishes counters every second, for subscribers to that topic.
 async fn tell(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError> {
     const PERIOD: Duration = Duration::from_secs(1);
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
@@ -119,7 +119,7 @@ async fn tell(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError
     }
 }
 
-/// An endpoint that a browser can speak with.
+/// An endpoint that browsers can connect to.
 fn feed(text: &str) -> Result<Endpoint, String> {
     match text.parse() {
         Ok(endpoint @ Endpoint::Ws { .. }) => Ok(endpoint),

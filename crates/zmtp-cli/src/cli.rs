@@ -142,7 +142,7 @@ enum Command {
 }
 
 impl Cli {
-    /// How much is said on standard error.
+    /// How much is written to standard error.
     pub(crate) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -171,7 +171,7 @@ impl Cli {
     }
 }
 
-/// Writes the log to standard error, if `RUST_LOG` is set, as far as that asks for it.
+/// Writes the log that `RUST_LOG` selects to standard error, if it is set.
 fn start_log() -> Result<(), Failure> {
     let Some(filter) = env::var_os("RUST_LOG").filter(|filter| !filter.is_empty()) else {
         return Ok(());
@@ -201,7 +201,7 @@ mod tests {
         let commands = lines.flat_map(|line| line.split(" | ").flat_map(|it| it.split("; ")));
         for command in commands.map(str::trim).filter(|command| command.starts_with("zmtp ")) {
             let words = words(command);
-            // The explanation of a command stands two blanks behind it.
+            // The explanation of a command is separated from it by two blanks.
             if let Err(error) = Cli::try_parse_from(&words) {
                 panic!("{command}: {error}");
             }
@@ -215,7 +215,7 @@ mod tests {
         command.get_subcommands_mut().for_each(|below| collect_help(below, texts));
     }
 
-    /// The words of a command up to what is said of it, or to where its output goes.
+    /// The words of a command, up to its explanation or the redirection of its output.
     fn words(command: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quote = None;

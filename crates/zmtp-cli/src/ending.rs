@@ -1,4 +1,4 @@
-//! How the program ends, and with which exit status.
+//! How the program ends, and its exit status.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use zmtp_socket::{BindError, ConnectError};
 
 use crate::notes::Notes;
 
-/// Why the program failed: one line that says what, where, and what to do.
+/// Why the program failed: one line with the fault, its place and a remedy.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The meaning of each status, for `--help`.
@@ -26,16 +26,16 @@ Exit status:
 }
 pub(crate) use statuses;
 
-/// How a command that did not fail has ended.
+/// How a command without a failure has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// All is done.
+    /// Everything was done.
     Done,
-    /// Not all could be done: the notes have said what.
+    /// Something could not be done; the notes have reported it.
     Incomplete,
     /// A time limit was reached.
     TimedOut,
-    /// A signal came first; this is the exit status that shells give to it.
+    /// A signal ended the command. This is the exit status that shells give to the signal.
     Interrupted(u8),
 }
 
@@ -50,7 +50,7 @@ impl From<Ending> for ExitCode {
     }
 }
 
-/// A command line that clap takes and that makes no sense all the same.
+/// A command line that clap accepts, but that makes no sense.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 
@@ -62,8 +62,8 @@ impl fmt::Display for Usage {
 
 impl Error for Usage {}
 
-/// Says why the program fails, and gives its exit status. A reader of standard output that has gone away
-/// (`| head -3`) has had enough, which is no failure.
+/// Reports why the program fails, and returns its exit status. It is not a failure if the reader of
+/// standard output has ended (`| head -3`).
 pub(crate) fn fail(failure: Failure, notes: &Notes) -> ExitCode {
     let is_broken_pipe = failure
         .downcast_ref::<io::Error>()

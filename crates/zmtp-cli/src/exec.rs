@@ -1,4 +1,4 @@
-//! `--exec`: a command of the shell for each message.
+//! `--exec`: runs a shell command for each message.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -13,10 +13,10 @@ use zmtp_socket::{Message, Peer, Reply, RouterHandle, SendError};
 use crate::json;
 use crate::notes::Notes;
 
-/// So many octets of a command's output are taken as its answer.
+/// How many octets of a command's output its answer may have.
 const MOST: u64 = 64 << 20;
 
-/// A topic of more octets is not put into the environment.
+/// The longest topic that is put into the environment.
 const LONGEST_TOPIC: usize = 4096;
 
 /// The command that runs for each message.
@@ -34,7 +34,7 @@ pub(crate) struct ExecArgs {
 }
 
 impl ExecArgs {
-    /// The commands to run, if there are any.
+    /// The commands to run, if `--exec` is given.
     pub(crate) fn commands(&self, json: bool, notes: &Notes) -> Option<Commands> {
         let command = self.exec.clone()?;
         let (running, notes) = (JoinSet::new(), notes.clone());
@@ -42,7 +42,7 @@ impl ExecArgs {
     }
 }
 
-/// The way back to the peer that a message came from.
+/// The route back to the peer of a message.
 #[derive(Debug)]
 pub(crate) enum Way {
     Reply(Reply),
@@ -59,7 +59,7 @@ impl Way {
     }
 }
 
-/// Commands that run for messages.
+/// The commands that run for messages.
 #[derive(Debug)]
 pub(crate) struct Commands {
     command: String,
@@ -71,8 +71,8 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    /// Starts the command for one message, once there is room for one more. Its output goes back along the
-    /// way, if there is one, or else to standard output.
+    /// Starts the command for one message, after waiting for room. Its output is sent back to the
+    /// peer if there is a `way`, and otherwise goes to standard output.
     pub(crate) async fn start(&mut self, input: Vec<u8>, topic: &[u8], way: Option<Way>) {
         while self.running.len() >= self.jobs {
             self.await_one().await;
@@ -101,7 +101,7 @@ impl Commands {
                     (false, Vec::new())
                 }
             };
-            // An answer is sent in any case: somebody waits for it.
+            // An answer is always sent, since somebody waits for it.
             if let Some(way) = way
                 && let Err(error) = way.answer(answer(output, json, &notes)).await
             {
@@ -112,7 +112,7 @@ impl Commands {
         });
     }
 
-    /// Waits until all have ended. Gives how many of all have failed.
+    /// Waits until all commands have ended. Returns how many of all have failed.
     pub(crate) async fn finish(&mut self) -> u64 {
         while !self.running.is_empty() {
             self.await_one().await;
@@ -129,13 +129,13 @@ impl Commands {
     }
 }
 
-/// Runs a command with this input; gives its output if that was asked for.
+/// Runs a command with this input; returns its output if that is a pipe.
 async fn run(mut command: Command, input: &[u8]) -> io::Result<(ExitStatus, Vec<u8>)> {
     let mut child = command.spawn()?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let writing = async move {
         let Some(mut stdin) = stdin else { return };
-        // A command need not read what it is given.
+        // A command need not read its input.
         let _ = stdin.write_all(input).await;
     };
     let reading = async move {
@@ -149,7 +149,7 @@ async fn run(mut command: Command, input: &[u8]) -> io::Result<(ExitStatus, Vec<
     Ok((child.wait().await?, output?))
 }
 
-/// A command's output as a message; as text, without the end of its last line.
+/// The output of a command as a message. Text loses the end of its last line.
 fn answer(mut output: Vec<u8>, json: bool, notes: &Notes) -> Message {
     if output.last() == Some(&b'\n') {
         output.pop();

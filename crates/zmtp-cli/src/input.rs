@@ -1,4 +1,4 @@
-//! The messages to send: texts and files that are named, or lines of standard input.
+//! The messages to send: texts and files of the command line, or lines of standard input.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,7 +14,7 @@ use crate::ending::Failure;
 use crate::json;
 use crate::output::{Separator, unescape_arg};
 
-/// Messages that are read from standard input together, at most.
+/// How many messages are read from standard input together at most.
 const BATCH: usize = 256;
 
 /// The messages to send.
@@ -56,22 +56,22 @@ pub(crate) enum InputForm {
     Sized,
 }
 
-/// Where messages come from.
+/// The source of messages.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// They are known.
+    /// The messages of the command line.
     Fixed { messages: Vec<Message>, next: usize },
-    /// A thread reads them.
+    /// The messages that a thread reads from standard input.
     Stdin { batches: mpsc::Receiver<io::Result<Vec<Message>>>, batch: std::vec::IntoIter<Message> },
 }
 
 impl InputArgs {
-    /// Whether the messages are named on the command line.
+    /// Whether the command line gives the messages.
     pub(crate) fn is_fixed(&self) -> bool {
         !self.message.is_empty() || !self.file.is_empty()
     }
 
-    /// The messages. Opens all files.
+    /// The source of messages. Opens all files.
     pub(crate) fn source(&self, json: bool) -> Result<Source, Failure> {
         if !self.is_fixed() {
             let form = if json { InputForm::Json } else { self.input };
@@ -97,7 +97,7 @@ impl InputArgs {
 impl Source {
     fn stdin(form: InputForm, split: Option<Separator>) -> Self {
         let (sender, batches) = mpsc::channel(4);
-        // Nothing waits for this thread: a read from a terminal cannot be called off.
+        // Nothing waits for this thread: a read from a terminal cannot be cancelled.
         thread::spawn(move || {
             let mut reader = MessageReader {
                 input: BufReader::with_capacity(64 << 10, io::stdin()),
@@ -116,7 +116,7 @@ impl Source {
         Self::Stdin { batches, batch: Vec::new().into_iter() }
     }
 
-    /// The next message. With `again`, those that are named begin anew after the last.
+    /// The next message. With `again`, the messages of the command line are repeated.
     pub(crate) async fn next(&mut self, again: bool) -> Result<Option<Message>, Failure> {
         match self {
             Self::Fixed { messages, next } => {
@@ -138,7 +138,7 @@ impl Source {
     }
 }
 
-/// Reads messages of one form.
+/// Reads messages in one form.
 struct MessageReader<R> {
     input: BufReader<R>,
     form: InputForm,
@@ -147,7 +147,7 @@ struct MessageReader<R> {
 }
 
 impl<R: Read> MessageReader<R> {
-    /// The messages that have come together; none at the end.
+    /// The messages that have come together; empty at the end.
     fn next_batch(&mut self) -> io::Result<Vec<Message>> {
         let mut batch = Vec::new();
         while let Some(message) = self.next()? {
@@ -197,7 +197,7 @@ impl<R: Read> MessageReader<R> {
         let mut parts = Vec::new();
         for _ in 0..count {
             let length = u64::from(self.number()?);
-            // Room is made for what comes, not for what is announced.
+            // Memory is reserved for the octets that come, not for the length that is announced.
             let mut part = Vec::new();
             self.input.by_ref().take(length).read_to_end(&mut part)?;
             if (part.len() as u64) < length {
@@ -220,7 +220,7 @@ fn invalid(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// A text as a message, cut into parts if there is something to cut at.
+/// A text as a message, split at the separator if there is one.
 fn cut(text: Bytes, separator: Option<&Separator>) -> Message {
     let Some(Separator(separator)) = separator else { return text.into() };
     let mut parts = Vec::new();

@@ -1,4 +1,4 @@
-//! `zmtp inspect`: what a peer is, and what it can.
+//! `zmtp inspect`: shows what a peer is and what it supports.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::said::part;
 use crate::signals::Signals;
 use crate::wire::probe::Probe;
 
-/// No more topics are listed.
+/// The most topics that are listed.
 const TOPICS: usize = 1000;
 
 /// `zmtp inspect`
@@ -132,7 +132,7 @@ impl Inspect {
         report.add("heartbeat", "ping_ms", line, value);
     }
 
-    /// Says odd things to the peer, each on a connection of its own and followed by a PING.
+    /// Sends unusual input to the peer, each kind on a connection of its own, followed by a PING.
     async fn tolerance(&self, config: &Arc<Config>, is_sealed: bool, report: &mut Report) {
         let mut older = Config::clone(config);
         older.version = Version::V3_0;
@@ -175,7 +175,8 @@ impl Inspect {
         }
     }
 
-    /// A peer may say all of its side of the handshake, and more, without waiting for the other's.
+    /// Sends our whole side of the handshake and a PING at once. A peer need not wait for the other
+    /// side before it does so.
     async fn verdict_at_once(&self, config: &Arc<Config>) -> &'static str {
         let patience = *self.approach.timeout;
         let Ok((mut stream, _)) = crate::wire::net::dial(&self.endpoint).await else {
@@ -210,7 +211,7 @@ impl Inspect {
     }
 }
 
-/// The fate of a connection after something odd was said.
+/// How the connection goes on after unusual input.
 async fn aftermath(probe: &mut Probe, patience: Duration) -> &'static str {
     match probe.ping(patience).await {
         Ok(Some(_)) => "tolerated",
@@ -219,7 +220,7 @@ async fn aftermath(probe: &mut Probe, patience: Duration) -> &'static str {
     }
 }
 
-/// The findings, in order.
+/// The findings, in the order of output.
 #[derive(Debug, Default)]
 struct Report {
     lines: Vec<(&'static str, String)>,
@@ -232,7 +233,7 @@ impl Report {
         self.values.insert(key.to_owned(), value);
     }
 
-    /// Adds what every peer tells.
+    /// Adds the findings that every peer gives.
     fn greeted(&mut self, probe: &Probe) {
         let time = millis(probe.connected_in);
         let line = format!("{}, connected in {time:.3} ms", probe.address);

@@ -1,4 +1,4 @@
-//! Messages as JSON: `{"parts":["text",{"base64":"AAH/"}]}`, one a line.
+//! Messages as JSON: `{"parts":["text",{"base64":"AAH/"}]}`, one per line.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use zmtp_socket::Message;
 
-/// A message as it is read: what is written, or the array of parts alone, or one part alone.
+/// A message in input: the form that is written, or only the array of parts, or only one part.
 #[derive(Deserialize)]
 #[serde(
     untagged,
@@ -26,7 +26,7 @@ enum Part {
     Octets { base64: String },
 }
 
-/// Reads one line.
+/// Parses one line.
 pub(crate) fn parse(line: &[u8]) -> Result<Message, String> {
     let parts = match serde_json::from_slice(line).map_err(|error| error.to_string())? {
         Line::One(part) => vec![part],
@@ -60,7 +60,7 @@ pub(crate) fn push_parts(parts: &[Bytes], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Appends one part: as text if it is UTF-8, or else as base64.
+/// Appends one part: as text if it is UTF-8, and otherwise as base64.
 pub(crate) fn push_part(part: &[u8], out: &mut Vec<u8>) {
     match str::from_utf8(part) {
         Ok(text) => serde_json::to_writer(out, text).expect("text can be written to memory"),

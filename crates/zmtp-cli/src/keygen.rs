@@ -42,7 +42,7 @@ impl Keygen {
     }
 }
 
-/// A key that is there is in use somewhere: it is never written over.
+/// Writes a new file. An existing key may be in use, and is never overwritten.
 fn write(file: &Path, mode: u32, key: &str) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let created = options.write(true).create_new(true).mode(mode).open(file);

@@ -1,4 +1,4 @@
-//! Security by files: keys of CURVE, names and passwords of PLAIN.
+//! Security from files: CURVE keys, PLAIN names and passwords.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) struct Security {
 }
 
 impl Security {
-    /// Puts it into the options of a socket.
+    /// Applies the settings to the options of a socket.
     pub(crate) fn apply<T: Configured>(&self, options: Options<T>) -> Result<Options<T>, Failure> {
         if let Some(users) = &self.plain_users {
             let mut table = PlainUsers::new();
@@ -70,7 +70,7 @@ impl Security {
         }
     }
 
-    /// The mechanism of a connection that takes no part as a PLAIN server.
+    /// The mechanism of a connection that is not a PLAIN server.
     pub(crate) fn mechanism(&self) -> Result<Mechanism, Failure> {
         if let Some(file) = &self.plain_login {
             let (username, password) = login(file)?;
@@ -92,14 +92,14 @@ impl Security {
     }
 }
 
-/// The name and the password in a file.
+/// Reads a name and a password from a file.
 pub(crate) fn login(file: &Path) -> Result<(String, String), Failure> {
     let text = read(file)?;
     let line = lines(&text).next().ok_or_else(|| format!("{}: empty", file.display()))?;
     user(line, file)
 }
 
-/// The pair of the secret key in a file.
+/// Reads a secret key from a file, and returns its key pair.
 pub(crate) fn key_pair(file: &Path) -> Result<CurveKeyPair, Failure> {
     let text = read(file)?;
     let line = lines(&text).next().unwrap_or_default();
@@ -109,7 +109,7 @@ pub(crate) fn key_pair(file: &Path) -> Result<CurveKeyPair, Failure> {
     Ok(CurveKeyPair::from(secret))
 }
 
-/// A public key that is given as text, or as the file that has it.
+/// A public key, given as text or as the file that contains it.
 fn server_key(text: &str) -> Result<CurvePublicKey, Failure> {
     if let Ok(key) = text.parse() {
         return Ok(key);
@@ -136,7 +136,7 @@ fn user(line: &str, file: &Path) -> Result<(String, String), Failure> {
     Ok((name.to_owned(), password.to_owned()))
 }
 
-/// The lines that say something; a key of Z85 may begin with #, so there are no comments.
+/// The lines that are not empty. There are no comments, since a key in Z85 may begin with #.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
 }

@@ -38,7 +38,7 @@ impl Link {
         self.hwm.unwrap_or_default()
     }
 
-    /// Puts what all kinds have into the options of a socket.
+    /// Applies the settings that all socket types have.
     pub(crate) fn apply<T: Configured>(
         &self,
         mut options: Options<T>,
@@ -52,7 +52,7 @@ impl Link {
         self.security.apply(options)
     }
 
-    /// How long what is queued is still delivered.
+    /// How long queued messages are still delivered at the end.
     pub(crate) fn linger(&self) -> Duration {
         *self.linger
     }

@@ -1,4 +1,5 @@
-//! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every kind of socket.
+//! `zmtp`: ZeroMQ at the terminal. It publishes, subscribes, asks and answers, with every socket
+//! type.
 
 mod bench;
 #[cfg(feature = "nats")]

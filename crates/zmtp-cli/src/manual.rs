@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use crate::cli::Cli;
 use crate::ending::{Ending, Failure};
 
-/// The foot of every manual page: a command below another has no version of its own.
+/// The footer of every manual page: a subcommand has no version of its own.
 const SOURCE: &str = concat!("zmtp ", env!("CARGO_PKG_VERSION"));
 
 /// `zmtp completions`
@@ -23,7 +23,7 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(&self) -> Result<Ending, Failure> {
-        // In memory first: what writes it takes a reader that has gone away for a bug.
+        // Into memory first, since the generator panics if the reader of its output has ended.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "zmtp", &mut script);
         io::Write::write_all(&mut io::stdout(), &script)?;
@@ -48,7 +48,7 @@ impl Manual {
         Ok(Ending::Done)
     }
 
-    /// Writes the page of a command, and those of the commands below it.
+    /// Writes the page of a command, and the pages of its subcommands.
     fn write(&self, command: &Command) -> Result<(), Failure> {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let file = self.folder.join(format!("{name}.1"));

@@ -1,4 +1,4 @@
-//! Lines on standard error, beside the program's work.
+//! Notes on standard error, beside the output.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -7,22 +7,22 @@ use std::io::{self, IsTerminal, Write};
 
 use zmtp_socket::{Endpoint, Event, Monitor, Reason, WireError};
 
-/// So many reasons are told of an endpoint. A peer may make up a new one each time.
+/// How many reasons are reported of an endpoint. A peer may invent a new one each time.
 const REASONS: usize = 16;
 
-/// How much is said.
+/// How much is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
-    /// Where we listen, and what goes wrong.
+    /// The endpoints where we listen, and faults.
     #[default]
     Normal,
     /// Each peer that comes and goes, too.
     Verbose,
 }
 
-/// Says lines on standard error.
+/// Writes lines to standard error.
 #[derive(Clone, Debug)]
 pub(crate) struct Notes {
     verbosity: Verbosity,
@@ -34,39 +34,39 @@ impl Notes {
         Self { verbosity, colours: has_colours(&io::stderr()) }
     }
 
-    /// Says why the program fails.
+    /// Reports why the program fails.
     pub(crate) fn error(&self, line: impl fmt::Display) {
         self.write("31", line);
     }
 
-    /// Says a line that the user asked for.
+    /// Writes a line that the user asked for.
     pub(crate) fn always(&self, line: impl fmt::Display) {
         self.write("36", line);
     }
 
-    /// Says a line that needs attention.
+    /// Writes a line that needs attention.
     pub(crate) fn warn(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
             self.write("33", line);
         }
     }
 
-    /// Says a line that is good to know.
+    /// Writes a line that is good to know.
     pub(crate) fn info(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
             self.write("2", line);
         }
     }
 
-    /// Says a line that helps to find a fault.
+    /// Writes a line that helps to find a fault.
     fn detail(&self, line: impl fmt::Display) {
         if self.verbosity >= Verbosity::Verbose {
             self.write("2", line);
         }
     }
 
-    /// Standard error has no buffer: a line that is written at once is not torn by other writers. That
-    /// nobody can read it is no reason to fail.
+    /// Standard error is unbuffered: a line written with one call is not mixed with others. An
+    /// error is ignored, since the program does not need a reader of its notes.
     fn write(&self, colour: &str, line: impl fmt::Display) {
         let line = match self.colours {
             true => format!("\x1b[{colour}mzmtp:\x1b[0m {line}\n"),
@@ -76,16 +76,16 @@ impl Notes {
     }
 }
 
-/// Whether a stream is shown in colours: on a terminal, unless `NO_COLOR` is set (no-color.org).
+/// Whether to write colours to a stream: on a terminal, unless `NO_COLOR` is set (no-color.org).
 pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal()
         && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Tells what becomes of the endpoints. Why one cannot be reached is told once for each reason, until it
-/// is reached. Ends only when all of `dialled`, if there are any, have refused us for good; gives the
-/// reason of the last.
+/// Reports the events of the endpoints. A reason why an endpoint cannot be reached is reported
+/// once, until the endpoint is reached. Ends only when all of `dialled`, if there are any, have
+/// refused us for good; returns the reason of the last.
 pub(crate) async fn watch(
     mut monitor: Monitor,
     notes: &Notes,
@@ -144,7 +144,7 @@ pub(crate) async fn watch(
     std::future::pending().await
 }
 
-/// Why there is no connection, and what may help.
+/// Why there is no connection, with a possible remedy.
 pub(crate) fn explain(reason: &Reason) -> String {
     let advice = match reason {
         Reason::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -158,7 +158,7 @@ pub(crate) fn explain(reason: &Reason) -> String {
     format!("{reason}{advice}")
 }
 
-/// Why a handshake failed, and what may help.
+/// Why a handshake failed, with a possible remedy.
 pub(crate) fn explain_handshake(reason: &Reason) -> String {
     match reason {
         Reason::PeerClosed | Reason::Protocol(WireError::CutOff { .. }) => {
@@ -170,13 +170,13 @@ pub(crate) fn explain_handshake(reason: &Reason) -> String {
     }
 }
 
-/// The reasons that have been told of each endpoint.
+/// The reasons that have been reported of each endpoint.
 #[derive(Debug, Default)]
 struct Told(HashMap<Endpoint, HashSet<String>>);
 
 impl Told {
-    /// Whether this is to be told now. Endpoints whose reasons alternate, as those of a name with several
-    /// addresses do, are not told of at each turn.
+    /// Whether to report this now. An endpoint with alternating reasons, such as a name with
+    /// several addresses, is not reported at every attempt.
     fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
         self.is_new(endpoint, reason.to_string())
     }
@@ -190,7 +190,7 @@ impl Told {
         told.len() < REASONS && told.insert(reason)
     }
 
-    /// Tells everything anew from now on. Says whether anything had been told.
+    /// Forgets what was reported of an endpoint. Returns whether there was anything.
     fn forget(&mut self, endpoint: &Endpoint) -> bool {
         self.0.remove(endpoint).is_some()
     }

@@ -1,4 +1,4 @@
-//! `zmtp ping`: how long a peer takes to answer.
+//! `zmtp ping`: measures how long a peer takes to answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,18 +60,19 @@ fn socket_type(text: &str) -> Result<SocketType, String> {
     SocketType::from_name(name.as_bytes()).ok_or_else(|| "it is no type of socket".to_owned())
 }
 
-/// How an approach went.
+/// The result of an approach.
 pub(crate) enum Approached {
     /// The handshake is done.
     Open { probe: Probe, config: Arc<Config>, info: Box<PeerInfo>, took: Duration },
-    /// The peer is of a type that would give us what is for others; it was left before its handshake was done.
+    /// The peer's type would give us messages that are for others, so we left before its handshake
+    /// was done.
     Left { theirs: SocketType, probe: Probe },
-    /// It does not work.
+    /// The approach failed.
     Failed { probe: Option<Box<Probe>>, diagnosis: String },
 }
 
 impl Approach {
-    /// Does a handshake with the peer, as a type that it talks to.
+    /// Does a handshake with the peer, as a type that is compatible with it.
     pub(crate) async fn go(&self, endpoint: &Endpoint) -> Result<Approached, Failure> {
         let mechanism = self.security.mechanism()?;
         let mut types = match self.kind {
@@ -117,7 +118,8 @@ impl Approach {
                 diagnosis = wants(greeting.mechanism);
                 probe.heard.greeting = Some(greeting);
             }
-            // A peer that hangs up at our INITIATE, or in silence, may want another type.
+            // A peer that closes the connection at our INITIATE, or in silence, may want another
+            // type.
             let may_be_type = matches!(broken, Broken::Wire(_))
                 && probe.heard.greeting.is_some_and(|it| it.mechanism == mechanism.name())
                 && (mechanism.name() == MechanismName::NULL
@@ -130,8 +132,8 @@ impl Approach {
         Ok(failed.expect("some type was tried"))
     }
 
-    /// The greeting of a peer that hangs up within it, as libzmq does on a mechanism that it does not want:
-    /// found by announcing the other ones.
+    /// The greeting of a peer that closes the connection within it, as libzmq does on a mechanism
+    /// that it does not accept. It is found by announcing the other mechanisms.
     async fn find_greeting(&self, endpoint: &Endpoint, ours: MechanismName) -> Option<Greeting> {
         let keys = CurveKeyPair::generate().ok()?;
         let others = [
@@ -142,7 +144,7 @@ impl Approach {
         for mechanism in others.into_iter().filter(|mechanism| mechanism.name() != ours) {
             let config = Config { mechanism, ..Config::new(SocketType::Sub) };
             let mut probe = Probe::dial(endpoint, config.into(), *self.timeout).await.ok()?;
-            // It need not succeed.
+            // The handshake need not succeed.
             let _ = probe.shake_hands(*self.timeout).await;
             if probe.heard.greeting.is_some() {
                 return probe.heard.greeting;

@@ -1,4 +1,4 @@
-//! `zmtp proxy`: stands between two sets of peers.
+//! `zmtp proxy`: forwards messages between two sets of peers.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::text::octets;
 
-/// How long the sockets go on delivering at the end.
+/// How long the sockets still deliver at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// `zmtp proxy`
@@ -184,7 +184,7 @@ impl Proxy {
         Ok(Some(socket))
     }
 
-    /// Hands on until a signal comes, and says what has passed.
+    /// Forwards until a signal comes, and reports the traffic.
     async fn stand<F: Kind, B: Kind>(
         &self,
         ends: Ends<F, B>,
@@ -229,7 +229,7 @@ impl Proxy {
         }
     }
 
-    /// Says again and again what has passed, until nobody reads it.
+    /// Reports the traffic at intervals, until nobody reads the output.
     async fn tell<F: Kind, B: Kind>(
         &self,
         front: &Handle<F>,
@@ -286,7 +286,7 @@ struct End<T: Kind> {
 }
 
 impl<F: Kind> End<F> {
-    /// The two sockets, and what is left to look at when they are the proxy's.
+    /// The two sockets for the proxy, with the handles and monitors that remain.
     fn with<B: Kind>(self, back: End<B>) -> (Socket<F>, Socket<B>, Ends<F, B>) {
         let ends = Ends {
             front: self.socket.handle(),

@@ -1,4 +1,4 @@
-//! Endpoints: where to bind, and where to connect.
+//! Endpoints to bind and to connect.
 
 use std::collections::HashSet;
 
@@ -34,8 +34,8 @@ pub(crate) enum Side {
 }
 
 impl Endpoints {
-    /// Opens all of them. Gives those that were dialled, or none if there are others: then somebody may
-    /// still come.
+    /// Opens all endpoints. Returns those that were dialled, or none if others were bound: peers
+    /// may still come there.
     pub(crate) async fn open<T: Kind>(
         &self,
         socket: &Socket<T>,
@@ -49,7 +49,7 @@ impl Endpoints {
     }
 }
 
-/// Opens endpoints, on the side that is given, or that their form tells, or on the usual one.
+/// Opens endpoints: on the given side, or the side that their form tells, or the usual side.
 pub(crate) async fn open<'a, T: Kind>(
     socket: &Socket<T>,
     endpoints: impl Iterator<Item = (Option<Side>, &'a Endpoint)>,
@@ -78,7 +78,7 @@ pub(crate) async fn open<'a, T: Kind>(
     Ok(dialled)
 }
 
-/// The side that the form of an endpoint tells, if it does.
+/// The side that the form of an endpoint tells, if any.
 pub(crate) fn side_of(endpoint: &Endpoint) -> Option<Side> {
     match endpoint {
         Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. } => Some(Side::Bind),

@@ -1,4 +1,4 @@
-//! Lines for all that two sides of a connection say.
+//! Formats everything that two sides of a connection send, as lines.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,17 +10,17 @@ use zmtp_codec::{Command, Greeting, Metadata, Said, Side, Subscription};
 use crate::json::push_part;
 use crate::wire::probe::command_name;
 
-/// How it is shown.
+/// The style of the lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sayings {
     pub(crate) json: bool,
-    /// So many octets of a part are shown.
+    /// How many octets of a part are shown.
     pub(crate) octets: usize,
     pub(crate) timestamp: bool,
     pub(crate) colours: bool,
 }
 
-/// When, and on which connection.
+/// The time and the connection of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heading {
     pub(crate) since: Duration,
@@ -29,7 +29,7 @@ pub(crate) struct Heading {
 }
 
 impl Sayings {
-    /// Appends one thing that was said.
+    /// Appends an observation.
     pub(crate) fn push(
         &self,
         heading: Heading,
@@ -61,7 +61,7 @@ impl Sayings {
         }
     }
 
-    /// Appends what is to be said of a connection.
+    /// Appends a note about a connection.
     pub(crate) fn push_note(&self, heading: Heading, text: &str, out: &mut Vec<u8>) {
         match self.json {
             true => {
@@ -143,7 +143,7 @@ impl Sayings {
                 write!(line, " ttl={ttl}s context={}", self.excerpt(context))
             }
             Command::Pong { context } => write!(line, " context={}", self.excerpt(context)),
-            // The password is nobody's business.
+            // The password is never shown.
             Command::Hello { username, .. } => {
                 write!(line, " username={} password=***", self.excerpt(username))
             }
@@ -181,7 +181,7 @@ fn push_json(object: Map<String, Value>, out: &mut Vec<u8>) {
     writeln!(out, "{}", Value::Object(object)).expect("memory can be written to");
 }
 
-/// Puts what was said into an object.
+/// Adds the fields of an observation to an object.
 fn insert(said: &Said, object: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
     match said {
@@ -236,7 +236,7 @@ fn properties(metadata: &Metadata) -> Value {
     Value::Object(pairs.collect())
 }
 
-/// Octets as a value: text, or base64 in an object.
+/// Octets as a JSON value: text, or base64 in an object.
 pub(crate) fn part(octets: &[u8]) -> Value {
     let mut out = Vec::new();
     push_part(octets, &mut out);

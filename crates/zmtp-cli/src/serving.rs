@@ -1,4 +1,5 @@
-//! The counters of sockets over HTTP: for Prometheus and its relatives, and for `zmtp top`.
+//! Serves the counters of sockets over HTTP: for Prometheus and similar programs, and for
+//! `zmtp top`.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -33,10 +34,10 @@ use crate::notes::Notes;
 /// How long one connection may last.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many there may be at once.
+/// How many connections there may be at once.
 const CONNECTIONS: usize = 32;
 
-/// The sockets whose counters are told.
+/// The sockets whose counters are served.
 #[derive(Clone, Default)]
 pub(crate) struct Sockets(Vec<Arc<dyn Fn() -> SocketStats + Send + Sync>>);
 
@@ -49,20 +50,20 @@ pub(crate) struct SocketStats {
 }
 
 impl Sockets {
-    /// These and one more.
+    /// Adds one more socket.
     pub(crate) fn with<T: Kind>(mut self, name: &'static str, handle: Handle<T>) -> Self {
         let kind = T::SOCKET_TYPE.name();
         self.0.push(Arc::new(move || SocketStats { name, kind, stats: handle.stats() }));
         self
     }
 
-    /// Their counters now.
+    /// The current counters of all sockets.
     pub(crate) fn stats(&self) -> Vec<SocketStats> {
         self.0.iter().map(|socket| socket()).collect()
     }
 }
 
-/// Serves the counters at this address, as long as the program runs.
+/// Serves the counters at this address, until the program ends.
 pub(crate) async fn serve(
     address: SocketAddr,
     sockets: Sockets,
@@ -74,10 +75,11 @@ pub(crate) async fn serve(
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::spawn(async move {
         loop {
-            // A connection is accepted when there is room for it; the others wait with the system.
+            // A connection is accepted when there is room for it; others wait in the system's
+            // queue.
             let permit = permits.clone().acquire_owned().await;
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, most often.
+                // Most often the process is out of descriptors.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -89,7 +91,7 @@ pub(crate) async fn serve(
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);
-                // A client that is slow or breaks off is its own affair.
+                // A client that is slow or breaks off is not reported.
                 let _ = timeout(PATIENCE, connection).await;
                 drop(permit);
             });

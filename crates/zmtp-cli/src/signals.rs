@@ -12,15 +12,16 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From now on neither signal ends the program by itself. Made before a socket binds, no signal leaves
-    /// the file of an ipc endpoint behind.
+    /// From now on neither signal ends the program by itself. It must be made before a socket
+    /// binds, so that a signal leaves no file of an ipc endpoint behind.
     pub(crate) fn new() -> io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { interrupt, terminate })
     }
 
-    /// Waits for either. Gives the exit status that shells have for it: 128 and the number of the signal.
+    /// Waits for either signal. Returns the exit status that shells give to it: 128 plus its
+    /// number.
     pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,

@@ -1,4 +1,4 @@
-//! `--stats`: what was sent and received, at the end.
+//! `--stats`: the messages sent and received, reported at the end.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -38,7 +38,7 @@ impl Meter {
         self.span.set(Some((first, now)));
     }
 
-    /// The sums.
+    /// The totals.
     pub(crate) fn summary(&self, totals: &Stats, unfinished: Unfinished) -> Summary {
         let seconds = self.span.get().map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let passed = self.sent.get().max(self.received.get());
@@ -54,7 +54,7 @@ impl Meter {
     }
 }
 
-/// The sums at the end.
+/// The totals at the end.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     sent: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Writes it to standard error.
+    /// Writes the totals to standard error.
     pub(crate) fn tell(&self, json: bool, notes: &Notes) {
         if json {
             eprintln!("{}", serde_json::to_string(self).expect("numbers can be written"));

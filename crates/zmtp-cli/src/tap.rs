@@ -1,4 +1,4 @@
-//! `zmtp tap`: a relay that prints what both sides say.
+//! `zmtp tap`: a relay that prints the traffic of both sides.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::said::{Heading, Sayings};
 use crate::signals::Signals;
 use crate::wire::net::{Listener, Stream, dial};
 
-/// Pieces of output that may wait: then the relay waits for whoever reads it.
+/// How many pieces of output may wait; the relay then waits for the reader.
 const WAITING: usize = 64;
 
 /// `zmtp tap`
@@ -58,7 +58,7 @@ pub(crate) struct SayingsArgs {
 }
 
 impl SayingsArgs {
-    /// The style of the lines, for standard output.
+    /// The style of the lines on standard output.
     pub(crate) fn sayings(&self) -> Sayings {
         let colours = has_colours(&io::stdout());
         let Self { json, octets, timestamp } = *self;
@@ -128,7 +128,7 @@ impl Tap {
     }
 }
 
-/// One connection that is handed on.
+/// One relayed connection.
 #[derive(Debug)]
 struct Relay {
     began: Instant,
@@ -155,7 +155,7 @@ impl Relay {
         );
     }
 
-    /// Hands one direction on until it ends.
+    /// Relays one direction until it ends.
     async fn pass(&self, side: Side, mut from: ReadHalf<Stream>, mut to: WriteHalf<Stream>) {
         let mut buffer = vec![0; 64 << 10];
         let ended = loop {
@@ -173,7 +173,7 @@ impl Relay {
                 break "is heard no longer".to_owned();
             }
         };
-        // The other side may be gone.
+        // The other side may have gone.
         let _ = to.shutdown().await;
         let waiting = self.observer().waiting(side);
         let ended = match waiting {
@@ -199,7 +199,7 @@ impl Relay {
     async fn note(&self, text: &str) {
         let mut line = Vec::new();
         self.sayings.push_note(self.heading(), text, &mut line);
-        // Nobody reads it once the program ends.
+        // At the end of the program, nobody reads this any more.
         let _ = self.lines.send(line).await;
     }
 

@@ -1,8 +1,9 @@
-//! Text as people type it and as terminals bear it.
+//! Text as people type it, and as terminals can safely show it.
 
 use std::io::Write;
 
-/// Reads the escapes `\t`, `\n`, `\r`, `\0`, `\\` and `\xNN`. Gives back what cannot be read.
+/// Parses the escapes `\t`, `\n`, `\r`, `\0`, `\\` and `\xNN`. The error is the part that cannot be
+/// parsed.
 pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -30,7 +31,7 @@ pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
-/// Appends octets of a peer as a terminal may show them: it must not obey what a stranger sends.
+/// Appends octets of a peer in a form that a terminal can show without obeying them.
 pub(crate) fn push_shown(octets: &[u8], out: &mut Vec<u8>) {
     for letter in String::from_utf8_lossy(octets).chars() {
         let written = match letter {

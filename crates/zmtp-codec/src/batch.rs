@@ -1,4 +1,4 @@
-//! [`Batch`]: messages that came together.
+//! [`Batch`]: messages that arrived together.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,9 +10,9 @@ use crate::message::Message;
 use crate::message_ref::{Lie, MessageRef, Messages, next_frame};
 use crate::wire::{least_shared, share_or_copy};
 
-/// Whole messages in the order in which they came, cut apart when they are taken.
+/// Whole messages in the order of their arrival, decoded when they are taken.
 ///
-/// It iterates over the messages, and is what is left of itself:
+/// A batch iterates over its messages; afterwards it holds those that were not taken:
 ///
 /// ```
 /// use zmtp_codec::{Batch, Message};
@@ -27,24 +27,24 @@ pub struct Batch(Held);
 
 #[derive(Clone)]
 enum Held {
-    /// As they came: frames of messages only, all of them checked.
+    /// The octets as they arrived: only frames of messages, all of them checked.
     Frames {
         octets: Bytes,
         messages: usize,
-        /// From how many octets on a part shares the buffer that they lie in.
+        /// The least size in octets at which a part shares the buffer.
         least_shared: usize,
     },
     Messages(VecDeque<Message>),
 }
 
 impl Batch {
-    /// No messages.
+    /// An empty batch.
     pub const fn new() -> Self {
         Self::of_frames(Bytes::new(), 0, 0)
     }
 
-    /// `octets` hold the whole frames of so many whole messages, and nothing else. They lie in a buffer
-    /// of `pinned` octets, which is larger if they came with others.
+    /// A batch of `messages` whole messages, whose frames are all that `octets` hold. The octets
+    /// lie in a buffer of `pinned` octets, which is larger if they came with others.
     pub(crate) const fn of_frames(octets: Bytes, messages: usize, pinned: usize) -> Self {
         Self(Held::Frames { octets, messages, least_shared: least_shared(pinned) })
     }
@@ -74,7 +74,7 @@ impl Batch {
         }
     }
 
-    /// The next message, which stays.
+    /// The next message, which stays in the batch.
     pub fn peek(&self) -> Option<Message> {
         match &self.0 {
             Held::Frames { .. } => self.clone().next(),
@@ -82,8 +82,8 @@ impl Batch {
         }
     }
 
-    /// The octets of the next message, which stays, if it has one part. They are borrowed: for who
-    /// copies them anyway, this spares a [`Message`].
+    /// The octets of the next message, which stays in the batch, if it has one part. They are
+    /// borrowed: a caller that copies them anyway needs no [`Message`].
     #[inline]
     pub fn peek_body(&self) -> Option<&[u8]> {
         match &self.0 {
@@ -98,8 +98,8 @@ impl Batch {
         }
     }
 
-    /// The messages, which stay: borrowed, for a program that only looks at them. To look at one takes no
-    /// memory.
+    /// The messages, borrowed, for a program that only reads them. They stay in the batch. Reading
+    /// one allocates no memory.
     ///
     /// ```
     /// use zmtp_codec::{Batch, Message};
@@ -116,7 +116,7 @@ impl Batch {
         })
     }
 
-    /// Throws the next message out.
+    /// Removes the next message.
     #[inline]
     pub fn skip_next(&mut self) {
         match &mut self.0 {
@@ -128,14 +128,14 @@ impl Batch {
         }
     }
 
-    /// Throws out all messages but the last. Returns how many they were.
+    /// Removes all messages but the last. Returns how many it removed.
     pub fn keep_last(&mut self) -> usize {
         let before = self.len().saturating_sub(1);
         match &mut self.0 {
             Held::Frames { octets, messages, least_shared: least } => {
                 (0..before).for_each(|_| skip_message(octets));
                 *messages = messages.saturating_sub(before);
-                // A small one does not keep all that came with it.
+                // A small message must not keep the buffer alive that it came in.
                 if octets.len() < *least {
                     *octets = Bytes::copy_from_slice(octets);
                     *least = least_shared(octets.len());
@@ -146,11 +146,11 @@ impl Batch {
         before
     }
 
-    /// Throws out the messages for whose first part `keep` is false. Returns how many they were.
+    /// Removes the messages for whose first part `keep` is false. Returns how many it removed.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
         let before = self.len();
         if let Held::Frames { octets, .. } = &self.0 {
-            // Most often all are kept, and none of them need be cut out now.
+            // Most often all messages are kept: then none need be decoded now.
             if first_parts(octets).all(&mut keep) {
                 return 0;
             }
@@ -173,7 +173,7 @@ impl<'a> IntoIterator for &'a Batch {
     }
 }
 
-/// Whether they are the same messages, however they came.
+/// Whether both have the same messages, in whichever form.
 impl PartialEq for Batch {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.clone().eq(other.clone())
@@ -231,7 +231,7 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// Takes the message at the front away.
+/// Removes the message at the front.
 fn skip_message(octets: &mut Bytes) {
     while let Some((header, body)) = next_frame(octets) {
         octets.advance(body.end.min(octets.len()));
@@ -241,7 +241,7 @@ fn skip_message(octets: &mut Bytes) {
     }
 }
 
-/// Takes the frame at the front, whose body is there.
+/// Takes the frame at the front, whose body is complete.
 #[inline]
 fn take_part(octets: &mut Bytes, body: Range<usize>, least_shared: usize) -> Bytes {
     let end = body.end.min(octets.len());

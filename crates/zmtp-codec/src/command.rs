@@ -1,4 +1,4 @@
-//! Commands: what peers say to each other beside messages (RFC 23, 24 and 37).
+//! Commands: what peers send to each other besides messages (RFC 23, 24 and 37).
 
 use std::fmt;
 
@@ -14,35 +14,35 @@ use crate::wire::Reader;
 /// The longest context of a PING, in octets (RFC 37, Connection Heartbeating).
 const MAX_CONTEXT: usize = 16;
 
-/// How libzmq's PLAIN server begins an ERROR (4.3.5 still does): its source has "\x05ERROR", and in
-/// C++ the E is one more digit.
+/// The beginning of an ERROR of libzmq's PLAIN server, up to 4.3.5 at least: its source has
+/// "\x05ERROR", where C++ takes the E for one more hexadecimal digit.
 const LIBZMQ_ERROR: &[u8] = b"\x5ERROR";
 
 /// A command with its data.
 ///
-/// User names, passwords, reasons and contexts have a length octet on the wire, or a bound: what
-/// is longer is cut when encoded. `Debug` shows no password.
+/// On the wire, user names, passwords, reasons and contexts have a length octet or a bound: longer
+/// ones are cut when encoded. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
-    /// The handshake is done on the sender's part.
+    /// The sender has completed its handshake.
     Ready(Metadata),
-    /// The sender refuses; the reason has at most 255 octets.
+    /// The sender refuses the connection; the reason has at most 255 octets.
     Error(Bytes),
-    /// Send what begins with this topic.
+    /// The sender subscribes to messages that begin with this topic.
     Subscribe(Bytes),
-    /// Undo one SUBSCRIBE to this very topic.
+    /// The sender cancels one SUBSCRIBE to exactly this topic.
     Cancel(Bytes),
-    /// A DISH wants the messages of this group (RFC 37).
+    /// The sender, a DISH, joins this group (RFC 37).
     Join(Bytes),
-    /// A DISH no longer wants them.
+    /// The sender, a DISH, leaves this group.
     Leave(Bytes),
     /// A sign of life that asks for a PONG.
     Ping {
-        /// How long the sender may be silent before it is to be taken for dead, in tenths of a
+        /// How long the sender may be silent before the receiver takes it for dead, in tenths of a
         /// second; 0 for no limit.
         ttl: u16,
-        /// To be sent back; at most 16 octets.
+        /// Sent back in the PONG; at most 16 octets.
         context: Bytes,
     },
     /// The answer to a PING.
@@ -61,7 +61,7 @@ pub enum Command {
     Welcome,
     /// PLAIN: the client's metadata.
     Initiate(Metadata),
-    /// A command whose data is not taken apart: one of another name, or one of CURVE, which is sealed.
+    /// A command whose data is not decoded: one of another name, or one of CURVE, which is sealed.
     Opaque {
         /// 1 to 255 letters.
         name: Bytes,
@@ -71,8 +71,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Reads the body of a command frame, as it is under NULL and PLAIN. [Encoded](Self::encode) again, it has
-    /// the same octets; the one exception is the ERROR of libzmq's PLAIN servers, whose length octet is wrong.
+    /// Decodes the body of a command frame, in the form of NULL and PLAIN. [Encoded](Self::encode)
+    /// again, it has the same octets, except the ERROR of libzmq's PLAIN servers, whose length
+    /// octet is wrong.
     ///
     /// # Errors
     /// [`ProtocolError::Command`] when there is no name of letters, when octets are missing or
@@ -87,8 +88,8 @@ impl Command {
         Ok(Self::Opaque { name: body, data })
     }
 
-    /// The same for a connection under this mechanism. Of CURVE, HELLO, WELCOME, INITIATE, READY and MESSAGE
-    /// are [opaque](Self::Opaque).
+    /// Decodes the body of a command frame on a connection under this mechanism. HELLO, WELCOME,
+    /// INITIATE, READY and MESSAGE of CURVE become [`Opaque`](Self::Opaque).
     ///
     /// # Errors
     /// Those of [`decode`](Self::decode).
@@ -151,13 +152,13 @@ impl Command {
         }
     }
 
-    /// The error for this command where `expected` should have come.
+    /// The error for this command in place of the `expected` one.
     pub(crate) fn unexpected(&self, expected: &'static str) -> ProtocolError {
         ProtocolError::Unexpected { command: printable(self.name()).into(), expected }
     }
 }
 
-/// The names we know, so that traffic can be judged before its data is copied.
+/// The names we know. The name alone decides about a command before its data is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Ready,
@@ -175,7 +176,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// Reads the name of a command, and says where its data begins.
+    /// Reads the name of a command. Returns it with the position of the data.
     pub(crate) fn decode(body: &[u8]) -> Result<(Self, usize), ProtocolError> {
         let mut reader = Reader::new(body);
         let name = reader.short_string().unwrap_or_default();
@@ -204,7 +205,7 @@ impl Name {
         Ok((name, body.len().saturating_sub(reader.rest().len())))
     }
 
-    /// The command of this name with this data.
+    /// Decodes the data of a command of this name.
     pub(crate) fn with_data(self, data: Bytes) -> Result<Command, ProtocolError> {
         let malformed = |problem| ProtocolError::Command { command: self.text(), problem };
         Ok(match self {
@@ -290,7 +291,7 @@ fn append(name: &[u8], data: &[&[u8]], out: &mut BytesMut) {
     }
 }
 
-/// Appends everything that stands before the data of a command.
+/// Appends everything that precedes the data of a command.
 pub(crate) fn begin(name: &[u8], data_len: usize, out: &mut BytesMut) {
     let size = data_len.saturating_add(name.len()).saturating_add(1);
     out.reserve(size.saturating_add(9));

@@ -1,4 +1,4 @@
-//! What a connection is told before it begins.
+//! The configuration of a connection.
 
 use std::time::Duration;
 
@@ -15,28 +15,29 @@ use crate::version::Version;
 pub struct Config {
     /// Our socket type, announced in the handshake.
     pub socket_type: SocketType,
-    /// The version we announce: 3.1 by default; 3.0 is the other choice.
+    /// The version we announce: 3.1 by default, or 3.0.
     pub version: Version,
     /// The security mechanism; NULL by default.
     pub mechanism: Mechanism,
     /// Further properties to announce: `X-…` for the application, and Identity, which only REQ,
-    /// DEALER and ROUTER send (see [`with_identity`](Self::with_identity)). Socket-Type is always
-    /// ours to say, and passed over here. Empty by default.
+    /// DEALER and ROUTER send (see [`with_identity`](Self::with_identity)). A Socket-Type given
+    /// here is ignored: the announced one is always [`socket_type`](Self::socket_type). Empty by
+    /// default.
     pub metadata: Metadata,
-    /// Whether the caller is asked about peers under NULL too, which say nothing of themselves, as
-    /// [`Credentials::Null`](crate::Credentials::Null); no by default. Our READY is sent only after
-    /// the verdict.
+    /// Whether the caller authorizes peers under NULL too, which send no credentials: they are
+    /// given as [`Credentials::Null`](crate::Credentials::Null). No by default. If so, our READY is
+    /// sent only after the verdict.
     pub authenticate_null: bool,
-    /// Whether the signature that the greeting begins with is sent first, and the rest when the peer's has come,
-    /// padded as libzmq does it; no by default. It costs a round trip.
+    /// Whether the signature at the front of the greeting is sent first, padded as libzmq pads it,
+    /// and the rest after the peer's signature has come. No by default; it costs a round trip.
     pub signature_first: bool,
-    /// Where CURVE's transient keys and nonces come from; the operating system by default.
+    /// The source of CURVE's transient keys and nonces; the operating system by default.
     #[cfg(feature = "curve")]
     pub randomness: Randomness,
-    /// What a peer may make us hold.
+    /// Limits on the memory that a peer can take.
     pub limits: Limits,
-    /// How long greeting and handshake may take together, a verdict on credentials included; 30
-    /// seconds by default.
+    /// How long greeting and handshake may take together, including the wait for a verdict on
+    /// credentials; 30 seconds by default. `None` sets no limit.
     pub handshake_timeout: Option<Duration>,
     /// Whether to send heartbeats; `None` by default. A peer's PING is answered in any case.
     pub heartbeat: Option<Heartbeat>,
@@ -60,9 +61,9 @@ impl Config {
         }
     }
 
-    /// The same with this identity, by which a ROUTER shall address us; empty for none, which is the
-    /// default. REQ, DEALER and ROUTER announce it, other socket types do not. An identity set before is
-    /// replaced.
+    /// The same with this identity, by which a ROUTER addresses us. An empty one, the default,
+    /// announces none. Only REQ, DEALER and ROUTER announce an identity. It replaces one that was
+    /// set before.
     ///
     /// ```
     /// use zmtp_codec::{Config, ConfigError, SocketType};
@@ -88,8 +89,8 @@ impl Config {
         Ok(self)
     }
 
-    /// Finds the mistakes that would keep every connection from being made; worth calling once,
-    /// before the first.
+    /// Finds the mistakes with which no connection can be made. One call before the first
+    /// connection is enough.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -114,7 +115,7 @@ impl Config {
         }
         self.heartbeat.map_or(Ok(()), Heartbeat::validate)?;
         let limit = self.limits.handshake_frame_size;
-        // What a peer must be able to send us, and what we send.
+        // The largest command that a peer must be able to send us, and the largest that we send.
         let (least, own) = self.mechanism.largest_commands();
         if least as u64 > limit {
             let mechanism = self.mechanism.name();
@@ -127,7 +128,7 @@ impl Config {
         Ok(())
     }
 
-    /// What READY or INITIATE says of us.
+    /// The properties that we announce in READY or INITIATE.
     pub(crate) fn ready_metadata(&self) -> Metadata {
         let others = self.metadata.without(SOCKET_TYPE);
         let others =
@@ -137,8 +138,8 @@ impl Config {
     }
 }
 
-/// What a peer may make us hold. A size is judged when it is announced, before any memory is
-/// reserved for it.
+/// Limits on the memory that a peer can take. A size is checked when it is announced, before any
+/// memory is reserved for it.
 ///
 /// ```
 /// use zmtp_codec::Limits;
@@ -149,14 +150,15 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The bodies of all parts of a message together, in octets; 64 MiB by default. A PUB holds nobody's
-    /// messages, but a peer that goes beyond this is closed all the same.
+    /// The bodies of all parts of a message together, in octets; 64 MiB by default. A PUB keeps no
+    /// messages, but it too disconnects a peer that exceeds this.
     pub message_size: u64,
     /// The parts of a message; 1024 by default. One part is always allowed.
     pub message_parts: usize,
-    /// The body of a command after the handshake, in octets; 1 MiB by default. A SUBSCRIBE has
-    /// the topic and 10 octets more. A subscription in the form of a message, as ZMTP 3.0 has it, is held to
-    /// this too, whatever `message_size` is; and so is, under CURVE, every frame that is sent to a PUB.
+    /// The body of a command after the handshake, in octets; 1 MiB by default. The body of a
+    /// SUBSCRIBE is 10 octets longer than its topic. This limit also applies, whatever
+    /// `message_size` is, to a subscription in the form of a message, as in ZMTP 3.0, and under
+    /// CURVE to every frame that is sent to a PUB.
     pub command_size: u64,
     /// The body of a frame during the handshake, in octets; 4 KiB by default.
     pub handshake_frame_size: u64,
@@ -204,11 +206,12 @@ impl Default for Limits {
     }
 }
 
-/// How to find out that a peer is gone (RFC 37, Connection Heartbeating).
+/// How to find out that a peer is dead (RFC 37, Connection Heartbeating).
 ///
-/// Heartbeats are sent where both sides announce ZMTP 3.1 or later: a peer of 3.0 need not know PING,
-/// and its silence would prove nothing. [`Connection::sends_heartbeats`](crate::Connection::sends_heartbeats)
-/// tells whether they are.
+/// Heartbeats are sent if both sides announce ZMTP 3.1 or later: a peer of 3.0 need not know PING,
+/// and its silence would prove nothing. [`for_any_version`](Self::for_any_version) lifts this
+/// condition. [`Connection::sends_heartbeats`](crate::Connection::sends_heartbeats) tells whether
+/// they are sent.
 ///
 /// ```
 /// use std::time::Duration;
@@ -220,25 +223,26 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Heartbeat {
-    /// The time from one PING to the next; zero for none at all. No more than two are sent while nothing
-    /// comes.
+    /// The time from one PING to the next; zero for no heartbeats. At most two PINGs are sent while
+    /// nothing arrives.
     pub interval: Duration,
-    /// How long nothing at all may come after a PING before the peer is taken for dead. A PING waits
-    /// for the end of the message before it; until it has been sent, it is enough if the transport takes
-    /// octets. What the transport holds must not take the peer longer than this. Not zero.
+    /// How long after a PING nothing may arrive before the peer is taken for dead. A PING waits for
+    /// the end of the message before it; until it has been sent, it is enough if the transport
+    /// takes octets. The peer must be able to read all that the transport buffers within this time.
+    /// Not zero.
     pub timeout: Duration,
-    /// How long the peer shall bear our silence; zero for no limit. Sent in tenths of a second,
-    /// rounded up, and never more than 65.5 seconds, which is all that libzmq can hold. It must not be
-    /// shorter than `interval`.
+    /// How long the peer may tolerate our silence; zero for no limit. It is sent in tenths of a
+    /// second, rounded up, and at most 65.5 seconds, which is all that libzmq can hold. It must not
+    /// be shorter than `interval`, unless it is set by [`with_any_ttl`](Self::with_any_ttl).
     pub ttl: Duration,
-    /// The time to live may be shorter than the interval.
+    /// Whether the time to live may be shorter than the interval.
     any_ttl: bool,
-    /// Peers of ZMTP 3.0 are sent heartbeats, too.
+    /// Whether peers of ZMTP 3.0 are sent heartbeats, too.
     pub(crate) any_version: bool,
 }
 
 impl Heartbeat {
-    /// A PING every `interval`, as long to wait for a sign of life, and no time to live.
+    /// A PING every `interval`, the same time to wait for a sign of life, and no time to live.
     pub const fn every(interval: Duration) -> Self {
         Self {
             interval,
@@ -261,21 +265,22 @@ impl Heartbeat {
         self
     }
 
-    /// The same, also for peers that announce ZMTP 3.0, as libzmq does: its versions from 4.2 on know
-    /// heartbeats, whatever they announce. Another peer may end the connection.
+    /// The same, also for peers that announce ZMTP 3.0, as libzmq does: libzmq knows heartbeats
+    /// from 4.2 on, whichever version it announces. Another peer of 3.0 may end the connection at a
+    /// PING.
     pub const fn for_any_version(mut self) -> Self {
         self.any_version = true;
         self
     }
 
-    /// The same with this [time to live](Self::ttl), which may be shorter than the interval: then the peer
-    /// ends a connection that carries nothing else.
+    /// The same with this [time to live](Self::ttl), which may be shorter than the interval. If it
+    /// is, the peer ends a connection on which we send nothing else.
     pub const fn with_any_ttl(mut self, ttl: Duration) -> Self {
         (self.ttl, self.any_ttl) = (ttl, true);
         self
     }
 
-    /// Finds what would end every connection.
+    /// Finds heartbeats that would end every connection.
     fn validate(self) -> Result<(), ConfigError> {
         if self.interval.is_zero() {
             return Ok(());
@@ -290,7 +295,7 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// The time to live as PING says it, in tenths of a second.
+    /// The time to live as a PING encodes it, in tenths of a second.
     pub(crate) fn ttl_tenths(&self) -> u16 {
         const MAX: u16 = 655;
         u16::try_from(self.ttl.as_nanos().div_ceil(100_000_000)).map_or(MAX, |ttl| ttl.min(MAX))
@@ -380,7 +385,7 @@ mod tests {
             (950, 1, 901, Ok(())),
             (1000, 0, 0, Err(ConfigError::HeartbeatTimeout)),
             (1000, 1000, 900, ttl(900, 1000)),
-            // More than 65.5 seconds cannot be said.
+            // A PING cannot express more than 65.5 seconds.
             (70_000, 1000, 80_000, ttl(65_500, 70_000)),
             (0, 0, 1, Ok(())),
         ];

@@ -1,4 +1,4 @@
-//! [`Denial`]: a verdict that keeps a peer out (RFC 27, the reply).
+//! [`Denial`]: a verdict that refuses a peer (RFC 27, the reply).
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::text::printable;
 
-/// A verdict that keeps a peer out, and why. The peer is told the [status](Status) at most: the text
-/// stays with us, in the error and in the log, for it would help nobody but strangers.
+/// A verdict that refuses a peer, with a reason. The peer is sent at most the [status](Status). The
+/// text is for our error and our log only, since it would help an attacker.
 ///
 /// ```
 /// use zmtp_codec::{Denial, Status};
@@ -23,27 +23,27 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Not now: who judges cannot tell. The peer is told nothing, and comes again.
+    /// The judge cannot decide now. The peer is sent no ERROR, and so dials again.
     pub fn temporary(text: impl AsRef<str>) -> Self {
         Self::new(Status::Temporary, text.as_ref())
     }
 
-    /// This peer may not come in.
+    /// The peer is not allowed in.
     pub fn refused(text: impl AsRef<str>) -> Self {
         Self::new(Status::Refused, text.as_ref())
     }
 
-    /// Something is broken on our side, and coming again will not help.
+    /// A fault on our side, which dialling again will not cure.
     pub fn failed(text: impl AsRef<str>) -> Self {
         Self::new(Status::Failed, text.as_ref())
     }
 
-    /// Of the text, at most 255 octets are kept, and no control characters.
+    /// Keeps at most 255 octets of the text, and replaces control characters.
     fn new(status: Status, text: &str) -> Self {
         Self { status, text: printable(text.as_bytes()) }
     }
 
-    /// What kind of denial it is.
+    /// The kind of denial.
     pub fn status(&self) -> Status {
         self.status
     }
@@ -63,12 +63,12 @@ impl fmt::Display for Denial {
     }
 }
 
-/// Why a peer is not let in, as RFC 27 tells reasons apart (Message Format, status code).
+/// Why a peer is refused: the status code of RFC 27 (Message Format).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// 300, a temporary error. By RFC 26 the peer must not come again once it has been told ERROR; so
-    /// it is told nothing, as with libzmq.
+    /// 300, a temporary error. By RFC 26 a peer must not dial again after an ERROR; so it is sent
+    /// none, as libzmq does.
     Temporary,
     /// 400, an authentication failure.
     Refused,
@@ -88,12 +88,12 @@ impl Status {
         }
     }
 
-    /// The status with these three digits, as the reason in the ERROR of a peer may be.
+    /// The status with these three digits, which may be the reason in a peer's ERROR.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
     }
 
-    /// The reason in the ERROR for the peer, where there is to be one.
+    /// The reason in our ERROR to the peer; `None` if no ERROR is sent.
     pub(crate) fn told(self) -> Option<Bytes> {
         (self != Self::Temporary).then(|| Bytes::from_static(self.code().as_bytes()))
     }

@@ -20,31 +20,31 @@ pub enum Error {
     /// The peer broke a rule of the protocol.
     #[error("the peer broke the protocol: {0}")]
     Protocol(#[from] ProtocolError),
-    /// Both sides keep the rules, but do not fit together.
+    /// Both sides keep the rules, but are incompatible.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// The peer refused us with ERROR; see [`is_refusal`](Self::is_refusal).
     #[error("the peer refused the connection: {reason:?}")]
     Refused {
-        /// What the peer said: at most 255 characters, none of them a control character.
+        /// The reason in the ERROR: at most 255 characters, none of them a control character.
         reason: String,
     },
     /// We did not let the peer in.
     #[error("the peer was not let in: {0}")]
     Denied(Denial),
-    /// The peer hung up before its handshake was over, or in the middle of a message.
+    /// The peer closed the connection before its handshake was over, or in the middle of a message.
     #[error("the peer hung up in the middle of what it said")]
     CutOff {
-        /// How many octets wait for what was to follow.
+        /// How many octets have arrived and are not decoded.
         waiting: usize,
     },
-    /// The connection has ended, and why was told before.
+    /// The connection has ended, and the reason was returned before.
     #[error("the connection has ended")]
     Closed,
     /// The peer was silent for too long.
     #[error(transparent)]
     Timeout(#[from] Timeout),
-    /// There was nothing to make a key of.
+    /// No random octets could be had to make a key of.
     #[cfg(feature = "curve")]
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -52,7 +52,8 @@ pub enum Error {
 
 impl Error {
     /// Whether the peer refused us with ERROR for good: do not dial again with the same credentials
-    /// (RFC 23, The ERROR Command). A reason of `300` is a [temporary](Status::Temporary) one.
+    /// (RFC 23, The ERROR Command). A refusal with the reason `300` is
+    /// [temporary](Status::Temporary).
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { reason } if Status::from_code(reason) != Some(Status::Temporary))
     }
@@ -119,11 +120,11 @@ pub enum ProtocolError {
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
     },
-    /// Octets were read although the connection [did not want any](crate::Connection::wants_input), and are
-    /// more than is kept before the handshake is over.
+    /// Octets were read while the connection [did not want input](crate::Connection::wants_input),
+    /// and are more than may wait before the handshake is over.
     #[error("{size} octets wait for the end of the handshake; the limit is {limit}")]
     InputBeforeReady {
-        /// What waits, in octets.
+        /// How many octets wait.
         size: usize,
         /// 64 KiB more than [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: usize,
@@ -169,7 +170,7 @@ pub enum ProtocolError {
     Unexpected {
         /// The name of the command that came.
         command: Cow<'static, str>,
-        /// What was expected.
+        /// The command that was expected.
         expected: &'static str,
     },
     /// A message came before the handshake was over.
@@ -187,11 +188,10 @@ pub enum ProtocolError {
         /// Whose key.
         of: &'static str,
     },
-    /// CURVE: what the client's permanent key vouches for is another connection or another server.
+    /// CURVE: the client's permanent key vouches for another connection or another server.
     #[error("the client's vouch is for another connection, or for another server")]
     Vouch,
-    /// CURVE: a number that must rise with each command does not: a command was repeated or
-    /// reordered.
+    /// CURVE: a nonce is not above the one before it: a command was repeated or reordered.
     #[error("a short nonce of {nonce} after {last}: it must rise with each command")]
     Nonce {
         /// The nonce that came.
@@ -199,7 +199,7 @@ pub enum ProtocolError {
         /// The last one before.
         last: u64,
     },
-    /// CURVE: a frame in clear text, or none that can be a MESSAGE, after the handshake.
+    /// CURVE: a frame after the handshake is in clear text, or cannot be a MESSAGE.
     #[error("expected a MESSAGE of CURVE, got a frame that is none")]
     Unsealed,
     /// CURVE: a reserved bit is set in the box of a MESSAGE, or MORE on a command.
@@ -210,19 +210,19 @@ pub enum ProtocolError {
     },
 }
 
-/// Why two peers that keep the rules cannot talk.
+/// Why two peers that keep the rules cannot communicate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Mismatch {
     /// The security mechanisms differ.
     #[error("our security mechanism is {ours}, the peer's is {theirs}")]
     Mechanism {
-        /// What we announced.
+        /// The mechanism that we announced.
         ours: MechanismName,
-        /// What the peer announced.
+        /// The mechanism that the peer announced.
         theirs: MechanismName,
     },
-    /// Both sides take the server's part in the security mechanism, and wait for each other.
+    /// Both sides are servers in the security mechanism, and would wait for each other.
     #[error("both sides are servers of {mechanism}: one of them must be the client")]
     TwoServers {
         /// The mechanism.
@@ -233,12 +233,12 @@ pub enum Mismatch {
     SocketType {
         /// Our type.
         ours: SocketType,
-        /// What the peer announced, bounded.
+        /// The type that the peer announced, bounded.
         theirs: String,
     },
 }
 
-/// Which silence ended the connection.
+/// The silence that ended the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Timeout {
@@ -248,7 +248,7 @@ pub enum Timeout {
     /// Nothing came after our PING.
     #[error("nothing came from the peer in time after a PING")]
     Heartbeat,
-    /// Nothing came within the time that the peer itself named in its last PING.
+    /// Nothing came within the time to live of the peer's last PING.
     #[error("nothing came from the peer within the time to live of its own PING")]
     PeerTtl,
 }
@@ -289,7 +289,7 @@ pub enum ConfigError {
         /// The size given, in octets.
         size: usize,
     },
-    /// The server's key is one of the few that nobody can have the secret half of.
+    /// The server's key is one of the few for which no secret half can exist.
     #[error("the server's key is of small order: no server can have it")]
     WeakServerKey,
     /// The commands of our security mechanism are larger than a frame of the handshake may be.
@@ -297,7 +297,7 @@ pub enum ConfigError {
     HandshakeFrameSize {
         /// The mechanism.
         mechanism: MechanismName,
-        /// What is needed, in octets.
+        /// The size that is needed, in octets.
         size: usize,
         /// [`Limits::handshake_frame_size`](crate::Limits::handshake_frame_size).
         limit: u64,
@@ -311,7 +311,7 @@ pub enum ConfigError {
          a PING can promise 65.5 s at most"
     )]
     HeartbeatTtl {
-        /// The time to live, as a PING says it.
+        /// The time to live, as a PING encodes it.
         ttl: Duration,
         /// The time from one PING to the next.
         interval: Duration,
@@ -329,7 +329,7 @@ pub enum ConfigError {
     },
 }
 
-/// A text that is no CURVE key.
+/// The text is not a CURVE key.
 #[cfg(feature = "curve")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -337,19 +337,19 @@ pub enum InvalidKey {
     /// A key has 40 characters.
     #[error("a key has 40 characters, not {length} octets")]
     Length {
-        /// What was given, in octets.
+        /// The length of the text, in octets.
         length: usize,
     },
     /// A character is not one of Z85.
     #[error("character {position} of the key is none of Z85's")]
     Character {
-        /// Counted from 0.
+        /// The position of the character, counted from 0.
         position: usize,
     },
-    /// Five characters say more than four octets can hold.
+    /// Five characters encode more than four octets can hold.
     #[error("characters {position} and following of the key stand for too large a number")]
     Group {
-        /// The first of the five, counted from 0.
+        /// The position of the first of the five, counted from 0.
         position: usize,
     },
 }

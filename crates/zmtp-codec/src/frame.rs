@@ -9,10 +9,10 @@ const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
-/// The longest body a frame may announce: 2^63−1 octets.
+/// The longest body that a frame may announce: 2^63−1 octets.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// What stands before the body of a frame.
+/// The header of a frame: everything before its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     /// Whether another frame of the same message follows.
@@ -24,7 +24,7 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads a header from the front of `octets`, and says how many octets it took: 2 or 9.
+    /// Reads a header from the front of `octets`. Returns it with its length: 2 or 9 octets.
     /// `Ok(None)` means that more octets are needed.
     ///
     /// The long form with a short size is legal.
@@ -55,14 +55,14 @@ impl FrameHeader {
     /// Appends this header to `out` in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut BytesMut) {
-        // Of a length that the compiler knows, they are stored at once, without a call.
+        // With a length that the compiler knows, the octets are stored directly, without a call.
         match self.octets() {
             ([flags, size, ..], 2) => out.extend_from_slice(&[flags, size]),
             (octets, _) => out.extend_from_slice(&octets),
         }
     }
 
-    /// The octets of the shortest form, and how many they are.
+    /// The octets of the shortest form, and their number.
     #[inline]
     pub(crate) fn octets(&self) -> ([u8; 9], usize) {
         let flags = if self.more { MORE } else { 0 } | if self.command { COMMAND } else { 0 };
@@ -80,7 +80,7 @@ impl FrameHeader {
         if self.size <= 255 { 2 } else { 9 }
     }
 
-    /// The length of the body, if memory can be addressed that far.
+    /// The length of the body, if it fits into `usize`.
     #[inline]
     pub(crate) fn body_len(&self) -> Result<usize, ProtocolError> {
         usize::try_from(self.size)
@@ -112,7 +112,7 @@ pub fn message_len<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> usize {
 
 /// Appends a whole message to `out`: one frame for each part, MORE on all but the last.
 ///
-/// No parts, nothing appended.
+/// Without parts, it appends nothing.
 #[inline]
 pub fn encode_message<'a>(parts: impl IntoIterator<Item = &'a [u8]>, out: &mut BytesMut) {
     let mut parts = parts.into_iter();
@@ -134,13 +134,14 @@ pub enum Frame {
         /// The octets of the part.
         body: Bytes,
     },
-    /// A command, name and data not yet taken apart; see [`Command::decode`](crate::Command::decode).
+    /// A command, with its name and data still encoded; see
+    /// [`Command::decode`](crate::Command::decode).
     Command(Bytes),
 }
 
 impl Frame {
-    /// Takes one frame from the front of `input`; `Ok(None)` means that more octets are needed,
-    /// and nothing was taken.
+    /// Takes one frame from the front of `input`. `Ok(None)` means that more octets are needed;
+    /// nothing was taken then.
     ///
     /// # Errors
     /// Those of [`FrameHeader::decode`], and [`ProtocolError::FrameTooLarge`] as soon as a body

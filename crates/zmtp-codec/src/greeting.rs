@@ -5,14 +5,14 @@ use crate::mechanism_name::MechanismName;
 use crate::version::Version;
 use crate::wire::Reader;
 
-/// What a peer says of itself before anything else.
+/// The greeting: the first thing that each peer sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// The protocol version the peer speaks.
+    /// The protocol version that the peer announces.
     pub version: Version,
-    /// The one security mechanism the peer wants.
+    /// The only security mechanism that the peer accepts.
     pub mechanism: MechanismName,
-    /// Whether the peer takes the server's part in the mechanism; libzmq never says so.
+    /// Whether the peer is the server in the mechanism; libzmq never sets this.
     pub as_server: bool,
 }
 
@@ -20,7 +20,7 @@ impl Greeting {
     /// How many octets a greeting has.
     pub const LEN: usize = 64;
 
-    /// Octets of the signature that it begins with.
+    /// The length of the signature at its front, in octets.
     pub(crate) const SIGNATURE_LEN: usize = 10;
 
     /// The octets of this greeting; padding and filler are zeros.
@@ -40,9 +40,9 @@ impl Greeting {
 
     /// Reads a greeting from the front of `octets`; `None` means that more octets are needed.
     ///
-    /// A peer of ZMTP 1.0 or 2.0 never sends 64 octets, so what has arrived is judged as soon as
-    /// the deciding octet is there. Any major version from 3 up is accepted; the padding (octets
-    /// 1–8) and the filler (33–63) mean nothing and are passed over.
+    /// A peer of ZMTP 1.0 or 2.0 never sends 64 octets, so the greeting is refused as soon as the
+    /// deciding octet has come. Any major version from 3 up is accepted. The padding (octets 1–8)
+    /// and the filler (33–63) are ignored.
     ///
     /// # Errors
     /// [`ProtocolError::NotZmtp`], [`ProtocolError::Unversioned`] and [`ProtocolError::TooOld`].

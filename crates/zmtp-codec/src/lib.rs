@@ -1,9 +1,9 @@
 //! ZMTP 3.0 and 3.1, the wire protocol of ZeroMQ, without I/O and without a clock.
 //!
-//! [`Connection`] is one side of a connection: it is fed the octets that arrive and the time, and
-//! gives back events, octets to write and the next deadline. [`Observer`] listens to a connection that others
-//! have. What they are made of can be used
-//! alone: [`Greeting`], [`FrameHeader`], [`Command`], [`Metadata`], [`Message`].
+//! [`Connection`] is one side of a connection: the caller feeds it the octets that arrive and the
+//! time, and takes events, octets to write and the next deadline from it. [`Observer`] decodes a
+//! connection between two others. Their parts can be used alone: [`Greeting`], [`FrameHeader`],
+//! [`Command`], [`Metadata`], [`Message`].
 //!
 //! # Features
 //!
@@ -21,7 +21,7 @@
 //! use std::{sync::Arc, time::Duration};
 //! use zmtp_codec::{Config, Connection, Event, Message, SocketType, Subscription};
 //!
-//! /// Moves what one side wants written to the other, and gives the events that come of it.
+//! /// Moves the output of one side to the other, and returns the events that result.
 //! fn carry(from: &mut Connection, to: &mut Connection) -> Vec<Event> {
 //!     let now = Duration::ZERO;
 //!     to.receive(now, &from.output().split());
@@ -31,18 +31,18 @@
 //! let mut publisher = Connection::new(Arc::new(Config::new(SocketType::Pub)));
 //! let mut subscriber = Connection::new(Arc::new(Config::new(SocketType::Sub)));
 //!
-//! // Greetings, then READY; each side learns who the other is.
+//! // Greetings, then READY; each side learns the type of the other.
 //! carry(&mut publisher, &mut subscriber);
 //! carry(&mut subscriber, &mut publisher);
 //! carry(&mut publisher, &mut subscriber);
 //! assert!(publisher.is_traffic() && subscriber.is_traffic());
 //!
-//! // The subscriber says what it wants …
+//! // The subscriber subscribes to a topic …
 //! let wish = Subscription::Subscribe("10001".into());
 //! subscriber.subscribe(&wish)?;
 //! assert_eq!(carry(&mut subscriber, &mut publisher), [Event::Subscription(wish)]);
 //!
-//! // … and is sent it.
+//! // … and gets a message that matches it.
 //! let report = Message::from("10001 17 40");
 //! publisher.send(&report)?;
 //! assert_eq!(carry(&mut publisher, &mut subscriber), [Event::Message(report)]);

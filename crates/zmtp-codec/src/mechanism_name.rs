@@ -1,10 +1,11 @@
-//! [`MechanismName`]: of a security mechanism, as greetings have it (RFC 23, The Security Mechanism).
+//! [`MechanismName`]: the name of a security mechanism in a greeting (RFC 23, The Security
+//! Mechanism).
 
 use std::fmt;
 
 /// The name of a security mechanism: 20 octets, padded with zeros.
 ///
-/// Two names are equal when all 20 octets are (RFC 23: the mechanisms must match exactly).
+/// Two names are equal if all 20 octets are (RFC 23: the mechanisms must match exactly).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MechanismName([u8; 20]);
 
@@ -17,7 +18,7 @@ impl MechanismName {
     pub const CURVE: Self = Self::padded(b"CURVE");
 
     /// A name of 1 to 20 of the characters `A`–`Z`, digits, `-`, `_`, `.` and `+`; `None` for any
-    /// other.
+    /// other text.
     pub fn new(name: &str) -> Option<Self> {
         let allowed = |c: u8| matches!(c, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'+');
         let name = name.as_bytes();

@@ -1,4 +1,4 @@
-//! [`Message`]: what an application sends and receives.
+//! [`Message`]: the unit that an application sends and receives.
 
 use std::sync::Arc;
 use std::{fmt, mem, slice};
@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::frame::{encode_message, message_len};
 use crate::text::Excerpt;
 
-/// A message of one or more parts, each a string of octets. There is never none.
+/// A message of one or more parts, each a string of octets.
 ///
 /// A clone shares the octets.
 ///
@@ -44,7 +44,7 @@ impl Message {
         Some(Self(Parts::Many([first, second].into_iter().chain(parts).collect())))
     }
 
-    /// The first part; by custom of publish/subscribe, the topic.
+    /// The first part; in publish/subscribe, by convention the topic.
     #[inline]
     pub fn first(&self) -> &Bytes {
         static EMPTY: Bytes = Bytes::new();
@@ -84,10 +84,10 @@ impl Message {
         }
     }
 
-    /// Puts one part, or all parts of a message, in front of the first.
+    /// Puts one part, or all parts of a message, before the first.
     ///
-    /// This and the methods below move the parts, and never copy their octets. Each allocates the new list
-    /// of parts, if that has more than one.
+    /// This and the methods below move the parts, and never copy their octets. Each allocates a new
+    /// list of parts, if that has more than one.
     ///
     /// ```
     /// use zmtp_codec::Message;
@@ -102,13 +102,14 @@ impl Message {
         *self = front.into().join(back);
     }
 
-    /// Puts one part behind the last.
+    /// Puts one part after the last.
     pub fn push_back(&mut self, part: impl Into<Bytes>) {
         let front = mem::replace(self, Bytes::new().into());
         *self = front.join(part.into().into());
     }
 
-    /// Takes the first part off. `None` if it is the only one: it stays, for there is never none.
+    /// Removes and returns the first part. `None` if it is the only one, which stays: a message
+    /// always has a part.
     ///
     /// ```
     /// use zmtp_codec::Message;
@@ -122,8 +123,9 @@ impl Message {
         self.split_front(1).map(Self::into_first)
     }
 
-    /// Takes the address envelope off (RFC 28, The REP Socket Type): all parts up to the first empty one,
-    /// and that one too. `None` if no part follows an empty one: then nothing is taken.
+    /// Removes and returns the address envelope (RFC 28, The REP Socket Type): all parts up to and
+    /// including the first empty one. `None` if no part follows an empty one: then nothing is
+    /// removed.
     ///
     /// [`prepend`](Self::prepend) puts it in front of the reply:
     ///
@@ -162,13 +164,14 @@ impl Message {
         message_len(self.parts().iter().map(Bytes::as_ref))
     }
 
-    /// The parts of both, in this order.
+    /// The parts of both, `self` first.
     fn join(mut self, mut back: Self) -> Self {
         let front = self.parts_mut().iter_mut();
         Self(Parts::Many(front.chain(back.parts_mut()).map(mem::take).collect()))
     }
 
-    /// Takes the first `count` parts off, of which there is at least one; `None` if no other would be left.
+    /// Removes and returns the first `count` parts, which must be at least one; `None` if no other
+    /// would be left.
     fn split_front(&mut self, count: usize) -> Option<Self> {
         if count >= self.part_count() {
             return None;
@@ -179,7 +182,7 @@ impl Message {
         Some(front)
     }
 
-    /// The parts, of which no clone of this message knows.
+    /// The parts, unshared: a change does not show in a clone of this message.
     fn parts_mut(&mut self) -> &mut [Bytes] {
         match &mut self.0 {
             Parts::One(body) => slice::from_mut(body),
@@ -188,7 +191,7 @@ impl Message {
     }
 }
 
-/// A message of two parts: by custom of publish/subscribe, a topic and a body.
+/// A message of two parts; in publish/subscribe, by convention a topic and a body.
 impl<T: Into<Bytes>, B: Into<Bytes>> From<(T, B)> for Message {
     fn from((topic, body): (T, B)) -> Self {
         Self(Parts::Many([topic.into(), body.into()].into()))

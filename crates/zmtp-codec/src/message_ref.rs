@@ -1,4 +1,4 @@
-//! [`MessageRef`]: a message that is looked at where it lies.
+//! [`MessageRef`]: a message that is read in place.
 
 use std::collections::vec_deque;
 use std::fmt;
@@ -22,7 +22,7 @@ enum Lies<'a> {
 #[derive(Clone)]
 pub struct Messages<'a>(pub(crate) Lie<'a>);
 
-/// Where they lie.
+/// The messages in the two forms of a batch.
 #[derive(Clone)]
 pub(crate) enum Lie<'a> {
     InFrames(&'a [u8]),
@@ -30,7 +30,7 @@ pub(crate) enum Lie<'a> {
 }
 
 impl<'a> MessageRef<'a> {
-    /// The first part, which subscriptions are matched with.
+    /// The first part, which is matched against subscriptions.
     #[inline]
     pub fn first(&self) -> &'a [u8] {
         match self.0 {
@@ -59,7 +59,8 @@ impl<'a> MessageRef<'a> {
         std::iter::once(first).chain(others).chain(apart.map(|part| &part[..]))
     }
 
-    /// The message itself, for a program that keeps it. Octets of a batch that came in frames are copied.
+    /// An owned copy, for a program that keeps the message. If the batch holds frames, the octets
+    /// are copied.
     pub fn to_message(&self) -> Message {
         match self.0 {
             Lies::InFrames(first, _) => {
@@ -100,7 +101,7 @@ impl fmt::Debug for Messages<'_> {
     }
 }
 
-/// The header of the frame at the front, and where the body is.
+/// The header of the frame at the front, and the range of its body.
 #[inline]
 pub(crate) fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     let (header, header_len) = FrameHeader::decode(octets).ok()??;
@@ -108,7 +109,8 @@ pub(crate) fn next_frame(octets: &[u8]) -> Option<(FrameHeader, Range<usize>)> {
     Some((header, header_len..end))
 }
 
-/// Takes the frame at the front. Returns whether the message goes on, and the frame's body.
+/// Takes the frame at the front. Returns whether another frame of the message follows, and the
+/// body.
 #[inline]
 fn next_body<'a>(octets: &mut &'a [u8]) -> Option<(bool, &'a [u8])> {
     let (header, body) = next_frame(octets)?;

@@ -1,4 +1,4 @@
-//! Metadata: the properties that peers tell each other in READY and INITIATE (RFC 23, Connection
+//! Metadata: the properties that peers announce in READY and INITIATE (RFC 23, Connection
 //! Metadata).
 
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::wire::Reader;
 pub(crate) const SOCKET_TYPE: &str = "Socket-Type";
 pub(crate) const IDENTITY: &str = "Identity";
 
-/// The longest value a property may have: 2^31−1 octets.
+/// The longest value that a property may have: 2^31−1 octets.
 const MAX_VALUE: u32 = i32::MAX as u32;
 
 /// An ordered list of properties, each a name and a value of any octets.
 ///
-/// The case of names means nothing. A name that comes twice is kept twice. The properties are
-/// held in their wire form, so a peer cannot make us hold more than it has sent.
+/// Names are compared without regard to case. A name that comes twice is kept twice. The properties
+/// are held in their wire form, so a peer cannot make us hold more than it has sent.
 ///
 /// ```
 /// use zmtp_codec::Metadata;
@@ -29,7 +29,7 @@ const MAX_VALUE: u32 = i32::MAX as u32;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// Checked: walks to its end without a fault.
+    /// Checked: all properties decode without an error.
     encoded: Bytes,
 }
 
@@ -62,23 +62,23 @@ impl Metadata {
         Ok(Self { encoded: encoded.freeze() })
     }
 
-    /// The value of the first property of this name, in whatever case.
+    /// The value of the first property of this name, in any case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// These properties but those of this name, in whatever case.
+    /// All properties but those of this name, in any case.
     pub(crate) fn without(&self, name: &str) -> Self {
         Self::of(self.iter().filter(|(own, _)| !own.eq_ignore_ascii_case(name)))
     }
 
-    /// Properties that come from other lists, or are our own; one that cannot be expressed is left out.
+    /// A list of these properties. One that cannot be encoded is left out.
     pub(crate) fn of<'a>(properties: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         properties
             .fold(Self::new(), |all, (name, value)| all.clone().with(name, value).unwrap_or(all))
     }
 
-    /// Whether any Identity breaks the rules, be it the first one or not.
+    /// Whether any Identity property is invalid, not only the first.
     pub(crate) fn has_invalid_identity(&self) -> bool {
         let mut identities = self.iter().filter(|(name, _)| name.eq_ignore_ascii_case(IDENTITY));
         identities.any(|(_, identity)| !is_valid_identity(identity))
@@ -98,7 +98,7 @@ impl Metadata {
         self.encoded.is_empty()
     }
 
-    /// The value of Socket-Type, which may be no type we know.
+    /// The value of Socket-Type, which may be a type that we do not know.
     pub fn socket_type(&self) -> Option<&[u8]> {
         self.get(SOCKET_TYPE)
     }
@@ -142,7 +142,7 @@ pub(crate) fn is_valid_identity(identity: &[u8]) -> bool {
     identity.len() <= 255 && identity.first() != Some(&0)
 }
 
-/// Takes one property apart; the name is not checked.
+/// Reads one property; does not check the name.
 fn property<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let name = reader.short_string()?;
     let size = reader.u32().filter(|&size| size <= MAX_VALUE)?;

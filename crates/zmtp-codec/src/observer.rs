@@ -1,4 +1,4 @@
-//! [`Observer`]: what the two sides of a connection say to each other, for a third who takes no part.
+//! [`Observer`]: decodes the traffic of a connection between two others.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -12,12 +12,12 @@ use crate::metadata::Metadata;
 use crate::subscription::Subscription;
 use crate::wire::take_body;
 
-/// Listens to both directions of one connection, and tells what is said.
+/// Decodes both directions of one connection without taking part in it.
 ///
-/// It judges each direction by itself: what a side says means the same whatever the other one says, and
-/// however its octets are cut. Poll it after each piece that was fed: then it holds no more than one frame
-/// within the [limits](Limits) for each side, and never more than has arrived. Traffic under CURVE is sealed;
-/// it is counted and not kept.
+/// It decodes each direction independently: the result depends neither on the other direction nor
+/// on how the octets are divided. If it is polled after each piece that is fed, it holds at most
+/// one frame within the [limits](Limits) for each side, and never more than has arrived. Traffic
+/// under CURVE is sealed; it is counted and not kept.
 ///
 /// ```
 /// use zmtp_codec::{Command, Greeting, MechanismName, Observer, Said, Side, Version};
@@ -50,26 +50,26 @@ pub enum Side {
     Binding,
 }
 
-/// One thing that was said.
+/// One observed greeting, command, subscription, part or fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observation {
-    /// The side that said it.
+    /// The side that sent it.
     pub side: Side,
-    /// Where it begins, in octets from the beginning of what that side has said.
+    /// The position of its first octet, counted from the first octet that the side has sent.
     pub position: u64,
-    /// What it is.
+    /// The content of the observation.
     pub said: Said,
 }
 
-/// What a side says.
+/// The content of an [`Observation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Said {
     /// The first 64 octets.
     Greeting(Greeting),
-    /// A command that is no subscription: of the handshake, a heartbeat, an ERROR, or any other. `Debug` shows
-    /// no password; the value has it.
+    /// A command that is no subscription: of the handshake, a heartbeat, an ERROR, or any other.
+    /// `Debug` shows no password; the value contains it.
     Command(Command),
     /// A subscription of a SUB or XSUB, in either form.
     Subscription(Subscription),
@@ -80,17 +80,18 @@ pub enum Said {
         /// The octets of the part.
         body: Bytes,
     },
-    /// A frame under CURVE, or under another mechanism that seals its traffic: what is in it cannot be known.
+    /// A frame under CURVE, or under another mechanism that seals its traffic: its content cannot
+    /// be known.
     Sealed {
         /// The size of its body, in octets.
         size: u64,
     },
-    /// A rule was broken, or a limit passed. Nothing more is told of this side.
+    /// The side has broken a rule or exceeded a limit. Nothing more is reported of this side.
     Broken(ProtocolError),
 }
 
 impl Observer {
-    /// An observer with these limits on what it holds: [`Limits::message_size`] is that of one part.
+    /// An observer with these limits on its memory. [`Limits::message_size`] bounds a single part.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
     }
@@ -103,8 +104,8 @@ impl Observer {
         }
     }
 
-    /// The next thing that was said; `None` until more octets are fed. What was said by one side comes in
-    /// order; what both have said at a time comes side by side.
+    /// The next observation; `None` until more octets are fed. Those of one side come in order;
+    /// those of both sides have no order between them.
     pub fn poll(&mut self) -> Option<Observation> {
         [Side::Connecting, Side::Binding].into_iter().find_map(|side| {
             let limits = self.limits;
@@ -113,8 +114,8 @@ impl Observer {
         })
     }
 
-    /// How many octets of a side wait for the rest of what they belong to: where the connection has ended,
-    /// those that were cut off.
+    /// How many octets of a side wait for the rest of a greeting or a frame. If the connection has
+    /// ended, they were cut off.
     pub fn waiting(&self, side: Side) -> usize {
         match side {
             Side::Connecting => self.connecting.input.len(),
@@ -130,14 +131,14 @@ impl Observer {
     }
 }
 
-/// What is heard of one side.
+/// The state of one side.
 #[derive(Debug, Default)]
 struct Voice {
     phase: Phase,
     input: BytesMut,
     /// How many octets have been taken from the input.
     position: u64,
-    /// How many more belong to a sealed frame, and are passed over.
+    /// How many more octets belong to a sealed frame, and are skipped.
     sealed: u64,
 }
 
@@ -147,9 +148,9 @@ enum Phase {
     Greeting,
     Handshake(MechanismName),
     Traffic {
-        /// The side has said that it is a SUB or XSUB.
+        /// The side has announced that it is a SUB or XSUB.
         subscribes: bool,
-        /// The next part belongs to the message before it.
+        /// The next part belongs to the message of the one before.
         goes_on: bool,
     },
     Sealed,
@@ -278,7 +279,7 @@ impl Voice {
     }
 }
 
-/// Whether messages of a side that says this of itself may be subscriptions.
+/// Whether messages of a side with this metadata may be subscriptions.
 fn subscribes(metadata: &Metadata) -> bool {
     matches!(metadata.socket_type(), Some(b"SUB" | b"XSUB"))
 }

@@ -1,15 +1,15 @@
-//! Where keys and nonces come from.
+//! The source of keys and nonces.
 
 use std::fmt;
 
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// The source of what must not be guessed: CURVE's keys and nonces for one connection. It is the operating
-/// system's.
+/// The source of secrets: CURVE's keys and nonces for one connection. It is that of the operating
+/// system.
 ///
-/// Builds with debug assertions, or with the feature `testing`, have another source too, which gives tests
-/// and fuzz targets the same octets each time.
+/// Builds with debug assertions, or with the feature `testing`, have another source, which gives
+/// tests and fuzz targets the same octets each time.
 #[derive(Clone, Default)]
 pub struct Randomness(Source);
 
@@ -21,14 +21,14 @@ enum Source {
     Fixed(bytes::Bytes),
 }
 
-/// There are no random octets to be had.
+/// No random octets can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the operating system gives no random octets")]
 pub struct NoRandomness;
 
 impl Randomness {
-    /// Always these octets, from the first one on, repeated as needed; of none, nothing can be drawn. **For
-    /// tests alone**: anybody who knows them can read everything.
+    /// Always these octets, from the first one on, repeated as needed. From an empty source nothing
+    /// can be drawn. **For tests alone**: anybody who knows the octets can decrypt everything.
     ///
     /// A CURVE client draws its transient secret key (32) and the nonce of its vouch (16). A server draws its
     /// transient secret key (32), the key (32) and the nonce (16) of its cookie, and the nonce of WELCOME (16).
@@ -38,13 +38,13 @@ impl Randomness {
         Self(Source::Fixed(octets.into()))
     }
 
-    /// Begins with what one connection draws.
+    /// Begins the draws of one connection.
     pub(crate) fn begin(&self) -> Drawing<'_> {
         Drawing { source: &self.0, drawn: 0 }
     }
 }
 
-/// What is drawn for one connection, secret by secret.
+/// The draws of one connection, secret by secret.
 pub(crate) struct Drawing<'a> {
     source: &'a Source,
     /// How many octets have been drawn.
@@ -52,7 +52,7 @@ pub(crate) struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// As many octets as the caller has room for.
+    /// Draws as many octets as the returned array holds.
     pub(crate) fn draw<const N: usize>(&mut self) -> Result<Zeroizing<[u8; N]>, NoRandomness> {
         let mut drawn = Zeroizing::new([0; N]);
         match self.source {

@@ -1,4 +1,4 @@
-//! The socket types and who may talk to whom (RFC 23, The Socket-Type Property).
+//! The socket types, and which of them are compatible (RFC 23, The Socket-Type Property).
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ pub enum SocketType {
 }
 
 impl SocketType {
-    /// All types that are announced on the wire: those of RFC 23, then those that came later, of one part
-    /// to a message (RFC 41, 48, 49, 51 and 52).
+    /// All types that are announced on the wire: those of RFC 23, then the later ones, whose
+    /// messages have one part (RFC 41, 48, 49, 51 and 52).
     pub const ALL: &'static [Self] = &[
         Self::Req,
         Self::Rep,

@@ -13,17 +13,18 @@ use crate::version::Version;
 const SUBSCRIBE: u8 = 1;
 const CANCEL: u8 = 0;
 
-/// A wish of a subscriber: messages whose first part begins with the topic, or no longer.
+/// A subscriber's request to get, or no longer to get, messages whose first part begins with a
+/// topic.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Subscription {
-    /// Begin to send what matches this topic; the empty topic matches everything.
+    /// Send messages that match this topic; the empty topic matches every message.
     Subscribe(Bytes),
-    /// Undo one earlier subscription to this very topic.
+    /// Cancel one earlier subscription to exactly this topic.
     Cancel(Bytes),
 }
 
 impl Subscription {
-    /// The topic subscribed to, or cancelled.
+    /// The topic that is subscribed to or cancelled.
     pub fn topic(&self) -> &Bytes {
         match self {
             Self::Subscribe(topic) | Self::Cancel(topic) => topic,
@@ -33,17 +34,18 @@ impl Subscription {
     /// Reads the message form: a single part that begins with the octet 1 (subscribe) or 0
     /// (cancel). Any other message gives `None`.
     ///
-    /// A proxy sends this form even to peers of ZMTP 3.1. The topic is copied out, for it may be
-    /// kept much longer than the message.
+    /// A proxy sends this form even to peers of ZMTP 3.1. The topic is copied, since it may be kept
+    /// much longer than the message.
     pub fn from_message(message: &Message) -> Option<Self> {
         if message.is_multipart() { None } else { Self::from_part(message.first()) }
     }
 
-    /// Takes the subscriptions out of a message of an XSUB, and gives back what is left of it: libzmq's
-    /// may be several, each a part, with the parts of a message for the user between them.
+    /// Takes the subscriptions out of a message of an XSUB, and returns them with the rest of the
+    /// message. A message of libzmq may hold several, each in its own part, between the parts of a
+    /// message for the user.
     ///
-    /// With `only_first`, they are looked for only where the first part is one: a message for the user
-    /// may then have any octets in its other parts (`ZMQ_ONLY_FIRST_SUBSCRIBE`).
+    /// With `only_first`, it looks for subscriptions only if the first part is one: any other
+    /// message may then have any octets in its other parts (`ZMQ_ONLY_FIRST_SUBSCRIBE`).
     pub fn take_from(message: Message, only_first: bool) -> (Vec<Self>, Option<Message>) {
         let mut taken = Vec::new();
         if only_first && Self::from_part(message.first()).is_none() {
@@ -73,8 +75,8 @@ impl Subscription {
         }
     }
 
-    /// Appends the frame that a peer of `version` understands: a command from 3.1 up, a message
-    /// to 3.0.
+    /// Appends the frame that a peer of `version` understands: a command from 3.1 on, a message for
+    /// 3.0.
     pub fn encode(&self, version: Version, out: &mut BytesMut) {
         if version < Version::V3_1 {
             let size = (self.topic().len() as u64).saturating_add(1);

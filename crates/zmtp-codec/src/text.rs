@@ -1,8 +1,8 @@
-//! Octets of a peer as text for a person: bounded, and harmless to a log.
+//! Octets from a peer as text for people: bounded, and harmless in a log.
 
 use std::fmt;
 
-/// What a peer wrote, as text that cannot harm a log: bounded, control characters replaced.
+/// The octets as text that is harmless in a log: bounded, control characters replaced.
 pub(crate) fn printable(octets: &[u8]) -> String {
     let bounded = octets.get(..255).unwrap_or(octets);
     let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };

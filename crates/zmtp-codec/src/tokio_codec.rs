@@ -32,13 +32,13 @@ pub struct FrameCodec {
 }
 
 impl FrameCodec {
-    /// A codec that takes in frames with bodies of at most `limit` octets.
+    /// A codec that refuses a received frame whose body has more than `limit` octets.
     pub fn new(limit: u64) -> Self {
         Self { limit }
     }
 }
 
-/// The limit is that of a whole message by default: 64 MiB.
+/// The default limit is that of a whole message: 64 MiB.
 impl Default for FrameCodec {
     fn default() -> Self {
         Self::new(Limits::default().message_size)
@@ -49,8 +49,8 @@ impl Decoder for FrameCodec {
     type Item = Frame;
     type Error = FrameCodecError;
 
-    /// Takes one frame. The limit is checked before any room is made for a body, and the room
-    /// made at most doubles what has arrived.
+    /// Takes one frame. The limit is checked before any room is made for a body, and the room at
+    /// most doubles what has arrived.
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameCodecError> {
         if let Some(frame) = Frame::decode(src, self.limit)? {
             return Ok(Some(frame));
@@ -80,7 +80,7 @@ pub enum FrameCodecError {
     /// The stream failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The peer broke a rule of framing, or the limit.
+    /// The peer broke a rule of framing, or exceeded the limit.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }

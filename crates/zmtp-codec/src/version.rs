@@ -1,11 +1,11 @@
-//! [`Version`]: of the protocol.
+//! [`Version`]: a version of the protocol.
 
 use std::fmt;
 
 /// A version of the protocol. It orders by `major`, then `minor`, and prints as `3.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The octet that decides whether two peers can talk at all.
+    /// The octet that decides whether two peers can communicate at all.
     pub major: u8,
     /// The octet that decides which commands a peer knows.
     pub minor: u8,

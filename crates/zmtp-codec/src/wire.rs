@@ -1,4 +1,4 @@
-//! Taking octets apart: every take is checked, here and nowhere else.
+//! Decoding octets: every read is checked for length here, and nowhere else.
 
 use std::mem;
 use std::ops::Range;
@@ -8,16 +8,16 @@ use bytes::{Buf, Bytes, BytesMut};
 /// The size of a read buffer, unless it holds a single larger frame.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// Messages that came together and are shorter than this are copied out of the read buffer.
+/// Messages that came together and are shorter than this in all are copied out of the read buffer.
 const COPY_TOGETHER_BELOW: usize = 16 * 1024;
 
-/// The size of the buffer that is read into after a larger frame, which others often follow: each then
-/// has most of its octets read to where they stay.
+/// The size of the read buffer after a larger frame. Another large frame often follows; most of its
+/// octets are then read into a buffer of its own, and need not be moved.
 const PEEK: usize = 8 * 1024;
 
 /// Reads numbers and strings from the front of a slice.
 ///
-/// Each method returns `None`, and takes nothing, when too few octets are left.
+/// Each method returns `None`, and consumes nothing, if too few octets are left.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -71,12 +71,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Takes a body of `size` octets from `input`, which must hold them, and drops the `before`
-/// octets that stand in front of it.
+/// Takes a body of `size` octets from `input`, which must hold them, and drops the `before` octets
+/// that precede it.
 #[inline]
 pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
     let end = before.saturating_add(size);
-    // No buffer is smaller than a chunk: nearly all bodies are known to be too small at once.
+    // No buffer is smaller than a chunk, so this comparison alone settles nearly all bodies.
     if size >= least_shared(CHUNK)
         && size >= least_shared(size_of_buffer(input))
         && end <= input.len()
@@ -87,8 +87,8 @@ pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Byt
     take_copy(input, before, size)
 }
 
-/// A part of `octets`: shared if it has at least `least_shared` octets, and otherwise copied; empty if it is
-/// not there.
+/// A part of `octets`: shared if it has at least `least_shared` octets, and otherwise copied. Empty
+/// if the range is outside of them.
 #[inline]
 pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>, least_shared: usize) -> Bytes {
     match octets.get(range.clone()) {
@@ -98,21 +98,22 @@ pub(crate) fn share_or_copy(octets: &Bytes, range: Range<usize>, least_shared: u
     }
 }
 
-/// How many octets are worth keeping a buffer of `pinned` octets alive, for as long as a user keeps them: half
-/// of it.
+/// The least size at which a part may keep a buffer of `pinned` octets alive, for as long as a user
+/// keeps the part: half of the buffer.
 #[inline]
 pub(crate) const fn least_shared(pinned: usize) -> usize {
     pinned.div_ceil(2)
 }
 
-/// The size of the buffer that these octets lie in, or a little less. What stood in front of them does
-/// not show, but then it is a [`CHUNK`].
+/// The size of the buffer that these octets lie in, or a little less. Octets that were before them
+/// in the buffer are not counted, but such a buffer has the size [`CHUNK`].
 #[inline]
 fn size_of_buffer(octets: &BytesMut) -> usize {
     octets.capacity().max(CHUNK)
 }
 
-/// The same as [`take_body`], copied at any size: for what may be kept for as long as the connection lives.
+/// The same as [`take_body`], copied at any size: for octets that may be kept as long as the
+/// connection lasts.
 #[inline]
 pub(crate) fn take_copy(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
     let end = before.saturating_add(size);
@@ -121,8 +122,9 @@ pub(crate) fn take_copy(input: &mut BytesMut, before: usize, size: usize) -> Byt
     body
 }
 
-/// Takes whole frames of messages, `size` octets at the front of `input`, and says how large the buffer
-/// is that they lie in. A few of them do not keep the read buffer, which has room for many.
+/// Takes whole frames of messages, `size` octets at the front of `input`. Returns them with the
+/// size of the buffer that they lie in. A few frames are copied, so that they do not keep the read
+/// buffer, which has room for many.
 pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> (Bytes, usize) {
     if size < COPY_TOGETHER_BELOW {
         return (take_copy(input, 0, size), size);
@@ -131,20 +133,20 @@ pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> (Bytes, usize) {
     (input.split_to(size.min(input.len())).freeze(), pinned)
 }
 
-/// How many octets to make room for when `missing` ones of a frame are still to come and
-/// `arrived` ones are there: memory at most doubles what the peer has sent.
+/// How many octets to make room for when `arrived` octets of a frame have come and `missing` ones
+/// have not: memory at most doubles what the peer has sent.
 pub(crate) fn read_ahead(missing: usize, arrived: usize) -> usize {
     missing.min(arrived.max(CHUNK))
 }
 
-/// Makes room for what is read next: about `usual` octets, or the `hint` of what is missing of a frame.
-/// `had_large` notes that a frame larger than a [`CHUNK`] has had a buffer of its own.
+/// Makes room for the next read: for about `usual` octets, or for `hint` octets that are missing of
+/// a frame. `had_large` notes that a frame larger than a [`CHUNK`] has had a buffer of its own.
 pub(crate) fn make_room(input: &mut BytesMut, had_large: &mut bool, hint: usize, usual: usize) {
     let (arrived, usual) = (input.len(), usual.min(CHUNK));
     let whole = arrived.saturating_add(hint);
     let room = input.capacity().saturating_sub(arrived);
     if whole > CHUNK {
-        // To its end and no further, so that what is kept of this frame keeps nothing else.
+        // Only to the end of the frame, so that keeping it keeps nothing else.
         *had_large = true;
         if room < hint.min(PEEK) {
             let mut octets = Vec::from(mem::take(input));
@@ -154,7 +156,7 @@ pub(crate) fn make_room(input: &mut BytesMut, had_large: &mut bool, hint: usize,
         return;
     }
     if *had_large && input.is_empty() {
-        // Not the rest of a buffer that a large message may be kept in.
+        // A new buffer: the large message, which may be kept, must not keep this one.
         *input = BytesMut::new();
     } else if room >= hint.max(usual / 4).max(1) {
         return;
@@ -205,7 +207,7 @@ mod tests {
         let (mut input, mut had_large) = (BytesMut::new(), false);
         make_room(&mut input, &mut had_large, 0, 1 << 20);
         assert_eq!(input.capacity(), CHUNK);
-        // 1000 octets of a frame of 200,000 stand behind others.
+        // 1000 octets of a frame of 200,000 stand behind other frames.
         input.resize(CHUNK, 6);
         input.advance(CHUNK - 1000);
         let whole = 200_000;
@@ -220,7 +222,7 @@ mod tests {
         assert_eq!((input.len(), input.capacity()), (whole, whole));
         let (frames, pinned) = take_frames(&mut input, whole);
         assert_eq!((frames.len(), pinned), (whole, whole));
-        // It is not used again, and another may follow.
+        // The buffer is not used again, and another large frame may follow.
         drop(frames);
         make_room(&mut input, &mut had_large, 0, CHUNK);
         assert_eq!(input.capacity(), PEEK);

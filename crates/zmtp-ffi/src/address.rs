@@ -1,4 +1,4 @@
-//! Endpoints as C programs write them.
+//! Endpoints in the forms that C programs use.
 
 use std::fs::{self, Metadata};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -12,10 +12,10 @@ use crate::errno::Errno;
 /// The longest address of an ipc endpoint.
 const IPC_MAX: usize = 107;
 
-/// The endpoint that a text names, to bind or to connect to.
+/// Parses an endpoint, to bind or to connect.
 ///
-/// Beside what the library reads, the host of a tcp endpoint may be the name of a network interface when it
-/// is bound, and `*` means the addresses of version 4 alone unless the socket is told otherwise.
+/// In addition to the library's forms, the host of a tcp endpoint may be the name of a network
+/// interface if it is to be bound. `*` binds IPv4 only, unless `ipv6` is set.
 pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Errno> {
     let (transport, address) = text.split_once("://").ok_or(Errno::EINVAL)?;
     if address.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Err
         return Ok(host);
     }
     let endpoint: Endpoint = match address.rsplit_once(':') {
-        // libzmq takes what stands behind the last colon for the port, brackets or not.
+        // libzmq takes the text after the last colon for the port, with brackets or without.
         Some((host, port)) if transport == "tcp" && host.parse::<Ipv6Addr>().is_ok() => {
             format!("tcp://[{host}]:{port}").parse()
         }
@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Err
     })
 }
 
-/// Takes apart what is to be connected to, and where from: `tcp://source:port;host:port`.
+/// Divides an endpoint to connect to into its parts: `tcp://source:port;host:port`.
 pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<SocketAddr>), Errno> {
     let Some((source, peer)) = text.strip_prefix("tcp://").and_then(|it| it.split_once(';')) else {
         return Ok((text.to_owned(), None));
@@ -64,10 +64,11 @@ pub(crate) fn split_source(text: &str, ipv6: bool) -> Result<(String, Option<Soc
     Ok((format!("tcp://{peer}"), Some(source)))
 }
 
-/// A proxy, and where it is dialled from, if that is given.
+/// A proxy, and the local address to dial it from, if one is given.
 type Proxy = ((Host, u16), Option<SocketAddr>);
 
-/// The host and the port of a proxy: `host:port` or `source:port;host:port`; none if there is no text.
+/// The host and the port of a proxy: `host:port` or `source:port;host:port`; `None` if the text is
+/// empty.
 pub(crate) fn proxy(text: &[u8], ipv6: bool) -> Result<Option<Proxy>, Errno> {
     if text.is_empty() {
         return Ok(None);
@@ -98,17 +99,17 @@ fn source_of(source: &str, ipv6: bool) -> Result<SocketAddr, Errno> {
     wanted.copied().ok_or(Errno::EINVAL)
 }
 
-/// Removes an empty file that stands where a socket is to be bound: programs reserve names that way. (libzmq
-/// removes whatever stands there.)
+/// Removes an empty file at the path of a socket to be bound: programs reserve names by such files.
+/// (libzmq removes any file there.)
 pub(crate) fn clear(path: &Path) {
     let is_empty = |file: Metadata| file.is_file() && file.len() == 0;
     if fs::symlink_metadata(path).is_ok_and(is_empty) {
-        // If it cannot be removed, to bind there fails, and says so.
+        // If it cannot be removed, the bind fails and reports that.
         let _removed = fs::remove_file(path);
     }
 }
 
-/// The endpoint of a network interface, if the host is the name of one.
+/// The endpoint of a network interface, if the host is the name of an interface.
 fn host_of_interface(address: &str, ipv6: bool) -> Result<Option<Endpoint>, Errno> {
     let Some((name, port)) = address.rsplit_once(':') else { return Err(Errno::EINVAL) };
     if name == "*" || name.parse::<IpAddr>().is_ok() || name.starts_with('[') {

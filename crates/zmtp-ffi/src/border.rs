@@ -1,11 +1,12 @@
-//! The functions of the interface: pointers become safe values here, and nowhere else.
+//! The functions of the interface. Pointers become safe values here, and nowhere else.
 //!
-//! Each sets C's `errno` when it fails. No panic goes beyond it: one is an error, and a line of the log.
+//! Each function sets C's `errno` when it fails. A panic does not leave a function: it becomes an
+//! error and a line in the log.
 //!
 //! # Safety
-//! What each function asks of its caller is in the manual page of libzmq 4.3.5. In short: a pointer that is not
-//! null points to what its type says, for as long as the call lasts, and nobody else uses that meanwhile; a
-//! handle may be anything. A `zmq_msg_t` has been made by one of the functions that make them.
+//! The manual pages of libzmq 4.3.5 state the contract of each function. In short: a pointer that
+//! is not null points to a value of its type, which nobody else uses during the call. A handle may
+//! be any number. A `zmq_msg_t` was made by one of the functions that make them.
 #![expect(clippy::missing_safety_doc, reason = "it is the same for all, and stands above")]
 #![expect(non_camel_case_types, reason = "the names are C's")]
 
@@ -35,11 +36,11 @@ const MORE: c_int = 1;
 const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
 
-/// The mark of a message that is in use, and of one that has been closed.
+/// The mark of a message in use, and of a closed one.
 const IN_USE: u64 = 0x9a1e_55a6_e0f0_0d5e;
 const CLOSED: u64 = 0;
 
-/// One part of a message. Its memory is the program's; what lies in it is ours.
+/// One part of a message. Its memory is the program's; its content is ours.
 #[repr(C)]
 #[expect(missing_debug_implementations, reason = "it may hold anything")]
 pub struct zmq_msg_t {
@@ -50,7 +51,7 @@ pub struct zmq_msg_t {
 const _: () = assert!(size_of::<zmq_msg_t>() == 64, "as large as libzmq's");
 const _: () = assert!(align_of::<zmq_msg_t>() == align_of::<*const ()>(), "aligned as libzmq's");
 
-/// Frees the octets of a message; is given them, and the hint.
+/// Frees the octets of a message; its arguments are the octets and the hint.
 pub type zmq_free_fn = unsafe extern "C" fn(data: *mut c_void, hint: *mut c_void);
 
 /// A function that a timer calls.
@@ -59,13 +60,13 @@ pub type zmq_timer_fn = unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void);
 /// A function that a thread runs.
 pub type zmq_thread_fn = unsafe extern "C" fn(arg: *mut c_void);
 
-/// A piece of memory, as `readv(2)` has it.
+/// A piece of memory, in the layout of `readv(2)`.
 #[repr(C)]
 #[expect(missing_debug_implementations, reason = "it is C's")]
 pub struct iovec {
-    /// Where it begins.
+    /// The beginning of the piece.
     pub iov_base: *mut c_void,
-    /// Its octets.
+    /// The length of the piece, in octets.
     pub iov_len: usize,
 }
 
@@ -74,13 +75,13 @@ static TIMERS: Table<Timers<Job<zmq_timer_fn>>> = Table::new(4);
 static WATCHES: Table<Instant> = Table::new(5);
 static THREADS: Table<JoinHandle<()>> = Table::new(6);
 
-// The parts that the functions have in common.
+// Helpers of all functions.
 
 fn fail(errno: Errno) {
     errno::set_errno(errno::Errno(errno.0));
 }
 
-/// Calls what has to be done. What fails sets `errno`, and gives `failed`.
+/// Runs the body of a function. On an error it sets `errno` and returns `failed`.
 #[inline]
 fn call<T>(failed: T, body: impl FnOnce() -> Result<T, Errno>) -> T {
     match catch_unwind(AssertUnwindSafe(body)) {
@@ -105,10 +106,10 @@ fn call_pointer(body: impl FnOnce() -> Result<Handle, Errno>) -> *mut c_void {
     call(ptr::null_mut(), || body().map(Handle::to_pointer))
 }
 
-/// A text that C gave.
+/// A text from C.
 ///
 /// # Safety
-/// The pointer is null, or that of a text that ends with a NUL and stays for as long as `'a`.
+/// The pointer is null, or points to a text that ends with a NUL and is valid for `'a`.
 unsafe fn text<'a>(pointer: *const c_char) -> Result<&'a str, Errno> {
     // SAFETY: the caller's promise is the same.
     unsafe { c_text(pointer)? }.to_str().map_err(|_| Errno::EINVAL)
@@ -120,14 +121,14 @@ unsafe fn c_text<'a>(pointer: *const c_char) -> Result<&'a CStr, Errno> {
     if pointer.is_null() {
         return Err(Errno::EINVAL);
     }
-    // SAFETY: it is not null, and the caller promises that it is a text with its NUL.
+    // SAFETY: it is not null, and the caller promises a text with its NUL.
     Ok(unsafe { CStr::from_ptr(pointer) })
 }
 
-/// Octets that C gave.
+/// Octets from C.
 ///
 /// # Safety
-/// The pointer is null, or that of so many octets, which stay, and are changed by nobody, for as long as `'a`.
+/// The pointer is null, or points to `length` octets, which are valid and unchanged for `'a`.
 unsafe fn octets<'a>(pointer: *const c_void, length: usize) -> Result<&'a [u8], Errno> {
     if length == 0 {
         return Ok(&[]);
@@ -136,66 +137,68 @@ unsafe fn octets<'a>(pointer: *const c_void, length: usize) -> Result<&'a [u8], 
         return Err(Errno::EFAULT);
     }
     possible(length)?;
-    // SAFETY: it is not null, and the caller promises that so many octets are there.
+    // SAFETY: it is not null, and the caller promises `length` octets.
     Ok(unsafe { slice::from_raw_parts(pointer.cast(), length) })
 }
 
-/// No object has more octets than `isize::MAX`, and a slice must not: a length beyond is a negative number that
-/// was made unsigned.
+/// Refuses a length over `isize::MAX`: no object and no slice has so many octets. It comes from a negative
+/// number that was made unsigned.
 fn possible(length: usize) -> Result<(), Errno> {
     isize::try_from(length).map(drop).map_err(|_| Errno::EINVAL)
 }
 
-/// Writes octets where C wants them.
+/// Writes octets to memory of C.
 ///
 /// # Safety
-/// The pointer is that of memory for as many octets, which is nobody else's.
+/// The pointer points to memory for as many octets, which nobody else uses.
 unsafe fn write_octets(pointer: *mut u8, octets: &[u8]) {
-    // SAFETY: the caller promises that there is room for them, and what we own lies elsewhere.
+    // SAFETY: the caller promises room for the octets, and our own memory is elsewhere.
     unsafe { ptr::copy_nonoverlapping(octets.as_ptr(), pointer, octets.len()) };
 }
 
-/// A value that C gave us the place of.
+/// The value at a pointer from C.
 ///
 /// # Safety
-/// The pointer is null, or that of a valid value that nobody else uses for as long as `'a`.
+/// The pointer is null, or points to a valid value that nobody else uses for `'a`.
 unsafe fn place<'a, T>(pointer: *mut T) -> Result<&'a mut T, Errno> {
     // SAFETY: the caller promises that it is null or may be used.
     unsafe { pointer.as_mut() }.ok_or(Errno::EFAULT)
 }
 
-/// The message at a place, if it is in use.
+/// The message at a pointer, if it is in use.
 ///
 /// # Safety
-/// The pointer is null, or that of a `zmq_msg_t` that nobody else uses for as long as `'a`.
+/// The pointer is null, or points to a `zmq_msg_t` that nobody else uses for `'a`.
 #[inline]
 unsafe fn part<'a>(message: *const zmq_msg_t) -> Result<&'a mut Part, Errno> {
-    // SAFETY: the caller's promise is the same; that C says `const` binds us to nothing that it could see.
+    // SAFETY: the caller's promise is the same. C's `const` does not bind us: C cannot see what we
+    // change.
     let message = unsafe { place(message.cast_mut()) }?;
     if message.mark != IN_USE {
         return Err(Errno::EFAULT);
     }
-    // SAFETY: only `put_part` sets this mark, when it has put a part there, and `close_part` takes both away.
+    // SAFETY: only `put_part` sets this mark, after it has written a part, and `close_part` removes
+    // both.
     Ok(unsafe { message.part.assume_init_mut() })
 }
 
-/// Makes a message of memory that may hold anything.
+/// Makes a message in memory of any content.
 ///
 /// # Safety
-/// The pointer is null, or that of memory for a `zmq_msg_t` which nobody else uses.
+/// The pointer is null, or points to memory for a `zmq_msg_t` that nobody else uses.
 #[inline]
 unsafe fn put_part(message: *mut zmq_msg_t, part: Part) -> Result<(), Errno> {
     if message.is_null() {
         return Err(Errno::EFAULT);
     }
     let value = zmq_msg_t { part: MaybeUninit::new(part), mark: IN_USE };
-    // SAFETY: it is not null, and the caller promises that the memory is there. What it held is not dropped: it
-    // may be anything.
+    // SAFETY: it is not null, and the caller promises the memory. Its former content is not
+    // dropped, since it may be anything.
     unsafe { message.write(value) };
     Ok(())
 }
 
-/// Closes a message. Gives back octets that it shared: to drop them may call their owner.
+/// Closes a message. Returns the octets that it shared: dropping them may call their owner.
 ///
 /// # Safety
 /// As [`part`].
@@ -203,46 +206,46 @@ unsafe fn put_part(message: *mut zmq_msg_t, part: Part) -> Result<(), Errno> {
 unsafe fn close_part(message: *mut zmq_msg_t) -> Result<Option<Bytes>, Errno> {
     // SAFETY: the caller's promise is the same.
     let shared = unsafe { part(message) }?.clear();
-    // SAFETY: the caller's promise is the same. The empty part that stays there needs no drop.
+    // SAFETY: the caller's promise is the same. The empty part that remains needs no drop.
     unsafe { place(message) }?.mark = CLOSED;
     Ok(shared)
 }
 
-/// A descriptor that the program says is open.
+/// A descriptor that the program declares to be open.
 pub(crate) fn borrow_descriptor<'a>(fd: c_int) -> BorrowedFd<'a> {
     debug_assert!(fd >= 0, "it is a descriptor");
-    // SAFETY: it is not negative. Of one that is not open, or is closed meanwhile, `poll(2)` says so; nothing
-    // else is done with it.
+    // SAFETY: it is not negative. For one that is not open, or is closed meanwhile, `poll(2)`
+    // reports that; the descriptor is used for nothing else.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
-/// A descriptor that the program hands over (`ZMQ_USE_FD`): it is ours to close.
+/// A descriptor that the program passes to us (`ZMQ_USE_FD`), and that we close.
 pub(crate) fn own_descriptor(fd: c_int) -> OwnedFd {
     // SAFETY: by the manual page, the descriptor is that of a listening socket, which is ours from now on.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// Sets how the system schedules this thread.
+/// Sets the scheduling of this thread.
 pub(crate) fn set_scheduling(policy: c_int, priority: c_int) -> Result<(), Errno> {
     let parameters = libc::sched_param { sched_priority: priority };
-    // SAFETY: the parameters are there for as long as the call lasts.
+    // SAFETY: the parameters are valid during the call.
     match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
         0 => Ok(()),
         _ => Err(Errno(errno::errno().0)),
     }
 }
 
-/// A function of the program's, and what it is given. It is called on whichever thread it is due on.
+/// A function of the program, with its argument. It is called on any thread.
 #[derive(Clone, Copy, Debug)]
 struct Job<F> {
     function: F,
     arg: *mut c_void,
 }
 
-// SAFETY: by the manual pages, such a function may be called on any thread, with what it was given for it.
+// SAFETY: by the manual pages, such a function may be called with its argument on any thread.
 unsafe impl<F> Send for Job<F> {}
 
-/// Octets of the program's, which it frees itself.
+/// Octets of the program, which the program frees.
 struct External {
     data: *mut c_void,
     length: usize,
@@ -255,7 +258,7 @@ unsafe impl Send for External {}
 
 impl AsRef<[u8]> for External {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: by the manual page, so many octets stay there, unchanged, until they are freed.
+        // SAFETY: by the manual page, this many octets are valid and unchanged until they are freed.
         unsafe { octets(self.data, self.length) }.unwrap_or_default()
     }
 }
@@ -263,10 +266,11 @@ impl AsRef<[u8]> for External {
 impl Drop for External {
     fn drop(&mut self) {
         let (data, free) = (Job { function: (), arg: self.data }, self.free);
-        // The function may send messages, and wait for that.
+        // The function may send messages and wait for that.
         off_io_thread(move || {
             let (data, free) = (data, free);
-            // SAFETY: by the manual page, the function frees these octets, which nobody looks at any more.
+            // SAFETY: by the manual page, the function frees these octets, which nobody uses any
+            // more.
             unsafe { (free.function)(data.arg, free.arg) };
         });
     }
@@ -285,7 +289,8 @@ pub extern "C" fn zmq_errno() -> c_int {
 pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
     match Errno(errnum).own_text() {
         Some(text) => text.as_ptr(),
-        // SAFETY: it takes any number. As with libzmq, the text lasts until the next call on this thread.
+        // SAFETY: it takes any number. As with libzmq, the text is valid until the next call on
+        // this thread.
         None => unsafe { libc::strerror(errnum) },
     }
 }
@@ -413,7 +418,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
                 let free = Job { function, arg: hint };
                 Bytes::from_owner(External { data, length: size, free })
             }
-            // SAFETY: by the manual page, so many octets stay there for ever, unchanged.
+            // SAFETY: by the manual page, this many octets are valid for ever, unchanged.
             None => Bytes::from_static(unsafe { octets(data, size) }?),
         };
         let mut part = Part::sharing(octets);
@@ -608,10 +613,10 @@ pub unsafe extern "C" fn zmq_setsockopt(
         let handle = Handle::of(socket);
         socket::kind(handle)?;
         if option == SOCKS_PROXY && optvallen == 0 && !optval.is_null() {
-            // No proxy at all is null.
+            // Only a null pointer means no proxy.
             return Err(Errno::EINVAL);
         }
-        // SAFETY: the caller gives so many octets; see the module's section.
+        // SAFETY: the caller gives this many octets; see the module's section.
         let octets = unsafe { octets(optval, optvallen) }.map_err(|_| Errno::EINVAL)?;
         socket::set_option(handle, option, octets)
     })
@@ -642,10 +647,10 @@ pub unsafe extern "C" fn zmq_getsockopt(
         }
         let mut padded = octets.clone();
         if let Value::Int(_) = value {
-            // A program may have room for 64 bits, and reads all of them.
+            // A program may have room for 64 bits, and read all of them.
             padded.resize((*length).min(size_of::<i64>()), 0);
         }
-        // SAFETY: the caller gives memory of this length, and these are no more.
+        // SAFETY: the caller gives memory of this length, and the octets are no more.
         unsafe { write_octets(optval.cast(), &padded) };
         *length = octets.len();
         Ok(())
@@ -653,7 +658,7 @@ pub unsafe extern "C" fn zmq_getsockopt(
 }
 
 impl Value {
-    /// As C has it: a key has its octets, or its text if there is room for that.
+    /// The octets of the value for C. A key is its 32 octets, or its text if there is room for it.
     fn to_octets(&self, room: usize) -> Option<Vec<u8>> {
         let with_nul = |text: &[u8]| [text, &[0]].concat();
         Some(match self {
@@ -718,7 +723,7 @@ pub unsafe extern "C" fn zmq_send(
     flags: c_int,
 ) -> c_int {
     call(-1, || {
-        // SAFETY: the caller gives so many octets; see the module's section.
+        // SAFETY: the caller gives this many octets; see the module's section.
         let octets = unsafe { octets(buf, len) }?;
         socket::send(Handle::of(socket), &Sending::Lent(octets), flags)?;
         Ok(length_of(octets))
@@ -734,7 +739,7 @@ pub unsafe extern "C" fn zmq_send_const(
     flags: c_int,
 ) -> c_int {
     call(-1, || {
-        // SAFETY: by the manual page, so many octets stay there for ever, unchanged.
+        // SAFETY: by the manual page, this many octets are valid for ever, unchanged.
         let octets: &'static [u8] = unsafe { octets(buf, len) }?;
         let shared = Sending::Shared(Bytes::from_static(octets));
         socket::send(Handle::of(socket), &shared, flags)?;
@@ -757,7 +762,7 @@ pub unsafe extern "C" fn zmq_recv(
         }
         let write = |octets: &[u8]| {
             let fitting = octets.len().min(len);
-            // SAFETY: the caller gives memory of this length, and these are no more.
+            // SAFETY: the caller gives memory of this length, and the octets are no more.
             unsafe { write_octets(buf.cast(), &octets[..fitting]) };
             length_of(octets)
         };
@@ -821,7 +826,7 @@ pub unsafe extern "C" fn zmq_sendiov(
         if iov.is_null() || count == 0 {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: it is not null, and the caller gives so many pieces; see the module's section.
+        // SAFETY: it is not null, and the caller gives this many pieces; see the module's section.
         let pieces = unsafe { slice::from_raw_parts(iov, count) };
         let mut last = 0;
         for (index, piece) in pieces.iter().enumerate() {
@@ -852,7 +857,7 @@ pub unsafe extern "C" fn zmq_recviov(
         if iov.is_null() || *count == 0 {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: it is not null, and the caller gives the places of so many pieces.
+        // SAFETY: it is not null, and the caller gives the places of this many pieces.
         let pieces = unsafe { slice::from_raw_parts_mut(iov, *count) };
         *count = 0;
         for piece in pieces {
@@ -875,7 +880,7 @@ pub unsafe extern "C" fn zmq_recviov(
     })
 }
 
-// Waiting, and handing on.
+// Polling and proxies.
 
 /// Waits for sockets and descriptors.
 #[unsafe(no_mangle)]
@@ -892,7 +897,7 @@ pub unsafe extern "C" fn zmq_poll(
         if items.is_null() {
             return Err(Errno::EFAULT);
         }
-        // SAFETY: it is not null, and the caller gives so many items; see the module's section.
+        // SAFETY: it is not null, and the caller gives this many items; see the module's section.
         poll::wait(unsafe { slice::from_raw_parts_mut(items, count) }, timeout)
     })
 }
@@ -941,7 +946,7 @@ pub unsafe extern "C" fn zmq_z85_encode(
     size: usize,
 ) -> *mut c_char {
     call(ptr::null_mut(), || {
-        // SAFETY: the caller gives so many octets; see the module's section.
+        // SAFETY: the caller gives this many octets; see the module's section.
         let octets = unsafe { octets(data.cast(), size) }.map_err(|_| Errno::EINVAL)?;
         let text = util::z85_encode(octets).ok_or(Errno::EINVAL)?;
         // SAFETY: the caller gives memory for the text and a NUL; see the module's section.
@@ -1125,7 +1130,7 @@ pub extern "C" fn zmq_timers_reset(handle: *mut c_void, timer_id: c_int) -> c_in
 pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
     call(-1, || {
         let left = timers(handle, |timers| Ok(timers.timeout()))?.ok_or(Errno::EINVAL)?;
-        // Rounded up: who waits so long finds the timer due.
+        // Rounded up: a caller that waits this long finds the timer due.
         Ok(c_long::try_from(left.as_micros().div_ceil(1000)).unwrap_or(c_long::MAX))
     })
 }
@@ -1135,10 +1140,10 @@ pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
 pub extern "C" fn zmq_timers_execute(handle: *mut c_void) -> c_int {
     call_int(|| {
         for (id, job) in timers(handle, |timers| Ok(timers.take_due()))? {
-            // A function that was called may have ended others.
+            // A function called before may have ended this timer.
             if timers(handle, |timers| Ok(timers.has(id)))? {
-                // SAFETY: by the manual page, the function may be called with its argument until the timer
-                // is ended.
+                // SAFETY: by the manual page, the function may be called with its argument until
+                // the timer is ended.
                 unsafe { (job.function)(id, job.arg) };
             }
         }

@@ -1,4 +1,4 @@
-//! A context: what its sockets have in common, and their end.
+//! A context: the state that its sockets share, and its end.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -11,13 +11,13 @@ use crate::handles::{Handle, Table, lock};
 use crate::io::{Io, Threads};
 use crate::signal::Signal;
 
-/// The contexts that are open.
+/// The open contexts.
 pub(crate) static CONTEXTS: Table<Arc<Context>> = Table::new(1);
 
 const IO_THREADS: c_int = 1;
 const MAX_SOCKETS: c_int = 2;
 const SOCKET_LIMIT: c_int = 3;
-/// To set it; the same number reads the limit of sockets.
+/// For setting; the same number reads the limit of sockets.
 const THREAD_PRIORITY: c_int = 3;
 const THREAD_SCHED_POLICY: c_int = 4;
 const MAX_MSGSZ: c_int = 5;
@@ -29,7 +29,7 @@ const ZERO_COPY_RECV: c_int = 10;
 const IPV6: c_int = 42;
 const BLOCKY: c_int = 70;
 
-/// Sockets that a context may have at most.
+/// The most sockets that a context may have.
 const LIMIT: c_int = 65_535;
 
 /// A context.
@@ -37,11 +37,11 @@ const LIMIT: c_int = 65_535;
 pub(crate) struct Context {
     pub(crate) engine: zmtp_socket::Context,
     state: Mutex<State>,
-    /// Something may be on its way between its sockets.
+    /// Whether messages may be in transit between its sockets.
     is_busy: AtomicBool,
-    /// Every call on its sockets fails.
+    /// Whether every call on its sockets fails.
     is_terminated: AtomicBool,
-    /// The process that it was made in.
+    /// The process in which it was made.
     process: u32,
 }
 
@@ -50,12 +50,12 @@ struct State {
     options: Options,
     threads: Vec<Arc<Io>>,
     next_thread: usize,
-    /// The signals that wake those who wait for one of the sockets.
+    /// The signals that wake the waiters of each socket.
     sockets: HashMap<usize, Arc<Signal>>,
     next_socket: usize,
-    /// Sockets that are open, or deliver what is queued.
+    /// How many sockets are open, or still deliver queued messages.
     count: c_int,
-    /// Raised when a socket has gone, for the one who terminates.
+    /// Raised when a socket has gone, to wake the caller of `terminate`.
     gone: Option<Arc<Signal>>,
 }
 
@@ -70,17 +70,17 @@ struct Options {
     threads: Threads,
 }
 
-/// The settings that sockets take over from their context.
+/// The settings that sockets inherit from their context.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Defaults {
     pub(crate) ipv6: bool,
     pub(crate) linger: c_int,
     pub(crate) max_message: i64,
-    /// What is received is copied out of the buffers that it was read into.
+    /// Whether received octets are copied out of the read buffers.
     pub(crate) copies: bool,
 }
 
-/// A socket's membership. The context's end waits for the end of this.
+/// The membership of a socket in its context. The context's end waits until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) context: Arc<Context>,
@@ -127,7 +127,7 @@ impl Context {
         }
     }
 
-    /// Whether the process is a copy that was forked off since.
+    /// Whether the process was forked off after the context was made.
     pub(crate) fn is_forked(&self) -> bool {
         self.process != process::id()
     }
@@ -179,7 +179,7 @@ impl Context {
         })
     }
 
-    /// Counts one more socket, which `signal` wakes.
+    /// Adds a socket, which `signal` wakes.
     pub(crate) fn join(self: &Arc<Self>, signal: Arc<Signal>) -> Result<Member, Errno> {
         self.check()?;
         let mut state = lock(&self.state);
@@ -193,7 +193,8 @@ impl Context {
         Ok(Member { context: self.clone(), number })
     }
 
-    /// The thread for another socket: those take turns whose bit is set, or all if none is.
+    /// The thread for another socket: the threads whose bit is set in `affinity` take turns, or all
+    /// if it is zero.
     pub(crate) fn thread(&self, affinity: u64) -> Result<Arc<Io>, Errno> {
         let mut state = lock(&self.state);
         let count = usize::try_from(state.options.io_threads).unwrap_or(0).max(1);
@@ -213,36 +214,36 @@ impl Context {
         Ok(state.threads[next].clone())
     }
 
-    /// A socket has sent or received something inside the process.
+    /// Takes note that a socket has sent or received inside the process.
     #[inline]
     pub(crate) fn touch(&self) {
         self.is_busy.store(true, Ordering::Release);
     }
 
-    /// Waits until what is on its way between its sockets has arrived, if there may be something.
+    /// Waits until messages in transit between its sockets have arrived, if there may be any.
     pub(crate) fn settle(&self) {
         if self.is_busy.swap(false, Ordering::AcqRel) {
             self.settle_now();
         }
     }
 
-    /// Waits until what is on its way between its sockets has arrived.
+    /// Waits until messages in transit between its sockets have arrived.
     pub(crate) fn settle_now(&self) {
         let threads = lock(&self.state).threads.clone();
-        // With several threads, the answer of one may be another's to bring.
+        // With several threads, one may have to act after the other before a message arrives.
         for _ in 0..threads.len().min(2) {
             threads.iter().for_each(|thread| thread.settle());
         }
     }
 
-    /// Every call on its sockets fails from now on, those that wait too.
+    /// From now on every call on its sockets fails, and waiting calls end.
     pub(crate) fn shut_down(&self) {
         self.is_terminated.store(true, Ordering::SeqCst);
         lock(&self.state).sockets.values().for_each(|signal| signal.raise());
     }
 
-    /// Waits until all its sockets have been closed and have delivered what they are to. If a signal ends the
-    /// wait, it can be begun again.
+    /// Waits until all its sockets have been closed and have delivered their queued messages. If a
+    /// signal interrupts the wait, the call can be repeated.
     pub(crate) fn terminate(&self) -> Result<(), Errno> {
         if self.is_forked() {
             return Ok(());
@@ -269,7 +270,7 @@ impl Context {
 }
 
 impl Member {
-    /// Nobody waits for the socket any more.
+    /// Takes note that nobody waits for the socket any more.
     pub(crate) fn forget_signal(&self) {
         lock(&self.context.state).sockets.remove(&self.number);
     }

@@ -1,4 +1,4 @@
-//! The library's sockets, of whatever kind, behind one type.
+//! The library's sockets of all types, behind one Rust type.
 
 use std::ffi::c_int;
 use std::pin::Pin;
@@ -37,13 +37,13 @@ pub(crate) enum Engine {
 /// A message that was received.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    /// A part before the others: a ROUTER's peer.
+    /// The name of a ROUTER's peer, which is a part before the others.
     pub(crate) identity: Option<Bytes>,
     pub(crate) message: Message,
     pub(crate) peer: Option<Peer>,
 }
 
-/// A call that has begun.
+/// A call that has begun and not ended.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 macro_rules! each {
@@ -65,7 +65,7 @@ macro_rules! each {
 }
 
 impl Engine {
-    /// A socket of this kind, with the options of the socket as a whole.
+    /// A socket of this type, with those options that concern the whole socket.
     pub(crate) fn new(context: &zmtp_socket::Context, kind: Kind, options: &Options) -> Self {
         let (send, receive) = (mark(options, options::SNDHWM), mark(options, options::RCVHWM));
         let flag = |number| options.flag(number);
@@ -114,8 +114,8 @@ impl Engine {
                 Self::Dealer(context.socket(options.conflate(conflate)))
             }
             Kind::Router => {
-                // Whether a message that cannot go anywhere is dropped may change at any time: the socket
-                // always tells, and we drop.
+                // An option decides at any time whether a message without a route is an error or
+                // dropped. So this socket always reports it, and the caller drops.
                 let options = begin!().mandatory(true).when_full(WhenFull::Wait);
                 let options = options.handover(flag(options::ROUTER_HANDOVER)).probe(probe);
                 Self::Router(context.socket(receiving!(sending!(options))))
@@ -145,7 +145,7 @@ impl Engine {
         }
     }
 
-    /// An option has been changed. Returns whether that could be done while the socket is in use.
+    /// Applies a changed option. Returns whether the socket can do so while it is in use.
     pub(crate) fn change(&self, number: c_int, options: &Options) -> bool {
         let is_on = options.flag(number);
         match (number, self) {
@@ -185,7 +185,7 @@ impl Engine {
             (options::INVERT_MATCHING, Self::Sub(socket)) => socket.set_invert_filter(is_on),
             (options::INVERT_MATCHING, Self::XSub(socket)) => socket.set_invert_filter(is_on),
             (options::ROUTER_HANDOVER, Self::Router(socket)) => socket.set_handover(is_on),
-            // Of these, a socket that is in use keeps what it has.
+            // A socket in use keeps its value of these options.
             (
                 options::CONFLATE
                 | options::IMMEDIATE
@@ -218,7 +218,7 @@ impl Engine {
         each!(self, socket => socket.connect_with(endpoint, change))
     }
 
-    /// Begins to end an endpoint, bound or connected.
+    /// Begins to close an endpoint, bound or connected.
     pub(crate) fn end(
         &self,
         endpoint: Endpoint,
@@ -235,7 +235,7 @@ impl Engine {
         })
     }
 
-    /// Drops what has come through an endpoint that was connected.
+    /// Drops the messages that have come through a connected endpoint.
     pub(crate) fn discard(&mut self, endpoint: &Endpoint) {
         let dropped = match self {
             Self::Pair(socket) => socket.discard_received(endpoint),
@@ -252,7 +252,7 @@ impl Engine {
         each!(self, socket => socket.monitor())
     }
 
-    /// Begins to close: what is queued is delivered for as long as it is to linger.
+    /// Begins to close the socket: queued messages are delivered for at most the linger time.
     pub(crate) fn close(self, linger: Option<Duration>) -> Pending<()> {
         each!(self, socket => Box::pin(async move {
             let _unfinished = match linger {
@@ -262,7 +262,7 @@ impl Engine {
         }))
     }
 
-    /// Subscribes, or takes a subscription back; an XPUB does so for the peer of the last request.
+    /// Subscribes, or cancels a subscription; an XPUB does so for the peer of the last request.
     pub(crate) fn subscribe(&self, topic: &[u8], wants: bool) {
         match (self, wants) {
             (Self::Sub(socket), true) => socket.subscribe(topic),
@@ -303,8 +303,8 @@ impl Engine {
         }
     }
 
-    /// Lends the next message to `look`, with its sender, and takes it, if it has one part of no more than `most`
-    /// octets and has arrived together with the last one.
+    /// Lends the next message and its sender to `look`, and takes it, if it has one part of at most
+    /// `most` octets and arrived in the same batch as the last one.
     #[inline]
     pub(crate) fn take_in_hand<R>(
         &mut self,
@@ -361,7 +361,8 @@ impl Engine {
                     let peer = socket.replier().cloned();
                     Incoming { identity: None, message, peer }
                 }
-                // As libzmq, which waits for ever: the program's own time limit is what ends it.
+                // As with libzmq, which waits for ever, only the program's own time limit ends the
+                // wait.
                 Err(RequestError::Lost) => return Poll::Pending,
                 Err(_) => return Poll::Ready(Err(Errno::ETERM)),
             },
@@ -370,7 +371,7 @@ impl Engine {
                     Request::Subscribe { peer, topic } => (peer, framed(1, &topic)),
                     Request::Unsubscribe { peer, topic } => (peer, framed(0, &topic)),
                     Request::Message { peer, message } => (peer, message),
-                    // There is no other.
+                    // There is no other request.
                     _ => return Poll::Pending,
                 };
                 *last = Some(peer.clone());
@@ -379,8 +380,8 @@ impl Engine {
         }))
     }
 
-    /// Sends at once, or says why not. A publisher that `waits` loses no message. (A ROUTER has to be told the
-    /// peer.)
+    /// Sends at once, or returns why it cannot. A publisher that `waits` loses no message. A ROUTER
+    /// does not send here: it needs the name of the peer.
     #[inline]
     pub(crate) fn try_send(&mut self, message: Outgoing<'_>, waits: bool) -> Result<(), SendError> {
         match self {
@@ -388,7 +389,7 @@ impl Engine {
             Self::Dealer(socket) => socket.try_send(message),
             Self::Pair(socket) => socket.try_send(message),
             Self::XSub(socket) => socket.try_send(message),
-            // Where it waits for room, a sender lets the others run when it has to.
+            // A publisher that waits for room yields to other threads when it has to.
             Self::Pub(socket) if waits => socket.try_send(message),
             Self::XPub(socket, _) if waits => socket.try_send(message),
             Self::Pub(socket) => publish(socket, message),
@@ -398,12 +399,12 @@ impl Engine {
                 Some(reply) => reply.try_send(message),
                 None => Ok(()),
             },
-            // Named by the caller.
+            // These do not send, and a ROUTER's caller names the peer.
             Self::Router(_) | Self::Sub(_) | Self::Pull(_) => Ok(()),
         }
     }
 
-    /// Begins to send a message that has to wait for room.
+    /// Begins to send a message that must wait for room.
     pub(crate) fn send(&self, message: Message) -> Option<Pending<Result<(), SendError>>> {
         macro_rules! send {
             ($socket:expr) => {{
@@ -421,7 +422,7 @@ impl Engine {
         }
     }
 
-    /// Waits until there is room for some message.
+    /// Waits until there is room for a message.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Push(socket) => Pin::new(socket).poll_ready(cx).map(drop),
@@ -433,7 +434,7 @@ impl Engine {
     }
 }
 
-/// Sends to whoever has subscribed: others get their turn now and then.
+/// Sends to all subscribers, and yields to other threads now and then.
 #[inline]
 fn publish<T: kind::Sends>(socket: &Socket<T>, message: Outgoing<'_>) -> Result<(), SendError> {
     let mut sending = std::pin::pin!(socket.send(message));
@@ -444,11 +445,11 @@ fn publish<T: kind::Sends>(socket: &Socket<T>, message: Outgoing<'_>) -> Result<
         }
         std::thread::yield_now();
     }
-    // It waits for room.
+    // The message waits for room.
     Err(SendError::Full)
 }
 
-/// A subscription, or the end of one, as a message.
+/// A subscription or its cancellation, in the form of a message.
 fn framed(first: u8, topic: &Bytes) -> Message {
     let mut octets = Vec::with_capacity(1 + topic.len());
     octets.push(first);

@@ -7,7 +7,7 @@ use zmtp_socket::{
     BindError, Closed, ConnectError, RecvError, SendError, TryRecvError, UnknownEndpoint,
 };
 
-/// An error number, as C's `errno` has it.
+/// A value of C's `errno`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) c_int);
 
@@ -28,16 +28,16 @@ system! {
 }
 
 impl Errno {
-    /// The call does not fit the state of a REQ or a REP.
+    /// The state of a REQ or REP does not allow the call.
     pub(crate) const EFSM: Self = Self(OWN + 51);
-    /// The protocol does not fit the socket type.
+    /// The socket type does not support the protocol.
     pub(crate) const ENOCOMPATPROTO: Self = Self(OWN + 52);
     /// The context is being terminated.
     pub(crate) const ETERM: Self = Self(OWN + 53);
     /// There is no I/O thread.
     pub(crate) const EMTHREAD: Self = Self(OWN + 54);
 
-    /// libzmq's text for its own numbers; `None` for the system's.
+    /// The text of libzmq's own numbers; `None` for the system's.
     pub(crate) fn own_text(self) -> Option<&'static CStr> {
         match self {
             Self::EFSM => Some(c"Operation cannot be accomplished in current state"),
@@ -64,7 +64,7 @@ impl From<&io::Error> for Errno {
             io::ErrorKind::AddrInUse => Self::EADDRINUSE,
             io::ErrorKind::AddrNotAvailable => Self::EADDRNOTAVAIL,
             io::ErrorKind::NotFound => Self::ENOENT,
-            // The name's look-up, most often.
+            // Most often the look-up of a name has failed.
             _ => Self::ENODEV,
         }
     }

@@ -1,4 +1,4 @@
-//! Which peers may connect, by their address over tcp, and over ipc by their process.
+//! Filters that let peers in: over tcp by their address, over ipc by their process.
 
 use std::collections::HashSet;
 use std::ffi::c_int;
@@ -12,7 +12,7 @@ use crate::border;
 use crate::errno::Errno;
 use crate::options;
 
-/// All filters of one socket: of each transport, one of them has to let a peer in, if there is any.
+/// All filters of one socket. If a transport has any, a peer over it must match one of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filters {
     addresses: Vec<IpNet>,
@@ -22,7 +22,8 @@ pub(crate) struct Filters {
 }
 
 impl Filters {
-    /// Adds a filter, or with no octets takes all of its kind away. Returns whether the option is one of these.
+    /// Adds a filter, or removes all of its kind if there are no octets. Returns whether the option
+    /// is a filter.
     pub(crate) fn add(&mut self, option: c_int, octets: &[u8]) -> Result<bool, Errno> {
         if option == options::TCP_ACCEPT_FILTER {
             if octets.is_empty() {
@@ -62,7 +63,7 @@ impl Filters {
         !(self.users.is_empty() && self.groups.is_empty() && self.processes.is_empty())
     }
 
-    /// Whether a peer may come in.
+    /// Whether the filters let a peer in.
     pub(crate) fn let_in(&self, peer: &Peer) -> bool {
         match peer.endpoint() {
             Endpoint::Tcp { .. } => {
@@ -75,7 +76,7 @@ impl Filters {
         }
     }
 
-    /// By what the system says of the other process.
+    /// Judges a process by the credentials that the system reports of it. `None` if there are none.
     fn let_process_in(&self, peer: &Peer) -> Option<bool> {
         let socket = border::borrow_descriptor(peer.descriptor()?);
         let credentials = getsockopt(&socket, PeerCredentials).ok()?;
@@ -89,7 +90,7 @@ impl Filters {
         if self.groups.is_empty() {
             return Some(false);
         }
-        // The groups that the user is in beside its first one.
+        // The groups of the user besides the primary one.
         let user = User::from_uid(Uid::from_raw(user)).ok()??;
         let name = std::ffi::CString::new(user.name).ok()?;
         let groups = getgrouplist(&name, Gid::from_raw(group)).ok()?;
@@ -97,7 +98,7 @@ impl Filters {
     }
 }
 
-/// An address, or a range of them: `192.168.0.0/16`. A NUL at its end is passed over.
+/// An address or a range of addresses: `192.168.0.0/16`. NULs at its end are ignored.
 fn range_of(octets: &[u8]) -> Option<IpNet> {
     let text = std::str::from_utf8(octets).ok()?.trim_end_matches('\0');
     match text.parse::<IpAddr>() {

@@ -1,8 +1,8 @@
-//! Handles: what C has as a `void *` is a number here, and never an address.
+//! Handles: a `void *` of C is a number here, and never an address.
 //!
-//! A number names a place in a table and how often the place has been used. So a handle that is null, closed
-//! or of another kind is found out, and none is ever followed. A place is used again, and its memory is never
-//! given back.
+//! The number names a place of a table, and how often the place has been used. So a handle that is
+//! null, closed or of another kind is detected, and none is ever dereferenced. A place is used
+//! again, and its memory is never freed.
 
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
@@ -10,16 +10,16 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Bits of a handle that say of which kind it is, and which place it names; the others count.
+/// The bits of a handle for the kind, for the place, and for the count of its uses.
 const KIND_BITS: u32 = 3;
 const PLACE_BITS: u32 = usize::BITS / 2 - 8 - KIND_BITS;
 const USE_BITS: u32 = usize::BITS - PLACE_BITS - KIND_BITS;
 
-/// Places of one block of the table.
+/// How many places a block of the table has, and how many blocks there are.
 const BLOCK: usize = 256;
 const BLOCKS: usize = 1024;
 
-/// The name of a value, as C has it.
+/// The handle of a value, which C gets as a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(usize);
 
@@ -33,12 +33,12 @@ impl Handle {
     }
 }
 
-/// All things of one kind that are open.
+/// All open values of one kind.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     kind: usize,
     blocks: [OnceLock<Box<[Place<T>]>>; BLOCKS],
-    /// Places that are free, and how many there ever were.
+    /// The free places, and how many places have ever been used.
     free: Mutex<Vec<usize>>,
     places: AtomicUsize,
 }
@@ -52,12 +52,12 @@ struct Entry<T> {
     value: Option<T>,
 }
 
-/// The value that a handle names, for as long as nobody else may look at it.
+/// Exclusive access to the value of a handle.
 #[derive(Debug)]
 pub(crate) struct Guard<'a, T>(MutexGuard<'a, Entry<T>>);
 
 impl<T> Table<T> {
-    /// The table of one kind: a number of its own, below 8.
+    /// The table of one kind. Each kind has its own number below 8.
     pub(crate) const fn new(kind: usize) -> Self {
         assert!(kind < 1 << KIND_BITS, "there are eight kinds");
         Self {
@@ -68,7 +68,7 @@ impl<T> Table<T> {
         }
     }
 
-    /// Keeps `value` for the handle, or `None` if the table is full.
+    /// Stores `value` and returns its handle; `None` if the table is full.
     pub(crate) fn insert(&self, value: T) -> Option<Handle> {
         let free = lock(&self.free).pop();
         let place = match free {
@@ -83,14 +83,14 @@ impl<T> Table<T> {
             }
         };
         let mut entry = lock(&self.place_or_new(place).0);
-        // Never 0: no handle is null.
+        // Never 0, so that no handle is null.
         entry.uses = (entry.uses + 1) % (1 << USE_BITS);
         entry.uses = entry.uses.max(1);
         entry.value = Some(value);
         Some(Handle(((entry.uses << PLACE_BITS) | place) << KIND_BITS | self.kind))
     }
 
-    /// The value that the handle names, if it is open.
+    /// Exclusive access to the value of the handle, if it is open.
     #[inline]
     pub(crate) fn lock(&self, handle: Handle) -> Option<Guard<'_, T>> {
         let (place, uses) = self.split(handle)?;
@@ -98,7 +98,7 @@ impl<T> Table<T> {
         (entry.uses == uses && entry.value.is_some()).then_some(Guard(entry))
     }
 
-    /// Closes a handle. It names nothing any longer.
+    /// Closes a handle. Returns its value.
     pub(crate) fn remove(&self, handle: Handle) -> Option<T> {
         let (place, uses) = self.split(handle)?;
         let mut entry = lock(&self.place(place)?.0);
@@ -147,7 +147,8 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-/// A panic has been told of, and what it left is whole: nothing is half done where others could see it.
+/// Ignores poisoning: a panic has been logged, and leaves no half-done change that others could
+/// see.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The threads that do the network's work.
+//! The I/O threads.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -23,30 +23,30 @@ thread_local! {
     static IS_IO: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How often a barrier lets the other tasks run: a message goes from one socket to another inside the
-/// process in two steps, and a connection is made in six.
+/// How often a barrier yields to the other tasks. A message between two sockets in the process
+/// takes two steps, and a connection takes six.
 const STEPS: usize = 12;
 
-/// A thread with a runtime, on which the connections of sockets run. It ends when this is dropped.
+/// A thread whose runtime runs the connections of sockets. It ends when this value is dropped.
 ///
-/// It blocks all signals: they are for the program's own threads.
+/// It blocks all signals, which are for the program's own threads.
 #[derive(Debug)]
 pub(crate) struct Io {
     runtime: Handle,
     _end: oneshot::Sender<()>,
-    /// The process that the thread runs in: a fork does not copy it.
+    /// The process of the thread, which a fork does not copy.
     process: u32,
 }
 
-/// How the threads of a context are to be run.
+/// How to run the threads of a context.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Threads {
     /// The system's scheduling policy, and the priority within it.
     pub(crate) policy: Option<c_int>,
     pub(crate) priority: Option<c_int>,
-    /// The processors that they may run on; empty for all.
+    /// The processors that they may run on; all if empty.
     cpus: BTreeSet<usize>,
-    /// The beginning of their names.
+    /// The number at the beginning of their names.
     pub(crate) prefix: Option<c_int>,
 }
 
@@ -55,7 +55,7 @@ impl Threads {
         self.cpus.insert(cpu);
     }
 
-    /// `None` if it was not there.
+    /// Removes a processor; `None` if it was not in the set.
     pub(crate) fn remove_cpu(&mut self, cpu: usize) -> Option<()> {
         self.cpus.remove(&cpu).then_some(())
     }
@@ -64,7 +64,7 @@ impl Threads {
         self.prefix.map_or_else(|| "ZMQbg/IO".into(), |prefix| format!("{prefix}/ZMQbg/IO"))
     }
 
-    /// Does as asked for to this thread, as far as the system lets us, as libzmq does.
+    /// Applies the settings to this thread, as far as the system permits, as libzmq does.
     fn apply(&self) {
         if !self.cpus.is_empty() {
             let mut set = CpuSet::new();
@@ -98,7 +98,7 @@ impl Io {
             block_signals();
             threads.apply();
             IS_IO.set(true);
-            // Either way the context has been dropped.
+            // The result does not matter: the context has been dropped in any case.
             let _end = runtime.block_on(ended);
         };
         let thread = thread::Builder::new().name(name).spawn(work);
@@ -106,7 +106,7 @@ impl Io {
         Ok(Arc::new(Self { runtime: handle, _end: end, process: process::id() }))
     }
 
-    /// Lets what is called meanwhile use the runtime.
+    /// Enters the runtime, for calls that need one.
     pub(crate) fn enter(&self) -> EnterGuard<'_> {
         self.runtime.enter()
     }
@@ -117,7 +117,7 @@ impl Io {
         }
     }
 
-    /// Waits until `task` is done, which runs on this thread. It must be short.
+    /// Waits until `task`, which runs on this thread, is done. The task must be short.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -127,14 +127,14 @@ impl Io {
         }
         let (sender, receiver) = sync_channel(1);
         self.runtime.spawn(async move {
-            // The caller waits for it.
+            // The caller waits for the result.
             let _sent = sender.send(task.await);
         });
         receiver.recv().ok()
     }
 
-    /// Waits until what is on its way between sockets of this process has arrived: as libzmq's sockets see
-    /// at once what is queued for them inside the process.
+    /// Waits until messages in transit between sockets of this process have arrived. libzmq's
+    /// sockets see such messages at once.
     pub(crate) fn settle(&self) {
         self.run(async {
             for _ in 0..STEPS {
@@ -143,13 +143,13 @@ impl Io {
         });
     }
 
-    /// Whether the thread is there, and not left behind by a fork.
+    /// Whether the thread runs in this process, and was not left behind by a fork.
     pub(crate) fn is_here(&self) -> bool {
         self.process == process::id()
     }
 }
 
-/// Whether this is one of our threads, which must not wait for itself.
+/// Whether the current thread is an I/O thread, which must not wait for itself.
 pub(crate) fn is_io_thread() -> bool {
     IS_IO.get()
 }
@@ -158,8 +158,8 @@ fn block_signals() {
     SigSet::all().thread_block().expect("the set of all signals is valid");
 }
 
-/// Runs `job` on a thread of its own if this is an I/O thread: the job may wait for what that one brings
-/// about.
+/// Runs `job` on a thread of its own if this is an I/O thread: the job may wait for something that
+/// the I/O thread must do.
 pub(crate) fn off_io_thread(job: impl FnOnce() + Send + 'static) {
     type Job = Box<dyn FnOnce() + Send>;
     static JOBS: Mutex<Option<(u32, Sender<Job>)>> = Mutex::new(None);
@@ -184,6 +184,6 @@ pub(crate) fn off_io_thread(job: impl FnOnce() + Send + 'static) {
             jobs.insert((process, sender))
         }
     };
-    // The thread ends with the last sender.
+    // The thread ends when the last sender is dropped.
     let _sent = sender.send(Box::new(job));
 }

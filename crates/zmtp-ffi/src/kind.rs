@@ -1,8 +1,8 @@
-//! The types of sockets.
+//! The socket types.
 
 use std::ffi::c_int;
 
-/// The type of a socket, with libzmq's number.
+/// A socket type, with libzmq's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Pair = 0,
@@ -38,7 +38,7 @@ impl Kind {
         })
     }
 
-    /// Whether what is sent begins with the name of the peer that it is for.
+    /// Whether the first part of a sent message names its peer.
     pub(crate) fn names_peer(self) -> bool {
         matches!(self, Self::Router | Self::Stream)
     }

@@ -1,10 +1,10 @@
 //! libzmq's C interface over `zmtp-socket`: a `libzmq.so.5` without libzmq.
 //!
-//! A program that was built for libzmq 4.3.5 finds all of its stable functions here. What each does is in
-//! libzmq's manual pages; what differs is in `docs/c-api.md`.
+//! A program that was built for libzmq 4.3.5 finds all of its stable functions here. libzmq's
+//! manual pages describe them; `docs/c-api.md` lists the differences.
 //!
-//! All unsafe code is in [`border`], which makes safe values of pointers. A handle is no pointer at all (see
-//! `handles`): one that is null, closed or invented is an error, and never followed.
+//! All unsafe code is in [`border`], which makes safe values of pointers. A handle is not a pointer
+//! (see `handles`): one that is null, closed or invented is an error, and is never dereferenced.
 
 pub mod border;
 pub mod constants;

@@ -1,4 +1,4 @@
-//! The options of a socket's connections, and the events that tell of them.
+//! The options of a socket's connections.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -12,19 +12,19 @@ use crate::kind::Kind;
 use crate::options::{self, Mechanism, Options};
 use crate::zap::Handler;
 
-/// A time that never ends.
+/// A time so long that it never ends.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// The options of the connections through one endpoint, as they were when it was opened.
+/// The options of the connections through one endpoint, at the time when it was opened.
 #[derive(Debug)]
 pub(crate) struct Terms {
     options: Options,
     handler: Handler,
-    /// Where peers are dialled from, and what to listen on, where that is given.
+    /// The local address to dial from, and the descriptor to listen on, if given.
     pub(crate) source: Option<SocketAddr>,
     pub(crate) listener: Option<OwnedFd>,
     pub(crate) proxy: Option<(Host, u16)>,
-    /// The peers are raw.
+    /// Whether the peers are raw.
     is_stream: bool,
 }
 
@@ -40,7 +40,7 @@ impl Terms {
         }
     }
 
-    /// Sets them. What is inside the process needs neither proof nor a sign of life.
+    /// Sets the options. Connections inside the process need neither authentication nor heartbeats.
     pub(crate) fn apply(self, link: EndpointOptions, is_local: bool) -> EndpointOptions {
         let Self { options, handler, source, listener, proxy, is_stream } = self;
         let int = |number| options.int(number);
@@ -108,14 +108,14 @@ impl Terms {
     }
 }
 
-/// With the mechanism, and whoever decides who may come in.
+/// Sets the mechanism and the judge of peers.
 fn secured(link: EndpointOptions, options: &Options, handler: Handler) -> EndpointOptions {
     let domain = options.octets(options::ZAP_DOMAIN);
     let domain = String::from_utf8_lossy(&domain).into_owned();
     let keys = || CurveKeyPair::from(options.secret_key());
     let link = match (options.mechanism, options.is_server) {
         (Mechanism::Null, _) => link,
-        // Whether a name is known is the handler's to say, without which libzmq lets nobody in.
+        // The handler decides whether a name is known. Without a handler, libzmq lets nobody in.
         (Mechanism::Plain, true) => link.plain_server_with(|_| true),
         (Mechanism::Plain, false) => {
             let (name, password) = (options::PLAIN_USERNAME, options::PLAIN_PASSWORD);

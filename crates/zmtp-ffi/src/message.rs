@@ -1,32 +1,32 @@
-//! One part of a message, as it lies in a `zmq_msg_t`.
+//! One part of a message, in the memory of a `zmq_msg_t`.
 
 use std::mem;
 
 use bytes::Bytes;
 use zmtp_socket::Peer;
 
-/// Octets that lie in the part itself.
+/// How many octets fit into the part itself.
 pub(crate) const INLINE: usize = 38;
 
-/// Memory of so many octets is shared with the library that sends it, which copies less.
+/// From this size on, sending shares the memory with the library, which saves a copy.
 const LARGE: usize = 32 << 10;
 
-/// One part of a message. It has no pointer to itself: it may be moved like any octets.
+/// One part of a message. It has no pointer to itself, so C may move it like any octets.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     body: Body,
     /// Whether further parts of the same message come after it.
     pub(crate) more: bool,
-    /// Whether its octets may be those of others, too.
+    /// Whether the octets may be shared with others.
     pub(crate) is_shared: bool,
-    /// Where it came from.
+    /// The peer that it came from.
     pub(crate) peer: Option<Peer>,
 }
 
 #[derive(Debug)]
 enum Body {
     Inline(u8, [u8; INLINE]),
-    /// Octets that are nobody else's.
+    /// Octets that nobody else shares.
     Owned(Box<[u8]>),
     Shared(Bytes),
 }
@@ -38,14 +38,14 @@ impl Default for Body {
 }
 
 impl Part {
-    /// A part of so many octets, all zero, for its user to write into.
+    /// A part of `size` octets, all zero, for its user to write into.
     #[inline]
     pub(crate) fn with_size(size: usize) -> Option<Self> {
         let body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
             _ => {
                 if size >= LARGE {
-                    // Whether there is so much, a call that may fail tells.
+                    // A call that may fail tells whether there is so much memory.
                     Vec::<u8>::new().try_reserve_exact(size).ok()?;
                 }
                 Body::Owned(zeros(size))
@@ -54,20 +54,20 @@ impl Part {
         Some(Self { body, ..Self::default() })
     }
 
-    /// A part of these octets, whoever owns them.
+    /// A part that shares these octets.
     pub(crate) fn sharing(octets: Bytes) -> Self {
         Self { body: Body::Shared(octets), ..Self::default() }
     }
 
-    /// A part that was received. A small one is copied, so that no buffer is kept for it.
+    /// A received part. A small one is copied, so that it keeps no buffer.
     pub(crate) fn received(octets: Bytes, more: bool, peer: Option<Peer>) -> Self {
         let body =
             if octets.len() <= INLINE { Body::inline(&octets) } else { Body::Shared(octets) };
         Self { body, more, is_shared: false, peer }
     }
 
-    /// Takes over a copy of these octets, from that peer, in place of what the part had. Gives back octets that
-    /// it shared: to drop them may call their owner.
+    /// Replaces the content by a copy of these octets, from that peer. Returns octets that the part
+    /// shared: dropping them may call their owner.
     #[inline]
     pub(crate) fn refill(&mut self, octets: &[u8], peer: &Peer) -> Option<Bytes> {
         let mut shared = None;
@@ -94,7 +94,7 @@ impl Part {
         shared
     }
 
-    /// Empties the part. Gives back octets that it shared: to drop them may call their owner.
+    /// Empties the part. Returns octets that it shared: dropping them may call their owner.
     #[inline]
     pub(crate) fn clear(&mut self) -> Option<Bytes> {
         let shared = match &mut self.body {
@@ -105,7 +105,7 @@ impl Part {
         shared
     }
 
-    /// The descriptor of the connection that it came through, if that is one of the system's.
+    /// The descriptor of the connection that the part came through, if the connection has one.
     pub(crate) fn descriptor(&self) -> Option<i32> {
         self.peer.as_ref()?.descriptor()
     }
@@ -119,7 +119,7 @@ impl Part {
         }
     }
 
-    /// The octets to be written into, if they are nobody else's.
+    /// The octets for writing, if nobody else shares them.
     pub(crate) fn octets_mut(&mut self) -> Option<&mut [u8]> {
         match &mut self.body {
             Body::Inline(length, octets) => Some(&mut octets[..usize::from(*length)]),
@@ -128,14 +128,15 @@ impl Part {
         }
     }
 
-    /// Whether the octets are to be shared, rather than copied, when they are sent: they are many, or their
-    /// owner may ask for how long they are used.
+    /// Whether sending shares the octets instead of copying them: they are many, or their owner may
+    /// want to know how long they are used.
     #[inline]
     pub(crate) fn is_sent_shared(&self) -> bool {
         matches!(self.body, Body::Shared(_)) || self.octets().len() >= LARGE
     }
 
-    /// The octets, to be kept beyond the part: shared if they do not lie in it. They stay where they are.
+    /// Octets to keep beyond the part: shared, unless they lie in the part itself. They do not
+    /// move.
     pub(crate) fn share(&mut self) -> Bytes {
         if let Body::Owned(octets) = &mut self.body {
             self.body = Body::Shared(mem::take(octets).into());
@@ -146,7 +147,7 @@ impl Part {
         }
     }
 
-    /// Another part of the same octets, which both share.
+    /// Another part, which shares the same octets.
     pub(crate) fn copy(&mut self) -> Self {
         let (more, peer) = (self.more, self.peer.clone());
         if let Body::Inline(length, octets) = &self.body {
@@ -159,7 +160,7 @@ impl Part {
     }
 }
 
-/// So many octets, all zero.
+/// `size` octets, all zero.
 #[inline]
 #[expect(
     clippy::slow_vector_initialization,
@@ -167,7 +168,7 @@ impl Part {
 )]
 fn zeros(size: usize) -> Box<[u8]> {
     if size >= LARGE {
-        // The allocator is asked for zeros, which for large sizes cost nothing.
+        // The allocator provides zeros, which for large sizes cost nothing.
         return vec![0; size].into_boxed_slice();
     }
     let mut octets = Vec::with_capacity(size);

@@ -1,4 +1,4 @@
-//! Tells of what happens to a socket, as libzmq does: from a PAIR inside the process.
+//! The monitor of a socket in libzmq's form: it sends events from a PAIR inside the process.
 
 use std::collections::HashSet;
 use std::ffi::c_int;
@@ -31,21 +31,21 @@ const HANDSHAKE_SUCCEEDED: u16 = 0x1000;
 const HANDSHAKE_FAILED_PROTOCOL: u16 = 0x2000;
 const HANDSHAKE_FAILED_AUTH: u16 = 0x4000;
 
-/// The events of handshakes, of which raw peers know nothing.
+/// The events of handshakes, which raw peers do not have.
 pub(crate) const HANDSHAKES: c_int = 0x7800;
 
 /// How long the last events may take to be delivered.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A socket is watched until this is dropped.
+/// Monitors a socket until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Monitoring {
-    /// Endpoints that are bound no longer.
+    /// Sends the endpoints that have been unbound.
     closed: mpsc::UnboundedSender<String>,
 }
 
 impl Monitoring {
-    /// Binds the PAIR, and tells what `monitor` tells from then on, as far as the mask asks for it.
+    /// Binds the PAIR, and sends the later events of `monitor` that the mask selects.
     pub(crate) fn start(
         context: &Arc<Context>,
         io: &Arc<Io>,
@@ -64,7 +64,7 @@ impl Monitoring {
         Ok(Self { closed })
     }
 
-    /// An endpoint is bound no longer.
+    /// Reports that an endpoint has been unbound.
     pub(crate) fn closed(&self, endpoint: &Endpoint) {
         if let Endpoint::Tcp { .. } | Endpoint::Ipc(_) = endpoint {
             // If nobody listens, the socket has been closed.
@@ -97,7 +97,8 @@ async fn tell(
             },
         };
         for told in told.into_iter().filter(is_wanted) {
-            // Without a reader, or when it does not read, it waits: events are kept meanwhile.
+            // If the PAIR has no reader, or a slow one, the send waits; the monitor queues events
+            // meanwhile.
             let mut sending = std::pin::pin!(pair.send(message(&told)));
             let sent = tokio::select! {
                 biased;
@@ -116,7 +117,7 @@ async fn tell(
     pair.close_within(LAST).await;
 }
 
-/// Waits until the socket is watched no longer.
+/// Waits until the socket is no longer monitored.
 async fn closings_end(closings: &mut mpsc::UnboundedReceiver<String>) {
     while closings.recv().await.is_some() {}
 }
@@ -128,7 +129,7 @@ fn message((event, value, endpoint): &Told) -> Message {
     (Bytes::from(first), Bytes::copy_from_slice(endpoint.as_bytes())).into()
 }
 
-/// What libzmq would tell. `dialled` are the endpoints that have a connection.
+/// The events of libzmq for an event of ours. `dialled` are the endpoints that have a connection.
 fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
     match event {
         Event::Listening { endpoint, .. } => vec![(LISTENING, 0, endpoint.to_string())],
@@ -177,12 +178,13 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
     }
 }
 
-/// The number of the connection's descriptor. When the event is read, it may be another's.
+/// The number of the connection's descriptor. It may belong to another connection when the event is
+/// read.
 fn descriptor_of(peer: &Peer) -> u32 {
     peer.descriptor().map_or(0, i32::unsigned_abs)
 }
 
-/// How a handshake failed, and what libzmq says of it.
+/// libzmq's event for a failed handshake, with its value.
 fn failure(reason: &Reason) -> (u16, u32) {
     match reason {
         Reason::Protocol(WireError::Denied(denial)) => denied(denial),
@@ -199,7 +201,7 @@ fn failure(reason: &Reason) -> (u16, u32) {
     }
 }
 
-/// libzmq's code for a rule that was broken.
+/// libzmq's code for a broken rule.
 fn code_of(error: &ProtocolError) -> u32 {
     match error {
         ProtocolError::Unexpected { .. } => 0x1000_0001,
@@ -236,7 +238,7 @@ fn denied(denial: &Denial) -> (u16, u32) {
     (HANDSHAKE_FAILED_AUTH, status)
 }
 
-/// The system's error number, where it was the system that failed.
+/// The system's error number, if the system failed.
 fn number_of(reason: &Reason) -> u32 {
     match reason {
         Reason::Transport(error) => Errno::from(&**error).0.unsigned_abs(),

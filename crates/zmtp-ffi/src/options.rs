@@ -1,6 +1,6 @@
-//! A socket's options: their numbers, types, ranges and defaults, as libzmq 4.3.5 has them.
+//! A socket's options: their numbers, types, ranges and defaults in libzmq 4.3.5.
 //!
-//! An option that is not in the table fails with EINVAL, as in a libzmq that was built without it.
+//! An option that is not in the table fails with EINVAL, as in a libzmq built without it.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -14,7 +14,7 @@ use crate::filters::Filters;
 use crate::kind::Kind;
 use crate::util::z85_decode;
 
-/// Names and numbers.
+/// The names and numbers of options.
 macro_rules! numbers {
     ($($name:ident = $number:literal)*) => {
         $(pub(crate) const $name: c_int = $number;)*
@@ -96,16 +96,16 @@ numbers! {
     ZAP_ENFORCE_DOMAIN = 93
 }
 
-/// The values of an option.
+/// The type of an option's values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Type {
     /// An `int` within these bounds.
     Int(c_int, c_int),
     /// An `int64_t` or `uint64_t`.
     Long,
-    /// Octets, so many at least and at most.
+    /// Octets, with the least and the greatest length.
     Octets(usize, usize),
-    /// Text; what is read has a NUL at its end.
+    /// Text; reading it adds a NUL at its end.
     Text(usize, usize),
     /// 32 octets, or 40 characters of Z85.
     Key,
@@ -128,7 +128,7 @@ pub(crate) struct Row {
     pub(crate) values: Type,
     pub(crate) default: c_int,
     pub(crate) access: Access,
-    /// The types of sockets that have it.
+    /// The socket types that have the option.
     pub(crate) kinds: &'static [Kind],
 }
 
@@ -242,7 +242,7 @@ pub(crate) const TABLE: &[Row] = rows! {
     ZAP_ENFORCE_DOMAIN FLAG, 0, Both, ALL;
 };
 
-/// How a socket and its peers prove who they are.
+/// The security mechanism of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mechanism {
     #[default]
@@ -251,7 +251,7 @@ pub(crate) enum Mechanism {
     Curve = 2,
 }
 
-/// The options that a socket was given.
+/// The options that have been set on a socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     kind: Kind,
@@ -320,17 +320,17 @@ impl Options {
         self.affinity
     }
 
-    /// Octets that were set; empty if none were.
+    /// The octets of an option; empty if not set.
     pub(crate) fn octets(&self, number: c_int) -> Bytes {
         self.octets.get(&number).cloned().unwrap_or_default()
     }
 
-    /// A STREAM goes by the name of the peer that came last.
+    /// Sets the name of a STREAM to that of the last peer.
     pub(crate) fn set_last_peer(&mut self, name: Bytes) {
         self.octets.insert(ROUTING_ID, name);
     }
 
-    /// Takes octets that hold once.
+    /// Takes octets that apply once.
     pub(crate) fn take_octets(&mut self, number: c_int) -> Option<Bytes> {
         self.octets.remove(&number)
     }
@@ -352,7 +352,7 @@ impl Options {
         self.key(CURVE_SECRETKEY).into()
     }
 
-    /// Sets an option from what C gave.
+    /// Sets an option from a value of C.
     pub(crate) fn set(&mut self, number: c_int, octets: &[u8]) -> Result<(), Errno> {
         let row = Row::of(number, self.kind)?;
         if row.access == Access::Read {
@@ -378,7 +378,8 @@ impl Options {
             }
             Type::Octets(least, most) | Type::Text(least, most) => {
                 let is_sized = (least..=most).contains(&octets.len());
-                // RFC 37, The Identity Property: those that begin with a zero are a ROUTER's to give.
+                // RFC 37, The Identity Property: identities that begin with a zero are made only by
+                // a ROUTER.
                 let is_reserved = number == ROUTING_ID && octets.first() == Some(&0);
                 if !is_sized || is_reserved {
                     return Err(Errno::EINVAL);
@@ -404,7 +405,7 @@ impl Options {
                 self.ints.insert(IPV6, (!is_on).into());
                 return;
             }
-            // It is told in tenths of a second.
+            // The wire has tenths of a second.
             HEARTBEAT_TTL => {
                 self.ints.insert(number, value / 100 * 100);
                 return;
@@ -433,7 +434,7 @@ impl Options {
         self.octets.insert(number, octets);
     }
 
-    /// The value of an option, for C.
+    /// The value of an option for C.
     pub(crate) fn get(&self, number: c_int) -> Result<Value, Errno> {
         match Row::of(number, self.kind)?.access {
             Access::Write => Err(Errno::EINVAL),
@@ -464,7 +465,7 @@ impl Options {
     }
 }
 
-/// A key, from its octets or its text, which may have a NUL at its end.
+/// A key, from its 32 octets or its text, which may end with a NUL.
 fn key_of(given: &[u8]) -> Option<Bytes> {
     match given.len() {
         32 => Some(Bytes::copy_from_slice(given)),

@@ -1,4 +1,4 @@
-//! `docs/c-api.md` lists every option: what it says is held against the table.
+//! `docs/c-api.md` lists every option: these tests compare it with the table.
 
 use std::path::Path;
 use std::{env, fs};

@@ -29,8 +29,8 @@ pub struct zmq_pollitem_t {
     pub revents: c_short,
 }
 
-/// Waits until something that is asked for has come about, no longer than `timeout` milliseconds, for ever if
-/// that is negative. Returns for how many items something has.
+/// Waits until a requested event has come for an item: at most `timeout` milliseconds, or for ever
+/// if that is negative. Returns the number of items with events.
 pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, Errno> {
     let deadline = deadline_in(timeout);
     let mut is_last = timeout == 0;
@@ -46,7 +46,8 @@ pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, 
     }
 }
 
-/// Sets what has come about. Returns for how many items, and what tells when that changes.
+/// Sets the events of each item. Returns the number of items with events, and the signals of any
+/// change.
 fn look(items: &mut [zmq_pollitem_t], settles: bool) -> Result<(c_int, Vec<Arc<Signal>>), Errno> {
     let (mut ready, mut signals) = (0, Vec::new());
     for item in items.iter_mut() {
@@ -75,7 +76,7 @@ fn look(items: &mut [zmq_pollitem_t], settles: bool) -> Result<(c_int, Vec<Arc<S
 }
 
 fn is_descriptor(item: &zmq_pollitem_t) -> bool {
-    // As for the system, a negative one is no descriptor.
+    // As with `poll(2)`, a negative number is no descriptor.
     item.socket.is_null() && item.fd >= 0
 }
 

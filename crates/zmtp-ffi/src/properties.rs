@@ -4,11 +4,11 @@ use std::ffi::{CStr, CString};
 
 use zmtp_socket::Peer;
 
-/// The properties of a peer, as C has them. They live as long as the peer is kept.
+/// The properties of a peer as C strings. They live as long as the peer is kept.
 #[derive(Debug)]
 struct Properties(Vec<(CString, CString)>);
 
-/// A property of a peer, if it has it.
+/// A property of a peer, if the peer has it.
 pub(crate) fn of<'a>(peer: &'a Peer, name: &CStr) -> Option<&'a CStr> {
     let Properties(properties) = peer.attached(Properties::of)?;
     let is_it = |its_name: &CStr| its_name.to_bytes().eq_ignore_ascii_case(name.to_bytes());
@@ -41,7 +41,7 @@ impl Properties {
         properties
     }
 
-    /// What C cannot have, it is not told.
+    /// Adds a property, unless C cannot express it.
     fn add(&mut self, name: &str, value: &[u8]) {
         if let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) {
             self.0.push((name, value));

@@ -1,4 +1,4 @@
-//! `zmq_proxy` and `zmq_proxy_steerable`: hand messages on between two sockets.
+//! `zmq_proxy` and `zmq_proxy_steerable`: forward messages between two sockets.
 
 use std::ffi::{c_int, c_short};
 
@@ -9,10 +9,10 @@ use crate::handles::Handle;
 use crate::poll::{self, zmq_pollitem_t};
 use crate::socket::{self, DONTWAIT, POLLIN, POLLOUT, SNDMORE, Sending};
 
-/// Messages that one side may hand on before the other has its turn.
+/// How many messages one side may forward before the turn of the other.
 const TURN: usize = 1000;
 
-/// The traffic of one side: parts, and their octets.
+/// The traffic of one side: its parts and their octets.
 #[derive(Clone, Copy, Debug, Default)]
 struct Passed {
     received: [u64; 2],
@@ -26,8 +26,8 @@ enum State {
     Terminated,
 }
 
-/// Hands messages on between `front` and `back`, a copy of each to `capture`, until an error ends it, or
-/// `control` says so.
+/// Forwards messages between `front` and `back`, with a copy of each to `capture`, until an error
+/// or a command of `control` ends it.
 pub(crate) fn run(
     front: Handle,
     back: Handle,
@@ -38,12 +38,12 @@ pub(crate) fn run(
     let mut state = State::Running;
     while state != State::Terminated {
         let is_running = state == State::Running;
-        // A side is read from only if the other can be written to: so nothing is dropped here. Otherwise it is
-        // the other that is waited for.
+        // A side is read from only if the other can be written to, so that nothing is dropped here.
+        // Otherwise the proxy waits for the other.
         let mut items = Vec::new();
         if is_running {
             for (from, to) in [(front, back), (back, front)] {
-                // A socket that answers itself can only send once it has received.
+                // A socket that is both sides can send only after it has received.
                 let has_room = from == to || socket::events(to, POLLOUT, false)?.0 != 0;
                 items.push(if has_room { item(from, POLLIN) } else { item(to, POLLOUT) });
             }
@@ -77,7 +77,7 @@ fn item(socket: Handle, events: c_int) -> zmq_pollitem_t {
     zmq_pollitem_t { socket: socket.to_pointer(), fd: 0, events: events as c_short, revents: 0 }
 }
 
-/// Hands on what has arrived, for one turn.
+/// Forwards the messages that have arrived, for one turn.
 fn hand_on(
     (from, to): (Handle, Handle),
     capture: Option<Handle>,
@@ -120,7 +120,7 @@ fn count(counters: &mut [u64; 2], octets: u64) {
     counters[1] += octets;
 }
 
-/// Does as the control socket says, and answers where it waits for an answer.
+/// Executes a command of the control socket, and replies if the socket expects a reply.
 fn steer(control: Handle, state: State, passed: &[Passed; 2]) -> Result<State, Errno> {
     let command = socket::receive(control, 0)?;
     let mut more = command.more;
@@ -142,7 +142,7 @@ fn steer(control: Handle, state: State, passed: &[Passed; 2]) -> Result<State, E
             send(control, Bytes::copy_from_slice(&counter.to_ne_bytes()), flags)?;
         }
     } else if socket::kind(control)? == crate::kind::Kind::Rep {
-        // It has to answer before it may hear the next one.
+        // A REP must reply before it may receive the next command.
         send(control, Bytes::new(), 0)?;
     }
     Ok(state)

@@ -1,7 +1,7 @@
-//! How a thread waits for a socket: in `poll(2)`, on a descriptor that whatever happens writes to.
+//! The wait of a thread for a socket: in `poll(2)`, on a descriptor that every change writes to.
 //!
-//! A signal that the thread handles ends the wait, so Ctrl-C ends a program that waits for a message. The
-//! descriptor is also what `ZMQ_FD` gives.
+//! A signal of the system that the thread handles ends the wait, so Ctrl-C ends a program that
+//! waits for a message. The descriptor is also the value of `ZMQ_FD`.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::errno::Errno;
 
-/// A descriptor that can be read once something may have changed.
+/// A descriptor that becomes readable when something may have changed.
 #[derive(Debug)]
 pub(crate) struct Signal(EventFd);
 
@@ -23,19 +23,20 @@ impl Signal {
         Ok(Arc::new(Self(EventFd::from_value_and_flags(0, flags)?)))
     }
 
-    /// Something may have changed.
+    /// Makes the descriptor readable.
     pub(crate) fn raise(&self) {
-        // If it cannot be written to, it is as full as can be, and can be read.
+        // If it cannot be written to, it is full, and so readable.
         let _written = self.0.write(1);
     }
 
-    /// Takes note: what is looked at after this, and found not to be so, raises the signal when it is.
+    /// Clears the signal. A state that is checked after this, and found not to hold, raises the
+    /// signal again once it holds.
     pub(crate) fn drain(&self) {
         // If nothing can be read, it was not raised.
         let _read = self.0.read();
     }
 
-    /// Waits until it is raised. Returns whether it was, rather than that the time is over.
+    /// Waits until it is raised or the deadline is over. Returns whether it is raised.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Result<bool, Errno> {
         let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         Ok(poll(&mut fds, time_until(deadline))? > 0)
@@ -58,7 +59,7 @@ impl Wake for Signal {
     }
 }
 
-/// The time that is left until the deadline, rounded up; for ever without one.
+/// The time left until the deadline, rounded up; for ever without a deadline.
 pub(crate) fn time_until(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now());
@@ -66,7 +67,7 @@ pub(crate) fn time_until(deadline: Option<Instant>) -> PollTimeout {
     PollTimeout::try_from(milliseconds as i32).unwrap_or(PollTimeout::MAX)
 }
 
-/// When a time of so many milliseconds is over, which begins now; never if it is negative.
+/// The deadline that is so many milliseconds from now; `None` if the number is negative.
 pub(crate) fn deadline_in(milliseconds: i64) -> Option<Instant> {
     let milliseconds = u64::try_from(milliseconds).ok()?;
     Instant::now().checked_add(Duration::from_millis(milliseconds))

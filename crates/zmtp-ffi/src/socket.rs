@@ -1,4 +1,4 @@
-//! A socket as C sees it: its life, and what it sends and receives, one part at a time.
+//! A socket of C: its life, and its parts sent and received one at a time.
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
@@ -21,13 +21,13 @@ use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
 use crate::{border, link, monitor};
 
-/// The sockets that are open.
+/// The open sockets.
 pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
 
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
-/// A part that is received is copied if it has no more octets, where that spares memory of its own.
+/// Received parts of up to this many octets are copied, if that saves them memory of their own.
 const COPIED: usize = 4096;
 
 pub(crate) const POLLIN: c_int = 1;
@@ -38,29 +38,29 @@ pub(crate) const POLLOUT: c_int = 2;
 pub(crate) struct Socket {
     kind: Kind,
     pub(crate) options: Options,
-    /// Raised by whatever may end a wait.
+    /// Raised by everything that may end a wait.
     signal: Arc<Signal>,
     waker: Waker,
-    /// The library's socket, from the first time that it is needed: until then, options may be set.
+    /// The library's socket, made when it is first needed; options may be set until then.
     built: Option<Built>,
-    /// The topics that were subscribed to before.
+    /// The topics subscribed to before the socket was built.
     subscriptions: Vec<Bytes>,
     endpoints: Vec<Known>,
     last_endpoint: String,
-    /// It may have peers inside the process.
+    /// Whether it may have peers inside the process.
     is_local: bool,
-    /// A publisher that waits for room.
+    /// Whether it is a publisher that waits for room.
     waits: bool,
     copies: bool,
-    /// The parts of a message that is not complete.
+    /// The parts of an incomplete message to be sent.
     outgoing: Vec<Bytes>,
-    /// A message whose parts are being received, and which of them is next.
+    /// The message whose parts are being received, and the index of the next part.
     incoming: Option<(Incoming, usize)>,
-    /// Whether the part that was received last has others behind it.
+    /// Whether further parts follow the last received one.
     has_more: bool,
     turn: Turn,
     monitor: Option<monitor::Monitoring>,
-    // Last: its end is what the context waits for.
+    // The last field: the context waits until this is dropped.
     member: Member,
 }
 
@@ -73,13 +73,13 @@ struct Built {
 /// An endpoint of the socket.
 #[derive(Debug)]
 struct Known {
-    /// As it was given.
+    /// The text as the program gave it.
     text: String,
     endpoint: Endpoint,
     is_bound: bool,
-    /// The name of a STREAM's peer that is dialled.
+    /// The name of the dialled peer of a STREAM.
     name: Option<Bytes>,
-    /// That peer was sent its end.
+    /// Whether the end of the connection was sent to that peer.
     is_ended: bool,
 }
 
@@ -91,7 +91,7 @@ enum Turn {
     Receive,
 }
 
-/// One part of a message that was received.
+/// One part of a received message.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) octets: Bytes,
@@ -99,7 +99,7 @@ pub(crate) struct Received {
     pub(crate) peer: Option<Peer>,
 }
 
-/// A part to be sent: lent, or shared.
+/// A part to be sent: borrowed or shared.
 #[derive(Debug)]
 pub(crate) enum Sending<'a> {
     Lent(&'a [u8]),
@@ -168,13 +168,13 @@ pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
     let Socket { built, options, member, .. } = socket;
     let Some(Built { engine, io }) = built else { return Ok(()) };
     if !io.is_here() {
-        // Its descriptors are another process's, too.
+        // The descriptors also belong to another process.
         drop(engine);
         return Ok(());
     }
     let linger = u64::try_from(options.int(options::LINGER)).ok().map(Duration::from_millis);
     let mut closing = engine.close(linger);
-    // Begun at once: its addresses and names are free from now on.
+    // It begins now: the addresses and names are free from now on.
     let begun = {
         let _within = io.enter();
         closing.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
@@ -236,16 +236,16 @@ fn send_slowly(
         return Err(Errno::EFSM);
     }
     if is_relaxed {
-        // The rest of an earlier reply is no answer to this.
+        // The rest of an earlier reply does not answer the new request.
         socket.incoming = None;
     }
     let is_first = socket.outgoing.is_empty();
-    // To a STREAM's peer, messages have one part, whatever the flags say.
+    // A message to a STREAM's peer has one part, whatever the flags say.
     let more = flags & SNDMORE != 0 && (is_first || socket.kind != Kind::Stream);
     let dontwait = flags & DONTWAIT != 0;
     let time = socket.options.int(options::SNDTIMEO);
     if is_first && (more || socket.kind.names_peer()) {
-        // Whether there is room is asked for the first part; the others follow wherever it goes.
+        // Room is checked for the first part; the others follow it in any case.
         let first = part.octets();
         socket = wait(socket, handle, dontwait, time, |socket, cx| {
             socket.poll_first(first, dontwait, cx)
@@ -261,7 +261,7 @@ fn send_slowly(
     send_message(socket, handle, message, dontwait, time)
 }
 
-/// Sends a whole message. What could not be sent is as it was before the last part was given.
+/// Sends a whole message. If that fails, the parts before the last one are kept.
 fn send_message(
     socket: Locked,
     handle: Handle,
@@ -305,7 +305,8 @@ pub(crate) fn receive(handle: Handle, flags: c_int) -> Result<Received, Errno> {
     receive_slowly(lock(handle)?, handle, flags)
 }
 
-/// Receives one part. A small message that is in hand is lent to `copy`; any other part is given to `keep`.
+/// Receives one part. A small message of the current batch is lent to `copy`; any other part is
+/// given to `keep`.
 #[inline]
 pub(crate) fn receive_with<R>(
     handle: Handle,
@@ -358,8 +359,8 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
     Ok(socket.next_part())
 }
 
-/// Waits until `attempt` is ready: no longer than `time` says in milliseconds, and not at all where the caller
-/// does not want to, or is one of our own threads. The socket is free for others meanwhile.
+/// Waits until `attempt` is ready: at most `time` milliseconds, and not at all with `dontwait` or
+/// on an I/O thread. The socket is unlocked meanwhile.
 fn wait<T>(
     mut socket: Locked,
     handle: Handle,
@@ -380,7 +381,7 @@ fn wait<T>(
             if !socket.is_local {
                 return Err(Errno::EAGAIN);
             }
-            // A message sent inside the process counts as arrived.
+            // Messages sent inside the process must count as arrived.
             socket.member.context.settle();
             return match attempt(&mut socket, &mut cx) {
                 Poll::Ready(done) => done.map(|done| (socket, done)),
@@ -389,14 +390,14 @@ fn wait<T>(
         }
         drop(socket);
         is_last = !signal.wait(deadline)?;
-        // A signal from before the attempt costs another one.
+        // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
     }
 }
 
 impl Socket {
-    /// Something was sent or received, perhaps inside the process.
+    /// Takes note that something was sent or received, perhaps inside the process.
     #[inline]
     fn touch(&self) {
         if self.is_local {
@@ -404,12 +405,12 @@ impl Socket {
         }
     }
 
-    /// Whether it is an error that a message cannot go anywhere.
+    /// Whether a message without a route is an error.
     fn is_mandatory(&self) -> bool {
         self.kind == Kind::Stream || self.options.flag(options::ROUTER_MANDATORY)
     }
 
-    /// Waits until the first part can be sent, and others behind it.
+    /// Waits until the first part, and others after it, can be sent.
     fn poll_first(
         &mut self,
         first: &[u8],
@@ -442,8 +443,8 @@ impl Socket {
         }
     }
 
-    /// Sends a whole message when there is room for it. Where the sender has to have a place in a queue for
-    /// that, it is kept in `pending`.
+    /// Sends a whole message when there is room for it. `pending` keeps the sender's place in a
+    /// queue, if it needs one.
     fn poll_send(
         &mut self,
         message: &Message,
@@ -457,7 +458,7 @@ impl Socket {
         let Some(Built { engine, .. }) = &mut self.built else {
             return match self.kind {
                 Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
-                // It goes to nobody.
+                // The message has no receiver.
                 _ => Poll::Ready(Ok(())),
             };
         };
@@ -495,7 +496,7 @@ impl Socket {
         }
     }
 
-    /// A message has been received: its parts are dealt out.
+    /// Begins to give out the parts of a received message.
     fn begin(&mut self, incoming: Incoming) {
         if self.kind == Kind::Stream
             && let Some(name) = &incoming.identity
@@ -534,7 +535,7 @@ impl Socket {
         Received { octets, more, peer }
     }
 
-    /// What can be done now, of what is asked for. Whatever changes that raises the signal.
+    /// Which of the events in `asked` hold now. Any change to that raises the signal.
     fn events(&mut self, asked: c_int) -> c_int {
         let waker = self.waker.clone();
         let mut cx = TaskContext::from_waker(&waker);
@@ -572,7 +573,7 @@ impl Socket {
         }
     }
 
-    /// The library's socket, made with the options as they are.
+    /// The library's socket; makes it with the current options if there is none.
     fn build(&mut self) -> Result<&mut Built, Errno> {
         if self.built.is_none() {
             let context = &self.member.context;
@@ -595,20 +596,21 @@ impl Socket {
         let known =
             Known { text: text.to_owned(), endpoint, is_bound, name: None, is_ended: false };
         self.endpoints.push(known);
-        // What can be done may have changed.
+        // The events may have changed.
         self.signal.raise();
     }
 }
 
-/// A name for a peer that is dialled, as a ROUTER makes them up: a zero octet and a number. These numbers come from
-/// the other end of all, so that they do not meet the ROUTER's own; if they do, the call fails.
+/// A name for a dialled peer, in the form that a ROUTER makes: a zero octet and a number. These
+/// numbers count down from the greatest, so that they do not meet the ROUTER's own; if they do, the
+/// call fails.
 fn next_name() -> Bytes {
     static NEXT: AtomicU32 = AtomicU32::new(u32::MAX);
     let number = NEXT.fetch_sub(1, Ordering::Relaxed);
     [&[0][..], &number.to_be_bytes()].concat().into()
 }
 
-/// Raw peers are there over tcp alone.
+/// Raw peers exist only over tcp.
 fn check_transport(kind: Kind, endpoint: &Endpoint) -> Result<(), Errno> {
     match (kind, endpoint) {
         (Kind::Stream, Endpoint::Tcp { .. }) => Ok(()),
@@ -625,7 +627,7 @@ pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
     if let Endpoint::Ipc(IpcAddress::Path(path)) = &endpoint {
         address::clear(path);
     }
-    // It is used up: there is one descriptor.
+    // The descriptor can be used once.
     let listener = socket.options.take_descriptor();
     let mut terms = link::Terms::new(&socket.options, &socket.member.context);
     terms.listener = listener.map(border::own_descriptor);
@@ -651,11 +653,11 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut name_of_peer = None;
     let mut peer_identity = socket.options.take_octets(options::CONNECT_ROUTING_ID);
     if socket.kind == Kind::Stream {
-        // There is one connection to an endpoint, whose peer has a name already.
+        // An endpoint has one connection, and its peer has a name already.
         if socket.endpoints.iter().any(|known| !known.is_bound && known.endpoint == endpoint) {
             return Err(Errno::EADDRINUSE);
         }
-        // A peer that says nothing of itself can be sent to at once, so its name is made up here.
+        // A raw peer can be sent to before it sends anything, so its name is made here.
         let name = peer_identity.unwrap_or_else(next_name);
         socket.options.set_last_peer(name.clone());
         peer_identity = Some(name);
@@ -686,7 +688,7 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
     if !text.contains("://") {
         return Err(Errno::EINVAL);
     }
-    // An address that was left open is not a name of what was bound there.
+    // An endpoint with a wildcard does not name the address that was bound for it.
     let is_it = |known: &Known| {
         known.endpoint.to_string() == text || (known.text == text && !text.contains('*'))
     };
@@ -702,7 +704,8 @@ pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
     let ending = built.engine.end(endpoint, is_bound);
     built.io.run(ending).ok_or(Errno::EMTHREAD)??;
     if !is_bound {
-        // As libzmq: what was not received is dropped; but a message that was begun is finished.
+        // As with libzmq, unreceived messages are dropped, but a message that was begun is
+        // finished.
         built.engine.discard(&closed);
         let is_whole = |next: usize| next == 0;
         incoming.take_if(|(message, next)| {
@@ -771,7 +774,7 @@ pub(crate) fn option(handle: Handle, number: c_int) -> Result<Value, Errno> {
     })
 }
 
-/// What can be done with a socket now, of what is asked for, and what tells when that changes.
+/// Which of the events in `asked` hold now, and the signal that any change raises.
 pub(crate) fn events(
     handle: Handle,
     asked: c_int,
@@ -796,7 +799,8 @@ pub(crate) fn kind(handle: Handle) -> Result<Kind, Errno> {
     Ok(lock(handle)?.kind)
 }
 
-/// Tells of what happens to a socket, from a PAIR that is bound inside the process; or of nothing any longer.
+/// Sends events of a socket through a PAIR that is bound inside the process; without a text, ends
+/// that.
 pub(crate) fn watch(handle: Handle, text: Option<&str>, mask: c_int) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     socket.monitor = None;

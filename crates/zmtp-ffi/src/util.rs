@@ -1,4 +1,4 @@
-//! The parts that have nothing to do with sockets: timers, and keys as text.
+//! Helpers that do not concern sockets: timers, and keys as text.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::errno::Errno;
 const DIGITS: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
-/// The text of octets in Z85 (RFC 32), if they are a multiple of four.
+/// Octets as text in Z85 (RFC 32), if their number is a multiple of four.
 pub(crate) fn z85_encode(octets: &[u8]) -> Option<Vec<u8>> {
     let (groups, []) = octets.as_chunks::<4>() else { return None };
     let mut text = Vec::with_capacity(groups.len() * 5);
@@ -21,7 +21,7 @@ pub(crate) fn z85_encode(octets: &[u8]) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// The octets of a text in Z85, if it is one.
+/// The octets of a text in Z85, if it is valid.
 pub(crate) fn z85_decode(text: &[u8]) -> Option<Vec<u8>> {
     let (groups, []) = text.as_chunks::<5>() else { return None };
     let mut octets = Vec::with_capacity(groups.len() * 4);
@@ -36,20 +36,20 @@ pub(crate) fn z85_decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(octets)
 }
 
-/// A new pair of keys as text: the public and the secret one.
+/// A new key pair as text: the public and the secret key.
 pub(crate) fn new_keys() -> Result<(String, String), Errno> {
     let keys = CurveKeyPair::generate().map_err(|_| Errno::EAGAIN)?;
     Ok((keys.public().to_string(), keys.secret().to_z85().to_string()))
 }
 
-/// The public key that belongs to a secret one, as text.
+/// The public key of a secret key, as text.
 pub(crate) fn public_key_of(secret: &[u8]) -> Result<String, Errno> {
     let octets: [u8; 32] =
         z85_decode(secret).and_then(|it| it.try_into().ok()).ok_or(Errno::EINVAL)?;
     Ok(CurveKeyPair::from(CurveSecretKey::from(octets)).public().to_string())
 }
 
-/// The work of a timer, whatever that is.
+/// Timers, each with a job of any type.
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     timers: Vec<Timer<T>>,
@@ -91,7 +91,7 @@ impl<T: Copy> Timers<T> {
         Ok(())
     }
 
-    /// The timer's time begins anew.
+    /// Starts the interval of a timer anew.
     pub(crate) fn reset(&mut self, id: i32) -> Result<(), Errno> {
         let timer = self.find(id)?;
         timer.due = Instant::now() + timer.interval;
@@ -104,7 +104,7 @@ impl<T: Copy> Timers<T> {
         Some(due.saturating_duration_since(Instant::now()))
     }
 
-    /// The timers that are due, with their numbers. Their times begin anew.
+    /// The jobs of the timers that are due, with their numbers. Their intervals start anew.
     pub(crate) fn take_due(&mut self) -> Vec<(i32, T)> {
         let now = Instant::now();
         let mut due: Vec<_> = self.timers.iter_mut().filter(|timer| timer.due <= now).collect();

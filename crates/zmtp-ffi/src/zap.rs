@@ -1,4 +1,4 @@
-//! Asks the program's own handler who may come in (RFC 27).
+//! Asks the program's ZAP handler to judge peers (RFC 27).
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -8,15 +8,16 @@ use zmtp_socket::{
 
 use std::time::Duration;
 
-/// Where a handler listens.
+/// The name and the endpoint of the handler.
 const NAME: &str = "zeromq.zap.01";
 const ENDPOINT: &str = "inproc://zeromq.zap.01";
 const VERSION: &str = "1.0";
 const REQUEST_ID: &str = "1";
-/// A handler that says nothing is not waited for longer than any handshake lasts.
+/// How long to wait for a silent handler; the time limit of the handshake is shorter, if there is
+/// one.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// What a monitor is told of a reply that is none, and the texts by which we know them.
+/// The codes of a monitor for invalid replies, with the texts by which we recognize them.
 const FAULTS: [(u32, &str); 6] = [
     (0x2000_0000, "the handler's reply is not one of RFC 27"),
     (0x2000_0001, "the handler's reply is malformed"),
@@ -26,14 +27,14 @@ const FAULTS: [(u32, &str); 6] = [
     (0x2000_0005, "the handler's reply has malformed metadata"),
 ];
 
-/// What a monitor is told where no handler is.
+/// The text of the denial without a handler.
 pub(crate) const NO_HANDLER: &str = "there is no handler for the domain";
 
 /// The handler of one context.
 #[derive(Clone, Debug)]
 pub(crate) struct Handler {
     context: Context,
-    /// What the socket itself goes by: as libzmq, it is this that the handler is told.
+    /// The identity of the socket: as with libzmq, the handler gets this one.
     identity: Bytes,
 }
 
@@ -42,7 +43,7 @@ impl Handler {
         Self { context: context.clone(), identity }
     }
 
-    /// Asks the handler. Where there is none, the peer is let in, unless it `needs` one.
+    /// Asks the handler. Without a handler, a peer is let in, unless it `needs` one.
     pub(crate) async fn ask(self, request: AuthRequest, needs: bool) -> Verdict {
         if !self.context.has_inproc(NAME) {
             return match needs {
@@ -62,7 +63,7 @@ impl Handler {
     }
 }
 
-/// The code of a reply that was none, by what was said of it.
+/// The code of an invalid reply, by the text of its denial.
 pub(crate) fn fault_of(text: &str) -> Option<u32> {
     FAULTS.iter().find(|(_, its_text)| *its_text == text).map(|(code, _)| *code)
 }

@@ -1,5 +1,5 @@
-//! What a peer needs who makes CURVE's commands by hand (RFC 26), so that it can make them wrong. No code
-//! of the library: what both do alike is then no mistake of both.
+//! The cryptography of a peer that makes CURVE's commands by hand (RFC 26), and so can make them
+//! wrong. It uses no code of the library: a result that both share is then no mistake of both.
 
 use poly1305::Poly1305;
 use poly1305::universal_hash::KeyInit;
@@ -19,7 +19,7 @@ pub(crate) fn public(secret: [u8; 32]) -> [u8; 32] {
     x25519(secret, X25519_BASEPOINT_BYTES)
 }
 
-/// A nonce: a prefix, and what makes it unique.
+/// A nonce: a prefix, followed by the octets that make it unique.
 pub(crate) fn nonce(prefix: &[u8], own: &[u8]) -> [u8; 24] {
     [prefix, own].concat().try_into().expect("24 octets together")
 }
@@ -46,7 +46,7 @@ impl Shared {
         is_genuine.then_some(text)
     }
 
-    /// The first octets of the stream are the key of the hash.
+    /// The first octets of the key stream are the key of the MAC.
     fn begin(&self, nonce: [u8; 24]) -> (XSalsa20, Poly1305) {
         let mut cipher = XSalsa20::new(&self.0.into(), &nonce.into());
         let mut key = [0; 32];

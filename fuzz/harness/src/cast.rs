@@ -1,4 +1,4 @@
-//! Who plays in the scene of the whole sockets.
+//! The options of the sockets in the target `sockets`.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use crate::script::Script;
 
 const HWM: [usize; 4] = [1, 2, 5, 1000];
 
-/// Three octets say how the sockets are. If the low four bits of the fourth are an 8 and the high ones
-/// are not zero, these say which of them are an XPUB and an XSUB, and a fifth says how these are.
+/// Three octets select the options of the sockets. If the low four bits of the fourth are 8 and the
+/// high ones are not zero, the high ones select which sockets are XPUB and XSUB, and a fifth
+/// selects their options.
 #[derive(Clone, Copy)]
 pub(crate) struct Cast {
     first: u8,
@@ -33,7 +34,7 @@ impl Cast {
         Self { first, second, third, family, hearing }
     }
 
-    /// Octets that the tampered link holds, and that it gives at once.
+    /// How many octets the tampered link holds, and how many it gives at once.
     pub(crate) fn link(self) -> (usize, usize) {
         let room = [64, 300, 4096, 64 << 10][usize::from(self.first >> 5 & 3)];
         let fragment = [1, 7, 64, 64 << 10][usize::from(self.third & 3)];
@@ -44,7 +45,7 @@ impl Cast {
         self.family & 16 != 0
     }
 
-    /// Whether the subscriber behind the hand is an XSUB.
+    /// Whether the subscriber on the tampered link is an XSUB.
     pub(crate) fn is_xsub(self) -> bool {
         self.family & 32 != 0
     }
@@ -53,7 +54,7 @@ impl Cast {
         self.family & 64 != 0
     }
 
-    /// For the XPUB and the honest XSUB alike.
+    /// Applies to the XPUB and the honest XSUB.
     pub(crate) fn only_first(self) -> bool {
         self.family & 128 == 0
     }
@@ -78,7 +79,7 @@ impl Cast {
         [1, 3, 8, 1_000_000][usize::from(self.second >> 2 & 3)]
     }
 
-    /// The publisher, who knows that much of the others.
+    /// The options of the publisher.
     pub(crate) fn publishing<T: Publishes>(self, mut options: Options<T>) -> Options<T> {
         let when_full = match self.first & 7 {
             1 => WhenFull::DropOldest,
@@ -115,7 +116,7 @@ impl Cast {
         options
     }
 
-    /// What only an XPUB is told.
+    /// The options that only an XPUB has.
     pub(crate) fn hearing(self, options: XPubOptions) -> XPubOptions {
         let options = options
             .verbosity(self.verbosity())
@@ -127,7 +128,7 @@ impl Cast {
         }
     }
 
-    /// Who is behind the hand.
+    /// The options of the subscriber on the tampered link.
     pub(crate) fn wary<T: ReceivesMessages>(self, options: Options<T>) -> Options<T> {
         let mut options = self
             .known(options)
@@ -143,19 +144,20 @@ impl Cast {
         self.limited(options)
     }
 
-    /// What only an XSUB behind the hand is told.
+    /// The options that only an XSUB on the tampered link has.
     pub(crate) fn asking(self, options: XSubOptions) -> XSubOptions {
         options
             .only_first_subscribe(self.asks_only_first())
             .send_hwm(HighWaterMark::messages(HWM[usize::from(self.hearing >> 4 & 3)]))
     }
 
-    /// As the publisher, or less: what it would take for a subscription must not be sent otherwise.
+    /// As the publisher, or less: this XSUB must not send as a message what the publisher would
+    /// take for a subscription.
     pub(crate) fn asks_only_first(self) -> bool {
         self.only_first() && self.hearing & 8 == 0
     }
 
-    /// Any subscriber, as the publisher lets it in.
+    /// The credentials with which the publisher lets a subscriber in.
     pub(crate) fn known<T: Kind>(self, options: Options<T>) -> Options<T> {
         if self.is_curve() {
             options.curve_client(keys(1).public(), keys(2))

@@ -8,13 +8,14 @@ use crate::script::Script;
 
 const TAG: usize = 16;
 
-/// More makes a run slow, and no other turns of the code.
+/// More texts make a run slow, and reach no other code.
 const TEXTS: usize = 64;
 
-/// The library's boxes beside those that are made with RustCrypto's Salsa20 and Poly1305.
+/// Compares the library's boxes with those made by RustCrypto's Salsa20 and Poly1305.
 ///
-/// A key of 32 octets, and an octet that says which box is forged; then texts: two octets of length, one
-/// that says how many octets follow, which are repeated up to that length, and one for the nonce.
+/// Instructions: a key of 32 octets, and an octet that selects the forged box; then texts. Each
+/// text has two octets of length, one for the number of octets that follow and are repeated up to
+/// that length, and one for the nonce.
 pub fn cipher(data: &[u8]) {
     let mut script = Script::new(data);
     let mut key = [0; 32];
@@ -50,7 +51,7 @@ pub fn cipher(data: &[u8]) {
 
 fn sealed(key: &[u8; 32], nonce: [u8; 8], text: &[u8]) -> Vec<u8> {
     let mut cipher = Salsa20::new(key.into(), &nonce.into());
-    // The first octets of the stream are the key of the hash.
+    // The first octets of the key stream are the key of the MAC.
     let mut mac_key = [0; 32];
     cipher.apply_keystream(&mut mac_key);
     let mut text = text.to_vec();

@@ -1,15 +1,17 @@
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::{Command, Frame, Message, Metadata, ProtocolError, Subscription, Version};
 
-/// The same octets as the body of a command, as metadata and as a subscription in a message.
+/// Decodes the same octets as the body of a command, as metadata and as a subscription in a
+/// message.
 ///
-/// What is understood means the same when we send it ourselves.
+/// A decoded value has the same meaning when it is encoded again.
 pub fn command(data: &[u8]) {
     let octets = Bytes::copy_from_slice(data);
     if let Ok(command) = Command::decode(octets.clone()) {
         let mut sent = BytesMut::new();
         command.encode(&mut sent);
-        // libzmq's PLAIN servers begin ERROR with a wrong length; all else has the same octets again.
+        // libzmq's PLAIN servers begin an ERROR with a wrong length; all other commands have the
+        // same octets again.
         assert!(data.starts_with(b"\x5ERROR") || sent.ends_with(data));
         assert_eq!(read_command(&mut sent), Ok(command));
     }

@@ -13,12 +13,12 @@ use crate::{
 
 /// A whole connection, against a peer that sends anything.
 ///
-/// Instructions: one octet says who we are (see `Scene`), each further one either how many octets
-/// arrive next, and they follow, or what else happens (see `with_a_clock`).
+/// Instructions: one octet selects our configuration (see `Scene`). Each further one is either the
+/// number of octets that arrive next, and they follow, or another step (see `with_a_clock`).
 ///
-/// It makes no difference to events, error or answers how the octets are cut, nor whether messages
-/// are taken one by one or together, and no room is made
-/// for more than twice of what has arrived; no deadline passes without moving on.
+/// Events, error and output depend neither on how the octets are divided, nor on whether messages
+/// are taken one by one or together. Room is made for at most twice of what has arrived. After each
+/// deadline the connection has made progress.
 pub fn connection(data: &[u8]) {
     let mut script = Script::new(data);
     let scene = Scene::new(script.octet());
@@ -39,7 +39,7 @@ pub fn connection(data: &[u8]) {
     with_a_clock(&scene, script);
 }
 
-/// Who we are, and how far we have come before the fuzzer's octets.
+/// Our configuration, and the octets of the peer before the fuzzer's.
 struct Scene {
     config: Arc<Config>,
     prelude: Vec<u8>,
@@ -50,11 +50,11 @@ enum Step<'a> {
     Arrive(&'a [u8]),
     Pause,
     Resume,
-    /// Time passes, up to the next deadline.
+    /// Time passes up to the next deadline.
     Wait,
-    /// Time passes, but not so much.
+    /// Time passes, but less than that.
     WaitLittle,
-    /// What is to be written has been written.
+    /// The output has been written.
     Write,
     Send,
     Subscribe,
@@ -67,10 +67,10 @@ struct Outcome {
     output: BytesMut,
 }
 
-/// What a flood of PINGs may make us hold of answers, and as much again for the last of them.
+/// The output that a flood of PINGs may cause, and as much again for the last of them.
 const ANSWERS: usize = 2 * 64 * 1024;
 
-/// What a box adds to a frame of ours.
+/// How many octets a box adds to a frame of ours.
 const SEALED: usize = 42;
 
 impl Scene {
@@ -88,7 +88,7 @@ impl Scene {
             _ => Mechanism::PlainServer,
         };
         let version = if choice >> 2 & 3 == 1 { Version::V3_0 } else { Version::V3_1 };
-        // Narrow, so that the fuzzer gets to all of them.
+        // Low, so that the fuzzer reaches all of them.
         let limits = Limits::new()
             .with_message_size(600)
             .with_message_parts(5)
@@ -123,8 +123,8 @@ impl Scene {
         Self { config: Arc::new(config), prelude: prelude.to_vec(), grant }
     }
 
-    /// The same with CURVE, after the greeting or after the handshake. What is in boxes is the matter of
-    /// another target.
+    /// The same with CURVE, after the greeting or after the handshake. The target `curve` tests the
+    /// content of boxes.
     fn with_curve(
         config: Config,
         is_server: bool,
@@ -136,7 +136,7 @@ impl Scene {
         let mut peer = CurvePeer::known(!is_server).of_type(theirs);
         let (version, mechanism) = (config.version, config.mechanism.name());
         let mut prelude = Greeting { version, mechanism, as_server: !is_server }.encode().to_vec();
-        // What the peer says second depends on what it hears.
+        // The second command of the peer depends on our first.
         let mut connection = Connection::new(config.clone());
         connection.receive(Duration::ZERO, &prelude);
         for second in [false, true].into_iter().filter(|_| is_ready) {
@@ -150,7 +150,7 @@ impl Scene {
         Self { config, prelude, grant }
     }
 
-    /// What comes of these octets, if up to `together` messages are taken at once.
+    /// The outcome of these octets, if up to `together` messages are taken at once.
     fn outcome<'a>(&self, together: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
         let mut connection = Connection::new(self.config.clone());
         let mut outcome = Outcome { events: Vec::new(), error: None, output: BytesMut::new() };
@@ -212,7 +212,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The same once more, as time passes and as the caller does other things between.
+/// Runs the script again, with time that passes and with the caller's other calls.
 fn with_a_clock(scene: &Scene, script: &[u8]) {
     let mut connection = Connection::new(scene.config.clone());
     let mut outcome = Outcome { events: Vec::new(), error: None, output: BytesMut::new() };

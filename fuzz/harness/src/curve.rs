@@ -12,14 +12,14 @@ use crate::{
     script::Script,
 };
 
-/// A connection with CURVE, and a peer that holds the keys: the fuzzer's octets get into the boxes.
+/// A connection with CURVE, and a peer that has the keys: the fuzzer's octets get into the boxes.
 ///
-/// Instructions: one octet says who we are (see `Scene::new`), one what is wrong with the handshake (see
-/// `Scene::greet`), each further one what comes next (see `Scene::step`).
+/// Instructions: one octet selects our configuration (see `Scene::new`), one the fault in the
+/// handshake (see `Scene::greet`), and each further one the next step (see `Scene::step`).
 ///
-/// What was sealed by the peer, and arrives in order, has the effect that the same frames have without
-/// CURVE on a twin of the connection. Whatever else comes ends the connection, and nothing of it comes
-/// out. What the connection says, opened, is what its twin says.
+/// Frames that the peer has sealed, and that arrive in order, have the same effect as the plain
+/// frames on a twin of the connection without CURVE. Anything else ends the connection, and causes
+/// no event. The output of the connection, opened, is the output of its twin.
 pub fn curve(data: &[u8]) {
     let mut script = Script::new(data);
     let mut scene = Scene::new(script.octet());
@@ -32,19 +32,19 @@ pub fn curve(data: &[u8]) {
     scene.deliver();
 }
 
-/// Narrow, so that the fuzzer gets to all of them.
+/// Low, so that the fuzzer reaches all of them.
 const LIMITS: Limits = Limits::new()
     .with_message_size(600)
     .with_message_parts(5)
     .with_command_size(400)
     .with_handshake_frame_size(400);
 
-/// Frames that come together, at most: their answers stay far below the bound for these.
+/// The most frames that arrive together: the answers to them stay far below their bound.
 const TOGETHER: usize = 64;
 
 const NOW: Duration = Duration::ZERO;
 
-/// What is in a box: bodies of every command and of any message.
+/// The content of a box: bodies of every command and of any message.
 const BODIES: &[&[u8]] = &[
     b"10001 17 40",
     b"",
@@ -65,20 +65,20 @@ const BODIES: &[&[u8]] = &[
 
 struct Scene {
     victim: Side,
-    /// The same without CURVE.
+    /// The same connection without CURVE.
     twin: Side,
     peer: CurvePeer,
     /// How many octets arrive at once.
     fragment: usize,
-    /// What the peer has sealed so far, as it went out.
+    /// The frames that the peer has sealed so far, as they were sent.
     sealed: Vec<Vec<u8>>,
-    /// What the victim has said last.
+    /// The last output of the victim.
     said: Vec<u8>,
-    /// On its way, and what of it is genuine, in clear.
+    /// The octets in transit, and the plain form of the genuine ones.
     under_way: Vec<u8>,
     in_clear: Vec<u8>,
     waiting: usize,
-    /// The number of the last genuine frame, and whether anything after it was none.
+    /// The number of the last genuine frame, and whether a forged one came after it.
     heard: u64,
     is_breached: bool,
 }
@@ -105,7 +105,7 @@ impl Scene {
         let together = if choice & 64 == 0 { usize::MAX } else { 1 };
         let config = Config { version, limits: LIMITS, ..Config::new(socket_type) };
         let victim = Side::new(with_curve(config.clone(), is_server), together);
-        // A PUB cannot tell a message from a subscription before it has opened it.
+        // A PUB cannot tell a message from a subscription before it has opened the box.
         let limits = match socket_type {
             SocketType::Pub => LIMITS.with_message_size(LIMITS.command_size),
             _ => LIMITS,
@@ -135,9 +135,9 @@ impl Scene {
         scene
     }
 
-    /// The handshake. The lowest three bits of an octet say what is edited: of the peer's first command
-    /// or its second the whole (1, 3) or what is in its box (2, 4), or what the vouch vouches for (5).
-    /// Returns whether traffic follows.
+    /// Does the handshake. The lowest three bits of an octet select the place of the edit: the
+    /// whole of the peer's first or second command (1, 3), the content of its box (2, 4), or the
+    /// keys in the vouch (5). Returns whether traffic follows.
     fn greet(&mut self, script: &mut Script<'_>) -> bool {
         let octet = script.octet();
         let what = octet & 7;
@@ -174,13 +174,14 @@ impl Scene {
         true
     }
 
-    /// What comes next, by the lowest three bits; with the highest, what is under way arrives after it.
+    /// Does the step that the lowest three bits select. If the highest bit is set, the octets in
+    /// transit arrive after it.
     fn step(&mut self, script: &mut Script<'_>) {
         let octet = script.octet();
         let more = octet >> 3 & 15;
         match octet & 7 {
             0 => self.say(self.heard.wrapping_add(1), more, 0, script),
-            // Numbers that rise by more, and those that do not.
+            // Numbers that rise by more than one, and numbers that do not rise.
             1 if more == 15 => self.say(u64::MAX, 0, 0, script),
             1 => self.say(self.heard.saturating_add(u64::from(more) << 8), 0, 0, script),
             2 => self.say(self.heard.saturating_sub(u64::from(more)), 0, 0, script),
@@ -200,7 +201,7 @@ impl Scene {
                 replayed.iter().for_each(|frame| self.forge(frame));
             }
             5 => {
-                // What it said itself comes back.
+                // The victim gets its own output back.
                 let said = self.said.clone();
                 self.forge(&said);
             }
@@ -215,7 +216,7 @@ impl Scene {
         }
     }
 
-    /// The peer seals something, with this number, and these flags within and without.
+    /// The peer seals a body, with this number, and these flags inside and outside of the box.
     fn say(&mut self, number: u64, within: u8, without: u8, script: &mut Script<'_>) {
         let flags =
             [0, 1, 2, 3, 4, 5, 8, 16, 32, 64, 128, 130, 254, 255, 0, 2][usize::from(within)];
@@ -225,7 +226,7 @@ impl Scene {
             None => script.take(choice % 64).to_vec(),
         };
         let whole = frame(without, &self.peer.message(number, flags, &body));
-        // Outside, whether it is long and whether it is a command say nothing.
+        // Outside, the flags LONG and COMMAND have no meaning.
         if number > self.heard && flags <= 2 && without & !6 == 0 {
             if !self.is_breached {
                 self.heard = number;
@@ -239,7 +240,7 @@ impl Scene {
         }
     }
 
-    /// Something that is not what the peer sealed, or not in its place.
+    /// Sends octets that the peer did not seal, or that are out of order.
     fn forge(&mut self, octets: &[u8]) {
         if !octets.is_empty() {
             self.under_way.extend_from_slice(octets);
@@ -248,7 +249,7 @@ impl Scene {
         }
     }
 
-    /// We say something, both of us.
+    /// The victim and its twin send the same.
     fn answer(&mut self, more: u8) {
         self.deliver();
         if self.victim.error.is_some() {
@@ -268,7 +269,7 @@ impl Scene {
         self.compare();
     }
 
-    /// Lets what is under way arrive.
+    /// Delivers the octets in transit.
     fn deliver(&mut self) {
         self.victim.receive(&std::mem::take(&mut self.under_way), self.fragment);
         self.twin.receive(&std::mem::take(&mut self.in_clear), usize::MAX);

@@ -1,4 +1,4 @@
-//! The other side of a connection with CURVE, made by hand.
+//! A peer with CURVE, made by hand.
 
 use std::sync::LazyLock;
 
@@ -6,12 +6,12 @@ use zmtp_codec::{Config, CurveKeyPair, CurveSecretKey, Mechanism, Randomness};
 
 use crate::boxes::{Shared, nonce, public};
 
-/// The secret keys of a connection, and those of the peer that is made by hand: the permanent ones, and the
-/// transient ones, which are drawn first of what is fixed.
+/// The secret keys of a connection, and those of the peer made by hand: first the permanent one,
+/// then the transient one, which is drawn first of the fixed octets.
 const KEYS: [[u8; 32]; 2] = [[1; 32], [7; 32]];
 const PEERS: [[u8; 32]; 2] = [[2; 32], [3; 32]];
 
-/// The same with CURVE, as the server or the client of [`CurvePeer::known`].
+/// The same configuration with CURVE, as the server or the client of [`CurvePeer::known`].
 pub(crate) fn with_curve(config: Config, is_server: bool) -> Config {
     let keys = CurveKeyPair::from(CurveSecretKey::from(KEYS[0]));
     let mechanism = match is_server {
@@ -21,7 +21,7 @@ pub(crate) fn with_curve(config: Config, is_server: bool) -> Config {
     Config { mechanism, randomness: Randomness::fixed(KEYS[1].to_vec()), ..config }
 }
 
-/// Octets of a cookie, which is the server's own affair.
+/// The length of a cookie, whose content only the server knows.
 const COOKIE: usize = 96;
 
 /// A client or a server, made of the secret keys of both sides. Of two keys, the first is the
@@ -29,22 +29,22 @@ const COOKIE: usize = 96;
 #[derive(Clone)]
 pub(crate) struct CurvePeer {
     is_server: bool,
-    /// Our public keys, and the other side's.
+    /// Our public keys, and those of the other side.
     ours: [[u8; 32]; 2],
     theirs: [[u8; 32]; 2],
-    /// Between the transient keys, and what seals the first command of our side, and the vouch.
+    /// The keys of traffic, of the first command of our side, and of the vouch.
     shared: Shared,
     opening: Shared,
     vouching: Shared,
-    /// What the server gave us, if we are the client.
+    /// The cookie of the server, if we are the client.
     cookie: Vec<u8>,
     /// The number of the last frame that was opened.
     opened: u64,
-    /// What we say of ourselves.
+    /// The metadata that we announce.
     pub(crate) metadata: Vec<u8>,
 }
 
-/// A frame with these flags, in its short form where that is enough.
+/// A frame with these flags, in the short form if that is enough.
 pub(crate) fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     match u8::try_from(body.len()) {
         Ok(size) => [&[flags & !2, size], body].concat(),
@@ -53,8 +53,8 @@ pub(crate) fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
 }
 
 impl CurvePeer {
-    /// The server or the client that a connection [`with_curve`] knows. To agree on keys costs most of the
-    /// time, so that is done once.
+    /// The server or the client that a connection [`with_curve`] expects. Key agreements take most
+    /// of the time, so they are done once.
     pub(crate) fn known(is_server: bool) -> &'static Self {
         static KNOWN: LazyLock<[CurvePeer; 2]> =
             LazyLock::new(|| [false, true].map(|is_server| CurvePeer::new(is_server, PEERS, KEYS)));
@@ -80,14 +80,14 @@ impl CurvePeer {
         }
     }
 
-    /// The same, as a socket of this type.
+    /// The same peer, as a socket of this type.
     pub(crate) fn of_type(&self, socket_type: &str) -> Self {
         let size = (socket_type.len() as u32).to_be_bytes();
         let metadata = [b"\x0BSocket-Type", &size[..], socket_type.as_bytes()].concat();
         Self { metadata, ..self.clone() }
     }
 
-    /// Who we are to the other side.
+    /// The permanent public key, which the other side judges.
     pub(crate) fn public_key(&self) -> [u8; 32] {
         self.ours[0]
     }
@@ -96,7 +96,8 @@ impl CurvePeer {
         !self.is_server
     }
 
-    /// Takes what the other side says in the handshake: all that matters is the cookie of a WELCOME.
+    /// Takes the output of the other side in the handshake, of which only the cookie of a WELCOME
+    /// matters.
     pub(crate) fn hear(&mut self, said: &[u8]) {
         let Some((random, boxed)) =
             said.strip_prefix(b"\x04\xA8\x07WELCOME").and_then(|rest| rest.split_at_checked(16))
@@ -108,12 +109,12 @@ impl CurvePeer {
         self.cookie = opened[32..].to_vec();
     }
 
-    /// What a client's vouch vouches for.
+    /// The keys in a client's vouch.
     pub(crate) fn vouched(&self) -> Vec<u8> {
         [self.ours[1], self.theirs[0]].concat()
     }
 
-    /// What is in the box of our first or second command of the handshake.
+    /// The content of the box of our first or second command of the handshake.
     pub(crate) fn inside(&self, second: bool, vouched: &[u8]) -> Vec<u8> {
         match (self.is_server, second) {
             (true, false) => [&self.ours[1][..], &[9; COOKIE]].concat(),
@@ -126,7 +127,8 @@ impl CurvePeer {
         }
     }
 
-    /// Where in it begins what the other side has to take as it is: a cookie, properties.
+    /// Where the part of that content begins that the other side must take as it is: a cookie or
+    /// properties.
     pub(crate) fn own_affair(&self, second: bool) -> usize {
         match (self.is_server, second) {
             (true, false) => 32,
@@ -136,7 +138,7 @@ impl CurvePeer {
         }
     }
 
-    /// Our first or second command of the handshake, with this in its box.
+    /// Our first or second command of the handshake, with this content in its box.
     pub(crate) fn command(&self, second: bool, inside: &[u8]) -> Vec<u8> {
         match (self.is_server, second) {
             (true, false) => {
@@ -162,14 +164,14 @@ impl CurvePeer {
         }
     }
 
-    /// A frame of traffic in its box, without the frame around that.
+    /// A sealed frame of traffic, without the outer frame.
     pub(crate) fn message(&self, number: u64, flags: u8, body: &[u8]) -> Vec<u8> {
         let (ours, number) = (self.prefixes()[0], number.to_be_bytes());
         let boxed = self.shared.seal(nonce(ours, &number), &[&[flags], body].concat());
         [b"\x07MESSAGE", &number[..], &boxed].concat()
     }
 
-    /// The plain frames of all that the other side has said after the handshake.
+    /// The plain frames of all that the other side has sent after the handshake.
     pub(crate) fn open_all(&mut self, mut said: &[u8]) -> Vec<u8> {
         let mut plain = Vec::new();
         while let [flags, rest @ ..] = said {
@@ -191,7 +193,7 @@ impl CurvePeer {
         plain
     }
 
-    /// Ours, and the other side's, before the number of each frame.
+    /// The prefixes of the nonces, ours and the other side's; the number of the frame follows.
     fn prefixes(&self) -> [&'static [u8; 16]; 2] {
         let prefixes = [b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES"];
         if self.is_server { [prefixes[1], prefixes[0]] } else { prefixes }

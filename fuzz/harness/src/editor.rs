@@ -1,6 +1,6 @@
 use crate::script::Script;
 
-/// One change to the octets that are under way, by a hand that knows the protocol.
+/// A change to the octets in transit, by an attacker that knows the protocol.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
     Flip { at: usize, bits: u8 },
@@ -14,10 +14,10 @@ pub(crate) enum Edit {
 /// How many kinds of edits there are.
 pub(crate) const EDITS: u8 = 7;
 
-/// Octets that are not grown any further: some bound there must be.
+/// The size beyond which a piece is not duplicated.
 const MOST: usize = 256 << 10;
 
-/// What is worth putting in between.
+/// Pieces worth inserting.
 const PIECES: &[&[u8]] = &[
     b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x00PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
@@ -67,7 +67,7 @@ impl Edit {
         }
     }
 
-    /// Edits what is there; a count of 0 is all the rest, an offset past the end begins again.
+    /// Edits the octets. A count of 0 means all the rest, and an offset past the end wraps around.
     pub(crate) fn apply(&self, octets: &mut Vec<u8>) {
         let len = octets.len();
         let within = |at: usize| at % (len + 1);

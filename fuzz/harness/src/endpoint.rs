@@ -9,11 +9,12 @@ use zmtp_socket::{
     SubOptions,
 };
 
-/// Any text as an endpoint, and as each part of one that was built by hand.
+/// Parses any text as an endpoint, and uses it for each part of an endpoint that is built by hand.
 ///
-/// What is read is printed as a text that is read as the same, and what is not read is not repeated
-/// at length. Text, value and reference are the same endpoint. A value that is not what it prints is
-/// refused. What can be bound or connected to is told before anything is tried.
+/// A parsed endpoint prints a text that parses to the same endpoint. An error does not repeat a
+/// text at length. Text, value and reference are the same endpoint. A value that does not parse
+/// from its own text is refused. Errors of bind and connect are returned before anything is
+/// attempted.
 pub fn endpoint(data: &[u8]) {
     let text = String::from_utf8_lossy(data).into_owned();
     let read = text.parse::<Endpoint>();
@@ -37,12 +38,12 @@ fn is_good(endpoint: &Endpoint) {
 }
 
 fn is_short(error: &impl ToString) {
-    // A character may take ten to be shown, and is perhaps shown twice.
+    // A character may take ten when it is escaped, and may be shown twice.
     let shown = error.to_string().chars().count();
     assert!(shown < 4500, "{shown} characters");
 }
 
-/// Without a runtime nothing is tried, but what is wrong with an endpoint is said first.
+/// Without a runtime nothing is attempted, but the faults of an endpoint are reported first.
 fn goes_where_it_can(endpoint: &Endpoint) {
     let context = Context::new();
     let publisher = context.pub_socket(PubOptions::new());
@@ -64,7 +65,7 @@ fn goes_where_it_can(endpoint: &Endpoint) {
     }
 }
 
-/// A value is good exactly if what it prints is read as itself.
+/// A value is valid exactly if its text parses to the same value.
 fn by_hand(data: &[u8], text: &str) {
     let text = || text.to_owned();
     let port = data.first().map_or(0, |octet| u16::from(*octet) * 257);

@@ -1,4 +1,4 @@
-//! Either socket that subscribes, plain or with an X.
+//! A subscribing socket, SUB or XSUB.
 
 use std::ops::Deref;
 
@@ -7,7 +7,7 @@ use zmtp_socket::{
     XSubOptions, XSubSocket,
 };
 
-/// A SUB or an XSUB. What its handle does, it does.
+/// A SUB or an XSUB, with a common handle.
 pub(crate) struct Subscriber {
     handle: SubHandle,
     pub(crate) socket: Either,

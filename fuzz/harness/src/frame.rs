@@ -4,14 +4,14 @@ use zmtp_codec::{Frame, FrameCodec, FrameCodecError, ProtocolError};
 
 use crate::script::Script;
 
-/// So much may be reserved for a frame that has been announced, and not arrived.
+/// How much may be reserved for a frame that is announced and has not arrived.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// A stream of frames: in one piece through the plain decoder, and in pieces through the codec for
 /// tokio. Instructions: the limit (two octets), the size of a piece.
 ///
-/// Both see the same frames and the same error, neither makes room for more than twice what has
-/// arrived, and what is sent again is read as the same frames.
+/// Both find the same frames and the same error, neither makes room for more than twice of what has
+/// arrived, and encoded frames decode to the same frames.
 pub fn frame(data: &[u8]) {
     let mut script = Script::new(data);
     let limit = u64::from(script.octet()) << 8 | u64::from(script.octet());

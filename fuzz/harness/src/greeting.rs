@@ -2,8 +2,8 @@ use zmtp_codec::Greeting;
 
 /// A greeting that arrives octet by octet.
 ///
-/// What has been refused stays refused for the same reason, nothing is accepted before its last
-/// octet, and what is accepted means the same when we send it ourselves.
+/// A refused greeting stays refused for the same reason, none is accepted before its last octet,
+/// and an accepted one has the same meaning when it is encoded again.
 pub fn greeting(data: &[u8]) {
     let mut refusal = None;
     for len in 0..=data.len().min(Greeting::LEN + 1) {

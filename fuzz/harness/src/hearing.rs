@@ -1,4 +1,4 @@
-//! What an XPUB is told of its subscribers, held against what they do.
+//! Compares the requests that an XPUB gets with the calls of its subscribers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,20 +7,20 @@ use zmtp_socket::{Message, Peer, PeerId, Request, TryRecvError, Verbosity, XPubS
 
 use crate::cast::Cast;
 
-/// An XPUB's user, who is told exactly what the honest subscriber wants, and of the others nothing that
-/// does not add up.
+/// The user of an XPUB. It gets exactly the requests of the honest subscriber, and consistent ones
+/// of the others.
 pub(crate) struct Hearing {
     socket: XPubSocket,
     cast: Cast,
     honest: Peer,
-    /// What the honest one has asked for and said, and the user has not read.
+    /// The requests and messages of the honest subscriber that the user has not read.
     unread: VecDeque<Request>,
-    /// What is wanted as far as the user knows: by each peer, where each is told of.
+    /// The subscriptions that the user knows of; by peer, if requests are reported for each.
     wanted: BTreeSet<(Option<PeerId>, Bytes)>,
 }
 
 impl Hearing {
-    /// Waits for the honest subscriber, which wants everything.
+    /// Waits for the honest subscriber, which subscribes to everything.
     pub(crate) async fn new(mut socket: XPubSocket, cast: Cast) -> Self {
         let request = socket.recv().await.expect("it is open");
         let honest = request.peer().clone();
@@ -32,7 +32,7 @@ impl Hearing {
         this
     }
 
-    /// Reads so many requests, if there are as many.
+    /// Reads up to `most` requests.
     pub(crate) fn hear(&mut self, most: usize) {
         let mut of_peer = BTreeMap::<_, usize>::new();
         for _ in 0..most {
@@ -46,7 +46,7 @@ impl Hearing {
             } else if !matches!(request, Request::Unsubscribe { .. }) {
                 let unread = of_peer.entry(request.peer().id()).or_default();
                 *unread += 1;
-                // One is too much, and ends its connection.
+                // One more than the limit ends the connection.
                 assert!(*unread <= self.cast.max_topics() + 1, "{unread} requests were unread");
             }
             self.does(&request);
@@ -64,7 +64,7 @@ impl Hearing {
         }
     }
 
-    /// What a user does: it remembers, or, where nobody else does, it subscribes who asked for it.
+    /// Handles a request as a user does.
     fn does(&mut self, request: &Request) {
         let (Request::Subscribe { peer, topic } | Request::Unsubscribe { peer, topic }) = request
         else {
@@ -92,15 +92,16 @@ impl Hearing {
         self.cast.is_manual()
     }
 
-    /// Reads what is unread if the honest one might otherwise go past its limit with so many more.
+    /// Reads the unread requests if the honest subscriber might otherwise exceed its limit with
+    /// this many more.
     pub(crate) fn make_room(&mut self, requests: usize) {
         if self.unread.len() + requests > self.cast.max_topics() {
             self.hear(usize::MAX);
         }
     }
 
-    /// The honest one subscribes to what nobody else does, or ends that: unless it takes back what is
-    /// unread, this will be told.
+    /// The honest subscriber begins or ends a subscription that nobody else has. This will be
+    /// reported, unless it cancels an unread request.
     pub(crate) fn expect_change(&mut self, topic: Bytes, begins: bool) {
         let peer = self.honest.clone();
         let begin = Request::Subscribe { peer: peer.clone(), topic: topic.clone() };
@@ -113,18 +114,19 @@ impl Hearing {
         }
     }
 
-    /// The honest one says something.
+    /// The honest subscriber sends a message.
     pub(crate) fn expect_message(&mut self, message: Message) {
         let peer = self.honest.clone();
         self.unread.push_back(Request::Message { peer, message });
     }
 
-    /// Sends the honest one a message for it alone.
+    /// Sends a message to the honest subscriber only.
     pub(crate) fn answer(&self, message: &Message) {
         assert_eq!(self.socket.send_to(&self.honest, message.clone()), Ok(true));
     }
 
-    /// When all have gone, nothing is wanted any longer: the end of it is told too, in any order.
+    /// After all subscribers have gone, the end of every subscription has been reported, in any
+    /// order.
     pub(crate) fn end(mut self) {
         assert_eq!(self.socket.stats().peers, []);
         while let Ok(request) = self.socket.try_recv() {

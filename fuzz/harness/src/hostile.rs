@@ -1,4 +1,5 @@
-//! Peers that are made of octets, on a network that puts them in the place of whoever is dialled or dials.
+//! Peers that send any octets. The network puts them in the place of a peer that dials or is
+//! dialled.
 
 use std::{
     io,
@@ -10,26 +11,26 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use zmtp_socket::simulation::{Ends, Network};
 
-/// Where a socket is bound and a hostile peer dials, and where one is dialled.
+/// The names at which a hostile peer dials a socket, and at which a socket dials a hostile peer.
 pub(crate) const BOUND: &str = "bound";
 pub(crate) const TRAP: &str = "trap";
 
-/// Octets that a link holds.
+/// How many octets a link holds.
 const PIPE: usize = 4096;
 
-/// A network whose links to [`BOUND`] and [`TRAP`] have a hostile peer at one end. Clones are the same.
+/// A network whose links to [`BOUND`] and [`TRAP`] have a hostile peer at one end. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Hostiles(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     new: Vec<Hostile>,
-    /// The ends that nobody has of the others' links.
+    /// The unused ends of the other sides' links.
     silent: Vec<DuplexStream>,
 }
 
 impl Hostiles {
-    /// Those that have come since this was asked last.
+    /// The hostile peers that have come since the last call.
     pub(crate) fn take(&self) -> Vec<Hostile> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut state.new)
@@ -53,13 +54,13 @@ impl Network for Hostiles {
     }
 }
 
-/// One that says what it likes, as far as the pipe takes it.
+/// A peer that sends any octets, as far as the pipe takes them.
 pub(crate) struct Hostile {
     pipe: DuplexStream,
 }
 
 impl Hostile {
-    /// A greeting and a READY, of a socket of this type that has this identity.
+    /// Sends a greeting and a READY, as a socket of this type with this identity.
     pub(crate) fn greet(&mut self, socket_type: &str, identity: &[u8]) {
         self.write(b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL");
         self.write(&[0; 48]);
@@ -75,7 +76,7 @@ impl Hostile {
         self.write(&ready);
     }
 
-    /// A short frame.
+    /// Sends a short frame.
     pub(crate) fn say(&mut self, more: bool, body: &[u8]) {
         self.write(&[more.into(), body.len() as u8]);
         self.write(body);
@@ -83,11 +84,11 @@ impl Hostile {
 
     pub(crate) fn write(&mut self, octets: &[u8]) {
         let mut cx = Context::from_waker(Waker::noop());
-        // What there is no room for is not said.
+        // Octets without room are not sent.
         let _written = Pin::new(&mut self.pipe).poll_write(&mut cx, octets);
     }
 
-    /// Reads what there is.
+    /// Reads all that has come.
     pub(crate) fn read(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         loop {

@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their octets. A function that returns has found nothing; one that
-//! has found something panics.
+//! The functions of the fuzz targets. A function returns if it has found nothing, and panics if it
+//! has found a fault.
 //!
-//! They are apart from the targets so that a test can replay the corpus without a fuzzer.
+//! They are separate from the targets so that a test can replay the corpus without a fuzzer.
 
 mod boxes;
 mod cast;
@@ -44,10 +44,10 @@ pub use topics::topics;
 pub use unicast::unicast;
 pub use ws::ws;
 
-/// A target: octets in, a panic out if something is wrong.
+/// A target, which panics if octets reveal a fault.
 pub type Target = fn(&[u8]);
 
-/// All targets, by the names that their corpora have.
+/// All targets, by the names of their corpora.
 pub const TARGETS: [(&str, Target); 14] = [
     ("greeting", greeting),
     ("frame", frame),

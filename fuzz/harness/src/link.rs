@@ -11,15 +11,15 @@ use crate::{
     script::Script,
 };
 
-/// Two whole connections, a publisher's and a subscriber's, and a hostile hand on the octets between
-/// them.
+/// Two whole connections, a publisher's and a subscriber's, and an attacker that edits the octets
+/// between them.
 ///
-/// Instructions: one octet says who they are (see `Link::new`), each further one what happens next
-/// (see `Link::step`).
+/// Instructions: one octet selects the configurations (see `Link::new`), and each further one the
+/// next step (see `Link::step`).
 ///
-/// Each ends but once and stays closed, holds a bounded number of octets, moves on when its deadline
-/// comes, and falls silent when nothing more is to be said. Where nothing was edited, what was sent
-/// arrives whole and in order.
+/// Each connection ends at most once and stays closed, holds a bounded number of octets, makes
+/// progress at its deadline, and falls silent when it has nothing more to send. Without edits,
+/// everything that was sent arrives whole and in order.
 pub fn link(data: &[u8]) {
     let mut script = Script::new(data);
     let mut link = Link::new(script.octet());
@@ -30,28 +30,28 @@ pub fn link(data: &[u8]) {
     link.judge();
 }
 
-/// Narrow, so that the fuzzer gets to all of them.
+/// Low, so that the fuzzer reaches all of them.
 const LIMITS: Limits = Limits::new()
     .with_message_size(600)
     .with_message_parts(5)
     .with_command_size(400)
     .with_handshake_frame_size(300);
 
-/// What one frame may make us hold that is not whole yet, its header with it.
+/// How many octets an incomplete frame may hold, with its header.
 const FRAME: usize = 600 + 9 + SEALED;
 
-/// What a box and its frame add to a frame.
+/// How many octets a box and its frame add to a frame.
 const SEALED: usize = 9 + 33;
 
-/// Greeting and handshake; what a flood of PINGs may make us hold of answers, and as much again for
-/// the last of them.
+/// The output of greeting and handshake, and that which a flood of PINGs may cause, with as much
+/// again for the last of them.
 const OURS: usize = 64 + 300 + 2 * 64 * 1024;
 
-/// Who the sides are, by their index: the other one's is `1 - index`.
+/// The index of each side; that of the other is `1 - index`.
 const PUB: usize = 0;
 const SUB: usize = 1;
 
-/// A server and a client of CURVE, who know each other.
+/// A server and a client of CURVE with each other's keys.
 fn curve() -> (Mechanism, Mechanism) {
     let [server, client] = [1, 2].map(|seed| CurveKeyPair::from(CurveSecretKey::from([seed; 32])));
     let server_key = server.public();
@@ -68,15 +68,16 @@ struct Link {
 
 struct Side {
     connection: Connection,
-    /// On its way to this side.
+    /// The octets in transit to this side.
     under_way: Vec<u8>,
-    /// Whether what is on its way to this side has ever been edited.
+    /// Whether octets to this side have ever been edited.
     is_edited: bool,
     is_asked: bool,
-    /// What the caller had sent to the other side, and its octets at most.
+    /// The calls of the caller, as the other side should get them, and an upper bound of their
+    /// octets.
     said: Vec<Event>,
     said_octets: usize,
-    /// What came from the other side.
+    /// The events from the other side.
     heard: Vec<Event>,
     error: Option<Error>,
 }
@@ -179,7 +180,7 @@ impl Link {
         }
     }
 
-    /// Judges the credentials of who asks for it.
+    /// Judges the credentials at each side that waits for a verdict.
     fn answer(&mut self, verdict: Result<(), Denial>) {
         for side in &mut self.sides {
             if std::mem::take(&mut side.is_asked) {
@@ -191,13 +192,13 @@ impl Link {
         }
     }
 
-    /// Puts on its way to one side what the other has to say.
+    /// Takes the output of the other side into transit to this one.
     fn put_on_the_way(&mut self, to: usize) {
         let output = self.sides[1 - to].connection.output().split();
         self.sides[to].under_way.extend_from_slice(&output);
     }
 
-    /// Lets so many octets arrive.
+    /// Delivers up to `most` octets.
     fn carry(&mut self, to: usize, most: usize) {
         self.put_on_the_way(to);
         let side = &mut self.sides[to];
@@ -214,7 +215,7 @@ impl Link {
         side.is_edited = true;
     }
 
-    /// Lets everything arrive, and what is said to it, until nobody says anything.
+    /// Delivers everything in both directions until nobody sends any more.
     fn settle(&mut self) {
         for _ in 0..16 {
             self.answer(Ok(()));
@@ -241,7 +242,8 @@ impl Link {
             if side.is_edited {
                 continue;
             }
-            // Who was told the truth hears nothing else, though perhaps not to the end.
+            // A side whose octets were not edited gets exactly what was sent, though perhaps not
+            // all of it.
             assert!(other.said.starts_with(&side.heard), "{:?} of {:?}", side.heard, other.said);
             match &side.error {
                 None if other.is_edited || other.error.is_some() => {}
@@ -297,7 +299,7 @@ impl Side {
         self.is_asked = false;
     }
 
-    /// It is `now`: what is due is done, and nothing before its time.
+    /// Advances the time to `now`: the connection does what is due, and nothing before its time.
     fn tick(&mut self, now: Duration) {
         let is_due = self.connection.deadline().is_some_and(|deadline| deadline <= now);
         let before = self.connection.output().len();
@@ -326,7 +328,7 @@ impl Side {
         assert!(deadline.is_none_or(|deadline| deadline > now), "{deadline:?} at {now:?}");
     }
 
-    /// Once closed, nothing that happens makes a difference.
+    /// After the end, no call makes a difference.
     fn stays_closed(&mut self, now: Duration) {
         if self.error.is_none() {
             return;

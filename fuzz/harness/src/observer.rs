@@ -2,17 +2,17 @@ use zmtp_codec::{Limits, Observer, Said, Side};
 
 use crate::script::Script;
 
-/// Narrow, so that the fuzzer gets to all of them.
+/// Low, so that the fuzzer reaches all of them.
 const LIMITS: Limits =
     Limits::new().with_message_size(600).with_command_size(400).with_handshake_frame_size(300);
 
-/// The longest frame that is waited for, with its header.
+/// The longest incomplete frame that may be held, with its header.
 const MOST_HELD: usize = 609;
 
-/// What one side of a connection says, as an observer hears it. Instructions: the size of a piece.
+/// The octets of one side of a connection, given to an observer. Instructions: the size of a piece.
 ///
-/// However it is cut, and whatever the other side says meanwhile, the same is told; nothing is held beyond
-/// the limits; and after a rule was broken, nothing more is told.
+/// The observations depend neither on how the octets are divided nor on the other side. Nothing is
+/// held beyond the limits, and nothing is reported after a broken rule.
 pub fn observer(data: &[u8]) {
     let mut script = Script::new(data);
     let piece = usize::from(script.octet()).max(1);

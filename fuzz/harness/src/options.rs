@@ -28,26 +28,26 @@ use crate::{
 
 /// A publisher and a subscriber with any options, set in any order.
 ///
-/// Instructions: one octet says where they meet, who comes first and which have their X (see `meet`). For each socket, one
-/// says how many of its options are set, each by one octet and one for each of its values; and so for
-/// the endpoint of each.
+/// Instructions: one octet selects where the sockets meet, which comes first and which are an XPUB
+/// or XSUB (see `meet`). For each socket, one says how many of its options are set, each by one
+/// octet and one for each of its values. The endpoint of each follows in the same way.
 ///
-/// Nothing panics, nothing spins, and the sockets close in time. If nothing that was set is in the way
-/// of it, messages arrive.
+/// Nothing panics or spins, and the sockets close in time. Messages arrive, unless an option may
+/// prevent that.
 pub fn options(data: &[u8]) {
     play(meet(Script::new(data)));
 }
 
-/// For so long a peer is waited for, and a message.
+/// How long to wait for a peer and for a message.
 const LITTLE: Duration = Duration::from_millis(500);
 
-/// Longer than the end of a socket takes.
+/// Longer than a socket takes to close.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Who dials so often in these few seconds dials without a pause.
+/// A socket that dials this often in these few seconds dials without a pause.
 const DIALS: u32 = 20_000;
 
-/// The first [`HARMLESS`] of the values are in nobody's way; those at the edge may be.
+/// The first [`HARMLESS`] values prevent nothing; those at the edge may.
 const HARMLESS: usize = 4;
 const DURATIONS: [Duration; 8] = [
     Duration::from_secs(1),
@@ -61,7 +61,7 @@ const DURATIONS: [Duration; 8] = [
 ];
 const NUMBERS: [usize; 8] = [1000, 4096, 1 << 20, 255, 0, 1, 2, usize::MAX];
 
-/// What an XPUB sends first. An XSUB does not filter, and receives it.
+/// The first message of an XPUB. An XSUB does not filter, and receives it.
 const WELCOME: &str = "welcome";
 
 async fn meet(mut script: Script<'_>) {
@@ -126,7 +126,7 @@ async fn meet(mut script: Script<'_>) {
     assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
 }
 
-/// A publisher that asks for something of its subscribers, if it is to.
+/// A publisher that asks for credentials, if `choice` says so.
 fn secured<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     match choice & 24 {
         0 => options,
@@ -135,7 +135,7 @@ fn secured<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     }
 }
 
-/// A subscriber that has it.
+/// A subscriber with those credentials.
 fn let_in<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     match choice & 24 {
         0 => options,
@@ -144,7 +144,7 @@ fn let_in<T: Configured>(choice: u8, options: Options<T>) -> Options<T> {
     }
 }
 
-/// Binds one of the two, with so many changes for the endpoint.
+/// Binds one of the two sockets, with this many changes for the endpoint.
 async fn bind(
     draw: &mut Draw<'_>,
     changes: u8,
@@ -166,7 +166,7 @@ async fn bind(
     }
 }
 
-/// Connects the other one.
+/// Connects the other socket.
 fn connect(
     draw: &mut Draw<'_>,
     changes: u8,
@@ -188,7 +188,7 @@ fn connect(
     }
 }
 
-/// Whatever the options are, no call panics; if nothing is in the way, what is sent arrives.
+/// No call panics, whatever the options are. Messages arrive, unless an option may prevent that.
 async fn exchange(draw: &Draw<'_>, publisher: &PubHandle, subscriber: &mut Subscriber) {
     let wanted = timeout(LITTLE, publisher.wait_for_subscriber("topic")).await;
     assert!(!draw.is_harmless || wanted.is_ok(), "nothing is in the way of the subscription");
@@ -205,7 +205,7 @@ async fn exchange(draw: &Draw<'_>, publisher: &PubHandle, subscriber: &mut Subsc
     }
 }
 
-/// The other way, too.
+/// Sends in the other direction, too.
 async fn talk(draw: &Draw<'_>, publisher: &mut XPubSocket, subscriber: &XSubSocket) {
     let said = Message::multipart(["said", "in two parts"]).expect("two parts");
     assert_eq!(subscriber.send(said.clone()).await, Ok(()));
@@ -221,14 +221,14 @@ async fn talk(draw: &Draw<'_>, publisher: &mut XPubSocket, subscriber: &XSubSock
     }
 }
 
-/// Draws options from a script, and notes whether any of them may be in the way.
+/// Draws options from a script, and notes whether any of them may prevent traffic.
 struct Draw<'a> {
     script: Script<'a>,
     is_harmless: bool,
     flaws: Flaws,
 }
 
-/// Why the options drawn last allow no connection at all, as bind and connect must say.
+/// Why the options drawn last allow no connection at all, which bind and connect must report.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flaws {
     version: bool,
@@ -237,7 +237,7 @@ struct Flaws {
     heartbeat: bool,
     /// Not even our own READY would fit.
     limits: bool,
-    /// What CURVE's handshake needs would not.
+    /// The commands of CURVE's handshake would not fit.
     curve_limits: bool,
     is_curve: bool,
 }
@@ -248,7 +248,7 @@ impl Flaws {
         self.version || self.credentials || self.heartbeat || self.limits || curve
     }
 
-    /// Another mechanism takes the place of the last one.
+    /// Another mechanism replaces the last one.
     fn mechanism(&mut self, is_curve: bool) {
         (self.is_curve, self.credentials) = (is_curve, false);
     }
@@ -297,7 +297,7 @@ impl Draw<'_> {
         options
     }
 
-    /// What only an XPUB is told.
+    /// The options that only an XPUB has.
     fn hearing(&mut self, options: XPubOptions) -> XPubOptions {
         let octet = self.script.octet();
         let mut options =
@@ -309,12 +309,12 @@ impl Draw<'_> {
         if octet & 8 != 0 {
             options = options.welcome(WELCOME);
         }
-        // Nobody subscribes whom the user does not.
+        // Only the user subscribes peers then.
         self.is_harmless &= octet & 16 == 0;
         options.manual(octet & 16 != 0)
     }
 
-    /// What only an XSUB is told.
+    /// The options that only an XSUB has.
     fn asking(&mut self, options: XSubOptions) -> XSubOptions {
         let only_first = self.script.octet() & 1 == 0;
         options.only_first_subscribe(only_first).send_hwm(self.mark())
@@ -388,14 +388,14 @@ impl Draw<'_> {
             20 => {
                 self.is_harmless = false;
                 let (interval, timeout, ttl) = (self.duration(), self.duration(), self.duration());
-                // A PING says it in tenths of a second, and 65.5 s at most.
+                // A PING encodes it in tenths of a second, and at most 65.5 s.
                 let tenths = ttl.as_nanos().div_ceil(100_000_000).min(655);
                 let too_rare = (1..interval.as_nanos()).contains(&(tenths * 100_000_000));
                 self.flaws.heartbeat = !interval.is_zero() && (timeout.is_zero() || too_rare);
                 options.heartbeat(Heartbeat::every(interval).with_timeout(timeout).with_ttl(ttl))
             }
             21 => {
-                // Who dials before the other one is there may have to wait for long.
+                // A socket that dials before the other one is there may have to wait for long.
                 self.is_harmless = false;
                 let (initial, max) = (self.duration(), self.duration());
                 options.reconnect(Reconnect::new(initial, max))
@@ -429,7 +429,7 @@ impl Draw<'_> {
                 self.is_harmless = false;
                 options.authorize(allow_keys([keys(3).public()]))
             }
-            // Who takes too long to judge lets nobody in.
+            // A judge that takes too long lets nobody in.
             36 => {
                 self.is_harmless = false;
                 let time = self.any_duration();
@@ -478,13 +478,13 @@ impl Draw<'_> {
     }
 }
 
-/// A network that counts how often it was asked for a connection.
+/// A network that counts the attempts to connect.
 struct Counting(Arc<AtomicU32>);
 
 impl Network for Counting {
     fn resolve(&self, name: &str) -> io::Result<Vec<String>> {
         let dials = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        // Time stands still meanwhile: nobody else would end it.
+        // Time stands still meanwhile, so nothing else would end the loop.
         assert!(dials < DIALS, "{dials} attempts to connect, without a pause");
         Ok(vec![name.to_owned()])
     }

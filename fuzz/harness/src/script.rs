@@ -1,4 +1,4 @@
-/// The fuzzer's octets, taken as instructions. Past the end there are zeros and empty strings.
+/// The fuzzer's octets, taken as instructions. After the end there are zeros and empty strings.
 pub(crate) struct Script<'a> {
     rest: &'a [u8],
 }
@@ -18,7 +18,7 @@ impl<'a> Script<'a> {
         octet
     }
 
-    /// What [`octet`](Self::octet) comes to next.
+    /// The next [`octet`](Self::octet), which is not consumed.
     pub(crate) fn peek(&self) -> u8 {
         self.rest.first().copied().unwrap_or(0)
     }

@@ -23,14 +23,15 @@ use crate::{
     tampered::{SILENT, TAMPERED, Tampered},
 };
 
-/// Whole sockets: a publisher, a subscriber behind a hostile hand, and an honest one beside it. Either
-/// side may have its X.
+/// Whole sockets: a publisher, a subscriber on a link that an attacker edits, and an honest one
+/// beside it. Each may be an XPUB or XSUB.
 ///
-/// Instructions: three octets or five for who they are (see `Cast`), each further one what happens next
-/// (see `Scene::step` and `Scene::step_of_family`).
+/// Instructions: three octets or five select the sockets (see `Cast`), and each further one the
+/// next step (see `Scene::step` and `Scene::step_of_family`).
 ///
-/// The honest subscriber misses nothing, and what it asks for and says is told (see `Hearing`). Once the hand is gone the other is served again, all that it
-/// subscribed to; then every socket closes in time, and nothing of it is left.
+/// The honest subscriber misses nothing, and its subscriptions and messages are reported (see
+/// `Hearing`). When the edits end, the other subscriber gets all that it is subscribed to again.
+/// Then every socket closes in time, and leaves nothing behind.
 pub fn sockets(data: &[u8]) {
     play(async {
         let mut script = Script::new(data);
@@ -47,32 +48,32 @@ pub fn sockets(data: &[u8]) {
     });
 }
 
-/// So much of a script is played: what takes longer to show is not worth the runs it costs.
+/// How many steps of a script are run: a fault that needs more is not worth the time.
 const STEPS: usize = 48;
 
-/// Longer than anything takes that is not stuck.
+/// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long it takes at most until a subscriber is served again: the longest delay before the next
 /// attempt is 5 s.
 const HEALING: Duration = Duration::from_secs(8);
 
-/// Everything that can be done has been done when so much time passes.
+/// When this much time passes, every task has done all that it can.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How long a sender waits for room, where it waits.
+/// How long a sender waits for room, if it waits.
 const ROOM: Duration = Duration::from_secs(2);
 
-/// Half-open connections that we make.
+/// How many half-open connections we make.
 const STRANGERS: usize = 4;
 
-/// The body of a message that its queues share, in place of a copy for each.
+/// The size of a message that the queues share, instead of copying it.
 const LARGE: usize = 40_000;
 
-/// Where the honest subscriber connects to.
+/// The endpoint name of the honest subscriber.
 const HONEST: &str = "honest";
 
-/// What the subscriber behind the hand asks for at the end.
+/// The last subscription of the subscriber on the tampered link.
 const HEALED: &[u8] = b"healed";
 
 struct Scene {
@@ -80,22 +81,22 @@ struct Scene {
     context: Context,
     cast: Cast,
     publisher: PubHandle,
-    /// Its socket, but for an XPUB.
+    /// The socket of `publisher`, unless it is an XPUB.
     _plain: Option<PubSocket>,
-    /// Of an XPUB.
+    /// The user of an XPUB.
     hearing: Option<Hearing>,
     /// Whether the tampered link is wide enough for large messages.
     is_wide: bool,
     honest: Subscriber,
-    /// What the honest one wants to be told of, beside everything.
+    /// The subscriptions of the honest subscriber, besides that to everything.
     wishes: BTreeSet<Bytes>,
     tampered: Subscriber,
     monitor: Monitor,
-    /// What `tampered` is subscribed to, and how often.
+    /// The subscriptions of `tampered`, each with its count.
     topics: BTreeMap<Vec<u8>, usize>,
     strangers: Vec<SubSocket>,
     sent: u32,
-    /// How many messages the honest one has received.
+    /// How many messages the honest subscriber has received.
     delivered: u64,
 }
 
@@ -137,7 +138,7 @@ impl Scene {
             false => Subscriber::sub(&context, cast.wary(SubOptions::new())),
         };
         let monitor = tampered.monitor();
-        // Nothing of it runs before the script lets it.
+        // None of its tasks runs before the script lets it.
         tampered.connect(to_tampered()).expect("good options");
         let mut this = Self {
             network,
@@ -195,14 +196,14 @@ impl Scene {
         self.check();
     }
 
-    /// What only a socket with an X does.
+    /// A step that only an XPUB or XSUB can do.
     async fn step_of_family(&mut self, more: u8, script: &mut Script<'_>) {
         match (more, &mut self.hearing) {
             (1..=4, Some(_)) => self.honest_speaks(more, script.octet()).await,
             (5, Some(hearing)) => hearing.hear(1),
             (6, Some(hearing)) => hearing.hear(usize::MAX),
             (7, Some(hearing)) => {
-                // What is being written counts until the next turn.
+                // A message that is being written counts until the next turn.
                 sleep(TICK).await;
                 let message = Message::from(self.sent.to_be_bytes().to_vec());
                 hearing.answer(&message);
@@ -213,12 +214,12 @@ impl Scene {
         }
     }
 
-    /// The honest XSUB changes a subscription, says something, or does both with one message.
+    /// The honest XSUB changes a subscription, sends a message, or does both with one message.
     async fn honest_speaks(&mut self, how: u8, octet: u8) {
         let (Some(hearing), Either::XSub(honest)) = (&mut self.hearing, &self.honest.socket) else {
             return;
         };
-        // No hand makes that up.
+        // No edit makes up this topic.
         let topic = Bytes::from(format!("what nobody else wants to be told of {}", octet & 3));
         let begins = !self.wishes.contains(&topic);
         let [change, text] = [[&[begins.into()], &topic[..]].concat(), said(self.sent, octet)];
@@ -250,7 +251,7 @@ impl Scene {
         sleep(TICK).await;
     }
 
-    /// The XSUB behind the hand says something, in which there may be subscriptions.
+    /// The XSUB on the tampered link sends a message, which may hold subscriptions.
     fn speak(&mut self, script: &mut Script<'_>) {
         let Either::XSub(tampered) = &self.tampered.socket else { return };
         let count = 1 + script.octet() % 3;
@@ -292,7 +293,7 @@ impl Scene {
         }
     }
 
-    /// Sends what a queue has room for at once, which the honest subscriber receives.
+    /// Sends as many messages as a queue has room for; the honest subscriber receives them.
     async fn send(&mut self, more: u8, script: &mut Script<'_>) {
         let burst = 1 + usize::from(more) % self.cast.hwm().min(8);
         let topic = topic(more, script);
@@ -329,7 +330,7 @@ impl Scene {
         }
     }
 
-    /// What is bounded stays so, and the counters add up.
+    /// The bounds are kept, and the counters add up.
     fn check(&self) {
         let stats = self.publisher.stats();
         let sum = |count: fn(&PeerStats) -> u64| stats.peers.iter().map(count).sum::<u64>();
@@ -337,10 +338,10 @@ impl Scene {
         assert_eq!(stats.queued, sum(|peer| peer.queued));
         assert!(stats.sent >= sum(|peer| peer.sent) && stats.dropped >= sum(|peer| peer.dropped));
         for peer in &stats.peers {
-            // What is being written does not count where the oldest is dropped.
+            // With `DropOldest`, messages that are being written do not count.
             let most = 2 * self.cast.hwm() as u64;
             assert!(peer.queued <= most, "{} messages are queued", peer.queued);
-            // What an XPUB's user does in a peer's place is its own affair.
+            // The subscriptions that an XPUB's user makes for a peer have no limit.
             let limit =
                 if self.cast.is_manual() { u64::MAX } else { self.cast.max_topics() as u64 };
             assert!(peer.subscriptions <= limit);
@@ -350,7 +351,7 @@ impl Scene {
         assert_eq!((honest.sent + honest.queued, honest.dropped), (self.delivered, 0));
     }
 
-    /// Ends the hand's doing. What the other side would not allow is given up.
+    /// Ends the edits. Subscriptions beyond the publisher's limit are cancelled.
     async fn heal(&mut self) {
         while self.topics.len() >= self.cast.max_topics() {
             let topic = self.topics.keys().next().cloned().expect("there are some");
@@ -361,9 +362,9 @@ impl Scene {
 
         let healed = async {
             loop {
-                // What has been cut is gone after this.
+                // Connections that were cut have ended after this.
                 sleep(Duration::from_millis(20)).await;
-                // While something comes, what comes next may be the end of the connection.
+                // While messages come, the end of the connection may come next.
                 let mut is_quiet = true;
                 while let Ok(received) = timeout(TICK, self.tampered.recv()).await {
                     received.expect("the socket is open");
@@ -385,7 +386,7 @@ impl Scene {
         within(HEALING, "all subscriptions to be back", healed).await;
     }
 
-    /// Whether the publisher knows of all subscriptions, and nothing waits for anybody.
+    /// Whether the publisher knows all subscriptions, and nothing is queued.
     fn is_back(&self) -> bool {
         let stats = self.publisher.stats();
         let is_tampered = |peer: &&PeerStats| peer.peer.address() == TAMPERED;
@@ -393,7 +394,7 @@ impl Scene {
         told.eq([self.topics.len() as u64]) && stats.queued == 0
     }
 
-    /// Everything that `tampered` asked for comes.
+    /// `tampered` gets a message for each of its subscriptions.
     async fn is_served(&mut self) {
         for topic in self.topics.keys().cloned().collect::<Vec<_>>() {
             let message = Message::multipart([topic, b"fresh".to_vec()]).expect("two parts");
@@ -401,7 +402,7 @@ impl Scene {
             assert_eq!(sent, Ok(()));
             self.honest_receives(std::slice::from_ref(&message)).await;
             let fresh = async {
-                // What was still under way comes first.
+                // Messages that were still in transit come first.
                 while self.tampered.recv().await.as_ref() != Ok(&message) {}
             };
             within(PATIENCE, "a fresh message", fresh).await;
@@ -409,7 +410,7 @@ impl Scene {
     }
 
     async fn close(mut self) {
-        // What was left unread until now is told.
+        // The unread requests are read now.
         self.hearing.iter_mut().for_each(|hearing| hearing.hear(usize::MAX));
         self.check();
         within(PATIENCE, "the end of a subscriber", self.tampered.close()).await;
@@ -426,12 +427,12 @@ impl Scene {
     }
 }
 
-/// Where the subscriber behind the hand connects to.
+/// The endpoint of the subscriber on the tampered link.
 fn to_tampered() -> String {
     format!("mem://{TAMPERED}")
 }
 
-/// What the honest one says: the first octet must not be that of a subscription.
+/// A message of the honest subscriber: its first octet must not be that of a subscription.
 fn said(number: u32, size: u8) -> Vec<u8> {
     let mut text = format!("{number} was said").into_bytes();
     text.resize(text.len() + 2 * usize::from(size), b'.');

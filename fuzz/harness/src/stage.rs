@@ -1,4 +1,4 @@
-//! A stage for sockets: one thread, and time that passes only where nobody has anything to do.
+//! Runs sockets on one thread, with time that passes only when no task has anything to do.
 
 use std::{cell::Cell, panic, sync::Once, time::Duration};
 
@@ -11,7 +11,7 @@ thread_local! {
     static HAS_PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Plays `scene` to its end, after which none of its tasks may be left, and none have panicked.
+/// Runs `scene` to its end. Then none of its tasks may be left, and none may have panicked.
 pub(crate) fn play(scene: impl Future<Output = ()>) {
     notice_panics();
     HAS_PANICKED.set(false);
@@ -24,7 +24,8 @@ pub(crate) fn play(scene: impl Future<Output = ()>) {
     assert!(!HAS_PANICKED.get(), "a task has panicked");
 }
 
-/// Awaits `future`, and fails when it hangs for so long, though all that time passes at once.
+/// Awaits `future`, and fails if it has not ended after `time`, which passes at once when all tasks
+/// are idle.
 pub(crate) async fn within<T>(time: Duration, what: &str, future: impl Future<Output = T>) -> T {
     match timeout(time, future).await {
         Ok(value) => value,
@@ -32,7 +33,7 @@ pub(crate) async fn within<T>(time: Duration, what: &str, future: impl Future<Ou
     }
 }
 
-/// A runtime keeps its tasks' panics to itself.
+/// Takes note of the panics of tasks, which a runtime does not report.
 fn notice_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! A network with a hostile hand on one of its links.
+//! A network with an attacker on one of its links.
 
 use std::{
     collections::BTreeMap,
@@ -13,22 +13,22 @@ use zmtp_socket::simulation::{Ends, Network};
 
 use crate::editor::Edit;
 
-/// Where the links lead that are edited, and those that carry nothing at all.
+/// The names of the links that are edited, and of those that carry nothing at all.
 pub(crate) const TAMPERED: &str = "tampered";
 pub(crate) const SILENT: &str = "silent";
 
-/// Octets that a link holds which nobody meddles with.
+/// How many octets an unedited link holds.
 const PIPE: usize = 64 << 10;
 
-/// A network whose links to [`TAMPERED`] pass their octets through edits. Clones are the same.
+/// A network whose links to [`TAMPERED`] edit their octets. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Tampered(Arc<Mutex<State>>);
 
 struct State {
-    /// Octets that a tampered link holds, and that it gives at once.
+    /// How many octets a tampered link holds, and how many it gives at once.
     room: usize,
     fragment: usize,
-    /// For the next octets on each way.
+    /// The edits of the next octets in each direction.
     edits: [Vec<Edit>; 2],
     is_held: [bool; 2],
     links: u64,
@@ -37,7 +37,7 @@ struct State {
     /// Whether the last link has been edited.
     is_edited: bool,
     waiting: BTreeMap<(u64, usize), Waker>,
-    /// The ends that nobody has of silent links.
+    /// The unused ends of silent links.
     silent: Vec<DuplexStream>,
 }
 
@@ -56,19 +56,19 @@ impl Tampered {
         })))
     }
 
-    /// Edits what comes next on one way, of this link or the link after it.
+    /// Edits the next octets in one direction, of this link or the next one.
     pub(crate) fn edit(&self, way: usize, edit: Edit) {
         self.state().edits[way].push(edit);
     }
 
-    /// Lets nothing through on one way, or again what comes.
+    /// Stops one direction, or lets it go on.
     pub(crate) fn hold(&self, way: usize, is_held: bool) {
         let mut state = self.state();
         state.is_held[way] = is_held;
         state.wake_all();
     }
 
-    /// Cuts the link; what was under way is lost.
+    /// Cuts the link; the octets in transit are lost.
     pub(crate) fn cut(&self) {
         let mut state = self.state();
         state.cut_below = state.links;
@@ -76,8 +76,7 @@ impl Tampered {
         state.wake_all();
     }
 
-    /// Leaves the octets alone from now on. Of a link that has been edited nobody knows what its
-    /// sides think of each other, so it is cut.
+    /// Ends the edits. An edited link is cut, since the states of its sides may not match.
     pub(crate) fn heal(&self) {
         if self.state().is_edited {
             self.cut();
@@ -128,13 +127,13 @@ impl Network for Tampered {
     }
 }
 
-/// One end of a tampered link, which edits what comes to it.
+/// One end of a tampered link, which edits the octets that come to it.
 struct End {
     network: Tampered,
     link: u64,
     way: usize,
     pipe: DuplexStream,
-    /// What has been edited and not been read yet.
+    /// The octets that are edited and not read yet.
     ready: Vec<u8>,
 }
 

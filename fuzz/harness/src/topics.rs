@@ -4,14 +4,14 @@ use zmtp_socket::fuzzing::{EntryId, PrefixMap};
 
 use crate::script::Script;
 
-/// So many free octets the map keeps for the entries to come.
+/// How many octets the map keeps free for new entries.
 const UNCOLLECTED: usize = 64 * 1024;
 
-/// The map of topics beside a model that cannot be wrong.
+/// Compares the map of topics with a simple model.
 ///
-/// Instructions, three octets each: what to do, a length, and how much of the last key begins the
-/// next one. As many new octets follow; or, from 64 on, one octet that is repeated four times as
-/// often, for keys longer than what a node takes.
+/// Instructions, three octets each: the operation, a length, and how much of the last key begins
+/// the next one. As many new octets follow; or, from 64 on, one octet that is repeated four times
+/// as often, for keys that are longer than a node holds.
 pub fn topics(data: &[u8]) {
     let mut script = Script::new(data);
     let mut map = PrefixMap::default();
@@ -58,7 +58,7 @@ pub fn topics(data: &[u8]) {
         }
         most = most.max(octets);
         steps += 1;
-        // Seldom in a long script; every short one is somebody's beginning.
+        // Seldom in a long script; every short script is the beginning of a longer one.
         if steps % 16 == 0 || script.is_over() {
             map.check();
             compare(&map, &model, &key);

@@ -12,12 +12,13 @@ use crate::{
     victim::{MARK, Victim},
 };
 
-/// A socket that sends each message to one peer, between hostile peers and an honest one.
+/// A socket that sends each message to one peer, with hostile peers and an honest one.
 ///
-/// Instructions: an octet for what the socket is, each further one what happens next (see `Scene::step`).
+/// Instructions: an octet selects the socket, and each further one the next step (see
+/// `Scene::step`).
 ///
-/// The honest peer is served throughout, but by a PAIR, which has one peer. What is queued is bounded, the
-/// counters add up, names are distinct, and the socket closes in time.
+/// The honest peer is served throughout, except by a PAIR, which has one peer. Queues are bounded,
+/// the counters add up, names are distinct, and the socket closes in time.
 pub fn unicast(data: &[u8]) {
     play(async {
         let mut script = Script::new(data);
@@ -33,30 +34,30 @@ pub fn unicast(data: &[u8]) {
     });
 }
 
-/// So much of a script is played.
+/// How many steps of a script are run.
 const STEPS: usize = 48;
 
-/// Longer than anything takes that is not stuck.
+/// Longer than anything takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Hostile peers that dial.
+/// How many hostile peers dial.
 const DIALLERS: usize = 4;
 
-/// Everything that can be done has been done when so much time passes.
+/// When this much time passes, every task has done all that it can.
 const TICK: Duration = Duration::from_millis(1);
 
 struct Scene {
     network: Hostiles,
     context: Context,
     victim: Victim,
-    /// At the other ends of hostile connections, which they never hear of.
+    /// The sockets in whose place hostile peers take part; they get no octets.
     dummies: Vec<PubSocket>,
     hostile: Vec<Hostile>,
     rounds: u32,
 }
 
 impl Scene {
-    /// The low three bits say what the victim is, the next whether it dials a hostile peer.
+    /// The low three bits select the victim, the next bit whether it dials a hostile peer.
     async fn new(octet: u8) -> Self {
         let network = Hostiles::default();
         let context = Context::simulated(network.clone(), 1);
@@ -112,7 +113,7 @@ impl Scene {
             }
             _ => {}
         }
-        // Whoever has something to do has its turn.
+        // Lets every task that can run have its turn.
         let _turn = timeout(TICK, std::future::pending::<()>()).await;
     }
 
@@ -122,7 +123,7 @@ impl Scene {
         for peer in &stats.peers {
             assert!(peer.queued <= most, "{peer:?}");
         }
-        // Those of peers that have gone, and those for one that is away, are in queues of their own.
+        // Messages for peers that have gone or are not connected are in queues of their own.
         assert!(stats.queued <= most * (stats.peers.len() as u64 + 2), "{stats:?}");
         let sum: u64 = stats.peers.iter().map(|peer| peer.sent).sum();
         assert!(stats.sent >= sum, "{stats:?}");

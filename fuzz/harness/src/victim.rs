@@ -1,4 +1,4 @@
-//! The sockets that are played with, each with an honest peer.
+//! The sockets under test, each with an honest peer.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use zmtp_socket::{
 
 use crate::{hostile::BOUND, script::Script};
 
-/// Messages that each queue holds.
+/// How many messages each queue holds.
 pub(crate) const MARK: usize = 4;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Where the honest one connects to, and what it goes by.
+/// The endpoint name of the honest peer, and its identity.
 const HONEST: &str = "honest";
 
 /// A socket, its honest peer, and how many messages it has accepted.
@@ -31,7 +31,7 @@ pub(crate) enum Victim {
     Rep(RepSocket, ReqSocket, u64),
 }
 
-/// Does the same with any of them.
+/// Does the same with any of these sockets.
 macro_rules! with {
     ($victim:expr, $socket:ident => $do:expr) => {
         match $victim {
@@ -100,7 +100,7 @@ impl Victim {
         with!(self, socket => socket.connect(place)).expect("good options");
     }
 
-    /// What its peers are.
+    /// The socket type of its peers.
     pub(crate) fn counterpart(&self) -> &'static str {
         match self {
             Self::Pull(..) => "PUSH",
@@ -115,7 +115,7 @@ impl Victim {
         with!(self, socket => socket.stats())
     }
 
-    /// Receives, sends or asks something.
+    /// Receives, sends or asks.
     pub(crate) async fn act(&mut self, how: u8, script: &mut Script<'_>) {
         let sends = how & 1 == 0;
         match self {
@@ -134,7 +134,7 @@ impl Victim {
             Self::Router(victim, _, accepted) if sends => {
                 let len = usize::from(script.octet() % 16);
                 let name = script.take(len);
-                // The honest one takes nothing but what it waits for.
+                // The honest peer takes only the messages that it waits for.
                 if name != HONEST.as_bytes() {
                     *accepted += u64::from(victim.try_send_to(name, "?").is_ok());
                 }
@@ -158,7 +158,7 @@ impl Victim {
         }
     }
 
-    /// The honest one says something, or is told it, and all is as it should be.
+    /// Passes a message between the victim and the honest peer, and checks the result.
     pub(crate) async fn serve_honest(&mut self, tag: &Message) {
         match self {
             Self::Pull(victim, honest) => {
@@ -198,7 +198,7 @@ impl Victim {
                         reply.send(request).await.expect("it is open");
                     }
                 };
-                // Those that are hostile have their turns, too.
+                // Hostile peers have their turns, too.
                 let ask = async { while victim.request(tag).await.as_ref() != Ok(tag) {} };
                 tokio::select! {
                     () = ask => {}
@@ -221,7 +221,7 @@ impl Victim {
         }
     }
 
-    /// Closes both. Of what was accepted everything is counted once.
+    /// Closes both sockets. Every accepted message is counted once.
     pub(crate) async fn close(self) {
         match self {
             Self::Pull(victim, honest) => balance(victim, honest, Some(0)).await,

@@ -86,7 +86,8 @@ async fn demo(notes: &Notes) -> Result<ExitCode, Failure> {
         ZIPCODES.end(),
     ))?;
 
-    // A server does not wait for its clients; this one does, to count only what somebody could hear.
+    // A weather server does not wait for its clients. This one does, to count only updates that
+    // somebody could receive.
     server.wait_for_subscriber(ZIPCODE).await?;
     let started = Instant::now();
     let published = AtomicU64::new(0);

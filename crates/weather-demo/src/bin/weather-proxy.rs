@@ -1,4 +1,5 @@
-//! Stands between weather publishers and subscribers: each connects to it, and none has to know another.
+//! A proxy between weather publishers and subscribers: each connects to it, and needs no address of
+//! another.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, stderr};

@@ -70,14 +70,14 @@ async fn run(cli: Cli, notes: Notes) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::new()?;
     let mut collection = Collection::new(Output::new(), notes);
     if !is_logging() {
-        // The log would be written over the progress bar.
+        // The log would overwrite the progress bar.
         collection = collection.with_progress(options.updates);
     }
     let mut socket = open(&cli, &topic, collection.notes()).await?;
     let monitor = socket.monitor();
     let mut dialled = connect(&cli, &socket)?;
     if !cli.bind.is_empty() {
-        // Others may come who let it in.
+        // Other servers may connect and accept it.
         dialled.clear();
     }
     let watching = watch(monitor, collection.notes().clone(), dialled);

@@ -1,4 +1,4 @@
-//! Publisher and subscriber of libzmq.
+//! The publisher and the subscriber of libzmq.
 
 use super::{PATIENCE, WANTED};
 use crate::Failure;

@@ -1,9 +1,10 @@
-//! Publishers and subscribers of this library and of libzmq, each with each, over tcp and ipc.
+//! Every pair of a publisher and a subscriber, of this library and of libzmq, over tcp and ipc.
 //!
-//! Every pair gets the same work. The subscriber wants the updates of one place; the publisher sends as
-//! many of another in between. All wanted ones must arrive, once and in order, and no other. Neither
-//! side has a high-water mark, so that none may be lost, and the publisher greets until the subscriber
-//! has heard it, so that none is sent too early.
+//! Every pair gets the same work. The subscriber subscribes to the updates of one place; the
+//! publisher sends as many of another in between. All wanted updates must arrive, once and in
+//! order, and no others. Neither side has a high-water mark, so that no update may be lost. The
+//! publisher sends a greeting until the subscriber has received it, so that no update is sent too
+//! early.
 
 mod libzmq;
 mod ours;
@@ -19,23 +20,24 @@ use indicatif::HumanCount;
 
 use crate::Failure;
 
-/// What the subscriber subscribes to.
+/// The topic of the subscriber.
 const WANTED: &str = "10002 ";
-/// What the publisher sends in between, and nobody subscribes to.
+/// The topic of the updates in between, to which nobody subscribes.
 const UNWANTED: &str = "10003 ";
 const GREETING: &str = "10002 hello";
 const END: &str = "10002 end";
-/// How often the publisher greets a subscriber that has not answered.
+/// How often the publisher sends the greeting until the subscriber has answered.
 const GREET_EVERY: Duration = Duration::from_millis(1);
-/// After so long a silence the other side is taken for dead.
+/// After this much silence the other side is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs all pairs with so many messages each and writes a table to `out`, row by row. Says whether all
-/// of them held.
+/// Runs all pairs with `messages` messages each, and writes a table to `out`, row by row. Returns
+/// whether all pairs passed.
 ///
 /// # Errors
 ///
-/// What `out` said, or that there is no room for the ipc endpoints in the directory for temporary files.
+/// Those of `out`, or the lack of room for the ipc endpoints in the directory for temporary
+/// files.
 pub fn run(messages: u64, out: &mut impl Write) -> io::Result<bool> {
     let directory = TemporaryDirectory::new()?;
     let mut all_held = true;
@@ -57,16 +59,16 @@ pub fn run(messages: u64, out: &mut impl Write) -> io::Result<bool> {
     Ok(all_held)
 }
 
-/// A publisher, bound; send never waits and never drops.
+/// A bound publisher; its `send` never waits and never drops.
 trait Publisher {
-    /// What a subscriber can connect to.
+    /// The endpoint for a subscriber to connect to.
     fn endpoint(&self) -> Result<String, Failure>;
     fn send(&mut self, text: &str) -> Result<(), Failure>;
 }
 
-/// A subscriber to [`WANTED`], connected.
+/// A connected subscriber to [`WANTED`].
 trait Subscriber {
-    /// The next message, the first part of it, in place of what `text` held.
+    /// Receives the next message, and replaces the content of `text` by its first part.
     fn receive(&mut self, text: &mut Vec<u8>) -> Result<(), Failure>;
 }
 
@@ -136,7 +138,7 @@ impl Pair {
                 let mut publisher = self.publisher.publisher(endpoint)?;
                 bound.send(publisher.endpoint()?)?;
                 publish(&mut *publisher, messages, &greeted)?;
-                // Closing drops what is still queued: not before the subscriber has it.
+                // Closing drops queued messages, so it waits until the subscriber has them.
                 let _ = finished.recv();
                 Ok::<_, Failure>(())
             });
@@ -164,7 +166,7 @@ impl fmt::Display for Pair {
     }
 }
 
-/// What came of a pair.
+/// The result of a pair.
 #[derive(Debug)]
 struct Outcome {
     received: u64,
@@ -195,7 +197,7 @@ fn publish(
         match greeted.recv_timeout(GREET_EVERY) {
             Ok(()) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
-            // The subscriber has given up, and says why.
+            // The subscriber has given up, and reports the reason.
             Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
@@ -235,7 +237,7 @@ fn subscribe(
     }
 }
 
-/// What has arrived, and whether it is what should have.
+/// Checks the messages that arrive.
 #[derive(Debug, Default)]
 struct Check {
     next: u64,
@@ -272,7 +274,7 @@ impl Check {
     }
 }
 
-/// A directory of our own, removed with all that is in it.
+/// A directory of our own, removed with its content.
 struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {

@@ -1,4 +1,4 @@
-//! Publisher and subscriber of this library, called from a thread.
+//! The publisher and the subscriber of this library, called from a thread.
 
 use tokio::runtime::{Builder, Runtime};
 use zmtp_socket::{

@@ -1,4 +1,4 @@
-//! The terminal: some lines that are drawn again and again, and stay when all is over.
+//! The terminal: some lines that are redrawn again and again, and remain at the end.
 
 use std::env;
 use std::io;
@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 
 use super::stage::{Stage, Subscriber};
 
-/// How long the bars are, and the rate that fills them.
+/// The length of the bars, and the rate at which they are full.
 const BAR: u64 = 20;
 const FULL: u64 = 4000;
 
@@ -17,7 +17,7 @@ pub fn is_wanted() -> bool {
     Term::stdout().is_term() && env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// The lines on the terminal; dropped, the cursor is shown again.
+/// The lines on the terminal. When dropped, it shows the cursor again.
 pub(super) struct Screen {
     term: Term,
     drawn: usize,
@@ -27,14 +27,14 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
         let has_colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        // A picture goes out in one piece.
+        // Buffered, so that a frame is written in one piece.
         let screen = Self { term: Term::buffered_stdout(), drawn: 0, has_colours };
         screen.term.hide_cursor()?;
         screen.term.flush()?;
         Ok(screen)
     }
 
-    /// Draws the stage, and a text below it, over what was drawn before.
+    /// Draws the stage, and a text below it, over the previous frame.
     pub(super) fn draw(&mut self, stage: &Stage, text: &str) -> io::Result<()> {
         let [made, fast, slow] = stage.rates();
         let publisher = match stage.subscriber_count() {
@@ -56,7 +56,7 @@ impl Screen {
         self.replace(&lines)
     }
 
-    /// Leaves what is drawn and writes a text below it.
+    /// Keeps the last frame, and writes a text below it.
     pub(super) fn end(&self, text: &str) -> io::Result<()> {
         self.term.write_line("")?;
         self.term.write_line(text)?;
@@ -78,7 +78,7 @@ impl Screen {
     }
 
     fn replace(&mut self, lines: &[String]) -> io::Result<()> {
-        // A line that wraps would be two to move up over.
+        // A line that wraps would take two lines of the terminal.
         let width = usize::from(self.term.size().1).saturating_sub(1);
         self.term.clear_last_lines(self.drawn)?;
         for line in lines {
@@ -95,7 +95,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // Errors do not matter: the terminal may be gone.
         let _ = self.term.show_cursor().and_then(|()| self.term.flush());
     }
 }

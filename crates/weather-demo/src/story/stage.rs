@@ -14,22 +14,22 @@ use zmtp_socket::{
 
 use crate::{Failure, Pace, PublishOptions, publish};
 
-/// The zipcodes that both subscribers want begin so.
+/// The beginning of the zipcodes that both subscribers subscribe to.
 pub(super) const TOPIC: &str = "1";
 
-/// How many updates a second the slow one takes.
+/// How many updates a second the slow subscriber takes.
 pub(super) const SLOW: u32 = 100;
 
-/// How many updates a second are made: a ninth of them is wanted.
+/// How many updates a second are made: a ninth of them match.
 const RATE: NonZeroU32 = NonZeroU32::new(30_000).unwrap();
 
-/// How many may wait for a subscriber, before and behind the network. The system's buffers between them are
-/// as small as they may be, so that the story need not wait for them.
+/// How many updates may wait for a subscriber, before and after the network. The buffers of the
+/// system between them are as small as possible, so that they fill quickly.
 const WAITING: HighWaterMark = HighWaterMark::messages(2000);
 const ARRIVED: HighWaterMark = HighWaterMark::messages(100);
 const BUFFER: u32 = 4096;
 
-/// Pictures between the two that a rate is made of.
+/// How many frames are between the two that a rate is computed from.
 const PICTURES: usize = 10;
 
 pub(super) struct Stage {
@@ -38,7 +38,7 @@ pub(super) struct Stage {
     received: [Arc<AtomicU64>; 2],
     made: Arc<AtomicU64>,
     is_slow: Arc<AtomicBool>,
-    /// Updates that each has lost of publishers that are gone.
+    /// The updates that each subscriber has lost of earlier publishers.
     lost_before: [u64; 2],
     seen: VecDeque<(Instant, [u64; 3])>,
     tasks: JoinSet<()>,
@@ -49,7 +49,7 @@ struct Publisher {
     task: AbortHandle,
 }
 
-/// One subscriber now.
+/// The current state of a subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     pub(super) received: u64,
@@ -58,7 +58,7 @@ pub(super) struct Subscriber {
 }
 
 impl Stage {
-    /// All three are there, and know of each other.
+    /// Opens all three sockets, and waits until they are connected.
     pub(super) async fn open() -> Result<Self, Failure> {
         let any: Endpoint = "tcp://127.0.0.1:*".parse()?;
         let mut stage = Self {
@@ -83,12 +83,12 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Makes the second subscriber slow, or as fast as the other.
+    /// Makes the second subscriber slow, or as fast as the first.
     pub(super) fn slow_down(&self, is_slow: bool) {
         self.is_slow.store(is_slow, Ordering::Relaxed);
     }
 
-    /// Ends the publisher, with all that waits in it.
+    /// Ends the publisher, and drops all that is queued in it.
     pub(super) fn kill(&mut self) {
         self.lost_before = self.subscribers().map(|subscriber| subscriber.lost);
         if let Some(Publisher { socket, task }) = self.publisher.take() {
@@ -100,7 +100,7 @@ impl Stage {
         }
     }
 
-    /// Begins a publisher where the last one was.
+    /// Starts a publisher at the endpoint of the last one.
     pub(super) async fn revive(&mut self) -> Result<(), Failure> {
         let options = PubOptions::new().send_hwm(WAITING).send_buffer(BUFFER);
         let socket = PubSocket::with_options(options);
@@ -112,7 +112,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Notes what is counted now, for the rates.
+    /// Notes the current counters, for the rates.
     pub(super) fn look(&mut self) {
         let [fast, slow] = self.received.each_ref().map(|count| count.load(Ordering::Relaxed));
         if self.seen.len() > PICTURES {
@@ -121,7 +121,7 @@ impl Stage {
         self.seen.push_back((Instant::now(), [self.made.load(Ordering::Relaxed), fast, slow]));
     }
 
-    /// How much was made and received, each in a second.
+    /// The updates made and received, per second.
     pub(super) fn rates(&self) -> [u64; 3] {
         let (Some((from, before)), Some((to, now))) = (self.seen.front(), self.seen.back()) else {
             return [0; 3];
@@ -132,12 +132,12 @@ impl Stage {
         })
     }
 
-    /// How many subscribers the publisher knows, if there is one.
+    /// How many subscribers the publisher has, if there is a publisher.
     pub(super) fn subscriber_count(&self) -> Option<usize> {
         self.publisher.as_ref().map(|it| it.socket.subscriber_count())
     }
 
-    /// The fast one and the slow one.
+    /// The fast subscriber and the slow one.
     pub(super) fn subscribers(&self) -> [Subscriber; 2] {
         let stats = self.publisher.as_ref().map(|it| it.socket.stats());
         std::array::from_fn(|index| {
@@ -164,7 +164,7 @@ async fn make(socket: PubHandle, made: Arc<AtomicU64>) {
         }
     };
     tokio::select! {
-        // Closed: it has been killed.
+        // The socket is closed: the publisher has been killed.
         _ = publish(&socket, options, &published) => {}
         () = counting => {}
     }

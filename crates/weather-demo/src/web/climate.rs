@@ -1,4 +1,5 @@
-//! Weather that has a shape: fronts that drift over the country from which the page draws its zipcodes.
+//! Weather with a pattern: fronts that drift over the country from which the page draws its
+//! zipcodes.
 
 use std::f64::consts::TAU;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,17 +8,17 @@ use tokio::time::Instant;
 
 use crate::{HUMIDITIES, TEMPERATURES, Update};
 
-/// The same weather at the same time, whichever process makes it.
+/// The weather as a function of time, the same in every process.
 pub(super) struct Climate {
     begun: Instant,
-    /// Seconds, of a day or so, when it began.
+    /// The seconds since the beginning of a period of about a day, at the start.
     offset: f64,
 }
 
 impl Climate {
     pub(super) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // The sines below are exact enough for so long.
+        // For such a period the sines below are exact enough.
         let offset = (since.as_secs() % 100_000) as f64;
         Self { begun: Instant::now(), offset }
     }
@@ -37,8 +38,9 @@ impl Climate {
     }
 }
 
-/// Where a zipcode lies: from west (0) to east (5), from north (0) to south (2). Each digit divides the
-/// region of those before it into ten, five by two and two by five in turns; the page does the same.
+/// The place of a zipcode: from west (0) to east (5), from north (0) to south (2). Each digit
+/// divides the region of the digits before it into ten, five by two and two by five in turns; the
+/// page does the same.
 fn place(zipcode: u32) -> (f64, f64) {
     let (mut x, mut y, mut width, mut height) = (0.0, 0.0, 5.0, 2.0);
     for level in 0..5 {
@@ -52,9 +54,9 @@ fn place(zipcode: u32) -> (f64, f64) {
     (x, y)
 }
 
-/// How warm and how damp it is, each from 0 to 1.
+/// The warmth and the dampness, each from 0 to 1.
 fn at((x, y): (f64, f64), seconds: f64) -> (f64, f64) {
-    // A place is told of every few seconds, and must not have changed beyond recognition.
+    // A place is published every few seconds, and must not change beyond recognition between.
     let hours = seconds / 3.0;
     let wave = |x: f64, y: f64, pace: f64, phase: f64| (x + y + hours * pace + phase).sin();
     // Winds bend the zones of the climate,
@@ -105,7 +107,7 @@ mod tests {
                 ZIPCODES.map(|zipcode| climate.update(zipcode, &mut rng)).collect();
             assert!(updates.iter().all(|it| TEMPERATURES.contains(&it.temperature)));
             assert!(updates.iter().all(|it| HUMIDITIES.contains(&it.relhumidity)));
-            // Two of them that stand side by side, and two that do not.
+            // Two neighbouring updates, and two that are not neighbours.
             let rough = updates
                 .windows(2)
                 .filter(|pair| pair[0].temperature.abs_diff(pair[1].temperature) > 12);

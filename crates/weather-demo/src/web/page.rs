@@ -1,4 +1,4 @@
-//! The page, its style and its scripts, from within the program.
+//! The page, its style and its scripts, which are part of the program.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,15 +17,16 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use zmtp_socket::Endpoint;
 
-/// So many browsers may ask at once, and the connection of each, from which one request is answered, may last so long.
+/// How many browsers may be connected at once, and how long the connection of each, which serves
+/// one request, may last.
 const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How a chart is drawn: the line and what is below it, which the script fills in.
+/// The drawing of a chart: a line and the area below it, which the script fills in.
 const CHART: &str = "<svg viewBox=\"0 0 100 30\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
                      <polygon /><polyline /></svg>";
 
-/// The files that are served, and the rules for them.
+/// The files that are served, with their policy.
 pub(super) struct Page {
     html: String,
     policy: HeaderValue,
@@ -40,7 +41,7 @@ impl Page {
         };
         let at = escaped(&format!(":{port}{path}"));
         let html = include_str!("weather.html").replace("{feed}", &at).replace("{chart}", CHART);
-        // Nothing comes from elsewhere, and nothing goes there.
+        // The page loads nothing from elsewhere, and sends nothing there.
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
              connect-src ws://*:{port}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,13 +49,13 @@ impl Page {
         Self { html, policy: policy.try_into().expect("a port is ASCII") }
     }
 
-    /// Serves whoever asks. Ends only when dropped.
+    /// Serves all requests. Ends only when dropped.
     pub(super) async fn serve(self, listener: TcpListener) -> ! {
         let (page, places) = (Arc::new(self), Arc::new(Semaphore::new(CONNECTIONS)));
         loop {
             let place = places.clone().acquire_owned().await.expect("it is never closed");
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, most often: that passes.
+                // Most often the process is out of descriptors, which passes.
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -64,7 +65,7 @@ impl Page {
                 let connection = http1::Builder::new()
                     .keep_alive(false)
                     .serve_connection(TokioIo::new(stream), answer);
-                // A browser that goes away, or is slow, is none of our business.
+                // A browser that goes away, or is slow, is not reported.
                 let _ = timeout(PATIENCE, connection).await;
                 drop(place);
             });
@@ -104,7 +105,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// A path may have signs that mean something in HTML.
+/// Escapes a path, which may have characters of HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }

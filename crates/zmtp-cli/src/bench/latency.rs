@@ -13,7 +13,7 @@ use super::{Measure, Serve};
 use crate::ending::Failure;
 use crate::notes::Notes;
 
-/// Echoes until it is stopped.
+/// Echoes requests until it is stopped.
 pub(super) async fn serve(
     args: &Serve,
     notes: &Notes,
@@ -37,7 +37,7 @@ async fn echo(mut server: RepSocket) {
     }
 }
 
-/// Measures with messages of one size.
+/// Measures requests of one size.
 pub(super) async fn measure(
     args: &Measure,
     size: usize,
@@ -98,7 +98,8 @@ struct Client {
 }
 
 impl Client {
-    /// Asks until it has asked often enough, or is stopped, or no reply comes: says which.
+    /// Sends all requests, unless it is stopped or no reply comes. Returns the measurements, and
+    /// whether a reply did not come in time.
     async fn run(mut self, number: u32) -> Result<(Measured, bool), Failure> {
         let mut socket = self.context.socket(self.options.clone());
         socket.connect(&self.endpoint)?;

@@ -1,4 +1,4 @@
-//! `zmtp bench`: how fast are messages, between two of us or with any other peer?
+//! `zmtp bench`: the speed of messages, between two of our sockets or with another peer.
 
 mod latency;
 mod report;
@@ -124,7 +124,7 @@ enum Transport {
 }
 
 impl Transport {
-    /// Where to bind.
+    /// The endpoint to bind.
     fn endpoint(self) -> Endpoint {
         let text = match self {
             Self::Tcp => "tcp://127.0.0.1:*",
@@ -177,7 +177,7 @@ impl Bench {
             ended = &mut work => return ended,
             status = signals.next() => status,
         };
-        // The measurements so far are told.
+        // The measurements so far are still printed.
         stop.send_replace(true);
         tokio::select! {
             ended = work => ended.map(|_ending| match self.what {
@@ -225,14 +225,14 @@ impl Measure {
         Ok(ending)
     }
 
-    /// A progress bar, on terminals.
+    /// A progress bar, shown on terminals.
     fn bar(&self, count: u64) -> ProgressBar {
         let style = "{msg} [{bar:40}] {human_pos}/{human_len} {per_sec} {eta}";
         let style = ProgressStyle::with_template(style).expect("the template is sound");
         ProgressBar::new(count).with_style(style.progress_chars("=> "))
     }
 
-    /// The options of both sides, where both are in this process, or of this one.
+    /// The options of both sides, or only of ours if the other side is elsewhere.
     fn options<A: Kind, B: Kind>(
         &self,
         ours: Options<A>,

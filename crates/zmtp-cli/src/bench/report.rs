@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Measure;
 
-/// The first line of comma-separated values.
+/// The header of comma-separated values.
 pub(super) const CSV: &str = "kind,client,size,messages,seconds,per_second,mib_per_second,min_us,mean_us,\
                               p50_us,p90_us,p99_us,p99.9_us,max_us";
 
@@ -15,7 +15,7 @@ pub(super) const CSV: &str = "kind,client,size,messages,seconds,per_second,mib_p
 pub(super) struct Report {
     pub(super) size: usize,
     pub(super) clients: Vec<Measured>,
-    /// All clients together.
+    /// The sums of all clients.
     pub(super) all: Measured,
     pub(super) timed_out: bool,
 }
@@ -23,7 +23,7 @@ pub(super) struct Report {
 /// The measurements of one client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
-    /// Its number; none of all together.
+    /// The number of the client; `None` for the sums of all.
     pub(super) client: Option<u32>,
     pub(super) messages: u64,
     pub(super) seconds: f64,
@@ -36,7 +36,7 @@ impl Report {
         Self { size, clients: Vec::new(), all: Measured::default(), timed_out: false }
     }
 
-    /// Puts the clients together.
+    /// Sums up the clients.
     pub(super) fn sum_up(&mut self) {
         self.clients.sort_by_key(|client| client.client);
         let mut all = Measured::default();
@@ -56,7 +56,7 @@ impl Report {
     }
 
     pub(super) fn print(&self, kind: &str, args: &Measure) {
-        // One client is all of them.
+        // A single client has the same numbers as all.
         let clients = if self.clients.len() > 1 { &self.clients[..] } else { &[] };
         for measured in clients.iter().chain([&self.all]) {
             match (args.json, args.csv) {
@@ -77,7 +77,7 @@ impl Measured {
         self.per_second() * size as f64 / f64::from(1 << 20)
     }
 
-    /// Names and microseconds.
+    /// The names of the quantiles, with their values in microseconds.
     fn latencies(&self) -> Option<[(&'static str, f64); 7]> {
         let it = self.latencies.as_ref().filter(|latencies| !latencies.is_empty())?;
         let at = |quantile| it.value_at_quantile(quantile) as f64 / 1e3;

@@ -12,7 +12,7 @@ const LEFT: f64 = 16.0;
 const TOP: f64 = 40.0;
 const FOOT: f64 = 40.0;
 
-/// Bars to each doubling of the time.
+/// How many bars each doubling of the time has.
 const BARS: f64 = 8.0;
 
 /// Draws a panel for each report.
@@ -64,7 +64,7 @@ fn panel(report: &Report, out: &mut String) {
             (width - 1.0).max(0.5),
             from / 1e3
         );
-        // A label at each doubling.
+        // Each doubling has a label.
         if number % BARS as usize == 0 {
             let _ = write!(
                 out,
@@ -82,8 +82,8 @@ fn label(micros: f64) -> String {
     if micros < 10.0 { format!("{micros:.1}") } else { format!("{micros:.0}") }
 }
 
-/// Where each bar begins, in nanoseconds, and how many requests are in it: from the shortest to the longest
-/// time, on a logarithmic scale.
+/// The beginning of each bar in nanoseconds, and the number of its requests: from the shortest to
+/// the longest time, on a logarithmic scale.
 fn bars(latencies: &Histogram<u64>) -> Vec<(f64, u64)> {
     let place = |nanos: u64| ((nanos.max(1) as f64).log2() * BARS).floor();
     let (first, last) = (place(latencies.min()), place(latencies.max()));

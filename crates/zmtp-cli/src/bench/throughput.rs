@@ -1,4 +1,4 @@
-//! Messages from PUSH to PULL: how many a second.
+//! The rate of messages from PUSH to PULL.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,14 @@ use super::report::{Measured, Report};
 use crate::ending::{Failure, Usage};
 use crate::notes::Notes;
 
-/// The progress is told so often, in messages.
+/// How many messages pass between two updates of the progress bar.
 const STEP: u64 = 4096;
 
-/// Messages that are taken together.
+/// How many messages are received together at most.
 const TOGETHER: usize = 1024;
 
-/// Measures with messages of one size: what our PULL receives, or else what a PULL elsewhere takes.
+/// Measures messages of one size: those that our PULL receives, or those that a PULL elsewhere
+/// takes.
 pub(super) async fn measure(
     args: &Measure,
     size: usize,
@@ -77,7 +78,7 @@ pub(super) async fn measure(
     Ok(report)
 }
 
-/// Receives from pushers elsewhere.
+/// Receives from PUSH sockets elsewhere.
 pub(super) async fn sink(
     args: &Measure,
     size: usize,
@@ -105,7 +106,8 @@ pub(super) async fn sink(
     Ok(report)
 }
 
-/// Receives so many messages. The time runs from the first one on. Says whether too few came in time.
+/// Receives `count` messages. The time runs from the first one on. Returns whether too few came in
+/// time.
 async fn receive(
     mut socket: PullSocket,
     count: u64,
@@ -155,7 +157,8 @@ struct Pusher {
 }
 
 impl Pusher {
-    /// Sends all, and waits until the transport has taken them. Says whether that took too long.
+    /// Sends all messages, and waits until the transport has taken them. Returns whether that took
+    /// too long.
     async fn run(mut self, number: u32) -> Result<(Measured, bool), Failure> {
         let socket = self.context.socket(self.options.clone());
         socket.connect(&self.endpoint)?;
@@ -191,7 +194,7 @@ impl Pusher {
     }
 }
 
-/// Sends the next few messages; gives how many.
+/// Sends the next messages; returns how many.
 async fn send_some(
     socket: &zmtp_socket::PushSocket,
     message: &Message,

@@ -1,4 +1,4 @@
-//! Messages of several parts as one payload, and back.
+//! Messages of several parts as one payload, and back again.
 //!
 //! | message | subject | payload | header `Zmtp-Parts` |
 //! |---|---|---|---|
@@ -6,27 +6,29 @@
 //! | topic and more | of the topic | all parts behind the topic | `topic`, then the octets of each |
 //! | one part | of its beginning up to a blank | the part | its octets |
 //!
-//! So a user of NATS has the plain body of what most publishers send, and what such a user publishes comes as
-//! topic and body. A first part of more than 255 octets is no topic: its message goes as in the last row.
+//! So a user of NATS gets the plain body of the messages that most publishers send, and the
+//! messages of such a user arrive as topic and body. A first part of more than 255 octets is not a
+//! topic: its message is sent as in the last row.
 
 use std::fmt::Write as _;
 
 use bytes::Bytes;
 use zmtp_socket::Message;
 
-/// The header that says where parts end.
+/// The header with the lengths of the parts.
 pub(super) const PARTS: &str = "Zmtp-Parts";
 
-/// The longest topic: a subject has three octets for each of it, at most, and a server takes 4096 for a line.
+/// The longest topic. Each of its octets takes at most three in a subject, and a server accepts
+/// lines of 4096.
 const TOPIC_MAX: usize = 255;
 
-/// The most parts of a message.
+/// The most parts that a message may have.
 const PARTS_MAX: usize = 4096;
 
-/// The first word of a list behind a part that is the topic of the subject.
+/// The first word of the list if the subject's topic is the first part.
 const TOPIC: &str = "topic";
 
-/// A message as NATS has it.
+/// A message in the form of NATS.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Envelope {
     pub(super) topic: Bytes,
@@ -34,12 +36,12 @@ pub(super) struct Envelope {
     pub(super) parts: Option<String>,
 }
 
-/// A payload that is not what its header says.
+/// A payload that contradicts its header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Torn;
 
 impl Envelope {
-    /// `None` if there are more parts than [`open`](Self::open) reads.
+    /// The envelope of a message; `None` if there are more parts than [`open`](Self::open) accepts.
     pub(super) fn of(message: &Message) -> Option<Self> {
         if message.part_count() > PARTS_MAX {
             return None;
@@ -63,7 +65,7 @@ impl Envelope {
         })
     }
 
-    /// The message.
+    /// Decodes the message.
     pub(super) fn open(self) -> Result<Message, Torn> {
         let Self { topic, mut payload, parts } = self;
         let Some(parts) = parts else { return Ok(Message::from((topic, payload))) };
@@ -83,7 +85,7 @@ impl Envelope {
     }
 }
 
-/// The list and the octets of one more part.
+/// Adds the length of one more part to the list.
 fn list(mut list: String, part: &Bytes) -> String {
     if !list.is_empty() {
         list.push(' ');

@@ -1,4 +1,4 @@
-//! `zmtp bridge`: topics are subjects of NATS, both ways.
+//! `zmtp bridge`: forwards topics as subjects of NATS, in both directions.
 
 mod envelope;
 mod nats;
@@ -31,10 +31,10 @@ use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::text::unescape;
 
-/// How long both sides go on delivering at the end.
+/// How long both sides still deliver at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The most messages that wait for the server or for its acknowledgement, however high the mark is.
+/// The most messages that wait for the server or its acknowledgement, however high the mark is.
 const WAITING_MAX: usize = 1 << 16;
 
 /// `zmtp bridge`
@@ -111,22 +111,22 @@ pub(crate) struct Bridge {
     link: Link,
 }
 
-/// The messages that passed.
+/// The messages that have passed.
 #[derive(Debug, Default)]
 struct Counts {
-    /// Taken from ZeroMQ.
+    /// Received from ZeroMQ.
     taken: Cell<u64>,
     /// Given to NATS; without JetStream they may still wait for the server.
     given: Cell<u64>,
-    /// Too large for the server, or of too many parts.
+    /// Too large for the server, or with too many parts.
     refused: Cell<u64>,
-    /// Handed on from NATS.
+    /// Forwarded from NATS.
     came: Cell<u64>,
-    /// Their headers and their payloads do not fit together.
+    /// Their headers and payloads contradict each other.
     torn: Cell<u64>,
 }
 
-/// The sums at the end.
+/// The totals at the end.
 #[derive(Debug, Serialize)]
 struct Sums {
     to_nats: u64,
@@ -312,7 +312,7 @@ impl Bridge {
         Err("the connection to NATS has been closed".into())
     }
 
-    /// Delivers what waits on both sides, for a moment.
+    /// Delivers waiting messages on both sides, for a short time.
     async fn finish(
         &self,
         sub: Option<SubSocket>,
@@ -387,7 +387,7 @@ impl Sums {
     }
 }
 
-/// Tells what becomes of a socket's endpoints; ends with the reason if all have refused it.
+/// Reports events of a socket's endpoints; ends with the reason if all of them have refused it.
 type Watching = std::pin::Pin<Box<dyn Future<Output = String>>>;
 
 async fn first_of(mut watching: Vec<Watching>) -> String {
@@ -402,7 +402,8 @@ fn add(counter: &Cell<u64>, count: u64) {
     counter.update(|before| before + count);
 }
 
-/// A server's address. Secrets do not stand on the command line, where every user of the machine reads them.
+/// Parses a server's address. It must not hold secrets: every user of the machine can read command
+/// lines.
 fn server(text: &str) -> Result<ServerAddr, Failure> {
     let server: ServerAddr = text.parse()?;
     if server.has_user_pass() || server.username().is_some() {

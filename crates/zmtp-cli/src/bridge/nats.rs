@@ -1,4 +1,4 @@
-//! The connection to NATS: it is made again whenever it breaks, and what is known of losses is counted.
+//! The connection to NATS. It is made again whenever it breaks, and known losses are counted.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,29 +22,30 @@ use crate::ending::Failure;
 use crate::keys::login;
 use crate::notes::Notes;
 
-/// How long an answer of JetStream is waited for before it is asked again.
+/// How long to wait for an answer of JetStream before publishing again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pause after an answer that came at once and was no acknowledgement.
+/// The pause after an answer that came at once but was no acknowledgement.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// So many different troubles are told until the next connection.
+/// How many different problems are reported until the next connection.
 const TROUBLES: usize = 16;
 
-/// A message that NATS will not take: too large for the server.
+/// A message that NATS does not accept: it is too large for the server.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) String);
 
-/// The life of the connection, as it is counted and told.
+/// The history of the connection, for counters and notes.
 #[derive(Debug, Default)]
 pub(super) struct Fate {
     connections: AtomicU64,
-    /// Messages that came faster than they were taken, and more than fit into the queue.
+    /// Messages that were dropped because they came faster than they were taken, and the queue was
+    /// full.
     dropped: AtomicU64,
     told: Mutex<HashSet<String>>,
 }
 
-/// The connection.
+/// A connection to NATS.
 pub(super) struct Nats {
     client: Client,
     fate: Arc<Fate>,
@@ -52,8 +53,8 @@ pub(super) struct Nats {
 }
 
 impl Nats {
-    /// Connects as soon as the server is there, and whenever it is there again. `capacity` messages may wait,
-    /// each way. What we publish does not come back to us.
+    /// Connects when the server can be reached, and again after each loss. In each direction,
+    /// `capacity` messages may wait. Our own messages do not come back to us.
     pub(super) async fn connect(
         server: &ServerAddr,
         file: Option<&Path>,
@@ -91,12 +92,12 @@ impl Nats {
         self.fate.dropped.load(Ordering::Relaxed)
     }
 
-    /// Hears all topics.
+    /// Subscribes to all topics.
     pub(super) async fn subscribe(&self, prefix: &Prefix) -> Result<Subscriber, Failure> {
         Ok(self.client.subscribe(prefix.all()).await?)
     }
 
-    /// Publishes, without an answer. Waits while there is no room for more.
+    /// Publishes without an acknowledgement. Waits while there is no room for more messages.
     pub(super) async fn publish(
         &self,
         subject: String,
@@ -118,20 +119,20 @@ impl Nats {
         }
     }
 
-    /// The messages that wait for the server, of so many that were published.
+    /// How many of the `published` messages wait for the server.
     pub(super) fn waiting(&self, published: u64) -> u64 {
         let out = self.client.statistics().out_messages.load(Ordering::Relaxed);
         published.saturating_sub(out)
     }
 
-    /// Gives the server what waits for it.
+    /// Sends the waiting messages to the server.
     pub(super) async fn flush(&self) {
-        // Nobody is left to be told.
+        // An error cannot be reported to anybody any more.
         let _ = self.client.flush().await;
     }
 
-    /// The stream of this name, which is made for the topics of this prefix if it is not there. Waits until
-    /// there is a server.
+    /// The stream of this name; made for the topics of this prefix if there is none. Waits until
+    /// the server can be reached.
     pub(super) async fn stream(&self, name: &str, prefix: &Prefix) -> Result<Persistent, Failure> {
         let context = ContextBuilder::new()
             .timeout(PATIENCE)
@@ -150,13 +151,13 @@ impl Nats {
             }
         }
         let trouble = Trouble { fate: self.fate.clone(), notes: self.notes.clone() };
-        // Numbers of another run must be no duplicates of ours.
+        // The numbers of another run must not look like duplicates of ours.
         let run = format!("{:016x}", fastrand::u64(..));
         Ok(Persistent { context, trouble, run, number: 0, in_flight: JoinSet::new() })
     }
 }
 
-/// A stream of JetStream that we publish into.
+/// A stream of JetStream into which we publish.
 pub(super) struct Persistent {
     context: jetstream::Context,
     trouble: Trouble,
@@ -166,8 +167,9 @@ pub(super) struct Persistent {
 }
 
 impl Persistent {
-    /// Publishes until it is acknowledged, once `limit` others at most are not. Returns how many have been
-    /// acknowledged meanwhile. An identifier keeps the stream from taking one of them twice.
+    /// Publishes a message until it is acknowledged. First it waits until fewer than `limit` others
+    /// are unacknowledged. Returns how many have been acknowledged meanwhile. An identifier keeps
+    /// the stream from storing a message twice.
     pub(super) async fn publish(
         &mut self,
         subject: String,
@@ -188,7 +190,7 @@ impl Persistent {
             message = message.headers(headers);
         }
         let message = message.message_id(id);
-        // The first attempts go out in the order of the messages.
+        // The first attempts are sent in the order of the messages.
         let first = self.context.send_publish(subject.clone(), message.clone()).await;
         if let Err(error) = &first
             && error.kind() == PublishErrorKind::MaxPayloadExceeded
@@ -216,7 +218,7 @@ impl Persistent {
         Ok(acknowledged)
     }
 
-    /// Waits for an acknowledgement, for ever if none is awaited. Returns 1. Cancel safe.
+    /// Waits for an acknowledgement, for ever if none is due. Returns 1. Cancel safe.
     pub(super) async fn next_acknowledged(&mut self) -> u64 {
         match self.in_flight.join_next().await {
             Some(_) => 1,
@@ -224,7 +226,7 @@ impl Persistent {
         }
     }
 
-    /// Waits for all acknowledgements, for so long. Returns how many came.
+    /// Waits for all acknowledgements for at most `time`. Returns how many came.
     pub(super) async fn finish(&mut self, time: Duration) -> u64 {
         let before = self.in_flight.len();
         let _ = timeout(time, async { while self.in_flight.join_next().await.is_some() {} }).await;
@@ -237,7 +239,7 @@ pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Mess
     std::future::poll_fn(|cx| Pin::new(&mut *subscriber).poll_next(cx)).await
 }
 
-/// The envelope of a message that has come.
+/// The envelope of a received message.
 pub(super) fn envelope(topic: Bytes, message: async_nats::Message) -> Envelope {
     let parts = message.headers.as_ref().and_then(|headers| headers.get(PARTS));
     Envelope { topic, payload: message.payload, parts: parts.map(|it| it.as_str().to_owned()) }
@@ -250,7 +252,7 @@ fn headers(parts: Option<&str>) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// Tells each trouble once for each connection.
+/// Reports each problem once per connection.
 #[derive(Clone)]
 struct Trouble {
     fate: Arc<Fate>,

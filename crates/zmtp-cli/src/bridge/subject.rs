@@ -1,12 +1,13 @@
-//! Topics as subjects of NATS, and back.
+//! Topics as subjects of NATS, and back again.
 //!
-//! A topic may be any octets, a subject is words of printable ASCII with dots between them. Letters, digits and
-//! most signs stand for themselves, and so does a dot between two words; every other octet is `%` and two
-//! hexadecimal digits. So `weather.nyc` is `weather.nyc`, `a b` is `a%20b`, and no two topics are one subject.
+//! A topic is any octets; a subject is words of printable ASCII, separated by dots. Letters, digits
+//! and most signs stand for themselves, and so does a dot between two words. Every other octet
+//! becomes `%` and two hexadecimal digits. So `weather.nyc` is `weather.nyc`, `a b` is `a%20b`, and
+//! no two topics have the same subject.
 
 use std::borrow::Cow;
 
-/// The subject of the empty topic, behind the prefix: no escape is as short.
+/// The subject of the empty topic, after the prefix. No escape is as short.
 const EMPTY: &str = "%";
 
 /// The first words of all subjects of a bridge.
@@ -14,7 +15,7 @@ const EMPTY: &str = "%";
 pub(super) struct Prefix(String);
 
 impl Prefix {
-    /// Takes words with dots between them, none of which is empty or a wildcard.
+    /// Parses words separated by dots, none of which is empty or a wildcard.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_literal);
         match text.split('.').all(is_word) && text.len() <= 255 {
@@ -25,7 +26,7 @@ impl Prefix {
         }
     }
 
-    /// The subject of all topics.
+    /// The subject that matches all topics.
     pub(super) fn all(&self) -> String {
         format!("{}.>", self.0)
     }
@@ -47,7 +48,8 @@ impl Prefix {
         subject
     }
 
-    /// The topic of a subject, if that has the prefix. A `%` that begins no escape stands for itself.
+    /// The topic of a subject, if the subject has the prefix. A `%` that begins no escape stands
+    /// for itself.
     pub(super) fn topic<'a>(&self, subject: &'a str) -> Option<Cow<'a, [u8]>> {
         let words = subject.strip_prefix(&self.0)?.strip_prefix('.')?.as_bytes();
         if words == EMPTY.as_bytes() {

@@ -1,27 +1,29 @@
-//! One direction of a connection of TCP: segments put in order.
+//! One direction of a TCP connection: puts segments in order.
 
 use std::collections::BTreeMap;
 
 use super::packet::Segment;
 
-/// So many octets may wait for a segment before them.
+/// How many octets may wait for a missing segment before them.
 const WAITING: usize = 4 << 20;
 
-/// One direction.
+/// One direction of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// The position of the next octet, from the SYN on, and its sequence number; none before the SYN.
+    /// The position of the next octet, counted from the SYN, and its sequence number; `None` before
+    /// the SYN.
     next: Option<(u64, u32)>,
-    /// Segments that came too early, by their positions.
+    /// Segments that came too early, by position.
     early: BTreeMap<u64, Vec<u8>>,
     waiting: usize,
-    /// Where the direction ends.
+    /// The position of the end.
     end: Option<u64>,
     is_over: bool,
 }
 
 impl Flow {
-    /// Takes a segment, and gives the octets that are next. Says how the direction has ended, if it has.
+    /// Takes a segment, and passes the octets that are next to `octets`. Returns how the direction
+    /// has ended, if it has.
     pub(super) fn take(
         &mut self,
         segment: &Segment<'_>,
@@ -40,12 +42,12 @@ impl Flow {
         let Some((position, sequence)) = self.next else {
             return self.over("began before the capture");
         };
-        // Numbers come round after 4 GiB; nothing is half as far away.
+        // Sequence numbers repeat after 4 GiB; no segment is half as far away.
         let distance = i64::from(segment.sequence.wrapping_sub(sequence).cast_signed());
         let at = position.checked_add_signed(distance);
         let (at, payload) = match at {
             Some(at) => (at, segment.payload),
-            // It was sent again from before the beginning.
+            // A retransmission from before the beginning.
             None => return None,
         };
         if segment.fin {
@@ -68,7 +70,7 @@ impl Flow {
         }
     }
 
-    /// Gives what is next, as far as it is there; what was given before is passed over.
+    /// Passes on the octets that are next and have come, without repeating any.
     fn hand_on(&mut self, octets: &mut impl FnMut(&[u8])) {
         while let Some((position, sequence)) = self.next
             && let Some(first) = self.early.first_entry()
@@ -113,7 +115,7 @@ mod tests {
         let syn = Segment { syn: true, sequence: SYN, ..segment(0, b"") };
         assert_eq!(flow.take(&syn, |_| {}), None);
         let fin = Segment { fin: true, ..segment(9, b"j") };
-        // The numbers come round within it.
+        // The sequence numbers wrap around within these segments.
         for segment in [
             segment(3, b"de"),
             fin,

@@ -1,4 +1,4 @@
-//! `zmtp tap --read`: what was said on the connections of a capture (pcap or pcapng).
+//! `zmtp tap --read`: prints the traffic of the connections in a capture (pcap or pcapng).
 
 mod flow;
 mod packet;
@@ -21,10 +21,10 @@ use crate::notes::Notes;
 use crate::output::Writer;
 use crate::said::{Heading, Sayings};
 
-/// The buffer for the file, in octets; no packet of a capture is larger.
+/// The buffer for the file, in octets; no captured packet is larger.
 const ROOM: usize = 1 << 20;
 
-/// Prints what the connections of a capture say.
+/// Prints the traffic of the connections in a capture.
 pub(crate) async fn read(file: &Path, sayings: Sayings, notes: &Notes) -> Result<Ending, Failure> {
     let name = file.display();
     let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
@@ -47,7 +47,7 @@ pub(crate) async fn read(file: &Path, sayings: Sayings, notes: &Notes) -> Result
     Ok(Ending::Done)
 }
 
-/// Gives each packet with the link that it was captured on and its time since 1970.
+/// Passes each packet on, with the type of its link and its time since 1970.
 async fn for_each_packet(
     file: impl Read + Send,
     mut packet: impl AsyncFnMut(Linktype, Duration, &[u8]) -> std::io::Result<()>,
@@ -110,7 +110,7 @@ fn no_capture(error: PcapError<impl std::fmt::Debug>) -> String {
     format!("it is no capture: {error}")
 }
 
-/// The two ends of a connection, the smaller first.
+/// The two addresses of a connection, the smaller first.
 type Ends = (SocketAddr, SocketAddr);
 
 /// The connections of a capture.
@@ -128,11 +128,11 @@ struct Conversations {
 struct Conversation {
     client: SocketAddr,
     server: SocketAddr,
-    /// Its number, once it is known to be one of ZMTP.
+    /// The number of the connection, once it is known to be one of ZMTP.
     number: Option<u64>,
     observer: Observer,
     flows: [Flow; 2],
-    /// It is none of ZMTP, or its beginning is missing.
+    /// Whether it is not a connection of ZMTP, or its beginning is missing.
     is_foreign: bool,
 }
 
@@ -147,7 +147,7 @@ impl Conversations {
         let Segment { from, to, .. } = segment;
         let ends = if from < to { (from, to) } else { (to, from) };
         if segment.syn && !segment.ack {
-            // Ports are used again.
+            // A new connection uses the ports of an old one.
             self.open.insert(ends, Conversation::between(from, to));
         }
         let conversation = self.open.entry(ends).or_insert_with(|| {
@@ -196,7 +196,7 @@ impl Conversation {
         while let Some(Observation { side, position, said, .. }) = self.observer.poll() {
             if self.number.is_none() {
                 if matches!(said, Said::Broken(_)) {
-                    // Many other protocols are spoken.
+                    // The capture may have many other protocols.
                     self.is_foreign = true;
                     return;
                 }

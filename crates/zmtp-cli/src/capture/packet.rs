@@ -1,11 +1,11 @@
-//! Packets: down to a segment of TCP.
+//! Finds the TCP segment in a packet.
 
 use std::net::SocketAddr;
 
 use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use pcap_parser::Linktype;
 
-/// A segment of TCP.
+/// A TCP segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     pub(super) from: SocketAddr,
@@ -19,11 +19,11 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// The segment in a packet that was captured on such a link, if there is one.
+    /// The segment in a packet that was captured on a link of this type, if there is one.
     pub(super) fn of(link: Linktype, octets: &'a [u8]) -> Option<Self> {
         let packet = match link {
             Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(octets).ok()?,
-            // Four octets say which family it is; so does the packet.
+            // The first four octets are the address family, which the packet shows too.
             Linktype::NULL | Linktype::LOOP => LaxSlicedPacket::from_ip(octets.get(4..)?).ok()?,
             Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => {
                 LaxSlicedPacket::from_ip(octets).ok()?

@@ -9,7 +9,7 @@ use super::{Moment, Printer, push_hex_parts, rfc3339};
 use crate::json;
 use crate::text::unescape;
 
-/// A format string, taken apart.
+/// A parsed format string.
 #[derive(Debug)]
 pub(crate) struct Template {
     pieces: Vec<Piece>,

@@ -1,4 +1,4 @@
-//! Received messages on standard output.
+//! Writes received messages to standard output.
 
 mod format;
 mod writer;
@@ -74,7 +74,7 @@ pub(crate) enum Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Separator(pub(crate) Vec<u8>);
 
-/// Reads a separator with its escapes.
+/// Parses a separator with its escapes.
 pub(crate) fn unescape_arg(text: &str) -> Result<Separator, String> {
     match unescape(text)? {
         octets if octets.is_empty() => Err("it must not be empty".to_owned()),
@@ -91,7 +91,7 @@ pub(crate) enum Said {
 }
 
 impl Said {
-    /// The parts of a message, or else the topic.
+    /// The parts of a message, or the topic of a subscription.
     pub(crate) fn parts(&self) -> &[Bytes] {
         match self {
             Self::Message(message) => message.parts(),
@@ -99,7 +99,7 @@ impl Said {
         }
     }
 
-    /// The name of what is no message.
+    /// The name of an event that is not a message.
     fn event(&self) -> Option<&'static str> {
         match self {
             Self::Message(_) => None,
@@ -109,14 +109,14 @@ impl Said {
     }
 }
 
-/// Turns messages into octets.
+/// Formats messages as octets.
 #[derive(Debug)]
 pub(crate) struct Printer {
     style: Style,
     separator: Vec<u8>,
     timestamp: bool,
     delta_time: bool,
-    /// A terminal must not obey what peers send.
+    /// Whether the output is a terminal, which must not obey octets of peers.
     to_terminal: bool,
     count: u64,
     last: Option<Instant>,
@@ -129,7 +129,7 @@ enum Style {
 }
 
 impl OutputArgs {
-    /// A printer to standard output.
+    /// A printer for standard output.
     pub(crate) fn printer(&self, json: bool) -> Result<Printer, Failure> {
         let style = match &self.format {
             Some(format) => {
@@ -155,28 +155,28 @@ impl OutputArgs {
     }
 }
 
-/// Writes a line at once. Says whether somebody can read it.
+/// Writes a line without buffering. Returns whether that succeeded.
 pub(crate) fn print_line(line: &str) -> bool {
     io::stdout().write_all(format!("{line}\n").as_bytes()).is_ok()
 }
 
-/// When a message came.
+/// The time of a message.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     time: SystemTime,
-    /// Seconds since the message before.
+    /// Seconds since the message before it.
     delta: f64,
     number: u64,
 }
 
 impl Printer {
-    /// The same without regard to terminals: for the input of a command.
+    /// The same printer without regard to terminals, for the input of a command.
     pub(crate) fn for_command(mut self) -> Self {
         self.to_terminal = false;
         self
     }
 
-    /// Appends what is written for one message.
+    /// Appends the output for one message.
     pub(crate) fn print(&mut self, said: &Said, out: &mut Vec<u8>) {
         let moment = self.moment();
         match &self.style {

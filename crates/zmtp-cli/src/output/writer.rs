@@ -1,5 +1,5 @@
-//! Standard output, written by a thread of its own: a reader that does not read keeps nobody from
-//! noticing a signal.
+//! Standard output, written by a thread of its own. A reader that does not read must not keep the
+//! program from handling a signal.
 
 use std::io::{self, Write};
 use std::mem;
@@ -7,19 +7,19 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Pieces that may wait for the thread.
+/// How many pieces may wait for the thread.
 const WAITING: usize = 4;
 
-/// So many octets are written together, if there are so many.
+/// How many octets are collected before they are passed on.
 const PIECE: usize = 64 << 10;
 
-/// Collects output, and hands it to the thread that writes it.
+/// Collects output, and passes it to the thread that writes it.
 #[derive(Debug)]
 pub(crate) struct Writer {
     buffer: Vec<u8>,
     pieces: mpsc::Sender<Vec<u8>>,
     written: mpsc::UnboundedReceiver<Vec<u8>>,
-    /// How the thread has ended; none once that has been told.
+    /// The error with which the thread ended; `None` once it was returned.
     ended: Option<oneshot::Receiver<io::Error>>,
 }
 
@@ -32,7 +32,7 @@ impl Writer {
             let mut stdout = io::stdout().lock();
             while let Some(piece) = to_write.blocking_recv() {
                 if let Err(error) = stdout.write_all(&piece).and_then(|()| stdout.flush()) {
-                    // Nobody listens any more once the program has ended.
+                    // At the end of the program, nobody receives this any more.
                     let _ = end.send(error);
                     return;
                 }
@@ -42,22 +42,22 @@ impl Writer {
         Self { buffer: Vec::new(), pieces, written, ended: Some(ended) }
     }
 
-    /// Where output is collected.
+    /// The buffer that collects output.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Hands on what is collected, if it is worth it.
+    /// Passes the collected output on, if there is enough of it.
     pub(crate) async fn flush_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() >= PIECE { self.flush().await } else { Ok(()) }
     }
 
-    /// Hands on what is collected.
+    /// Passes the collected output on.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        // With the place reserved first, nothing is lost if this future is dropped.
+        // Room is reserved first, so that nothing is lost if this future is dropped.
         let Ok(place) = self.pieces.reserve().await else {
             self.buffer.clear();
             return match self.ended.take() {
@@ -71,11 +71,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         self.flush().await?;
         drop(self.pieces);
-        // The thread drops its end when it has nothing more to write.
+        // The thread drops its sender when it has nothing more to write.
         match self.ended {
             Some(ended) => ended.await.map_or(Ok(()), Err),
             None => Ok(()),

@@ -311,8 +311,8 @@ pub(crate) struct Answerer {
 }
 
 impl Answerer {
-    /// How requests are answered: by a command, by themselves, by what the command line says, or by what
-    /// comes on standard input.
+    /// How requests are answered: by a command, by themselves, by the messages of the command line,
+    /// or by those of standard input.
     pub(super) fn reaction(&self, notes: &Notes) -> Result<Reaction, Failure> {
         if let Some(commands) = self.exec.commands(self.base.json, notes) {
             return Ok(Reaction::Run(commands));

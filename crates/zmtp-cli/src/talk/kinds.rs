@@ -38,32 +38,32 @@ impl Tuning {
     }
 }
 
-/// A kind of sockets.
+/// A socket type.
 pub(crate) trait Talks: Kind {
-    /// Its side where an endpoint does not tell.
+    /// The side for an endpoint whose form does not tell.
     const USUAL: Side;
-    /// Without --count it goes on until it is told to end.
+    /// Whether it runs until it is told to end, without --count.
     const RUNS_ON: bool = true;
-    /// A message that nobody has asked for is sent to nobody.
+    /// Whether a message that nobody has subscribed to is sent to nobody.
     const DROPS_UNASKED: bool = false;
 
     fn tune(options: Options<Self>, tuning: &Tuning) -> Options<Self>;
 }
 
-/// A kind that sends.
+/// A socket type that sends.
 pub(crate) trait Speaks: Talks {
     async fn send(handle: &Handle<Self>, message: Message) -> Result<(), SendError>;
 
-    /// Waits until a message that begins so would go to somebody.
+    /// Waits until a message that begins with `first` would have a receiver.
     async fn wait_for_peer(handle: &Handle<Self>, first: &[u8]) -> Result<(), Closed>;
 }
 
-/// A kind that receives.
+/// A socket type that receives.
 pub(crate) trait Hears: Talks + Receives {
     fn heard(received: Self::Received, handle: &Handle<Self>) -> (Said, Option<Way>);
 }
 
-/// The rows of the table below: the kind, its usual side, how long it runs, and its options.
+/// The rows of the table below: the type, its usual side, the two constants, and its options.
 macro_rules! talks {
     ($($kind:ident $side:ident $runs_on:literal $drops:literal |$options:ident, $tuning:ident| $tuned:expr;)*) => {$(
         impl Talks for $kind {
@@ -103,7 +103,7 @@ talks! {
     Rep Bind true false |options, it| options.receive_hwm(it.hwm).when_full(it.when_full);
 }
 
-/// Kinds that send alike.
+/// Types that send in the same way.
 macro_rules! speaks {
     ($($kind:ident waits by $wait:ident;)*) => {$(
         impl Speaks for $kind {
@@ -144,7 +144,7 @@ impl Speaks for XSub {
     }
 }
 
-/// The first part names the peer, as it does where a message of a ROUTER is received.
+/// The first part names the peer, as in a message that a ROUTER receives.
 impl Speaks for Router {
     async fn send(handle: &Handle<Self>, mut message: Message) -> Result<(), SendError> {
         match message.pop_front() {
@@ -158,7 +158,7 @@ impl Speaks for Router {
     }
 }
 
-/// Kinds whose messages come as they are.
+/// Types whose messages are received as they are.
 macro_rules! hears {
     ($($kind:ident)*) => {$(
         impl Hears for $kind {
@@ -192,7 +192,7 @@ impl Hears for XPub {
             Request::Subscribe { topic, .. } => Said::Subscribe(topic),
             Request::Unsubscribe { topic, .. } => Said::Unsubscribe(topic),
             Request::Message { message, .. } => Said::Message(message),
-            // A request of a kind that this program does not know yet.
+            // A kind of request that this program does not know yet.
             other => Said::Message(format!("{other:?}").into()),
         };
         (said, None)

@@ -1,4 +1,4 @@
-//! The eleven kinds of sockets: one loop for all.
+//! The eleven socket types: one loop for all.
 
 mod args;
 mod commands;
@@ -26,13 +26,13 @@ use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::summary::Meter;
 
-/// How long a program goes on delivering that was told to end, or whose time is over.
+/// How long a program still delivers after it was told to end, or after its time limit.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How long nothing is said of it.
+/// How long delivery may take before it is reported.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The state of one run of a command.
+/// The state of one run.
 #[derive(Debug)]
 struct Session<'a> {
     base: &'a Base,
@@ -41,7 +41,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Waits for something as long as `--timeout` says; `None` if that was too short.
+    /// Waits for at most the time of `--timeout`; `None` if that was too short.
     async fn limit<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
         match self.base.timeout {
             Some(limit) => timeout(*limit, waiting).await.ok(),
@@ -146,7 +146,7 @@ async fn hear<T: Hears>(
     .await
 }
 
-/// Does both at once, until enough is received.
+/// Sends and receives at once, until enough is received.
 async fn converse<T: Speaks + Hears>(
     conversation: Conversation<'_>,
     notes: &Notes,
@@ -160,7 +160,7 @@ async fn converse<T: Speaks + Hears>(
         let sending = Sending { args, topic, limit: None, again: args.repeat };
         let sending = async {
             match send_all(&handle, session, &mut source, sending).await {
-                // Messages are still to be received.
+                // Further messages are to be received.
                 Ok(Ending::Done) => std::future::pending().await,
                 ended => ended,
             }
@@ -173,8 +173,8 @@ async fn converse<T: Speaks + Hears>(
     .await
 }
 
-/// Makes a socket, begins with it, opens its endpoints, does the work with it until it is done or a signal
-/// comes, and closes it.
+/// Makes a socket, calls `begin` with it, opens its endpoints, and works with it until the work is
+/// done or a signal comes. Then closes it.
 async fn run<T: Talks>(
     base: &Base,
     tuning: &Tuning,
@@ -203,11 +203,11 @@ async fn run<T: Talks>(
     };
     let hurries = matches!(ended, Ok(Ending::Interrupted(_) | Ending::TimedOut));
     let ending = match ended {
-        // A command that was to run until then has done its work.
+        // A command without an end of its own has done its work.
         Ok(Ending::Interrupted(_)) if T::RUNS_ON && base.count.is_none() => Ok(Ending::Done),
         ended => ended,
     };
-    // A reader that does not read must not keep it then.
+    // A reader that does not read must not delay the end then.
     let writing = match hurries {
         true => timeout(FAREWELL, writer.finish()).await.unwrap_or(Ok(())),
         false => writer.finish().await,
@@ -219,7 +219,7 @@ async fn run<T: Talks>(
     Ok(conclude(&session, &handle.totals(), unfinished, ending, T::DROPS_UNASKED))
 }
 
-/// Delivers what is queued, unless a signal says that it is enough, or nobody will take it.
+/// Delivers queued messages, unless a signal ends that or no peer can take them.
 async fn close<T: Talks>(
     socket: Socket<T>,
     linger: Duration,
@@ -241,11 +241,11 @@ async fn close<T: Talks>(
         refused = watching => notes.error(refused),
         () = tell => {}
     }
-    // The socket goes on closing: this says how far it has come.
+    // The socket is still closing; this returns what has not been delivered yet.
     handle.close_within(Duration::ZERO).await
 }
 
-/// Says what is to be said at the end.
+/// Writes the final reports.
 fn conclude(
     session: &Session<'_>,
     totals: &zmtp_socket::Stats,

@@ -1,4 +1,4 @@
-//! Receiving: what comes is printed, or given to a command, or answered.
+//! Receiving: messages are printed, passed to a command, or answered.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,18 +14,18 @@ use crate::exec::{Commands, Way};
 use crate::input::Source;
 use crate::output::{OutputArgs, Said, Writer};
 
-/// Messages that are taken together, at most.
+/// How many messages are received together at most.
 const TOGETHER: u64 = 1024;
 
-/// The reaction to a message that has come.
+/// The reaction to a received message.
 #[derive(Debug)]
 pub(super) enum Reaction {
     Print,
-    /// A command gets it, and answers where there is a way back.
+    /// A command gets the message, and answers if there is a way back.
     Run(Commands),
-    /// It is printed and sent back.
+    /// The message is printed and sent back.
     Echo,
-    /// It is printed, and answered with the next message of a source.
+    /// The message is printed, and answered with the next message of a source.
     Answer(Source),
 }
 
@@ -35,7 +35,7 @@ impl Reaction {
     }
 }
 
-/// Receives until there are as many messages as --count says.
+/// Receives until `--count` messages have come.
 pub(super) async fn receive_all<T: Hears>(
     socket: &mut Socket<T>,
     session: &Session<'_>,
@@ -47,7 +47,7 @@ pub(super) async fn receive_all<T: Hears>(
     if let Reaction::Run(_) = reaction {
         printer = printer.for_command();
     }
-    // Requests are taken one by one: the others stay for whoever comes next.
+    // Requests are taken one by one: the others remain for the next receiver.
     let most = if matches!(reaction, Reaction::Print) { TOGETHER } else { 1 };
     let handle = socket.handle();
     let mut left = session.base.count.unwrap_or(u64::MAX);
@@ -64,7 +64,7 @@ pub(super) async fn receive_all<T: Hears>(
         for received in batch.drain(..) {
             let (mut said, way) = T::heard(received, &handle);
             if let Reaction::Run(commands) = reaction {
-                // The answer finds its way without the identity, which may be any octets.
+                // The answer is routed without the identity, which may be any octets.
                 if let (Said::Message(message), Some(Way::Named(..))) = (&mut said, &way) {
                     message.pop_front();
                 }
@@ -90,8 +90,8 @@ pub(super) async fn receive_all<T: Hears>(
     Ok(ending)
 }
 
-/// Waits for messages. What was printed is written before, if there are none yet. Returns whether there
-/// are any within the time.
+/// Waits for messages. If there are none yet, it first writes the printed output. Returns whether
+/// any have come within the time.
 async fn receive<T: Hears>(
     socket: &mut Socket<T>,
     batch: &mut Vec<T::Received>,
@@ -112,7 +112,7 @@ async fn receive<T: Hears>(
     }
 }
 
-/// Answers, where that is to be done. Returns whether further messages can be answered.
+/// Answers, if the reaction does. Returns whether further messages can be answered.
 async fn answer(
     reaction: &mut Reaction,
     said: Said,
@@ -123,7 +123,7 @@ async fn answer(
     let message = match (reaction, said) {
         (Reaction::Echo, Said::Message(message)) => message,
         (Reaction::Answer(source), _) => {
-            // The user who types the answer has to see the request first.
+            // A user who types the answer must see the request first.
             writer.flush().await?;
             match source.next(true).await? {
                 Some(message) => message,

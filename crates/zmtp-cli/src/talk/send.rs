@@ -13,15 +13,15 @@ use crate::ending::{Ending, Failure};
 use crate::input::Source;
 use crate::output::{Said, Writer};
 
-/// How messages are sent.
+/// The settings of sending.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sending<'a> {
     pub(super) args: &'a SendArgs,
-    /// The first part of each.
+    /// The first part of each message.
     pub(super) topic: Option<&'a Bytes>,
-    /// No more than so many.
+    /// The most messages to send.
     pub(super) limit: Option<u64>,
-    /// The messages of the command line begin anew after the last.
+    /// Whether the messages of the command line are repeated.
     pub(super) again: bool,
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn send_all<T: Speaks>(
     Ok(Ending::Done)
 }
 
-/// Asks with each message of a source, and prints the replies.
+/// Sends each message of a source as a request, and prints the replies.
 pub(super) async fn ask_all(
     socket: &mut ReqSocket,
     session: &Session<'_>,
@@ -97,7 +97,7 @@ pub(super) async fn ask_all(
     Ok(Ending::Done)
 }
 
-/// Says which time was over.
+/// Reports the time limit that was exceeded.
 pub(super) fn timed_out(session: &Session<'_>, what: &str) -> Ending {
     if let Some(limit) = session.base.timeout {
         session.notes.warn(format_args!("{what} within {limit}"));
@@ -105,7 +105,7 @@ pub(super) fn timed_out(session: &Session<'_>, what: &str) -> Ending {
     Ending::TimedOut
 }
 
-/// So many messages a second.
+/// A rate of messages per second.
 #[derive(Debug)]
 struct Pace {
     begin: Instant,

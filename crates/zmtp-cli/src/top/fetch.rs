@@ -1,4 +1,4 @@
-//! Asks for counters over HTTP.
+//! Fetches counters over HTTP.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,10 +18,10 @@ use crate::ending::Failure;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many octets it may have.
+/// How many octets an answer may have.
 const MOST: usize = 64 << 20;
 
-/// The server of the counters: HOST:PORT.
+/// The server of the counters, as HOST:PORT.
 #[derive(Clone, Debug)]
 pub(super) struct Source(String);
 
@@ -46,7 +46,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// One socket and its counters, as they are served.
+/// One socket with its counters, as the server sends them.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Socket {
     pub(super) name: String,
@@ -74,7 +74,7 @@ pub(super) struct PeerCounts {
     pub(super) counts: Counts,
 }
 
-/// A peer, as it is served.
+/// A peer, as the server sends it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct PeerName {
     pub(super) id: u64,
@@ -82,7 +82,7 @@ pub(super) struct PeerName {
     pub(super) address: String,
 }
 
-/// The counters that sockets and peers have in common.
+/// The counters that sockets and peers share.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Counts {
     pub(super) sent: u64,
@@ -93,7 +93,7 @@ pub(super) struct Counts {
     pub(super) queued: u64,
 }
 
-/// Asks once.
+/// Fetches the counters once.
 pub(super) async fn fetch(source: &Source) -> Result<Vec<Socket>, Failure> {
     let answer = timeout(PATIENCE, get(source)).await;
     let body = answer.map_err(|_| "no answer in time")??;
@@ -105,7 +105,7 @@ async fn get(source: &Source) -> Result<Bytes, Failure> {
     let stream = TcpStream::connect(&source.0).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the request.
+    // The task ends with the request.
     let connection = tokio::spawn(connection);
     let request = Request::get("/stats.json").header(HOST, &source.0).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

@@ -45,7 +45,8 @@ impl Top {
                 done = self.print_once() => done.map(|()| Ending::Done),
             };
         }
-        // A source that cannot be reached at all is an error, said before the screen is taken.
+        // A source that cannot be reached at first is an error, reported before the screen is
+        // taken.
         let mut view = View::new(self.sort);
         view.take(self.snapshot().await?);
         let mut screen = Screen::open()?;
@@ -65,7 +66,7 @@ impl Top {
                 },
                 _ = ticks.tick() => match self.snapshot().await {
                     Ok(snapshot) => view.take(snapshot),
-                    // It may come back: the table says since when it is old.
+                    // The source may come back: the table shows the age of its values.
                     Err(error) => view.lost(&error),
                 },
             }

@@ -1,4 +1,4 @@
-//! The terminal: a screen of its own, and keys.
+//! The terminal: a screen of its own, and its keys.
 
 use std::io::{self, IsTerminal, Write};
 use std::thread;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::ending::{Failure, Usage};
 
-/// A wish of the user.
+/// A command of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Quit,
@@ -31,7 +31,7 @@ pub(super) struct Line {
     pub(super) emphasis: Emphasis,
 }
 
-/// How a line stands out. No colours: these are seen on every terminal.
+/// How a line is emphasized. There are no colours, so that every terminal can show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Emphasis {
     None,
@@ -40,13 +40,13 @@ pub(super) enum Emphasis {
     Alarm,
 }
 
-/// The terminal, until this is dropped.
+/// Controls the terminal until it is dropped.
 pub(super) struct Screen {
     keys: mpsc::UnboundedReceiver<Key>,
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes control of the terminal.
     pub(super) fn open() -> Result<Self, Failure> {
         if !io::stdout().is_terminal() {
             return Err(
@@ -55,10 +55,10 @@ impl Screen {
         }
         enable_raw_mode()?;
         let (sender, keys) = mpsc::unbounded_channel();
-        // From here on the terminal is given back.
+        // From here on, dropping `screen` restores the terminal.
         let screen = Self { keys };
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        // Nothing waits for this thread: a read from a terminal cannot be called off.
+        // Nothing waits for this thread: a read from a terminal cannot be cancelled.
         thread::spawn(move || {
             while let Ok(event) = read() {
                 if key(&event).is_some_and(|key| sender.send(key).is_err()) {
@@ -69,7 +69,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// The next key that means something.
+    /// The next key that has a meaning.
     pub(super) async fn key(&mut self) -> Key {
         match self.keys.recv().await {
             Some(key) => key,
@@ -78,7 +78,7 @@ impl Screen {
         }
     }
 
-    /// Draws what is made for this width and height.
+    /// Draws the lines that are made for the width and height of the terminal.
     pub(super) fn draw(&self, lines: impl FnOnce(usize, usize) -> Vec<Line>) -> io::Result<()> {
         let (width, height) = size()?;
         let lines = lines(width.into(), height.into());
@@ -108,7 +108,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // Errors do not matter: the terminal may be gone.
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();
     }

@@ -1,4 +1,4 @@
-//! The text of the table: rates, from the counters of two moments.
+//! The text of the table: rates, computed from the counters at two times.
 
 use std::cmp::Reverse;
 use std::fmt::Display;
@@ -24,7 +24,7 @@ pub(super) enum Order {
     Age,
 }
 
-/// The counters of one moment.
+/// The counters at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) at: Instant,
@@ -41,7 +41,7 @@ pub(super) struct View {
     trouble: Option<String>,
 }
 
-/// Rates, each in a second.
+/// Rates, per second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rates {
     received: u64,
@@ -55,7 +55,7 @@ impl View {
         Self { order, before: None, now: None, is_paused: false, trouble: None }
     }
 
-    /// Takes what is counted now.
+    /// Takes the current counters.
     pub(super) fn take(&mut self, snapshot: Snapshot) {
         self.trouble = None;
         if !self.is_paused {
@@ -63,7 +63,7 @@ impl View {
         }
     }
 
-    /// Nothing is counted any more.
+    /// Takes note that no counters can be fetched.
     pub(super) fn lost(&mut self, error: &impl Display) {
         self.trouble = Some(error.to_string());
     }
@@ -81,7 +81,7 @@ impl View {
         self.is_paused = !self.is_paused;
     }
 
-    /// The lines, as many and as long as there is room for.
+    /// The lines, limited to the width and height.
     pub(super) fn lines(&self, width: usize, height: usize, source: &Source) -> Vec<Line> {
         let mut lines = Vec::new();
         let order = self.order.to_possible_value();
@@ -147,7 +147,7 @@ impl View {
     fn peer_rates(&self, socket: &Socket, peer: &PeerCounts, at: Instant) -> Rates {
         let mut earlier = self.earlier(socket).into_iter().flat_map(|it| &it.stats.peers);
         let before = earlier.find(|before| before.peer.id == peer.peer.id).map(|it| it.counts);
-        // One that has just come has counted all of it since then.
+        // A new peer has counted everything since the earlier time.
         let before = before.unwrap_or_default();
         self.rates(self.before.as_ref().map(|_| before), peer.counts, at)
     }
@@ -195,7 +195,7 @@ fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// In whole seconds, minutes, hours or days.
+/// A time in whole seconds, minutes, hours or days.
 fn age(seconds: f64) -> String {
     let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match seconds {

@@ -1,4 +1,4 @@
-//! Connections without a socket: for looking at what is said.
+//! Connections without a socket, for watching their traffic.
 
 pub(crate) mod net;
 pub(crate) mod probe;

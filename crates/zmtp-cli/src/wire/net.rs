@@ -16,7 +16,7 @@ pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Connects. Gives the address that it came to.
+/// Connects. Returns the stream with its remote address.
 pub(crate) async fn dial(endpoint: &Endpoint) -> io::Result<(Stream, String)> {
     match endpoint {
         Endpoint::Tcp { host, port } => {
@@ -36,26 +36,26 @@ pub(crate) async fn dial(endpoint: &Endpoint) -> io::Result<(Stream, String)> {
     }
 }
 
-/// Where connections are accepted.
+/// Accepts connections.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
     Unix { listener: UnixListener, _file: Option<SocketFile> },
 }
 
-/// The file of an ipc endpoint, which goes with its listener.
+/// The file of an ipc endpoint, removed with its listener.
 #[derive(Debug)]
 pub(crate) struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody may have removed it.
+        // The file may be gone already.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 impl Listener {
-    /// Listens; gives where, with the real port.
+    /// Listens. Returns the listener with its address, which has the real port.
     pub(crate) async fn bind(endpoint: &Endpoint) -> io::Result<(Self, String)> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
@@ -88,7 +88,7 @@ impl Listener {
         }
     }
 
-    /// The next connection, and where it comes from.
+    /// The next connection, with its remote address.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, String)> {
         match self {
             Self::Tcp(listener) => {

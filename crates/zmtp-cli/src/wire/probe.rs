@@ -1,4 +1,4 @@
-//! One connection by hand: a handshake with any peer, of which each step is noted.
+//! A single connection that does the handshake with any peer, and notes each step.
 
 use std::io;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ pub(crate) struct Probe {
     connection: Connection,
     observer: Observer,
     began: Instant,
-    /// Where it came to.
+    /// The address of the peer.
     pub(crate) address: String,
     /// How long the transport took to connect.
     pub(crate) connected_in: Duration,
-    /// All that the peer has said so far.
+    /// Everything that the peer has sent so far.
     pub(crate) heard: Heard,
 }
 
-/// All that a peer has said.
+/// Everything that a peer has sent.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) greeting: Option<Greeting>,
@@ -37,13 +37,13 @@ pub(crate) struct Heard {
     pub(crate) octets: usize,
     /// The names of the commands of its handshake.
     pub(crate) commands: Vec<String>,
-    /// The contexts of its PONGs that were not looked at.
+    /// The contexts of its PONGs that were not checked yet.
     pongs: Vec<Bytes>,
-    /// Whether something has come that is sealed.
+    /// Whether sealed traffic has come.
     sealed: bool,
 }
 
-/// Why a probe goes no further.
+/// Why a probe cannot go on.
 #[derive(Debug)]
 pub(crate) enum Broken {
     Transport(io::Error),
@@ -79,7 +79,7 @@ impl Probe {
         })
     }
 
-    /// Does the handshake. Gives who the peer is, and how long it took from the first octet.
+    /// Does the handshake. Returns the properties of the peer, and the time from the first octet.
     pub(crate) async fn shake_hands(
         &mut self,
         patience: Duration,
@@ -93,7 +93,7 @@ impl Probe {
         }
     }
 
-    /// The next subscription or message; `None` when nothing comes for so long.
+    /// The next subscription or message; `None` if nothing comes for `patience`.
     pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, Broken> {
         match self.next(Instant::now() + patience).await {
             Err(Broken::Silence) => Ok(None),
@@ -101,13 +101,13 @@ impl Probe {
         }
     }
 
-    /// Whether traffic is sealed: then a PONG cannot be told from other frames.
+    /// Whether traffic is sealed, so that a PONG looks like any other frame.
     pub(crate) fn is_sealed(&self) -> bool {
         self.connection.is_sealed()
     }
 
-    /// Sends a PING, and waits for its PONG, or for anything at all where traffic is sealed. `None` if
-    /// none comes in time.
+    /// Sends a PING, and waits for its PONG, or for any frame if traffic is sealed. `None` if none
+    /// comes in time.
     pub(crate) async fn ping(&mut self, patience: Duration) -> Result<Option<Duration>, Broken> {
         let context = Bytes::copy_from_slice(&fastrand::u64(..).to_be_bytes());
         let mut ping = BytesMut::new();
@@ -125,12 +125,12 @@ impl Probe {
                 Err(Broken::Silence) => return Ok(None),
                 read => read?,
             }
-            // Other events are passed over.
+            // Other events are ignored.
             while self.poll()?.is_some() {}
         }
     }
 
-    /// Writes whole frames, sealed if traffic is, behind what the connection itself has to say.
+    /// Writes whole frames after the connection's own output, sealed if traffic is.
     pub(crate) async fn say(&mut self, frames: &[u8]) -> Result<(), Broken> {
         self.flush().await?;
         let mut sealed = BytesMut::new();
@@ -153,7 +153,7 @@ impl Probe {
         self.connection.poll_event(self.began.elapsed()).map_err(Broken::Wire)
     }
 
-    /// Says what is to be said, and reads what comes.
+    /// Writes the output, and reads what comes.
     async fn read(&mut self, deadline: Instant) -> Result<(), Broken> {
         self.flush().await?;
         let mut octets = [0; 16 << 10];
@@ -216,7 +216,7 @@ pub(crate) fn command_name(command: &Command) -> String {
     .to_owned()
 }
 
-/// The type of the peer, where that is why the handshake failed.
+/// The type of the peer, if the handshake failed for that.
 pub(crate) fn mismatching_type(broken: &Broken) -> Option<&str> {
     match broken {
         Broken::Wire(Error::Mismatch(Mismatch::SocketType { theirs, .. })) => Some(theirs),
@@ -224,7 +224,7 @@ pub(crate) fn mismatching_type(broken: &Broken) -> Option<&str> {
     }
 }
 
-/// Says why it failed, and how to mend it.
+/// Explains a failure, with a possible remedy.
 pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) -> String {
     match broken {
         Broken::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -254,7 +254,7 @@ pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) ->
     }
 }
 
-/// Says which mechanism a peer wants.
+/// Tells which mechanism a peer wants.
 pub(crate) fn wants(mechanism: MechanismName) -> String {
     match mechanism {
         MechanismName::CURVE => "it wants CURVE: give its public key by --curve-server".to_owned(),
@@ -266,7 +266,7 @@ pub(crate) fn wants(mechanism: MechanismName) -> String {
     }
 }
 
-/// How far the handshake came, and what that tells.
+/// How far the handshake went, with the likely cause.
 fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
     let Some(greeting) = heard.greeting else {
         if heard.octets > 0 {
@@ -292,7 +292,7 @@ fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
     }
 }
 
-/// The type that a peer can be talked to as without taking anything from others; none for one that would
+/// A type for a connection to the peer that takes nothing from others; `None` if the peer would
 /// give us messages, or its only place.
 pub(crate) fn harmless_partner(theirs: SocketType) -> Option<SocketType> {
     Some(match theirs {
@@ -306,6 +306,6 @@ pub(crate) fn harmless_partner(theirs: SocketType) -> Option<SocketType> {
     })
 }
 
-/// The types to try where a peer does not tell its own.
+/// The types to try if a peer does not announce its own.
 pub(crate) const HARMLESS: [SocketType; 4] =
     [SocketType::Sub, SocketType::Req, SocketType::Pub, SocketType::Push];

@@ -1,4 +1,4 @@
-//! What a connection gives its caller.
+//! The events that a connection gives its caller.
 
 use bytes::Bytes;
 
@@ -11,45 +11,45 @@ use crate::socket_type::SocketType;
 use crate::subscription::Subscription;
 use crate::version::Version;
 
-/// Something that came from the peer.
+/// An event caused by octets from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Who the peer claims to be, and what it says of itself: answer with
-    /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is read before. Given
-    /// to PLAIN and CURVE servers always, and under NULL where
-    /// [`Config::authenticate_null`](crate::Config::authenticate_null) says so.
+    /// The identity that the peer claims, with its metadata: answer with
+    /// [`Connection::authorize`](crate::Connection::authorize). Nothing more is decoded before the
+    /// answer. PLAIN and CURVE servers always get this event; under NULL it is given if
+    /// [`Config::authenticate_null`](crate::Config::authenticate_null) is set.
     Credentials(Box<Applicant>),
     /// The handshake is over, and messages may be sent.
     Ready(Box<PeerInfo>),
-    /// A subscription, in either form; given only where we are PUB or XPUB.
+    /// A subscription, in either form; given only if we are PUB or XPUB.
     Subscription(Subscription),
-    /// A whole message. None is given where we are PUB, which keeps nothing but subscriptions (RFC 29): what
-    /// else is within the limits is passed over as it comes.
+    /// A whole message. A PUB is given none, since it accepts only subscriptions (RFC 29): other
+    /// messages within the limits are skipped as they arrive.
     Message(Message),
 }
 
-/// What the handshake told of the peer.
+/// The properties of the peer, known from the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerInfo {
-    /// The version the peer announced.
+    /// The version that the peer announced.
     pub version: Version,
-    /// The peer's socket type, if it named one; it may talk to ours.
+    /// The peer's socket type, if it announced one; it is compatible with ours.
     pub socket_type: Option<SocketType>,
-    /// All properties the peer announced.
+    /// All properties that the peer announced.
     pub metadata: Metadata,
-    /// The user name that was accepted, where we are a PLAIN server.
+    /// The user name that was accepted, if we are a PLAIN server.
     pub username: Option<Bytes>,
-    /// The permanent key that the peer has proven to be its own, where we are a CURVE server.
+    /// The permanent key that the peer has proven to have, if we are a CURVE server.
     #[cfg(feature = "curve")]
     pub public_key: Option<CurvePublicKey>,
-    /// What the verdict said of the peer, where there was one.
+    /// The user id and the properties from the verdict, if there was one.
     pub allowed: Allowed,
 }
 
 impl PeerInfo {
-    /// A peer that has announced this version, and nothing more.
+    /// A peer that has announced this version, and nothing else.
     pub fn new(version: Version) -> Self {
         Self {
             version,
@@ -62,8 +62,9 @@ impl PeerInfo {
         }
     }
 
-    /// The identity that the peer has announced: 1 to 255 octets, of which the first is no zero. `None` if it has
-    /// announced none, or an empty one, or if peers of its type have none (RFC 37, The Identity Property).
+    /// The identity that the peer has announced: 1 to 255 octets, the first not zero. `None` if it
+    /// has announced none or an empty one, or if peers of its type have none (RFC 37, The Identity
+    /// Property).
     pub fn identity(&self) -> Option<&[u8]> {
         let identity = self.metadata.identity().filter(|identity| !identity.is_empty())?;
         self.socket_type.is_none_or(SocketType::has_identity).then_some(identity)

@@ -1,5 +1,5 @@
-//! Whether the peer is alive: our heartbeats, and the time to live of the peer's (RFC 37,
-//! Connection Heartbeating).
+//! The liveness of the peer: our heartbeats, and the time to live of the peer's (RFC 37, Connection
+//! Heartbeating).
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::config::Heartbeat;
 use crate::error::Timeout;
 
-/// How many PINGs may be out at once: one that was lost in a stall, and one that asks again.
+/// How many PINGs may be unanswered: one may be lost in a stall, and one more asks again.
 const OUTSTANDING: u8 = 2;
 
-/// The clocks of one connection after its handshake.
+/// The timers of one connection after its handshake.
 ///
 /// Any octet received is a sign of life, also in the middle of a frame.
 #[derive(Debug, Default)]
@@ -18,21 +18,21 @@ pub(super) struct Liveness {
     heartbeat: Option<Heartbeat>,
     /// When the next PING is due.
     next_ping: Option<Duration>,
-    /// When the first PING was sent after which nothing has come.
+    /// The time of the first PING after the octets that came last; `None` if none was sent.
     unanswered: Option<Duration>,
-    /// How many PINGs were sent since something came.
+    /// How many PINGs were sent since octets last came.
     outstanding: u8,
-    /// That PING waits in the output, perhaps for the end of a frame.
+    /// The PING of `unanswered` waits in the output, perhaps for the end of a frame.
     unsent: bool,
-    /// The time to live in the peer's last PING, in tenths of a second, and when it began; none if something
-    /// came after that.
+    /// The time to live in the peer's last PING, in tenths of a second, and its beginning. `None`
+    /// if octets have come after that PING.
     peer_ttl: Option<(NonZeroU16, Duration)>,
     /// Nothing is read, so silence proves nothing.
     paused: bool,
 }
 
 impl Liveness {
-    /// The handshake is over, and these heartbeats begin.
+    /// Begins these heartbeats, after the handshake.
     pub(super) fn begin(&mut self, heartbeat: Option<Heartbeat>, now: Duration) {
         self.heartbeat = heartbeat.filter(|heartbeat| !heartbeat.interval.is_zero());
         self.next_ping = self.heartbeat.map(|heartbeat| now.saturating_add(heartbeat.interval));
@@ -43,11 +43,11 @@ impl Liveness {
         self.heartbeat.is_some()
     }
 
-    /// Octets have arrived.
+    /// Takes note that octets have arrived.
     #[inline]
     pub(super) fn heard(&mut self) {
         (self.unanswered, self.unsent, self.outstanding) = (None, false, 0);
-        // RFC 37: what comes after a PING keeps its promise.
+        // RFC 37: whatever comes after a PING ends its time to live.
         self.peer_ttl = None;
     }
 
@@ -57,8 +57,8 @@ impl Liveness {
         self.unsent
     }
 
-    /// The transport has taken octets. Until it has taken the PING, that is a sign of life too: the
-    /// peer cannot have answered it.
+    /// Takes note that the transport has taken octets. Until it has taken the PING, that is a sign
+    /// of life too: the peer cannot have answered yet.
     pub(super) fn wrote(&mut self, now: Duration, all: bool) {
         if self.unsent {
             self.unanswered = self.unanswered.map(|_| now);
@@ -66,13 +66,13 @@ impl Liveness {
         }
     }
 
-    /// A PING with this time to live, in tenths of a second, has been read, and nothing after it has
-    /// come yet. Its time begins now: that it was not read earlier is no fault of the peer.
+    /// Takes note of a PING with this time to live, in tenths of a second, after which nothing has
+    /// come yet. The time begins now: the peer is not to blame if the PING was read late.
     pub(super) fn pinged(&mut self, ttl: u16, now: Duration) {
         self.peer_ttl = NonZeroU16::new(ttl).map(|ttl| (ttl, now));
     }
 
-    /// What stands behind a PING has come already.
+    /// Takes note that octets after a PING have come already.
     pub(super) fn continued(&mut self) {
         self.peer_ttl = None;
     }
@@ -81,7 +81,7 @@ impl Liveness {
         self.paused = true;
     }
 
-    /// What ran before the pause starts anew.
+    /// Ends the pause: the timers that ran before it start anew.
     pub(super) fn resume(&mut self, now: Duration) {
         if std::mem::take(&mut self.paused) {
             self.peer_ttl = self.peer_ttl.map(|(ttl, _)| (ttl, now));
@@ -94,7 +94,7 @@ impl Liveness {
         [self.next_ping, self.silence_ends(), self.ttl_ends()].into_iter().flatten().min()
     }
 
-    /// What is due now: the heartbeat for which a PING must be sent, if it is time.
+    /// Does what is due now. Returns the heartbeat if a PING must be sent.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> Result<Option<Heartbeat>, Timeout> {
         if self.ttl_ends().is_some_and(|end| now >= end) {
             return Err(Timeout::PeerTtl);
@@ -105,7 +105,7 @@ impl Liveness {
         let due = self.next_ping.is_some_and(|next| now >= next);
         let Some(heartbeat) = self.heartbeat.filter(|_| due) else { return Ok(None) };
         self.next_ping = Some(now.saturating_add(heartbeat.interval));
-        // While nothing is read, no answer is seen: then PINGs are our own signs of life.
+        // While nothing is read, no answer is seen; the PINGs are then only our own signs of life.
         if self.outstanding >= OUTSTANDING && !self.paused {
             return Ok(None);
         }
@@ -192,7 +192,7 @@ mod tests {
         assert!(!liveness.has_unsent());
         liveness.wrote(ms(1600), true);
         assert_eq!(liveness.deadline(), Some(ms(1750)), "from when it was sent");
-        // The next PING puts nothing off.
+        // The next PING postpones nothing.
         liveness.next_ping = Some(ms(1700));
         liveness.handle_timeout(ms(1700)).unwrap();
         liveness.wrote(ms(1720), true);

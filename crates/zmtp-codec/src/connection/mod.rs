@@ -1,4 +1,4 @@
-//! [`Connection`]: the protocol as a machine that is fed octets and the time.
+//! [`Connection`]: the protocol as a state machine, which is fed octets and the time.
 
 mod event;
 mod heartbeat;
@@ -31,24 +31,25 @@ use crate::wire::{make_room, read_ahead};
 
 /// One side of a connection, without I/O and without a clock.
 ///
-/// The caller moves octets and says what time it is, as a [`Duration`] since the connection
-/// began. There are four kinds of methods:
+/// The caller moves octets and gives the time, as a [`Duration`] since the connection began. There
+/// are four kinds of methods:
 ///
-/// - `handle_…` tell what happened: octets arrived, a deadline passed;
-/// - [`poll_event`](Self::poll_event) gives what came of it, until it gives nothing more;
+/// - `handle_…` report what happened: octets arrived, a deadline passed;
+/// - [`poll_event`](Self::poll_event) returns the events that result, until there are no more;
 /// - commands such as [`send`](Self::send) and [`subscribe`](Self::subscribe) add to the output;
-/// - the rest look: [`output`](Self::output) at what is to be written, then
-///   [`deadline`](Self::deadline) at when to come back.
+/// - the others inspect: [`output`](Self::output) has the octets to write, and
+///   [`deadline`](Self::deadline) the time of the next call.
 ///
-/// After an error the connection is closed: it gives no more events but [`Error::Closed`], and takes no more
-/// octets. What is in the output then is still worth writing: it may tell the peer why.
+/// After an error the connection is closed: it gives only [`Error::Closed`], and takes no more
+/// octets. The output is still worth writing then: it may tell the peer the reason.
 pub struct Connection {
     config: Arc<Config>,
     state: State,
     liveness: Liveness,
     input: BytesMut,
     output: BytesMut,
-    /// Octets came that were not [wanted](Connection::wants_input), beyond what is kept for later.
+    /// Octets came while none were [wanted](Connection::wants_input), beyond those that are kept
+    /// for later.
     flooded: bool,
 }
 
@@ -61,18 +62,18 @@ pub struct Connection {
 /// ```
 enum State {
     Greeting,
-    /// The version is what the peer announced.
+    /// The version is that which the peer announced.
     Handshake(Handshake, Version),
-    /// The caller has refused the peer, and is yet to be told that this was the end.
+    /// The caller has refused the peer, and the next poll returns that as the error.
     Denied(Denial),
     Traffic(Traffic),
     Closed,
 }
 
 impl Connection {
-    /// A connection that has just begun; its greeting is in the output.
+    /// A new connection; its greeting is in the output.
     ///
-    /// [`Config::validate`] tells beforehand whether the configuration can work.
+    /// [`Config::validate`] checks beforehand whether the configuration can work.
     pub fn new(config: Arc<Config>) -> Self {
         let greeting = our_greeting(&config);
         let (signature, rest) = greeting.split_at(Greeting::SIGNATURE_LEN);
@@ -90,11 +91,13 @@ impl Connection {
         }
     }
 
-    /// Whether to read from the peer now. No while a verdict is awaited, and none after the end.
+    /// Whether to read from the peer now. Not while a verdict is awaited, nor after the end.
     ///
-    /// A peer that is being judged must not fill memory. What has come with its credentials is kept and served
-    /// after the verdict; what comes on top of it belongs in the transport. A caller that reads nonetheless gets
-    /// [`ProtocolError::InputBeforeReady`](crate::ProtocolError::InputBeforeReady) once the limit there is passed.
+    /// A peer that awaits a verdict must not fill memory. Octets that came with its credentials are
+    /// kept and decoded after the verdict; further ones should stay in the transport. A caller that
+    /// reads them nonetheless gets
+    /// [`ProtocolError::InputBeforeReady`](crate::ProtocolError::InputBeforeReady) above that
+    /// error's limit.
     pub fn wants_input(&self) -> bool {
         match &self.state {
             State::Traffic(_) => true,
@@ -104,16 +107,16 @@ impl Connection {
         }
     }
 
-    /// What has arrived and is not decoded yet: append to it, then call
-    /// [`handle_input`](Self::handle_input). Nothing is ever reserved in it for an announced size.
+    /// The octets that have arrived and are not decoded yet: append to them, then call
+    /// [`handle_input`](Self::handle_input). No memory is reserved here for an announced size.
     pub fn input(&mut self) -> &mut BytesMut {
         &mut self.input
     }
 
-    /// How many octets to make room for before the next read, in the middle of a frame of more
-    /// than 255 octets: what is missing of it, but not more than has arrived of it or 64 KiB,
-    /// whichever is more. So memory at most doubles what the peer has sent. Elsewhere 0: any
-    /// room will do.
+    /// How many octets to make room for before the next read, in the middle of a frame of more than
+    /// 255 octets: as many as are missing, but at most as many as have arrived of it, or 64 KiB if
+    /// that is more. So memory at most doubles what the peer has sent. Otherwise 0: any room will
+    /// do.
     pub fn read_hint(&self) -> usize {
         if !self.is_traffic() {
             return 0;
@@ -124,12 +127,12 @@ impl Connection {
         if size <= 255 { 0 } else { read_ahead(size.saturating_sub(arrived), arrived) }
     }
 
-    /// The input, with room for the next read: for `usual` octets, as much as 64 KiB, or what is missing
-    /// of a frame. A frame of more than 64 KiB is given a buffer of its own, which has room for its end
-    /// and nothing behind it, and grows as [`read_hint`](Self::read_hint) says.
+    /// The input, with room for the next read: for `usual` octets, up to 64 KiB, or for the missing
+    /// rest of a frame. A frame of more than 64 KiB gets a buffer of its own, which has room for
+    /// its end and nothing after it, and grows by [`read_hint`](Self::read_hint).
     ///
-    /// So a message that is taken out and kept keeps about twice its size at most. Where the caller
-    /// makes room by itself, it may keep as much as it came with.
+    /// So a message that is taken and kept keeps at most about twice its size. If the caller makes
+    /// room itself, the message may keep all octets that it arrived with.
     pub fn make_room(&mut self, usual: usize) -> &mut BytesMut {
         let hint = self.read_hint();
         // Before there is traffic, no frame is large.
@@ -171,10 +174,10 @@ impl Connection {
         }
     }
 
-    /// Decodes the next event from the input. `Ok(None)` means that the connection goes on: more octets must
-    /// arrive, or a verdict is awaited.
+    /// Decodes the next event from the input. `Ok(None)` means that there is none yet: more octets
+    /// must arrive, or a verdict is awaited.
     ///
-    /// May add to the output: a step of the handshake, PONG, ERROR.
+    /// This may add to the output: a step of the handshake, PONG, ERROR.
     ///
     /// # Errors
     /// Why the connection has ended. It is then closed, and every later call gives [`Error::Closed`].
@@ -192,11 +195,11 @@ impl Connection {
         outcome
     }
 
-    /// The peer has closed its side, and all events have been polled. The connection is closed by this.
+    /// Closes the connection after the peer has closed its side and all events have been polled.
     ///
     /// # Errors
-    /// [`Error::CutOff`] if the peer was not done with its handshake or in the middle of a message. Where
-    /// nothing is missing, or the connection had ended before, there is none.
+    /// [`Error::CutOff`] if the peer was in its handshake or in the middle of a message. There is
+    /// no error if nothing is missing, or if the connection had ended before.
     pub fn handle_eof(&mut self) -> Result<(), Error> {
         let is_whole = match &self.state {
             State::Traffic(traffic) => self.input.is_empty() && !traffic.is_within_message(),
@@ -208,9 +211,9 @@ impl Connection {
         if is_whole { Ok(()) } else { Err(Error::CutOff { waiting }) }
     }
 
-    /// Ends the connection from our side. The peer is told the reason, cut to 255 octets, with ERROR, where
-    /// that can be: not by a CURVE client, nor in traffic that is sealed. Write the output before hanging up.
-    /// A peer that gets ERROR does not come again by itself.
+    /// Ends the connection from our side. An ERROR tells the peer the reason, cut to 255 octets,
+    /// unless we are a CURVE client or traffic is sealed. Write the output before closing the
+    /// transport. A peer that gets an ERROR does not dial again by itself.
     pub fn close(&mut self, reason: impl Into<Bytes>) {
         if !self.is_closed() && self.config.mechanism.may_say_error() && !self.is_sealed() {
             Command::Error(reason.into()).encode(&mut self.output);
@@ -218,11 +221,12 @@ impl Connection {
         self.end();
     }
 
-    /// Takes the whole messages at the front of the input together, at most `most` of them: the
-    /// quick way to what [`poll_event`](Self::poll_event) would give one by one. `None` if what
-    /// comes next is something else, incomplete, or wrong; then it is `poll_event` that tells.
+    /// Takes the whole messages at the front of the input together, at most `most` of them: a
+    /// faster way to the messages that [`poll_event`](Self::poll_event) would return one by one.
+    /// `None` if the input goes on with something else, incomplete, or wrong; `poll_event` then
+    /// returns the event or the error, if there is one.
     ///
-    /// Where we are PUB or XPUB there are none: any message may be a subscription.
+    /// PUB and XPUB get none, since any message may be a subscription.
     #[inline]
     pub fn poll_batch(&mut self, most: usize) -> Option<Batch> {
         match &mut self.state {
@@ -231,7 +235,7 @@ impl Connection {
         }
     }
 
-    /// What is to be written: take it from the front as it is written, or split it off.
+    /// The octets to write: remove them from the front as they are written, or split them off.
     pub fn output(&mut self) -> &mut BytesMut {
         if let State::Traffic(traffic) = &mut self.state {
             traffic.output_seen(&self.output);
@@ -239,8 +243,8 @@ impl Connection {
         &mut self.output
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` for never. It
-    /// changes with every other call.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None` for never. Any other
+    /// call may change it.
     pub fn deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Greeting | State::Handshake(..) => self.config.handshake_timeout,
@@ -249,7 +253,8 @@ impl Connection {
         }
     }
 
-    /// Does what is due: sends a PING, or ends the connection. Before the deadline, nothing.
+    /// Does what is due: sends a PING, or ends the connection. Before the deadline, it does
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::Timeout`], after which the connection is closed.
@@ -278,31 +283,31 @@ impl Connection {
         self.liveness.has_unsent()
     }
 
-    /// Takes note that the transport has taken octets, of the [output](Self::output), which has been
-    /// shortened by them, or of frames that were encoded elsewhere. While a PING waits behind them, that
-    /// is a sign of life.
+    /// Takes note that the transport has taken octets: of the [output](Self::output), from which
+    /// the caller has removed them, or of frames that were encoded elsewhere. While a PING waits
+    /// behind them, that is a sign of life.
     pub fn handle_output(&mut self, now: Duration) {
         self.liveness.wrote(now, self.output.is_empty());
     }
 
-    /// The caller stops reading, as when its queue is full. Silence then proves nothing: until
-    /// [`resume_reading`](Self::resume_reading) neither our heartbeat nor the peer's time to live
-    /// ends the connection. PINGs go on, as our own signs of life.
+    /// Takes note that the caller stops reading, for example when its queue is full. Silence then
+    /// proves nothing: until [`resume_reading`](Self::resume_reading), neither our heartbeat nor
+    /// the peer's time to live ends the connection. PINGs are still sent, as our own signs of life.
     pub fn pause_reading(&mut self) {
         self.liveness.pause();
     }
 
-    /// The caller reads again; what the pause suspended starts anew.
+    /// Takes note that the caller reads again. The timers that were paused start anew.
     pub fn resume_reading(&mut self, now: Duration) {
         self.liveness.resume(now);
     }
 
-    /// Answers [`Event::Credentials`]. What is allowed will be in [`PeerInfo`]. A denial is told to the
-    /// peer as ERROR, with the [status](crate::Status) as its reason, unless it is temporary: then the
-    /// peer is told nothing, and comes again. The next [`poll_event`](Self::poll_event) gives
-    /// [`Error::Denied`].
+    /// Answers [`Event::Credentials`]. The values of [`Allowed`] are given in [`PeerInfo`]. After a
+    /// denial the next [`poll_event`](Self::poll_event) returns [`Error::Denied`]. The peer is sent
+    /// an ERROR with the [status](crate::Status) as its reason; if the denial is temporary, it is
+    /// sent none, and so dials again.
     ///
-    /// Nothing happens when no verdict is awaited, nor once the handshake's deadline has passed:
+    /// Nothing happens if no verdict is awaited, or if the deadline of the handshake has passed:
     /// [`handle_timeout`](Self::handle_timeout) is then due.
     pub fn authorize(&mut self, now: Duration, verdict: Result<Allowed, Denial>) {
         let late = self.deadline().is_some_and(|deadline| now >= deadline);
@@ -318,7 +323,7 @@ impl Connection {
         }
     }
 
-    /// Adds a subscription to the output, in the form that this peer wants.
+    /// Adds a subscription to the output, in the form that this peer understands.
     ///
     /// # Errors
     /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
@@ -340,22 +345,23 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether all traffic with this peer is sealed, as it is with CURVE: then frames that were
-    /// encoded elsewhere must pass through [`seal`](Self::seal).
+    /// Whether all traffic with this peer is sealed, as with CURVE. If so, frames that were encoded
+    /// elsewhere must pass through [`seal`](Self::seal).
     #[inline]
     pub fn is_sealed(&self) -> bool {
         matches!(&self.state, State::Traffic(traffic) if traffic.channel.is_some())
     }
 
-    /// Appends to `out` what must be written for these whole frames: each in a box of its own where
-    /// traffic [is sealed](Self::is_sealed), or else as they are. Room for all is made once.
+    /// Appends to `out` what must be written for these whole frames: each in a box of its own if
+    /// traffic [is sealed](Self::is_sealed), and otherwise unchanged. Room for all is made once.
     ///
-    /// The frames stand in pieces, one behind the other. A body may take several, a header stands in one.
+    /// The frames are given in consecutive pieces. A body may span several pieces; a header is in
+    /// one.
     ///
-    /// Boxes are numbered as they are sealed, and the peer hangs up when the numbers do not rise. So
-    /// what is sealed must be written in the order in which it was sealed, and that includes what is
-    /// in the [`output`](Self::output): write that first, and call nothing that may add to it (PONG,
-    /// PING, subscriptions) to be written ahead of `out`.
+    /// Boxes are numbered as they are sealed, and the peer closes the connection if the numbers do
+    /// not rise. So boxes must be written in the order in which they were sealed, including those
+    /// in the [`output`](Self::output): write these first, and before `out` is written call nothing
+    /// that may add to the output (PONG, PING, subscriptions) and be written ahead of it.
     ///
     /// # Errors
     /// [`NotReady`] before [`Event::Ready`], and once the connection has ended.
@@ -372,14 +378,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether [`Config::heartbeat`](crate::Config::heartbeat) is at work on this connection. It is not
-    /// where either side announces ZMTP 3.0, which knows no PING: that such a peer has gone is for the
-    /// transport to find out.
+    /// Whether heartbeats are sent on this connection. They need
+    /// [`Config::heartbeat`](crate::Config::heartbeat), and that both sides announce ZMTP 3.1,
+    /// unless [`Heartbeat::for_any_version`] is set. Without them only the transport can find out
+    /// that the peer is dead.
     pub fn sends_heartbeats(&self) -> bool {
         self.liveness.beats()
     }
 
-    /// What is known of the peer while the connection is in traffic.
+    /// The properties of the peer while the connection is in traffic.
     pub fn peer(&self) -> Option<&PeerInfo> {
         match &self.state {
             State::Traffic(traffic) => Some(&traffic.peer),
@@ -387,7 +394,7 @@ impl Connection {
         }
     }
 
-    /// Whether the handshake is over and nothing has ended the connection.
+    /// Whether the handshake is over and the connection has not ended.
     #[inline]
     pub fn is_traffic(&self) -> bool {
         matches!(self.state, State::Traffic(_))
@@ -400,8 +407,8 @@ impl Connection {
         matches!(self.state, State::Closed)
     }
 
-    /// How much may wait in the input before the handshake is over: a frame of the handshake, and what a
-    /// peer may have sent behind it in the same segment.
+    /// How many octets may wait in the input before the handshake is over: a frame of the
+    /// handshake, and octets that a peer may have sent after it in the same segment.
     fn most_before_ready(&self) -> usize {
         let frame = usize::try_from(self.config.limits.handshake_frame_size).unwrap_or(usize::MAX);
         frame.saturating_add(BEHIND_HANDSHAKE)
@@ -411,7 +418,7 @@ impl Connection {
         self.input.len() >= self.most_before_ready()
     }
 
-    /// A peer that takes nothing gets no further PING on top of what it has not taken.
+    /// A peer that reads nothing gets no further PING on top of the unread output.
     fn ping(&mut self, heartbeat: Heartbeat) {
         if let State::Traffic(traffic) = &mut self.state
             && self.output.len() < PING_BACKLOG
@@ -427,10 +434,10 @@ impl Connection {
     }
 }
 
-/// How many octets are kept that stand behind a frame of the handshake.
+/// How many octets are kept that follow a frame of the handshake.
 const BEHIND_HANDSHAKE: usize = 64 * 1024;
 
-/// With this much output waiting, a PING would add nothing.
+/// With this much output waiting, a further PING would be useless.
 const PING_BACKLOG: usize = 64 * 1024;
 
 fn our_greeting(config: &Config) -> [u8; Greeting::LEN] {

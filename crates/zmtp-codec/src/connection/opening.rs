@@ -15,11 +15,11 @@ use crate::greeting::Greeting;
 use crate::handshake::{Done, Handshake, Progress};
 use crate::version::Version;
 
-/// The reason in our ERROR to a socket of a type that ours cannot talk to.
+/// The reason in our ERROR to a socket whose type is incompatible with ours.
 const UNFIT: &[u8] = b"Invalid socket type";
 
 impl Connection {
-    /// The handshake, and no more octets beside it than may be kept.
+    /// Advances the handshake, and checks that no more octets wait than may be kept.
     pub(super) fn open(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         let event = self.shake_hands(now)?;
         if event.is_none() && self.flooded && !self.is_traffic() && self.is_full() {
@@ -29,7 +29,7 @@ impl Connection {
         Ok(event)
     }
 
-    /// One step after another, until there is an event or nothing more can be done.
+    /// Takes step after step, until there is an event or more octets or a verdict are needed.
     fn shake_hands(&mut self, now: Duration) -> Result<Option<Event>, Error> {
         loop {
             match mem::replace(&mut self.state, State::Closed) {
@@ -76,7 +76,8 @@ impl Connection {
         if ours != theirs {
             return Err(Mismatch::Mechanism { ours, theirs }.into());
         }
-        // A server need not say that it is one: libzmq's do not. One that does cannot talk to another.
+        // A server need not announce that it is one, and libzmq's do not. Two servers cannot
+        // communicate.
         if self.config.mechanism.is_server() && greeting.as_server {
             return Err(Mismatch::TwoServers { mechanism: ours }.into());
         }
@@ -92,7 +93,7 @@ impl Connection {
         now: Duration,
     ) -> Result<Option<Event>, Error> {
         let progress = handshake.handle(body, &self.config, &mut self.output);
-        // RFC 23: a side that finds the socket types at odds says so with ERROR, and closes.
+        // RFC 23: a side that finds the socket types incompatible sends an ERROR and closes.
         let may_say = self.config.mechanism.may_say_error();
         if let Err(Error::Mismatch(Mismatch::SocketType { .. })) = progress
             && may_say
@@ -127,8 +128,8 @@ impl Connection {
             public_key: done.public_key,
             allowed: done.allowed,
         };
-        // PING belongs to 3.1, and the version spoken is the lower of the two: to a peer that was told 3.0, or
-        // that said it, silence after a PING would prove nothing.
+        // PING belongs to 3.1, and the lower of the two announced versions is spoken. The silence
+        // of a peer after a PING would prove nothing if either side announced 3.0.
         let spoken = version.min(self.config.version);
         let heartbeat = self.config.heartbeat;
         let heartbeat = heartbeat.filter(|it| it.any_version || spoken >= Version::V3_1);

@@ -1,4 +1,4 @@
-//! After the handshake: frames to messages, subscriptions and heartbeats.
+//! After the handshake: decodes frames to messages and subscriptions, and answers heartbeats.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::subscription::Subscription;
 use crate::version::Version;
 use crate::wire::{take_body, take_copy, take_frames};
 
-/// How many octets of PONG may wait in the output. Beyond them PINGs stay unanswered: a flood of
+/// How many octets of PONG may wait in the output. Beyond that, PINGs are not answered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
 const PONG_BACKLOG: usize = 64 * 1024;
 
-/// A message has rarely more parts; the room for more is not kept after one that had.
+/// How many parts the kept list has room for. A message rarely has more; a larger list is not kept.
 const PARTS_KEPT: usize = 16;
 
-/// What a frame of a message is to a publisher.
+/// The kind of a frame of a message to a publisher.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A whole subscription, held to the limit of the command that it stands for.
+    /// A whole subscription, to which the limit of a command applies.
     Subscription,
     /// A part of any other message.
     Part,
@@ -41,20 +41,20 @@ pub(super) struct Traffic {
     /// The version that both sides speak.
     pub(super) version: Version,
     limits: Limits,
-    /// Whether subscriptions are for us.
+    /// Whether we take subscriptions.
     publisher: bool,
-    /// Whether messages are for us: not where we are PUB.
+    /// Whether we take messages: a PUB does not.
     hears: bool,
-    /// What is still to come of a frame that is not for us, in octets.
+    /// How many octets of a skipped frame are still to come.
     unheard: u64,
-    /// The last frame in the input had a buffer of its own.
+    /// Whether the last frame in the input had a buffer of its own.
     pub(super) had_large: bool,
-    /// The parts of a message that has not ended yet, and the octets in them.
+    /// The parts of a message that has not ended yet, and their octets.
     parts: Vec<Bytes>,
     parts_size: u64,
-    /// At least the octets of PONG in the output.
+    /// An upper bound of the octets of PONG in the output.
     pongs: usize,
-    /// Where traffic is sealed: what seals and opens it.
+    /// Seals and opens the traffic, if it is sealed.
     pub(super) channel: Option<Box<Channel>>,
 }
 
@@ -77,7 +77,7 @@ impl Traffic {
 
     /// Takes frames from `input` until one gives an event, or more octets are needed.
     ///
-    /// A size is checked as soon as it is announced, before its octets are waited for.
+    /// A size is checked as soon as it is announced, before the octets arrive.
     #[inline]
     pub(super) fn next(
         &mut self,
@@ -117,13 +117,13 @@ impl Traffic {
         }
     }
 
-    /// Takes the frames that are open, all of them whole; if there are none, opens what is sealed in
+    /// Takes the opened frames, which are all whole. If there are none, opens sealed frames in
     /// `input`.
     fn open(&mut self, input: &mut BytesMut) -> Result<BytesMut, ProtocolError> {
         let Some(channel) = &mut self.channel else { return Ok(BytesMut::new()) };
         let mut limits = self.limits;
         if !self.hears {
-            // What is sealed must be here as a whole to be known, and no subscription is larger.
+            // A sealed frame must have arrived whole to be known, and no subscription is larger.
             limits.message_size = limits.message_size.min(limits.command_size);
         }
         channel.take(input, self.parts_size, &limits)
@@ -135,7 +135,7 @@ impl Traffic {
         }
     }
 
-    /// Adds whole plain frames to the output, sealed where traffic is.
+    /// Adds whole plain frames to the output, sealed if traffic is.
     #[inline]
     pub(super) fn write(&mut self, output: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
         match &mut self.channel {
@@ -189,13 +189,14 @@ impl Traffic {
         }
     }
 
-    /// Checks the frame of a message to a publisher, and says whether it is for us; `None` until that can be
-    /// told. One that is not is passed over. By itself, so that it costs the others nothing.
+    /// Checks the frame of a message to a publisher. Returns whether the frame is to be decoded; if
+    /// not, it is skipped. `None` if that is not known yet. It is a function of its own, so that
+    /// connections of other socket types are not slowed down.
     #[inline(never)]
     fn is_for_us(&mut self, input: &mut BytesMut) -> Result<Option<bool>, ProtocolError> {
         let Some((header, header_len)) = FrameHeader::decode(input)? else { return Ok(None) };
-        // Whether it is a subscription is told by its first octet; that is not waited for where the size
-        // alone forbids both.
+        // The first octet tells whether the frame is a subscription. If the size alone exceeds the
+        // limits of both, the error does not wait for that octet.
         if header.size > self.limits.command_size {
             self.check_part(header)?;
         }
@@ -210,13 +211,13 @@ impl Traffic {
         input.advance(header_len);
         self.unheard = header.size;
         if !self.is_single(header) {
-            // Its place counts, and nothing is kept of it.
+            // The part is counted, but its octets are not kept.
             drop(self.part(header, Bytes::new()));
         }
         Ok(Some(false))
     }
 
-    /// What a frame of a message is to a publisher; `None` until that can be told.
+    /// The kind of a frame of a message to a publisher; `None` if it is not known yet.
     fn kind(&self, header: FrameHeader, first: Option<&u8>) -> Option<Kind> {
         if !self.is_single(header) || header.size == 0 {
             return Some(Kind::Part);
@@ -227,7 +228,7 @@ impl Traffic {
         })
     }
 
-    /// Drops what has come of a frame that is not for us; whether that was the rest of it.
+    /// Drops the octets of a skipped frame that have come. Returns whether they complete it.
     fn pass_over(&mut self, input: &mut BytesMut) -> bool {
         let here = usize::try_from(self.unheard).map_or(input.len(), |rest| rest.min(input.len()));
         input.advance(here);
@@ -236,7 +237,7 @@ impl Traffic {
     }
 
     /// Takes the whole messages at the front of `input`, at most `most` of them and up to the first
-    /// frame that is none of theirs. Whatever is wrong with that one is found by [`next`](Self::next).
+    /// frame of another kind. An error in that frame is found by [`next`](Self::next).
     pub(super) fn batch(&mut self, input: &mut BytesMut, most: usize) -> Option<Batch> {
         if !self.parts.is_empty() || self.publisher {
             return None;
@@ -244,7 +245,7 @@ impl Traffic {
         if self.channel.is_none() {
             return self.batch_plain(input, most);
         }
-        // `next` reports again an error in the next frame.
+        // An error in the next frame is returned again by `next`.
         let mut opened = self.open(input).ok()?;
         let batch = self.batch_plain(&mut opened, most);
         self.keep(opened);
@@ -278,12 +279,12 @@ impl Traffic {
         })
     }
 
-    /// Whether some of a message has come and the rest has not.
+    /// Whether only a part of a message has come.
     pub(super) fn is_within_message(&self) -> bool {
         !self.parts.is_empty() || self.unheard > 0
     }
 
-    /// The output was handed out to be taken, so PONGs in it may be gone.
+    /// Takes note that the caller has access to the output: it may have removed PONGs.
     pub(super) fn output_seen(&mut self, output: &BytesMut) {
         self.pongs = self.pongs.min(output.len());
     }
@@ -308,13 +309,13 @@ impl Traffic {
         Ok(())
     }
 
-    /// Whether this part is a whole message, as nearly all are.
+    /// Whether this part is a whole message, as most are.
     #[inline]
     fn is_single(&self, header: FrameHeader) -> bool {
         !header.more && self.parts.is_empty()
     }
 
-    /// The message of several parts that this part ends, if it ends one.
+    /// Adds this part. Returns the message of several parts that it completes, if it does.
     #[cold]
     fn part(&mut self, header: FrameHeader, body: Bytes) -> Option<Message> {
         self.parts.push(body);
@@ -339,7 +340,7 @@ impl Traffic {
         Event::Message(message)
     }
 
-    /// Takes a command whose body of `size` octets is at the front of `input`.
+    /// Takes a command, whose body of `size` octets is at the front of `input`.
     fn command(
         &mut self,
         size: usize,
@@ -373,7 +374,7 @@ impl Traffic {
         }
     }
 
-    /// Commands that mean nothing to our socket type are passed over.
+    /// Commands that mean nothing to our socket type are ignored.
     fn ignores(&self, name: Name) -> bool {
         match name {
             Name::Subscribe | Name::Cancel => !self.publisher,

@@ -1,7 +1,8 @@
-//! The handshakes of the security mechanisms, as states, each consumed by the command that moves it on.
+//! The handshakes of the security mechanisms, as states. Each command of the peer consumes one
+//! state and leads to the next.
 //!
-//! A mechanism is one file with its states, and a few variants of [`Handshake`]. What it needs to
-//! know of this side is in [`Config`]; what it wants written goes to the output.
+//! A mechanism is one file with its states, and a few variants of [`Handshake`]. Its settings are
+//! in [`Config`]; it writes to the output.
 
 #[cfg(feature = "curve")]
 mod curve;
@@ -50,23 +51,23 @@ pub(crate) enum Handshake {
     CurveAwaitInitiate(Box<curve::AwaitInitiate>),
     #[cfg(feature = "curve")]
     CurveAwaitVerdict(Box<curve::AwaitVerdict>),
-    /// A verdict has ended it, and the caller is yet to be told.
+    /// A verdict has ended the handshake; the next poll tells the caller.
     #[cfg(feature = "curve")]
     Over(Box<Done>),
 }
 
-/// What a step has led to.
+/// The result of a step.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// More commands must come.
     Continue(Handshake),
-    /// Someone must judge the peer before anything else is read.
+    /// The caller must judge the peer before anything else is read.
     Ask(Handshake, Applicant),
     /// The handshake is over.
     Done(Done),
 }
 
-/// What a handshake has found out about the peer.
+/// The properties of the peer that the handshake has found.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) metadata: Metadata,
@@ -75,12 +76,12 @@ pub(crate) struct Done {
     #[cfg(feature = "curve")]
     pub(crate) public_key: Option<CurvePublicKey>,
     pub(crate) allowed: Allowed,
-    /// What seals and opens the traffic, where the mechanism does that.
+    /// Seals and opens the traffic, if the mechanism does so.
     pub(crate) channel: Option<Box<Channel>>,
 }
 
 impl Handshake {
-    /// Begins after the greetings: what this side says first goes to `out`.
+    /// Begins after the greetings. The first command of this side, if any, is appended to `out`.
     pub(crate) fn begin(config: &Config, out: &mut BytesMut) -> Result<Progress, Error> {
         Ok(Progress::Continue(match &config.mechanism {
             Mechanism::Null if config.authenticate_null => {
@@ -133,7 +134,7 @@ impl Handshake {
         }
     }
 
-    /// The same, for the mechanisms that have no commands of another form.
+    /// The same, for the mechanisms without sealed commands.
     fn command(
         self,
         command: Command,
@@ -153,8 +154,8 @@ impl Handshake {
         }
     }
 
-    /// Takes the verdict on the peer; nothing happens when none is awaited. A denial is told to the
-    /// peer, unless it is temporary.
+    /// Takes the verdict on the peer; does nothing if none is awaited. Sends a denial to the peer,
+    /// unless it is temporary.
     pub(crate) fn authorize(
         self,
         verdict: Result<Allowed, Denial>,
@@ -182,7 +183,7 @@ impl Handshake {
         })
     }
 
-    /// Whether the next step is the caller's and not the peer's.
+    /// Whether the next step is the caller's verdict, and not a command of the peer.
     pub(crate) fn awaits_verdict(&self) -> bool {
         match self {
             Self::NullAwaitVerdict(_) | Self::PlainAwaitVerdict(_) => true,
@@ -193,9 +194,9 @@ impl Handshake {
     }
 }
 
-/// Checks what the peer says of itself against our socket type (RFC 23, The Socket-Type
-/// Property). A peer that names no type is taken as it is. An Identity means nothing from a type that has
-/// none (RFC 37, The Identity Property).
+/// Checks the metadata of the peer against our socket type (RFC 23, The Socket-Type Property). A
+/// peer that announces no type is accepted. The Identity is ignored if the peer's type has none
+/// (RFC 37, The Identity Property).
 fn judge(metadata: Metadata, config: &Config) -> Result<Done, Error> {
     let mut socket_type = None;
     if let Some(name) = metadata.socket_type() {

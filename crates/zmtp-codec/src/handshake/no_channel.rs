@@ -1,11 +1,11 @@
-//! Without the feature `curve` no mechanism seals traffic, and there is no channel.
+//! Without the feature `curve`, no mechanism seals traffic, and there is no channel.
 
 use bytes::BytesMut;
 
 use crate::config::Limits;
 use crate::error::ProtocolError;
 
-/// Stands where the channel of CURVE would, and cannot be made.
+/// Takes the place of CURVE's channel; no value of it can be made.
 #[derive(Debug)]
 pub(crate) enum Channel {}
 

@@ -1,5 +1,5 @@
-//! NULL: both sides send READY (RFC 23, The NULL Security Mechanism). Where the peer is judged, that
-//! comes before our READY (RFC 27).
+//! NULL: both sides send READY (RFC 23, The NULL Security Mechanism). If the peer is to be judged,
+//! the verdict comes before our READY (RFC 27).
 
 use bytes::BytesMut;
 
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::mechanism::Allowed;
 
-/// The caller is judging the peer; nothing is sent, and nothing is read.
+/// The caller is judging the peer; nothing is sent or read.
 #[derive(Debug)]
 pub(crate) struct AwaitVerdict;
 
@@ -21,7 +21,7 @@ impl AwaitVerdict {
     }
 }
 
-/// Our READY is sent; the peer's must come.
+/// Our READY is sent; the peer's must follow.
 #[derive(Debug)]
 pub(crate) struct AwaitReady {
     allowed: Allowed,

@@ -37,7 +37,7 @@ impl AwaitWelcome {
                 Command::Initiate(config.ready_metadata()).encode(out);
                 Ok(Progress::Continue(Handshake::PlainAwaitReady(AwaitReady)))
             }
-            // That includes HELLO: the peer is a client too, and will never answer.
+            // HELLO too is unexpected: the peer is then a client, and will never answer.
             other => Err(unexpected(&other, "WELCOME")),
         }
     }
@@ -56,7 +56,7 @@ impl AwaitReady {
     }
 }
 
-/// Server: the client speaks first.
+/// Server: waits for the first command of the client.
 #[derive(Debug)]
 pub(crate) struct AwaitHello;
 

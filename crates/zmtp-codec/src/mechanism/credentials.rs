@@ -1,4 +1,4 @@
-//! What is judged, who a peer claims to be; and a verdict that lets it in.
+//! The identity that a peer claims, and the verdict that lets it in.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::mechanism_name::MechanismName;
 use crate::metadata::Metadata;
 use crate::text::Excerpt;
 
-/// Who a peer claims to be, for the caller to judge; `Debug` shows no password.
+/// The identity that a peer claims, for the caller to judge. `Debug` shows no password.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// NULL: the peer says nothing of itself. Given only where
-    /// [`Config::authenticate_null`](crate::Config::authenticate_null) asks for it.
+    /// NULL: the peer sends no credentials. Given only if
+    /// [`Config::authenticate_null`](crate::Config::authenticate_null) is set.
     Null,
     /// PLAIN: a name and a password, as the client claims them.
     Plain {
@@ -24,7 +24,8 @@ pub enum Credentials {
         /// At most 255 octets, of any kind.
         password: Bytes,
     },
-    /// CURVE: the client's permanent key. That the client has the secret half is already proven.
+    /// CURVE: the client's permanent key. The client has already proven that it has the secret
+    /// half.
     #[cfg(feature = "curve")]
     Curve {
         /// The key.
@@ -33,7 +34,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// The mechanism that they belong to.
+    /// The mechanism of these credentials.
     pub fn mechanism(&self) -> MechanismName {
         match self {
             Self::Null => MechanismName::NULL,
@@ -43,8 +44,8 @@ impl Credentials {
         }
     }
 
-    /// The frames that stand for them in a request to a judge elsewhere (RFC 27): none under NULL,
-    /// name and password under PLAIN, the 32 octets of the key under CURVE.
+    /// The frames of these credentials in a request of RFC 27: none under NULL, name and password
+    /// under PLAIN, the 32 octets of the key under CURVE.
     pub fn frames(&self) -> Vec<Bytes> {
         match self {
             Self::Null => vec![],
@@ -66,38 +67,38 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Who asks to be let in.
+/// A peer that asks to be let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Applicant {
-    /// Who the peer claims to be.
+    /// The identity that the peer claims.
     pub credentials: Credentials,
-    /// What the peer has announced of itself by then. Under CURVE that is all, for INITIATE carries it.
-    /// Under NULL and PLAIN there is nothing yet: a peer is judged before READY and INITIATE.
+    /// The properties that the peer has announced so far. Under CURVE these are all, since they
+    /// come in INITIATE. Under NULL and PLAIN there are none: the verdict precedes READY and
+    /// INITIATE.
     pub metadata: Metadata,
 }
 
-/// One that has announced nothing.
+/// An applicant that has announced nothing.
 impl From<Credentials> for Applicant {
     fn from(credentials: Credentials) -> Self {
         Self { credentials, metadata: Metadata::new() }
     }
 }
 
-/// A verdict that lets a peer in, and what is to be known of it from then on (RFC 27, the user id
-/// and the metadata of a reply). It ends up in [`PeerInfo`](crate::PeerInfo); the peer is told
-/// nothing of it.
+/// A verdict that lets a peer in, with facts about it (RFC 27, the user id and the metadata of a
+/// reply). They are given in [`PeerInfo`](crate::PeerInfo), and are not sent to the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Allowed {
-    /// Who the peer is, by the judge's own reckoning.
+    /// The user that the judge takes the peer for.
     pub user_id: Option<Bytes>,
-    /// Further properties that the judge gives the peer.
+    /// Further properties that the judge assigns to the peer.
     pub metadata: Metadata,
 }
 
 impl Allowed {
-    /// Lets the peer in.
+    /// A verdict without a user id and properties.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,4 +1,4 @@
-//! Security mechanisms: which there are, their keys and credentials. Their states are in `handshake`.
+//! Security mechanisms, their keys and credentials. Their states are in `handshake`.
 
 mod credentials;
 #[cfg(feature = "curve")]
@@ -15,37 +15,37 @@ use self::curve::{CurveKeyPair, CurvePublicKey};
 use crate::mechanism_name::MechanismName;
 use crate::text::Excerpt;
 
-/// Which security mechanism a connection uses, and this side's part in it. `Debug` shows no
-/// password and no secret key.
+/// The security mechanism of a connection, and this side's role in it. `Debug` shows no password
+/// and no secret key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mechanism {
     /// No authentication (RFC 23).
     Null,
-    /// User name and password in clear text, as the side that has them (RFC 24).
+    /// User name and password in clear text: the side that sends them (RFC 24).
     PlainClient {
         /// At most 255 octets.
         username: Bytes,
         /// At most 255 octets.
         password: Bytes,
     },
-    /// User name and password in clear text, as the side that judges them; see
+    /// User name and password in clear text: the side that judges them; see
     /// [`Event::Credentials`](crate::Event::Credentials).
     PlainServer,
-    /// Both sides prove who they are, and everything is encrypted, as the side that knows beforehand
-    /// whom it talks to (RFC 25).
+    /// Both sides authenticate by keys, and everything is encrypted (RFC 25): the side that knows
+    /// the key of the other beforehand.
     #[cfg(feature = "curve")]
     CurveClient {
-        /// The server's permanent key: nobody else is talked to.
+        /// The server's permanent key. A server with another key is refused.
         server_key: CurvePublicKey,
-        /// Our permanent key: who we are to the server.
+        /// Our permanent key, by which the server knows us.
         keys: CurveKeyPair,
     },
-    /// The same, as the side that judges the other's key; see
+    /// The same mechanism: the side that judges the other's key; see
     /// [`Event::Credentials`](crate::Event::Credentials).
     #[cfg(feature = "curve")]
     CurveServer {
-        /// Our permanent key: the public half is what clients must know.
+        /// Our permanent key. Clients must know its public half.
         keys: CurveKeyPair,
     },
 }
@@ -61,7 +61,7 @@ impl Mechanism {
         }
     }
 
-    /// Whether this side is the server: what the greeting's as-server octet says.
+    /// Whether this side is the server, as the as-server octet of the greeting says.
     pub fn is_server(&self) -> bool {
         match self {
             Self::PlainServer => true,
@@ -71,8 +71,8 @@ impl Mechanism {
         }
     }
 
-    /// The bodies of the largest commands of its handshake, without the metadata in them, in octets: what the
-    /// peer sends, and what we send.
+    /// The body lengths of the largest commands of its handshake, without their metadata, in
+    /// octets: of those that the peer sends, and of those that we send.
     pub(crate) fn largest_commands(&self) -> (usize, usize) {
         match self {
             #[cfg(feature = "curve")]
@@ -83,7 +83,7 @@ impl Mechanism {
         }
     }
 
-    /// Whether this side tells its peer with ERROR why it closes. A CURVE client never does (RFC 26).
+    /// Whether this side sends its reason for closing in an ERROR; a CURVE client never does (RFC 26).
     pub(crate) fn may_say_error(&self) -> bool {
         match self {
             #[cfg(feature = "curve")]

@@ -1,9 +1,9 @@
-//! Boxes: XSalsa20 and Poly1305 under a key that two sides share. The one place that names the
-//! cipher.
+//! Boxes: XSalsa20 and Poly1305 under a key that two sides share. This is the only file that names
+//! the cipher.
 //!
-//! XSalsa20 makes a key of the first two thirds of the nonce, by HSalsa20, and Salsa20 goes on with
-//! that and the last third. In the traffic of a connection those two thirds stay, and so the key
-//! is made once, and not for each message.
+//! XSalsa20 derives a key from the first two thirds of the nonce, by HSalsa20. Salsa20 then uses
+//! that key with the last third. In the traffic of a connection those two thirds are constant, so
+//! the key is derived once, and not for each message.
 
 use std::fmt;
 
@@ -18,27 +18,27 @@ use super::poly1305;
 use super::salsa20::{self, BLOCK, BLOCKS, Position, Stream, WORDS};
 use crate::mechanism::curve::{CurvePublicKey, CurveSecretKey, TAG};
 
-/// The octets of a key stream that are the key of the MAC.
+/// How many octets of a key stream are the key of the MAC.
 const MAC_KEY: usize = 32;
 
-/// Octets of boxes that stay in the nearest cache until all is done with them.
+/// How many octets of boxes stay in the nearest cache until they are all processed.
 const NEAR: usize = 16 * 1024;
 
-/// What a box is sealed with beside the key, and with no other box.
+/// The number used once: no two boxes under one key may have the same.
 #[derive(Debug)]
 pub(super) struct Nonce {
-    /// For XSalsa20.
+    /// The part for HSalsa20.
     prefix: [u8; 16],
-    /// For Salsa20.
+    /// The part for Salsa20.
     rest: [u8; 8],
 }
 
-/// Protects keys that are used but for one connection: a number that rises.
+/// The nonce for keys that are used for one connection only: a number that rises.
 pub(super) fn short_nonce(prefix: &[u8; 16], number: u64) -> Nonce {
     Nonce { prefix: *prefix, rest: number.to_be_bytes() }
 }
 
-/// Protects permanent keys: random octets.
+/// The nonce for permanent keys: random octets.
 pub(super) fn long_nonce(prefix: &[u8; 8], random: &[u8; 16]) -> Nonce {
     let [a, b, c, d, e, f, g, h] = *prefix;
     let [i, j, k, l, m, n, o, p, rest @ ..] = *random;
@@ -49,14 +49,14 @@ pub(super) fn long_nonce(prefix: &[u8; 8], random: &[u8; 16]) -> Nonce {
 pub(super) struct SharedKey(Zeroizing<[u8; 32]>);
 
 impl SharedKey {
-    /// What `secret` and `public` have in common; `None` where `public` is of small order.
+    /// The key that `secret` and `public` agree on; `None` if `public` is of small order.
     pub(super) fn agree(secret: &CurveSecretKey, public: &CurvePublicKey) -> Option<Self> {
         let agreed = secret.agree(public)?;
-        // crypto_box hashes what X25519 gives, with HSalsa20 and no nonce.
+        // crypto_box hashes the result of X25519, with HSalsa20 and a nonce of zeros.
         Some(Self(hashed(&agreed, &[0; 16])))
     }
 
-    /// This very key.
+    /// Uses `key` as it is.
     pub(super) fn symmetric(key: &[u8; 32]) -> Self {
         Self(Zeroizing::new(*key))
     }
@@ -77,7 +77,7 @@ impl SharedKey {
         boxes.close(out);
     }
 
-    /// Opens a whole box, tag and text, in place.
+    /// Opens a whole box, tag and text, in place. `None` if it is not genuine.
     pub(super) fn unbox<'a>(&self, nonce: &Nonce, boxed: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let key = self.under(&nonce.prefix);
         let mut boxes = Boxes::under(&key);
@@ -89,7 +89,7 @@ impl SharedKey {
     }
 }
 
-/// A key with which boxes are sealed and opened, wiped when dropped.
+/// The key that seals and opens boxes, wiped when dropped.
 pub(super) struct BoxKey(Zeroizing<[u32; 8]>);
 
 impl BoxKey {
@@ -102,7 +102,7 @@ impl BoxKey {
     }
 }
 
-/// Where a box lies in a buffer: its tag from `at` on, then the text, up to `end`.
+/// The place of a box in a buffer: its tag from `at` on, then the text, up to `end`.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
     pub(super) nonce: [u8; 8],
@@ -122,27 +122,27 @@ impl Slot {
         self.end.saturating_sub(self.at)
     }
 
-    /// How many blocks of its key stream the box takes.
+    /// How many blocks of key stream the box needs.
     #[inline]
     fn blocks(&self) -> usize {
         self.len().saturating_sub(TAG).saturating_add(MAC_KEY).div_ceil(BLOCK)
     }
 }
 
-/// Boxes under one key that are sealed or opened together: short ones share the vectors in which their
-/// key streams are made. All secrets are wiped when dropped.
+/// Boxes under one key that are sealed or opened together: the key streams of short ones share
+/// vectors. All secrets are wiped when dropped.
 pub(super) struct Boxes<'k> {
     key: &'k BoxKey,
     level: Level,
     slots: [Slot; BLOCKS],
     count: usize,
     octets: usize,
-    /// The key of each box's MAC: the beginning of its key stream.
+    /// The key of each box's MAC: the first octets of its key stream.
     mac_keys: Zeroizing<[[u32; 8]; BLOCKS]>,
     stream: Zeroizing<Stream>,
-    /// The boxes that the blocks in `stream` belong to.
+    /// The boxes to which the blocks in `stream` belong.
     runs: [Run; BLOCKS],
-    /// The next block that is not the first of its box.
+    /// The next block that is not the first one of its box.
     next: Run,
 }
 
@@ -177,7 +177,7 @@ impl<'k> Boxes<'k> {
         }
     }
 
-    /// Adds a box, unless they are [full](Self::is_full).
+    /// Adds a box, for which there must be room: see [`is_full`](Self::is_full).
     #[inline]
     pub(super) fn push(&mut self, slot: Slot) {
         debug_assert!(self.count < BLOCKS, "a box that would not be sealed");
@@ -188,7 +188,7 @@ impl<'k> Boxes<'k> {
         }
     }
 
-    /// Whether a vector is full of first blocks, or as many octets are here as stay in the nearest cache.
+    /// Whether first blocks fill a vector, or the boxes fill the nearest cache.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.count >= BLOCKS || self.octets >= NEAR
@@ -204,21 +204,21 @@ impl<'k> Boxes<'k> {
         (self.count, self.octets) = (0, 0);
     }
 
-    /// Seals them: there is room for the tag of each, and the text after it.
+    /// Seals the boxes, each of which has room for the tag, and the text after it.
     pub(super) fn close(&mut self, octets: &mut [u8]) {
         self.begin();
         self.apply_streams(octets);
         for (slot, key) in self.slots().iter().zip(&*self.mac_keys) {
             match slot.of(octets) {
                 Some((tag, text)) => *tag = poly1305::tag(key, text),
-                // There is no such room: nothing of the text stays there.
+                // The slot lies outside of the buffer: no text may stay in clear.
                 None => octets.iter_mut().skip(slot.at).for_each(|octet| *octet = 0),
             }
         }
     }
 
-    /// Decrypts their texts in place, up to the first that is not genuine. That one and those after it stay
-    /// as they are, and are none of these boxes any more. Returns whether all are genuine.
+    /// Decrypts the texts in place, up to the first box that is not genuine. That one and those
+    /// after it stay unchanged, and are removed from these boxes. Returns whether all are genuine.
     pub(super) fn open(&mut self, octets: &mut [u8]) -> bool {
         self.begin();
         let mut boxes = self.slots().iter().zip(&*self.mac_keys);
@@ -233,7 +233,7 @@ impl<'k> Boxes<'k> {
         forged.is_none()
     }
 
-    /// Makes the first block of each key stream, and others if there are lanes left.
+    /// Makes the first block of each key stream, and further ones if there are lanes left.
     fn begin(&mut self) {
         for (slot, run) in self.runs.iter_mut().enumerate() {
             *run = Run { slot, block: 0, blocks: 1 };
@@ -246,7 +246,7 @@ impl<'k> Boxes<'k> {
         }
     }
 
-    /// Puts further runs behind the first ones, of a block each, and makes the blocks of all.
+    /// Adds further runs after the first ones, of a block each, and makes the blocks of all.
     fn make(&mut self, mut runs: usize) {
         let mut lanes = BLOCKS.saturating_sub(runs);
         while lanes > 0
@@ -277,7 +277,7 @@ impl<'k> Boxes<'k> {
         salsa20::blocks(self.level, &self.key.0, positions, &mut self.stream);
     }
 
-    /// Combines the texts with their key streams, from the blocks in hand on.
+    /// Combines the texts with their key streams, beginning with the blocks that were made last.
     fn apply_streams(&mut self, octets: &mut [u8]) {
         while self.runs.first().is_some_and(|run| run.blocks > 0) {
             let mut stream = self.stream.as_flattened();
@@ -296,10 +296,10 @@ impl<'k> Boxes<'k> {
 }
 
 impl Run {
-    /// Combines what these blocks belong to with them.
+    /// Combines these blocks with the text of their box.
     #[inline]
     fn apply(&self, words: &[u32], text: &mut [u8]) {
-        // The text begins in the first block, behind the key of the MAC.
+        // The text begins in the first block, after the key of the MAC.
         let (from, words) = match self.block.saturating_mul(BLOCK).checked_sub(MAC_KEY) {
             Some(from) => (from, words),
             None => (0, words.split_at(words.len().min(MAC_KEY / 4)).1),
@@ -324,21 +324,22 @@ fn hashed(key: &[u8; 32], input: &[u8; 16]) -> Zeroizing<[u8; 32]> {
     key
 }
 
-/// Shows nothing of the key.
+/// Does not show the key.
 impl fmt::Debug for SharedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedKey(***)")
     }
 }
 
-/// Shows nothing of the key.
+/// Does not show the key.
 impl fmt::Debug for BoxKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BoxKey(***)")
     }
 }
 
-/// Many boxes at once, by each kind of instructions that the processor has, for tests here and elsewhere.
+/// Seals and opens many boxes at once, with each instruction set of the processor, for tests here
+/// and elsewhere.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     use super::*;
@@ -346,7 +347,7 @@ pub mod testing {
     /// A nonce of Salsa20, and a text or a box.
     pub type Item = ([u8; 8], Vec<u8>);
 
-    /// The boxes of these texts, once for each kind of instructions.
+    /// The boxes of these texts, once for each instruction set.
     pub fn seal(key: &[u8; 32], texts: &[Item]) -> Vec<Vec<Vec<u8>>> {
         let sealed = |level| {
             let room = texts.iter().map(|(nonce, text)| (*nonce, [&[0; TAG], &text[..]].concat()));
@@ -360,7 +361,7 @@ pub mod testing {
         salsa20::levels().into_iter().map(sealed).collect()
     }
 
-    /// How many of these boxes open, and what becomes of all of them, once for each kind of instructions.
+    /// How many of these boxes open, and the octets of all of them, once for each instruction set.
     pub fn open(key: &[u8; 32], boxes: &[Item]) -> Vec<(usize, Vec<Vec<u8>>)> {
         let opened = |level| {
             let (slots, mut octets) = together(boxes.iter().cloned());
@@ -390,7 +391,7 @@ pub mod testing {
         slots.iter().filter_map(cut).collect()
     }
 
-    /// As many at a time as there are in traffic, for as long as `step` says so.
+    /// Calls `step` with groups of boxes as large as those in traffic, until it returns false.
     fn in_groups(
         level: Level,
         key: &[u8; 32],
@@ -453,7 +454,7 @@ mod tests {
         assert_eq!(format!("{ours:?}"), "SharedKey(***)");
     }
 
-    /// A box as NaCl makes it, with the nonce of Salsa20 alone.
+    /// The box that NaCl makes, with the nonce of Salsa20 alone.
     fn rust_crypto(key: &[u8; 32], nonce: [u8; 8], text: &[u8]) -> Vec<u8> {
         let mut cipher = Salsa20::new(key.into(), &nonce.into());
         let mut mac_key = [0; 32];
@@ -471,7 +472,7 @@ mod tests {
         (1..).zip(lengths).map(text).collect()
     }
 
-    /// Seals and opens texts in all ways, and compares with RustCrypto.
+    /// Seals and opens texts with each instruction set, and compares with RustCrypto.
     fn compare(key: &[u8; 32], texts: &[testing::Item]) {
         let expected: Vec<_> =
             texts.iter().map(|(nonce, text)| rust_crypto(key, *nonce, text)).collect();
@@ -485,7 +486,7 @@ mod tests {
         }
     }
 
-    /// The vector of NaCl's `secretbox`.
+    /// The test vector of NaCl's `secretbox`.
     #[test]
     fn the_box_of_nacl_comes_out() {
         let key = SharedKey::symmetric(

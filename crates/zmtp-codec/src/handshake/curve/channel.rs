@@ -1,8 +1,9 @@
-//! A connection after the handshake: every frame, either way, is a MESSAGE with a box.
+//! A CURVE connection after the handshake: every frame, in both directions, is a MESSAGE with a
+//! box.
 //!
-//! On the wire: `07 "MESSAGE"`, a short nonce, a box of one octet of flags and the body. The frame
-//! around it has no flags of its own, as libzmq has it; with COMMAND, as RFC 26 has it, it is
-//! accepted too. In the flags, MORE is 1, and libzmq says with 2 that the body is a command.
+//! On the wire: `07 "MESSAGE"`, a short nonce, and a box of one octet of flags and the body. The
+//! frame around it has no flags, as with libzmq; COMMAND, as in RFC 26, is accepted too. In the
+//! octet of flags, 1 is MORE, and 2 says that the body is a command, as with libzmq.
 
 use std::iter;
 use std::mem;
@@ -19,7 +20,7 @@ use crate::mechanism::curve::TAG;
 
 const NAME: &[u8; 8] = b"\x07MESSAGE";
 
-/// The octets of a MESSAGE beside the body: name, nonce, tag, flags.
+/// By how many octets a MESSAGE is longer than the body: name, nonce, tag, flags.
 const OVERHEAD: usize = NAME.len() + 8 + TAG + 1;
 
 /// The longest header of a frame, in octets.
@@ -28,7 +29,7 @@ const SEALED_HEADER: usize = 9;
 const CLIENTS: &[u8; 16] = b"CurveZMQMESSAGEC";
 const SERVERS: &[u8; 16] = b"CurveZMQMESSAGES";
 
-/// Room for what is to be sealed that is kept for the next time.
+/// The largest buffer for frames to be sealed that is kept for the next time.
 const UNSEALED_KEPT: usize = 64 * 1024;
 
 const BAD_BOX: ProtocolError = ProtocolError::BadBox { of: "MESSAGE" };
@@ -44,11 +45,11 @@ pub(crate) struct Channel {
     /// The last short nonces, ours and the peer's.
     sent: u64,
     heard: u64,
-    /// What was wrong with the frame that is next in the input.
+    /// The error in the next frame of the input.
     failed: Option<ProtocolError>,
     /// The plain frames that are opened and not taken yet, all of them whole.
     opened: BytesMut,
-    /// Room for what is to be sealed.
+    /// The buffer for frames to be sealed.
     unsealed: BytesMut,
 }
 
@@ -66,8 +67,8 @@ impl Channel {
         Self { ours, theirs, sent, heard, failed: None, opened, unsealed }
     }
 
-    /// Appends to `out` a sealed frame for each of these whole plain ones. They stand in pieces, of which a
-    /// body may take several.
+    /// Appends to `out` a sealed frame for each of these whole plain ones. They are given in
+    /// pieces; a body may span several.
     pub(crate) fn seal<'a>(
         &mut self,
         pieces: impl Iterator<Item = &'a [u8]> + Clone,
@@ -84,7 +85,7 @@ impl Channel {
         let mut boxes = Boxes::under(ours);
         let mut frames = Frames { pieces, rest: &[] };
         while let Some(header) = frames.next() {
-            // No number is ever used twice: after 2^64 of them, which takes ages, nothing is said.
+            // No number is used twice: after 2^64 of them, which takes ages, nothing more is sent.
             let Some(number) = sent.checked_add(1) else { break };
             let begun = out.len();
             let Some(slot) = lay_out(number, header, &mut frames, out) else {
@@ -101,7 +102,7 @@ impl Channel {
         boxes.close(out);
     }
 
-    /// Appends to `out` what `encode` makes, whole plain frames, and seals them.
+    /// Seals the whole plain frames that `encode` makes, and appends them to `out`.
     #[inline]
     pub(crate) fn write(&mut self, out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
         let mut unsealed = mem::take(&mut self.unsealed);
@@ -113,8 +114,8 @@ impl Channel {
         }
     }
 
-    /// Takes the plain frames that were [kept](Self::keep), or else opens the sealed ones at the front
-    /// of `input`. None are given if the first is not whole.
+    /// Takes the plain frames that were [kept](Self::keep), or otherwise opens the sealed ones at
+    /// the front of `input`. Returns none if the first is not whole.
     pub(crate) fn take(
         &mut self,
         input: &mut BytesMut,
@@ -127,18 +128,19 @@ impl Channel {
         Ok(self.open(input, parts_size, limits)?.unwrap_or_else(BytesMut::new))
     }
 
-    /// Keeps plain frames that are not dealt with yet, but no read buffer for nothing.
+    /// Keeps plain frames that are not processed yet. An empty rest is dropped, so that it keeps no
+    /// read buffer.
     pub(crate) fn keep(&mut self, opened: BytesMut) {
         if !opened.is_empty() {
             self.opened = opened;
         }
     }
 
-    /// Takes the whole sealed frames at the front of `input`, and gives the plain ones in their
-    /// place; `None` if the first is not whole. `parts_size` is what has come of a message that has
-    /// not ended yet.
+    /// Takes the whole sealed frames at the front of `input`, and returns the plain ones in their
+    /// place; `None` if the first is not whole. `parts_size` counts the octets that have come of an
+    /// unfinished message.
     ///
-    /// It goes up to the first frame with something wrong; what is wrong is told from then on.
+    /// It stops at the first frame with an error; all later calls return that error.
     pub(super) fn open(
         &mut self,
         input: &mut BytesMut,
@@ -153,7 +155,7 @@ impl Channel {
         }
         let Self { theirs, heard, failed, .. } = self;
         let mut boxes = Boxes::under(theirs);
-        // The plain frames move together at `start..end`; `ahead` octets are taken.
+        // The plain frames are moved together at `start..end`; `ahead` octets are taken.
         let (mut start, mut end, mut ahead) = (0_usize, 0_usize, 0_usize);
         let mut is_whole = true;
         while is_whole && failed.is_none() {
@@ -164,9 +166,9 @@ impl Channel {
                     Ok(Some(slot)) => {
                         boxes.push(slot);
                         (next, last) = (slot.end, number(slot));
-                        // Of which message the next frame is, and so how large it may be, is found out by the
-                        // caller, who takes these frames. If that frame is not whole yet, it is judged again
-                        // when it is the first.
+                        // The caller, who takes these frames, finds out to which message the next
+                        // frame belongs, and so how large it may be. A frame that is not whole yet
+                        // is checked again when it is the first.
                         parts_size = 0;
                     }
                     Ok(None) => {
@@ -210,8 +212,8 @@ impl Channel {
     }
 }
 
-/// Appends a sealed frame that lacks the sealing, and tells where its box is. The body is next in `frames`;
-/// `None` if it is not whole.
+/// Appends a sealed frame whose box is not sealed yet, and returns the place of the box. The body
+/// is next in `frames`; `None` if it is not whole.
 #[inline]
 fn lay_out<'a>(
     number: u64,
@@ -232,7 +234,8 @@ fn lay_out<'a>(
     Some(Slot { nonce, at, end: out.len() })
 }
 
-/// Where the box of the sealed frame at `from` is, if the frame is whole. The last one had the number `last`.
+/// The place of the box of the sealed frame at `from`, if the frame is whole. The last box had the
+/// number `last`.
 #[inline]
 fn find(
     input: &[u8],
@@ -246,7 +249,7 @@ fn find(
     let Some(size) = outer.size.checked_sub(OVERHEAD as u64).filter(|_| !outer.more) else {
         return Err(ProtocolError::Unsealed);
     };
-    // The box may hold a part or a command: that is not known yet.
+    // The box may hold a part or a command, which is not known yet.
     let limit = limits.message_size.saturating_sub(parts_size).max(limits.command_size);
     if size > limit {
         let (size, limit) = (size.saturating_add(parts_size), limits.message_size);
@@ -271,8 +274,8 @@ fn number(of: Slot) -> u64 {
     u64::from_be_bytes(of.nonce)
 }
 
-/// Writes the header of a plain frame into a box that is open, right before the body, and tells where that
-/// frame is.
+/// Writes the header of a plain frame into an opened box, directly before the body, and returns the
+/// range of that frame.
 #[inline]
 fn reveal(slot: &Slot, octets: &mut [u8]) -> Result<Range<usize>, ProtocolError> {
     let flags_at = slot.at.saturating_add(TAG);
@@ -283,7 +286,7 @@ fn reveal(slot: &Slot, octets: &mut [u8]) -> Result<Range<usize>, ProtocolError>
     }
     let body_at = flags_at.saturating_add(1);
     let header = FrameHeader { more, command, size: slot.end.saturating_sub(body_at) as u64 };
-    // There is always room: the tag alone is longer.
+    // There is always room, since the tag alone is longer.
     let (plain, plain_len) = header.octets();
     let start = body_at.saturating_sub(plain_len);
     let (Some(room), Some(plain)) = (octets.get_mut(start..body_at), plain.get(..plain_len)) else {
@@ -293,10 +296,10 @@ fn reveal(slot: &Slot, octets: &mut [u8]) -> Result<Range<usize>, ProtocolError>
     Ok(start..slot.end)
 }
 
-/// Plain frames in pieces: headers whole, and bodies that may go on in the next piece.
+/// Plain frames in pieces: a header is in one piece, and a body may span several.
 struct Frames<'a, I> {
     pieces: I,
-    /// The rest of the piece in hand.
+    /// The rest of the current piece.
     rest: &'a [u8],
 }
 
@@ -312,7 +315,8 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Frames<'a, I> {
         Some(header)
     }
 
-    /// Takes the body that stands behind the last header, and gives its size; `None` if it is not whole.
+    /// Takes the body that follows the last header, and returns its size; `None` if it is not
+    /// whole.
     #[inline]
     fn body(&mut self, header: FrameHeader, mut take: impl FnMut(&'a [u8])) -> Option<usize> {
         let size = usize::try_from(header.size).ok()?;

@@ -23,11 +23,11 @@ pub(crate) struct AwaitWelcome {
     transient: CurveSecretKey,
     transient_public: CurvePublicKey,
     vouch_nonce: [u8; 16],
-    /// Between our transient and the server's permanent key.
+    /// The key of our transient and the server's permanent key.
     shared: SharedKey,
 }
 
-/// The number of HELLO; that of INITIATE is the next.
+/// The number of HELLO; INITIATE has the next one.
 const FIRST: u64 = 1;
 
 impl AwaitWelcome {
@@ -44,7 +44,7 @@ impl AwaitWelcome {
         let shared = SharedKey::agree(&transient, &server_key)
             .ok_or_else(|| weak_key("the server's permanent key"))?;
 
-        // RFC 26: HELLO is larger than WELCOME, so that nobody gains by having it sent to others.
+        // RFC 26: HELLO is larger than WELCOME, so that a forged sender address amplifies nothing.
         begin(Name::Hello, HELLO, out);
         out.extend_from_slice(&[1, 0]);
         out.extend_from_slice(&[0; 72]);
@@ -97,7 +97,7 @@ impl AwaitWelcome {
 /// INITIATE is sent.
 #[derive(Debug)]
 pub(crate) struct AwaitReady {
-    /// Between the transient keys.
+    /// The key of the two transient keys.
     shared: SharedKey,
     sent: u64,
 }

@@ -1,4 +1,4 @@
-//! CURVE: both sides prove who they are, and everything after that is sealed (RFC 25 and 26).
+//! CURVE: both sides authenticate, and all later traffic is sealed (RFC 25 and 26).
 //!
 //! ```text
 //!   client                                   server
@@ -9,7 +9,7 @@
 //!   done         ◀─ READY: metadata ───────   done
 //! ```
 //!
-//! C and S are the permanent keys, C' and S' those of this connection alone. A client knows S
+//! C and S are the permanent keys; C' and S' are those of this connection only. A client knows S
 //! beforehand.
 
 mod boxes;
@@ -42,7 +42,7 @@ const HELLO: usize = curve::HELLO - b"\x05HELLO".len();
 /// The data of a WELCOME, in octets.
 const WELCOME: usize = curve::WELCOME - b"\x07WELCOME".len();
 
-/// The data of a command of the handshake, if it is the one that must come.
+/// The data of a command of the handshake, if it is the expected one.
 fn data(mut body: BytesMut, expected: Name) -> Result<BytesMut, Error> {
     let (name, data_at) = Name::decode(&body)?;
     if name == Name::Error {
@@ -62,7 +62,7 @@ fn data(mut body: BytesMut, expected: Name) -> Result<BytesMut, Error> {
     Ok(body)
 }
 
-/// Appends what stands before the data of a command.
+/// Appends everything that precedes the data of a command.
 fn begin(name: Name, data_len: usize, out: &mut BytesMut) {
     command::begin(name.text().as_bytes(), data_len, out);
 }

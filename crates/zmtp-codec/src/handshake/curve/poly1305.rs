@@ -1,15 +1,15 @@
 //! Poly1305, the MAC of a box: a polynomial of the text at a secret point, modulo 2^130 - 5.
 //!
-//! Numbers are two words of 64 bits and a small third one. The time depends on the length of the text
-//! alone: there are multiplications, additions and shifts by constants, carries are added whatever they are,
-//! and the last reduction chooses by a mask that `subtle` makes.
+//! Numbers are two words of 64 bits and a small third one. The time depends only on the length of
+//! the text: there are only multiplications, additions and shifts by constants, carries are always
+//! added, and the last reduction selects by a mask that `subtle` makes.
 
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use crate::mechanism::curve::TAG;
 
-/// The MAC of `text` under a key that is used but once.
+/// The MAC of `text` under a key that is used only once.
 #[inline]
 pub(super) fn tag(key: &[u32; 8], text: &[u8]) -> [u8; TAG] {
     let [a, b, c, d, e, f, g, h] = *key;
@@ -28,14 +28,14 @@ fn word(low: u32, high: u32) -> u64 {
 }
 
 struct Hash {
-    /// The point: below 2^124, and the second word a multiple of four.
+    /// The point is below 2^124, and its second word is a multiple of four.
     point: [u64; 2],
-    /// The sum: below 2^131.
+    /// The sum is below 2^131.
     sum: [u64; 3],
 }
 
 impl Hash {
-    /// Some bits of a point are always zero, so that products stay small.
+    /// Clears some bits of the point, so that products stay small.
     fn at(point: &[u64; 2]) -> Self {
         let [low, high] = point;
         Self { point: [low & 0x0fff_fffc_0fff_ffff, high & 0x0fff_fffc_0fff_fffc], sum: [0; 3] }
@@ -50,7 +50,7 @@ impl Hash {
         self.sum = sum;
     }
 
-    /// The last octets, fewer than a block: after them comes a 1.
+    /// Adds the last octets, fewer than a block: a 1 follows them.
     #[inline(always)]
     fn add_rest(&mut self, rest: &[u8]) {
         if rest.is_empty() {
@@ -61,14 +61,14 @@ impl Hash {
         self.sum = next(self.sum, self.point, u128::from_le_bytes(block), 0);
     }
 
-    /// The sum modulo 2^130 - 5, without what is above 2^128.
+    /// The sum modulo 2^130 - 5, without the bits above 2^128.
     fn finish(&self) -> u128 {
         let [a, b, c] = self.sum;
         let low = u128::from(b) << 64 | u128::from(a);
-        // The sum is below twice the modulus but for what a fold brings down.
+        // Below twice the modulus after the bits above 2^130 are folded in.
         let (low, carry) = low.overflowing_add(u128::from((c >> 2).wrapping_mul(5)));
         let c = (c & 3).wrapping_add(u64::from(carry));
-        // The modulus is taken off if the sum with 5 reaches 2^130.
+        // The modulus is subtracted if the sum with 5 reaches 2^130.
         let (less, carry) = low.overflowing_add(5);
         let reaches = c.wrapping_add(u64::from(carry)) >> 2;
         u128::conditional_select(&low, &less, reaches.ct_eq(&1))
@@ -84,7 +84,7 @@ fn next([a, b, c]: [u64; 3], [r, s]: [u64; 2], block: u128, above: u64) -> [u64;
     let (b, carry) = b.overflowing_add(high);
     let c = c.wrapping_add(above).wrapping_add(u64::from(carry_in)).wrapping_add(u64::from(carry));
 
-    // 2^130 is 5, so s · 2^128 is 5/4 of s; and s is a multiple of four.
+    // 2^130 is congruent to 5, so s · 2^128 is 5/4 of s; s is a multiple of four.
     let s5 = s.wrapping_add(s >> 2);
     let low = product(a, r).wrapping_add(product(b, s5));
     let high = product(a, s)
@@ -94,7 +94,7 @@ fn next([a, b, c]: [u64; 3], [r, s]: [u64; 2], block: u128, above: u64) -> [u64;
     let [a, _] = split(low);
     let [b, top] = split(high);
     let top = top.wrapping_add(c.wrapping_mul(r));
-    // The bits above 2^130 come back five times.
+    // The bits above 2^130 are added five times.
     let (a, carry) = a.overflowing_add((top >> 2).wrapping_add(top & !3));
     let (b, carry) = b.overflowing_add(u64::from(carry));
     [a, b, (top & 3).wrapping_add(u64::from(carry))]
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Octets of which many are such that carries go far.
+    /// Octets among which many let carries propagate far.
     fn extreme() -> impl Strategy<Value = u8> {
         prop_oneof![Just(0), Just(0xff), Just(0xfb), Just(1), any::<u8>()]
     }

@@ -1,11 +1,12 @@
-//! The key stream of Salsa20, many blocks at once: of one message or of many.
+//! The key stream of Salsa20, many blocks at once: of one message or of several.
 //!
-//! Each lane of a vector is a block of its own, so the rounds are those of one block, with vectors in place
-//! of words. How wide a vector is, the processor says when the program runs.
+//! Each lane of a vector holds a block of its own, so the rounds are those of one block, with
+//! vectors in place of words. The width of the vectors is chosen at run time, by the processor's
+//! instruction set.
 //!
-//! The time depends on how many blocks there are, and on nothing in them: words are added, rotated and
-//! combined with XOR, by distances that are constants; there is no branch and no index but the number of
-//! the block.
+//! The time depends only on the number of blocks, and on no secret: words are added, rotated by
+//! constant distances and combined with XOR. There is no branch, and the only index is the number
+//! of the block.
 
 #![cfg_attr(
     not(test),
@@ -24,17 +25,17 @@ pub(super) const WORDS: usize = 16;
 /// Octets of a block.
 pub(super) const BLOCK: usize = WORDS * size_of::<u32>();
 
-/// How many blocks are made at once: what the widest vectors have lanes for.
+/// How many blocks are made at once: as many as the widest vectors have lanes.
 pub(super) const BLOCKS: usize = 16;
 
-/// Which block of which stream.
+/// The place of a block: its stream and its number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     pub(super) nonce: [u8; 8],
     pub(super) block: u64,
 }
 
-/// Blocks, each as its words.
+/// Blocks of key stream, as words.
 pub(super) type Stream = [[u32; WORDS]; BLOCKS];
 
 /// Makes the blocks at these positions, at most [`BLOCKS`], at the front of `stream`.
@@ -120,11 +121,11 @@ fn rotated<S: Simd, const LEFT: u32>(words: S::u32s) -> S::u32s {
     (words << LEFT) | (words >> (32 - LEFT))
 }
 
-/// From a word of all blocks after the other to a block after the other.
+/// Transposes vectors of one word of all blocks into the words of one block after another.
 ///
-/// Of the number of a word, among all words of all vectors, each step moves the highest bit to the end.
-/// Four of them move the number of the word in its block behind that of the block, however many lanes
-/// there are.
+/// Each step moves the highest bit of a word's number, counted over all words of all vectors, to
+/// the lowest place. Four steps move the number of the word in its block behind the number of the
+/// block, for any number of lanes.
 #[inline(always)]
 fn transposed<S: Simd>(mut x: [S::u32s; WORDS]) -> [S::u32s; WORDS] {
     for _ in 0..WORDS.ilog2() {
@@ -151,7 +152,7 @@ fn halves(number: u64) -> [u32; 2] {
     [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
-/// The vector instructions of this processor, the best first, so that tests meet all of them.
+/// The instruction sets of this processor, the best first, so that tests cover all of them.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn levels() -> Vec<Level> {
     let best = Level::new();
@@ -205,7 +206,7 @@ mod tests {
         assert!(ways.len() >= expected, "{:?}", levels());
     }
 
-    /// eSTREAM's vectors for 256 bits: set 1, vector 0, the first block.
+    /// The test vectors of eSTREAM for 256 bits: set 1, vector 0, the first block.
     #[test]
     fn the_block_of_the_standard_comes_out_in_every_lane() {
         let mut key = [0; 32];

@@ -1,10 +1,11 @@
 //! The server's states: WELCOME, then a verdict, then READY.
 //!
-//! Until a client has proven with INITIATE who it is, the server keeps no key of it, nor its own for this
-//! connection: both are in the cookie, which the client holds (RFC 26, The WELCOME Command). RFC 26 lets
-//! one cookie key serve many clients, if it is discarded soon. Here each connection has a key of its own,
-//! as with libzmq, which is stricter: it goes with the first INITIATE, good or bad, or with the
-//! connection, whose handshake has a deadline. So a cookie is good for one connection, and once.
+//! Until a client has authenticated with INITIATE, the server keeps neither a key of the client nor
+//! its own key for this connection: both are in the cookie, which the client holds (RFC 26, The
+//! WELCOME Command). RFC 26 lets one cookie key serve many clients, if it is discarded soon. Here
+//! each connection has a cookie key of its own, as with libzmq, which is stricter: the key is
+//! dropped at the first INITIATE, good or bad, or with the connection, whose handshake has a
+//! deadline. So a cookie is valid for one connection, and once.
 
 use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
@@ -26,14 +27,14 @@ use crate::mechanism::curve::{
 use crate::mechanism::{Allowed, Applicant, Credentials};
 use crate::metadata::Metadata;
 
-/// The client speaks first.
+/// Waits for the first command of the client.
 #[derive(Debug)]
 pub(crate) struct AwaitHello {
     pub(crate) keys: CurveKeyPair,
 }
 
 impl AwaitHello {
-    /// Takes HELLO, and sends WELCOME. The connection's keys go into the cookie, and are not kept.
+    /// Takes HELLO, and sends WELCOME. The transient keys go into the cookie, and are not kept.
     pub(crate) fn handle(
         self,
         body: BytesMut,
@@ -57,7 +58,7 @@ impl AwaitHello {
         let client = CurvePublicKey::from(*client);
         let (number, boxed) = data.split_first_chunk_mut().ok_or_else(cut)?;
         let number = u64::from_be_bytes(*number);
-        // Costs one agreement of keys: whoever does not know our key gets no further.
+        // This costs one key agreement. A client that does not know our key gets no further.
         let shared = SharedKey::agree(self.keys.secret(), &client)
             .ok_or_else(|| weak_key("the client's transient key"))?;
         if shared.unbox(&hello_nonce(number), boxed).is_none_or(|opened| *opened != [0; 64]) {
@@ -84,7 +85,7 @@ impl AwaitHello {
     }
 }
 
-/// WELCOME is sent. Of the client nothing is kept but a number, whatever it has said.
+/// WELCOME is sent. Only a number is kept of the client.
 #[derive(Debug)]
 pub(crate) struct AwaitInitiate {
     /// Shared by all connections.
@@ -95,7 +96,7 @@ pub(crate) struct AwaitInitiate {
 }
 
 impl AwaitInitiate {
-    /// Takes INITIATE: the client has proven who it is.
+    /// Takes INITIATE, by which the client authenticates.
     pub(crate) fn handle(
         self,
         body: BytesMut,
@@ -113,7 +114,7 @@ impl AwaitInitiate {
         let (client, secret) = kept.split_first_chunk::<32>().ok_or_else(cut)?;
         let client = CurvePublicKey::from(*client);
         let transient = CurveSecretKey::from(*secret.first_chunk::<32>().ok_or_else(cut)?);
-        // Our secret key lay open in it.
+        // The opened cookie holds our secret key in clear.
         kept.zeroize();
 
         let (number, boxed) = sealed.split_first_chunk_mut().ok_or_else(cut)?;
@@ -151,7 +152,7 @@ impl AwaitInitiate {
 #[derive(Debug)]
 pub(crate) struct AwaitVerdict {
     done: Done,
-    /// Between the transient keys.
+    /// The key of the two transient keys.
     shared: SharedKey,
     heard: u64,
 }
@@ -180,7 +181,8 @@ mod tests {
         let ours = size_of::<CurveKeyPair>() + size_of::<SharedKey>();
         let of_the_client = size_of::<u64>();
         assert_eq!(size_of::<AwaitInitiate>(), ours + of_the_client);
-        // Both are their octets and nothing behind a pointer, but for the secret, which all share.
+        // Both hold only their octets, with nothing behind a pointer except the secret, which all
+        // share.
         assert_eq!(size_of::<SharedKey>(), 32);
         assert_eq!(size_of::<CurveKeyPair>(), 32 + size_of::<usize>());
     }

@@ -1,4 +1,4 @@
-//! Each step of a handshake against a peer that lies, with keys to lie with.
+//! Each step of a handshake against a forging peer that has the keys.
 
 use bytes::BytesMut;
 
@@ -11,7 +11,7 @@ use crate::mechanism::{Allowed, Credentials, Mechanism};
 use crate::randomness::{NoRandomness, Randomness};
 use crate::socket_type::SocketType;
 
-/// The client's and the server's permanent keys, and two that nobody expects.
+/// The permanent key of the client, of the server, or of somebody else.
 fn keys(of: u8) -> CurveKeyPair {
     CurveSecretKey::from([of; 32]).into()
 }
@@ -37,7 +37,7 @@ fn server_config() -> Config {
     }
 }
 
-/// Makes a box of room for the tag and the text after it.
+/// Seals a box in place, with room for the tag before the text.
 fn close(shared: &SharedKey, nonce: &Nonce, room: &mut [u8]) {
     let mut boxed = BytesMut::new();
     shared.append(nonce, &[&room[TAG..]], &mut boxed);
@@ -125,12 +125,12 @@ fn the_server_refuses_a_wrong_hello() {
     longer.extend_from_slice(b"x");
     let mut small_order = good.clone();
     small_order[80..112].fill(0);
-    // Well made, but for another server.
+    // Well formed, but for another server.
     let mut out = BytesMut::new();
     let other = keys(OTHER).public();
     AwaitWelcome::begin(other, keys(CLIENT), &client_config(), &mut out).unwrap();
     let elsewhere = said(&mut out);
-    // Well sealed, but no zeros.
+    // Well sealed, but not zeros.
     let mut other_text = BytesMut::from(&good[..120]);
     let shared = SharedKey::agree(&[7; 32].into(), &keys(SERVER).public()).unwrap();
     shared.append(&hello_nonce(1), &[&[1; 64]], &mut other_text);
@@ -162,7 +162,7 @@ fn the_client_refuses_a_wrong_welcome() {
     let (_, _, good) = welcome();
     let (size, opens) = (malformed("WELCOME"), does_not_open("WELCOME"));
     let weak = |error: &Error| *error == weak_key("the server's transient key");
-    // Only who knows the server's secret can say this.
+    // Only the owner of the server's secret key can make this.
     let mut small_order = BytesMut::from(&b"\x07WELCOME0123456789abcdef"[..]);
     let shared =
         SharedKey::agree(&[2; 32].into(), &CurveSecretKey::from([7; 32]).public()).unwrap();
@@ -189,7 +189,7 @@ fn the_client_refuses_a_wrong_welcome() {
     }
 }
 
-/// An INITIATE as one may make it who has the right cookie and the transient keys.
+/// An INITIATE forged by a client that has the right cookie and the transient keys.
 fn forged(
     number: u64,
     claimed: &CurveKeyPair,
@@ -198,7 +198,7 @@ fn forged(
 ) -> BytesMut {
     let (_, _, good) = initiate();
     let transient = CurveSecretKey::from([7; 32]);
-    // The server's transient secret key comes first of what it draws.
+    // The server draws its transient secret key first.
     let server: [u8; 32] = std::array::from_fn(|index| 100 + index as u8);
     let server = CurveSecretKey::from(server).public();
     let mut vouch = BytesMut::from(&[5; 16][..]);
@@ -221,7 +221,7 @@ fn the_server_refuses_a_wrong_initiate() {
     let server = *keys(SERVER).public().as_octets();
     let vouch = |vouched| forged(2, &keys(CLIENT), vouched, b"");
     let property = b"\x0BSocket-Type\0\0\0\x04PULL";
-    // The cookie of another connection: same keys, another cookie key.
+    // The cookie of another connection: the same keys, another cookie key.
     let config = Config { randomness: Randomness::fixed([1; 96].to_vec()), ..server_config() };
     let mut out = BytesMut::new();
     let (client, hello) = hello();
@@ -283,7 +283,7 @@ fn the_server_refuses_a_wrong_initiate() {
         let error = server.handle(body, &server_config()).unwrap_err();
         assert!(expected(&error), "row {number}: {error}");
     }
-    // A box that was made with the right keys and texts is no forgery.
+    // A box that was made with the right keys and texts is accepted.
     let (_, server, _) = initiate();
     assert!(server.handle(forged(u64::MAX, &keys(CLIENT), fine, b""), &server_config()).is_ok());
 }
@@ -341,7 +341,7 @@ fn two_clients_of_one_server_draw_other_keys_each_time() {
     assert_ne!(hello()[80..], hello()[80..]);
 }
 
-/// A channel and the key with which its peer's boxes are made.
+/// A channel, and the key with which its peer seals boxes.
 fn channel() -> (Channel, SharedKey) {
     let [a, b] = [[7; 32], [8; 32]].map(CurveSecretKey::from);
     let [ours, theirs] =

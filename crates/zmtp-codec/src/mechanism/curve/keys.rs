@@ -12,7 +12,7 @@ use super::z85;
 use crate::error::InvalidKey;
 use crate::randomness::{NoRandomness, Randomness};
 
-/// The public half of a CURVE key: whom one talks to. Prints as Z85.
+/// The public half of a CURVE key, by which others know its owner. Prints as Z85.
 ///
 /// ```
 /// use zmtp_codec::CurvePublicKey;
@@ -25,12 +25,12 @@ use crate::randomness::{NoRandomness, Randomness};
 pub struct CurvePublicKey([u8; 32]);
 
 impl CurvePublicKey {
-    /// The key as it is on the wire.
+    /// The key in its wire form.
     pub fn as_octets(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether nobody can agree on a secret with the owner of this key.
+    /// Whether no secret can be agreed on with this key: its order is small.
     pub(crate) fn is_weak(&self) -> bool {
         CurveSecretKey::from([1; 32]).agree(self).is_none()
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for CurvePublicKey {
 }
 
 /// The secret half of a CURVE key. It is wiped from memory when dropped, compared in constant time,
-/// and shown by nothing but [`to_z85`](Self::to_z85).
+/// and shown only by [`to_z85`](Self::to_z85).
 #[derive(Clone)]
 pub struct CurveSecretKey(StaticSecret);
 
@@ -78,8 +78,7 @@ impl CurveSecretKey {
         CurvePublicKey(PublicKey::from(&self.0).to_bytes())
     }
 
-    /// X25519; `None` when the other's key has so small an order that anybody knows what comes of
-    /// it.
+    /// X25519; `None` if the order of the other key is so small that anybody can tell the result.
     pub(crate) fn agree(&self, other: &CurvePublicKey) -> Option<Zeroizing<[u8; 32]>> {
         let shared = self.0.diffie_hellman(&PublicKey::from(other.0));
         shared.was_contributory().then(|| Zeroizing::new(shared.to_bytes()))
@@ -148,24 +147,24 @@ impl CurveKeyPair {
         Ok(CurveSecretKey::from(*randomness.begin().draw()?).into())
     }
 
-    /// A pair of which the public half was given, too. If it is not that of the secret half, the other side
-    /// finds out, and ends each handshake.
+    /// A pair whose public half is given, too. If it does not belong to the secret half, the other
+    /// side finds out, and ends each handshake.
     pub fn with_public(secret: CurveSecretKey, public: CurvePublicKey) -> Self {
         Self { public, secret: Arc::new(secret) }
     }
 
-    /// What others may know.
+    /// The public half.
     pub fn public(&self) -> CurvePublicKey {
         self.public
     }
 
-    /// What nobody else may know.
+    /// The secret half.
     pub fn secret(&self) -> &CurveSecretKey {
         &self.secret
     }
 }
 
-/// The public half follows from the secret one.
+/// Computes the public half from the secret one.
 impl From<CurveSecretKey> for CurveKeyPair {
     fn from(secret: CurveSecretKey) -> Self {
         Self { public: secret.public(), secret: Arc::new(secret) }

@@ -1,11 +1,11 @@
-//! CURVE: the keys, and the sizes of what the two sides say (RFC 25 and 26).
+//! CURVE: the keys, and the sizes of the commands (RFC 25 and 26).
 
 mod keys;
 mod z85;
 
 pub use self::keys::{CurveKeyPair, CurvePublicKey, CurveSecretKey};
 
-/// How many octets a box has more than what is in it; they stand before it.
+/// By how many octets a box is longer than its content; they precede it.
 pub(crate) const TAG: usize = 16;
 
 /// The cookie on the wire: its nonce, and C' and s' in a box.

@@ -40,7 +40,7 @@ pub(super) fn decode(text: &str) -> Result<Zeroizing<[u8; 32]>, InvalidKey> {
             let Some(digit) = digit.and_then(|digit| u32::try_from(digit).ok()) else {
                 return Err(InvalidKey::Character { position: position.saturating_add(offset) });
             };
-            // Five characters can say more than four octets hold.
+            // Five characters can encode more than four octets hold.
             value = value
                 .checked_mul(85)
                 .and_then(|value| value.checked_add(digit))
