@@ -3,8 +3,8 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::mem::MaybeUninit;
+use std::net::TcpListener;
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
