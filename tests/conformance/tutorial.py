@@ -261,6 +261,8 @@ def too_long(number: int, frame: object) -> None:
 def main() -> int:
     options = scoreboard.arguments(__doc__).parse_args()
     signal.signal(signal.SIGALRM, too_long)
+    # Programs inherit it if Ctrl-C is ignored, as a shell has it for what it starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     pythons = {"libzmq": upstream.environment("pyzmq-theirs", *pyzmq.PACKAGES) / "bin/python"}
     if not options.theirs:
         ours = upstream.environment("pyzmq-ours", *pyzmq.PACKAGES)
