@@ -247,7 +247,7 @@ impl Program {
     fn send(&mut self, dice: &mut Dice<'_>) {
         let (socket, kind) = self.any(dice);
         let octets = dice.octets();
-        let flags = ZMQ_DONTWAIT | if dice.octet() % 4 == 0 { ZMQ_SNDMORE } else { 0 };
+        let flags = ZMQ_DONTWAIT | if dice.octet().is_multiple_of(4) { ZMQ_SNDMORE } else { 0 };
         let sent = unsafe { zmq_send(socket, octets.as_ptr().cast(), octets.len(), flags) };
         self.judge_send(kind, sent, octets.len());
     }
@@ -553,7 +553,7 @@ fn keys(dice: &mut Dice<'_>) {
     let octets = dice.octets();
     let mut text = [0; 200];
     let encoded = unsafe { zmq_z85_encode(text.as_mut_ptr(), octets.as_ptr(), octets.len()) };
-    assert_eq!(encoded.is_null(), octets.len() % 4 != 0);
+    assert_eq!(encoded.is_null(), !octets.len().is_multiple_of(4));
     // No octets have a text, which is no text of a key.
     if encoded.is_null() || octets.is_empty() {
         return;

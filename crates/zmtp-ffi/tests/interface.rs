@@ -83,21 +83,23 @@ fn a_length_that_nothing_can_have_is_an_error() {
     let socket = zmq_socket(context, ZMQ_PAIR);
     let octets = b"octets".as_ptr();
     for length in [usize::MAX, isize::MAX as usize + 1] {
-        // SAFETY: a length that is none is refused before anything is read.
-        unsafe {
-            fails(zmq_setsockopt(socket, ZMQ_LINGER, octets.cast(), length), libc::EINVAL);
-            fails(zmq_send(socket, octets.cast(), length, ZMQ_DONTWAIT), libc::EINVAL);
-            fails(zmq_send_const(socket, octets.cast(), length, ZMQ_DONTWAIT), libc::EINVAL);
-            assert!(zmq_z85_encode(null_mut(), octets, length).is_null());
-        }
+        // SAFETY: such a length is refused before anything is read.
+        fails(unsafe { zmq_setsockopt(socket, ZMQ_LINGER, octets.cast(), length) }, libc::EINVAL);
+        // SAFETY: likewise.
+        fails(unsafe { zmq_send(socket, octets.cast(), length, ZMQ_DONTWAIT) }, libc::EINVAL);
+        // SAFETY: likewise.
+        fails(unsafe { zmq_send_const(socket, octets.cast(), length, 0) }, libc::EINVAL);
+        // SAFETY: likewise; nothing is written then.
+        assert!(unsafe { zmq_z85_encode(null_mut(), octets, length) }.is_null());
         let mut message = MaybeUninit::zeroed();
         let (place, data) = (message.as_mut_ptr(), octets.cast_mut().cast());
-        // SAFETY: it is the place for a message, and such octets are refused.
-        unsafe {
-            fails(zmq_msg_init_data(place, data, length, None, null_mut()), libc::EINVAL);
-            fails(zmq_msg_init_data(place, data, length, Some(never), null_mut()), libc::EINVAL);
-            fails(zmq_msg_init_size(place, length), libc::ENOMEM);
+        for function in [None, Some(never as unsafe extern "C" fn(*mut c_void, *mut c_void))] {
+            // SAFETY: it is the place for a message, and such a length is refused.
+            let made = unsafe { zmq_msg_init_data(place, data, length, function, null_mut()) };
+            fails(made, libc::EINVAL);
         }
+        // SAFETY: it is the place for a message.
+        fails(unsafe { zmq_msg_init_size(place, length) }, libc::ENOMEM);
     }
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
 }
@@ -108,7 +110,7 @@ unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void) {
 
 #[test]
 fn memory_that_is_no_message_is_an_error() {
-    let mut message = std::mem::MaybeUninit::<zmq_msg_t>::zeroed();
+    let mut message = MaybeUninit::<zmq_msg_t>::zeroed();
     let pointer = message.as_mut_ptr();
     // SAFETY: there is room for a message, which is zero.
     fails(unsafe { zmq_msg_close(pointer) }, libc::EFAULT);
