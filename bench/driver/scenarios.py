@@ -75,6 +75,10 @@ PIPELINES = (
 )
 
 
+# The figures of a scenario of the mode `lat`.
+LATENCY = {"metric": "p50", "unit": "µs", "percentiles": True}
+
+
 def growing(title, axis, values, case, **more):
     """A scenario of one case for each value of what grows."""
     cases = tuple(case(f"{value:,}", value) for value in values)
@@ -123,18 +127,14 @@ GROWTH = {
         "subscribers",
         (1, 4, 16, 64),
         lambda key, x: Case(key, mode="lat", sockets=x, x=x),
-        metric="p50",
-        unit="µs",
-        percentiles=True,
+        **LATENCY,
     ),
     "grow-proxies-latency": growing(
         "One-way latency through proxies in a row, 64 B every 100 µs over tcp",
         "proxies",
         range(6),
         lambda key, x: Case(key, mode="lat", proxies=x, x=x),
-        metric="p50",
-        unit="µs",
-        percentiles=True,
+        **LATENCY,
     ),
     "grow-idle": growing(
         "Memory of a PUB for each idle subscriber",
@@ -174,9 +174,7 @@ SCENARIOS = {
     "latency": Scenario(
         "One-way latency, 64 B every 100 µs",
         (Case("64 B", mode="lat"),),
-        metric="p50",
-        unit="µs",
-        percentiles=True,
+        **LATENCY,
         floor=True,
     ),
     "pipeline": Scenario("PUSH to PULL over tcp, or as said, all deliveries together", PIPELINES, floor=True),

@@ -1,20 +1,19 @@
-//! What many well-behaved subscribers cost: how fast they are let in, and the processor while they are idle.
+//! The costs of many well-behaved subscribers: how fast they are let in, and processor time while they are idle.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::peer::{GREETING, READY_SUB, subscribe};
+use crate::peer::{GREETING, READY_SUB, address, own_address, subscribe};
 use crate::process::Process;
 use crate::table::{Column, Table, milliseconds, none};
 use crate::victim::{self, Bounds, Library, Role};
@@ -95,7 +94,7 @@ impl Crowd {
                 }
             }
         }
-        println!("{}", if markdown { table.markdown() } else { table.text() });
+        table.print(markdown);
         all_measured
     }
 
@@ -107,60 +106,28 @@ impl Crowd {
     ) -> io::Result<()> {
         let bounds = Bounds { heartbeat, silent: true, ..Bounds::default() };
         let victim = Process::start(victim::arguments(library, Role::Pub, &bounds))?;
-        let address = victim.endpoint.trim_start_matches("tcp://").parse();
-        let address = address.map_err(|_| io::Error::other("an address of tcp"))?;
+        let address = address(&victim.endpoint)?;
         let mut row = |what: String, figures: [String; COLUMNS.len() - 2]| {
             table.add([what, library.to_string()].into_iter().chain(figures).collect());
             eprintln!("# {library}: {}", table.last());
         };
 
         if let Some(interval) = heartbeat {
-            let members = Members::in_turn(address, self.watched).await?;
+            let members = Members::come(address, self.watched, 1).await?;
             let what = format!("{} idle, heartbeats every {interval} ms", self.watched);
             row(what, self.idle(&victim, members).await?);
             return Ok(());
         }
-        let (members, figures) =
-            self.come(&victim, Members::in_turn(address, self.in_turn)).await?;
-        row(format!("{} in turn", self.in_turn), figures);
-        drop(members);
-        let (members, figures) =
-            self.come(&victim, Members::together(address, self.together)).await?;
-        row(format!("{} at once", self.together), figures);
-        drop(members);
-        let (members, figures) =
-            self.come(&victim, Members::together(address, self.together)).await?;
+        let rounds = [("in turn", self.in_turn, 1), ("at once", self.together, self.together)];
+        for (how, count, at_once) in rounds {
+            let (_leave, figures) = come(&victim, Members::come(address, count, at_once)).await?;
+            row(format!("{count} {how}"), figures);
+        }
+        let again = Members::come(address, self.together, self.together);
+        let (members, figures) = come(&victim, again).await?;
         row(format!("{} back at once", self.together), figures);
         row(format!("{} idle", self.together), self.idle(&victim, members).await?);
         Ok(())
-    }
-
-    /// Lets subscribers come. What that cost are the figures.
-    async fn come(
-        &self,
-        victim: &Process,
-        members: impl Future<Output = io::Result<Members>>,
-    ) -> io::Result<(Members, [String; COLUMNS.len() - 2])> {
-        let (start, before) = (Instant::now(), victim.processor_time()?);
-        let members = members.await?;
-        let (took, spent) = (start.elapsed(), victim.processor_time()? - before);
-        let arrivals = members.arrivals.iter();
-        let attempts: usize = arrivals.clone().map(|arrival| arrival.attempts).sum();
-        let mut handshakes: Vec<Duration> = arrivals.map(|arrival| arrival.took).collect();
-        handshakes.sort_unstable();
-        let count = handshakes.len();
-        let figures = [
-            format!("{:.0}", count as f64 / took.as_secs_f64()),
-            attempts.to_string(),
-            milliseconds(handshakes[count / 2]),
-            milliseconds(handshakes[count * 99 / 100]),
-            milliseconds(handshakes[count - 1]),
-            format!("{:.0}", spent.as_secs_f64() * 1e6 / count as f64),
-            none(),
-            none(),
-            none(),
-        ];
-        Ok((members, figures))
     }
 
     /// Looks at subscribers that do nothing but answer heartbeats.
@@ -194,40 +161,51 @@ impl Crowd {
     }
 }
 
+/// Waits until subscribers have come. The figures are the costs of that.
+async fn come(
+    victim: &Process,
+    members: impl Future<Output = io::Result<Members>>,
+) -> io::Result<(Members, [String; COLUMNS.len() - 2])> {
+    let (start, before) = (Instant::now(), victim.processor_time()?);
+    let members = members.await?;
+    let (took, spent) = (start.elapsed(), victim.processor_time()? - before);
+    let arrivals = members.arrivals.iter();
+    let attempts: usize = arrivals.clone().map(|arrival| arrival.attempts).sum();
+    let mut handshakes: Vec<Duration> = arrivals.map(|arrival| arrival.took).collect();
+    handshakes.sort_unstable();
+    let count = handshakes.len();
+    let figures = [
+        format!("{:.0}", count as f64 / took.as_secs_f64()),
+        attempts.to_string(),
+        milliseconds(handshakes[count / 2]),
+        milliseconds(handshakes[count * 99 / 100]),
+        milliseconds(handshakes[count - 1]),
+        format!("{:.0}", spent.as_secs_f64() * 1e6 / count as f64),
+        none(),
+        none(),
+        none(),
+    ];
+    Ok((members, figures))
+}
+
 impl Members {
-    async fn in_turn(address: SocketAddr, count: usize) -> io::Result<Self> {
-        let mut members = Self::none();
-        for _ in 0..count {
-            let (stream, arrival) = join(address).await?;
+    /// Lets `count` subscribers come, `at_once` of them at a time.
+    async fn come(address: SocketAddr, count: usize, at_once: usize) -> io::Result<Self> {
+        let mut joining = JoinSet::new();
+        let mut members =
+            Self { living: JoinSet::new(), arrivals: Vec::new(), pings: Arc::default() };
+        let mut left = count;
+        while members.arrivals.len() < count {
+            while left > 0 && joining.len() < at_once {
+                joining.spawn(join(address));
+                left -= 1;
+            }
+            let joined = joining.join_next().await.expect("some have not come yet");
+            let (stream, arrival) = joined??;
             members.living.spawn(answer(stream, Arc::clone(&members.pings)));
             members.arrivals.push(arrival);
         }
         Ok(members)
-    }
-
-    async fn together(address: SocketAddr, count: usize) -> io::Result<Self> {
-        let mut members = Self::none();
-        let (sender, mut arrivals) = mpsc::unbounded_channel();
-        for _ in 0..count {
-            let (sender, pings) = (sender.clone(), Arc::clone(&members.pings));
-            members.living.spawn(async move {
-                let (stream, arrival) = join(address).await?;
-                let _told = sender.send(arrival);
-                answer(stream, pings).await
-            });
-        }
-        drop(sender);
-        while members.arrivals.len() < count {
-            match arrivals.recv().await {
-                Some(arrival) => members.arrivals.push(arrival),
-                None => return Err(io::Error::other("subscribers have ended")),
-            }
-        }
-        Ok(members)
-    }
-
-    fn none() -> Self {
-        Self { living: JoinSet::new(), arrivals: Vec::new(), pings: Arc::default() }
     }
 }
 
@@ -255,13 +233,10 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Each connection has an address of its own, so that no ports run short, and ends with RST, which leaves none
-/// behind.
+/// Connects. The connection ends with RST, which leaves no port behind.
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let [.., high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let socket = TcpSocket::new_v4()?;
-    socket.bind((Ipv4Addr::new(127, 2, high, low), 0).into())?;
+    socket.bind(own_address())?;
     socket.set_zero_linger()?;
     socket.set_nodelay(true)?;
     socket.connect(address).await

@@ -93,7 +93,7 @@ fn main() {
             eprintln!("#   {}", table.last());
         }
     }
-    println!("{}", if markdown { table.markdown() } else { table.text() });
+    table.print(markdown);
     exit(failed.into());
 }
 

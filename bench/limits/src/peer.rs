@@ -42,15 +42,11 @@ pub(crate) enum Width {
 }
 
 impl Peer {
-    /// Connects, and has said nothing yet. Each peer has an address of its own, so that no ports run short.
+    /// Connects, and has said nothing yet.
     pub(crate) fn connect(endpoint: &str, width: Width) -> io::Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let [.., high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let source = SocketAddr::from((Ipv4Addr::new(127, 1, high, low), 0));
-        let address = endpoint.strip_prefix("tcp://").and_then(|text| text.parse().ok());
-        let address: SocketAddr = address.ok_or(ErrorKind::InvalidInput)?;
+        let address = address(endpoint)?;
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&source.into())?;
+        socket.bind(&own_address().into())?;
         socket.set_linger(Some(Duration::ZERO))?;
         if width == Width::Narrow {
             socket.set_recv_buffer_size(4 << 10)?;
@@ -189,6 +185,19 @@ impl Drop for Peer {
 pub(crate) fn is_end(error: &io::Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+/// The address of a tcp endpoint.
+pub(crate) fn address(endpoint: &str) -> io::Result<SocketAddr> {
+    let address = endpoint.strip_prefix("tcp://").and_then(|text| text.parse().ok());
+    Ok(address.ok_or(ErrorKind::InvalidInput)?)
+}
+
+/// The next address to connect from. Each peer has an address of its own, so that no ports run short.
+pub(crate) fn own_address() -> SocketAddr {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let [.., high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    (Ipv4Addr::new(127, 1, high, low), 0).into()
 }
 
 /// SUBSCRIBE, for a topic of at most 245 octets.

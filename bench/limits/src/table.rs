@@ -30,7 +30,12 @@ impl Table {
         self.rows.push(row.chain([format!("**failed: {reason}**")]).collect());
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    /// Prints the table, as Markdown or for a terminal.
+    pub(crate) fn print(&self, markdown: bool) {
+        println!("{}", if markdown { self.markdown() } else { self.text() });
+    }
+
+    fn markdown(&self) -> String {
         let rule = self.columns.iter().map(|(_, number)| if *number { "---:|" } else { "---|" });
         let rule = format!("|{}", rule.collect::<String>());
         let mut lines: Vec<String> = self.lines().map(|row| line(&row)).collect();
@@ -39,7 +44,7 @@ impl Table {
     }
 
     /// The same for a terminal: columns of one width.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         let width = |column: usize| {
             self.lines().map(|row| row[column].chars().count()).max().unwrap_or_default()
         };

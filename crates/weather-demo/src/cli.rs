@@ -55,7 +55,7 @@ pub fn is_logging() -> bool {
 ///
 /// # Errors
 ///
-/// What is wrong with the text, in words for its author.
+/// The fault of a text, in words for its author.
 pub fn positive<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::Zero | IntErrorKind::NegOverflow => "it must be at least 1".to_owned(),

@@ -62,7 +62,7 @@ pub enum Event {
     HandshakeSucceeded {
         /// Who it is.
         peer: Peer,
-        /// What the peer has announced.
+        /// The values that the peer has announced.
         info: Arc<PeerInfo>,
     },
     /// The connection ended before the handshake was done.

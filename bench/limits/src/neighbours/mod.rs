@@ -57,7 +57,7 @@ impl Neighbours {
             }
             eprintln!("#   {}", table.last());
         }
-        println!("{}", if markdown { table.markdown() } else { table.text() });
+        table.print(markdown);
         all_made
     }
 

@@ -46,7 +46,7 @@ impl Default for RequestOptions {
 }
 
 impl<T: Configured<Role: AsMut<WhenFull>>> Options<T> {
-    /// What happens to a message for a peer that has no room for it. Default: [`WhenFull::DropNew`].
+    /// The policy for a message to a peer that has no room for it. Default: [`WhenFull::DropNew`].
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         *self.role.as_mut() = policy;
         self
@@ -196,7 +196,7 @@ impl AsMut<Matching> for Hearing {
     }
 }
 
-/// What happens to a message for a peer whose queue is at the high-water mark.
+/// The policy for a message to a peer whose queue is at the high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {

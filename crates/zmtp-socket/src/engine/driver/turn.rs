@@ -36,8 +36,8 @@ pub(super) const SUBSCRIPTION_OF_MANY: usize = 1 << 10;
 /// What it costs to look whether a publisher is to be told of a topic, and to tell it.
 pub(super) const TOPIC: usize = 256;
 
-/// Turns that others get for each step in which a peer is forgotten: it takes about a millisecond, and a turn
-/// that has to wait for octets much less.
+/// How many turns others get after each of the first steps in which a peer is forgotten: a step takes about a
+/// millisecond, and a turn that has to wait for octets much less.
 pub(super) const TURNS_FOR_A_STEP: usize = 16;
 
 /// After so many steps a peer is forgotten with pauses: the steps of a peer with many topics would keep
