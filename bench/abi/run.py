@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/conformance"
 import pyzmq  # noqa: E402
 import upstream  # noqa: E402
 
+PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "lat", "inproc_lat"]
 SIZES = [16, 64, 256, 1024, 4096, 16384, 65536]
 # Prints what one PUSH and one PULL in two threads pass over tcp, in messages a second.
 LOOP = """
@@ -74,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--library", type=Path, default=upstream.OURS)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=PROGRAMS)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--megabytes", type=float, default=200, help="the most that one run sends")
     parser.add_argument("--messages", type=int, default=1_000_000, help="the most messages of one run")
@@ -86,7 +88,7 @@ def main() -> None:
     sides = [Side(build, options.library, ours / "bin/python"), Side(build, upstream.theirs(), theirs)]
 
     print("| program | octets | ours | libzmq | ratio |\n|---|---:|---:|---:|---:|")
-    for name in ("thr", "inproc_thr", "pyzmq loop", "lat", "inproc_lat"):
+    for name in options.programs:
         latency = name.endswith("lat")
         for size in options.sizes:
             most = options.messages // (50 if latency else 5 if name == "pyzmq loop" else 1)

@@ -8,8 +8,8 @@ use zmtp_socket::blocking::{
     relay,
 };
 use zmtp_socket::{
-    DealerOptions, PairOptions, PullOptions, PushOptions, RepOptions, ReqOptions, RequestError,
-    RouterOptions,
+    DealerOptions, HighWaterMark, PairOptions, PullOptions, PushOptions, RepOptions, ReqOptions,
+    RequestError, RouterOptions,
 };
 
 /// Longer than anything takes that does not hang.
@@ -116,4 +116,40 @@ fn a_pair_talks_both_ways() {
     assert!(one.wait_for_peer_timeout(LONG).unwrap() && one.peer_count() == 1);
     one.send("good day").unwrap();
     assert_eq!(other.recv_timeout(LONG).unwrap().first(), "good day");
+}
+
+/// Inside a process the sender itself queues messages at the receiver while there is room, and drivers do
+/// otherwise.
+#[test]
+fn messages_inside_the_process_arrive_once_and_in_order_whichever_way_each_takes() {
+    for round in 0..200_u64 {
+        let mark = HighWaterMark::messages([1, 2, 10, 1000][round as usize % 4]);
+        let context = Context::new();
+        let mut receiver: PairSocket = context.socket(PairOptions::new().receive_hwm(mark));
+        let sender: PairSocket = context.socket(PairOptions::new().send_hwm(mark));
+        let is_bound = round % 3 == 0;
+        let (first, second) = if is_bound { (&sender, &receiver) } else { (&receiver, &sender) };
+        first.bind("inproc://pair").unwrap();
+        second.connect("inproc://pair").unwrap();
+        const MESSAGES: u64 = 100;
+        let sending = thread::spawn(move || {
+            for number in 0..MESSAGES {
+                sender.send(number.to_string()).unwrap();
+                match (number + round) % 16 {
+                    0 => thread::sleep(Duration::from_micros(70)),
+                    5 => thread::yield_now(),
+                    _ => {}
+                }
+            }
+            sender
+        });
+        for number in 0..MESSAGES {
+            if (number * round) % 23 == 3 {
+                thread::sleep(Duration::from_micros(50));
+            }
+            let received = receiver.recv_timeout(LONG).expect("it arrives");
+            assert_eq!(received.first(), &number.to_string());
+        }
+        drop(sending.join().unwrap());
+    }
 }

@@ -116,6 +116,16 @@ impl Batch {
         })
     }
 
+    /// Adds a message behind the others. Those that are still as they arrived are decoded for that.
+    pub fn push(&mut self, message: Message) {
+        if let Held::Frames { .. } = &self.0 {
+            self.0 = Held::Messages(self.by_ref().collect());
+        }
+        if let Held::Messages(messages) = &mut self.0 {
+            messages.push_back(message);
+        }
+    }
+
     /// Removes the next message.
     #[inline]
     pub fn skip_next(&mut self) {
@@ -324,6 +334,18 @@ mod tests {
         let mut one = Batch::from(Message::from("A"));
         assert!(!one.is_empty());
         assert_eq!((one.next(), one.next()), (Some("A".into()), None));
+    }
+
+    #[test]
+    fn a_message_can_be_added_behind_the_others() {
+        for mut batch in [batch(), messages().into_iter().collect(), Batch::new()] {
+            let mut all: Vec<_> = batch.clone().collect();
+            batch.skip_next();
+            batch.push("E".into());
+            all = all.into_iter().skip(1).chain(["E".into()]).collect();
+            assert_eq!(batch.len(), all.len());
+            assert_eq!(batch.collect::<Vec<_>>(), all);
+        }
     }
 
     #[test]

@@ -544,12 +544,7 @@ pub unsafe extern "C" fn zmq_msg_send(
         // SAFETY: the caller gives a message; see the module's section.
         let part = unsafe { part(msg) }?;
         let length = length_of(part.octets());
-        let handle = Handle::of(socket);
-        if part.is_sent_shared() {
-            socket::send(handle, &Sending::Shared(part.share()), flags)?;
-        } else {
-            socket::send(handle, &Sending::Lent(part.octets()), flags)?;
-        }
+        socket::send(Handle::of(socket), Sending::Part(part), flags)?;
         *part = Part::default();
         Ok(length)
     })
@@ -725,7 +720,7 @@ pub unsafe extern "C" fn zmq_send(
     call(-1, || {
         // SAFETY: the caller gives this many octets; see the module's section.
         let octets = unsafe { octets(buf, len) }?;
-        socket::send(Handle::of(socket), &Sending::Lent(octets), flags)?;
+        socket::send(Handle::of(socket), Sending::Lent(octets), flags)?;
         Ok(length_of(octets))
     })
 }
@@ -742,7 +737,7 @@ pub unsafe extern "C" fn zmq_send_const(
         // SAFETY: by the manual page, this many octets are valid for ever, unchanged.
         let octets: &'static [u8] = unsafe { octets(buf, len) }?;
         let shared = Sending::Shared(Bytes::from_static(octets));
-        socket::send(Handle::of(socket), &shared, flags)?;
+        socket::send(Handle::of(socket), shared, flags)?;
         Ok(length_of(octets))
     })
 }
@@ -833,7 +828,7 @@ pub unsafe extern "C" fn zmq_sendiov(
             let flags = if index + 1 < count { flags | SNDMORE } else { flags & !SNDMORE };
             // SAFETY: the caller gives pieces of this length; see the module's section.
             let octets = unsafe { octets(piece.iov_base, piece.iov_len) }?;
-            socket::send(handle, &Sending::Lent(octets), flags)?;
+            socket::send(handle, Sending::Lent(octets), flags)?;
             last = length_of(octets);
         }
         Ok(last)

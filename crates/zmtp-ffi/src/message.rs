@@ -11,6 +11,9 @@ pub(crate) const INLINE: usize = 38;
 /// From this size on, sending shares the memory with the library, which saves a copy.
 const LARGE: usize = 32 << 10;
 
+/// The same inside the process, where the receiver gets the memory, too.
+pub(crate) const LARGE_INSIDE: usize = 512;
+
 /// One part of a message. It has no pointer to itself, so C may move it like any octets.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
@@ -131,8 +134,9 @@ impl Part {
     /// Whether sending shares the octets instead of copying them: they are many, or their owner may
     /// want to know how long they are used.
     #[inline]
-    pub(crate) fn is_sent_shared(&self) -> bool {
-        matches!(self.body, Body::Shared(_)) || self.octets().len() >= LARGE
+    pub(crate) fn is_sent_shared(&self, is_local: bool) -> bool {
+        let large = if is_local { LARGE_INSIDE } else { LARGE };
+        matches!(self.body, Body::Shared(_)) || self.octets().len() >= large
     }
 
     /// Octets to keep beyond the part: shared, unless they lie in the part itself. They do not
@@ -247,10 +251,12 @@ mod tests {
 
     #[test]
     fn only_memory_that_is_shared_or_large_is_shared_when_it_is_sent() {
-        for (size, is_shared) in [(INLINE, false), (LARGE - 1, false), (LARGE, true)] {
-            assert_eq!(Part::with_size(size).unwrap().is_sent_shared(), is_shared);
+        for (large, is_local) in [(LARGE, false), (LARGE_INSIDE, true)] {
+            for (size, is_shared) in [(INLINE, false), (large - 1, false), (large, true)] {
+                assert_eq!(Part::with_size(size).unwrap().is_sent_shared(is_local), is_shared);
+            }
         }
-        assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(), "its owner may ask");
+        assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(false), "its owner may ask");
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn hand_on(
 }
 
 fn send(to: Handle, octets: Bytes, flags: c_int) -> Result<(), Errno> {
-    socket::send(to, &Sending::Shared(octets), flags)
+    socket::send(to, Sending::Shared(octets), flags)
 }
 
 fn count(counters: &mut [u64; 2], octets: u64) {

@@ -17,6 +17,7 @@ use crate::errno::Errno;
 use crate::handles::{Guard, Handle, Table};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
+use crate::message::{LARGE_INSIDE, Part};
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
 use crate::{border, link, monitor};
@@ -49,6 +50,8 @@ pub(crate) struct Socket {
     last_endpoint: String,
     /// Whether it may have peers inside the process.
     is_local: bool,
+    /// The octets sent since other threads were last let run.
+    spent: usize,
     /// Whether it is a publisher that waits for room.
     waits: bool,
     copies: bool,
@@ -63,6 +66,9 @@ pub(crate) struct Socket {
     // The last field: the context waits until this is dropped.
     member: Member,
 }
+
+/// The octets after which a sender in the process lets other threads run.
+const TURN: usize = 256 << 10;
 
 #[derive(Debug)]
 struct Built {
@@ -99,18 +105,31 @@ pub(crate) struct Received {
     pub(crate) peer: Option<Peer>,
 }
 
-/// A part to be sent: borrowed or shared.
+/// A part to be sent.
 #[derive(Debug)]
 pub(crate) enum Sending<'a> {
+    /// Octets of the caller, which are copied.
     Lent(&'a [u8]),
     Shared(Bytes),
+    /// Copied or shared, whichever costs less.
+    Part(&'a mut Part),
 }
 
 impl Sending<'_> {
-    fn to_bytes(&self) -> Bytes {
+    fn outgoing(&mut self, is_local: bool) -> Outgoing<'_> {
+        match self {
+            Self::Lent(octets) => Outgoing::from(*octets),
+            Self::Shared(octets) => Outgoing::from(octets.clone()),
+            Self::Part(part) if part.is_sent_shared(is_local) => Outgoing::from(part.share()),
+            Self::Part(part) => Outgoing::from(part.octets()),
+        }
+    }
+
+    fn share(&mut self) -> Bytes {
         match self {
             Self::Lent(octets) => Bytes::copy_from_slice(octets),
             Self::Shared(octets) => octets.clone(),
+            Self::Part(part) => part.share(),
         }
     }
 
@@ -118,6 +137,7 @@ impl Sending<'_> {
         match self {
             Self::Lent(octets) => octets,
             Self::Shared(octets) => octets,
+            Self::Part(part) => part.octets(),
         }
     }
 }
@@ -139,6 +159,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
         endpoints: Vec::new(),
         last_endpoint: String::new(),
         is_local: false,
+        spent: 0,
         waits: false,
         copies: context.defaults().copies,
         outgoing: Vec::new(),
@@ -197,19 +218,19 @@ fn lock(handle: Handle) -> Result<Locked, Errno> {
 
 /// Sends one part.
 #[inline]
-pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(), Errno> {
+pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     if socket.outgoing.is_empty() && flags & SNDMORE == 0 && socket.turn == Turn::Any {
-        let whole = match part {
-            Sending::Lent(octets) => Outgoing::from(*octets),
-            Sending::Shared(octets) => Outgoing::from(octets.clone()),
-        };
+        let whole = part.outgoing(socket.is_local);
         let waits = socket.waits;
         let names_peer = socket.kind.names_peer() || !socket.kind.sends();
         match &mut socket.built {
             Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
                 Ok(()) => {
                     socket.touch();
+                    if socket.is_local {
+                        give_turn(socket, part.octets().len());
+                    }
                     return Ok(());
                 }
                 Err(SendError::Full) => {}
@@ -221,11 +242,22 @@ pub(crate) fn send(handle: Handle, part: &Sending<'_>, flags: c_int) -> Result<(
     send_slowly(socket, handle, part, flags)
 }
 
+/// Lets other threads run after so many octets: a receiver in the process should get them while they are
+/// in the processor's cache.
+fn give_turn(mut socket: Locked, octets: usize) {
+    socket.spent += octets;
+    if socket.spent >= TURN {
+        socket.spent = 0;
+        drop(socket);
+        std::thread::yield_now();
+    }
+}
+
 #[inline(never)]
 fn send_slowly(
     mut socket: Locked,
     handle: Handle,
-    part: &Sending<'_>,
+    mut part: Sending<'_>,
     flags: c_int,
 ) -> Result<(), Errno> {
     if !socket.kind.sends() {
@@ -252,7 +284,7 @@ fn send_slowly(
         })?
         .0;
     }
-    socket.outgoing.push(part.to_bytes());
+    socket.outgoing.push(part.share());
     if more {
         return Ok(());
     }
@@ -315,10 +347,11 @@ pub(crate) fn receive_with<R>(
     keep: impl FnOnce(Received) -> R,
 ) -> Result<R, Errno> {
     let mut socket = lock(handle)?;
+    let most = if socket.is_local { LARGE_INSIDE } else { COPIED };
     if socket.incoming.is_none()
         && socket.turn == Turn::Any
         && let Some(built) = &mut socket.built
-        && let Some(copied) = built.engine.take_in_hand(COPIED, copy)
+        && let Some(copied) = built.engine.take_in_hand(most, copy)
     {
         socket.has_more = false;
         socket.touch();
@@ -336,10 +369,13 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
         if socket.turn == Turn::Send {
             return Err(Errno::EFSM);
         }
-        let next = match &mut socket.built {
-            Some(built) => built.engine.try_recv(),
-            None => None,
-        };
+        let mut next = socket.try_recv();
+        if next.is_none() && socket.is_local && flags & DONTWAIT == 0 {
+            drop(socket);
+            std::thread::yield_now();
+            socket = lock(handle)?;
+            next = socket.try_recv();
+        }
         match next {
             Some(received) => socket.begin(received?),
             None => {
@@ -397,6 +433,10 @@ fn wait<T>(
 }
 
 impl Socket {
+    fn try_recv(&mut self) -> Option<Result<Incoming, Errno>> {
+        self.built.as_mut()?.engine.try_recv()
+    }
+
     /// Takes note that something was sent or received, perhaps inside the process.
     #[inline]
     fn touch(&self) {

@@ -236,3 +236,22 @@ over_each_transport! {
         assert_eq!((push.stats().dropped, pull.stats().dropped), (0, 0));
     }
 }
+
+#[tokio::test]
+async fn inside_the_process_a_message_has_arrived_when_it_has_been_sent() {
+    let place = Place::inproc();
+    let mut pull: PullSocket = bound(&place, PullOptions::new()).await;
+    let push: PushSocket = connected(&place, PushOptions::new());
+    push.send("hello").await.unwrap();
+    assert_eq!(receive(&mut pull).await.first(), "hello");
+    eventually("the driver to hear of that", || push.stats().queued == 0).await;
+    // No task runs from here on.
+    for number in 0..3u8 {
+        push.try_send(vec![number; LARGE]).unwrap();
+        assert_eq!(
+            (push.stats().sent, pull.stats().received),
+            (number as u64 + 2, number as u64 + 2)
+        );
+        assert_eq!(pull.try_recv().unwrap().first(), &vec![number; LARGE]);
+    }
+}

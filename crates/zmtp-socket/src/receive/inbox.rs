@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
-use zmtp_codec::Batch;
+use zmtp_codec::{Batch, Message};
 
 use super::newest::Newest;
 use crate::endpoint::Endpoint;
 use crate::options::{HighWaterMark, Marks, Receiving};
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerId};
 use crate::stats::Count;
 
-/// Messages of a turn where only the newest of each topic are kept.
+/// The most messages of a turn that are gathered here.
 const BATCH: usize = 256;
 
 /// The queues of one socket.
@@ -56,6 +56,9 @@ pub(crate) struct Queue {
     held: Count,
     /// The publisher's driver, if it waits for room.
     driver: Option<Waker>,
+    /// The driver at the other end, if a sender of the same process has queued a message there for want of room
+    /// here.
+    far_driver: Option<Waker>,
     gone: bool,
 }
 
@@ -99,6 +102,7 @@ impl Inbox {
             waiting: Count::default(),
             held: Count::default(),
             driver: None,
+            far_driver: None,
             gone: false,
         })
     }
@@ -137,7 +141,7 @@ impl Inbox {
     /// wait for room.
     pub(crate) fn set_mark(&mut self, mark: HighWaterMark) -> Vec<Waker> {
         self.marks.messages = mark;
-        self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take()).collect()
+        self.queues.iter_mut().flat_map(|(_, queue)| queue.take_drivers()).collect()
     }
 
     /// Waits for room in a publisher's queue.
@@ -185,6 +189,50 @@ impl Inbox {
         self.waiting += kept;
         queue.batches.push_back(batch);
         self.receiver.take()
+    }
+
+    /// Adds a message that a sender of this process brings, if its socket is there and there is room. Returns
+    /// the receiver to be woken, if it waits.
+    pub(crate) fn take_in(
+        &mut self,
+        key: usize,
+        peer: PeerId,
+        message: Message,
+    ) -> Option<Option<Waker>> {
+        if !self.is_open(key, peer) || self.room(key) == 0 {
+            return None;
+        }
+        let count = Count::of(&message);
+        self.arrived(key, count);
+        let queue = &mut self.queues[key];
+        match queue.batches.back_mut() {
+            // One lock, and one wake-up, for all that come while the receiver is busy.
+            Some(batch) if batch.len() < BATCH && !self.conflate => {
+                batch.push(message);
+                queue.held += count;
+                queue.waiting += count;
+                self.waiting += count;
+                Some(self.receiver.take())
+            }
+            _ => Some(self.deliver(key, message.into())),
+        }
+    }
+
+    /// Takes the driver of a sender of this process, to be woken when there is room, if there is none now.
+    pub(crate) fn await_room(&mut self, key: usize, peer: PeerId, driver: &mut Option<Waker>) {
+        if self.is_open(key, peer) && self.room(key) == 0 && !self.closed {
+            self.queues[key].far_driver = driver.take();
+        }
+    }
+
+    /// Whether the queue with this key is that of a peer that is there.
+    fn is_open(&self, key: usize, peer: PeerId) -> bool {
+        self.present(key).is_some_and(|queue| queue.peer.id() == peer)
+    }
+
+    /// Whether anything has come from a publisher.
+    pub(crate) fn has_received(&self, key: usize) -> bool {
+        self.queues[key].received.messages > 0
     }
 
     fn conflate_topics(&mut self, key: usize, batch: Batch) {
@@ -276,13 +324,12 @@ impl Inbox {
                 self.queues.remove(current.queue);
             }
             self.departed -= taken;
-            let waiting = self.queues.iter_mut().filter_map(|(_, queue)| queue.driver.take());
-            wake.extend(waiting);
+            wake.extend(self.queues.iter_mut().flat_map(|(_, queue)| queue.take_drivers()));
         } else if queue.held.messages <= self.marks.messages.get() as u64 / 2
             && queue.held.octets <= self.marks.octets as u64 / 2
         {
             // Not for each message: a driver that is woken should have something to do.
-            wake.extend(queue.driver.take());
+            wake.extend(queue.take_drivers());
         }
     }
 
@@ -320,6 +367,11 @@ impl Queue {
     /// Whether its peer was dialled at an endpoint.
     fn is_through(&self, endpoint: &Endpoint) -> bool {
         self.peer.is_dialled() && self.peer.endpoint() == endpoint
+    }
+
+    /// The drivers that wait for room.
+    fn take_drivers(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        self.driver.take().into_iter().chain(self.far_driver.take())
     }
 
     fn holds_messages(&self) -> bool {
@@ -416,6 +468,48 @@ mod tests {
         for expected in ["0/0", "0/1", "1/0"] {
             assert_eq!(exchange(&mut inbox, &mut current), [expected]);
         }
+    }
+
+    #[test]
+    fn messages_that_a_sender_brings_while_the_receiver_is_busy_are_one_batch() {
+        let mut inbox = inbox(3);
+        let (key, id) = (publisher(&mut inbox), PeerId(0));
+        deliver(&mut inbox, key, 0, 1);
+        let take_in = |inbox: &mut Inbox, number| {
+            inbox.take_in(key, id, Message::from(format!("{key}/{number}"))).is_some()
+        };
+        assert!(take_in(&mut inbox, 1) && take_in(&mut inbox, 2));
+        assert!(!take_in(&mut inbox, 3), "there is no room");
+        assert_eq!(inbox.queued().messages, 3);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0", "0/1", "0/2"]);
+        assert!(exchange(&mut inbox, &mut current).is_empty());
+        assert!(take_in(&mut inbox, 3));
+        assert!(inbox.take_in(key, PeerId(1), "of another".into()).is_none());
+        inbox.depart(key);
+        assert!(!take_in(&mut inbox, 4), "the peer has left");
+        inbox.close();
+    }
+
+    #[test]
+    fn the_driver_of_a_sender_that_brings_messages_is_woken_when_there_is_room() {
+        let mut inbox = inbox(2);
+        let (key, id) = (publisher(&mut inbox), PeerId(0));
+        let woken = Arc::new(Woken::default());
+        let mut driver = Some(Waker::from(woken.clone()));
+        inbox.await_room(key, id, &mut driver);
+        assert!(driver.is_some(), "there is room: it has work to do");
+        deliver(&mut inbox, key, 0, 2);
+        inbox.await_room(key, id, &mut driver);
+        assert!(driver.is_none());
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current).len(), 2);
+        assert_eq!(wake(&mut inbox, &mut current), 1, "what was in hand is received");
+        deliver(&mut inbox, key, 2, 2);
+        inbox.close();
+        driver = Some(Waker::from(woken));
+        inbox.await_room(key, id, &mut driver);
+        assert!(driver.is_some(), "a closed socket receives nothing more");
     }
 
     #[test]

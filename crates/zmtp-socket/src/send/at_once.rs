@@ -5,6 +5,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use zmtp_codec::FrameHeader;
 
 use super::outbox::LARGE;
@@ -15,6 +16,36 @@ use crate::stats::Stats;
 
 /// Where a message follows another within this time, the sender is busy.
 const BUSY: Duration = Duration::from_micros(50);
+
+/// Leaves a message of so many octets in the queue of a peer in the same process, if nothing is on its way
+/// there. Returns the receiver to be woken, if it waits; nothing if the message has to be queued here.
+///
+/// Where the sender shares its thread with the drivers, small messages that follow one another closely are
+/// queued: they cost less together.
+pub(crate) fn deliver(
+    outbox: &mut Outbox,
+    busy: &mut Option<Instant>,
+    message: &Outgoing<'_>,
+    length: usize,
+) -> Option<Option<Waker>> {
+    let mut is_one_of_many = || length < LARGE && is_beside_drivers() && is_busy(busy);
+    if !outbox.can_deliver() || is_one_of_many() {
+        return None;
+    }
+    outbox.deliver(message.to_message(), length)
+}
+
+/// Whether the sender's thread runs the drivers, too.
+fn is_beside_drivers() -> bool {
+    let runtime = Handle::try_current();
+    runtime.is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::CurrentThread)
+}
+
+/// Whether the sender has sent something just before.
+fn is_busy(busy: &mut Option<Instant>) -> bool {
+    let now = Instant::now();
+    busy.replace(now).is_some_and(|before| now - before < BUSY)
+}
 
 /// Writes a message of so many octets to a peer that is idle, and so spares it the way through that peer's
 /// driver; a large one also the copy. Returns how many octets the transport has taken, and whom to wake for
@@ -29,9 +60,7 @@ pub(crate) fn write(
     let outlet = outbox.idle_outlet()?;
     let (first, rest) = message.parts();
     if length < LARGE {
-        let now = Instant::now();
-        let before = busy.replace(now);
-        if before.is_some_and(|before| now - before < BUSY) {
+        if is_busy(busy) {
             return None;
         }
     } else if !rest.is_empty() {

@@ -14,7 +14,8 @@ use super::room::Room;
 use super::waiters::{Ticket, Waiters};
 use crate::engine::admission::Kill;
 use crate::engine::burst::Burst;
-use crate::engine::transport::Outlet;
+use crate::engine::driver::Ways;
+use crate::engine::transport::{Direct, Outlet};
 use crate::error::Overrun;
 use crate::monitor::{Event, Events, Recorded};
 use crate::options::{HighWaterMark, Mark, Marks};
@@ -68,6 +69,8 @@ pub(crate) struct Outbox {
     sent_outside: bool,
     /// Where a sender may write while the driver waits.
     outlet: Option<Outlet>,
+    /// Where a sender may queue a message at the peer while nothing waits.
+    direct: Option<Direct>,
     /// What a sender has begun to write and the transport has not taken.
     begun: Burst,
     /// Ends the connection.
@@ -104,6 +107,7 @@ impl Outbox {
             wake_at: 0,
             sent_outside: false,
             outlet,
+            direct: None,
             begun: Burst::default(),
             kill,
             sent: Count::default(),
@@ -140,6 +144,28 @@ impl Outbox {
     pub(crate) fn idle_outlet(&self) -> Option<&Outlet> {
         let is_idle = self.waker.is_some() && self.queued() == 0 && self.waiters.is_empty();
         self.outlet.as_ref().filter(|_| is_idle)
+    }
+
+    /// Whether a sender may leave a message in the peer's own queue: nothing is on its way there.
+    pub(crate) fn can_deliver(&self) -> bool {
+        let is_idle = self.queued() == 0 && self.waiters.is_empty();
+        is_idle && self.direct.as_ref().is_some_and(Direct::is_open)
+    }
+
+    /// Leaves a message there. Returns the receiver to be woken, if it waits; nothing if there is no room.
+    pub(crate) fn deliver(&mut self, message: Message, length: usize) -> Option<Option<Waker>> {
+        let receiver = self.direct.as_ref()?.deliver(message).ok()?;
+        self.sent.add(1, length);
+        Some(receiver)
+    }
+
+    /// The driver is not woken while there is no room for more in the peer's own queue.
+    pub(crate) fn await_room_there(&mut self) {
+        if let Some(direct) = &self.direct
+            && self.waker.is_some()
+        {
+            direct.await_room(&mut self.waker);
+        }
     }
 
     /// Notes that a sender has written so many octets of a message, and not the others, in `begun`.
@@ -324,8 +350,9 @@ impl Outbox {
     }
 
     /// The queue is that of a connection from now on.
-    pub(crate) fn attach(&mut self, marks: Marks, outlet: Option<Outlet>) {
-        (self.marks, self.outlet) = (marks, outlet);
+    pub(crate) fn attach(&mut self, marks: Marks, ways: Ways<'_>) {
+        (self.marks, self.outlet) = (marks, ways.outlet.cloned());
+        self.direct = ways.direct.map(|(direct, _limits)| direct.clone());
     }
 
     /// Another number of messages may wait from now on.
@@ -335,13 +362,14 @@ impl Outbox {
 
     /// The connection is about to end: no sender writes any more.
     pub(crate) fn hang_up(&mut self) {
-        self.outlet = None;
+        (self.outlet, self.direct) = (None, None);
     }
 
     /// The connection has ended, and the queue stays. What its driver had taken and nobody gave back is
     /// lost. Returns how many messages that is.
     pub(crate) fn detach(&mut self, marks: Marks) -> Count {
-        (self.marks, self.outlet, self.waker) = (marks, None, None);
+        (self.marks, self.waker) = (marks, None);
+        self.hang_up();
         self.begun = Burst::default();
         let waiting: usize = self.runs.iter().map(|run| run.range.len()).sum();
         let lost = Count {

@@ -68,6 +68,11 @@ impl Outgoing<'_> {
         }
     }
 
+    /// The message; its octets are shared, or copied if they are borrowed.
+    pub(crate) fn to_message(&self) -> Message {
+        self.shared().cloned().unwrap_or_else(|| Message::copy_from(self.parts().0))
+    }
+
     /// The message; borrowed octets are copied.
     pub(crate) fn into_message(self) -> Message {
         match self.0 {

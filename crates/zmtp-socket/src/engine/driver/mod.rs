@@ -17,14 +17,14 @@ use tokio::time::{Instant, Sleep};
 use tracing::{Instrument as _, debug, debug_span};
 use turn::{EVENT, IN_BATCH, SEALED_OCTET, SUBSCRIPTION, Turn};
 use writer::Writer;
-use zmtp_codec::{Batch, Connection, Event as WireEvent, PeerInfo, Subscription};
+use zmtp_codec::{Batch, Connection, Event as WireEvent, Limits, PeerInfo, Subscription};
 
 use crate::endpoint::Endpoint;
 use crate::engine::admission::{Kill, Killed, Permit};
 use crate::engine::burst::Burst;
 use crate::engine::panics::{catch, caught};
 use crate::engine::shared::Shared;
-use crate::engine::transport::{Outlet, Stream};
+use crate::engine::transport::{Direct, Outlet, Stream};
 use crate::error::Reason;
 use crate::monitor::Event;
 use crate::options::LinkConfig;
@@ -44,13 +44,12 @@ const PARTING_OCTETS: usize = 1 << 20;
 pub(crate) trait Core: Send + Sync + 'static {
     type Session: Session;
 
-    /// `peer` has finished its handshake. Through the outlet the session may write by itself while
-    /// [`poll_outgoing`](Session::poll_outgoing) has nothing to write. An error refuses the peer.
+    /// `peer` has finished its handshake. An error refuses it.
     fn open(
         self: &Arc<Self>,
         peer: &Peer,
         info: &PeerInfo,
-        outlet: Option<&Outlet>,
+        ways: Ways<'_>,
         kill: Kill,
     ) -> Result<Self::Session, Reason>;
 
@@ -99,6 +98,16 @@ pub(crate) trait Core: Send + Sync + 'static {
     fn unfinished(&self) -> Unfinished;
 }
 
+/// How a session may send without its driver.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ways<'a> {
+    /// Where it may write while [`poll_outgoing`](Session::poll_outgoing) has nothing to write.
+    pub(crate) outlet: Option<&'a Outlet>,
+    /// Where it may queue messages in the peer's own socket, and accept them from there within the limits,
+    /// while nothing waits to be sent.
+    pub(crate) direct: Option<(&'a Direct, Limits)>,
+}
+
 /// A socket's side of one connection in traffic. Dropping it forgets the peer.
 pub(crate) trait Session: Send + Unpin + 'static {
     /// How many more messages can be accepted from the peer: at least one, or pending.
@@ -143,8 +152,8 @@ pub(crate) trait Session: Send + Unpin + 'static {
         let _ = unsent;
     }
 
-    /// Whether the session has written by itself.
-    fn has_written(&self) -> bool {
+    /// Whether messages have passed without the driver.
+    fn has_traffic(&self) -> bool {
         false
     }
 
@@ -325,7 +334,7 @@ impl<C: Core> Link<C> {
             }
         };
         let Phase::Leaving(session) = &mut self.phase else { return false };
-        self.writer.has_sent |= session.has_written();
+        self.writer.has_sent |= session.has_traffic();
         self.writer.give_back(session, &mut self.connection)
     }
 
@@ -527,12 +536,18 @@ impl<C: Core> Link<C> {
             }
             (WireEvent::Ready(info), _) => {
                 let kill = self.permit.establish()?;
-                // A session that writes by itself does not seal.
-                let outlet = self.stream.outlet().filter(|_| !self.connection.is_sealed());
+                // A session that sends by itself does not seal.
+                let ways = match self.connection.is_sealed() {
+                    true => Ways::default(),
+                    false => Ways {
+                        outlet: self.stream.outlet(),
+                        direct: self.stream.direct().map(|it| (it, self.terms.config.limits)),
+                    },
+                };
                 let info: Arc<PeerInfo> = Arc::from(info);
                 let Life { peer, socket, established, .. } = &mut self.life;
                 peer.set_info(info.clone());
-                self.phase = Phase::Traffic(self.core.open(peer, &info, outlet, kill)?);
+                self.phase = Phase::Traffic(self.core.open(peer, &info, ways, kill)?);
                 *established = true;
                 self.reader.establish();
                 self.stream.establish();

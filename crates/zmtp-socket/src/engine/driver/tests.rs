@@ -45,7 +45,7 @@ impl Core for Counter {
         self: &Arc<Self>,
         _: &Peer,
         _: &PeerInfo,
-        _: Option<&Outlet>,
+        _: Ways<'_>,
         _: Kill,
     ) -> Result<Counting, Reason> {
         Ok(Counting(self.clone()))

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Connected, Pipe, Receipts, Stream, in_time};
+use super::{Beside, Connected, Pipe, Stream, in_time};
 use crate::options::TcpOptions;
 use crate::sync::lock;
 
@@ -18,7 +18,7 @@ const PIPE: usize = 256 << 10;
 const BACKLOG: usize = 128;
 
 /// The far end of a pipe.
-type Arrival = (Box<dyn Pipe>, Option<Box<Receipts>>);
+type Arrival = (Box<dyn Pipe>, Option<Box<Beside>>);
 
 /// Where pipes are brought to who listens.
 type Door = mpsc::Sender<Arrival>;
@@ -50,7 +50,7 @@ impl Hub {
     /// Connects to `name`, as soon as somebody listens there.
     pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
-        let (receipts, theirs) = Receipts::pair();
+        let (ours, theirs) = Beside::pair();
         let door = loop {
             let bound = self.0.bound.notified();
             if let Some(door) = self.door(name) {
@@ -61,11 +61,11 @@ impl Hub {
         // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
         // nobody is given as long as those of other transports.
         in_time(options, async {
-            let arrival: Arrival = (Box::new(far), Some(Box::new(theirs)));
+            let arrival: Arrival = (Box::new(far), Some(theirs));
             door.send(arrival).await.map_err(|_| refused())
         })
         .await?;
-        Ok((Stream::Pipe(Box::new(near), Some(Box::new(receipts))), name.to_owned()))
+        Ok((Stream::Pipe(Box::new(near), Some(ours)), name.to_owned()))
     }
 
     /// Brings the far end of a pipe to who listens under `name` now.
@@ -98,10 +98,10 @@ pub(crate) struct Listener {
 impl Listener {
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         // The hub holds a sender for as long as this listener lives: there is always a next.
-        let Some((pipe, receipts)) = ready!(self.arrivals.poll_recv(cx)) else {
+        let Some((pipe, beside)) = ready!(self.arrivals.poll_recv(cx)) else {
             return Poll::Pending;
         };
-        Poll::Ready(Ok((Stream::Pipe(pipe, receipts), self.name.clone())))
+        Poll::Ready(Ok((Stream::Pipe(pipe, beside), self.name.clone())))
     }
 }
 

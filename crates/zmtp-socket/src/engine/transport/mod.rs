@@ -3,6 +3,7 @@
 
 mod addresses;
 mod dialler;
+mod direct;
 mod hub;
 #[cfg(unix)]
 mod ipc;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub(crate) use dialler::Dialler;
+pub(crate) use direct::{Direct, Intake, NoRoom};
 use hub::Hub;
 use outlet::Inlet;
 pub(crate) use outlet::Outlet;
@@ -80,11 +82,27 @@ impl Networks {
 pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
-    /// A pipe inside the process, and what its ends tell each other beside it.
-    Pipe(Box<dyn Pipe>, Option<Box<Receipts>>),
+    /// A pipe inside the process, and what its ends share beside it.
+    Pipe(Box<dyn Pipe>, Option<Box<Beside>>),
     Raw(Box<raw::Raw>),
     #[cfg(feature = "ws")]
     Ws(Box<ws::WebSocket>),
+}
+
+/// What the ends of a pipe share beside its octets.
+pub(crate) struct Beside {
+    receipts: Option<Box<Receipts>>,
+    direct: Direct,
+}
+
+impl Beside {
+    /// Both ends.
+    fn pair() -> (Box<Self>, Box<Self>) {
+        let (receipts, their_receipts) = Receipts::pair();
+        let (direct, their_direct) = Direct::pair();
+        let end = |receipts, direct| Box::new(Self { receipts: Some(Box::new(receipts)), direct });
+        (end(receipts, direct), end(their_receipts, their_direct))
+    }
 }
 
 impl Stream {
@@ -113,7 +131,15 @@ impl Stream {
     /// The receipts that are told beside the octets. They are given out once.
     pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {
-            Self::Pipe(_, receipts) => receipts.take(),
+            Self::Pipe(_, beside) => beside.as_mut()?.receipts.take(),
+            _ => None,
+        }
+    }
+
+    /// The way of messages beside the octets, if there is one.
+    pub(crate) fn direct(&self) -> Option<&Direct> {
+        match self {
+            Self::Pipe(_, beside) => beside.as_ref().map(|beside| &beside.direct),
             _ => None,
         }
     }

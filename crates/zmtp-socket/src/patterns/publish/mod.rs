@@ -29,8 +29,7 @@ use topics::Change;
 use zmtp_codec::{Message, PeerInfo, Subscription};
 
 use crate::engine::admission::Kill;
-use crate::engine::driver::Core;
-use crate::engine::transport::Outlet;
+use crate::engine::driver::{Core, Ways};
 use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
@@ -298,7 +297,7 @@ impl Core for PubCore {
         self: &Arc<Self>,
         peer: &Peer,
         _info: &PeerInfo,
-        outlet: Option<&Outlet>,
+        ways: Ways<'_>,
         kill: Kill,
     ) -> Result<PublishSession, Reason> {
         // Copies, if there are any, are made while nobody waits.
@@ -306,7 +305,7 @@ impl Core for PubCore {
         let welcome = welcome.map(|message| (Run::of_large(&message), message.encoded_len()));
         let mut state = self.settled();
         let kill = Some(kill).filter(|_| state.when_full == WhenFull::Disconnect);
-        let outbox = Outbox::new(state.marks, outlet.cloned(), kill);
+        let outbox = Outbox::new(state.marks, ways.outlet.cloned(), kill);
         let received = Count::default();
         let key = state.peers.insert(PeerEntry { peer: peer.clone(), received, outbox });
         state.topics.add_peer(key);

@@ -158,7 +158,7 @@ impl Session for PublishSession {
         self.core.settled().peers[self.key()].outbox.claim(burst);
     }
 
-    fn has_written(&self) -> bool {
+    fn has_traffic(&self) -> bool {
         lock(&self.core.state).peers[self.key()].outbox.sent.messages > 0
     }
 

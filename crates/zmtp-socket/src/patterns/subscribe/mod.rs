@@ -27,8 +27,7 @@ use upstream::Upstream;
 use zmtp_codec::{Batch, Message, PeerInfo, Subscription};
 
 use crate::engine::admission::Kill;
-use crate::engine::driver::Core;
-use crate::engine::transport::Outlet;
+use crate::engine::driver::{Core, Ways};
 use crate::error::{Closed, Reason, SendError};
 use crate::monitor::Events;
 use crate::options::{HighWaterMark, Subscribing, UpstreamOptions, WhenFull};
@@ -341,7 +340,7 @@ impl Core for SubCore {
         self: &Arc<Self>,
         peer: &Peer,
         _info: &PeerInfo,
-        _outlet: Option<&Outlet>,
+        _ways: Ways<'_>,
         _kill: Kill,
     ) -> Result<SubscribeSession, Reason> {
         let mut subscriptions = lock(&self.subscriptions);

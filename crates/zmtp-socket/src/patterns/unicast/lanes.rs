@@ -9,8 +9,8 @@ use zmtp_codec::{Message, PeerInfo};
 
 use super::{Config, Sends, is_peer};
 use crate::endpoint::Endpoint;
+use crate::engine::driver::Ways;
 use crate::engine::signal::Kill;
-use crate::engine::transport::Outlet;
 use crate::error::{Overrun, Reason};
 use crate::monitor::{Event, Events};
 use crate::options::{HighWaterMark, Marks};
@@ -228,7 +228,7 @@ impl State {
         &mut self,
         peer: &Peer,
         info: &PeerInfo,
-        outlet: Option<Outlet>,
+        ways: Ways<'_>,
         kill: Kill,
         config: &Config,
     ) -> Result<usize, Reason> {
@@ -253,7 +253,7 @@ impl State {
         }
         let lane = &mut self.lanes[key];
         (lane.peer, lane.kill, lane.is_dying) = (Some(peer.clone()), Some(kill), false);
-        lane.outbox.attach(self.present, outlet);
+        lane.outbox.attach(self.present, ways);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
         // Senders that wait for this very lane look again, too: its marks are others.
@@ -351,6 +351,14 @@ impl State {
     ) -> bool {
         let lane = &mut self.lanes[key];
         if runs.is_none()
+            && let Some(receiver) =
+                at_once::deliver(&mut lane.outbox, &mut lane.busy, message, length)
+        {
+            self.effects.wake(receiver);
+            at_once::count(&mut self.totals, length, length);
+            return false;
+        }
+        if runs.is_none()
             && let Some((written, waker)) =
                 at_once::write(&mut lane.outbox, &mut lane.busy, message, length)
         {
@@ -368,6 +376,7 @@ impl State {
                 lane.append(first, rest, length);
             }
         }
+        lane.outbox.await_room_there();
         if let Some(waker) = lane.outbox.take_idle() {
             self.turn.woke(1);
             self.effects.wake([waker]);

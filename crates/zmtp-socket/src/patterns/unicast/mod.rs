@@ -24,14 +24,13 @@ use bytes::Bytes;
 use lanes::State;
 pub(crate) use requests::Answer;
 pub(crate) use sending::To;
-use session::UnicastSession;
+use session::{UnicastIntake, UnicastSession};
 use tokio::sync::Notify;
 use zmtp_codec::{Message, PeerInfo};
 
 use crate::endpoint::Endpoint;
-use crate::engine::driver::Core;
+use crate::engine::driver::{Core, Ways};
 use crate::engine::signal::Kill;
-use crate::engine::transport::Outlet;
 use crate::error::{Closed, Reason};
 use crate::monitor::Events;
 use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, WhenFull};
@@ -217,23 +216,28 @@ impl Core for UnicastCore {
         self: &Arc<Self>,
         peer: &Peer,
         info: &PeerInfo,
-        outlet: Option<&Outlet>,
+        ways: Ways<'_>,
         kill: Kill,
     ) -> Result<UnicastSession, Reason> {
         let mut state = Guard::lock(&self.state);
-        let lane = state.attach(peer, info, outlet.cloned(), kill, &self.config)?;
+        let lane = state.attach(peer, info, ways, kill, &self.config)?;
         let mut inbox = lock(&self.inbox);
         let queue = inbox.open(peer.clone(), lane);
         let room = inbox.room(queue);
         drop(inbox);
         state.lanes[lane].queue = Some(queue);
+        let direct = ways.direct.filter(|_| self.config.receives);
+        if let Some((direct, limits)) = direct {
+            let intake = UnicastIntake { core: self.clone(), peer: peer.id(), queue };
+            direct.accept(limits, Arc::new(intake));
+        }
         if self.config.probe {
             // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before we speak.
             state.push_first(lane, &Message::from(Bytes::new()));
         }
         drop(state);
         self.changed.notify_waiters();
-        Ok(UnicastSession::new(self.clone(), peer.id(), lane, queue, room))
+        Ok(UnicastSession::new(self.clone(), peer.id(), lane, queue, room, direct.is_some()))
     }
 
     fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) -> bool {

@@ -1,13 +1,14 @@
 //! One connection's side of a socket that sends each message to one peer.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use zmtp_codec::{Batch, Connection, Subscription};
+use zmtp_codec::{Batch, Connection, Message, Subscription};
 
 use super::{Sends, UnicastCore};
 use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
+use crate::engine::transport::{Intake, NoRoom};
 use crate::error::Reason;
 use crate::peer::PeerId;
 use crate::receive::LateWake;
@@ -23,6 +24,8 @@ pub(crate) struct UnicastSession {
     queue: usize,
     /// How many more messages the inbox would take.
     room: usize,
+    /// The peer's senders may add to the inbox, too.
+    is_direct: bool,
     receiver: LateWake,
     gathering: Gathering,
     has_left: bool,
@@ -35,9 +38,11 @@ impl UnicastSession {
         lane: usize,
         queue: usize,
         room: usize,
+        is_direct: bool,
     ) -> Self {
         let (receiver, gathering) = Default::default();
-        Self { core, peer, lane, queue, room, receiver, gathering, has_left: false }
+        let has_left = false;
+        Self { core, peer, lane, queue, room, is_direct, receiver, gathering, has_left }
     }
 }
 
@@ -46,7 +51,7 @@ impl Session for UnicastSession {
         if !self.core.config.receives {
             return Poll::Ready(usize::MAX);
         }
-        if self.room == 0 {
+        if self.room == 0 || self.is_direct {
             self.room = ready!(lock(&self.core.inbox).poll_room(self.queue, cx));
         }
         Poll::Ready(self.room)
@@ -111,8 +116,9 @@ impl Session for UnicastSession {
         lock(&self.core.state).lanes[self.lane].outbox.claim(burst);
     }
 
-    fn has_written(&self) -> bool {
-        lock(&self.core.state).lanes[self.lane].outbox.sent.messages > 0
+    fn has_traffic(&self) -> bool {
+        let has_sent = lock(&self.core.state).lanes[self.lane].outbox.sent.messages > 0;
+        has_sent || self.is_direct && lock(&self.core.inbox).has_received(self.queue)
     }
 
     fn give_back(&mut self, unsent: Burst) {
@@ -139,6 +145,23 @@ impl Session for UnicastSession {
             drop(driver);
         }
         false
+    }
+}
+
+/// Where senders of the same process leave messages of one peer.
+pub(super) struct UnicastIntake {
+    pub(super) core: Arc<UnicastCore>,
+    pub(super) peer: PeerId,
+    pub(super) queue: usize,
+}
+
+impl Intake for UnicastIntake {
+    fn take(&self, message: Message) -> Result<Option<Waker>, NoRoom> {
+        lock(&self.core.inbox).take_in(self.queue, self.peer, message).ok_or(NoRoom)
+    }
+
+    fn await_room(&self, driver: &mut Option<Waker>) {
+        lock(&self.core.inbox).await_room(self.queue, self.peer, driver);
     }
 }
 

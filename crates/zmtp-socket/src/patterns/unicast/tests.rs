@@ -77,7 +77,7 @@ impl Other {
             info.metadata = metadata.expect("a valid property");
         }
         let (kill, killed) = Kill::new();
-        let session = core.open(&peer, &info, None, kill)?;
+        let session = core.open(&peer, &info, Ways::default(), kill)?;
         let connection = Connection::new(Arc::new(Wire::new(SocketType::Dealer)));
         Ok(Self { peer, session, connection, burst: Burst::default(), killed })
     }

@@ -20,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::admission::Killed;
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
+use crate::engine::transport::Outlet;
 use crate::error::{Overrun, Reason};
 use crate::monitor::Event;
 use crate::options::{HighWaterMark, Mark, Matching, Sending};
@@ -88,7 +89,8 @@ impl Reader {
         let peer = Peer::new(PeerId(id), endpoint, "test");
         let info = PeerInfo::new(Version::V3_1);
         let (kill, expelled) = Kill::new();
-        let mut session = core.open(&peer, &info, outlet, kill).expect("anybody may come");
+        let ways = Ways { outlet, direct: None };
+        let mut session = core.open(&peer, &info, ways, kill).expect("anybody may come");
         session.subscription(Subscription::Subscribe(Bytes::from(topic))).expect("within limits");
         let reader = Self {
             session,

@@ -17,7 +17,7 @@ use super::{Back, CHANGES, NOTES, SubCore};
 use crate::endpoint::Endpoint;
 use crate::engine::admission::Kill;
 use crate::engine::burst::{Burst, SLICES};
-use crate::engine::driver::{Core, Session};
+use crate::engine::driver::{Core, Session, Ways};
 use crate::options::{Subscribing, UpstreamOptions};
 use crate::peer::{Peer, PeerId};
 use crate::receive::Receiver;
@@ -43,7 +43,8 @@ struct PubCore {
 impl PubCore {
     fn new(core: &Arc<SubCore>) -> Self {
         let info = PeerInfo::new(Version::V3_1);
-        let session = core.open(&peer(), &info, None, Kill::new().0).expect("anybody may");
+        let session =
+            core.open(&peer(), &info, Ways::default(), Kill::new().0).expect("anybody may");
         let mut connection = Connection::new(Arc::new(Config::new(SocketType::Sub)));
         connection.output().clear();
         Self { session, connection, burst: Burst::default() }
