@@ -2,7 +2,7 @@
 //! sent.
 //!
 //! ```text
-//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox
+//! send ── topics: which peers ── journal: encode once ── booking: which peers ── each peer's outbox
 //!                                                                                      │
 //!                                                                          stream ── driver
 //! ```

@@ -3,8 +3,8 @@
 //! ```text
 //! the filter's order     a  b  c  ·  e  f      of all topics, shared by all publishers
 //!                                 ▲
-//! an upstream                     told         everything before has been told,
-//!                                 cancels      but what of that was given up since has not
+//! an upstream                     told         everything before has been sent,
+//!                                 cancels      but not the ends of these topics since
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
