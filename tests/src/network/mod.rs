@@ -41,7 +41,7 @@ struct Shared {
     chance: Mutex<fastrand::Rng>,
     healthy: AtomicBool,
     reachable: AtomicBool,
-    /// What the coming links are made with, but for what chance has in store.
+    /// The properties of new links, apart from those that chance adds.
     room: Mutex<usize>,
     manner: Mutex<Manner>,
     silent: Mutex<Option<Way>>,

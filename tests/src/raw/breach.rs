@@ -16,7 +16,7 @@ pub enum Stage {
 /// One way to break the protocol.
 #[derive(Clone, Debug)]
 pub struct Breach {
-    /// What is wrong, for the message of a test that fails.
+    /// A name for the message of a test that fails.
     pub name: &'static str,
     /// When it occurs.
     pub stage: Stage,

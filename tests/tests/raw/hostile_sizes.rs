@@ -12,8 +12,8 @@ fn widest<T: Configured>(options: Options<T>) -> Options<T> {
     options.max_message_size(u64::MAX).max_message_parts(usize::MAX).max_command_size(u64::MAX)
 }
 
-/// Headers that with their own octets, or with what came before, go beyond 2^63 but not beyond what
-/// may be announced.
+/// Headers whose size, with their own octets or with earlier ones, exceeds 2^63, though it may be
+/// announced.
 const LARGEST: [&[u8]; 6] = [
     b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
     b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xF7",

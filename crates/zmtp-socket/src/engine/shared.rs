@@ -49,7 +49,7 @@ pub(crate) enum Side {
     Connected,
 }
 
-/// One endpoint of a socket: what its task and its connections share.
+/// One endpoint of a socket, and the state that its task and its connections share.
 pub(crate) struct EndpointTask {
     pub(crate) side: Side,
     pub(crate) endpoint: Endpoint,
