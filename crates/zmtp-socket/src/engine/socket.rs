@@ -182,8 +182,7 @@ impl<C: Core> Engine<C> {
         let (core, shared) = (self.core.clone(), self.shared.clone());
         let stay = Stay { core, shared, task: task.clone(), is_over: false };
         self.shared.track(task, async move {
-            // The block captures the whole of `stay`, and not its fields one by one, so that its `drop`
-            // runs.
+            // Captures the whole of `stay`: a copy of `is_over` alone would be set unseen by its `drop`.
             let mut stay = stay;
             let (task, core, shared) = (stay.task.clone(), stay.core.clone(), stay.shared.clone());
             match task.side {
