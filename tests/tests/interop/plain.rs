@@ -25,7 +25,7 @@ async fn guard(server: &Libzmq) -> Guard {
     Guard::of(server, right().into()).await
 }
 
-/// The longest are the longest that PLAIN can say, which take a long frame.
+/// Two users; the name and the password of the second are the longest of PLAIN, and take a long frame.
 fn right() -> [(String, String); 2] {
     [(USER.to_owned(), PASSWORD.to_owned()), ("u".repeat(255), "p".repeat(255))]
 }

@@ -91,7 +91,7 @@ enum Trouble {
     Slow,
     /// The judge thinks for longer than a handshake may last.
     Late,
-    /// The judge answers 300: come again.
+    /// The judge answers 300: the newcomer may try again.
     NotNow,
     /// The judge answers 400. Then the newcomer calls `connect` again.
     Refused,
@@ -127,7 +127,7 @@ impl Trouble {
     }
 
     /// Whether it can occur when the publisher dials, and judges the peers that it reaches: it cannot
-    /// tell a peer to come again.
+    /// ask a peer to try again.
     fn befalls_diallers(self) -> bool {
         !matches!(self, Self::Refused | Self::Leaves | Self::Corrected)
     }

@@ -12,7 +12,7 @@ use zmtp_tests::network::FaultyNetwork;
 
 use crate::steps::SECOND;
 
-/// Longer, on virtual time, than any event takes that comes at all.
+/// Longer than any event takes, on virtual time.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The use of a socket on its first runtime.

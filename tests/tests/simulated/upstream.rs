@@ -17,7 +17,7 @@ use zmtp_tests::seed;
 
 const SCENARIOS: u64 = 60;
 
-/// How long nothing arrives while messages are sent, and the end comes.
+/// How long nothing arrives, while messages are sent and the end comes about.
 const STALL: Duration = Duration::from_secs(20);
 
 /// Longer than the stall and all that comes after it.

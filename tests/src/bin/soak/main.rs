@@ -3,16 +3,16 @@
 //!
 //! ```text
 //! main ── a conductor ── world.rs    nodes, processes, connections
-//!              │         churn.rs    what happens to them, from a seed
-//!              │         audit.rs    what must hold when they stand still
-//!              │         memory.rs   and that they do not grow
+//!              │         churn.rs    changes of these, from a seed
+//!              │         audit.rs    checks of the nodes at rest
+//!              │         memory.rs   checks that they do not grow
 //!           process.rs
 //!              │ lines over pipes
 //!           child.rs ── publisher.rs, subscriber.rs ── sockets.rs   ours or libzmq's
 //!                          letter.rs    numbered messages
-//!                          checker.rs   order, gaps, and what was asked for
-//!                       aside.rs        what is played beside them:
-//!                       talk.rs         an XSUB that speaks to an XPUB
+//!                          checker.rs   order, gaps, and subscriptions
+//!                       aside.rs        rounds beside the nodes:
+//!                       talk.rs         an XSUB that sends to an XPUB
 //!                       work.rs         PUSH, PULL, PAIR, DEALER, ROUTER, REQ and REP
 //! ```
 
