@@ -1,4 +1,4 @@
-//! Calls that are dropped before they are done: at each point where they wait, one after the other.
+//! Calls that are dropped before they are done, at each of their waits in turn.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use tokio::sync::Notify;
 use crate::census::{Census, alone};
 use crate::story::{Place, within};
 
-/// How far a call gets before it is dropped.
+/// The point at which a call is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     polls: usize,
-    /// What it waited for has come when it is dropped, and it has not seen it yet.
+    /// Whether it is dropped after its wait is over, but before it is polled again.
     woken: bool,
 }
 
 impl Cut {
-    /// Polls `call` as often as this cut says, each time after it was woken, and drops it. Whenever
-    /// it waits, the other tasks get their turn, and `meanwhile` does what it waits for, if nothing
-    /// else will.
+    /// Polls `call` as often as this cut says, each time after a wake-up, and drops it. Whenever the
+    /// call waits, the other tasks get their turn, and `meanwhile` brings about the awaited event, if
+    /// nothing else will.
     ///
-    /// Returns what the call returned, if it was done by then.
+    /// Returns the result of the call, if it was done by then.
     pub async fn call<T>(
         self,
         call: impl Future<Output = T>,
@@ -43,7 +43,7 @@ impl Cut {
         None
     }
 
-    /// Whether the call was dropped without having been polled.
+    /// Whether the call was dropped before its first poll.
     pub fn is_before_all(self) -> bool {
         self.polls == 0
     }
@@ -58,9 +58,9 @@ impl Wake for Woken {
     }
 }
 
-/// Plays `scene`, which makes a call, with every [`Cut`] there is: before the first poll, and, at
-/// each of its waits, before and after what it waits for has come. Until a scene says that its call
-/// was done. Returns how often that one had waited.
+/// Plays `scene`, which makes a call, with every possible [`Cut`]: before the first poll and, at each of
+/// its waits, before and after that wait is over. Ends when a scene returns that its call was done.
+/// Returns the number of waits of that call.
 pub async fn at_each_wait(mut scene: impl AsyncFnMut(Cut) -> bool) -> usize {
     for polls in 0.. {
         for woken in [false, true] {
@@ -75,18 +75,18 @@ pub async fn at_each_wait(mut scene: impl AsyncFnMut(Cut) -> bool) -> usize {
     unreachable!("every call is done some time")
 }
 
-/// Plays `scene` [at each wait](at_each_wait) of its call, over each transport, and checks that the
-/// call waited so often or more, and that every scene left as much open as it found.
+/// Plays `scene` [at each wait](at_each_wait) of its call, over each transport. Checks that the call
+/// waited at least `waits` times, and that no scene left more open than it found.
 ///
 /// # Panics
-/// When it did not.
+/// When one of these checks fails.
 pub fn everywhere(waits: usize, scene: impl AsyncFn(&Place, Cut) -> bool) {
     for place in [Place::tcp, Place::ipc, Place::inproc] {
         at(place, waits, &scene);
     }
 }
 
-/// As [`everywhere`], at one place.
+/// Does as [`everywhere`], at one place.
 ///
 /// # Panics
 /// When the call waited less often, or something is still open.

@@ -1,4 +1,4 @@
-//! What is open: descriptors of the process, tasks of a runtime.
+//! The count of open things: descriptors of the process, tasks of a runtime.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,27 +9,27 @@ use crate::story::DEADLINE;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// How much is open at one moment.
+/// The counts at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// Open descriptors of this process.
+    /// The number of open descriptors of this process.
     pub descriptors: usize,
-    /// Tasks of this runtime that have not ended.
+    /// The number of tasks of this runtime that have not ended.
     pub tasks: usize,
 }
 
 impl Census {
-    /// What is open now.
+    /// Counts now.
     pub fn now() -> Self {
         let descriptors = std::fs::read_dir("/proc/self/fd").expect("procfs is there").count();
         Self { descriptors, tasks: Handle::current().metrics().num_alive_tasks() }
     }
 
-    /// Waits until no more is open than this says. Less may be: something else in the process can have
-    /// had a descriptor open for a moment when this was counted.
+    /// Waits until no more is open than these counts. Fewer are accepted: another part of the process
+    /// may have had a descriptor open for a moment when this was counted.
     ///
     /// # Panics
-    /// When it does not come to that, `after` what is named.
+    /// When the counts stay higher. The message names `after`.
     pub async fn expect(self, after: &str) {
         let more = || {
             let now = Self::now();
@@ -44,16 +44,16 @@ impl Census {
         assert!(done.is_ok(), "{:?}, expected {self:?}, after {after}", Self::now());
     }
 
-    /// As much, and so many descriptors and tasks more.
+    /// These counts, with so many descriptors and tasks more.
     pub fn and(self, descriptors: usize, tasks: usize) -> Self {
         Self { descriptors: self.descriptors + descriptors, tasks: self.tasks + tasks }
     }
 }
 
-/// Runs one test, on a current-thread runtime that comes after the last test's and is gone before
-/// the next: descriptors belong to the whole process. Names are looked up one at a time.
+/// Runs one test on a current-thread runtime, after the last test's has ended and before the next one's
+/// is made: descriptors belong to the whole process. Names are looked up one at a time.
 pub fn alone(test: impl Future<Output = ()>) {
-    // A test that failed says nothing about this one.
+    // The failure of an earlier test does not matter to this one.
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut runtime = Builder::new_current_thread();
     runtime.enable_all().max_blocking_threads(1);

@@ -1,13 +1,14 @@
-//! PLAIN as libzmq's server and client of it: its server asks a handler of RFC 27, which is ours to write.
+//! PLAIN as libzmq's server and client of it: the server asks a handler of RFC 27, which a program has
+//! to provide.
 
 use std::sync::Arc;
 
 use crate::libzmq::Libzmq;
 
-/// How often a handler looks whether it is still needed.
+/// How often a handler checks whether it is still needed.
 const GLANCE: i32 = 20;
 
-/// Lets only whom it knows into one context of libzmq, as long as it lives.
+/// A handler that lets only known users into one context of libzmq, until it is dropped.
 #[derive(Debug)]
 pub struct Guard {
     _handler: Libzmq,

@@ -1,5 +1,5 @@
-//! What the tests share: peers of libzmq and pyzmq, peers made of octets by hand, a network on
-//! which everything goes wrong, and calls that are dropped wherever they wait.
+//! The code that the tests share: peers of libzmq and pyzmq, peers made of literal octets, a network
+//! with every kind of fault, and calls that are dropped at each of their waits.
 
 pub mod cancel;
 pub mod census;
@@ -17,8 +17,9 @@ pub mod story;
 pub mod theirs;
 pub mod wiretap;
 
-/// The programs of the READMEs, of the guide and of the page on patterns, compiled and run with the tests. They are not
-/// among those of the crate they are about: what is published of that does not include the pages.
+/// The programs of the READMEs, of the guide and of the page on patterns, compiled and run with the
+/// tests. They are not tests of the crate that they describe, since its published package does not
+/// include these pages.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {

@@ -1,4 +1,4 @@
-//! A peer that is libzmq: one of its sockets, on a thread of its own, since its calls block.
+//! A peer that is libzmq: one of its sockets, on a thread of its own because its calls block.
 
 use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,11 +10,11 @@ use zmtp_socket::SubSocket;
 
 use crate::story::{DEADLINE, Receives, next, receive, within};
 
-/// What our subscriber is given to read in [`meet`] before it is taken for not subscribed yet.
+/// How long [`meet`] waits for a message at our subscriber before it takes it for not subscribed yet.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// How often an idle socket is given a turn. libzmq takes up a connection that was accepted (a SUB
-/// then tells its subscriptions) only inside some call, such as the `recv` where its user waits.
+/// How often an idle socket is given a turn. libzmq handles an accepted connection (and a SUB then sends
+/// its subscriptions) only within some call, such as the `recv` where its user waits.
 const TURN: Duration = Duration::from_millis(2);
 
 /// The parts of a message.
@@ -55,7 +55,7 @@ impl Libzmq {
         peer
     }
 
-    /// Sets options: before what is asked for next.
+    /// Sets options, before any later call.
     pub fn set(
         &self,
         options: impl FnOnce(&zmq::Socket) -> Result<(), zmq::Error> + Send + 'static,
@@ -63,20 +63,20 @@ impl Libzmq {
         self.leave_to(|socket| options(socket).expect("libzmq takes the options"));
     }
 
-    /// Calls libzmq, and fails, saying `what` it was to do, if it does not.
+    /// Calls libzmq, and fails with `what` if the call fails.
     pub async fn call<T: Send + 'static>(
         &self,
         what: &str,
         call: impl FnOnce(&zmq::Socket) -> Result<T, zmq::Error> + Send + 'static,
     ) -> T {
         let (answer, answered) = oneshot::channel();
-        // Nobody hears the answer if the test has ended.
+        // There is no receiver if the test has ended.
         self.leave_to(|socket| drop(answer.send(call(socket))));
         let answer = answered.await.expect("its thread runs");
         answer.unwrap_or_else(|error| panic!("libzmq did not {what}: {error}"))
     }
 
-    /// Leaves the socket to `job`: until it is done, nothing else is.
+    /// Gives the socket to `job`, and nothing else until that is done.
     pub fn leave_to(&self, job: impl FnOnce(&zmq::Socket) + Send + 'static) {
         self.jobs.send(Box::new(job)).expect("its thread runs");
     }
@@ -159,7 +159,7 @@ impl Proxy {
         Self::between(zmq::XSUB, zmq::XPUB)
     }
 
-    /// Starts a queue: those that ask connect to its ROUTER, those that answer to its DEALER.
+    /// Starts a queue: requesters connect to its ROUTER, responders to its DEALER.
     pub fn queue() -> Self {
         Self::between(zmq::ROUTER, zmq::DEALER)
     }
@@ -170,7 +170,7 @@ impl Proxy {
         let [mut front, mut back, mut end, control] = kinds.map(|kind| {
             let socket = context.socket(kind).expect("libzmq makes a socket");
             socket.set_linger(0).expect("any socket has this option");
-            // At a mark it would lose subscriptions, in silence.
+            // With a mark it would lose subscriptions, in silence.
             socket.set_sndhwm(0).expect("any socket has this option");
             socket.set_rcvhwm(0).expect("any socket has this option");
             socket
@@ -185,22 +185,22 @@ impl Proxy {
         Self { front: at_front, back: at_back, control }
     }
 
-    /// Where publishers connect.
+    /// The endpoint for publishers.
     pub fn for_publishers(&self) -> &str {
         &self.front
     }
 
-    /// Where subscribers connect.
+    /// The endpoint for subscribers.
     pub fn for_subscribers(&self) -> &str {
         &self.back
     }
 
-    /// Where those connect that ask.
+    /// The endpoint for requesters.
     pub fn for_requests(&self) -> &str {
         &self.front
     }
 
-    /// Where those connect that answer.
+    /// The endpoint for responders.
     pub fn for_replies(&self) -> &str {
         &self.back
     }
@@ -218,7 +218,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Does what it is told until nobody is left to tell it.
+/// Runs the jobs until no sender is left.
 fn work(socket: &zmq::Socket, to_do: &mpsc::Receiver<Job>) {
     loop {
         match to_do.recv_timeout(TURN) {
@@ -230,7 +230,7 @@ fn work(socket: &zmq::Socket, to_do: &mpsc::Receiver<Job>) {
 }
 
 /// Waits until libzmq's `publisher` knows that `subscriber` wants `topic`. A PUB of libzmq does not
-/// tell, so it sends until the subscriber receives; all it sent is then taken away.
+/// report that, so it sends until the subscriber receives. All these messages are then taken away.
 pub async fn meet(publisher: &Libzmq, subscriber: &mut SubSocket, topic: impl AsRef<[u8]>) {
     meet_with(async |parts| publisher.send_parts(parts).await, subscriber, topic).await;
 }

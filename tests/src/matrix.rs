@@ -1,5 +1,5 @@
-//! Tables of pairs of sockets that may talk: each pair ours with ours and with libzmq's, whoever binds, at
-//! one place, under one mechanism.
+//! Tables of compatible pairs of sockets: each pair ours with ours and with libzmq's, with either side
+//! binding, at one place, under one mechanism.
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use crate::secured::{Client, Server};
 use crate::story::{Place, event};
 use crate::theirs::Theirs;
 
-/// One of the two.
+/// One socket of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The one that speaks first.
+    /// The one that sends first.
     First,
     /// The other one.
     Second,
 }
 
-/// Who meets whom.
+/// A row of the table: a pair of sockets, and their roles.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Speaks first.
+    /// The type of the socket that sends first.
     pub first: SocketType,
-    /// The other one.
+    /// The type of the other one.
     pub second: SocketType,
     /// Which one binds, and is the server of the mechanism.
     pub binds: Side,
@@ -33,23 +33,23 @@ pub struct Row {
     pub theirs: Option<Side>,
 }
 
-/// A socket in a row, ours or libzmq's. What only ours can tell is `None` of the other.
+/// A socket in a row, ours or libzmq's. Functions that only ours has return `None` for the other.
 #[expect(async_fn_in_trait, reason = "for tests, which run on one thread")]
 pub trait Party {
     /// Binds as a server.
     async fn bind(&mut self, endpoint: &str, server: &Server);
     /// Connects as a client.
     async fn connect(&mut self, endpoint: &str, client: &Client);
-    /// Takes that back.
+    /// Disconnects from an endpoint.
     async fn disconnect(&mut self, endpoint: &str);
-    /// What happens to its connections.
+    /// The events of its connections.
     fn monitor(&self) -> Option<Monitor>;
     /// Its counters.
     fn stats(&self) -> Option<Stats>;
 }
 
-/// Plays every row of these pairs that is possible. The library of libzmq's socket is given to `play`, which
-/// gives it back.
+/// Plays every row of these pairs that is possible. `play` is given libzmq's library for its socket, and
+/// returns it.
 pub async fn every_row(
     place: &Place,
     server: &Server,
@@ -60,7 +60,7 @@ pub async fn every_row(
     for row in rows(pairs, None) {
         checked(row, place, server, None, play).await;
     }
-    // No libzmq here has ws.
+    // The libzmq here has no ws.
     if ["inproc:", "ws:"].iter().any(|transport| place.endpoint.starts_with(transport)) {
         return;
     }
@@ -81,7 +81,7 @@ fn rows(pairs: &[(SocketType, SocketType)], theirs: Option<Side>) -> impl Iterat
     })
 }
 
-/// Plays one row, and fails with its name.
+/// Plays one row. A failure names the row.
 async fn checked(
     row: Row,
     place: &Place,
@@ -103,7 +103,7 @@ async fn checked(
 }
 
 impl Row {
-    /// Lets the two meet: one binds, the other is turned away as each stranger, and let in as itself.
+    /// Connects the two: one binds, and the other is refused as each stranger, and let in as itself.
     pub async fn meet<P: Party>(
         &self,
         place: &Place,
@@ -123,7 +123,7 @@ impl Row {
     }
 }
 
-/// `dialling` is not let in as a stranger.
+/// Checks that `dialling` is refused as a stranger.
 async fn turned_away<P: Party>(
     what: &str,
     stranger: &Client,

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::pyzmq::Pyzmq;
 
-/// Which implementation.
+/// The implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
     /// libzmq.
@@ -27,14 +27,13 @@ impl Library {
         }
     }
 
-    /// Starts a process that has no socket yet. `None`, and a word about it, without
-    /// `ZMTP_NODE_MODULES`, the folder with the packages; that is a failure where
-    /// `ZMTP_REQUIRE_NODE` is 1.
+    /// Starts a process that has no socket yet. Without `ZMTP_NODE_MODULES`, the folder with the
+    /// packages, prints a note and returns `None`; that is a failure if `ZMTP_REQUIRE_NODE` is 1.
     pub fn start(self) -> Option<Pyzmq> {
         self.start_trusting(None)
     }
 
-    /// The same, for which the certificates in a file of PEM are good.
+    /// Does the same, with a process that trusts the certificates in a PEM file.
     pub fn start_trusting(self, certificates: Option<&Path>) -> Option<Pyzmq> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/peer.js");
         let mut program = Command::new("node");

@@ -10,8 +10,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::story::within;
 
-/// The Python that has pyzmq, from the environment: `ZMTP_PYTHON`. Without it there is none, and
-/// that is said; it is a failure where `ZMTP_REQUIRE_PYZMQ` is 1.
+/// The Python that has pyzmq, from the environment: `ZMTP_PYTHON`. Without it, prints a note and returns
+/// `None`; that is a failure if `ZMTP_REQUIRE_PYZMQ` is 1.
 pub fn python() -> Option<OsString> {
     let python = env::var_os("ZMTP_PYTHON");
     if python.is_none() {
@@ -31,8 +31,8 @@ pub struct Pyzmq {
 }
 
 impl Pyzmq {
-    /// Starts a socket of type `kind`, which is to `bind` or `connect`; `options` as `peer.py`
-    /// explains them.
+    /// Starts a socket of type `kind`, which is to `bind` or `connect`, with the `options` that
+    /// `peer.py` documents.
     pub async fn start(
         python: &OsString,
         kind: &str,
@@ -51,7 +51,7 @@ impl Pyzmq {
         Self::of(Command::new(python).arg(script))
     }
 
-    /// Runs another program that obeys the same commands.
+    /// Runs another program that has the same commands.
     pub fn of(program: &mut Command) -> Self {
         let mut process = program
             .stdin(Stdio::piped())
@@ -64,11 +64,10 @@ impl Pyzmq {
         Self { process, commands, lines }
     }
 
-    /// Puts another socket in the place of the one there is, which is closed: another process would take
-    /// far longer.
+    /// Opens a new socket and closes the present one: another process would take far longer.
     pub async fn open(&mut self, kind: &str, how: &str, endpoint: &str, options: &[&str]) {
         self.command(&format!("open {kind} {how} {endpoint} {}", options.join(" "))).await;
-        // What the one before has received is of no interest any more.
+        // The messages that the last socket has received do not matter any more.
         while self.line().await != "ready" {}
     }
 

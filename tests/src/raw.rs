@@ -1,4 +1,5 @@
-//! Peers made of literal octets: what no other implementation would send, and what ours must send.
+//! Peers made of literal octets: they can send what no other implementation would, and check what ours
+//! sends.
 //!
 //! A test reads like a conversation:
 //!
@@ -24,13 +25,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use zmtp_socket::{Endpoint, Event, Monitor, PeerId, Reason, Reconnect, SubOptions, SubSocket};
 
-/// The greeting of a 3.1 peer that speaks NULL; also what our own sockets say.
+/// The greeting of a 3.1 peer with NULL; also that of our own sockets.
 pub const GREETING: &[u8; 64] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// The greeting of a 3.0 peer that speaks NULL.
+/// The greeting of a 3.0 peer with NULL.
 pub const GREETING_3_0: &[u8; 64] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\0NULL\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
@@ -42,7 +43,7 @@ pub const READY_PUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03PUB";
 /// READY of a SUB.
 pub const READY_SUB: &[u8] = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
 
-/// The longest that anything here is waited for.
+/// The longest wait of any step.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits for `future`.
@@ -54,7 +55,7 @@ pub async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
     done.unwrap_or_else(|_| panic!("in {DEADLINE:?} it did not come to this: {what}"))
 }
 
-/// Waits for a state that no event tells of, looking every 2 ms.
+/// Waits for a state that no event announces, checking every 2 ms.
 ///
 /// # Panics
 /// When it has not come after 20 seconds.
@@ -79,19 +80,19 @@ pub struct RawListener {
     listener: TcpListener,
 }
 
-/// Where one of our sockets bound: the text for `bind`.
+/// The endpoint that our sockets bind: any free port of loopback.
 pub const ANY_PORT: &str = "tcp://127.0.0.1:*";
 
 impl RawPeer {
-    /// Connects to one of our sockets and has said nothing yet.
+    /// Connects to one of our sockets, and sends nothing yet.
     pub async fn dial(endpoint: &Endpoint) -> Self {
         let stream = in_time("connected", TcpStream::connect(address(endpoint))).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
 
-    /// As [`dial`](Self::dial), with so small a receive buffer that what it does not read soon
-    /// waits at the sender.
+    /// Does as [`dial`](Self::dial), with so small a receive buffer that unread octets soon wait at the
+    /// sender.
     pub async fn dial_narrow(endpoint: &Endpoint) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(8 << 10).unwrap();
@@ -107,7 +108,7 @@ impl RawPeer {
         peer
     }
 
-    /// Exchanges greetings and READY: says `ready` and hears `theirs`.
+    /// Exchanges greetings and READY: sends `ready` and expects `theirs`.
     pub async fn open(&mut self, ready: &[u8], theirs: &[u8]) {
         self.send(GREETING).await;
         self.expect(GREETING).await;
@@ -121,31 +122,31 @@ impl RawPeer {
         self.send([&[0x04, size], &b"\x09SUBSCRIBE"[..], topic.as_bytes()].concat()).await;
     }
 
-    /// What our sockets call this peer when it has dialled them.
+    /// The address of this peer in our sockets' events, when it has dialled them.
     pub fn address(&self) -> String {
         self.stream.local_addr().unwrap().to_string()
     }
 
-    /// Says `octets`.
+    /// Sends `octets`.
     pub async fn send(&mut self, octets: impl AsRef<[u8]>) {
         self.try_send(octets).await.unwrap();
     }
 
-    /// Says `octets`, unless the other side has had enough of us.
+    /// Sends `octets`, unless the other side has closed the connection.
     pub async fn try_send(&mut self, octets: impl AsRef<[u8]>) -> io::Result<()> {
         in_time("our octets are taken", self.stream.write_all(octets.as_ref())).await
     }
 
-    /// Says `octets` one at a time, each in a segment of its own.
+    /// Sends `octets` one at a time, each in a segment of its own.
     pub async fn drip(&mut self, octets: impl AsRef<[u8]>) {
         for &octet in octets.as_ref() {
             self.send([octet]).await;
-            // The others' turn: they see this octet alone.
+            // The other tasks get their turn, and read this octet alone.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Hears exactly `octets` next.
+    /// Reads exactly `octets` next.
     pub async fn expect(&mut self, octets: impl AsRef<[u8]>) {
         let octets = octets.as_ref();
         let mut heard = Vec::new();
@@ -168,14 +169,14 @@ impl RawPeer {
         );
     }
 
-    /// Hears so many octets next, whatever they are.
+    /// Reads so many octets next, whatever they are.
     pub async fn take(&mut self, count: usize) -> Vec<u8> {
         let mut octets = vec![0; count];
         in_time("more octets", self.stream.read_exact(&mut octets)).await.unwrap();
         octets
     }
 
-    /// Hears one whole frame next: its flags and its body.
+    /// Reads one whole frame next: its flags and its body.
     pub async fn frame(&mut self) -> (u8, Vec<u8>) {
         let flags = self.take(1).await[0];
         let size = match flags & 2 {
@@ -185,14 +186,14 @@ impl RawPeer {
         (flags, self.take(size).await)
     }
 
-    /// Hears nothing more, and that the other side has closed the connection.
+    /// Expects no more octets, and that the other side has closed the connection.
     pub async fn expect_closed(&mut self) {
         let rest = self.heard_to_end().await;
         assert!(rest.is_empty(), "expected the end, heard \"{}\"", rest.escape_ascii());
     }
 
-    /// Has heard nothing more so far. Means something only when enough has happened since for it to
-    /// have come.
+    /// Expects that nothing more has arrived so far. That is meaningful only after an event that would
+    /// have come later.
     pub fn expect_nothing_yet(&self) {
         let mut octets = [0; 64];
         let heard = self.stream.try_read(&mut octets);
@@ -203,7 +204,7 @@ impl RawPeer {
         );
     }
 
-    /// All that is heard until the other side closes the connection.
+    /// All octets until the other side closes the connection.
     pub async fn heard_to_end(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // A reset is an end too.
@@ -211,9 +212,9 @@ impl RawPeer {
         rest
     }
 
-    /// Says that nothing more will be said (FIN), and hears the rest.
+    /// Ends the writing (FIN), and reads the rest.
     pub async fn finish(&mut self) -> Vec<u8> {
-        // Who has been reset already has nothing to shut down.
+        // A connection that was reset has nothing to shut down.
         let _reset = self.stream.shutdown().await;
         self.heard_to_end().await
     }
@@ -230,12 +231,12 @@ impl RawListener {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
-    /// What our sockets call a peer that they have dialled here.
+    /// The address of this listener in our sockets' events, when they have dialled it.
     pub fn address(&self) -> String {
         self.listener.local_addr().unwrap().to_string()
     }
 
-    /// What our sockets are to connect to.
+    /// The endpoint for our sockets.
     pub fn endpoint(&self) -> String {
         format!("tcp://{}", self.address())
     }
@@ -264,22 +265,22 @@ impl RawListener {
     }
 }
 
-/// How one connection ended, as the monitor tells it.
+/// The end of one connection, as the monitor reports it.
 #[derive(Debug)]
 pub struct End {
-    /// Which connection.
+    /// The number of the connection.
     pub id: PeerId,
-    /// The handshake had been done.
+    /// Whether the handshake had been done.
     pub established: bool,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
 impl End {
-    /// Checks when and why it ended.
+    /// Checks the stage and the reason of the end.
     ///
     /// # Panics
-    /// When it was another time, or `rule` is not in the reason.
+    /// When the stage is the other one, or `rule` is not in the reason.
     pub fn expect(&self, established: bool, rule: &str) {
         let reason = self.reason.to_string();
         assert!(
@@ -289,8 +290,7 @@ impl End {
     }
 }
 
-/// Waits until the connection with the peer at `address` has ended. Events before it are passed
-/// over.
+/// Waits until the connection with the peer at `address` has ended. Earlier events are passed over.
 pub async fn end_of(monitor: &mut Monitor, address: &str) -> End {
     in_time("an event that tells of the end", async {
         loop {

@@ -1,4 +1,4 @@
-//! Bodies of messages that show whether anything of them is missing or changed.
+//! Bodies of messages that show whether any octet is missing or changed.
 
 /// `body`, and a checksum behind it.
 pub fn seal(mut body: Vec<u8>) -> Vec<u8> {
@@ -6,7 +6,7 @@ pub fn seal(mut body: Vec<u8>) -> Vec<u8> {
     body
 }
 
-/// What was [sealed](seal).
+/// The body that was [sealed](seal).
 ///
 /// # Panics
 /// When it is not whole.

@@ -1,42 +1,41 @@
-//! Who may come in under each mechanism: what either side is told, so that it can be told to either
-//! implementation.
+//! Servers and clients of each mechanism, in a form that can be given to either implementation.
 
 use std::fmt;
 
 use zmtp_socket::{CurveKeyPair, CurvePublicKey, EndpointOptions, PlainUsers, allow_keys};
 
-/// Who is let in under PLAIN, and with what.
+/// The user that PLAIN lets in, and its password.
 pub const USER: (&str, &str) = ("ann", "secret");
 
 /// A server under one mechanism.
 #[derive(Clone, Debug)]
 pub enum Server {
-    /// Lets everybody in who speaks NULL.
+    /// Lets in every client of NULL.
     Null,
     /// Lets [`USER`] in.
     Plain,
-    /// Lets who has one key in.
+    /// Lets in the client with one key.
     Curve {
         /// Its own keys.
         keys: CurveKeyPair,
-        /// Those of the one client that it knows.
+        /// The keys of the one client that it lets in.
         known: CurveKeyPair,
     },
 }
 
-/// What a client says of itself.
+/// The credentials of a client.
 #[derive(Clone, Debug)]
 pub enum Client {
     /// Nothing.
     Null,
-    /// That it is the user of [`USER`].
+    /// The name of [`USER`].
     Plain {
-        /// What it gives for a proof.
+        /// The password that it sends.
         password: &'static str,
     },
-    /// That it has a key.
+    /// A key.
     Curve {
-        /// Which server it means.
+        /// The key of the server that it expects.
         server: CurvePublicKey,
         /// Its keys.
         keys: CurveKeyPair,
@@ -65,7 +64,7 @@ impl Server {
         }
     }
 
-    /// Clients that are not, and what is wrong with them.
+    /// Clients that are refused, and the reasons.
     pub fn strangers(&self) -> Vec<(&'static str, Client)> {
         let null = ("one that says nothing of itself", Client::Null);
         match self {

@@ -1,8 +1,8 @@
-//! Worlds and scenarios that follow from a seed.
+//! Worlds and scenarios that are determined by a seed.
 
 use tokio::runtime::{Builder, Handle};
 
-/// `ZMTP_SEED=17` runs what follows from that seed alone.
+/// The seed in the environment: `ZMTP_SEED=17` runs only what that seed determines.
 pub fn asked_for() -> Option<u64> {
     number("ZMTP_SEED")
 }
@@ -10,14 +10,14 @@ pub fn asked_for() -> Option<u64> {
 /// A number in the environment.
 ///
 /// # Panics
-/// When there is something else.
+/// When the value is not a number.
 pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Runs what follows from `seed` on a virtual time of its own, to the end of its last task. Says which
-/// seed it was if it fails.
+/// Runs what `seed` determines, on a virtual time of its own, to the end of its last task. A failure
+/// names the seed.
 ///
 /// # Panics
 /// When it fails, or leaves tasks.

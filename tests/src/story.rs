@@ -1,4 +1,4 @@
-//! What every story needs: a place of its own to meet at, and waiting that ends.
+//! The code that every story needs: an endpoint of its own, and waits with a deadline.
 
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, TcpListener};
@@ -28,7 +28,7 @@ pub const LARGE: usize = 256 << 10;
 /// The messages of a [load](Place::loaded).
 pub const LOAD: u64 = 100;
 
-/// An endpoint that no other test uses, known before anybody binds it.
+/// An endpoint that no other test uses, known before it is bound.
 #[derive(Debug)]
 pub struct Place {
     /// The context that the endpoint belongs to.
@@ -39,7 +39,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// A free tcp port, on a loopback address of its own so that nobody else takes it meanwhile.
+    /// A free tcp port, on a loopback address of its own, so that no other process takes it meanwhile.
     pub fn tcp() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (process, test) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -50,7 +50,7 @@ impl Place {
         Self { context: Context::new(), endpoint: format!("tcp://{host}:{port}"), _directory: None }
     }
 
-    /// The same by HTTP.
+    /// The same over WebSocket.
     pub fn ws() -> Self {
         let Self { context, endpoint, _directory } = Self::tcp();
         Self { context, endpoint: endpoint.replace("tcp:", "ws:") + "/feed", _directory }
@@ -90,7 +90,7 @@ impl Place {
         subscriber
     }
 
-    /// A publisher whose peers lose nothing, bound here, and a subscriber to everything, connected.
+    /// A publisher without a high-water mark, bound here, and a subscriber to everything, connected.
     pub async fn pair(&self) -> (PubSocket, SubSocket) {
         let options = PubOptions::new().send_hwm(HighWaterMark::Unlimited);
         let server = self.context.pub_socket(options);
@@ -118,7 +118,7 @@ impl Place {
     }
 }
 
-/// Tells each story, a function of a `Place`, over tcp, ws, ipc and inproc: four tests.
+/// Runs each story, a function of a `Place`, over tcp, ws, ipc and inproc: four tests.
 #[macro_export]
 macro_rules! over_each_transport {
     ($($stories:tt)+) => {
@@ -126,8 +126,8 @@ macro_rules! over_each_transport {
     };
 }
 
-/// Tells each story, a function of a `Place`, over the transports named: a test for each. There is
-/// a function of that name that makes such a place.
+/// Runs each story, a function of a `Place`, over the named transports: a test for each. A name is that
+/// of the function that makes such a place.
 #[macro_export]
 macro_rules! over {
     (@tests [$($transport:ident),+]) => {$(
@@ -147,7 +147,7 @@ macro_rules! over {
     )+};
 }
 
-/// Awaits `future`, and fails, saying `what` was awaited, when it hangs.
+/// Awaits `future`. Fails with `what` when it hangs.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(value) => value,
@@ -165,7 +165,7 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     .await;
 }
 
-/// Waits for the first event that `pick` takes; passes over the others.
+/// Waits for the first event that `pick` accepts; passes over the others.
 pub async fn event<T>(
     monitor: &mut Monitor,
     what: &str,
@@ -222,7 +222,7 @@ pub async fn subscribers<T: Publishes>(publisher: &Handle<T>, count: usize) {
     eventually(&format!("{count} subscribers"), || publisher.subscriber_count() == count).await;
 }
 
-/// Waits until nothing moves any more: every buffer on the way from `publisher` is full.
+/// Waits until nothing moves any more: every buffer between `publisher` and its peers is full.
 pub async fn settled<T: Publishes>(publisher: &Handle<T>) {
     let sent = |stats: Stats| (stats.sent, stats.queued);
     let mut before = sent(publisher.stats());

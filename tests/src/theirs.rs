@@ -1,4 +1,4 @@
-//! A socket of libzmq: of the one that the `zmq` crate builds, or of pyzmq's, which is newer and has
+//! A socket of libzmq: of the library that the `zmq` crate builds, or of pyzmq's, which is newer and has
 //! CURVE.
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use crate::libzmq::{Libzmq, Parts};
 use crate::pyzmq::Pyzmq;
 use crate::secured::{Client, Server, USER};
 
-/// One socket at a time, of one libzmq.
+/// One socket at a time, of one of these libraries.
 #[derive(Debug)]
 pub struct Theirs {
     origin: Origin,
@@ -18,7 +18,7 @@ pub struct Theirs {
     name: Name,
 }
 
-/// What a socket goes by with ROUTERs, if it is one that has an identity.
+/// The identity options of a socket, if its type has an identity.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Name {
     /// Its identity. Without one, it announces none.
@@ -34,12 +34,12 @@ enum Origin {
 }
 
 impl Theirs {
-    /// The `zmq` crate's. It has no CURVE.
+    /// The library of the `zmq` crate. It has no CURVE.
     pub fn of_the_crate() -> Self {
         Self::of(Origin::Crate(None))
     }
 
-    /// pyzmq's, in a process that lives as long as this.
+    /// The library of pyzmq, in a process that lives as long as this.
     pub fn of_pyzmq(python: &OsString) -> Self {
         Self::of(Origin::Pyzmq(Box::new(Pyzmq::without_socket(python))))
     }
@@ -48,12 +48,12 @@ impl Theirs {
         Self { origin, kind: SocketType::Pair, name: Name::default() }
     }
 
-    /// What its sockets go by from the next one on.
+    /// Sets the identity options of the following sockets.
     pub fn go_by(&mut self, name: Name) {
         self.name = name;
     }
 
-    /// Which of the two it is.
+    /// The name of the library.
     pub fn name(&self) -> &'static str {
         match self.origin {
             Origin::Crate(_) => "libzmq",
@@ -61,7 +61,7 @@ impl Theirs {
         }
     }
 
-    /// Binds a new socket, in the place of the last.
+    /// Binds a new socket, in the place of the last one.
     pub async fn bind(&mut self, kind: SocketType, endpoint: &str, server: &Server) {
         self.kind = kind;
         match &mut self.origin {
@@ -86,7 +86,7 @@ impl Theirs {
         }
     }
 
-    /// Connects a new socket, in the place of the last. What is refused is not dialled again.
+    /// Connects a new socket, in the place of the last one. A refused connection is not dialled again.
     pub async fn connect(&mut self, kind: SocketType, endpoint: &str, client: &Client) {
         self.kind = kind;
         match &mut self.origin {
@@ -110,12 +110,12 @@ impl Theirs {
         }
     }
 
-    /// Subscribes, as a SUB and an XSUB do it.
+    /// Subscribes, in the way of a SUB or an XSUB.
     pub async fn subscribe(&mut self, topic: &str) {
         self.change(topic, true).await;
     }
 
-    /// Takes a subscription back.
+    /// Takes back a subscription.
     pub async fn unsubscribe(&mut self, topic: &str) {
         self.change(topic, false).await;
     }
@@ -153,7 +153,7 @@ impl Theirs {
 }
 
 impl Name {
-    /// A new socket that goes by this.
+    /// A new socket with these options.
     fn of_the_crate(self, kind: SocketType) -> Libzmq {
         let socket = Libzmq::new(of_the_crate(kind));
         socket.set(move |socket| {
@@ -165,7 +165,7 @@ impl Name {
         socket
     }
 
-    /// The options that make a socket of pyzmq go by this.
+    /// These options in the form that a socket of pyzmq takes.
     fn for_pyzmq(self, kind: SocketType) -> Vec<String> {
         let identity = self.identity_of(kind).map(|identity| format!("identity={identity}"));
         let probe = self.probes.then(|| "zmq_probe_router=1".to_owned());
@@ -185,7 +185,7 @@ async fn open(
     endpoint: &str,
     mut options: Vec<String>,
 ) {
-    // Under CURVE these go through the boxes too.
+    // Under CURVE, heartbeats are encrypted too.
     options.push("heartbeat=20".to_owned());
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     process.open(kind.name(), how, endpoint, &options).await;

@@ -1,4 +1,4 @@
-//! A relay between two tcp peers that remembers what passed.
+//! A relay between two tcp peers that records the octets.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Record = Arc<Mutex<Vec<u8>>>;
 
-/// What has passed, and whether it ends here.
+/// The octets of one direction, and whether they are swallowed.
 type Way = (Record, Arc<AtomicBool>);
 
-/// Passes octets on between who dials it and the address it was started for, and remembers them.
+/// Relays and records octets between the peer that dials it and the address that it was started for.
 #[derive(Debug)]
 pub struct Wiretap {
     endpoint: String,
@@ -22,7 +22,7 @@ pub struct Wiretap {
 }
 
 impl Wiretap {
-    /// Starts one before `endpoint`, `tcp://host:port`. It lives as long as the runtime.
+    /// Starts a relay in front of `endpoint`, `tcp://host:port`. It lives as long as the runtime.
     pub async fn before(endpoint: &str) -> Self {
         let address = endpoint.strip_prefix("tcp://").expect("a tcp endpoint").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
@@ -43,22 +43,22 @@ impl Wiretap {
         Self { endpoint: format!("tcp://127.0.0.1:{port}"), from_dialler, from_dialled, silent }
     }
 
-    /// What to dial.
+    /// The endpoint to dial.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Swallows from now on whatever either side says; the connections stand.
+    /// Swallows all further octets of either side; the connections stay open.
     pub fn silence(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
 
-    /// How often the side that dialled has said `octets`.
+    /// How often the side that dialled has sent `octets`.
     pub fn count_from_dialler(&self, octets: &[u8]) -> usize {
         count(&self.from_dialler, octets)
     }
 
-    /// How often the side that was dialled has said `octets`.
+    /// How often the side that was dialled has sent `octets`.
     pub fn count_from_dialled(&self, octets: &[u8]) -> usize {
         count(&self.from_dialled, octets)
     }
@@ -69,7 +69,7 @@ fn count(record: &Record, octets: &[u8]) -> usize {
     record.windows(octets.len()).filter(|window| *window == octets).count()
 }
 
-/// Until one side ends, which the other then notices.
+/// Relays octets until one side ends, which the other then notices.
 async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, (record, silent): Way) {
     let mut octets = vec![0; 8 << 10];
     while let Ok(length @ 1..) = from.read(&mut octets).await {

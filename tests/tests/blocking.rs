@@ -1,4 +1,4 @@
-//! The sockets without async: each call blocks, for no longer than it is told to.
+//! The blocking sockets: each call blocks, for no longer than its timeout.
 
 use std::future::poll_fn;
 use std::sync::RwLock;
@@ -15,7 +15,7 @@ use zmtp_socket::{
 
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 const LONG: Duration = Duration::from_secs(20);
 
 const ANY_PORT: &str = "tcp://127.0.0.1:*";
@@ -50,7 +50,7 @@ fn messages_flow_between_threads_in_order() {
     assert_eq!(publishing.join().unwrap().unsent, 0);
 }
 
-/// The same calls, where a runtime's task makes them, with nothing left of its budget: each blocks the task,
+/// The same calls, made by a task of a runtime with nothing left of its budget: each blocks the task,
 /// and none of them panics or waits for the task to yield.
 #[tokio::test]
 async fn within_a_task_each_call_does_what_it_does_elsewhere() {
@@ -238,7 +238,7 @@ fn a_proxy_runs_until_it_is_stopped() {
     let tap = context.pub_socket(PubOptions::new());
     let endpoints = [frontend.bind(ANY_PORT), backend.bind(ANY_PORT), tap.bind(ANY_PORT)];
     let [publishers, subscribers, looked_at] = endpoints.map(Result::unwrap);
-    // Each side has a context, and so a thread, of its own, and so has the proxy.
+    // Each side has a context, and so a thread, of its own, and so does the proxy.
     let publisher = Context::new().pub_socket(PubOptions::new());
     publisher.connect(&publishers).unwrap();
     let around = Context::new();
@@ -284,7 +284,7 @@ fn what_was_taken_in_hand_and_not_received_is_counted_at_the_end() {
         assert!(begun.elapsed() < LONG, "not all arrives");
         thread::sleep(Duration::from_millis(1));
     }
-    // They have come in batches of many, of which one is in hand now.
+    // The messages have arrived in large batches, and the subscriber has taken one of these.
     assert_eq!(subscriber.by_ref().take(500).count(), 500);
     assert_eq!(subscriber.close().unread, 500);
 }
@@ -315,7 +315,7 @@ fn an_xsub_that_is_dropped_delivers_what_is_queued() {
     let subscriber = Context::new().xsub_socket(options);
     subscriber.connect(&endpoint).unwrap();
     assert!(subscriber.wait_for_publisher_timeout(LONG).unwrap());
-    // More than lies between two sockets of tcp.
+    // More than the system holds between two sockets of tcp.
     let large = Message::from(vec![b'x'; 4096]);
     for _ in 0..COUNT {
         subscriber.send(large.clone()).unwrap();
@@ -352,7 +352,7 @@ fn an_xpub_and_an_xsub_talk_both_ways() {
     assert_eq!(publisher.next(), None);
 }
 
-/// Held by every test; that of the threads' end must be alone in the process.
+/// Held by every test; the test of the end of the threads must be alone in the process.
 static ONE_AT_A_TIME: RwLock<()> = RwLock::new(());
 
 fn wait_for_no_io_threads() {
@@ -363,7 +363,7 @@ fn wait_for_no_io_threads() {
     }
 }
 
-/// Threads of this process that do the network's work.
+/// The number of threads of this process that do the network's work.
 fn io_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names =

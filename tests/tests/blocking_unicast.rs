@@ -1,4 +1,4 @@
-//! The sockets without async that send each message to one peer.
+//! The blocking sockets that send each message to one peer.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use zmtp_socket::{
     RequestError, RouterOptions,
 };
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 const LONG: Duration = Duration::from_secs(60);
 
 const ANY_PORT: &str = "tcp://127.0.0.1:*";
@@ -29,7 +29,7 @@ fn requests_are_answered() {
             let (request, reply) = server.recv_timeout(LONG).unwrap();
             server.reply(reply, request).unwrap();
         }
-        // The client has the last reply, or will have.
+        // The client has the last reply, or will have it.
         server.close();
     });
     for number in 0..100 {

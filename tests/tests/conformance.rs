@@ -1,9 +1,9 @@
-//! The page on conformance names tests, and they exist.
+//! The tests that the page on conformance names exist.
 
 use std::fs;
 use std::path::Path;
 
-/// What the page writes short.
+/// The abbreviations of the page.
 const SHORT: &[(&str, &str)] = &[
     ("codec/", "crates/zmtp-codec/tests/codec/"),
     ("codec-src/", "crates/zmtp-codec/src/"),

@@ -1,5 +1,6 @@
-//! A process that forks: its child begins anew, and neither disturbs the other. A program of its own, since
-//! a fork copies the calling thread alone: here no other one holds a lock meanwhile.
+//! A process that forks: its child makes sockets of its own, and neither disturbs the other. This is a
+//! program of its own, since a fork copies only the calling thread: here no other thread holds a lock
+//! meanwhile.
 
 use std::panic::catch_unwind;
 use std::process::exit;
@@ -11,13 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use zmtp_socket::blocking::{PubSocket, SubSocket};
 use zmtp_socket::{BindError, Closed, ConnectError, Endpoint, TryRecvError, UnknownEndpoint};
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 const LONG: Duration = Duration::from_secs(20);
 
 const ANY_PORT: &str = "tcp://127.0.0.1:*";
 
 fn main() {
-    // The same name in both processes: inproc is a matter of one.
+    // The same name in both processes: an inproc name belongs to one process.
     let (publisher, endpoint) = publisher("inproc://here");
     let mut subscriber = subscriber(&endpoint);
     assert!(publisher.wait_for_subscriber_timeout("", LONG).unwrap());
@@ -86,7 +87,7 @@ fn what_is_made_anew_works() {
     assert!(subscriber.close().is_empty() && publisher.close().is_empty());
 }
 
-/// Waits for the child, which must end well.
+/// Waits for the child, which must succeed.
 fn wait_for(child: i32) {
     let begun = Instant::now();
     let status = loop {

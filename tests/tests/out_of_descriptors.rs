@@ -1,5 +1,5 @@
-//! A process that has no descriptor left: nobody new gets in, nobody who is in loses anything, and
-//! it passes by itself.
+//! A process that has no descriptor left: no new peer gets in, no connected peer loses anything, and the
+//! socket recovers by itself.
 //!
 //! The limit is the whole process's: one test, alone in its binary.
 
@@ -14,10 +14,10 @@ use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{ANY_PORT, in_time};
 use zmtp_tests::story::event;
 
-/// Strangers that knock meanwhile.
+/// The number of strangers that dial meanwhile.
 const STRANGERS: usize = 5;
 
-/// Failures that are watched. Before the last of them come pauses of 10, 20, 40 … 640 ms.
+/// The number of failures that are observed. Before the last of them come pauses of 10, 20, 40 … 640 ms.
 const FAILURES: u32 = 8;
 const PAUSES: Duration = Duration::from_millis(10 * 127);
 
@@ -39,7 +39,7 @@ fn a_publisher_out_of_descriptors_tries_again_with_pauses_and_its_subscribers_mi
         let (mut neighbour, mut subscriber) = Neighbour::subscriber(&publisher, &endpoint).await;
         let mut monitor = publisher.monitor();
         let address = endpoint.to_string().replace("tcp://", "").parse().unwrap();
-        // Made while there are descriptors, for they live in this process too.
+        // Made while there are descriptors, since they live in this process too.
         let strangers: Vec<_> = (0..STRANGERS).map(|_| TcpSocket::new_v4().unwrap()).collect();
         let (initial, max) = (Duration::from_millis(10), Duration::from_millis(20));
         let options = SubOptions::new().reconnect(Reconnect::new(initial, max));

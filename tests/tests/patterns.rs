@@ -1,4 +1,5 @@
-//! Clauses of RFC 28 and 30 that only a peer can see: DEALER and ROUTER show every part of a message.
+//! Clauses of RFC 28 and 30 whose effect only the peer sees: DEALER and ROUTER show every part of a
+//! message.
 
 use zmtp_socket::{
     Context, DealerOptions, DealerSocket, Message, PullOptions, PushOptions, RepOptions, RepSocket,
@@ -57,7 +58,7 @@ async fn a_reply_counts_from_the_peer_that_was_asked_alone() {
         one.send_to(&peer, message(&["", "1"])).await.unwrap();
         let (stranger, _) = other.recv().await.unwrap();
         other.send_to(&stranger, message(&["", "2"])).await.unwrap();
-        // Requests go round: the third is for the first peer, and the second one speaks unasked.
+        // Requests are sent in turn: the third is for the first peer, and the second one sends unasked.
         let (peer, _) = one.recv().await.unwrap();
         other.send_to(&stranger, message(&["", "forged"])).await.unwrap();
         eventually("the forged reply is there", || handle.totals().received == 3).await;

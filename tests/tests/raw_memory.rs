@@ -1,6 +1,6 @@
-//! No octet of a peer makes us hold memory that it has not sent, nor more than the limits say.
+//! No octet of a peer makes us hold memory for octets that it has not sent, or more than the limits say.
 //!
-//! What is measured belongs to the whole process: one test at a time.
+//! The measured memory is that of the whole process: one test at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use zmtp_tests::raw::{
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// What a process may grow by without a reason that we know of.
+/// The growth of a process for which we know no reason.
 const FEW_MIB: u64 = 4 << 20;
 
 /// Memory of this process at one moment, in octets.
@@ -36,11 +36,11 @@ impl Memory {
         Self { _alone: Some((guard, ballast)), ..Self::now() }
     }
 
-    /// Fills what other tests have freed and the allocator has kept: from now on whatever is
-    /// allocated makes the process grow.
+    /// Fills the memory that other tests have freed and the allocator has kept: from now on each
+    /// allocation makes the process grow.
     fn ballast() -> Vec<Vec<u8>> {
         let mut blocks = Vec::with_capacity(1 << 18);
-        // That much, for the stack of a thread that begins meanwhile is counted too.
+        // So much, because the stack of a thread that begins meanwhile is counted too.
         let full = Self::now().reserved + FEW_MIB;
         while Self::now().reserved < full {
             blocks.extend(std::iter::repeat_with(|| Vec::with_capacity(512)).take(256));
@@ -57,7 +57,7 @@ impl Memory {
         Self { resident: octets("VmRSS:"), reserved: octets("VmData:"), _alone: None }
     }
 
-    /// Checks that not more than `octets` came on top since.
+    /// Checks that the process has grown by no more than `octets`.
     fn expect_growth_below(&self, octets: u64, what: &str) {
         let now = Self::now();
         let resident = now.resident.saturating_sub(self.resident);
@@ -69,7 +69,7 @@ impl Memory {
     }
 }
 
-/// A publisher that has served somebody, so that what it needs once is there.
+/// A publisher that has served a peer, so that the memory it needs once is allocated.
 async fn publisher(options: PubOptions) -> (PubSocket, Endpoint) {
     let publisher = PubSocket::with_options(options);
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
@@ -98,12 +98,12 @@ async fn an_announced_giant_costs_nothing_whatever_the_limit() {
     for header in headers.repeat(5) {
         let mut peer = RawPeer::dial(&endpoint).await;
         peer.open(READY_SUB, READY_PUB).await;
-        // And some of the body, which is all that may cost something.
+        // And some of the body, which alone may cost memory.
         peer.send(header).await;
         peer.send([b'x'; 5000]).await;
         peers.push(peer);
     }
-    // They have all been read when a later one has been served.
+    // All of them have been read when a later one has been served.
     let mut last = RawPeer::subscriber(&endpoint, "last").await;
     in_time("a subscription", publisher.wait_for_subscriber("last")).await.unwrap();
     publisher.send("last").await.unwrap();
@@ -121,7 +121,7 @@ async fn parts_without_end_cost_no_more_than_the_limit_on_a_message() {
     let mut monitor = publisher.monitor();
     let mut peer = RawPeer::dial(&endpoint).await;
     peer.open(READY_SUB, READY_PUB).await;
-    // 1,000 parts of 64 KiB: after 16 of them it is over.
+    // 1,000 parts of 64 KiB: after 16 of them the connection ends.
     let part = [&b"\x03\0\0\0\0\0\x01\0\0"[..], &[b'x'; 64 << 10]].concat();
     for _ in 0..1000 {
         if peer.try_send(&part).await.is_err() {
@@ -146,7 +146,7 @@ async fn a_flood_of_pings_whose_pongs_are_not_read_costs_little_and_ends_well() 
     peer.open(READY_SUB, READY_PUB).await;
     peer.subscribe("end").await;
     in_time("a subscription", publisher.wait_for_subscriber("end")).await.unwrap();
-    // The answers are as many octets, and the system keeps some MiB of them at most.
+    // The answers have as many octets, and the system holds at most some MiB of them.
     let pings = b"\x04\x17\x04PING\0\x000123456789ABCDEF".repeat(4096);
     let count = (20 << 20) / pings.len();
     for _ in 0..count {
@@ -154,7 +154,7 @@ async fn a_flood_of_pings_whose_pongs_are_not_read_costs_little_and_ends_well() 
     }
     before.expect_growth_below(FEW_MIB, "a flood of PINGs");
     publisher.send("end").await.unwrap();
-    // Those that were answered were answered with whole PONGs, and the messages come through.
+    // The answered ones were answered with whole PONGs, and the messages arrive.
     let mut pongs = 0;
     loop {
         match peer.frame().await {
@@ -212,7 +212,7 @@ async fn a_publisher_that_floods_a_subscriber_that_does_not_receive_is_not_read_
     let mut peer = listener.publisher().await;
     let before = Memory::now();
     let message = [&b"\x02\0\0\0\0\0\0\x03\xE8"[..], &[b'x'; 1000]].concat();
-    // More than the system keeps between us: it never takes it all.
+    // More than the system holds between us, so it never accepts all of it.
     let flood = message.repeat(64);
     let flooding = async {
         for _ in 0..1024 {
@@ -241,12 +241,12 @@ async fn full(subscriber: &SubSocket, messages: u64) {
     }
 }
 
-/// A message that is kept keeps about what it is, not what came with it.
+/// A message that is kept holds about its own size, not that of the messages that arrived with it.
 #[tokio::test]
 async fn a_message_that_is_kept_keeps_no_more_than_three_times_its_size() {
     const KIB: usize = 1 << 10;
     let memory = Memory::alone().await;
-    // The size of all messages, and which of them are kept.
+    // The size of all messages, and the rule by which they are kept.
     let rows = [
         (64, 10),
         (KIB, 100),
@@ -259,7 +259,7 @@ async fn a_message_that_is_kept_keeps_no_more_than_three_times_its_size() {
         (100 * KIB, 20),
         (KIB * KIB, 5),
     ];
-    // Nothing is freed in between that could be used again without a trace.
+    // No memory is freed in between that could be used again unnoticed.
     let mut all_kept = Vec::new();
     for (size, each) in rows {
         let listener = RawListener::bind().await;
@@ -281,7 +281,7 @@ async fn a_message_that_is_kept_keeps_no_more_than_three_times_its_size() {
             kept
         };
         let flooding = tokio::spawn(async move { while peer.try_send(&together).await.is_ok() {} });
-        // What each connection needs once is there.
+        // The memory that each connection needs once is allocated.
         received(&mut subscriber, 4 * each).await;
         let keep = if size < KIB { 2 * KIB * KIB } else { 16 * KIB * KIB };
         let count = keep / size * each;
@@ -337,7 +337,7 @@ async fn a_stuck_subscriber_of_little_does_not_hold_what_others_have_received() 
     let before = Memory::now();
     let little = format!("little{:1000}", "");
     let much = format!("much{:16000}", "");
-    // The little stands in 300 places of 19 MiB.
+    // The small messages lie in 300 places of 19 MiB.
     while publisher.stats().dropped == 0 {
         publisher.send(&little).await.unwrap();
         for _ in 0..4 {
@@ -379,12 +379,12 @@ async fn an_idle_subscriber_costs_little() {
         idle.push(RawPeer::subscriber(&endpoint, &format!("{number}")).await);
     }
     all_subscribed(&publisher, idle.len()).await;
-    // 10 KiB each, and what the peers themselves are made of is among it.
+    // 10 KiB each, including the memory of the peers themselves.
     before.expect_growth_below(FEW_MIB, "400 idle subscribers");
     drop(memory);
 }
 
-/// RFC 26: a server keeps nothing for a client until it has proven with INITIATE who it is.
+/// RFC 26: a server keeps no state of a client until the client has authenticated itself with INITIATE.
 #[tokio::test]
 async fn a_hello_of_curve_that_nothing_follows_costs_hardly_more_than_a_connection() {
     const COUNT: u64 = 1000;
@@ -407,7 +407,7 @@ async fn a_hello_of_curve_that_nothing_follows_costs_hardly_more_than_a_connecti
         peer.send(hello).await;
         peer.take(WELCOME).await;
     };
-    // What the server needs once is there.
+    // The memory that the server needs once is allocated.
     let (first, others) = strangers.split_first_mut().unwrap();
     say_hello(first).await;
     let before = Memory::now();
@@ -416,7 +416,7 @@ async fn a_hello_of_curve_that_nothing_follows_costs_hardly_more_than_a_connecti
     }
     // HELLO has 200 octets itself, and is read into room for 1 KiB.
     before.expect_growth_below(160 * COUNT, "1000 times HELLO");
-    // That includes their own sides.
+    // That includes the strangers' own sides.
     start.expect_growth_below(3 * KIB * COUNT, "1000 strangers that have said HELLO");
     assert_eq!(server.stats().handshakes, COUNT);
     drop(memory);
@@ -425,7 +425,7 @@ async fn a_hello_of_curve_that_nothing_follows_costs_hardly_more_than_a_connecti
 /// The frame of a WELCOME, in octets.
 const WELCOME: usize = 2 + 168;
 
-/// What a client of the server with these keys says first: its greeting, and HELLO.
+/// The first octets of a client of the server with these keys: its greeting, and HELLO.
 fn hello(server: &CurveKeyPair) -> Vec<u8> {
     let keys = CurveKeyPair::generate().unwrap();
     let mechanism = Mechanism::CurveClient { server_key: server.public(), keys };
@@ -497,15 +497,15 @@ async fn over_websocket_nothing_costs_more_than_was_sent_or_than_the_limits_say(
     let before = Memory::now();
     let mut peers = Vec::new();
 
-    // Requests without an end: what has come of each is kept up to 8 KiB, and no more is read.
+    // Requests without an end: up to 8 KiB of each are kept, and no more is read.
     for _ in 0..20 {
         let mut peer = RawPeer::dial(&endpoint).await;
         peer.send("GET /feed HTTP/1.1\r\nX: ").await;
-        // Refused, it may be reset before it has said all.
+        // After its refusal the connection may be reset before all octets are sent.
         let _ = peer.try_send(&[b'x'; 64 << 10]).await;
         peers.push(peer);
     }
-    // As a stranger, and as a subscriber.
+    // First as a stranger, then as a subscriber.
     let identity = &b"\x82\x81\0\0\0\0\x00"[..];
     for met in [&b""[..], identity].repeat(5) {
         let hostile: [&[u8]; 3] = [
@@ -522,7 +522,7 @@ async fn over_websocket_nothing_costs_more_than_was_sent_or_than_the_limits_say(
             peers.push(peer);
         }
     }
-    // Fragments without an end, small ones; and pings whose answers nobody reads.
+    // Small fragments without an end, and pings whose answers are not read.
     let fragments = [&b"\x00\xFE\x04\0\0\0\0\0"[..], &[b'x'; 1024]].concat().repeat(64);
     let pings = [&b"\x89\xFD\0\0\0\0"[..], &[7; 125]].concat().repeat(500);
     for (begin, flood) in [(&b"\x02\x81\0\0\0\0\x00"[..], fragments), (b"", pings)] {
@@ -531,7 +531,7 @@ async fn over_websocket_nothing_costs_more_than_was_sent_or_than_the_limits_say(
         peer.expect(ANSWER).await;
         peer.send([identity, begin].concat()).await;
         for _ in 0..100 {
-            // Beyond the limit it is closed, and what follows cannot be sent.
+            // Beyond the limit the connection is closed, and further octets cannot be sent.
             if peer.try_send(&flood).await.is_err() {
                 break;
             }

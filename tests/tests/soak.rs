@@ -1,4 +1,4 @@
-//! The short form of the soak: what `just soak` does for as long as it is told, for some seconds.
+//! The short form of the soak: `just soak` for some seconds.
 
 use std::process::Command;
 

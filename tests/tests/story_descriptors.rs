@@ -33,7 +33,7 @@ async fn after_close_every_descriptor_is_closed() {
         assert_eq!(Census::now().descriptors, before, "in round {round}");
     }
 
-    // And when the peer is stuck, and the time to linger is over.
+    // The same when the peer is stuck, and the time to linger is over.
     let options = PubOptions::new().linger(Linger::For(Duration::from_millis(10)));
     let server = tcp.context.pub_socket(options);
     server.bind(&*tcp.endpoint).await.unwrap();

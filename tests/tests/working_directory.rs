@@ -1,5 +1,5 @@
-//! A relative ipc path is the same file after the process has gone elsewhere. A test of its own, since a
-//! process has one working directory.
+//! A relative ipc path is the same file after the process has changed its working directory. This is a
+//! test of its own, since a process has one working directory.
 
 use std::env::set_current_dir;
 

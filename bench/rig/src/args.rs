@@ -155,8 +155,8 @@ impl Pattern {
 }
 
 impl Args {
-    /// Reads the command line, begins to listen to the driver, and makes sure that the process ends
-    /// soon after its timeout, whatever the library does.
+    /// Reads the command line, starts to read the driver's commands, and makes sure that the process
+    /// ends soon after its timeout, whatever the library does.
     pub fn of_peer(name: &'static str) -> Self {
         let args = Self { name, ..Self::parse() };
         if args.role != Role::Inproc {
@@ -182,7 +182,7 @@ impl Args {
         self.pattern.asks() || self.senders > 1
     }
 
-    /// The endpoint without `tcp://`, for what takes an address alone.
+    /// The endpoint without `tcp://`, for libraries that take only an address.
     pub fn address(&self) -> &str {
         self.endpoint.strip_prefix("tcp://").expect("a tcp endpoint")
     }
@@ -192,8 +192,8 @@ impl Args {
         if self.hwm == 0 { highest } else { self.hwm }
     }
 
-    /// The topics that socket `index` subscribes to: none, if it is no SUB. The prefix of the control messages comes last, so that
-    /// whoever receives `~S` has been subscribed to all the others.
+    /// The topics that socket `index` subscribes to: none, if it is no SUB. The prefix of the control
+    /// messages comes last, so that a receiver that gets `~S` has been subscribed to all the others.
     pub fn topics(&self, index: usize) -> Vec<String> {
         if self.pattern != Pattern::PubSub {
             return Vec::new();
@@ -206,7 +206,7 @@ impl Args {
     }
 }
 
-/// A message holds a letter, a number and, at the end of a run, one more letter.
+/// Reads a size. A message holds a letter, a number and, at the end of a run, one more letter.
 fn size(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|size| *size >= 16).ok_or_else(|| "a size of 16 octets or more".into())
 }

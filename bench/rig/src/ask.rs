@@ -1,4 +1,4 @@
-//! Requests and their answers: the senders' side, which does the checking, and the receiver's.
+//! Requests and their answers: the senders' side, which checks the answers, and the receiver's.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,11 +8,10 @@ use crate::{
     Args, Group, Receiver, Run, Sender, Tally, Usage, now, print, sleep, started, stopped,
 };
 
-/// Opens the sockets of this process, sends requests from all of them until the time is over, checks
-/// the answers, which are to be copies, and reports. One task serves the sockets in turn: to find out
-/// which of many can be read is no part of what is measured. A socket sends `--window` requests
-/// together when the last ones have been answered, so that the number of sockets does not change how
-/// much a connection has to carry at once.
+/// Opens the sockets of this process, sends requests on all of them until the time is over, checks the
+/// answers, which have to be copies, and reports. One task serves the sockets in turn: to find out which
+/// of many can be read is not measured. A socket sends `--window` requests together when the last ones
+/// have been answered, so that the number of sockets does not change the load of a connection.
 pub async fn ask_all<S: Sender + Receiver>(args: &Args, open: impl AsyncFn(usize) -> S) {
     let group = Group::new(args);
     let mut clients = Vec::new();
@@ -46,8 +45,8 @@ pub async fn ask_all<S: Sender + Receiver>(args: &Args, open: impl AsyncFn(usize
     group.report(&tallies);
 }
 
-/// For the process of the socket that answers: reports what was used from the driver's `go` until its
-/// end, and ends the process, whatever the socket is waiting for.
+/// For the process of the socket that answers: reports its use of resources from the driver's `go` to
+/// its end, and ends the process, even if the socket is waiting.
 pub fn report_answering(args: &Args) {
     let name = args.name;
     std::thread::spawn(move || {
@@ -119,7 +118,7 @@ impl<S: Sender + Receiver> Client<S> {
         }
     }
 
-    /// Leaves the socket open: to close is no part of what is measured.
+    /// Leaves the socket open: closing it is not measured.
     fn into_tally(self) -> Tally {
         std::mem::forget(self.socket);
         self.tally

@@ -1,5 +1,5 @@
-//! What the benchmark peers have in common: the command line, the protocol with the driver, what is
-//! sent, how it is checked, and what is measured.
+//! The common part of the benchmark peers: the command line, the protocol with the driver, the messages
+//! and their checks, and the measurements.
 //!
 //! The driver talks to a peer over its standard streams:
 //!
@@ -11,15 +11,15 @@
 //! 4. Each prints one line of JSON: a receiver when every socket has seen all `~E`, a sender when its
 //!    standard input is closed. A receiver keeps its sockets open until its own is closed.
 //!
-//! Where requests are answered, the receiver binds and returns every message to the socket that sent
-//! it. The sender prints `SYNCED` once each of its sockets has been answered a `~S`, and after `go` the
-//! reports of both sides, for it has seen both; the receiver prints what it has used.
+//! For requests, the receiver binds and returns every message to the socket that sent it. The sender
+//! prints `SYNCED` once each of its sockets has been answered a `~S`. After `go` it prints the reports
+//! of both sides, since it sees the messages of both; the receiver prints its use of resources.
 //!
-//! A message of data is the octet `d`, its number (`u64`, little-endian: the sender's index in the
-//! upper 16 bits, a count from 0 below; or, for latency, the time of `CLOCK_MONOTONIC` in nanoseconds)
-//! and as many more `d` as its size asks for. In the weather scenario it is one of the texts of
-//! [`Weather`]. `~S` and `~E` are followed by such a number and filled up to 16 octets; that of `~E`
-//! counts the messages there were. Where requests are answered, a socket's index takes the sender's place.
+//! A message of data is the octet `d`, its number (`u64`, little-endian: the sender's index in the upper
+//! 16 bits, a count from 0 below; or, for latency, the time of `CLOCK_MONOTONIC` in nanoseconds) and as
+//! many more `d` as its size needs. In the weather scenario it is one of the texts of [`Weather`]. `~S`
+//! and `~E` are followed by such a number and filled up to 16 octets; that of `~E` is the number of
+//! messages that were sent. For requests, the number has a socket's index in place of the sender's.
 
 mod args;
 mod ask;

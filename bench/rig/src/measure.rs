@@ -1,4 +1,4 @@
-//! The clock, and what the process has used.
+//! The clock, and the resources that the process has used.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ pub fn now() -> u64 {
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }
 
-/// What the process has used since it began.
+/// The resources that the process has used since it began.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Seconds of CPU in user mode.
@@ -24,14 +24,14 @@ pub struct Usage {
     pub sys: f64,
     /// Context switches because the process waited.
     pub voluntary: i64,
-    /// Context switches because another process was let in.
+    /// Context switches because another process was scheduled.
     pub involuntary: i64,
     /// The largest resident memory, in KiB.
     pub peak_kib: i64,
 }
 
 impl Usage {
-    /// Up to now.
+    /// The resources used up to now.
     pub fn now() -> Self {
         let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the process may ask about itself");
         Self {
@@ -39,12 +39,12 @@ impl Usage {
             sys: seconds(usage.system_time()),
             voluntary: usage.voluntary_context_switches(),
             involuntary: usage.involuntary_context_switches(),
-            // Not the maximum of rusage: that begins with the parent's size at the fork.
+            // Not the maximum of rusage, which begins with the parent's size at the fork.
             peak_kib: kib(Memory::of_self().peak()),
         }
     }
 
-    /// What was used after `earlier`. The peak is that of the whole life.
+    /// The resources used after `earlier`. The peak is that of the whole life.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             user: self.user - earlier.user,
@@ -64,7 +64,7 @@ pub fn resident_kib() -> i64 {
 /// Prints one line for the driver, at once.
 pub fn print(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Without a driver there is nobody to tell that it has gone.
+    // If the driver has gone, nothing can be reported.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 

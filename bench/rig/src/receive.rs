@@ -1,4 +1,4 @@
-//! The receivers' side of a run: counting and checking what comes.
+//! The receivers' side of a run: counting and checking the messages.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -13,12 +13,12 @@ use crate::{
     Args, Mode, Pattern, Role, Usage, Weather, now, print, resident_kib, signals, stopped,
 };
 
-/// Of so many messages one is compared with what was sent, octet by octet.
+/// One of so many messages is compared with the sent one, octet by octet.
 const COMPARED: u64 = 64;
 
 /// A socket of some library that receives.
 pub trait Receiver {
-    /// Waits for a message and gives it to `tally`, and with it any that can be had without waiting.
+    /// Waits for a message and gives it to `tally`, with all others that can be had without waiting.
     fn receive(&mut self, tally: &mut Tally) -> impl Future<Output = Result<(), String>>;
 }
 
@@ -33,7 +33,7 @@ pub struct Group {
     weather: Option<Weather>,
 }
 
-/// What one socket has received.
+/// The messages that one socket has received.
 #[derive(Debug)]
 pub struct Tally {
     group: Arc<Group>,
@@ -52,12 +52,12 @@ pub struct Tally {
     delays: Vec<u64>,
 }
 
-/// What has come from one sender.
+/// The messages of one sender.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stream {
     synced: bool,
     next: u64,
-    /// How many messages the sender has sent, once it has said so.
+    /// The number of messages that the sender has sent, once it has reported that.
     sent: Option<u64>,
 }
 
@@ -90,13 +90,13 @@ pub async fn receive_all(mut receiver: impl Receiver, mut tally: Tally) -> Tally
             break;
         }
     }
-    // To close is no part of what is measured.
+    // Closing is not measured.
     std::mem::forget(receiver);
     tally
 }
 
 impl Group {
-    /// As many sockets as `args` say. After the timeout the process says how far it got, and ends.
+    /// As many sockets as `args` say. After the timeout the process reports how far it got, and ends.
     pub fn new(args: &Args) -> Arc<Self> {
         let group = Arc::new(Self {
             args: args.clone(),
@@ -114,8 +114,8 @@ impl Group {
         group
     }
 
-    /// Prints what all sockets have received together. If the process is not also the sender's, it
-    /// keeps its sockets open until the driver has heard of the other processes, and ends.
+    /// Prints the counts of all sockets together. If the process is not also the sender's, it keeps its
+    /// sockets open until the driver has the reports of the other processes, and ends.
     pub fn report(&self, tallies: &[Tally]) {
         let usage = Usage::now();
         let used = usage.since(self.begun.get().unwrap_or(&usage));
@@ -158,7 +158,7 @@ impl Group {
         }
     }
 
-    /// How many messages should have come: of a pipeline, to all processes together.
+    /// The number of messages that should have arrived: in a pipeline, at all processes together.
     fn expected(&self, tallies: &[Tally]) -> u64 {
         let sent = |tally: &Tally, sender: usize| tally.streams[sender].sent.unwrap_or(0);
         let most = |sender| tallies.iter().map(|tally| sent(tally, sender)).max().unwrap_or(0);
@@ -200,7 +200,7 @@ impl Group {
 }
 
 impl Tally {
-    /// Nothing so far, for socket `index`.
+    /// No messages so far, for socket `index`.
     pub fn new(group: &Arc<Group>, index: usize) -> Self {
         let args = &group.args;
         let delays = if args.mode == Mode::Lat { args.count as usize } else { 0 };
@@ -209,7 +209,7 @@ impl Tally {
             group: group.clone(),
             index,
             texts,
-            // An answer goes to the socket that asked, and is a copy of what it sent.
+            // An answer goes to the socket that asked, and is a copy of its request.
             first_sender: if args.pattern.asks() { index } else { 0 },
             streams: vec![Stream::default(); if args.pattern.asks() { 1 } else { args.senders }],
             done: false,
@@ -230,7 +230,7 @@ impl Tally {
         self.done
     }
 
-    /// Takes a message. Of every one the length and the order are checked, of some all octets.
+    /// Counts a message. Checks the length and the order of each, and all octets of some.
     #[inline]
     pub fn message(&mut self, body: &[u8]) {
         self.head(body, body.len());
@@ -239,7 +239,7 @@ impl Tally {
         }
     }
 
-    /// Takes a message of `size` octets of which only the first, 16 or more, are at hand.
+    /// Counts a message of `size` octets of which only the first, 16 or more, are at hand.
     #[inline]
     pub fn head(&mut self, head: &[u8], size: usize) {
         if head.first() == Some(&b'~') {
@@ -276,17 +276,17 @@ impl Tally {
         }
     }
 
-    /// Whether every sender has been heard of.
+    /// Whether every sender has been heard from.
     pub(crate) fn is_synced(&self) -> bool {
         self.streams.iter().all(|stream| stream.synced)
     }
 
-    /// How many messages of data have come.
+    /// The number of data messages that have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
-    /// The answer to a request has taken so many nanoseconds.
+    /// Notes that the answer to a request has taken so many nanoseconds.
     pub(crate) fn answered_after(&mut self, nanoseconds: u64) {
         self.delays.push(nanoseconds);
     }
@@ -324,7 +324,7 @@ impl Tally {
     }
 }
 
-/// What a process of receivers tells the driver.
+/// The report of a process of receivers to the driver.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(rename = "impl")]

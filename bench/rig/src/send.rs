@@ -9,18 +9,18 @@ use crate::{
     stopped,
 };
 
-/// The kind of the message that asks the receivers to say that they are there.
+/// The kind of the message that lets receivers report that they are subscribed.
 pub(crate) const SYNC: &[u8; 2] = b"~S";
 
 /// The kind of the message that ends the data.
 pub(crate) const END: &[u8; 2] = b"~E";
 
-/// The bits of a number that count a sender's messages; those above name the sender.
+/// The number of bits that count a sender's messages; those above them are the sender's index.
 const COUNT_BITS: u32 = 48;
 
 /// A socket of some library that sends.
 pub trait Sender {
-    /// Sends a message made of `body`. Any failure is a panic: there is nothing to measure then.
+    /// Sends a message made of `body`. Any failure is a panic, since then nothing can be measured.
     fn send(&mut self, body: &[u8]) -> impl Future<Output = ()>;
 
     /// Sends messages made of these in one call, if there is such a call.
@@ -32,7 +32,7 @@ pub trait Sender {
         }
     }
 
-    /// How many messages the library says it has dropped.
+    /// The number of messages that the library reports as dropped.
     fn dropped(&self) -> u64 {
         0
     }
@@ -43,12 +43,12 @@ pub fn body(size: usize) -> Vec<u8> {
     vec![b'd'; size]
 }
 
-/// What a sender sends before the data.
+/// The message that a sender sends before the data.
 pub fn sync(sender: usize) -> [u8; 16] {
     control(SYNC, number(sender, 0))
 }
 
-/// What a sender sends after `sent` messages of data.
+/// The message that a sender sends after `sent` messages of data.
 pub fn end(sender: usize, sent: u64) -> [u8; 16] {
     control(END, number(sender, sent))
 }
@@ -66,13 +66,13 @@ pub(crate) fn number(sender: usize, count: u64) -> u64 {
     (sender as u64) << COUNT_BITS | count
 }
 
-/// The sender and the count of which a number is made.
+/// The sender and the count in a number.
 #[inline]
 pub(crate) fn parts(number: u64) -> (usize, u64) {
     ((number >> COUNT_BITS) as usize, number & ((1 << COUNT_BITS) - 1))
 }
 
-/// Does all that a sender has to do, from `~S` to its report.
+/// Runs a sender, from `~S` to its report.
 pub async fn send_all(mut sender: impl Sender, args: &Args) {
     if args.mode == Mode::Idle {
         return idle(sender, args).await;
@@ -106,7 +106,7 @@ pub async fn send_all(mut sender: impl Sender, args: &Args) {
     sent.report(args.name, sender.dropped());
 }
 
-/// The data have begun.
+/// A run whose data have begun.
 #[derive(Debug)]
 pub struct Run {
     usage: Usage,
@@ -114,7 +114,7 @@ pub struct Run {
     limit: u64,
 }
 
-/// The data have been sent.
+/// A run whose data have been sent.
 #[derive(Debug)]
 pub struct Sent {
     run: Run,
@@ -124,29 +124,29 @@ pub struct Sent {
 }
 
 impl Run {
-    /// Begins now.
+    /// Begins the run now.
     pub fn begin(args: &Args) -> Self {
         Self { limit: (args.max_secs * 1e9) as u64, usage: Usage::now(), t0: now() }
     }
 
-    /// Whether no more is to be sent.
+    /// Whether the time is over.
     pub fn is_late(&self) -> bool {
         now() - self.t0 > self.limit
     }
 
-    /// All `sent` messages have been sent.
+    /// Ends the run after `sent` messages.
     pub fn end(self, sent: u64) -> Sent {
         Sent { t1: now(), usage: Usage::now(), sent, run: self }
     }
 }
 
 impl Sent {
-    /// How many messages.
+    /// The number of messages.
     pub fn count(&self) -> u64 {
         self.sent
     }
 
-    /// Prints what was used from the first message up to now.
+    /// Prints the resources used from the first message up to now.
     pub fn report(&self, name: &str, dropped: u64) {
         let secs = (self.t1 - self.run.t0) as f64 / 1e9;
         let used = Usage::now().since(&self.run.usage);
@@ -172,7 +172,7 @@ impl Sent {
     }
 }
 
-/// What a sender tells the driver.
+/// The report of a sender to the driver.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(rename = "impl")]
@@ -207,7 +207,7 @@ async fn idle(mut sender: impl Sender, args: &Args) {
 }
 
 async fn flood(sender: &mut impl Sender, args: &Args) -> Sent {
-    // The clock is asked so seldom that it costs nothing.
+    // The clock is read so rarely that this costs nothing.
     let checked = if args.size >= 16_384 { 16 } else { 256 };
     let mut body = body(args.size);
     body[1..9].copy_from_slice(&u64::MAX.to_le_bytes());
@@ -259,7 +259,7 @@ async fn weather(sender: &mut impl Sender, args: &Args) -> Sent {
 async fn beat(sender: &mut impl Sender, args: &Args) -> Sent {
     let ticker = Ticker::new(Duration::from_micros(args.interval_us));
     let run = Run::begin(args);
-    // Three times what it should take, at least: a beat that falls behind still ends.
+    // At least three times the expected time: a beat that falls behind still ends.
     let longest = run.limit.max(args.count * args.interval_us * 3000);
     let mut body = body(args.size);
     let mut sent = 0;

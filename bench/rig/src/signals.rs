@@ -1,4 +1,4 @@
-//! What the driver has said so far.
+//! The commands of the driver so far.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ pub fn stopped() -> bool {
     STOPPED.load(Ordering::Acquire)
 }
 
-/// Ends the run, where publisher and subscribers are one process.
+/// Ends the run, if publisher and subscribers are one process.
 pub fn stop() {
     STOPPED.store(true, Ordering::Release);
 }

@@ -22,7 +22,7 @@ pub fn runtime(args: &Args) -> Runtime {
     builder.worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// Runs a future that never waits other than by blocking the thread.
+/// Runs a future that waits only by blocking the thread.
 pub fn run_ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -30,7 +30,7 @@ pub fn run_ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Sleeps: on the present runtime's timer, or, outside of one, as a thread.
+/// Sleeps: on the present runtime's timer, or, outside of a runtime, with the thread.
 pub async fn sleep(duration: Duration) {
     match Handle::try_current() {
         Ok(_) => tokio::time::sleep(duration).await,

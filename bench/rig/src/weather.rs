@@ -17,7 +17,7 @@ impl Weather {
     pub fn new() -> Self {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut draw = move |below: u64| {
-            // Xorshift: any generator will do that needs no crate and gives each peer the same.
+            // Xorshift: a generator that needs no crate and gives each peer the same numbers.
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -39,7 +39,8 @@ impl Weather {
         self.texts[number as usize % TEXTS].as_bytes()
     }
 
-    /// How many of the first `sent` messages `subs` sockets of `zips` zipcodes each receive in all.
+    /// The number of the first `sent` messages that `subs` sockets of `zips` zipcodes each receive in
+    /// all.
     pub fn expected(&self, sent: u64, subs: usize, zips: usize) -> u64 {
         let mut wanted = vec![0; ZIPCODES + 1];
         for global in 0..subs * zips {

@@ -38,7 +38,7 @@ pub enum Event {
     AcceptFailed {
         /// The endpoint where we listen.
         endpoint: Endpoint,
-        /// What the system said.
+        /// The error of the system.
         reason: Reason,
     },
     /// A peer connected and was disconnected before its handshake: the socket has as many
@@ -46,7 +46,7 @@ pub enum Event {
     /// [`accept_if`](crate::PubOptions::accept_if) does not admit the peer.
     #[non_exhaustive]
     Refused {
-        /// Who it was.
+        /// The peer.
         peer: Peer,
         /// Why it was refused.
         reason: Reason,
@@ -54,13 +54,13 @@ pub enum Event {
     /// The transport has a connection, dialled or accepted; the handshake begins.
     #[non_exhaustive]
     Connected {
-        /// Who it is.
+        /// The peer.
         peer: Peer,
     },
     /// The handshake is done: messages and subscriptions can flow.
     #[non_exhaustive]
     HandshakeSucceeded {
-        /// Who it is.
+        /// The peer.
         peer: Peer,
         /// The values that the peer has announced.
         info: Arc<PeerInfo>,
@@ -68,7 +68,7 @@ pub enum Event {
     /// The connection ended before the handshake was done.
     #[non_exhaustive]
     HandshakeFailed {
-        /// Who it was.
+        /// The peer.
         peer: Peer,
         /// Why.
         reason: Reason,
@@ -76,7 +76,7 @@ pub enum Event {
     /// The connection ended.
     #[non_exhaustive]
     Disconnected {
-        /// Who it was.
+        /// The peer.
         peer: Peer,
         /// Why.
         reason: Reason,
@@ -245,7 +245,7 @@ struct Queue {
     reader: Option<Waker>,
     /// No further events come.
     ended: bool,
-    /// Nobody can read any more.
+    /// Whether its reader has been dropped.
     is_dropped: bool,
 }
 

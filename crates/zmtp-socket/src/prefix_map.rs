@@ -1,13 +1,13 @@
 //! A map from octet strings to values, made for one question: which keys begin this topic?
 //!
-//! It is a radix tree. A node has a label (the octets by which its key is longer than its
-//! parent's), children told apart by the first octet of their labels, and perhaps a value.
+//! It is a radix tree. A node has a label (the octets by which its key is longer than its parent's),
+//! children that differ in the first octet of their labels, and perhaps a value.
 //!
-//! What a walk down needs of a node, its *slot*, lies among its siblings' in the *block* of its
-//! parent, all blocks in one arena (`cells`): each level costs one load from memory. What only
-//! changes need, and the values, lie in `nodes`, by an id that stays the same while the node is
-//! there; each of the two names the other's place. No function is recursive, and none takes longer
-//! than the key, or the path to it, is long: that is why a label is bounded.
+//! The part of a node that a walk needs, its *slot*, lies beside its siblings' slots in the *block* of
+//! its parent. All blocks are in one arena (`cells`), so each level costs one load from memory. The
+//! values, and the part that only changes need, lie in `nodes`, under an id that does not change while
+//! the node exists. Slot and node each have the place of the other. No function is recursive, and none
+//! takes longer than the length of the key, or of the path to it: therefore a label is bounded.
 
 mod cells;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -23,19 +23,20 @@ use slot::{NONE, Slot, VACANT};
 /// A map from octet strings to values of type `V`, to be asked which keys begin a topic.
 pub(crate) struct PrefixMap<V> {
     cells: Cells,
-    /// By id; the root, if there is one, is the first.
+    /// The nodes by id. The root, if there is one, is the first.
     nodes: Vec<Node>,
-    /// The values of the nodes that have one. By themselves they are close together, and who only
-    /// looks up brings little else into the processor's cache.
+    /// The values of the nodes that have one. They lie close together in a vector of their own, so that
+    /// a look-up brings little else into the processor's cache.
     values: Vec<Option<V>>,
-    /// The first free one of `nodes`, each of which names the next as its parent.
+    /// The first free place of `nodes`. Each free place has the next one as its parent.
     free: u32,
     len: usize,
-    /// What the map has outgrown, to be freed when nobody waits: that takes milliseconds where it was large.
+    /// Memory that the map has outgrown, to be freed without the lock: that takes milliseconds if it was
+    /// large.
     spent: Option<Box<Self>>,
 }
 
-/// The name of an entry for as long as it is in the map. It may then come to name another.
+/// The name of an entry while that is in the map. Later it may name another entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId(u32);
 
@@ -47,11 +48,11 @@ impl EntryId {
 #[derive(Clone, Copy)]
 struct Node {
     parent: u32,
-    /// Where the slot is; [`NONE`] for a free node.
+    /// The place of the slot; [`NONE`] for a free node.
     place: u32,
 }
 
-/// Where the root's slot is, and its id.
+/// The place of the root's slot, and its id.
 const ROOT: u32 = 0;
 
 impl<V> PrefixMap<V> {
@@ -67,7 +68,7 @@ impl<V> PrefixMap<V> {
         }
     }
 
-    /// The entry of `key`, put in with the default value if there was none.
+    /// The entry of `key`, added with the default value if there was none.
     pub(crate) fn entry(&mut self, key: &[u8]) -> (EntryId, &mut V)
     where
         V: Default,
@@ -78,7 +79,7 @@ impl<V> PrefixMap<V> {
             self.mark(id, true);
             self.len += 1;
         }
-        // Not before the value is there: a node without one may be joined with its child.
+        // Only after the value is set, since a node without a value may be joined with its child.
         if let Some(lower) = shortened {
             let upper = self.nodes[lower as usize].parent;
             let above = self.nodes[upper as usize].parent;
@@ -90,7 +91,7 @@ impl<V> PrefixMap<V> {
         (EntryId(id), value.expect("it has just been put there"))
     }
 
-    /// The value of the entry `id`, if it is still there.
+    /// The value of the entry `id`, if that is still in the map.
     pub(crate) fn value(&self, id: EntryId) -> Option<&V> {
         self.values.get(id.0 as usize)?.as_ref()
     }
@@ -100,7 +101,7 @@ impl<V> PrefixMap<V> {
         self.values.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// Takes the entry `id` out, if it is still there, and gives back its value.
+    /// Removes the entry `id`, if it is still in the map, and returns its value.
     pub(crate) fn remove(&mut self, id: EntryId) -> Option<V> {
         let value = self.values.get_mut(id.0 as usize)?.take()?;
         self.len -= 1;
@@ -115,7 +116,7 @@ impl<V> PrefixMap<V> {
         Some(value)
     }
 
-    /// The node of `key`, made if it was not there, and the node whose label was cut short for it.
+    /// The node of `key`, made if there was none, and the node whose label was shortened for it.
     fn node_of(&mut self, key: &[u8]) -> (u32, Option<u32>) {
         if self.nodes.is_empty() {
             let root = self.new_node(NONE);
@@ -140,7 +141,7 @@ impl<V> PrefixMap<V> {
         }
     }
 
-    /// Cuts the label of the node at `place` in two; gives back the new node above it.
+    /// Cuts the label of the node at `place` in two; returns the new node above it.
     fn split(&mut self, place: u32, at: usize) -> u32 {
         let slot = self.cells.slot(place);
         let mut label = [0; LABEL_MAX];
@@ -155,7 +156,7 @@ impl<V> PrefixMap<V> {
         upper
     }
 
-    /// Hangs a branch for the octets of `rest` under the node `parent`; gives back its last node.
+    /// Adds a branch for the octets of `rest` under the node `parent`; returns its last node.
     fn append(&mut self, mut parent: u32, rest: &[u8]) -> u32 {
         for label in rest.chunks(LABEL_MAX) {
             let id = self.new_node(parent);
@@ -166,8 +167,8 @@ impl<V> PrefixMap<V> {
         parent
     }
 
-    /// Takes away the node `id`, which has just lost its value or a child, and those above it, as
-    /// far as they have come to serve nothing.
+    /// Removes the node `id`, which has just lost its value or a child, and the nodes above it, as far
+    /// as they are no longer needed.
     fn prune(&mut self, mut id: u32) {
         while id != ROOT {
             let Node { parent, place, .. } = self.nodes[id as usize];
@@ -184,8 +185,8 @@ impl<V> PrefixMap<V> {
         }
     }
 
-    /// Joins the node `id` with its only child, unless it is the root, has a value, or the label
-    /// would be too long. It is the child's id that lives on, for the child may be an entry's.
+    /// Joins the node `id` with its only child, unless it is the root, has a value, or the label would
+    /// be too long. The child's id is kept, since it may be that of an entry.
     fn join(&mut self, id: u32) {
         let Some(&Node { parent, place, .. }) = self.nodes.get(id as usize) else { return };
         let slot = self.cells.slot(place);
@@ -203,7 +204,7 @@ impl<V> PrefixMap<V> {
         self.free_node(id);
     }
 
-    /// Makes `child` the child of the node `parent` for `octet`, or takes that one away if `child` is
+    /// Makes `child` the child of the node `parent` for `octet`, or removes that child if `child` is
     /// vacant.
     fn set_child(&mut self, parent: u32, octet: u8, child: &Slot) {
         let place = self.nodes[parent as usize].place;
@@ -217,7 +218,7 @@ impl<V> PrefixMap<V> {
         }
     }
 
-    /// Gives a node another label; returns its slot, which must still be seated.
+    /// Gives a node another label; returns its slot, which the caller has to store.
     fn relabel(&mut self, was: &Slot, label: &[u8]) -> Slot {
         let slot = self.cells.relabel(was, label);
         if slot.block != was.block {
@@ -226,7 +227,7 @@ impl<V> PrefixMap<V> {
         slot
     }
 
-    /// Tells the children of a node whose block has moved where they are now.
+    /// Updates the places of the children of a node whose block has moved.
     fn tell(&mut self, slot: &Slot) {
         for (place, child) in self.cells.children(slot) {
             self.nodes[child.id as usize].place = place;
@@ -269,7 +270,7 @@ impl<V> PrefixMap<V> {
         self.free = id;
     }
 
-    /// Memory that is held and not needed any more.
+    /// Memory that the map holds and no longer needs.
     pub(crate) fn take_spent(&mut self) -> Option<Box<Self>> {
         self.spent.take()
     }
@@ -280,8 +281,8 @@ impl<V> PrefixMap<V> {
         }
     }
 
-    /// Moves all blocks into a new arena when most of the old one has come to be free, and what is left is so
-    /// little that nobody waits for long. Until then what is free is used again.
+    /// Moves all blocks into a new arena when most of the old one is free, and the rest is so small that
+    /// the lock is held briefly. Until then, free cells are used again.
     fn compact(&mut self) {
         if !self.cells.is_worth_moving() {
             return;

@@ -1,13 +1,13 @@
-//! What can befall a link, and when.
+//! The faults of a link, and when they occur.
 
 use std::time::Duration;
 
-/// One of the two ways over a link.
+/// One of the two directions of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// From who dialled to who listens.
+    /// From the dialling side to the listening side.
     Out,
-    /// From who listens to who dialled.
+    /// From the listening side to the dialling side.
     Back,
 }
 
@@ -27,63 +27,63 @@ impl Way {
 /// How octets arrive.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    /// At most so many at once; as few as one.
+    /// The largest number of octets at once; the least is one.
     pub fragment: usize,
     /// The longest delay; every eighth fragment or so is delayed.
     pub delay: Duration,
 }
 
 impl Manner {
-    /// At once, and all that there are.
+    /// At once, and all octets that there are.
     pub const SMOOTH: Self = Self { fragment: usize::MAX, delay: Duration::ZERO };
 }
 
-/// What befalls a link.
+/// A fault of a link.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// From now on octets arrive in this manner.
+    /// Octets arrive in this manner from now on.
     Hinder(Manner),
-    /// Nothing arrives for so long; then all goes on.
+    /// Nothing arrives for so long; then everything continues.
     Stall(Duration),
-    /// Both ends find that the connection is over, and some of what was under way is lost. The next
+    /// The connection ends for both ends, and some of the octets on their way are lost. The next
     /// attempts to connect fail.
     Cut(Vec<Refusal>),
-    /// On these ways nothing arrives any more, not even an end.
+    /// Nothing arrives in these directions any more, not even an end.
     Silence {
-        /// Which ways.
+        /// The directions.
         ways: &'static [Way],
-        /// Whether octets are still taken, as if they went somewhere; otherwise until the link is
-        /// full.
+        /// Whether octets are still accepted, as if they were delivered; otherwise only until the link
+        /// is full.
         swallowed: bool,
     },
 }
 
-/// Why there is no connection.
+/// The reason why a connection cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nobody has this name.
+    /// The name does not exist.
     NoSuchName,
-    /// Nobody listens there.
+    /// The address has no listener.
     NobodyListens,
 }
 
-/// When something befalls a link.
+/// The time of a fault.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
-    /// When it is made.
+    /// When the link is made.
     Made,
-    /// When the octets that arrive on one way are at this spot.
+    /// When the octets that have arrived in one direction reach this spot.
     At(Way, Spot),
 }
 
-/// A spot in what one side says.
+/// A spot in the octets of one side.
 #[derive(Clone, Copy, Debug)]
 pub enum Spot {
     /// So many octets have arrived.
     Octet(u64),
     /// So many octets have arrived since the end of this side's handshake.
     Traffic(u64),
-    /// So many messages have arrived, and of the next one its header and this many octets, modulo its
+    /// So many messages have arrived, and of the next one the header and this many octets, modulo its
     /// size: never all of it.
     Message {
         /// Whole messages that have arrived.

@@ -1,4 +1,4 @@
-//! One connection: two lanes of octets, and what befalls them, without a task of its own.
+//! One connection: two lanes of octets and their faults, without a task of its own.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,18 +15,18 @@ use super::progress::Progress;
 use super::record::{Record, Struck};
 use std::time::Duration;
 
-/// What a link is made with.
+/// The properties of a new link.
 #[derive(Debug)]
 pub(super) struct Fate {
     /// Octets that each side may write ahead.
     pub(super) room: usize,
     pub(super) manner: Manner,
-    /// What is to befall it, and where.
+    /// The faults to come, and their spots.
     pub(super) faults: Vec<(Way, Spot, Fault)>,
     pub(super) chance: fastrand::Rng,
 }
 
-/// What both ends of a connection share.
+/// The state that both ends of a connection share.
 #[derive(Debug)]
 pub(super) struct Link {
     lanes: [Lane; 2],
@@ -34,19 +34,19 @@ pub(super) struct Link {
     record: Arc<Record>,
 }
 
-/// Octets on one way.
+/// The octets in one direction.
 #[derive(Debug, Default)]
 struct Lane {
     octets: BytesMut,
-    /// What has arrived.
+    /// The octets that have arrived.
     progress: Progress,
-    /// Nothing arrives before.
+    /// Nothing arrives before this time.
     not_before: Option<Instant>,
-    /// What the reader finds after the last octet.
+    /// The end that the reader finds after the last octet.
     end: Option<End>,
     /// Nothing arrives any more, not even an end.
     silent: bool,
-    /// What is written is lost: the reader is gone, or who wrote it cannot know better.
+    /// Written octets are lost: the reader is gone, or the writer is not to notice the fault.
     swallows: bool,
     /// The link is cut: nothing more can be written.
     broken: bool,
@@ -60,7 +60,7 @@ enum End {
     Reset,
 }
 
-/// What a reader finds.
+/// The result of a read.
 enum Arrival {
     Octets,
     End(End),
@@ -78,7 +78,7 @@ impl Link {
         (link, ends)
     }
 
-    /// Lets this befall the link once what arrives is at this spot.
+    /// Schedules a fault for when the octets that arrive reach this spot.
     pub(super) fn arm(&mut self, way: Way, spot: Spot, fault: Fault) {
         self.fate.faults.push((way, spot, fault));
     }
@@ -93,12 +93,12 @@ impl Link {
         }
     }
 
-    /// Whether all that has been begun has arrived.
+    /// Whether every message and command that has begun has arrived whole.
     pub(super) fn is_quiet(&self) -> bool {
         self.lanes.iter().all(|lane| lane.octets.is_empty() && lane.progress.is_between_frames())
     }
 
-    /// Lets this befall the link now.
+    /// Lets this fault occur now.
     pub(super) fn strike(&mut self, fault: Fault) {
         let [out, back] = self.lanes.each_ref().map(|lane| lane.progress);
         self.record.strike(Struck { out, back });
@@ -113,7 +113,7 @@ impl Link {
                 self.record.cut(refusals);
                 let chance = &mut self.fate.chance;
                 for lane in &mut self.lanes {
-                    // What came before the cut still arrives, or some of it.
+                    // The octets before the cut still arrive, or some of them.
                     lane.octets.truncate(chance.usize(0..=lane.octets.len()));
                     lane.end = Some(if chance.bool() { End::Closed } else { End::Reset });
                     (lane.silent, lane.swallows, lane.broken) = (false, false, true);
@@ -157,7 +157,7 @@ impl Link {
         }
     }
 
-    /// Moves a fragment, or what is before a spot where something befalls the link.
+    /// Moves a fragment, up to the spot of the next fault.
     fn deliver(&mut self, way: Way, buffer: &mut ReadBuf<'_>) {
         let Fate { manner, chance, faults, .. } = &mut self.fate;
         let lane = &mut self.lanes[way as usize];
@@ -226,19 +226,19 @@ impl Link {
 }
 
 impl Lane {
-    /// Whoever waits should look again.
+    /// Wakes the waiting tasks, to check again.
     fn wake(&mut self) {
         self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
 
-    /// The writer has said all.
+    /// Ends the writing.
     fn close(&mut self) {
         self.end.get_or_insert(End::Closed);
         self.wake();
     }
 }
 
-/// One end of a link: it writes on one way, and reads on the other.
+/// One end of a link: it writes in one direction, and reads in the other.
 #[derive(Debug)]
 pub(super) struct LinkEnd {
     link: Arc<Mutex<Link>>,
@@ -313,7 +313,7 @@ impl Drop for LinkEnd {
         link.lanes[self.way as usize].close();
         let unread = &mut link.lanes[self.way.opposite() as usize];
         unread.octets.clear();
-        // Who writes will find out by what comes the other way.
+        // The writer learns of the end from the other direction.
         unread.swallows = true;
         unread.wake();
     }

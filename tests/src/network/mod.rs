@@ -1,5 +1,5 @@
-//! A network on which everything goes wrong that can: by chance, from a seed, until it is healed, or
-//! just where a test wants it.
+//! A network with every kind of fault: by chance, from a seed, until it is healed, or exactly where a
+//! test asks for it.
 //!
 //! ```text
 //! names and refusals (here) ── links: octets, faults inline ── ends, for the sockets
@@ -28,11 +28,11 @@ pub use progress::Progress;
 use record::Record;
 pub use record::Struck;
 
-/// Octets that a healthy link holds each way.
+/// The number of octets that a healthy link holds in each direction.
 const ROOM: usize = 64 << 10;
 
 /// A network whose links delay, fragment, stall, are cut at any octet, and fall silent; that refuses
-/// connections; and whose names move. It has no tasks. Clones are the same network.
+/// connections; and whose names change their addresses. It has no tasks. Clones are the same network.
 #[derive(Clone, Debug)]
 pub struct FaultyNetwork(Arc<Shared>);
 
@@ -41,22 +41,22 @@ struct Shared {
     chance: Mutex<fastrand::Rng>,
     healthy: AtomicBool,
     reachable: AtomicBool,
-    /// What the coming links are made with, but for what chance has in store.
+    /// The properties of new links, apart from those that chance adds.
     room: Mutex<usize>,
     manner: Mutex<Manner>,
     silent: Mutex<Option<Way>>,
-    /// What is to befall the next link.
+    /// The faults of the next link.
     armed: Mutex<Vec<(When, Fault)>>,
     /// How long the next attempt to connect takes.
     latency: Mutex<Option<Duration>>,
     links: Mutex<Vec<Weak<Mutex<Link>>>>,
-    /// When somebody tried to connect.
+    /// The times of the attempts to connect.
     attempts: Mutex<Vec<Instant>>,
-    /// Where names lead to.
+    /// The addresses of names.
     addresses: Mutex<HashMap<String, Vec<String>>>,
-    /// What befalls each link to an address.
+    /// The fault of each link to an address.
     cursed: Mutex<HashMap<String, Fault>>,
-    /// Addresses from which there is no answer.
+    /// Addresses that never answer.
     dead: Mutex<HashSet<String>>,
     /// The addresses of `tcp://` hosts.
     hosts: Mutex<HashMap<String, Vec<IpAddr>>>,
@@ -64,14 +64,14 @@ struct Shared {
 }
 
 impl FaultyNetwork {
-    /// A network with every fault there is, all of them following from `seed`.
+    /// A network with every kind of fault, all of them determined by `seed`.
     pub fn new(seed: u64) -> Self {
         let network = Self::healthy(seed);
         network.0.healthy.store(false, Ordering::Relaxed);
         network
     }
 
-    /// A network without faults, but for those that the test asks for.
+    /// A network without faults other than those that the test asks for.
     pub fn healthy(seed: u64) -> Self {
         Self(Arc::new(Shared {
             chance: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -92,112 +92,114 @@ impl FaultyNetwork {
         }))
     }
 
-    /// Ends all faults, but for links that have fallen silent already: they stay so.
+    /// Ends all faults, except for links that have fallen silent already.
     pub fn heal(&self) {
         self.0.healthy.store(true, Ordering::Relaxed);
         self.each_link(Link::heal);
     }
 
-    /// Whether connections are made, or refused.
+    /// Sets whether connections are made or refused.
     pub fn set_reachable(&self, reachable: bool) {
         self.0.reachable.store(reachable, Ordering::Relaxed);
     }
 
-    /// From now on `name` leads to `address`.
+    /// Gives `name` the address `address` from now on.
     pub fn move_to(&self, name: &str, address: &str) {
         self.lead_to(name, &[address]);
     }
 
-    /// From now on `name` leads to any of `addresses`, in this order.
+    /// Gives `name` these addresses from now on, in this order.
     pub fn lead_to(&self, name: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|it| (*it).to_owned()).collect();
         lock(&self.0.addresses).insert(name.to_owned(), addresses);
     }
 
-    /// From now on the host of `tcp://` endpoints has these addresses, over which real octets go.
+    /// Gives the host of `tcp://` endpoints these addresses from now on. Their connections carry real
+    /// octets.
     pub fn host_at(&self, host: &str, addresses: &[IpAddr]) {
         lock(&self.0.hosts).insert(host.to_owned(), addresses.to_vec());
     }
 
-    /// From now on this befalls each link to `address` as soon as it is made.
+    /// Lets this fault occur on each link to `address`, from now on, as soon as the link is made.
     pub fn curse(&self, address: &str, fault: Fault) {
         lock(&self.0.cursed).insert(address.to_owned(), fault);
     }
 
-    /// From now on nobody who dials `address` gets an answer.
+    /// Lets attempts to dial `address` get no answer from now on.
     pub fn kill(&self, address: &str) {
         lock(&self.0.dead).insert(address.to_owned());
     }
 
-    /// Each link made from now on holds so many octets each way, and they arrive in this manner.
+    /// Lets each new link hold so many octets in each direction, which arrive in this manner.
     pub fn shape(&self, room: usize, manner: Manner) {
         *lock(&self.0.room) = room;
         *lock(&self.0.manner) = manner;
     }
 
-    /// Lets each link made from now on carry nothing that way, though it takes the octets.
+    /// Lets each new link carry nothing in that direction, though it accepts the octets.
     pub fn silence(&self, way: Option<Way>) {
         *lock(&self.0.silent) = way;
     }
 
-    /// Cuts every link there is.
+    /// Cuts every present link.
     pub fn cut(&self) {
         self.strike(&Fault::Cut(Vec::new()));
     }
 
-    /// Lets every link there is carry nothing any more, neither way, nor its own end.
+    /// Lets every present link carry nothing any more, in either direction, nor its own end.
     pub fn mute(&self) {
         self.strike(&Fault::Silence { ways: Way::BOTH, swallowed: true });
     }
 
-    /// Lets this befall every link there is, now.
+    /// Lets this fault occur on every present link, now.
     pub fn strike(&self, fault: &Fault) {
         self.each_link(|link| link.strike(fault.clone()));
     }
 
-    /// Lets this befall every link there is once what arrives is at this spot.
+    /// Lets this fault occur on every present link when the octets that arrive reach this spot.
     pub fn arm(&self, way: Way, spot: Spot, fault: &Fault) {
         self.each_link(|link| link.arm(way, spot, fault.clone()));
     }
 
-    /// Lets this befall the next link.
+    /// Lets this fault occur on the next link.
     pub fn arm_next(&self, when: When, fault: Fault) {
         lock(&self.0.armed).push((when, fault));
     }
 
-    /// The next attempt to connect takes so long; [`Duration::MAX`] is for ever.
+    /// Lets the next attempt to connect take so long; [`Duration::MAX`] is for ever.
     pub fn delay_next(&self, time: Duration) {
         *lock(&self.0.latency) = Some(time);
     }
 
-    /// The next attempts to connect fail.
+    /// Lets the next attempts to connect fail.
     pub fn refuse_next(&self, refusals: &[Refusal]) {
         self.0.record.refuse(refusals);
     }
 
-    /// When somebody tried to connect.
+    /// The times of the attempts to connect.
     pub fn attempts(&self) -> Vec<Instant> {
         lock(&self.0.attempts).clone()
     }
 
-    /// How many links have been cut.
+    /// The number of links that have been cut.
     pub fn cuts(&self) -> u64 {
         self.0.record.cuts()
     }
 
-    /// Attempts to connect that are still to fail.
+    /// The number of attempts to connect that are still to fail.
     pub fn refusals_to_come(&self) -> usize {
         self.0.record.refusals_to_come()
     }
 
-    /// Whether on every link all that has been begun has arrived.
+    /// Whether on every link all that has begun has arrived whole.
     pub fn is_quiet(&self) -> bool {
         let mut is_quiet = true;
         self.each_link(|link| is_quiet &= link.is_quiet());
         is_quiet
     }
 
-    /// Waits until something has befallen a link, or an attempt to make one: how far it had got.
+    /// Waits until a fault has occurred on a link, or on an attempt to make one. Returns how far the
+    /// connection had got.
     pub async fn until_struck(&self) -> Struck {
         self.0.record.until_struck().await
     }
@@ -225,7 +227,7 @@ impl FaultyNetwork {
         fate.room = pick(chance, &[7, 100, 3000, ROOM]);
         let delay = Duration::from_millis(pick(chance, &[0, 3, 50, 9000]));
         fate.manner = Manner { fragment: pick(chance, &[1, 5, 40, 1000]), delay };
-        // The handshake has about a hundred octets each way.
+        // The handshake has about a hundred octets in each direction.
         let spot = |chance: &mut fastrand::Rng| {
             let most = pick(chance, &[50, 150, 2000, 15_000]);
             (pick(chance, Way::BOTH), Spot::Octet(chance.u64(0..most)))

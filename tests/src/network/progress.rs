@@ -1,37 +1,38 @@
-//! How far a conversation has got, read off the wire: it knows of ZMTP no more than where a greeting
-//! and a frame end, and shares no code with what it watches.
+//! The progress of a conversation, read from the wire. It knows only where a greeting and a frame of
+//! ZMTP end, and shares no code with the code that it observes.
 
 use super::fault::Spot;
 
 const GREETING: u64 = 64;
 
-/// The last command of each side's handshake: with NULL, of a PLAIN server, and of a PLAIN client.
+/// The last command of each side's handshake: with NULL or of a PLAIN server, and of a PLAIN client.
 const LAST_WORDS: [&[u8]; 2] = [b"\x05READY", b"\x08INITIATE"];
 
-/// A header is at most so long, and so is the beginning of a command that tells its name.
+/// The longest header, and the longest beginning of a command that has its name.
 const HEADER: u64 = 9;
 const NAME: u64 = 9;
 
-/// What has arrived of one side's octets.
+/// The octets of one side that have arrived.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     octets: u64,
-    /// How many octets had arrived when the handshake was over.
+    /// The number of octets that had arrived when the handshake was over.
     handshake: Option<u64>,
     messages: u64,
-    /// What has arrived of the present frame, how long it is if its header has, and its first octets.
+    /// The octets of the present frame that have arrived, its length once its header has, and its first
+    /// octets.
     frame: u64,
     length: Option<u64>,
     head: [u8; (HEADER + NAME) as usize],
 }
 
 impl Progress {
-    /// Octets of the greeting that have arrived, if some are still to come.
+    /// The octets of the greeting that have arrived, while some are still to come.
     pub fn in_greeting(&self) -> Option<u64> {
         (self.octets < GREETING).then_some(self.octets)
     }
 
-    /// Whether the greeting has arrived, and not all of the handshake.
+    /// Whether the greeting has arrived and the handshake is not over.
     pub fn is_in_handshake(&self) -> bool {
         self.octets >= GREETING && self.handshake.is_none()
     }
@@ -41,12 +42,12 @@ impl Progress {
         self.handshake.map(|end| self.octets - end)
     }
 
-    /// Whether all that has begun to arrive after the handshake has arrived whole.
+    /// Whether everything that has begun to arrive after the handshake has arrived whole.
     pub fn is_between_frames(&self) -> bool {
         self.handshake.is_some() && self.frame == 0
     }
 
-    /// Whether a message has begun to arrive, and not all of it has.
+    /// Whether a message has arrived in part.
     pub fn is_in_message(&self) -> bool {
         self.handshake.is_some() && self.frame > 0 && !self.is_command()
     }
@@ -56,7 +57,7 @@ impl Progress {
         self.octets
     }
 
-    /// Takes note of the first of `octets`, up to where something ends. Returns how many it took.
+    /// Counts the first of `octets`, up to where something ends. Returns their number.
     pub(super) fn follow(&mut self, octets: &[u8]) -> usize {
         let Some(first) = octets.first() else { return 0 };
         let here = octets.len() as u64;
@@ -85,7 +86,7 @@ impl Progress {
         taken as usize
     }
 
-    /// How many octets are missing to `spot`, as far as can be said now.
+    /// The number of octets missing to `spot`, as far as is known now.
     pub(super) fn distance(&self, spot: Spot) -> Option<u64> {
         match spot {
             Spot::Octet(at) => at.checked_sub(self.octets),
@@ -119,7 +120,8 @@ impl Progress {
         if self.head[0] & 2 == 0 { 2 } else { HEADER }
     }
 
-    /// How many octets of the present frame are looked at: of a command of the handshake its name too.
+    /// The number of octets of the present frame that are kept: for a command of the handshake, its name
+    /// too.
     fn known(&self) -> u64 {
         match self.handshake {
             Some(_) => self.header(),
@@ -137,7 +139,7 @@ mod tests {
     const SHORT: &[u8] = b"\x00\x03abc";
     const LONG: &[u8] = b"\x02\x00\x00\x00\x00\x00\x00\x00\x1Eabcdefghijabcdefghijabcdefghij";
 
-    /// Follows what is said, in pieces of so many octets at most.
+    /// Follows these octets, in pieces of at most so many.
     fn followed(said: &[&[u8]], piece: usize) -> Progress {
         let mut progress = Progress::default();
         for octets in said.concat().chunks(piece) {

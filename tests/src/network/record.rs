@@ -1,4 +1,4 @@
-//! What has befallen a network, for the test to look at, and who will be refused because of it.
+//! The record of a network's faults, for the test to read, and the attempts that they refuse.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use super::fault::{Refusal, Way};
 use super::lock;
 use super::progress::Progress;
 
-/// How far a connection had got when something befell it.
+/// The progress of a connection when a fault occurred.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Struck {
     pub(super) out: Progress,
@@ -18,7 +18,7 @@ pub struct Struck {
 }
 
 impl Struck {
-    /// What had arrived on this way.
+    /// The octets that had arrived in this direction.
     pub fn on(&self, way: Way) -> Progress {
         match way {
             Way::Out => self.out,

@@ -2,10 +2,10 @@
 
 use super::{GREETING, RawPeer};
 
-/// How far a peer goes by the rules before it breaks one.
+/// How far a peer keeps the rules before it breaks one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It has said nothing.
+    /// It has sent nothing.
     Greeting,
     /// The greetings are exchanged; its READY is to come.
     Ready,
@@ -16,20 +16,20 @@ pub enum Stage {
 /// One way to break the protocol.
 #[derive(Clone, Debug)]
 pub struct Breach {
-    /// What is wrong, for the message of a test that fails.
+    /// A name for the message of a test that fails.
     pub name: &'static str,
-    /// When it comes.
+    /// When it occurs.
     pub stage: Stage,
-    /// What the peer says.
+    /// The octets that the peer sends.
     pub sends: Vec<u8>,
-    /// What it is told before the connection is closed.
+    /// The octets that the peer gets before the connection is closed.
     pub hears: &'static [u8],
     /// Part of the reason in the event.
     pub rule: &'static str,
 }
 
 impl Breach {
-    /// Goes by the rules up to the breach, as a peer that says `ready` and hears `theirs`.
+    /// Keeps the rules up to the breach, as a peer that sends `ready` and expects `theirs`.
     pub async fn approach(&self, peer: &mut RawPeer, ready: &[u8], theirs: &[u8]) {
         peer.expect(GREETING).await;
         if self.stage != Stage::Greeting {
@@ -41,7 +41,7 @@ impl Breach {
         }
     }
 
-    /// Breaks the rule, and hears that this was the end.
+    /// Breaks the rule, and checks that the connection then ends.
     pub async fn commit(&self, peer: &mut RawPeer) {
         peer.send(&self.sends).await;
         peer.expect(self.hears).await;
@@ -58,7 +58,7 @@ pub fn all(unfit: &str) -> Vec<Breach> {
     breaches
 }
 
-/// Each ends with the octet that decides: nothing more need come.
+/// Each of them ends with the octet that decides, so no further one is needed.
 fn greetings() -> Vec<Breach> {
     let rows: [(&str, &[u8], &str); 10] = [
         ("another protocol", b"GET / HTTP/1.1\r\n", "whose first octet is FF; got 47"),
@@ -152,7 +152,7 @@ fn handshakes(unfit: &str) -> Vec<Breach> {
         ),
     ];
     let malformed = rows.map(|(name, sends, rule)| breach(name, Stage::Ready, sends, rule));
-    // RFC 23: who finds the socket types at odds says so, and closes.
+    // RFC 23: a side that finds the socket types incompatible sends an ERROR and closes.
     let unfit_type = |name, of: &str, rule| Breach {
         hears: b"\x04\x1A\x05ERROR\x13Invalid socket type",
         ..breach(

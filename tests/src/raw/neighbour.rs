@@ -10,7 +10,7 @@ use super::{ANY_PORT, in_time};
 #[derive(Debug)]
 pub struct Neighbour {
     publisher: PubHandle,
-    /// The publisher's socket, if nobody else has it.
+    /// The publisher's socket, unless the test has it.
     _socket: Option<PubSocket>,
     sent: u64,
     received: u64,
@@ -46,7 +46,7 @@ impl Neighbour {
         self.publisher.send(format!("neighbour {}", self.sent)).await.unwrap();
     }
 
-    /// Receives all that was sent, each message once and in order.
+    /// Receives all messages that were sent, each once and in order.
     ///
     /// # Panics
     /// When one is missing, or out of place.

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use zmtp_socket::kind::Kind;
 use zmtp_socket::{ProxyHandle, Relay, Relays};
 
-/// A relay that runs.
+/// A relay and its two sockets.
 struct Running<F: Kind, B: Kind> {
     handle: ProxyHandle,
     task: JoinHandle<Relay<F, B>>,

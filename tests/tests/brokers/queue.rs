@@ -14,7 +14,7 @@ use crate::{Running, start};
 
 const ANY_PORT: &str = "tcp://127.0.0.1:*";
 
-/// The two sockets of a queue, and where clients and servers connect.
+/// The two sockets of a queue, and the endpoints for clients and servers.
 async fn sockets(context: &Context) -> (RouterSocket, DealerSocket, [String; 2]) {
     let frontend = context.socket(RouterOptions::new());
     let backend = context.socket(DealerOptions::new());
@@ -30,7 +30,7 @@ async fn queue(context: &Context) -> (Running<Router, Dealer>, [String; 2]) {
     (start(relay(frontend, backend)), endpoints)
 }
 
-/// A server that says what it was asked.
+/// A server that answers each request with itself.
 fn serve(context: &Context, endpoint: &str) -> JoinHandle<u64> {
     let mut server = context.socket(RepOptions::new());
     server.connect(endpoint).unwrap();
@@ -101,7 +101,7 @@ async fn two_in_a_row_lengthen_the_envelope_and_shorten_it_again() {
     client.send(message.clone()).await.unwrap();
     let request = within("a request", server.recv()).await.unwrap();
     let parts = request.parts();
-    // The lower one's identity at the upper is a made-up one.
+    // The lower queue has a generated identity at the upper one.
     assert_eq!((parts[0].len(), parts[0][0]), (5, 0));
     assert_eq!(parts[1..], ["client", "deep", "er", "", "body", ""]);
     server.send(request).await.unwrap();

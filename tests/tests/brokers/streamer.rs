@@ -1,4 +1,4 @@
-//! Work of many for many.
+//! Work that many sockets push and many pull.
 
 use zmtp_socket::{
     Context, HighWaterMark, PairOptions, PullOptions, PushOptions, PushSocket, relay,
@@ -55,7 +55,7 @@ async fn work_waits_where_there_is_no_room_and_comes_in_order() {
     }
     let stats = running.handle.stats();
     assert_eq!((stats.messages, stats.dropped), (2 * COUNT, 0));
-    // Nothing comes; it ends with its backend all the same.
+    // No message comes; the relay ends with its backend all the same.
     within("the end", back.close()).await;
     within("its end", running.task).await.unwrap();
 }
@@ -74,7 +74,7 @@ async fn a_relay_that_is_dropped_while_it_is_held_up_loses_nothing() {
     for number in 0..100u8 {
         pusher.send(&[number]).await.unwrap();
     }
-    // There is no worker: what is taken stays in hand.
+    // There is no worker: the relay keeps the message that it has taken.
     tokio::select! {
         () = relay.run() => unreachable!("it runs on"),
         () = eventually("some are taken", || handle.stats().messages > 0) => {}

@@ -1,4 +1,4 @@
-//! `close`, dropped: the socket is closed all the same, what is queued is delivered for as long as it
+//! `close`, dropped: the socket is closed all the same, its queued messages are delivered while it
 //! lingers, and nothing is left open.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn of_a_publisher_while_a_slow_reader_reads_on() {
             let mut heard = false;
             let read = async || {
                 expect_load(&mut client).await;
-                // Only who asks for more has room for the end.
+                // The end gets room only when the receiver asks for more.
                 assert!(client.try_recv().is_err());
                 heard = true;
             };
@@ -33,7 +33,7 @@ fn of_a_publisher_while_a_slow_reader_reads_on() {
             }
             if let Some(server) = kept {
                 if cut.is_before_all() {
-                    // It had not begun.
+                    // The call had not begun.
                     server.send("as before").await.unwrap();
                     assert_eq!(receive_text(&mut client).await, "as before");
                     assert!(client.try_recv().is_err());
@@ -48,13 +48,13 @@ fn of_a_publisher_while_a_slow_reader_reads_on() {
 #[test]
 fn of_a_publisher_whose_reader_is_stuck() {
     let linger = Linger::For(Duration::from_millis(20));
-    // Until the time is over, and then until all tasks have been ended.
+    // One wait for the end of the time, and one for the end of all tasks.
     everywhere(2, async |place, cut| {
         let (server, mut client) = place.loaded(linger).await;
         let mut monitor = server.monitor();
         let handle = server.handle();
         let left = cut.call(handle.close(), async || {}).await;
-        // With the socket it lingers for its own time.
+        // With the drop of the socket, it lingers for its own time.
         drop(server);
         within("the end of the events", async { while monitor.next().await.is_some() {} }).await;
         let mut heard = 0;

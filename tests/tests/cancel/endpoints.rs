@@ -1,5 +1,5 @@
-//! `bind`, `unbind` and `disconnect`, dropped: an address is bound or free, and what was begun to be
-//! ended ends.
+//! `bind`, `unbind` and `disconnect`, dropped: an address is bound or free, and an end that has begun is
+//! completed.
 
 use std::io::ErrorKind;
 use std::sync::mpsc;
@@ -35,14 +35,14 @@ fn by_name(place: &Place) -> String {
     let address = place.endpoint.strip_prefix("tcp://127.").unwrap();
     let (host, port) = address.split_once(':').unwrap();
     let [a, b, c] = [0, 1, 2].map(|at| host.split('.').nth(at).unwrap().parse::<u8>().unwrap());
-    // For us a name; every resolver takes it for the address that it is.
+    // The endpoint has this host as a name; every resolver takes it for the address that it is.
     format!("tcp://0x7f.{a}.{b}.{c:#x}:{port}")
 }
 
-/// Keeps names from being looked up, until the sender is dropped.
+/// Blocks the look-up of names until the sender is dropped.
 fn hold_resolver() -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel();
-    // The runtime has one thread for that.
+    // The runtime has one thread for look-ups.
     drop(tokio::task::spawn_blocking(move || released.recv()));
     release
 }
@@ -59,7 +59,7 @@ fn bind_while_it_looks_up_a_name() {
             assert_eq!(bound.as_ref().unwrap().to_string(), by_name(place));
             assert!(successor.bind(&*place.endpoint).await.is_err(), "it is bound");
         } else {
-            // Free at once, not only some time later.
+            // The address is free at once, not only some time later.
             successor.bind(&*place.endpoint).await.unwrap();
         }
         let client = eager(place);
@@ -131,7 +131,7 @@ fn disconnect_while_its_connection_ends() {
     everywhere(1, async |place, cut| {
         let (server, mut client) = place.pair().await;
         let endpoint = server.bind("inproc://other-door").await.unwrap();
-        // As ever, `connect` is done when it returns.
+        // `connect` is always done when it returns.
         let endpoint = client.connect(&endpoint).unwrap();
         eventually("two connections", || server.stats().peers.len() == 2).await;
         let done = cut.call(client.disconnect(&endpoint), async || {}).await.map(Result::unwrap);
@@ -159,7 +159,7 @@ fn disconnect_while_it_dials() {
         if cut.is_before_all() {
             wanted(&server, "").await;
         } else {
-            // Somebody who dialled after it has come, and it has not.
+            // A subscriber that dialled later has arrived, and this one has not.
             let other = eager(place);
             other.connect(by_name(place)).unwrap();
             wanted(&server, "").await;

@@ -1,4 +1,4 @@
-//! `recv`, dropped: no message goes with it.
+//! `recv`, dropped: no message is lost with it.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -90,7 +90,7 @@ fn while_its_task_has_had_its_turn() {
             server.send(numbered(number)).await.unwrap();
         }
         eventually("all three", || client.stats().received == 3).await;
-        // From here to the call nothing else is awaited: the turn cannot begin anew.
+        // Nothing else is awaited from here to the call, so the budget cannot be renewed.
         while coop::has_budget_remaining() {
             coop::consume_budget().await;
         }

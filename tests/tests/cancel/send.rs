@@ -1,5 +1,5 @@
-//! `send` and `wait_for_subscriber`, dropped: a message has reached all who want it or nobody, and
-//! whoever else waits for the same is still woken.
+//! `send` and `wait_for_subscriber`, dropped: a message has reached all peers that want it or none, and
+//! any other task that waits for the same is still woken.
 
 use std::pin::pin;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -12,7 +12,7 @@ use zmtp_tests::cancel::{Cut, everywhere};
 use zmtp_tests::census::alone;
 use zmtp_tests::story::{Place, eventually, receive, receive_text, subscribers, within};
 
-/// A message that no transport below holds whole.
+/// A message that is too large for the buffers of any transport here.
 fn numbered(number: u32) -> Vec<u8> {
     [&number.to_be_bytes()[..], &[7; 2 << 20]].concat()
 }
@@ -33,7 +33,7 @@ async fn numbers(client: &mut SubSocket, count: usize) -> Vec<u32> {
 /// arrived, one that is on its way, and one behind it.
 const QUEUED: [u32; 3] = [0, 1, 2];
 
-/// A publisher that waits for room, and two subscribers that receive nothing: there is none.
+/// A publisher that waits for room, and two subscribers that receive nothing, so that there is none.
 async fn full(place: &Place, policy: WhenFull) -> (PubSocket, [SubSocket; 2]) {
     let options = PubOptions::new().when_full(policy).send_hwm(HighWaterMark::messages(2));
     let options = options.send_hwm_octets(usize::MAX).send_buffer(256 << 10);
@@ -55,14 +55,14 @@ async fn full(place: &Place, policy: WhenFull) -> (PubSocket, [SubSocket; 2]) {
     (server, clients)
 }
 
-/// The message whose `send` is dropped, the one of another task that waits as well, and one that
-/// comes after both.
+/// The message whose `send` is dropped, the one of another task that also waits, and one that comes
+/// after both.
 const CUT: u32 = 1000;
 const OTHER: u32 = 2000;
 const LAST: u32 = 3000;
 
-/// Makes room while two wait for it, drops one, and checks that the other is served and that both
-/// subscribers have all messages that were accepted, each once, in one order.
+/// Makes room while two tasks wait for it, drops one of them, and checks that the other continues, and
+/// that both subscribers get all accepted messages, each once, in one order.
 async fn waits_for_room(place: &Place, policy: WhenFull, cut: Cut) -> bool {
     let (server, [mut one, mut two]) = full(place, policy).await;
     let rival = server.handle();
@@ -86,7 +86,7 @@ async fn waits_for_room(place: &Place, policy: WhenFull, cut: Cut) -> bool {
     let mut expected = Vec::from_iter(QUEUED.into_iter().chain([OTHER, LAST]));
     expected.extend(done.then_some(CUT));
     expected.sort_unstable();
-    // Both at once: a message waits until it has room with either.
+    // From both at once: a message waits until both have room for it.
     let left = heard.each_ref().map(|heard| expected.len() - heard.len());
     let rest = tokio::join!(numbers(&mut one, left[0]), numbers(&mut two, left[1]));
     for (mut heard, rest) in heard.into_iter().zip([rest.0, rest.1]) {
@@ -95,7 +95,7 @@ async fn waits_for_room(place: &Place, policy: WhenFull, cut: Cut) -> bool {
         heard.sort_unstable();
         assert_eq!(heard, expected);
     }
-    // Only who asks for more has room for the end.
+    // The end gets room only when the receiver asks for more.
     assert!(one.try_recv().is_err() && two.try_recv().is_err());
     assert_eq!(within("the end of it all", last).await.unwrap().unsent, 0);
     done
@@ -115,7 +115,7 @@ fn while_it_waits_for_room_and_not_for_ever() {
 #[test]
 fn while_it_waits_for_room_that_does_not_come_in_time() {
     let policy = WhenFull::WaitFor(Duration::from_millis(20));
-    // First for its turn, which the full queue has ended.
+    // The first wait is for its turn, which the full queue has ended.
     everywhere(2, async |place, cut| {
         let (server, clients) = full(place, policy).await;
         let message = numbered(CUT);
@@ -134,7 +134,7 @@ fn while_it_waits_for_room_that_does_not_come_in_time() {
 fn while_it_waits_for_a_peer_that_leaves() {
     everywhere(2, async |place, cut| {
         let (server, [one, mut two]) = full(place, WhenFull::Wait).await;
-        // Only one of them keeps it waiting.
+        // Only one of them delays the sender.
         assert_eq!(numbers(&mut two, QUEUED.len()).await, QUEUED);
         let (mut stuck, mut waits) = (Some(one), 0);
         let message = numbered(CUT);
@@ -163,7 +163,7 @@ fn while_others_have_their_turn() {
         let two = place.subscriber("");
         two.connect(&*place.endpoint).unwrap();
         subscribers(&server, 2).await;
-        // More than a turn has room for.
+        // More messages than a turn allows.
         for _ in 0..2000 {
             server.try_send("before").unwrap();
         }
@@ -198,7 +198,7 @@ fn thousands_of_times_each_has_reached_nobody_or_everybody_once() {
             match number % 3 {
                 // Never polled.
                 0 => drop(server.send(&text)),
-                // Polled once: it is done, or it has not begun.
+                // Polled once: the call is done, or it has not begun.
                 1 => {
                     let mut cx = TaskContext::from_waker(Waker::noop());
                     let polled = pin!(server.send(&text)).poll(&mut cx);
@@ -237,7 +237,7 @@ fn while_nobody_has_subscribed() {
         let handle = server.handle();
         let other = tokio::spawn(async move { handle.wait_for_subscriber("topic").await });
         tokio::task::yield_now().await;
-        // Woken by the one, satisfied by the other.
+        // Woken by one subscription, and done by the other.
         let mut topics = ["x", "to"].into_iter();
         let wake = async || client.subscribe(topics.next().unwrap());
         let found = cut.call(server.wait_for_subscriber("topic"), wake).await.map(Result::unwrap);

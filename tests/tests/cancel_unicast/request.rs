@@ -1,5 +1,5 @@
-//! `request`, dropped wherever it waits: a late reply is never taken for that to another request, and what
-//! was not sent is not sent any more.
+//! `request`, dropped at each of its waits: a late reply is never taken for that to another request, and
+//! an unsent request is not sent any more.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn client(place: &Place, correlate: bool) -> ReqSocket {
     place.context.socket(ReqOptions::new().correlate(correlate).reconnect(soon))
 }
 
-/// Answers every request with itself, and says what came.
+/// Answers every request with itself, and returns the requests.
 async fn serve(mut server: RepSocket, most: usize) -> (RepSocket, Vec<String>) {
     let mut heard = Vec::new();
     while heard.len() < most {
@@ -28,7 +28,8 @@ async fn serve(mut server: RepSocket, most: usize) -> (RepSocket, Vec<String>) {
     (server, heard)
 }
 
-/// Drops a request while the other side does whatever it waits for; then another one gets its own reply.
+/// Drops a request while the other side does what the request waits for; then another one gets its own
+/// reply.
 async fn next_gets_its_own(place: &Place, cut: Cut, correlate: bool, dials: bool) -> bool {
     let mut client = client(place, correlate);
     let server = place.context.socket(
@@ -85,7 +86,7 @@ fn while_it_waits_for_its_reply_by_number() {
 
 #[test]
 fn while_it_waits_for_anybody() {
-    // For a peer, and for its reply.
+    // One wait for a peer, and one for its reply.
     everywhere(2, async |place, cut| {
         let mut client = client(place, true);
         client.bind(&*place.endpoint).await.unwrap();
@@ -116,7 +117,7 @@ fn while_it_waits_for_an_endpoint_where_nobody_is_yet() {
         let come = async || drop(handle.bind(&*place.endpoint).await);
         let reply = cut.call(client.request("cut"), come).await.map(Result::unwrap);
         if reply.is_none() && handle.endpoints().bound.is_empty() {
-            // It was given up before anybody could hear of it.
+            // The request was given up before any peer could receive it.
             assert_eq!(client.stats().queued, 0);
             handle.bind(&*place.endpoint).await.unwrap();
         }

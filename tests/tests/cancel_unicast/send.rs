@@ -1,5 +1,5 @@
-//! `send` in turn, `recv` and `wait_for_peer`, dropped: a message has been accepted or has reached nobody,
-//! and whoever else waits for the same is still woken.
+//! `send` in turn, `recv` and `wait_for_peer`, dropped: a message has been accepted or has reached no
+//! peer, and any other task that waits for the same is still woken.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zmtp_socket::{
 use zmtp_tests::cancel::{Cut, everywhere};
 use zmtp_tests::story::{Place, eventually, receive, within};
 
-/// A message that no transport holds whole.
+/// A message that is too large for the buffers of any transport.
 fn numbered(number: u32) -> Vec<u8> {
     [&number.to_be_bytes()[..], &[7; 2 << 20]].concat()
 }
@@ -32,7 +32,7 @@ async fn numbers(sink: &mut PullSocket, count: usize) -> Vec<u32> {
 /// The messages that the sink of a [`full`] worker has still to receive.
 const QUEUED: [u32; 3] = [0, 1, 2];
 
-/// The message whose `send` is dropped, that of another task that waits as well, and one after both.
+/// The message whose `send` is dropped, that of another task that also waits, and one after both.
 const CUT: u32 = 1000;
 const OTHER: u32 = 2000;
 const LAST: u32 = 3000;
@@ -65,7 +65,7 @@ async fn full(place: &Place, time: Option<Duration>) -> (PushSocket, PullSocket)
     (worker, sink)
 }
 
-/// Makes room while two wait for it, drops one, and checks that the other is served.
+/// Makes room while two tasks wait for it, drops one of them, and checks that the other continues.
 async fn waits_for_room(place: &Place, time: Option<Duration>, cut: Cut) -> bool {
     let (worker, mut sink) = full(place, time).await;
     let rival = worker.handle();
@@ -85,7 +85,7 @@ async fn waits_for_room(place: &Place, time: Option<Duration>, cut: Cut) -> bool
     expected.extend([OTHER, LAST]);
     let left = expected.len() - heard.len();
     heard.extend(numbers(&mut sink, left).await);
-    // Of the two that have waited either may have been the first.
+    // Of the two that have waited, either may have been the first.
     heard[QUEUED.len()..].sort_unstable();
     assert_eq!(heard, expected);
     assert!(sink.try_recv().is_err());

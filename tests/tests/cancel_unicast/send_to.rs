@@ -1,5 +1,5 @@
-//! `send_to` of a ROUTER and `send` of a reply, where they wait for room, dropped: the peer has got nothing,
-//! and whoever else waits for it is still served.
+//! `send_to` of a ROUTER and `send` of a reply, dropped while they wait for room: the peer has got
+//! nothing, and any other task that waits for it continues.
 
 use zmtp_socket::{
     DealerOptions, DealerSocket, HighWaterMark, RepOptions, RouterOptions, RouterSocket, SendError,
@@ -8,7 +8,7 @@ use zmtp_socket::{
 use zmtp_tests::cancel::everywhere;
 use zmtp_tests::story::{Place, eventually, receive, within};
 
-/// A message that no transport holds whole.
+/// A message that is too large for the buffers of any transport.
 fn numbered(number: u32) -> Vec<u8> {
     [&number.to_be_bytes()[..], &[7; 2 << 20]].concat()
 }
@@ -38,7 +38,7 @@ fn client(place: &Place) -> DealerSocket {
     client
 }
 
-/// A server that waits for room, and a client that receives nothing: there is none.
+/// A server that waits for room, and a client that receives nothing, so that there is none.
 async fn full(place: &Place) -> (RouterSocket, DealerSocket) {
     let options = RouterOptions::new().when_full(WhenFull::Wait).mandatory(true);
     let options = options.send_hwm(HighWaterMark::messages(2)).send_hwm_octets(usize::MAX);
@@ -76,7 +76,7 @@ fn while_it_waits_for_room() {
         expected.extend([OTHER, LAST]);
         let left = expected.len() - heard.len();
         heard.extend(numbers(&mut client, left).await);
-        // Of the two that have waited either may have been the first.
+        // Of the two that have waited, either may have been the first.
         heard[QUEUED.len()..].sort_unstable();
         assert_eq!(heard, expected);
         assert!(client.try_recv().is_err());
@@ -148,7 +148,7 @@ fn a_reply_while_it_waits_for_room() {
         expected.extend([OTHER, LAST]);
         let left = expected.len() - heard.len();
         heard.extend(numbers(&mut client, left).await);
-        // Of the two that have waited either may have been the first.
+        // Of the two that have waited, either may have been the first.
         heard[QUEUED.len()..].sort_unstable();
         assert_eq!(heard, expected);
         assert!(client.try_recv().is_err());

@@ -1,4 +1,4 @@
-//! Who may come in: what a judge is told, and what becomes of its verdict.
+//! Authorization of peers: the data that a judge gets, and the effect of its verdict.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ pub(crate) async fn parked(monitor: &mut Monitor) -> Reason {
     .await
 }
 
-/// Why the server has not let somebody in.
+/// The reason why the server has not let in a peer.
 pub(crate) async fn denied(monitor: &mut Monitor) -> Denial {
     event(monitor, "a denial", |event| match event {
         Event::HandshakeFailed { reason: Reason::Protocol(Error::Denied(denial)), .. } => {
@@ -171,11 +171,11 @@ over_each_transport! {
                 }
             };
             assert_eq!(claim.credentials.frames(), frames);
-            // Only INITIATE of CURVE comes before the verdict.
+            // Only INITIATE of CURVE arrives before the verdict.
             let expected = (name == "CURVE").then_some(&b"XSUB"[..]);
             assert_eq!(claim.metadata.socket_type(), expected, "{name}");
 
-            // Wherever a peer is met.
+            // The same data is in every place where the peer appears.
             let is_known = |peer: &Peer| {
                 let info = peer.info().expect("the handshake is done");
                 assert_eq!(info.allowed, verdict, "{name}");
@@ -238,7 +238,7 @@ async fn ready_made_judges_let_in_whom_they_know() {
             None => drop(parked(&mut its_monitor).await),
         }
     }
-    // Under NULL, by their addresses.
+    // Under NULL, peers are judged by their addresses.
     for (range, is_allowed) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
         let place = Place::tcp();
         let judge = allow_addresses([range.parse().unwrap()]);
@@ -256,7 +256,8 @@ async fn ready_made_judges_let_in_whom_they_know() {
 
 #[tokio::test]
 async fn users_and_judges_must_all_agree_and_the_last_word_on_the_name_is_the_judges() {
-    // The password, the range of the first judge, what the second one calls the user, and who is let in.
+    // The password, the range of the first judge, the user as the second one names it, and whether the
+    // peer is let in.
     let rows = [
         ("secret", "127.0.0.0/8", None, Ok("ann")),
         ("secret", "127.0.0.0/8", Some("dora"), Ok("dora")),

@@ -1,4 +1,4 @@
-//! A CURVE client that breaks a rule at each step: its connection ends, and its neighbour notices nothing.
+//! A CURVE client that breaks a rule at each step: its connection ends, and its neighbour loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use zmtp_tests::story::{receive_text, wanted};
 
 const NOW: Duration = Duration::ZERO;
 
-/// What the client says next, which the breach may change: 0 is its greeting, 1 HELLO, 2 INITIATE, and
-/// then come what it says in traffic: a subscription, and more.
+/// Changes the next output of the client. Step 0 is its greeting, 1 HELLO, 2 INITIATE; the following
+/// ones are its traffic: a subscription, and more.
 type Breach = fn(step: usize, says: &mut Vec<u8>);
 
-/// Plays a client until the server hangs up.
+/// Runs a client until the server closes the connection.
 async fn play(endpoint: &Endpoint, config: Config, breach: Breach) {
     let address = endpoint.to_string().replace("tcp://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -27,7 +27,7 @@ async fn play(endpoint: &Endpoint, config: Config, breach: Breach) {
     let (mut step, mut subscribed) = (0, false);
     in_time("the server hangs up", async {
         loop {
-            // Whatever the server answers to a breach is no matter.
+            // The server's answer to a breach does not matter.
             while let Ok(Some(_event)) = connection.poll_event(NOW) {}
             if connection.is_traffic() && !subscribed {
                 subscribed = true;
@@ -49,7 +49,7 @@ async fn play(endpoint: &Endpoint, config: Config, breach: Breach) {
     .await;
 }
 
-/// Why the last connection ended, which is not the neighbour's.
+/// The reason why the last connection ended, which is not the neighbour's.
 async fn end(monitor: &mut Monitor) -> (bool, String) {
     in_time("its end", async {
         loop {
@@ -68,7 +68,7 @@ fn protocol(reason: Reason) -> String {
     error.to_string()
 }
 
-/// Changes the last octet of what is said at one step, which lies in a box.
+/// Changes the last octet of the output of one step, which lies in a box.
 fn flip_last_at(where_to: usize, step: usize, says: &mut [u8]) {
     if step == where_to {
         *says.last_mut().unwrap() ^= 1;
@@ -87,7 +87,7 @@ async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_
     neighbour.connect(&endpoint).unwrap();
     wanted(&server, "neighbour").await;
 
-    // The breach, whether the handshake is done by then, and what the event names.
+    // The breach, whether the handshake is done by then, and part of the reason in the event.
     let rows: [(&str, Breach, bool, &str); 9] = [
         ("a bad box in HELLO", |step, says| flip_last_at(1, step, says), false, "HELLO"),
         (
@@ -169,7 +169,7 @@ async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_
         assert_eq!(receive_text(&mut neighbour).await, format!("neighbour {name}"));
     }
 
-    // Those that need no tampering.
+    // Breaches that need no tampering.
     let mut monitor = server.monitor();
     let mechanism = Mechanism::CurveClient { server_key: keys().public(), keys: keys() };
     play(&endpoint, Config { mechanism, ..Config::new(SocketType::Sub) }, |_, _| {}).await;

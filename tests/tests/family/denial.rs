@@ -1,4 +1,4 @@
-//! Who is denied by a judge: who comes again, and who does not.
+//! Clients that a judge denies: some dial again, and others do not.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -52,12 +52,12 @@ over_each_transport! {
                             panic!("{secured}: {reason}")
                         };
                         assert_eq!(reason, status, "that is all a stranger is told");
-                        // By hand it can be tried again at any time.
+                        // The user can connect again at any time.
                         client.connect_with(&*place.endpoint, |it| it_is.apply(it)).unwrap();
                         wanted(&server, "a").await;
                     }
                 }
-                // Else it would dial the free port until it has it itself.
+                // Otherwise it would dial the free port until it connects to itself.
                 within("the client's end", client.close()).await;
                 server.close().await;
             }
@@ -68,7 +68,7 @@ over_each_transport! {
 #[tokio::test]
 async fn whoever_says_300_is_dialled_again_with_back_off_and_whoever_says_else_is_not() {
     let listener = RawListener::bind().await;
-    // An attempt that takes longer than the longest delay would begin it anew.
+    // An attempt that takes longer than the longest delay would reset the delays.
     let (initial, max) = (Duration::from_millis(4), Duration::from_secs(10));
     let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
     let subscriber = SubSocket::with_options(options);
@@ -96,7 +96,7 @@ async fn whoever_says_300_is_dialled_again_with_back_off_and_whoever_says_else_i
     }
 }
 
-/// Takes the next connection, and says ERROR for this reason.
+/// Takes the next connection, and sends an ERROR with this reason.
 async fn refuse(listener: &RawListener, reason: &str) {
     let mut peer = listener.accept().await;
     let length = reason.len() as u8;
@@ -107,7 +107,7 @@ async fn refuse(listener: &RawListener, reason: &str) {
     peer.expect_closed().await;
 }
 
-/// The terms of a server that denies whoever comes, so many times; and how many have come.
+/// The options of a server that denies every client, so many times, and the count of the clients.
 fn denying(
     secured: &Server,
     denial: Denial,
@@ -128,7 +128,7 @@ over! { [tcp, ipc]
     async fn libzmq_comes_again_after_a_temporary_denial_and_not_after_another(place: Place) {
         let Some(python) = python() else { return };
         for secured in servers() {
-            // Whoever is denied for good is given the time for 20 further attempts.
+            // A client that is denied for good is given the time of 20 further attempts.
             let mut refused = Vec::new();
             for denial in [Denial::refused(""), Denial::failed("")] {
                 let denier = Denier::start(&python, &place, &secured, denial, usize::MAX).await;
@@ -148,7 +148,7 @@ over! { [tcp, ipc]
     }
 }
 
-/// A server of ours that denies its one subscriber, libzmq's.
+/// A server of ours that denies its one subscriber, which is libzmq's.
 struct Denier {
     server: PubSocket,
     peer: Pyzmq,

@@ -1,4 +1,4 @@
-//! Never a weaker mechanism than one's own, nor an older protocol that has none.
+//! No socket accepts a weaker mechanism than its own, or an older protocol that has none.
 
 use zmtp_socket::{Event, Monitor, PubSocket, Reason, SubOptions, SubSocket};
 use zmtp_tests::over_each_transport;
@@ -16,8 +16,8 @@ fn greeting(mechanism: &[u8], as_server: bool) -> Vec<u8> {
     [&b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01"[..], &name, &as_server, &[0; 31]].concat()
 }
 
-/// What a peer says that is not of our mechanism, and what the event then names. Each goes on as if
-/// it had been let in.
+/// The octets of peers that do not have our mechanism, and part of the reason in the event. Each peer
+/// continues as if it had been let in.
 fn strangers(ours: &str) -> Vec<(Vec<u8>, String)> {
     let other: &[u8] = if ours == "PLAIN" { b"CURVE" } else { b"PLAIN" };
     let lower_case = ours.to_lowercase();
@@ -31,9 +31,9 @@ fn strangers(ours: &str) -> Vec<(Vec<u8>, String)> {
         }
     }
     let older: [(&[u8], &str); 3] = [
-        // ZMTP 2.0, of a SUB: its greeting, an empty identity, a subscription.
+        // ZMTP 2.0, from a SUB: its greeting, an empty identity, a subscription.
         (b"\xFF\0\0\0\0\0\0\0\x01\x7F\x01\x02\0\0\0\x02\x01a", "got 1 (ZMTP 2.0 or older)"),
-        // ZMTP 1.0: an anonymous peer's, and one with a long identity.
+        // ZMTP 1.0: an anonymous peer, and one with a long identity.
         (b"\x01\0\x03\0\x01a", "whose first octet is FF; got 01"),
         (b"\xFF\0\0\0\0\0\0\x01\0\0identity", "as ZMTP 1.0 sends"),
     ];
@@ -73,7 +73,7 @@ async fn a_client_with_a_mechanism_keeps_its_secrets_from_who_has_another_or_non
             let mut monitor = client.monitor();
             let mut peer = listener.accept().await;
             peer.send(says).await;
-            // No HELLO, which under PLAIN is the password.
+            // We send no HELLO, which under PLAIN has the password.
             peer.expect(greeting(name.as_bytes(), false)).await;
             peer.expect_closed().await;
             drop(peer);
@@ -104,7 +104,7 @@ over_each_transport! {
                 SubOptions::new().curve_client(keys().public(), keys()),
             ];
             for (number, options) in clients.into_iter().enumerate() {
-                // Of CURVE's own clients, one that takes the server for another.
+                // Of CURVE's clients, only one that has another server's key.
                 if number != at || matches!(secured, Server::Curve { .. }) {
                     expect_refused(options).await;
                 }

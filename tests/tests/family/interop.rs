@@ -1,4 +1,4 @@
-//! What an XPUB and an XSUB can do that a PUB and a SUB cannot, with libzmq on either side.
+//! The abilities that an XPUB and an XSUB have and a PUB and a SUB do not, with libzmq on either side.
 
 use zmtp_socket::{Message, Request, XPubOptions, XSubOptions};
 use zmtp_tests::libzmq::Libzmq;
@@ -64,8 +64,8 @@ over! { [tcp, ipc]
     }
 }
 
-/// libzmq's XPUB tells a subscription that another peer has made before only where it is verbose, and
-/// so does ours.
+/// libzmq's XPUB reports a subscription that another peer has made before only if it is verbose, and so
+/// does ours.
 #[tokio::test]
 async fn a_verbose_xpub_tells_libzmqs_subscriptions_each() {
     use zmtp_socket::Verbosity;
@@ -86,8 +86,8 @@ async fn a_verbose_xpub_tells_libzmqs_subscriptions_each() {
     }
 }
 
-/// libzmq's options of the family, on either side: the zmq crate has no words for most of them, so its peer
-/// is pyzmq's.
+/// libzmq's options of the family, on either side. The zmq crate lacks most of them, so the peer is
+/// pyzmq's.
 mod options {
     use zmtp_socket::{PubOptions, SubOptions, Verbosity};
     use zmtp_tests::pyzmq::{Pyzmq, python};
@@ -128,8 +128,8 @@ mod options {
         }
     }
 
-    /// libzmq's SUB sends each SUBSCRIBE, but a CANCEL for the last alone; a verbose XPUB of either tells
-    /// what it was told.
+    /// libzmq's SUB sends each SUBSCRIBE, but a CANCEL only for the last one. A verbose XPUB of either
+    /// library reports each of them.
     #[tokio::test]
     async fn a_verbose_xpub_of_either_tells_each_subscription() {
         let Some(python) = python() else { return };
@@ -166,7 +166,8 @@ mod options {
         }
     }
 
-    /// libzmq's XSUB sends subscriptions and a message as parts of one, and both XPUBs take them out.
+    /// libzmq's XSUB sends subscriptions and a message as parts of one message, and both XPUBs take them
+    /// out.
     #[tokio::test]
     async fn subscriptions_in_a_message_of_several_parts_mean_the_same_to_both() {
         let Some(python) = python() else { return };

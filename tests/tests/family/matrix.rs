@@ -1,6 +1,6 @@
-//! Every pair of PUB or XPUB and SUB or XSUB, ours with ours and with libzmq's, under every mechanism and over
-//! every transport that both have, whoever binds: who is not to come in does not, and who comes in hears
-//! all that it asked for, and nothing else.
+//! Every pair of PUB or XPUB and SUB or XSUB, ours with ours and with libzmq's, under every mechanism
+//! and over every transport that both have, with either side binding: peers that are to be refused are
+//! refused, and the others get all messages that they subscribed to, and nothing else.
 
 use zmtp_socket::SocketType::{Pub, Sub, XPub, XSub};
 use zmtp_tests::libzmq::Parts;
@@ -61,12 +61,12 @@ async fn exchange(publisher: &mut Party, subscriber: &mut Party) {
         }
         for message in repertoire(number).into_iter().filter(|parts| parts[0].starts_with(b"10001"))
         {
-            // Not by assert_eq: it would print kilobytes.
+            // Not with assert_eq, which would print kilobytes.
             let came = subscriber.receive().await;
             assert!(came == message, "{} came, not {}", shape(&came), shape(&message));
         }
     }
-    // Who publishes sends nothing else, though a SUB would have filtered it.
+    // The publisher sends no other message, although a SUB would have filtered it.
     let matching = ROUNDS * 4;
     eventually("exactly what is wanted to be sent", || {
         counted(publisher, subscriber)
@@ -91,8 +91,8 @@ async fn exchange(publisher: &mut Party, subscriber: &mut Party) {
     .await;
 }
 
-/// What is wanted, four of them, and what is not: of one part and of several, empty ones and large ones among
-/// them.
+/// Four wanted messages and four unwanted ones: of one part and of several, with empty and large ones
+/// among them.
 fn repertoire(number: u64) -> [Parts; 8] {
     let number = number.to_be_bytes().to_vec();
     let large = || number.repeat(70_000 / 8);
@@ -116,7 +116,7 @@ fn shape(parts: &Parts) -> String {
     )
 }
 
-/// What each of ours has sent or received.
+/// The counts of messages that each of our sockets has sent or received.
 fn counted(publisher: &Party, subscriber: &Party) -> Vec<u64> {
     let sent = publisher.stats().map(|stats| stats.sent);
     sent.into_iter().chain(subscriber.stats().map(|stats| stats.received)).collect()

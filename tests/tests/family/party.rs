@@ -12,7 +12,7 @@ use zmtp_tests::secured::{Client, Server};
 use zmtp_tests::story::{Receives, eventually, receive, wanted, within};
 use zmtp_tests::theirs::Theirs;
 
-/// Longer than any test: what has been refused stays so.
+/// Longer than any test, so that a refused peer does not dial again.
 const NEVER: Duration = Duration::from_secs(3600);
 
 pub(crate) enum Party {
@@ -23,7 +23,7 @@ pub(crate) enum Party {
     Theirs(SocketType, Theirs),
 }
 
-/// The same with each socket of ours, and something else with libzmq's.
+/// Does the same with each socket of ours, and something else with libzmq's.
 macro_rules! with {
     ($party:expr, $socket:ident => $ours:expr, $theirs:pat => $otherwise:expr) => {
         match $party {
@@ -105,7 +105,7 @@ impl Party {
         }
     }
 
-    /// Waits until this publisher knows that `topic` is wanted no more, and only `kept` is.
+    /// Waits until this publisher knows that `topic` is no longer wanted, and only `kept` is.
     pub(crate) async fn hears_the_end_of(
         &mut self,
         topic: &str,
@@ -128,7 +128,7 @@ impl Party {
         }
     }
 
-    /// A PUB of libzmq's does not tell, so it sends until what is wanted no more does not arrive.
+    /// A PUB of libzmq's does not report that, so it sends until an unwanted message does not arrive.
     async fn probe_the_end(&mut self, topic: &str, kept: &str, subscriber: &mut Self) {
         within("libzmq to know the unsubscription", async {
             loop {
@@ -173,7 +173,7 @@ impl matrix::Party for Party {
         bound.expect("nobody else is here");
     }
 
-    /// Connects once: what is refused is not dialled again.
+    /// Connects once: a refused connection is not dialled again.
     async fn connect(&mut self, endpoint: &str, client: &Client) {
         let once = Reconnect::new(NEVER, NEVER);
         let connected = with!(
@@ -186,7 +186,7 @@ impl matrix::Party for Party {
         connected.expect("it can be dialled");
     }
 
-    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
+    /// Disconnects from its endpoint; libzmq's does that when it connects again.
     async fn disconnect(&mut self, endpoint: &str) {
         let disconnected =
             with!(self, socket => socket.disconnect(endpoint).await, Self::Theirs(..) => Ok(()));

@@ -11,14 +11,14 @@ use zmtp_socket::{
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, eventually, receive, receive_text, wanted, within};
 
-/// A proxy that runs: where subscribers connect, and how to steer it.
+/// A running proxy: the endpoint for subscribers, and its handle.
 struct Running {
     endpoint: Endpoint,
     handle: ProxyHandle,
     task: JoinHandle<Proxy>,
 }
 
-/// Between the publishers at `publishers` and the subscribers at an endpoint of its own.
+/// Runs a proxy between the publishers at `publishers` and the subscribers at an endpoint of its own.
 async fn run(context: &Context, publishers: &str, verbosity: Verbosity) -> Running {
     let (proxy, endpoint) = between(context, publishers, verbosity).await;
     start(proxy, endpoint)
@@ -57,7 +57,7 @@ over_each_transport! {
             for message in ["a 1", "b 1", "c 1", "a 2"] {
                 server.send(message).await.unwrap();
             }
-            // The second may have come to the proxy after the first message.
+            // The second subscription may have reached the proxy after the first message.
             for expected in ["a 1", "a 2"] {
                 assert_eq!(receive_text(&mut clients[0]).await, expected);
             }
@@ -200,7 +200,7 @@ async fn a_proxy_that_is_dropped_while_it_is_held_up_loses_nothing() {
         assert_eq!(receive(&mut client).await.first(), &large(number));
     }
     assert_eq!((handle.stats().messages, handle.stats().dropped), (COUNT, 0));
-    // Held up or not, it can be stopped.
+    // It can be stopped, whether it waits or not.
     running.handle.stop();
     within("its end", running.task).await.unwrap();
 }
@@ -241,8 +241,8 @@ async fn a_proxy_ends_with_one_of_its_sockets() {
     within("the end", publisher.close()).await;
 }
 
-/// Publishers, three proxies in a row, and subscribers that come and go: in the end the publishers are
-/// asked for exactly what is still wanted.
+/// Publishers, three proxies in a row, and subscribers that come and go: in the end the publishers have
+/// exactly the subscriptions that are still wanted.
 #[tokio::test]
 async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
     let place = Place::tcp();
@@ -288,8 +288,8 @@ async fn through_a_row_of_proxies_what_is_asked_for_upstream_is_exact() {
         peers.len() == clients.len() && all == held as u64
     })
     .await;
-    // Subscriptions travel in order: behind this one there is none left on its way. From then on topics are
-    // only given up, those of the clients that have left.
+    // Subscriptions travel in order, so none is on its way behind this one. From then on topics only
+    // end, those of the clients that have left.
     let marker = place.context.sub_socket(SubOptions::new());
     marker.subscribe("marker");
     marker.connect(&*endpoint).unwrap();

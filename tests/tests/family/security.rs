@@ -1,4 +1,4 @@
-//! Traffic that is sealed, and traffic of those who are known.
+//! Encrypted traffic, and traffic of authenticated peers.
 
 use std::time::Duration;
 

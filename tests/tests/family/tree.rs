@@ -1,10 +1,11 @@
-//! Trees of three proxies, ours and libzmq's in turn, with subscribers of both that come, change their minds
-//! and go, many to the same topics and some to one topic several times: in the end the publisher is asked
-//! for exactly what is still wanted, and everybody gets exactly that.
+//! Trees of three proxies, ours and libzmq's in turn, with subscribers of both that come, change their
+//! subscriptions and go. Many of them subscribe to the same topics, and some to one topic several times.
+//! In the end the publisher has exactly the subscriptions that are still wanted, and each subscriber
+//! gets exactly the messages of its own.
 //!
-//! What libzmq's SUB is told several times it sends several times, and the end of it once. So where a
+//! libzmq's SUB sends each of several subscriptions to a topic, but their end only once. So if a
 //! publishing socket of ours counts, as it does by default, such a subscriber holds a topic until it
-//! leaves; where duplicates are a set, it does not.
+//! leaves; if duplicates are a set, it does not.
 
 use std::collections::BTreeSet;
 
@@ -22,13 +23,13 @@ use zmtp_tests::theirs::Theirs;
 use crate::party::Party;
 use crate::wishes::{Wishes, topic};
 
-/// Topics that are wanted now and then.
+/// The number of topics that are wanted now and then.
 const TOPICS: usize = 1000;
 
-/// The last topic that is published, which everybody wants.
+/// The last topic that is published, which every subscriber wants.
 const LAST: usize = TOPICS;
 
-/// How often somebody comes, goes or changes its mind.
+/// How often a subscriber comes, goes or changes its subscriptions.
 const CHANGES: usize = 150;
 
 /// Three proxies, and the publisher above them.
@@ -41,7 +42,7 @@ struct Tree {
     _libzmqs: Vec<Proxy>,
 }
 
-/// Where subscribers connect.
+/// The endpoint for subscribers.
 struct Leaf {
     endpoint: String,
     /// The publishing side of a proxy of ours.
@@ -53,18 +54,19 @@ struct Subscriber {
     leaf: usize,
     is_theirs: bool,
     wishes: Wishes,
-    /// What it wants beside, which nobody else does: once that is known, all is that it wanted before.
+    /// A topic that no other subscriber wants. Once it is known, so are all subscriptions made before
+    /// it.
     mark: String,
 }
 
-/// Who subscribes several times to the same topic.
+/// The subscribers that subscribe several times to the same topic.
 #[derive(Clone, Copy, PartialEq)]
 enum Repeats {
     Ours,
     All,
 }
 
-/// Tells each story about each of these: a test for each.
+/// Runs each story for each of these shapes: a test for each.
 macro_rules! over_each_shape {
     ($(async fn $name:ident($tree:ident: Tree, $duplicates:expr) $story:block)+) => {$(
         mod $name {
@@ -119,7 +121,7 @@ over_each_shape! {
     }
 }
 
-/// Who is left at the end, and all that they want is known.
+/// Lets subscribers come and go. Returns those that are left, once all their subscriptions are known.
 async fn come_and_go(tree: &Tree, repeats: Repeats) -> Vec<Subscriber> {
     let place = Place::tcp();
     let mut chance = fastrand::Rng::with_seed(11);
@@ -165,7 +167,7 @@ async fn come_and_go(tree: &Tree, repeats: Repeats) -> Vec<Subscriber> {
 }
 
 impl Subscriber {
-    /// Gives up some of what it wants, or one of several times, and wants something else.
+    /// Ends some of its subscriptions, or one of several to a topic, and makes others.
     async fn change(&mut self, chance: &mut fastrand::Rng, repeats: Repeats) {
         let topics: Vec<usize> = self.wishes.wanted().filter(|topic| *topic != LAST).collect();
         for number in topics {
@@ -254,8 +256,9 @@ impl Tree {
         Self { publisher, leaves, above: Some(above), duplicates, _libzmqs: vec![root, leaf] }
     }
 
-    /// How many topics are wanted, and how many are asked for: these exactly, on every way to the publisher,
-    /// and everybody receives what it wants and nothing else.
+    /// The number of wanted topics, and the number of subscriptions. Checks that every connection on the
+    /// way to the publisher has exactly these topics, and that each subscriber receives its messages and
+    /// no others.
     async fn check(&self, subscribers: &mut [Subscriber]) -> (usize, usize) {
         let at = |leaf: usize| subscribers.iter().filter(move |it| it.leaf == leaf);
         let mut all = BTreeSet::new();
@@ -291,7 +294,7 @@ impl Tree {
     }
 }
 
-/// Waits until so many topics are asked for, by all peers together.
+/// Waits until all peers together hold so many topics.
 async fn asked_for<T: Publishes>(publisher: &Handle<T>, topics: usize) {
     eventually(&format!("{topics} topics to be asked for"), || {
         publisher.stats().subscriptions == topics as u64
@@ -320,7 +323,7 @@ async fn bound<T: Publishes>(publisher: &Handle<T>) -> String {
     publisher.bind("tcp://127.0.0.1:*").await.expect("some port is free").to_string()
 }
 
-/// Runs a proxy of ours under `above`, and returns its publishing side, to look at.
+/// Runs a proxy of ours under `above`, and returns its publishing side for checks.
 fn run(context: &Context, above: &str, backend: XPubSocket) -> XPubHandle {
     let frontend = context.xsub_socket(XSubOptions::new());
     frontend.connect(above).expect("it can be dialled");

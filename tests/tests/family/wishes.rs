@@ -1,4 +1,4 @@
-//! What a subscriber wants, and what the publishing socket that it is connected to takes it to want.
+//! The subscriptions of a subscriber, and those that its publishing socket holds for it.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ pub(crate) fn topic(number: usize) -> String {
     format!("{number:04}")
 }
 
-/// How often it has subscribed to each topic, and not taken that back.
+/// The number of subscriptions to each topic that have not been taken back.
 pub(crate) struct Wishes {
     wanted: BTreeMap<usize, u32>,
-    /// The same as the publishing socket knows it.
+    /// The same numbers as the publishing socket holds them.
     held: BTreeMap<usize, u32>,
-    /// As libzmq's SUB does.
+    /// Whether each SUBSCRIBE is sent, as libzmq's SUB does.
     sends_each: bool,
-    /// As a publishing socket of ours does by default.
+    /// Whether the publishing socket counts, as ours does by default.
     counts: bool,
 }
 
 impl Wishes {
-    /// A subscriber that sends each SUBSCRIBE or only the first to each topic, to one that counts them or
-    /// keeps a set. Everybody sends only the last CANCEL.
+    /// A subscriber that sends each SUBSCRIBE or only the first to each topic, to a publishing socket
+    /// that counts them or keeps a set. Every subscriber sends only the last CANCEL.
     pub(crate) fn new(sends_each: bool, counts: bool) -> Self {
         Self { wanted: BTreeMap::new(), held: BTreeMap::new(), sends_each, counts }
     }
@@ -40,23 +40,23 @@ impl Wishes {
         }
     }
 
-    /// How often it has subscribed to one.
+    /// How often it has subscribed to a topic.
     pub(crate) fn times(&self, topic: usize) -> u32 {
         self.wanted.get(&topic).copied().unwrap_or_default()
     }
 
-    /// In their order.
+    /// The topics that it wants, in order.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = usize> {
         self.wanted.keys().copied()
     }
 
-    /// What it is served. It may be more than it wants, and never less.
+    /// The topics that it is sent. They may be more than it wants, and never fewer.
     pub(crate) fn held(&self) -> impl Iterator<Item = usize> {
         self.held.keys().copied()
     }
 }
 
-/// Whether that was the last.
+/// Takes back one subscription; returns whether that was the last.
 fn take(times: &mut BTreeMap<usize, u32>, topic: usize) -> bool {
     let left = times.get_mut(&topic).expect("it is subscribed to");
     *left -= 1;

@@ -1,4 +1,4 @@
-//! An XPUB hears what its subscribers want, and can answer each of them.
+//! An XPUB receives the requests of its subscribers, and can answer each of them.
 
 use zmtp_socket::{
     Closed, Event, Message, Overrun, Peer, Reason, RecvError, Request, SendError, TryRecvError,
@@ -17,7 +17,7 @@ async fn request(server: &mut XPubSocket) -> Request {
     within("a request", server.recv()).await.expect("the socket is open")
 }
 
-/// `+topic` or `-topic`, or the message; and whose it is.
+/// `+topic` or `-topic`, or the message; and its peer.
 fn text(request: &Request) -> (String, Peer) {
     let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).unwrap();
     let said = match request {
@@ -243,7 +243,7 @@ over_each_transport! {
         .await;
         within("the end", server.handle().close()).await;
         expect(&mut server, "-a").await;
-        // It may have come back meanwhile.
+        // The peer may have come back meanwhile.
         while let Ok(request) = server.recv().await {
             let (heard, _) = text(&request);
             assert!(["+a", "-a"].contains(&&*heard), "{heard}");
@@ -261,7 +261,7 @@ over_each_transport! {
         wanted(&server, "a").await;
         let publisher = server.handle();
         within("the end", publisher.close()).await;
-        // The subscription has been taken back unheard.
+        // The subscription was taken back before it was read.
         expect(&mut server, "last words").await;
         assert!(matches!(server.recv().await, Err(RecvError::Closed(_))));
     }

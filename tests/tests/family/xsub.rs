@@ -28,7 +28,7 @@ over_each_transport! {
             client.send(message).await.unwrap();
         }
         for server in &mut servers {
-            // What was taken back before it was told is not.
+            // A subscription that was taken back before it was sent is not sent.
             assert_eq!(said(server).await, "+b");
             assert_eq!(said(server).await, "hello");
         }
@@ -45,7 +45,7 @@ over_each_transport! {
         server.bind(&*place.endpoint).await.unwrap();
         client.connect(&*place.endpoint).unwrap();
         within("a publisher", client.wait_for_publisher()).await.unwrap();
-        // In one go: the driver has no turn between them.
+        // Without an await: the driver has no turn between them.
         for number in 0..25 {
             client.send(format!("{number}")).await.unwrap();
         }

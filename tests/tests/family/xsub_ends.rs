@@ -12,7 +12,7 @@ use zmtp_tests::story::{Place, eventually, within};
 const READY_XPUB: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04XPUB";
 const READY_XSUB: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04XSUB";
 
-/// More than the system keeps between two sockets, and less than the default mark.
+/// More messages than the system holds between two sockets, and fewer than the default mark.
 const COUNT: u64 = 500;
 const SIZE: usize = 100_000;
 
@@ -70,7 +70,7 @@ async fn stuck(linger: Linger) -> (XSubSocket, XSubHandle, RawPeer, RawListener)
     (client, handle, peer, listener)
 }
 
-/// Waits until the system takes no more.
+/// Waits until the system accepts no more.
 async fn full(handle: &XSubHandle) {
     let mut before = 0;
     eventually("the system takes no more", || {
@@ -115,7 +115,7 @@ async fn what_waits_for_a_publisher_that_hangs_up_is_counted_as_undelivered() {
     drop(client);
 }
 
-/// A message that is lost at the high-water mark is no undelivered one.
+/// A message that is lost at the high-water mark does not count as undelivered.
 #[tokio::test]
 async fn what_is_dropped_at_the_mark_in_octets_is_counted_so() {
     let listener = RawListener::bind().await;
@@ -125,7 +125,7 @@ async fn what_is_dropped_at_the_mark_in_octets_is_counted_so() {
     let mut peer = listener.accept().await;
     peer.open(READY_XPUB, READY_XSUB).await;
     within("a publisher", client.wait_for_publisher()).await.unwrap();
-    // In one go: the driver has no turn between them.
+    // Without an await: the driver has no turn between them.
     load(&client);
     let stats = client.stats();
     assert_eq!((stats.queued, stats.dropped), (11, COUNT - 11));

@@ -1,4 +1,4 @@
-//! CURVE against libzmq (pyzmq's, for the other has none), with the codec alone on our side.
+//! CURVE against libzmq (pyzmq's, since the other lacks CURVE), with the codec alone on our side.
 //! `ZMTP_PYTHON` names its Python.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Side {
         Self { stream, connection: Connection::new(Arc::new(config)) }
     }
 
-    /// The next event; `None` when the peer has hung up.
+    /// The next event; `None` when the peer has closed the connection.
     async fn event(&mut self) -> Option<Event> {
         within("an event", async {
             loop {
@@ -122,7 +122,7 @@ async fn a_publisher_of_libzmq_hears_our_wishes_and_is_heard() {
     subscriber.write().await;
     assert_eq!(publisher.receive().await, [b"\x0010001"]);
 
-    // Who knows another key is sent away at HELLO.
+    // A client with another server's key is disconnected at HELLO.
     assert_eq!(connect(&ours).await.event().await, None);
 }
 
@@ -141,7 +141,7 @@ async fn a_stranger_with_libzmq_is_told_that_it_is_refused() {
     publisher.connection.authorize(NOW, Err(Denial::refused("")));
     assert!(publisher.connection.poll_event(NOW).is_err());
     publisher.write().await;
-    // libzmq understands, and hangs up.
+    // libzmq understands it, and closes the connection.
     let mut rest = Vec::new();
     within("the end", publisher.stream.read_to_end(&mut rest)).await.expect("it is closed");
     assert_eq!(rest, b"");

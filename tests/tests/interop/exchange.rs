@@ -1,11 +1,12 @@
-//! Messages between libzmq and us: each way, over each transport that both have, whoever binds.
+//! Messages between libzmq and us: in each direction, over each transport that both have, with either
+//! side binding.
 
 use bytes::Bytes;
 use zmtp_socket::{HighWaterMark, Message, PubOptions, SubOptions, Version};
 use zmtp_tests::libzmq::{Libzmq, Parts, meet};
 use zmtp_tests::story::{Place, eventually, receive, wanted};
 
-/// So many messages in one go.
+/// The number of messages that are sent without a pause.
 const MANY: u32 = 10_000;
 
 /// An address in the abstract namespace.
@@ -21,7 +22,7 @@ enum Binds {
     Libzmq,
 }
 
-/// Tells each story over tcp, ipc and an abstract ipc name, with either side binding: six tests.
+/// Runs each story over tcp, ipc and an abstract ipc name, with either side binding: six tests.
 macro_rules! however_they_meet {
     ($(async fn $name:ident($place:ident: Place, $binds:ident: Binds) $story:block)+) => {$(
         mod $name {
@@ -85,7 +86,7 @@ however_they_meet! {
             publisher.send(&message).await.expect("it is open");
             assert_same(&subscriber.receive_parts().await, &message);
         }
-        // Nothing else runs meanwhile: all of them wait at once, up to the mark.
+        // No other task runs meanwhile, so all messages are queued, up to the mark.
         for number in 0..MANY {
             publisher.try_send(number.to_be_bytes().to_vec()).expect("it is open");
         }
@@ -101,7 +102,8 @@ however_they_meet! {
     async fn we_receive_what_libzmq_publishes(place: Place, binds: Binds) {
         let mut subscriber = place.subscriber("");
         let publisher = Libzmq::new(zmq::PUB);
-        // libzmq learns in steps of half the mark what has been taken: the messages before count too.
+        // libzmq learns in steps of half the mark how many messages were taken, so the earlier messages
+        // count too.
         publisher.set(|socket| socket.set_sndhwm(2 * MANY as i32));
         match binds {
             Binds::We => {
@@ -129,7 +131,7 @@ however_they_meet! {
     }
 }
 
-/// Bodies about every border there is on the way, and messages of several parts.
+/// Bodies around every limit of a size on the way, and messages of several parts.
 fn repertoire() -> Vec<Message> {
     let sizes = [
         0,
@@ -162,7 +164,7 @@ fn octets(size: usize) -> Bytes {
 }
 
 fn assert_same(came: &Parts, sent: &Message) {
-    // Not by assert_eq: it would print megabytes.
+    // Not with assert_eq, which would print megabytes.
     assert!(came == sent.parts(), "libzmq received something else than {sent:?}");
 }
 

@@ -14,10 +14,10 @@ use zmtp_tests::wiretap::Wiretap;
 /// The time from one PING to the next, on either side.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How many heartbeats a quiet connection has to live through.
+/// The number of heartbeats that a quiet connection has to survive.
 const BEATS: usize = 10;
 
-/// PING with a time to live of zero, as all here send it: frame, name, tenths of a second.
+/// PING with a time to live of zero, as all sockets here send it: frame, name, tenths of a second.
 const PING: &[u8] = b"\x04\x07\x04PING\0\0";
 
 /// PONG with no context.
@@ -92,7 +92,7 @@ async fn libzmq_publisher(place: &Place) -> Libzmq {
     publisher
 }
 
-/// Who sends heartbeats.
+/// The side that sends heartbeats.
 #[derive(Clone, Copy)]
 struct Beats {
     ours: bool,
@@ -114,9 +114,9 @@ impl Beats {
         }
     }
 
-    /// Waits until heartbeats have long been all that passed.
+    /// Waits until only heartbeats have passed for a long time.
     async fn pass(self, our_pings: impl Fn(&[u8]) -> usize, libzmqs: impl Fn(&[u8]) -> usize) {
-        // Twice the timeout: whoever is not answered has hung up by then.
+        // Twice the timeout: by then a side without answers has closed the connection.
         let enough = 2 * BEATS;
         eventually("heartbeats and their answers", || {
             (!self.ours || our_pings(PING) >= enough && libzmqs(PONG) >= enough)
@@ -214,7 +214,7 @@ async fn our_subscriber_and_libzmq_keep_each_other_alive() {
     our_subscriber_stays_connected(SubOptions::new(), beats).await;
 }
 
-/// libzmq sends PING also to peers that announce 3.0, which know no such command.
+/// libzmq sends PING also to peers that announce 3.0, which do not know that command.
 #[tokio::test]
 async fn heartbeats_of_libzmq_are_answered_also_by_who_announces_3_0() {
     let beats = Beats { ours: false, libzmqs: true };
@@ -222,7 +222,7 @@ async fn heartbeats_of_libzmq_are_answered_also_by_who_announces_3_0() {
     our_subscriber_stays_connected(SubOptions::new().version(Version::V3_0), beats).await;
 }
 
-/// The time to live in libzmq's PING is what makes us hang up when it falls silent.
+/// When libzmq falls silent, we close the connection because of the time to live in its PING.
 #[tokio::test]
 async fn libzmq_that_falls_silent_is_dropped_after_the_time_to_live_it_announced() {
     let publisher = PubSocket::new();
@@ -232,7 +232,7 @@ async fn libzmq_that_falls_silent_is_dropped_after_the_time_to_live_it_announced
     let subscriber = Libzmq::new(zmq::SUB);
     subscriber.set(|socket| {
         socket.set_heartbeat_ivl(100)?;
-        // It would else be the first to hang up.
+        // Otherwise libzmq would be the first to close the connection.
         socket.set_heartbeat_timeout(60_000)?;
         socket.set_heartbeat_ttl(500)
     });

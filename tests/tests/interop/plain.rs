@@ -6,11 +6,11 @@ use zmtp_tests::guard::{Guard, introduce};
 use zmtp_tests::libzmq::{Libzmq, meet};
 use zmtp_tests::story::{Place, event, gone, receive_text, wanted};
 
-/// Who is let in, and with what.
+/// The user that is let in, and its password.
 const USER: &str = "weather";
 const PASSWORD: &str = "27 33";
 
-/// Names and passwords that are not let in.
+/// Names and passwords that are refused.
 const WRONG: [(&str, &str); 4] =
     [(USER, "27 34"), ("Weather", PASSWORD), (USER, "27 3"), (PASSWORD, USER)];
 
@@ -25,7 +25,7 @@ async fn guard(server: &Libzmq) -> Guard {
     Guard::of(server, right().into()).await
 }
 
-/// The longest are the longest that PLAIN can say, which take a long frame.
+/// Two users; the name and the password of the second are the longest of PLAIN, and take a long frame.
 fn right() -> [(String, String); 2] {
     [(USER.to_owned(), PASSWORD.to_owned()), ("u".repeat(255), "p".repeat(255))]
 }
@@ -129,7 +129,7 @@ async fn we_park_an_endpoint_whose_libzmq_refuses_our_password() {
     }
 }
 
-/// libzmq says `^RROR` where RFC 23 has ERROR behind its length, 5: it means to refuse.
+/// libzmq sends `^RROR` where RFC 23 has ERROR behind its length, 5: it means to refuse.
 async fn assert_parked(monitor: &mut Monitor, expected: &zmtp_socket::Endpoint) {
     let (endpoint, reason) = event(monitor, "the refusal", |event| match event {
         Event::Parked { endpoint, reason, .. } => Some((endpoint, reason)),
@@ -184,7 +184,7 @@ async fn handshake_failed(monitor: &mut Monitor) -> Reason {
     .await
 }
 
-/// libzmq hangs up in the middle of its greeting, so that its mechanism may stay unknown to us.
+/// libzmq closes the connection in the middle of its greeting, so its mechanism may stay unknown to us.
 #[tokio::test]
 async fn null_and_plain_do_not_meet_and_we_keep_trying() {
     let plain = SubOptions::new().plain_client(USER, PASSWORD);

@@ -44,7 +44,7 @@ async fn pyzmq_subscribes_to_topics_of_any_length() {
     }
 }
 
-/// Whether it was taken up or given up, and which.
+/// Whether a subscription began or ended, and its topic.
 async fn subscription(monitor: &mut Monitor) -> (bool, Vec<u8>) {
     event(monitor, "a subscription", |event| match event {
         Event::Subscribed { topic, .. } => Some((true, topic.to_vec())),

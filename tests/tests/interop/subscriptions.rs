@@ -1,5 +1,5 @@
-//! Subscriptions between libzmq and us: any topic, taken back, told twice, by the thousand, and
-//! through a proxy.
+//! Subscriptions between libzmq and us: to any topic, taken back, repeated, by the thousand, and through
+//! a proxy.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use zmtp_socket::{Duplicates, Event, Monitor, PubOptions, PubSocket, SubOptions,
 use zmtp_tests::libzmq::{Libzmq, Proxy};
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, wanted};
 
-/// Lengths of topics about every border there is on the way.
+/// Lengths of topics around every limit of a length on the way.
 const LENGTHS: [usize; 9] = [0, 1, 244, 245, 246, 254, 255, 256, 16 << 10];
 
 /// A topic of all values of an octet.
@@ -75,8 +75,8 @@ async fn libzmq_is_told_topics_of_any_length_and_octets_and_when_they_are_taken_
     }
 }
 
-/// libzmq 4.3.4 garbles topics of 246 to 255 octets towards peers that announce 3.1, and one of 255
-/// octets towards those that announce 3.0: these are not asked of it.
+/// libzmq 4.3.4 garbles topics of 246 to 255 octets when it sends to peers that announce 3.1, and one of
+/// 255 octets when it sends to those that announce 3.0: these lengths are left out.
 #[tokio::test]
 async fn we_are_told_topics_of_any_length_and_octets_and_when_they_are_taken_back() {
     for version in [Version::V3_1, Version::V3_0] {
@@ -122,7 +122,7 @@ async fn a_message_goes_to_libzmq_once_if_its_first_part_begins_with_a_topic() {
 async fn we_tell_libzmq_a_topic_once_however_often_it_is_subscribed_to() {
     let place = Place::ipc();
     let publisher = Libzmq::new(zmq::XPUB);
-    // Passes on also what changes nothing.
+    // A verbose XPUB also passes on changes without effect.
     publisher.set(|socket| socket.set_xpub_verbose(true));
     publisher.bind(&place.endpoint).await;
     let subscriber = place.subscriber("A");
@@ -166,7 +166,7 @@ async fn libzmq_that_subscribes_twice_is_served_exactly_where_duplicates_are_a_s
     assert_eq!(publisher.stats().sent, 1);
 }
 
-/// Returns when the publisher has heard all of it.
+/// Returns when the publisher has received all of it.
 async fn subscribe_twice_and_leave(publisher: &PubSocket, subscriber: &Libzmq) {
     for _ in 0..2 {
         subscriber.subscribe("A").await;

@@ -1,10 +1,10 @@
-//! What a sender writes by itself to a peer whose driver has nothing to do.
+//! The writing of a sender to a peer whose driver has nothing to do.
 
 use zmtp_socket::{Endpoint, Message, PubSocket};
 use zmtp_tests::raw::{ANY_PORT, RawPeer, in_time};
 
-/// A publisher and a peer that is subscribed to "A". On the runtime of these tests nothing runs but
-/// what is awaited: whatever happens before that, the sender has done.
+/// A publisher and a peer that is subscribed to "A". On the runtime of these tests only the awaited
+/// future runs, so whatever happens before an await was done by the sender.
 async fn pair(dial: impl AsyncFn(&Endpoint) -> RawPeer) -> (PubSocket, RawPeer) {
     let publisher = PubSocket::new();
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_message_that_more_than_one_peer_wants_is_left_to_their_drivers() {
 
 #[tokio::test]
 async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is_said() {
-    // One that has to be copied would be left to the driver.
+    // A message that has to be copied would be left to the driver.
     let large = Message::from(vec![b'A'; 8 << 20]);
     let (publisher, mut peer) = pair(async |endpoint| {
         let mut peer = RawPeer::dial_narrow(endpoint).await;
@@ -65,8 +65,8 @@ async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is
         peer
     })
     .await;
-    // The runtime looks at its sockets, then comes back here first: the driver has not run yet when the
-    // sender writes, and finds both the PING and what the sender has begun.
+    // The runtime polls its sockets, then comes back here first. So the driver has not run yet when the
+    // sender writes, and finds both the PING and the message that the sender has begun.
     peer.send(b"\x04\x07\x04PING\0\0").await;
     tokio::task::yield_now().await;
     publisher.try_send(&large).unwrap();
@@ -83,7 +83,7 @@ async fn what_the_system_does_not_take_whole_is_finished_before_anything_else_is
 async fn a_peer_that_has_gone_costs_its_message_and_nothing_else() {
     let (publisher, peer) = pair(async |endpoint| RawPeer::subscriber(endpoint, "A").await).await;
     peer.reset();
-    // The first finds the connection reset, or that is known by then.
+    // The first send finds the connection reset, or the socket knows that by then.
     for _ in 0..3 {
         publisher.try_send("A1").unwrap();
     }

@@ -1,4 +1,4 @@
-//! More connections than a socket may have: who stays, who goes, and who is let in.
+//! More connections than a socket may have: those that stay, those that end, and those that are let in.
 
 use zmtp_socket::{Endpoint, Event, Monitor, Overrun, PubOptions, PubSocket, Reason};
 use zmtp_tests::raw::neighbour::Neighbour;
@@ -11,7 +11,7 @@ async fn publisher(options: PubOptions) -> (PubSocket, Endpoint, Monitor) {
     (publisher, endpoint, monitor)
 }
 
-/// Who was refused next, and why.
+/// The next peer that is refused, and the reason.
 async fn refused(monitor: &mut Monitor) -> (String, Reason) {
     in_time("an event that tells of the refusal", async {
         loop {
@@ -32,7 +32,7 @@ async fn a_crowd_that_says_nothing_keeps_nobody_out_and_its_oldest_goes() {
     let mut crowd = Vec::new();
     for number in 0..100 {
         let mut stranger = RawPeer::dial(&endpoint).await;
-        // It is there once it has been greeted; half of them even answer.
+        // The stranger is connected once it has got a greeting; half of them even answer.
         stranger.expect(GREETING).await;
         if number % 2 == 0 {
             stranger.send(GREETING).await;

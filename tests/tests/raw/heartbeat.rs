@@ -22,7 +22,7 @@ async fn ping_is_answered_by_pong_with_the_same_context() {
     ];
     let publisher = PubSocket::new();
     let endpoint = publisher.bind(ANY_PORT).await.unwrap();
-    // Also a 3.0 peer, which need not know it: libzmq sends it all the same.
+    // Also from a 3.0 peer, which need not know PING: libzmq sends it one all the same.
     for greeting in [GREETING, GREETING_3_0] {
         let mut peer = RawPeer::dial(&endpoint).await;
         peer.send(greeting).await;
@@ -67,7 +67,7 @@ async fn pongs_go_between_whole_frames_while_messages_are_published() {
         }
         peer.send([b"\x04\x08\x04PING\0\0", &[round][..]].concat()).await;
     }
-    // A PONG may be anywhere, but whole and in order, as the messages are.
+    // A PONG may be anywhere, but whole and in order, like the messages.
     let (mut pongs, mut messages) = (0, 0);
     while pongs < 50 || messages < 100 {
         match peer.frame().await {
@@ -92,7 +92,7 @@ async fn a_peer_that_is_silent_for_longer_than_its_own_time_to_live_is_closed() 
     let mut monitor = publisher.monitor();
     let mut mortal = RawPeer::subscriber(&endpoint, "A").await;
     let mut other = RawPeer::subscriber(&endpoint, "A").await;
-    // The second PING takes the time to live back.
+    // The second PING cancels the time to live.
     other.send(b"\x04\x07\x04PING\0\x01\x04\x07\x04PING\0\0").await;
     other.expect(b"\x04\x05\x04PONG\x04\x05\x04PONG").await;
     // A tenth of a second.
@@ -142,7 +142,7 @@ async fn a_peer_that_does_not_answer_heartbeats_is_closed_and_dialled_again() {
     subscriber.connect(listener.endpoint()).unwrap();
     for _ in 0..2 {
         let mut peer = listener.publisher().await;
-        // Half a message, and then nothing: no deadline of its own ends this.
+        // Half a message, and then nothing: no deadline of its own ends this connection.
         peer.send(b"\x00\x10half").await;
         peer.expect(b"\x04\x0B\x09SUBSCRIBEA\x04\x07\x04PING\0\0").await;
         peer.heard_to_end().await;
@@ -165,14 +165,14 @@ async fn a_peer_of_3_0_gets_no_heartbeats() {
     old.expect(GREETING).await;
     old.expect(READY_PUB).await;
     in_time("a subscription", publisher.wait_for_subscriber("A")).await.unwrap();
-    // In the time of ten heartbeats to another peer,
+    // In the time of ten heartbeats to the other peer,
     let mut new = RawPeer::dial(&endpoint).await;
     new.open(READY_SUB, READY_PUB).await;
     for _ in 0..10 {
         new.expect(b"\x04\x07\x04PING\0\0").await;
         new.send(b"\x04\x05\x04PONG").await;
     }
-    // not one came here.
+    // no PING was sent to this one.
     publisher.send("A").await.unwrap();
     old.expect(b"\x00\x01A").await;
 }

@@ -1,5 +1,5 @@
-//! Peers that break the protocol as publishers to our SUB: it comes back, with all its
-//! subscriptions, and nobody else notices.
+//! Peers that break the protocol as publishers to our SUB: it reconnects with all its subscriptions, and
+//! no other peer is affected.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use zmtp_tests::raw::breach::{self, Stage};
 use zmtp_tests::raw::neighbour::Neighbour;
 use zmtp_tests::raw::{READY_PUB, READY_SUB, RawListener, RawPeer, end_of, in_time};
 
-/// What a SUB that subscribed to "b", "a" and "neighbour" tells a publisher of 3.1.
+/// The subscriptions that a SUB to "b", "a" and "neighbour" sends to a publisher of 3.1.
 const SUBSCRIPTIONS: &[u8] = b"\x04\x0B\x09SUBSCRIBEb\x04\x0B\x09SUBSCRIBEa\
     \x04\x13\x09SUBSCRIBEneighbour";
 
@@ -28,8 +28,8 @@ fn subscriber(listener: &RawListener, options: SubOptions) -> SubSocket {
     subscriber
 }
 
-/// Takes the next connection as a good publisher, which is told every subscription once and in
-/// order, before anything else.
+/// Takes the next connection as a correct publisher, which gets every subscription once and in order,
+/// before anything else.
 async fn serve(listener: &RawListener) -> RawPeer {
     let mut peer = listener.publisher().await;
     peer.expect(SUBSCRIPTIONS).await;
@@ -90,7 +90,7 @@ const CONVERSATION: &[u8; 112] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL\
     \x01\x01a\x00\x012\
     \x02\0\0\0\0\0\0\0\x02a3";
 
-/// How many messages are whole in so many octets of it.
+/// The number of messages that are whole in its first `octets`.
 fn whole_messages(octets: usize) -> usize {
     [95, 101, 112].into_iter().filter(|&end| end <= octets).count()
 }
@@ -127,10 +127,11 @@ async fn reset_after_any_octet_the_subscriber_comes_back() {
         let mut peer = listener.accept().await;
         peer.send(&CONVERSATION[..cut]).await;
         peer.reset();
-        // Not the event of a lost connection: one that is reset at once need not have been made.
+        // The event of a lost connection may be missing: one that is reset at once need not have been
+        // made.
         let event = decision(&mut monitor).await;
         assert!(matches!(event, Event::RetryingIn { .. }), "{event:?}");
-        // A reset may overtake octets: what came before it need not be received, but in order.
+        // A reset may overtake octets: earlier messages may be missing, but must be in order.
         let received = std::iter::from_fn(|| subscriber.try_recv().ok());
         let received: Vec<_> = received.map(|message| message.first().clone()).collect();
         assert!(received.len() <= whole_messages(cut));
@@ -142,8 +143,8 @@ async fn reset_after_any_octet_the_subscriber_comes_back() {
     }
 }
 
-/// Waits until a connection has ended or could not be made, and returns what then becomes of the
-/// endpoint.
+/// Waits until a connection has ended or could not be made, and returns the event that decides whether
+/// the endpoint is dialled again.
 async fn decision(monitor: &mut Monitor) -> Event {
     in_time("a decision on dialling again", async {
         loop {
@@ -174,7 +175,7 @@ async fn refused_with_error_the_endpoint_is_parked_until_connect_is_repeated() {
         let Event::Parked { endpoint, reason, .. } = event else { panic!("not parked: {event:?}") };
         assert_eq!(endpoint.to_string(), listener.endpoint());
         assert_eq!(reason.to_string(), "the peer refused the connection: \"400\"");
-        // Another endpoint is lost and dialled again many times over meanwhile.
+        // Another endpoint is lost and dialled again many times meanwhile.
         let other = RawListener::bind().await;
         let other_endpoint = subscriber.connect(other.endpoint()).unwrap();
         for _ in 0..20 {
@@ -223,7 +224,7 @@ async fn thousands_of_subscriptions_are_all_told_on_every_connection() {
     subscriber.connect(listener.endpoint()).unwrap();
     for _ in 0..3 {
         let mut peer = listener.publisher().await;
-        // A PING in the middle of them is answered between two of them.
+        // A PING in the middle of the subscriptions is answered between two of them.
         peer.send(b"\x04\x07\x04PING\0\0").await;
         let mut told = Vec::new();
         for _ in 0..8001 {

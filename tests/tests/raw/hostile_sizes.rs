@@ -1,5 +1,5 @@
-//! Peers whose frames have every size: the largest that can be announced, and all that make a
-//! decoder move what stands in its buffer.
+//! Peers whose frames have every size: the largest that can be announced, and all that make a decoder
+//! move the octets in its buffer.
 
 use zmtp_socket::{Configured, Options, PubOptions, PubSocket, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
@@ -12,8 +12,8 @@ fn widest<T: Configured>(options: Options<T>) -> Options<T> {
     options.max_message_size(u64::MAX).max_message_parts(usize::MAX).max_command_size(u64::MAX)
 }
 
-/// Headers that with their own octets, or with what came before, go beyond 2^63 but not beyond what
-/// may be announced.
+/// Headers whose size, with their own octets or with earlier ones, exceeds 2^63, though it may be
+/// announced.
 const LARGEST: [&[u8]; 6] = [
     b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
     b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xF7",
@@ -23,7 +23,7 @@ const LARGEST: [&[u8]; 6] = [
     b"\x04\x04\x03HEY\x06\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xF8",
 ];
 
-/// And those that must not be announced, whatever the limits.
+/// Headers that must not be announced, whatever the limits.
 const TOO_LARGE: [&[u8]; 5] = [
     b"\x02\x80\0\0\0\0\0\0\0",
     b"\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xF7",
@@ -32,7 +32,7 @@ const TOO_LARGE: [&[u8]; 5] = [
     b"\x01\x01A\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
 ];
 
-/// Each of them, and what is said of the connection's end.
+/// Each of these headers, and part of the reason for the connection's end.
 fn headers() -> impl Iterator<Item = (&'static [u8], &'static str)> {
     let largest = LARGEST.into_iter().map(|header| (header, "the peer closed the connection"));
     let too_large = TOO_LARGE.into_iter().map(|header| (header, "the protocol allows 2^63-1"));
@@ -55,7 +55,7 @@ async fn a_publisher_waits_for_the_largest_frame_there_is_and_serves_its_neighbo
         let mut peer = RawPeer::subscriber(&endpoint, "B").await;
         in_time("a subscription", publisher.wait_for_subscriber("B")).await.unwrap();
         peer.send(header).await;
-        // And some of the body.
+        // And some octets of the body.
         let _closed = peer.try_send([b'x'; 10_000]).await;
         neighbour.send().await;
         neighbour.receive_all(&mut subscriber).await;

@@ -1,5 +1,5 @@
-//! Peers that break the protocol as subscribers of our PUB: each loses its own connection, and
-//! nobody else notices.
+//! Peers that break the protocol as subscribers of our PUB: each loses its own connection, and no other
+//! peer is affected.
 
 use zmtp_socket::{Overrun, PubOptions, PubSocket, Reason};
 use zmtp_tests::raw::breach::{self, Stage};
@@ -107,7 +107,7 @@ async fn a_peer_with_more_subscriptions_than_allowed_is_closed_and_the_neighbour
     for topics in rows {
         let mut monitor = publisher.monitor();
         let mut peer = RawPeer::subscriber(&endpoint, "1").await;
-        // What is repeated, or given up, does not count.
+        // Repeated and ended subscriptions do not count.
         peer.send(b"\x00\x02\x01\x31\x00\x02\x00\x31\x00\x02\x00\x31").await;
         for topic in topics {
             peer.subscribe(topic).await;
@@ -132,7 +132,7 @@ async fn a_peer_with_as_many_subscriptions_as_allowed_is_served() {
     for topic in ["a", "012345678", "a", "0123456789"] {
         peer.subscribe(topic).await;
     }
-    // Answered behind the subscriptions.
+    // The answer comes behind the subscriptions.
     peer.send(b"\x04\x07\x04PING\0\0").await;
     peer.expect(b"\x04\x05\x04PONG").await;
     assert_eq!(publisher.stats().peers[0].subscriptions, 3);
@@ -147,7 +147,7 @@ async fn nothing_is_said_in_the_middle_of_a_frame_not_even_to_a_peer_that_is_bei
     peer.open(READY_SUB, READY_PUB).await;
     peer.subscribe("x").await;
     in_time("a subscription", publisher.wait_for_subscriber("x")).await.unwrap();
-    // The peer reads nothing until one of these stands half-written.
+    // The peer reads nothing until one of these messages is half written.
     let body = vec![b'x'; 20_000];
     while publisher.stats().queued < 100 {
         publisher.send(&body).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_peer_that_does_not_hang_up_after_its_breach_is_left_behind() {
     peer.send(b"\x08\x00").await;
     peer.expect_closed().await;
     assert!(publisher.stats().peers.is_empty());
-    // It goes on talking, and is not waited for longer than a moment.
+    // The peer goes on sending, and we wait for it only for a moment.
     let address = peer.address();
     let talking = async {
         while peer.try_send([0; 1000]).await.is_ok() {
@@ -186,7 +186,7 @@ async fn a_peer_that_does_not_hang_up_after_its_breach_is_left_behind() {
     let (end, ()) = tokio::join!(end_of(&mut monitor, &address), talking);
     end.expect(true, "frame flags 08");
 
-    // Nor is all taken that it has to say. The system holds some MiB of it.
+    // Nor do we read all octets that it sends. The system holds some MiB of them.
     let mut peer = RawPeer::subscriber(&endpoint, "A").await;
     peer.send(b"\x08\x00").await;
     let flood = vec![0; 1 << 20];

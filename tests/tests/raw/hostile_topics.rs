@@ -1,5 +1,5 @@
-//! Topics as deep as they go: nothing that walks them may do so by calling itself. Everything here
-//! runs on a thread with a small stack.
+//! Topics of great depth: no code that walks them may be recursive. Everything here runs on a thread
+//! with a small stack.
 
 use std::thread;
 
@@ -10,7 +10,7 @@ use zmtp_tests::raw::{
     ANY_PORT, READY_PUB, READY_SUB, RawListener, RawPeer, end_of, eventually, in_time,
 };
 
-/// Enough for a call of ours and what it calls, and not for thousands of them.
+/// Enough for a call of ours and the calls within it, and not for thousands of them.
 const STACK: usize = 128 << 10;
 
 /// Topics "a", "aa", "aaa" and so on: each is a prefix of all that follow.
@@ -52,13 +52,13 @@ fn orders() -> [Vec<usize>; 3] {
     [upwards, downwards, shuffled]
 }
 
-/// All that `peer` has sent has been dealt with.
+/// Waits until all octets that `peer` has sent have been processed.
 async fn dealt_with(peer: &mut RawPeer) {
     peer.send(b"\x04\x07\x04PING\0\0").await;
     peer.expect(b"\x04\x05\x04PONG").await;
 }
 
-/// The peer is gone, with all that it is subscribed to.
+/// Resets the peer's connection, and waits for its end.
 async fn resets(peer: RawPeer, monitor: &mut Monitor) {
     let address = peer.address();
     peer.reset();
@@ -114,7 +114,7 @@ fn thousands_of_topics_within_one_another_are_cancelled_in_any_order() {
             }
             dealt_with(&mut peer).await;
             neighbour.send().await;
-            // All of them match, and one message goes out.
+            // All of them match, and one message is sent.
             publisher.send(topic(NESTED)).await.unwrap();
             assert!(peer.frame().await.1 == topic(NESTED));
             for length in order {

@@ -1,5 +1,5 @@
-//! The send high-water mark is exact: a raw subscriber stops reading, and everything is accounted
-//! for, message by message.
+//! The send high-water mark is exact: a raw subscriber stops reading, and every message is accounted
+//! for.
 
 use zmtp_socket::{Endpoint, Event, HighWaterMark, Monitor, PeerStats, PubOptions, PubSocket};
 use zmtp_tests::raw::{ANY_PORT, READY_PUB, READY_SUB, RawPeer, end_of, eventually, in_time};
@@ -16,7 +16,7 @@ async fn full_pipe(mark: usize) -> (PubSocket, Endpoint, RawPeer) {
     (publisher, endpoint, peer)
 }
 
-/// The message of this number, and large enough that some hundred fill what the system keeps.
+/// The message of this number, so large that some hundred fill the system's buffers.
 fn message(number: u64) -> Vec<u8> {
     let mut message = vec![b'.'; 20_000];
     message[..8].copy_from_slice(&number.to_be_bytes());
@@ -27,10 +27,10 @@ fn only_peer(publisher: &PubSocket) -> PeerStats {
     publisher.stats().peers.swap_remove(0)
 }
 
-/// Publishes the message of this number, checks the mark, and returns whether it was queued, or sent
-/// at once.
+/// Publishes the message of this number, checks the mark, and returns whether it was queued, or sent at
+/// once.
 ///
-/// Between the looks at the counters nobody else has a turn, on this runtime of one thread.
+/// Between the readings of the counters no other task has a turn, on this runtime of one thread.
 fn publish(publisher: &PubSocket, number: u64, mark: u64) -> bool {
     let before = only_peer(publisher);
     publisher.try_send(message(number)).unwrap();
@@ -59,7 +59,7 @@ async fn fill(publisher: &PubSocket, mut number: u64, mark: u64, drops: u32) -> 
             dropped += 1;
         }
         number += 1;
-        // The driver's turn: it writes what the transport takes.
+        // The driver's turn: it writes as much as the transport accepts.
         tokio::task::yield_now().await;
     }
     (queued, number)
@@ -88,13 +88,13 @@ async fn a_peer_that_stops_reading_loses_what_is_above_the_mark_and_nothing_else
             let stats = publisher.stats();
             assert_eq!(stats.sent + stats.dropped + stats.queued, published);
             assert_eq!(times_dropping(&mut monitor), 1, "said once, until it has caught up");
-            // It reads again: all that was queued comes, whole and in order.
+            // It reads again: all queued messages arrive, whole and in order.
             expect_numbers(&mut peer, &queued).await;
             eventually("it has caught up", || publisher.stats().queued == 0).await;
             let stats = publisher.stats();
             assert_eq!(stats.sent + stats.dropped, published);
         }
-        // And nothing is lost any more.
+        // From then on no message is lost.
         assert!(publish(&publisher, published, mark));
         expect_numbers(&mut peer, &[published]).await;
     }
@@ -131,7 +131,7 @@ async fn a_slow_peer_pays_alone() {
     while publisher.stats().dropped < 100 {
         publisher.send(&body).await.unwrap();
         published += 1;
-        // The fast one has each before the next is published.
+        // The fast peer gets each message before the next is published.
         fast.expect(&frame).await;
     }
     let stats = publisher.stats();
@@ -142,7 +142,7 @@ async fn a_slow_peer_pays_alone() {
     };
     assert_eq!((counted(true), counted(false)), (published, published));
     assert!(stats.peers.iter().all(|peer| peer.queued <= 10));
-    // What the slow one has missed is gone; what it has not is whole.
+    // The messages that the slow peer has missed are lost; the others are whole.
     for _ in 0..published - 100 {
         slow.expect(&frame).await;
     }

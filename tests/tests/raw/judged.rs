@@ -1,4 +1,4 @@
-//! A peer on which a verdict is awaited: hardly anything more is read from it, its time runs, and its end
+//! A peer whose verdict is awaited: hardly anything more is read from it, its deadline runs, and its end
 //! is noticed.
 
 use std::future::pending;
@@ -13,7 +13,7 @@ use zmtp_socket::{
 };
 use zmtp_tests::raw::{ANY_PORT, GREETING, READY_PUB, RawPeer, in_time};
 
-/// A server that judges, what it has been asked, and a client that has asked to be let in.
+/// A server with a judge, the requests to that judge, and a client that has asked to be let in.
 struct Scene {
     server: PubSocket,
     monitor: Monitor,
@@ -21,7 +21,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Says to `options` all that the mechanism asks for, until the judge has been asked.
+    /// Sends all octets that the mechanism needs, until the judge has been asked.
     async fn new<F: Future<Output = Verdict> + Send + 'static>(
         options: PubOptions,
         mechanism: Mechanism,
@@ -41,7 +41,7 @@ impl Scene {
     }
 }
 
-/// Why somebody was not let in.
+/// The reason why a peer was not let in.
 async fn failure(monitor: &mut Monitor) -> Reason {
     in_time("the end of the handshake", async {
         loop {
@@ -55,7 +55,7 @@ async fn failure(monitor: &mut Monitor) -> Reason {
     .await
 }
 
-/// Dials, and goes as far into the handshake as it can without having been judged.
+/// Dials, and goes as far into the handshake as possible without a verdict.
 async fn introduce(endpoint: &Endpoint, mechanism: Mechanism) -> RawPeer {
     let sealed = matches!(mechanism, Mechanism::CurveClient { .. });
     let config = Config { mechanism, ..Config::new(SocketType::Sub) };
@@ -87,7 +87,7 @@ fn mechanisms() -> [(PubOptions, Mechanism); 3] {
 
 #[tokio::test]
 async fn a_stranger_that_is_judged_cannot_get_rid_of_more_than_the_system_takes() {
-    // What the system may hold on both sides, with room to spare.
+    // More than the system may hold on both sides.
     const SYSTEM: usize = 24 << 20;
     for (options, mechanism) in mechanisms() {
         let options = options.receive_buffer(64 << 10).handshake_timeout(Duration::from_secs(2));
@@ -100,7 +100,7 @@ async fn a_stranger_that_is_judged_cannot_get_rid_of_more_than_the_system_takes(
                 assert!(sent < SYSTEM, "{mechanism:?}: nothing holds the flood up");
             }
         };
-        // Until its time is over, and the connection with it.
+        // Until its deadline, which ends the connection.
         in_time("the end of the flood", flooding).await;
         let reason = failure(&mut scene.monitor).await;
         assert!(

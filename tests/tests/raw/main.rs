@@ -1,4 +1,4 @@
-//! Peers made of octets by hand: what libzmq will not send.
+//! Peers made of literal octets: they send what libzmq does not.
 
 mod at_once;
 mod crowd;

@@ -1,4 +1,4 @@
-//! What a peer has no reason to say, and may: it is passed over, and the peer is served on.
+//! Octets that a peer has no reason to send, and may send: they are ignored, and the peer is served on.
 
 use zmtp_socket::{PubSocket, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
@@ -9,7 +9,7 @@ const PONG: &[u8] = b"\x04\x05\x04PONG";
 
 #[tokio::test]
 async fn whatever_else_a_subscriber_sends_is_passed_over() {
-    // And how many subscriptions it then has.
+    // The last figure is the number of subscriptions that it then has.
     let rows: [(&str, &[u8], u64); 17] = [
         ("an empty message", b"\x00\x00", 0),
         ("an empty message in the long form", b"\x02\0\0\0\0\0\0\0\0", 0),
@@ -86,7 +86,7 @@ async fn whatever_else_a_publisher_sends_is_passed_over() {
         peer.expect(PONG).await;
         neighbour.send().await;
         neighbour.receive_all(&mut subscriber).await;
-        // Commands between the parts of a message are no parts of it.
+        // Commands between the parts of a message do not belong to it.
         peer.send([b"\x01\x01A", PING, b"\x04\x04\x03HEY\x00\x00"].concat()).await;
         peer.expect(PONG).await;
         let message = in_time("a message", subscriber.recv()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What options change on the wire.
+//! The effect of options on the wire.
 
 use std::time::Duration;
 

@@ -160,7 +160,7 @@ async fn a_client_that_breaks_the_mechanism_is_closed_and_the_neighbour_is_not()
 
 #[tokio::test]
 async fn strangers_that_stop_wherever_they_like_hold_up_nobody_who_knows_the_password() {
-    // Were they waited for, it would be for longer than anything here may take.
+    // A wait for their deadline would take longer than any step here may take.
     let options = PubOptions::new().handshake_timeout(Duration::from_secs(3600));
     let users = PlainUsers::new().user("admin", "secret");
     let publisher = PubSocket::with_options(options.plain_server(users));
@@ -186,7 +186,7 @@ async fn strangers_that_stop_wherever_they_like_hold_up_nobody_who_knows_the_pas
             eventually("it has gone", || publisher.subscriber_count() == 0).await;
         }
     }
-    // Nobody was turned away to make room for another.
+    // No peer was refused to make room for another.
     while let Some(event) = monitor.try_next() {
         assert!(!matches!(event, Event::HandshakeFailed { .. }), "{event:?}");
     }
@@ -213,7 +213,7 @@ async fn a_peer_of_another_mechanism_hears_only_our_greeting() {
 async fn as_a_client_we_say_hello_and_initiate_and_then_subscribe() {
     let listener = RawListener::bind().await;
     let mut subscriber = client(&listener, SubOptions::new());
-    // libzmq's server does not say that it is one.
+    // libzmq's server does not announce that it is one.
     for greeting in [GREETING_SERVER, GREETING_CLIENT] {
         let mut peer = listener.accept().await;
         peer.expect(GREETING_CLIENT).await;
@@ -250,7 +250,7 @@ async fn as_a_client_we_do_not_knock_again_where_the_password_was_refused() {
         }
     })
     .await;
-    // Repeated, it is tried again.
+    // After another call to `connect`, the endpoint is dialled again.
     subscriber.connect(listener.endpoint()).unwrap();
     listener.accept().await.expect(GREETING_CLIENT).await;
 }

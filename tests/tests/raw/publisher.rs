@@ -1,4 +1,4 @@
-//! Peers that keep the rules, spelt out octet by octet, as publishers to our SUB.
+//! Peers that keep the rules, octet by octet, as publishers to our SUB.
 
 use zmtp_socket::{Message, SubOptions, SubSocket};
 use zmtp_tests::raw::{
@@ -27,8 +27,8 @@ async fn a_publisher_of_3_1_is_told_subscriptions_as_commands_and_only_after_its
     peer.expect(GREETING).await;
     peer.send(GREETING).await;
     peer.expect(b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB").await;
-    // libzmq takes a subscription that comes before it has sent its READY for a breach: nothing
-    // may come yet. While this is so, a whole conversation passes with another publisher.
+    // libzmq takes a subscription that arrives before it has sent its READY for a breach, so nothing may
+    // be sent yet. Meanwhile, a whole conversation with another publisher takes place.
     let other = RawListener::bind().await;
     subscriber.connect(other.endpoint()).unwrap();
     let mut other = other.accept().await;
@@ -157,7 +157,7 @@ async fn each_distinct_topic_is_told_once_however_often_it_was_subscribed_to() {
     peer.expect(b"\x04\x0B\x09SUBSCRIBEb\x04\x0B\x09SUBSCRIBEa").await;
     subscriber.subscribe("a");
     subscriber.unsubscribe("a");
-    // A change that changed nothing was not told.
+    // A change without effect was not sent.
     subscriber.subscribe("d");
     peer.expect(b"\x04\x0B\x09SUBSCRIBEd").await;
 }

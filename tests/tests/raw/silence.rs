@@ -1,4 +1,4 @@
-//! Peers that say too little: those that never speak, and those that stop in the middle.
+//! Peers that send too little: those that never send, and those that stop in the middle.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ async fn among_a_thousand_idle_connections_a_real_subscriber_is_served() {
     let mut idle = Vec::new();
     for number in 0..count {
         let mut peer = RawPeer::dial(&endpoint).await;
-        // A third each says nothing, stops in READY, and is done with its handshake.
+        // A third each sends nothing, stops in READY, and completes its handshake.
         peer.send(&conversation[..[0, 70, conversation.len()][number % 3]]).await;
         idle.push(peer);
     }
@@ -95,7 +95,7 @@ async fn among_a_thousand_idle_connections_a_real_subscriber_is_served() {
         neighbour.send().await;
     }
     neighbour.receive_all(&mut subscriber).await;
-    // All of them are still there: nobody was turned away for it.
+    // All of them are still there: none was refused for it.
     let established = 1 + count / 3;
     eventually("all are connected", || publisher.stats().peers.len() == established).await;
     for peer in &mut idle {

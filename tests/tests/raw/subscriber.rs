@@ -1,4 +1,4 @@
-//! Peers that keep the rules, spelt out octet by octet, as subscribers of our PUB.
+//! Peers that keep the rules, octet by octet, as subscribers of our PUB.
 
 use zmtp_socket::{Endpoint, Event, Monitor, PubSocket};
 use zmtp_tests::raw::{ANY_PORT, GREETING, GREETING_3_0, READY_PUB, READY_SUB, RawPeer, in_time};
@@ -13,7 +13,7 @@ async fn wait_for(publisher: &PubSocket, topic: &str) {
     in_time("a subscription", publisher.wait_for_subscriber(topic)).await.unwrap();
 }
 
-/// What the next events say of subscriptions: `+topic` or `-topic`.
+/// The subscriptions in the next events: `+topic` or `-topic`.
 async fn changes(monitor: &mut Monitor, count: usize) -> Vec<String> {
     let mut changes = Vec::new();
     while changes.len() < count {
@@ -85,7 +85,8 @@ async fn subscriptions_of_one_peer_count_whatever_their_form() {
     let mut monitor = publisher.monitor();
     let mut peer = RawPeer::dial(&endpoint).await;
     peer.open(READY_SUB, READY_PUB).await;
-    // Twice A, and one CANCEL: still subscribed. CANCEL of what was never there changes nothing.
+    // Two subscriptions to A, and one CANCEL: still subscribed. CANCEL of a topic without a subscription
+    // changes nothing.
     peer.send(b"\x00\x02\x01A\x04\x0B\x09SUBSCRIBEA\x04\x08\x06CANCELA\x00\x02\x00C").await;
     peer.send(b"\x00\x01\x01").await;
     assert_eq!(changes(&mut monitor, 2).await, ["+A", "+"]);

@@ -1,4 +1,4 @@
-//! Messages that are never finished: nobody gets a part of one, and none begins another.
+//! Messages that are never finished: no part of one is received, and none is the beginning of another.
 
 use zmtp_socket::{Closed, RecvError, SubOptions, SubSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
@@ -68,7 +68,7 @@ async fn a_socket_that_is_closed_in_the_middle_of_a_message_does_not_receive_it(
         let handle = subscriber.handle();
         let closing = tokio::spawn(async move { handle.close().await });
         peer.heard_to_end().await;
-        // It was not there yet when the socket was closed.
+        // The connection was not open yet when the socket was closed.
         let _closed = peer.try_send(b"\x00\x03end").await;
         drop(peer);
         assert_eq!(in_time("the close", closing).await.unwrap().unsent, 0);

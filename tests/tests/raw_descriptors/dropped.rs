@@ -1,4 +1,4 @@
-//! Sockets that are dropped in the middle of something.
+//! Sockets that are dropped in the middle of an operation.
 
 use std::any::Any;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ use zmtp_tests::raw::{
 };
 use zmtp_tests::story::{LARGE, event, settled};
 
-/// A socket in the middle of something, and what the test holds of it: so many descriptors.
+/// A socket in the middle of an operation, and the number of descriptors that the test holds.
 struct Scene {
     socket: Box<dyn Any>,
     held: Box<dyn Any>,
@@ -30,7 +30,7 @@ impl Scene {
     }
 }
 
-/// Drops the socket, and hangs up on the other side only once nothing is left on this one.
+/// Drops the socket, and closes the other side only once nothing is left open on this one.
 fn leaves_nothing_open(scene: impl AsyncFnOnce() -> Scene) {
     alone(async {
         let before = Census::now();
@@ -50,7 +50,7 @@ fn while_it_dials() {
         listener.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let listener = listener.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
-        // Whoever comes once the system holds enough of them is not answered.
+        // Once the system holds enough connections, further ones are not answered.
         let mut waiting = Vec::new();
         let patience = Duration::from_millis(100);
         while let Ok(stream) = timeout(patience, TcpStream::connect(address)).await {
@@ -219,7 +219,7 @@ fn while_a_sender_waits_for_room() {
         sender.spawn(async move { publisher.send("A").await });
         tokio::task::yield_now().await;
         assert!(sender.try_join_next().is_none(), "it did not wait");
-        // With the task the last handle is dropped.
+        // The last handle is dropped with the task.
         Scene::new(sender, peer, 1)
     });
 }

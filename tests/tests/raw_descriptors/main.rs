@@ -1,4 +1,4 @@
-//! What is closed is closed: descriptors and tasks, as many as before.
+//! Closed things are closed: as many descriptors and tasks as before.
 
 mod dropped;
 mod rounds;

@@ -47,7 +47,7 @@ fn ten_thousand_publishers_that_were_lost_leave_nothing_open() {
         let (initial, max) = (Duration::from_micros(100), Duration::from_millis(1));
         let options = SubOptions::new().reconnect(Reconnect::new(initial, max));
         let subscriber = SubSocket::with_options(options);
-        // Several, so that while one is served the others are already dialled again.
+        // Several listeners, so that while one is served the others are already dialled again.
         let mut listeners = Vec::new();
         for _ in 0..10 {
             let listener = RawListener::bind().await;

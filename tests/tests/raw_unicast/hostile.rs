@@ -111,6 +111,6 @@ async fn a_dealer_that_reads_nothing_stops_no_other_peer_of_a_router() {
     let of_slow = stats.peers.iter().find(|peer| peer.peer.address() == slow.address()).unwrap();
     assert_eq!((of_slow.dropped, stats.dropped), (10, 10));
     assert!(of_slow.queued <= 2);
-    // It is served again once it reads.
+    // The peer is served again once it reads.
     slow.expect(b"\x02\0\0\0\0\0\x04\0\0\x07").await;
 }

@@ -1,4 +1,4 @@
-//! Peers made of octets by hand, of the sockets that send each message to one peer.
+//! Peers made of literal octets, for the sockets that send each message to one peer.
 
 mod hostile;
 mod wire;

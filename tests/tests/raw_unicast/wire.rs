@@ -1,4 +1,4 @@
-//! What these sockets say, octet by octet.
+//! The octets that these sockets send.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const PUSH: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PUSH";
 const PULL: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL";
 const PAIR: &[u8] = b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PAIR";
 
-/// A socket with these options greets a peer that says `ready` with `ours`.
+/// Checks that a socket with these options answers a peer's `ready` with `ours`.
 async fn greets<T: Kind>(options: Options<T>, ready: &[u8], ours: &[u8]) -> (Socket<T>, RawPeer) {
     let socket = Socket::with_options(options);
     let endpoint = socket.bind(ANY_PORT).await.unwrap();

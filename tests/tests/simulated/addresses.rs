@@ -51,7 +51,7 @@ async fn when_no_address_answers_an_attempt_ends_in_time_all_the_same() {
 async fn an_address_that_proves_useless_at_any_stage_makes_room_for_the_next() {
     let (network, context) = world();
     let server = bound(&context, PubOptions::new()).await;
-    // Somebody has to take the connections.
+    // Some socket has to accept these connections.
     let cursed = context.pub_socket(PubOptions::new());
     for (address, fault) in [
         ("cut", Fault::Cut(Vec::new())),
@@ -71,7 +71,7 @@ async fn an_address_that_proves_useless_at_any_stage_makes_room_for_the_next() {
 
     let client = connected(&context, SubOptions::new());
     let mut monitor = client.monitor();
-    // Two wait out a handshake, and none is tried twice.
+    // Two addresses use up the handshake's deadline, and none is tried twice.
     timeout(SECOND * 65, server.wait_for_subscriber("")).await.expect("in time").unwrap();
     let mut failed = Vec::new();
     let found = event(&mut monitor, |event| match event {
@@ -85,7 +85,7 @@ async fn an_address_that_proves_useless_at_any_stage_makes_room_for_the_next() {
     assert_eq!(found.await.address(), "server");
     assert_eq!(failed, ["cut", "mute", "deaf", "locked", "of our kind"]);
 
-    // Nor are they once they are known for what they are.
+    // Nor are they tried again once they are known to fail.
     for _ in 0..3 {
         network.cut();
         server_sees(&server, 0).await;

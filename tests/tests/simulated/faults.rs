@@ -1,5 +1,5 @@
-//! Publishers and subscribers on a network on which everything goes wrong, from a few hundred
-//! seeds, on virtual time. `ZMTP_SEED=17` runs the world of that seed alone.
+//! Publishers and subscribers on a network with every kind of fault, from a few hundred seeds, on
+//! virtual time. `ZMTP_SEED=17` runs the world of that seed alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const STEPS: usize = 40;
 
 const TOPICS: [&str; 6] = ["", "a", "ab", "abc", "b", "c"];
 
-/// Longer than anything takes to be found and mended: a handshake's deadline, a heartbeat's, the
+/// Longer than any fault takes to be noticed and mended: a handshake's deadline, a heartbeat's, the
 /// longest back-off, the longest stall.
 const MENDING: Duration = Duration::from_secs(60);
 
@@ -46,7 +46,7 @@ fn run_all(dials: Dials) {
         seed::run(seed, async |seed| run(dials, seed).await);
         return;
     }
-    // What a run of all seeds must have met, or the faults are none.
+    // A run of all seeds must have met these faults, or the network had none.
     let mut met = Met::default();
     for seed in 0..SEEDS {
         let one = seed::run(seed, async |seed| run(dials, seed).await);
@@ -59,7 +59,7 @@ fn run_all(dials: Dials) {
     assert!(met.timeouts > SEEDS / 15 && met.received > SEEDS * 10, "{met:?}");
 }
 
-/// What happened in a world.
+/// The faults that a world has met.
 #[derive(Debug, Default)]
 struct Met {
     cuts: u64,
@@ -82,16 +82,16 @@ async fn run(dials: Dials, seed: u64) -> Met {
     world.end().await
 }
 
-/// One publisher, one subscriber, and what each should know of the other.
+/// One publisher, one subscriber, and the state that each should know of the other.
 struct World {
     chance: fastrand::Rng,
     network: FaultyNetwork,
     server: PubSocket,
     client: SubSocket,
-    /// How often the subscriber is subscribed to what.
+    /// The topics that the subscriber is subscribed to, and how often.
     wanted: BTreeMap<&'static str, usize>,
     view: View,
-    /// Where the listening side listens, if it can move.
+    /// The number of the listening side's address, if it can move.
     listens_at: usize,
     ledger: Ledger,
     dials: Dials,
@@ -137,7 +137,7 @@ impl World {
         world
     }
 
-    /// The name leads there, and in some worlds to addresses that are of no use, too.
+    /// Gives the name this address, and in some worlds others that fail, too.
     fn lead_to(&self, there: &str) {
         match self.has_strays {
             true => self.network.lead_to("name", &["dead", "nobody", there]),
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// The listening side comes up elsewhere, under the same name.
+    /// Makes a new listening side at another address, under the same name.
     async fn move_listener(&mut self) {
         let here = format!("mem://place-{}", self.listens_at);
         self.listens_at += 1;
@@ -199,13 +199,13 @@ impl World {
     async fn send(&mut self, topic: &str) {
         let most = [5, 100, 1000][self.chance.usize(..3)];
         let fill = self.chance.usize(..most);
-        // A subscriber that dials does so when the connection before has given all it had.
+        // A subscriber that dials does so after all octets of the last connection have arrived.
         let era = if self.dials == Dials::Subscriber { 0 } else { self.view.era() };
         let message = self.ledger.seal(topic.as_bytes(), era, fill);
         self.server.send(message).await.unwrap();
     }
 
-    /// Receives for so long, and checks what comes.
+    /// Receives for so long, and checks the messages.
     async fn receive_for(&mut self, time: Duration) {
         let receiving = async {
             loop {
@@ -217,14 +217,14 @@ impl World {
         self.view.look();
     }
 
-    /// The publisher knows one peer, what it wants, and has nothing left for it.
+    /// Checks that the publisher knows one peer and its subscriptions, and has no message left for it.
     fn expect_agreement(&self) {
         let wanted: BTreeSet<_> = self.wanted.keys().map(|topic| Bytes::from(*topic)).collect();
         self.view.expect_agreement(&wanted);
         assert_eq!(self.server.stats().queued, 0);
     }
 
-    /// What is sent now arrives, if it is wanted.
+    /// Checks that a message which is sent now arrives, if it is wanted.
     async fn expect_delivery(&mut self) {
         let expected = TOPICS.iter().filter(|topic| {
             self.wanted.keys().any(|prefix| topic.starts_with(prefix) || prefix.is_empty())
@@ -237,7 +237,7 @@ impl World {
         assert_eq!(self.ledger.received() - before, expected, "{:?}", self.wanted);
     }
 
-    /// Both close, and no message is left.
+    /// Closes both, and checks that no message is left.
     async fn end(self) -> Met {
         assert_eq!(self.server.close().await.unsent, 0);
         assert_eq!(self.client.close().await.unread, 0);

@@ -1,4 +1,5 @@
-//! Heartbeats, on virtual time: what they find, and what they must not take for dead.
+//! Heartbeats, on virtual time: the dead peers that they find, and the slow ones that they must not
+//! disconnect.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ async fn heartbeats_find_a_peer_that_has_fallen_silent() {
         "an idle hour is no silence: PONG comes"
     );
 
-    // The server's machine has vanished: nothing more comes, not even an end.
+    // The server's machine has vanished: nothing more arrives, not even an end.
     network.mute();
     let begun = Instant::now();
     let reason = disconnected(&mut monitor).await;
@@ -36,7 +37,7 @@ async fn heartbeats_find_a_peer_that_has_fallen_silent() {
         "the reason: {reason}"
     );
     let waited = begun.elapsed();
-    // It is told at once: a silent peer is not waited for to hang up.
+    // The end is reported at once: we do not wait for a silent peer to close the connection.
     assert!(waited <= heartbeat.timeout + TICK, "{waited:?}");
     assert!(waited >= heartbeat.timeout - TICK, "{waited:?}");
 
@@ -50,7 +51,7 @@ async fn heartbeats_find_a_peer_that_has_fallen_silent() {
 async fn a_peer_that_named_a_time_to_live_is_held_to_it() {
     let heartbeat = Heartbeat::every(SECOND).with_timeout(SECOND).with_ttl(SECOND * 3);
     let (network, context) = world();
-    // The server sends no heartbeats of its own: it knows only what the client's PING says.
+    // The server sends no heartbeats of its own: it knows only the time to live in the client's PING.
     let server = bound(&context, PubOptions::new()).await;
     let mut monitor = server.monitor();
     let _client = connected(&context, SubOptions::new().heartbeat(heartbeat));
@@ -90,7 +91,7 @@ async fn a_subscriber_that_is_not_read_does_not_take_its_publisher_for_dead() {
     }
 }
 
-/// Octets of a message that is under way for long.
+/// The octets of a message that takes long to arrive.
 const LARGE: usize = 1 << 20;
 
 /// A connection whose subscriber, or whose publisher, sends heartbeats.
@@ -128,11 +129,11 @@ async fn heartbeats_of_either_side_find_a_link_that_dies_in_the_middle_of_a_mess
             matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Heartbeat))),
             "the reason: {reason}"
         );
-        // PING, the wait for its answer, and a second's wait for the other side to hang up.
+        // PING, the wait for its answer, and a second's wait for the other side to close the connection.
         let waited = begun.elapsed();
         assert!(waited >= SECOND * 2 && waited <= SECOND * 4 + TICK, "{waited:?}");
         if !publisher_beats {
-            // It is the subscriber that dialled: it has all that it needs to come back.
+            // The subscriber has dialled, so it can reconnect.
             event(&mut subscriptions, |event| {
                 matches!(event, Event::Subscribed { .. }).then_some(())
             })
@@ -143,8 +144,8 @@ async fn heartbeats_of_either_side_find_a_link_that_dies_in_the_middle_of_a_mess
     }
 }
 
-/// A publisher's PING waits for the end of the message. What the line itself holds then must not take
-/// longer than the peer may.
+/// A publisher's PING waits for the end of the message. The octets that the line holds then must not
+/// take longer than the peer's timeout.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_trickles_in_for_minutes_is_no_silence() {
     for (publisher_beats, room) in [(false, 64 << 10), (true, 500)] {

@@ -1,7 +1,7 @@
-//! Judges that think for long, deny, break down, or are asked about credentials that change meanwhile: a
-//! reason must be told for each attempt that fails, the newcomer must be let in in the end, and a neighbour
-//! must feel nothing of all that. `ZMTP_SCENARIOS` says how many scenarios each test has, `ZMTP_SEED=17`
-//! runs one.
+//! Judges that think for long, deny, break down, or are asked about credentials that change meanwhile.
+//! Each failed attempt must have its reason reported, the newcomer must be let in in the end, and a
+//! neighbour must not be delayed. `ZMTP_SCENARIOS` sets the number of scenarios of each test,
+//! `ZMTP_SEED=17` runs one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
@@ -53,7 +53,7 @@ fn whatever_befalls_its_judges_a_newcomer_that_may_come_in_comes_in() {
     run_all(&Trouble::ALL);
 }
 
-/// The attempt takes seconds: each moment is one at which the credentials may change.
+/// The attempt takes seconds, and the credentials may change at each moment of it.
 #[test]
 fn credentials_given_at_any_moment_of_an_attempt_let_the_newcomer_in() {
     const STEP: Duration = Duration::from_millis(150);
@@ -84,16 +84,16 @@ fn credentials_given_at_any_moment_of_an_attempt_let_the_newcomer_in() {
     }
 }
 
-/// What befalls one attempt to come in.
+/// The trouble of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     /// The judge thinks for long, and lets the newcomer in. This is no failure.
     Slow,
     /// The judge thinks for longer than a handshake may last.
     Late,
-    /// The judge says 300: come again.
+    /// The judge answers 300: the newcomer may try again.
     NotNow,
-    /// The judge says 400. Then the newcomer is told to connect again.
+    /// The judge answers 400. Then the newcomer calls `connect` again.
     Refused,
     /// The newcomer disconnects while the judge thinks, and connects again.
     Leaves,
@@ -116,18 +116,18 @@ impl Trouble {
         Self::Corrected,
     ];
 
-    /// Whether the newcomer has its part in it.
+    /// Whether the newcomer takes part in it.
     fn is_newcomers(self) -> bool {
         matches!(self, Self::Leaves | Self::Corrected)
     }
 
-    /// Whether it befalls a newcomer once at most.
+    /// Whether it can occur only once for a newcomer.
     fn is_single(self) -> bool {
         matches!(self, Self::Slow | Self::Corrected)
     }
 
-    /// Whether it can befall a publisher that dials, and judges whom it reaches: it can tell nobody to
-    /// come again.
+    /// Whether it can occur when the publisher dials, and judges the peers that it reaches: it cannot
+    /// ask a peer to try again.
     fn befalls_diallers(self) -> bool {
         !matches!(self, Self::Refused | Self::Leaves | Self::Corrected)
     }
@@ -136,9 +136,9 @@ impl Trouble {
 #[derive(Debug)]
 struct Plan {
     publisher_dials: bool,
-    /// What befalls one attempt after the other.
+    /// The troubles of the attempts, in order.
     troubles: Vec<Trouble>,
-    /// How long a judge thinks that is not late.
+    /// How long a judge thinks if it is not late.
     thinks: Duration,
     fragment: usize,
 }
@@ -146,13 +146,13 @@ struct Plan {
 impl Plan {
     fn new(seed: u64, troubles: &[Trouble]) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
-        // Each has its turn, and others come with it.
+        // Each trouble has its turn, and others come with it.
         let one = troubles[seed as usize % troubles.len()];
         let publisher_dials = chance.bool() && one.befalls_diallers();
         let mut all = vec![one];
         for _ in 0..chance.usize(0..3) {
             let other = troubles[chance.usize(..troubles.len())];
-            // Some can be had once only.
+            // Some troubles can occur only once.
             let is_possible = other.befalls_diallers() || !publisher_dials;
             if is_possible && !(other.is_single() && all.contains(&other)) {
                 all.push(other);
@@ -166,7 +166,7 @@ impl Plan {
         Self { publisher_dials, troubles: all, thinks, fragment }
     }
 
-    /// Attempts that must fail.
+    /// The number of attempts that must fail.
     fn failures(&self) -> usize {
         self.troubles.iter().filter(|trouble| **trouble != Trouble::Slow).count()
     }
@@ -217,7 +217,7 @@ async fn run(plan: &Plan, seed: u64) {
     let message = timeout(SECOND, newcomer.recv()).await.expect("it is served").unwrap();
     assert_eq!(message.first(), "newcomer");
 
-    // By then the attempts that failed have all ended, each for a reason.
+    // By then all failed attempts have ended, each with a reason.
     sleep(HANDSHAKE_TIMEOUT + SECOND * 2).await;
     let failures = failures(&mut there);
     assert_eq!(failures.len(), plan.failures(), "{failures:?} of {plan:?}");
@@ -233,7 +233,7 @@ async fn run(plan: &Plan, seed: u64) {
     neighbour.close().await;
 }
 
-/// A subscriber of messages with its name, and the publisher on their way to each other.
+/// A subscriber to the messages with its name; it and the publisher are about to connect.
 async fn met(plan: &Plan, context: &Context, server: &PubSocket, name: &str) -> SubSocket {
     let options = SubOptions::new().handshake_timeout(HANDSHAKE_TIMEOUT);
     let client = context.sub_socket(match plan.publisher_dials {
@@ -250,7 +250,7 @@ async fn met(plan: &Plan, context: &Context, server: &PubSocket, name: &str) -> 
     client
 }
 
-/// Sends messages to the neighbour, each of which must come at once, until told to stop.
+/// Sends messages to the neighbour, each of which must arrive at once, until it is stopped.
 async fn keep_up(
     server: PubHandle,
     mut neighbour: SubSocket,
@@ -268,7 +268,7 @@ async fn keep_up(
     neighbour
 }
 
-/// Why attempts failed.
+/// The reasons why attempts failed.
 fn failures(monitor: &mut Monitor) -> Vec<String> {
     let mut failures = Vec::new();
     while let Some(event) = monitor.try_next() {
@@ -282,14 +282,14 @@ fn failures(monitor: &mut Monitor) -> Vec<String> {
     failures
 }
 
-/// Where the newcomer is judged.
+/// The judge of the newcomer.
 #[derive(Clone)]
 struct Bench(Arc<Shared>);
 
 struct Shared {
     troubles: Mutex<VecDeque<Trouble>>,
     thinks: Duration,
-    /// Told when an attempt is judged at which the newcomer does something.
+    /// Notified when an attempt is judged in which the newcomer does something.
     begun: Notify,
     /// Whether the password was the right one when the newcomer was judged last.
     last_was_right: AtomicBool,
@@ -349,8 +349,8 @@ impl Bench {
         }
     }
 
-    /// Does what the newcomer does while it is judged, and connects it again each time it was refused for
-    /// good reason.
+    /// Acts for the newcomer while it is judged, and connects it again each time it was refused for good
+    /// reason.
     async fn help(self, troubles: Vec<Trouble>, newcomer: SubHandle) {
         let mut deeds = troubles.iter().filter(|trouble| trouble.is_newcomers());
         let mut refusals = troubles.iter().filter(|trouble| **trouble == Trouble::Refused);
@@ -381,7 +381,7 @@ impl Bench {
     }
 }
 
-/// A panic, but for the hook that would print it.
+/// Panics without the hook that would print it.
 fn break_down() -> ! {
     resume_unwind(Box::new("the judge has broken down"))
 }

@@ -1,4 +1,4 @@
-//! What was sent and what came: whole, in order, once, and only what was asked for.
+//! The sent and the received messages: whole, in order, once, and only subscribed ones.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,20 +6,20 @@ use bytes::Bytes;
 use zmtp_socket::Message;
 use zmtp_tests::sealed;
 
-/// The books of one subscriber and its publishers.
+/// The messages of one subscriber and its publishers.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     sent: u64,
-    /// The last message that came of each era.
+    /// The last message received of each era.
     last: HashMap<u64, u64>,
     seen: BTreeSet<u64>,
-    /// Messages that must come as long as their topic is wanted.
+    /// Messages that must arrive as long as their topic is wanted.
     due: Vec<(u64, Bytes)>,
 }
 
 impl Ledger {
-    /// A new message, which shows if anything of it is missing, changed or repeated. Within an era,
-    /// order is kept.
+    /// A new message, which shows if any of it is missing, changed or repeated. Order is kept within an
+    /// era.
     pub(crate) fn seal(&mut self, topic: &[u8], era: u64, fill: usize) -> Vec<u8> {
         let mut body = [topic, b"|"].concat();
         body.extend_from_slice(&era.to_be_bytes());
@@ -29,12 +29,12 @@ impl Ledger {
         sealed::seal(body)
     }
 
-    /// The newest message must come.
+    /// Records that the newest message must arrive.
     pub(crate) fn expect(&mut self, topic: &Bytes) {
         self.due.push((self.sent - 1, topic.clone()));
     }
 
-    /// A message has come to a subscriber that is subscribed to `wanted`.
+    /// Checks a message that a subscriber to `wanted` has received.
     pub(crate) fn receive<T: AsRef<[u8]>>(
         &mut self,
         message: &Message,
@@ -48,18 +48,18 @@ impl Ledger {
         assert!(asked_for, "nobody has asked for {message:?}");
     }
 
-    /// How many messages have come.
+    /// The number of received messages.
     pub(crate) fn received(&self) -> u64 {
         self.seen.len() as u64
     }
 
-    /// Whether everything has come that must, of what is wanted.
+    /// Whether all messages have arrived that must, of the wanted ones.
     pub(crate) fn is_settled(&self, wanted: &BTreeSet<Bytes>) -> bool {
         let is_wanted = |topic: &Bytes| wanted.iter().any(|prefix| topic.starts_with(prefix));
         self.due.iter().all(|(number, topic)| self.seen.contains(number) || !is_wanted(topic))
     }
 
-    /// What was under way may be lost.
+    /// Records that messages on their way may be lost.
     pub(crate) fn write_off(&mut self) {
         self.due.clear();
     }

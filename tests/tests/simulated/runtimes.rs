@@ -1,5 +1,5 @@
-//! A socket whose first runtime has ended, used from a second one: each call fails or does what it says.
-//! None says that all is well and serves nobody, and none waits for ever.
+//! A socket whose first runtime has ended, used from a second one: each call fails or does what it
+//! promises. None succeeds without effect, and none waits for ever.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use zmtp_tests::network::FaultyNetwork;
 
 use crate::steps::SECOND;
 
-/// On virtual time: longer than everything that comes at all.
+/// Longer than any event takes, on virtual time.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// What a socket did on its first runtime.
+/// The use of a socket on its first runtime.
 #[derive(Clone, Copy, Debug)]
 enum First {
     Bound,
@@ -84,7 +84,7 @@ fn a_subscriber_that_connects_on_a_second_runtime_receives_there_or_says_that_it
     }
 }
 
-/// To connect again is how an endpoint is dialled at once.
+/// Calling `connect` again dials an endpoint at once.
 #[test]
 fn an_endpoint_that_is_connected_again_on_a_second_runtime_is_dialled_there_or_the_call_fails() {
     let (context, mut client) = subscriber_left_behind(First::Connected);
@@ -149,7 +149,7 @@ fn a_sender_whose_runtime_has_ended_does_not_wait_for_ever() {
     }
 }
 
-/// The same over tcp and in real time: as if tests with a runtime each shared a publisher.
+/// The same over tcp and in real time, as if tests with a runtime each shared a publisher.
 #[test]
 fn a_publisher_that_is_bound_over_tcp_on_one_runtime_after_the_other_serves_or_says_that_it_cannot()
 {
@@ -170,12 +170,12 @@ fn a_publisher_that_is_bound_over_tcp_on_one_runtime_after_the_other_serves_or_s
     }
 }
 
-/// What a call came to, which must not wait for ever.
+/// The result of a call, which must not wait for ever.
 async fn said<T>(name: &str, call: impl Future<Output = T>) -> T {
     timeout(PATIENCE, call).await.unwrap_or_else(|_| panic!("{name} says nothing"))
 }
 
-/// What the publisher sends comes to the subscriber.
+/// Checks that the publisher's messages reach the subscriber.
 async fn expect_delivery(server: &PubSocket, client: &mut SubSocket, first: First) {
     let wanted = timeout(PATIENCE, server.wait_for_subscriber("")).await;
     wanted.unwrap_or_else(|_| panic!("nobody is served, first {first:?}")).unwrap();
@@ -197,7 +197,7 @@ fn publisher_left_behind(first: First) -> (Context, PubSocket) {
     (context, server)
 }
 
-/// The same with a subscriber for which there was no room: a sender waits for it.
+/// The same with a subscriber that had no room, so that a sender waits for it.
 fn publisher_left_behind_full(first: First) -> (Context, PubSocket) {
     let context = context();
     let options = PubOptions::new().when_full(WhenFull::Wait);

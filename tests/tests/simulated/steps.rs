@@ -45,7 +45,7 @@ pub(crate) async fn event<T>(monitor: &mut Monitor, mut pick: impl FnMut(Event) 
     .expect("the event comes")
 }
 
-/// Waits until somebody wants something, for a virtual hour.
+/// Waits until there is a subscription, for at most a virtual hour.
 pub(crate) async fn wanted(server: &PubSocket) {
     let wanted = timeout(SECOND * 3600, server.wait_for_subscriber(""));
     wanted.await.expect("a subscriber comes").expect("the socket is open");
@@ -56,7 +56,7 @@ pub(crate) async fn receive(client: &mut SubSocket) -> Message {
     timeout(SECOND * 3600, client.recv()).await.expect("it comes").expect("the socket is open")
 }
 
-/// Why the next connection ends.
+/// The reason for which the next connection ends.
 pub(crate) async fn disconnected(monitor: &mut Monitor) -> Reason {
     event(monitor, |event| match event {
         Event::Disconnected { reason, .. } => Some(reason),

@@ -1,4 +1,4 @@
-//! What takes its time, on virtual time: backing off, deadlines, and never giving up.
+//! Waits on virtual time: backing off, deadlines, and never giving up.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn the_back_off_begins_again_once_traffic_has_flowed_and_not_before() {
     network.set_reachable(true);
     wanted(&server).await;
     network.cut();
-    // A handshake alone is no sign that all is well.
+    // A handshake alone does not show that the connection works.
     assert_within(retry(&mut monitor).await, Duration::from_millis(800));
 
     server_sees(&server, 0).await;
@@ -138,7 +138,7 @@ async fn a_handshake_that_is_not_over_in_time_is_given_up_and_tried_again() {
             matches!(reason, Reason::Protocol(Error::Timeout(Timeout::Handshake))),
             "the listener's reason: {reason}"
         );
-        // A peer that says nothing is not waited for to hang up.
+        // We do not wait for a silent peer to close the connection.
         let waited = begun.elapsed();
         assert!(waited >= time && waited <= time + TICK, "{waited:?}");
         event(&mut here, failure).await;

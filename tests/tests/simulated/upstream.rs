@@ -1,6 +1,6 @@
-//! What an XSUB sends to its publishers: however their connections end, each message that was accepted has
-//! been sent, dropped or left undelivered, and is counted so. What was sent arrives whole, once and in
-//! order. `ZMTP_SCENARIOS` says how many scenarios each test has, `ZMTP_SEED=17` runs one.
+//! The messages of an XSUB to its publishers: however their connections end, each accepted message has
+//! been sent, dropped or left undelivered, and is counted so. The sent ones arrive whole, once and in
+//! order. `ZMTP_SCENARIOS` sets the number of scenarios of each test, `ZMTP_SEED=17` runs one.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use zmtp_tests::seed;
 
 const SCENARIOS: u64 = 60;
 
-/// For how long nothing arrives while messages are sent, and the end comes.
+/// How long nothing arrives, while messages are sent and the end comes about.
 const STALL: Duration = Duration::from_secs(20);
 
 /// Longer than the stall and all that comes after it.
@@ -53,7 +53,7 @@ fn an_xsub_that_lingers_delivers_what_it_has_accepted() {
     run_all(End::Linger);
 }
 
-/// What ends the connections.
+/// The event that ends the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The XSUB is closed at once.
@@ -74,7 +74,7 @@ struct Plan {
     end: End,
     publishers: usize,
     publishers_dial: bool,
-    /// How the links are.
+    /// The properties of the links.
     room: usize,
     fragment: usize,
     send_hwm: usize,
@@ -82,7 +82,7 @@ struct Plan {
     longest: usize,
     /// Whether nothing arrives while the messages are sent.
     stalls: bool,
-    /// How long it is from the last message to the end.
+    /// The time from the last message to the end.
     pause: Duration,
     chance: fastrand::Rng,
 }
@@ -107,7 +107,7 @@ impl Plan {
     }
 }
 
-/// What has become of the messages of all scenarios.
+/// The counts of the messages of all scenarios.
 #[derive(Debug, Default)]
 struct Total {
     accepted: u64,
@@ -165,7 +165,8 @@ async fn run(mut plan: Plan, seed: u64, total: &mut Total) {
         assert_eq!(undelivered as u64, stats.undelivered, "what `close` says: {plan:?}");
     }
     match plan.end {
-        // What is under way when a connection is cut is lost, and so is what a publisher leaves unread.
+        // Messages on their way are lost when a connection is cut, and so are messages that a publisher
+        // leaves unread.
         End::Cut | End::Publisher => assert!(arrived <= stats.sent, "{arrived} of {stats:?}"),
         _ => assert_eq!(arrived, stats.sent, "{plan:?}"),
     }
@@ -178,8 +179,8 @@ async fn run(mut plan: Plan, seed: u64, total: &mut Total) {
     total.undelivered += stats.undelivered;
 }
 
-/// Lets the end come, and closes what is left when all is over. Returns what the XSUB's `close` said, and
-/// how many messages have arrived.
+/// Brings about the end, and closes the remaining sockets afterwards. Returns the result of the XSUB's
+/// `close`, and the number of messages that have arrived.
 async fn end(
     plan: &Plan,
     network: &FaultyNetwork,
@@ -217,7 +218,7 @@ async fn end(
     (undelivered, arrived + close_all(publishers).await)
 }
 
-/// A publisher, and the messages that have come to it.
+/// A publisher, and the messages that it has received.
 struct Publisher {
     endpoint: Endpoint,
     socket: XPubHandle,
@@ -225,7 +226,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// One that is connected to the subscriber.
+    /// Makes one that is connected to the subscriber.
     async fn meet(
         plan: &Plan,
         context: &Context,
@@ -252,7 +253,7 @@ impl Publisher {
     }
 }
 
-/// Closes them, and says how many messages have arrived.
+/// Closes them, and returns the number of messages that have arrived.
 async fn close_all(publishers: Vec<Publisher>) -> u64 {
     let mut arrived = 0;
     for publisher in publishers {

@@ -1,17 +1,17 @@
-//! What a publisher knows of its peers.
+//! A publisher's knowledge of its peers.
 
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use zmtp_socket::{Event, Monitor, PeerId, PubHandle, PubSocket};
 
-/// A publisher's view of who is subscribed to what, followed by its events.
+/// A publisher's view of its peers and their subscriptions, followed by its events.
 #[derive(Debug)]
 pub(crate) struct View {
     server: PubHandle,
     events: Monitor,
     peers: HashMap<PeerId, BTreeSet<Bytes>>,
-    /// All that ever connected, and how many of the first are not meant any more.
+    /// All peers that ever connected, and how many of the first do not count any more.
     connected: Vec<PeerId>,
     doomed: usize,
     first_peers: Vec<PeerId>,
@@ -19,7 +19,7 @@ pub(crate) struct View {
     pub(crate) met: Met,
 }
 
-/// What a publisher has met.
+/// The events that a publisher has met.
 #[derive(Debug, Default)]
 pub(crate) struct Met {
     pub(crate) handshakes: u64,
@@ -49,7 +49,7 @@ impl View {
         *self = Self { eras_before, met: std::mem::take(&mut self.met), ..Self::of(server) };
     }
 
-    /// Takes in what has happened.
+    /// Follows the events so far.
     pub(crate) fn look(&mut self) {
         while let Some(event) = self.events.try_next() {
             self.follow(event);
@@ -57,8 +57,9 @@ impl View {
         assert_eq!(self.events.missed(), 0);
     }
 
-    /// Within what a subscriber that is dialled keeps order: what is sent now to the publisher's first
-    /// peer. It cannot know that a new peer is the one whose last words it has not read yet.
+    /// The period within which a subscriber that is dialled keeps order: messages that are sent now to
+    /// the publisher's first peer. The subscriber cannot know that a new peer is the one whose last
+    /// messages it has not read yet.
     pub(crate) fn era(&mut self) -> u64 {
         let stats = self.server.stats();
         let Some(peer) = stats.peers.first().map(|peer| peer.peer.id()) else { return 0 };
@@ -68,7 +69,7 @@ impl View {
         self.eras_before + self.first_peers.len() as u64
     }
 
-    /// Waits until the publisher knows one peer, and what it wants.
+    /// Waits until the publisher knows one peer, and its topics.
     pub(crate) async fn until_agreed(&mut self, wanted: &BTreeSet<Bytes>) {
         self.look();
         while !self.agrees(wanted) {
@@ -77,19 +78,19 @@ impl View {
         }
     }
 
-    /// Agreement is no more to be had with the present connections: they are dead.
+    /// Records that the present connections are dead, and can lead to no agreement.
     pub(crate) fn doom(&mut self) {
         self.look();
         self.doomed = self.connected.len();
     }
 
-    /// Whether the publisher knows one peer, and what it wants.
+    /// Whether the publisher knows one peer, and its topics.
     pub(crate) fn agrees(&self, wanted: &BTreeSet<Bytes>) -> bool {
         let doomed = &self.connected[..self.doomed];
         self.peers.values().eq([wanted]) && !self.peers.keys().any(|peer| doomed.contains(peer))
     }
 
-    /// The publisher knows one peer, and what it wants, by its events and by its counters.
+    /// Checks that the publisher knows one peer, and its topics, by its events and by its counters.
     pub(crate) fn expect_agreement(&self, wanted: &BTreeSet<Bytes>) {
         let view: Vec<_> = self.peers.values().collect();
         assert_eq!(view, [wanted], "the publisher's view of what is wanted");

@@ -1,5 +1,5 @@
-//! A sender that waits for room, and topics that change meanwhile: it goes on as soon as nobody without room
-//! wants its message, and then the message goes to those who want it by then.
+//! A sender that waits for room while topics change: it continues as soon as no peer without room wants
+//! its message. Then the message goes to the peers that want it by then.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use zmtp_socket::{
 
 use crate::steps::{SECOND, receive, world};
 
-/// Octets of a message of which a few fill the line.
+/// The octets of a message of which a few fill the line.
 const LARGE: usize = 64 << 10;
 
-/// A subscriber that does not receive, nor ever will much.
+/// A subscriber that does not receive, and has hardly any room.
 fn stuck(context: &Context) -> SubSocket {
     context.sub_socket(SubOptions::new().receive_hwm(HighWaterMark::messages(1)))
 }
@@ -30,7 +30,7 @@ fn large(topic: &str) -> Vec<u8> {
     [topic.as_bytes(), &[b'-'; LARGE]].concat()
 }
 
-/// Sends until there is no room for `topic`, and then once more: a sender that waits.
+/// Sends until there is no room for `topic`, and then once more with a sender that waits.
 async fn fill<T: Publishes>(
     server: &Handle<T>,
     topic: &'static str,

@@ -1,32 +1,32 @@
-//! What was sent and what came: each message whole, once, in order, and only what was accepted.
+//! The sent and the received messages: each whole, once, in order, and only accepted ones.
 
 use std::collections::HashMap;
 
 use zmtp_socket::{Message, PeerId, Stats};
 use zmtp_tests::sealed;
 
-/// A message by who sent it, and where it is among what that one has sent.
+/// The name of a message: its sender, and its number among the messages of that sender.
 pub(crate) type Name = (u64, u64);
 
-/// What is known of one message.
+/// The record of one message.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     accepted: bool,
     came: bool,
-    /// It was sent beside others, in any order.
+    /// Whether it was sent beside others, in any order.
     is_loose: bool,
 }
 
-/// The books of all sockets of a scenario.
+/// The messages of all sockets of a scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     messages: HashMap<Name, Entry>,
-    /// The last message that came of each sender, by each connection or way.
+    /// The last message received of each sender, by each connection or way.
     last: HashMap<(u64, Way), u64>,
     next: u64,
 }
 
-/// Within what order is kept.
+/// The scope within which order is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Way {
     /// One connection of a receiver.
@@ -36,13 +36,13 @@ pub(crate) enum Way {
 }
 
 impl Book {
-    /// A number that nobody else has.
+    /// A number that no other socket has.
     pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// A new message of a sender. It may be accepted.
+    /// Records a new message of a sender, which may be accepted.
     pub(crate) fn write(&mut self, sender: u64, is_loose: bool, fill: usize) -> (Name, Vec<u8>) {
         let name = (sender, self.number());
         self.messages.insert(name, Entry { is_loose, ..Entry::default() });
@@ -53,7 +53,7 @@ impl Book {
         self.messages.get_mut(&name).expect("it has been written").accepted = true;
     }
 
-    /// A message has come to where order is kept within each of these.
+    /// Records a received message; order is kept within each of these ways.
     pub(crate) fn receive(&mut self, message: &Message, ways: &[Way]) -> Name {
         let name = name_of(message);
         let entry = self.messages.get_mut(&name).expect("it has been written");
@@ -68,7 +68,8 @@ impl Book {
         name
     }
 
-    /// Every message of these senders that came was accepted. Returns how many were, and how many came.
+    /// Checks that every received message of these senders was accepted. Returns the numbers of accepted
+    /// and of received messages.
     pub(crate) fn balance(&self, is_sender: impl Fn(u64) -> bool) -> (u64, u64) {
         let mut sums = (0, 0);
         for (name, entry) in self.messages.iter().filter(|(name, _)| is_sender(name.0)) {
@@ -79,12 +80,12 @@ impl Book {
         sums
     }
 
-    /// Whether each of these messages has come.
+    /// Whether each of these messages has arrived.
     pub(crate) fn have_come(&self, names: &[Name]) -> bool {
         names.iter().all(|name| self.messages[name].came)
     }
 
-    /// Of what one socket has accepted, everything is counted once.
+    /// Checks that every message which one socket has accepted is counted once.
     pub(crate) fn expect_balance(&self, sender: u64, stats: &Stats) -> (u64, u64) {
         let (accepted, came) = self.balance(|other| other == sender);
         let counted = stats.sent + stats.dropped + stats.undelivered;

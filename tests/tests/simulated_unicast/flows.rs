@@ -9,19 +9,19 @@ use zmtp_socket::{
 
 use crate::streams::Plan;
 
-/// Who sends, and who receives.
+/// The types of the sockets that send and that receive.
 pub(crate) trait Flow {
     type Source: Sends + Unicasts;
     type Sink: Receives + Unicasts;
 
-    /// No more than one of each.
+    /// Whether there is only one of each.
     const IS_EXCLUSIVE: bool = false;
 
     fn source(plan: &Plan, place: usize) -> Options<Self::Source>;
 
     fn sink(plan: &Plan) -> Options<Self::Sink>;
 
-    /// The next message that has come, and whose it is.
+    /// The next message that has arrived, and its peer.
     fn take(socket: &mut Socket<Self::Sink>) -> Option<(Peer, Message)>;
 
     /// Answers, if that can be done.
@@ -33,7 +33,7 @@ pub(crate) trait Flow {
         None
     }
 
-    /// The next answer that has come.
+    /// The next answer that has arrived.
     fn take_answer(_socket: &mut Socket<Self::Source>) -> Option<(Peer, Message)> {
         None
     }
@@ -44,7 +44,7 @@ pub(crate) struct DealerRouter;
 pub(crate) struct DealerDealer;
 pub(crate) struct PairPair;
 
-/// What all senders in turn are told.
+/// The options of all senders in turn.
 macro_rules! in_turn {
     ($plan:ident, $options:expr) => {{
         let options = $plan.shared($options, $plan.linger);
@@ -57,7 +57,7 @@ macro_rules! in_turn {
     }};
 }
 
-/// What all receivers are told.
+/// The options of all receivers.
 macro_rules! receiving {
     ($plan:ident, $options:expr) => {
         $plan.shared($options, Linger::NONE).receive_hwm(HighWaterMark::messages($plan.receive_hwm))

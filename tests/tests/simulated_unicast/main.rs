@@ -1,5 +1,5 @@
-//! Sockets that send each message to one peer, on a network on which everything goes wrong, on virtual
-//! time. `ZMTP_SCENARIOS` says how many scenarios each test has, `ZMTP_SEED=17` runs one.
+//! Sockets that send each message to one peer, on a network with every kind of fault, on virtual time.
+//! `ZMTP_SCENARIOS` sets the number of scenarios of each test, `ZMTP_SEED=17` runs one.
 
 mod book;
 mod flows;
@@ -11,10 +11,10 @@ mod trouble;
 
 use zmtp_tests::seed;
 
-/// So many scenarios for each test: five hundred in all.
+/// The number of scenarios of each test: five hundred in all.
 const SCENARIOS: u64 = 100;
 
-/// Runs scenarios that follow from seeds, or the one that is asked for.
+/// Runs scenarios that seeds determine, or the one that is asked for.
 fn run_all(scenario: impl AsyncFn(u64)) {
     let seeds = match seed::asked_for() {
         Some(seed) => seed..seed + 1,

@@ -134,10 +134,10 @@ fn a_reply_that_nobody_took_is_not_that_of_another_server() {
     });
 }
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(1200);
 
-/// How a scenario is.
+/// The plan of a scenario.
 #[derive(Clone, Debug)]
 struct Plan {
     trouble: Trouble,
@@ -150,7 +150,7 @@ struct Plan {
     immediate: bool,
     /// Whether servers leave requests unanswered.
     ignores: bool,
-    /// Whether callers give requests up.
+    /// Whether clients give requests up.
     gives_up: bool,
     when_full: WhenFull,
     hwm: usize,
@@ -164,7 +164,7 @@ impl Plan {
     fn new(chance: &mut fastrand::Rng) -> Self {
         let timeout = pick(chance, &[None, Some(50), Some(1000), Some(20_000)]);
         let gives_up = chance.bool();
-        // A reply that is dropped is missed for ever by whoever waits for ever.
+        // Without a timeout, a client would wait for ever for a dropped reply.
         let may_lose = timeout.is_some();
         Self {
             trouble: Trouble::draw(chance),
@@ -216,16 +216,16 @@ impl Plan {
     }
 }
 
-/// How often each request has come.
+/// How often each request has arrived.
 type Served = Arc<Mutex<HashMap<Name, u32>>>;
 
-/// What all servers and clients share.
+/// The state that all servers and clients share.
 #[derive(Clone)]
 struct World {
     plan: Plan,
     context: Context,
     served: Served,
-    /// Whether all is well: servers answer everything, at once.
+    /// Whether the trouble is over: then servers answer every request at once.
     is_well: watch::Receiver<bool>,
 }
 
@@ -286,7 +286,7 @@ async fn run(seed: u64) {
     assert!(served.values().all(|count| *count <= 1 + plan.retries), "{plan:?}");
 }
 
-/// Makes requests, each one's reply its own. Returns how many have been sent.
+/// Makes requests, and checks that each gets its own reply. Returns the number of sent requests.
 async fn ask(world: World, mut client: ReqSocket, number: u64, mut chance: fastrand::Rng) -> u64 {
     let World { plan, mut is_well, .. } = world;
     let mut calls = 0;
@@ -295,7 +295,7 @@ async fn ask(world: World, mut client: ReqSocket, number: u64, mut chance: fastr
         let patience = Duration::from_millis(pick(&mut chance, &[0, 1, 100, 5000]));
         let asked = request(&mut client, &plan, (number, calls), &mut chance);
         if gives_up {
-            // Even if the reply is there.
+            // A request may be given up even if its reply is there.
             tokio::select! {
                 biased;
                 () = sleep(patience) => {}
@@ -348,10 +348,10 @@ async fn request(
     }
 }
 
-/// One that answers, until it is closed.
+/// A server that answers until it is closed.
 struct Server {
     handle: Handle<Rep>,
-    /// Returns how many replies have been accepted.
+    /// Returns the number of accepted replies.
     task: JoinHandle<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Sockets that receive, and what they have received.
+//! Sockets that receive, and the messages that they have received.
 
 use zmtp_socket::kind::Kind;
 use zmtp_socket::{Context, Handle, Socket};
@@ -7,17 +7,17 @@ use crate::book::{Book, Way};
 use crate::flows::Flow;
 use crate::streams::Plan;
 
-/// One that receives.
+/// A socket that receives.
 pub(crate) struct Sink<F: Flow> {
-    /// Its number, as one that answers.
+    /// Its number, as the sender of answers.
     pub(crate) number: u64,
     socket: Socket<F::Sink>,
-    /// Messages that it has received.
+    /// The number of messages that it has received.
     taken: u64,
 }
 
 impl<F: Flow> Sink<F> {
-    /// One that dials all sources, or that they dial.
+    /// Makes one that dials all sources, or that they dial.
     pub(crate) async fn new(plan: &Plan, context: &Context, book: &mut Book, place: usize) -> Self {
         let socket = context.socket(F::sink(plan));
         if plan.sources_dial {
@@ -30,12 +30,12 @@ impl<F: Flow> Sink<F> {
         Self { number: book.number(), socket, taken: 0 }
     }
 
-    /// Receives what has come, so many messages at most, and answers some.
+    /// Receives the messages that have arrived, at most so many, and answers some.
     pub(crate) fn take(&mut self, plan: &mut Plan, book: &mut Book, most: usize) -> usize {
         for count in 0..most {
             let Some((peer, message)) = F::take(&mut self.socket) else { return count };
             self.taken += 1;
-            // Whoever dials has taken what came over one connection before it makes the next.
+            // A sink that dials has taken all messages of one connection before it makes the next.
             let one_by_one = (!plan.sources_dial).then_some(Way::Receiver(self.number));
             let ways = [Some(Way::Connection(self.number, peer.id())), one_by_one];
             let ways: Vec<_> = ways.into_iter().flatten().collect();
@@ -50,7 +50,7 @@ impl<F: Flow> Sink<F> {
         most
     }
 
-    /// Ends it. What it has not received is lost.
+    /// Ends it. Its unreceived messages are lost.
     pub(crate) async fn close(self, book: &Book) -> u64 {
         let (handle, taken) = (self.socket.handle(), self.taken);
         let left = self.socket.close().await;

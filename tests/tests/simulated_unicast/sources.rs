@@ -1,4 +1,4 @@
-//! Sockets that send, and what they have sent.
+//! Sockets that send, and the messages that they have sent.
 
 use std::iter;
 use std::sync::{Arc, Mutex};
@@ -13,31 +13,31 @@ use crate::flows::Flow;
 use crate::sinks::{redial, sink_place, source_place};
 use crate::streams::Plan;
 
-/// One that sends.
+/// A socket that sends.
 pub(crate) struct Source<F: Flow> {
     pub(crate) number: u64,
     socket: Socket<F::Source>,
     waiting: Waiting,
-    /// Answers that it has received.
+    /// The number of answers that it has received.
     taken: u64,
     events: Monitor,
-    /// Whether what waits for a peer outlives the peer's connection.
+    /// Whether messages for a peer stay queued after the end of the peer's connection.
     keeps: bool,
 }
 
-/// Messages that other tasks send, and what has come of them.
+/// Messages that other tasks send, and their results.
 #[derive(Default)]
 struct Waiting {
     tasks: Vec<JoinHandle<()>>,
     accepted: Arc<Mutex<Vec<Name>>>,
 }
 
-/// One that has been closed or dropped.
+/// A socket that has been closed or dropped.
 pub(crate) struct Ending<F: Flow> {
     number: u64,
     handle: Handle<F::Source>,
     waiting: Waiting,
-    /// Returns what a socket that was closed has left.
+    /// Returns the messages that a closed socket has left.
     closing: JoinHandle<Option<Unfinished>>,
     taken: u64,
     events: Monitor,
@@ -60,7 +60,7 @@ impl<F: Flow> Source<F> {
         Self { number, socket, waiting, taken: 0, events, keeps }
     }
 
-    /// Sends a message in one of three ways: at once, or within a time, or beside all else.
+    /// Sends a message in one of three ways: at once, within a time, or in another task.
     pub(crate) async fn send(&mut self, plan: &mut Plan, book: &mut Book) {
         let way = plan.chance.u8(0..10);
         let (name, message) = book.write(self.number, way == 0, plan.fill());
@@ -81,14 +81,14 @@ impl<F: Flow> Source<F> {
         }
     }
 
-    /// Sends a message that must be accepted and come.
+    /// Sends a message that must be accepted and arrive.
     pub(crate) fn send_surely(&mut self, plan: &mut Plan, book: &mut Book) -> Name {
         let (name, message) = book.write(self.number, true, plan.fill());
         self.waiting.send(self.socket.handle(), name, message);
         name
     }
 
-    /// Receives the answers that have come.
+    /// Receives the answers that have arrived.
     pub(crate) fn take(&mut self, book: &mut Book) {
         while let Some((peer, message)) = F::take_answer(&mut self.socket) {
             self.taken += 1;
@@ -103,7 +103,7 @@ impl<F: Flow> Source<F> {
         }
     }
 
-    /// Whether nothing is under way.
+    /// Whether no message is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_idle() && self.socket.totals().queued == 0
     }
@@ -112,7 +112,7 @@ impl<F: Flow> Source<F> {
         self.socket.peer_count() > 0
     }
 
-    /// How far it has got, to be told when it hangs.
+    /// Its progress, for the report of a hang.
     pub(crate) fn state(&self) -> String {
         format!("{:?}, {} tasks", self.socket.stats(), self.waiting.tasks.len())
     }
@@ -176,8 +176,8 @@ impl<F: Flow> Ending<F> {
         format!("closed: {:?}, {} tasks", self.handle.stats(), self.waiting.tasks.len())
     }
 
-    /// Checks its books. Returns how many messages it says it has left unsent, how many octets it has
-    /// sent, and whether all that was accepted has come.
+    /// Checks its records. Returns the number of messages that it reports as unsent, the number of
+    /// octets that it has sent, and whether all accepted messages have arrived.
     pub(crate) async fn check(mut self, book: &mut Book) -> Checked {
         self.waiting.end(book).await;
         let closed = self.closing.await.expect("it does not panic");
@@ -200,7 +200,7 @@ impl<F: Flow> Ending<F> {
     }
 }
 
-/// What the books of one say.
+/// The result of the check of one source.
 pub(crate) struct Checked {
     pub(crate) unsent: usize,
     pub(crate) sent_octets: u64,

@@ -62,7 +62,7 @@ fn large_messages_that_a_cut_leaves_behind_come_in_order_on_the_next_connection(
     });
 }
 
-/// Longer than anything takes that does not hang.
+/// Longer than any step takes that does not hang.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Longer than it takes to deliver everything.
@@ -71,7 +71,7 @@ const LINGER: Linger = Linger::For(Duration::from_secs(120));
 /// Large enough to be shared.
 const LARGE: usize = 40_000;
 
-/// How a scenario is.
+/// The plan of a scenario.
 #[derive(Debug)]
 pub(crate) struct Plan {
     trouble: Trouble,
@@ -124,7 +124,7 @@ impl Plan {
         self.trouble.known_to(options).linger(linger)
     }
 
-    /// How many octets the next message has.
+    /// The number of octets of the next message.
     pub(crate) fn fill(&mut self) -> usize {
         if self.has_large && self.chance.bool() {
             return LARGE;
@@ -143,7 +143,7 @@ struct World<F: Flow> {
     endings: Vec<Ending<F>>,
     /// How often connections have been ended.
     ends: u64,
-    /// What is said has not always come at once, not even the end of a connection.
+    /// Whether octets have been delayed, or the end of a connection.
     is_slow: bool,
     received_octets: u64,
 }
@@ -232,7 +232,7 @@ impl<F: Flow> World<F> {
             let old = std::mem::replace(&mut self.sources[place], new);
             self.endings.push(old.end(plan.chance.bool()));
         } else {
-            // Its place must be free before another takes it.
+            // Its address must be free before another takes it.
             let old = self.sources.remove(place).end(false);
             self.endings.push(old);
             self.settle("its place is free", |world| {
@@ -270,7 +270,7 @@ impl<F: Flow> World<F> {
         }
     }
 
-    /// Receives until it has come to that.
+    /// Receives until this is so.
     async fn settle(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so(self) {
@@ -284,7 +284,7 @@ impl<F: Flow> World<F> {
         }
     }
 
-    /// Whether nothing waits any more.
+    /// Whether no message waits any more.
     fn is_idle(&self) -> bool {
         self.sources.iter().all(Source::is_idle) && self.endings.iter().all(Ending::is_over)
     }
@@ -293,7 +293,7 @@ impl<F: Flow> World<F> {
         self.sources.iter().all(Source::has_peer)
     }
 
-    /// All is well: what is sent now is accepted, and comes.
+    /// Checks that a message which is sent now is accepted and arrives.
     async fn expect_delivery(&mut self) {
         let mut names: Vec<Name> = Vec::new();
         for source in &mut self.sources {
@@ -324,13 +324,13 @@ impl<F: Flow> World<F> {
             self.received_octets += sink.close(&self.book).await;
         }
         if !self.plan.trouble.is_wild {
-            // What a link held when it was cut is lost, and no more.
+            // The messages in a link when it was cut are lost, and no others.
             let peers = (self.plan.sources * self.plan.sinks) as u64;
             let longest = if self.plan.has_large { LARGE } else { self.plan.longest };
             let held = (self.plan.trouble.room + longest + 100) as u64;
             let most = self.ends * peers * held;
             let lost = sent_octets - self.received_octets;
-            // What is sent to one that refuses us is lost, too: it does so after the handshake.
+            // Messages to a peer that refuses us are lost, too: it does so after the handshake.
             let is_refused = F::IS_EXCLUSIVE || self.plan.named;
             assert!(
                 self.is_slow || is_refused || lost <= most,

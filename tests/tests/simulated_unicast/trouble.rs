@@ -1,4 +1,4 @@
-//! What goes wrong: the network by itself, or what a scenario does to it.
+//! The faults of the network: by itself, or caused by a scenario.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use zmtp_tests::network::{Fault, FaultyNetwork, Manner, Refusal};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Longer than it takes until a connection is known to be dead, and another is made.
+/// Longer than it takes to notice that a connection is dead, and to make another.
 pub(crate) const MENDING: Duration = Duration::from_secs(30);
 
-/// How the network is.
+/// The properties of the network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
-    /// Everything goes wrong by itself that can; links fall silent, too.
+    /// Whether every kind of fault occurs by itself; links fall silent, too.
     pub(crate) is_wild: bool,
-    /// Octets that a link holds each way, of a network that is not.
+    /// The number of octets that a link holds in each direction, of a network without such faults.
     pub(crate) room: usize,
     fragment: usize,
 }
@@ -38,7 +38,7 @@ impl Trouble {
         network
     }
 
-    /// With heartbeats where links fall silent: nothing else would find out.
+    /// Adds heartbeats if links fall silent, since nothing else would notice that.
     pub(crate) fn known_to<T: Configured>(&self, options: Options<T>) -> Options<T> {
         let options = options.handshake_timeout(3 * SECOND);
         match self.is_wild {
@@ -48,7 +48,7 @@ impl Trouble {
     }
 }
 
-/// Something befalls the network. Returns what, if it was its links.
+/// Lets a fault occur. Returns it, if it was one of the links.
 pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> Option<Fault> {
     let fault = match chance.u8(0..6) {
         0 | 1 => Fault::Cut(Vec::new()),
@@ -67,7 +67,7 @@ pub(crate) fn strike(network: &FaultyNetwork, chance: &mut fastrand::Rng) -> Opt
     Some(fault)
 }
 
-/// Everything is well from now on.
+/// Ends all faults.
 pub(crate) fn heal(network: &FaultyNetwork) {
     network.set_reachable(true);
     network.heal();

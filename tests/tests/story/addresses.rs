@@ -1,4 +1,5 @@
-//! Names with several addresses, over real loopback: all are bound, and the one that serves is found.
+//! Names with several addresses, over real loopback: all are bound, and the one with a listener is
+//! found.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,7 +46,7 @@ fn is_taken(error: BindError) -> String {
     error.to_string()
 }
 
-/// A server that says `words` to each who comes and, if it is to, hangs up.
+/// A server that sends `words` to each client and, if asked to, closes the connection.
 async fn useless(host: IpAddr, port: u16, words: &'static [u8], hangs_up: bool) {
     let listener = TcpListener::bind((host, port)).await.unwrap();
     tokio::spawn(async move {
@@ -156,7 +157,7 @@ async fn a_name_is_bound_at_all_its_addresses_and_unbound_at_all() {
         client.disconnect(&endpoint).await.unwrap();
         subscribers(&server, 0).await;
     }
-    // The name leads there, too.
+    // The name has that address, too.
     let client = context.sub_socket(SubOptions::new());
     client.subscribe("");
     client.connect(&endpoint).unwrap();
@@ -178,14 +179,14 @@ async fn a_name_is_bound_at_all_its_addresses_or_at_none() {
     for host in [one, other] {
         assert!(!can_connect(host, port).await, "{host}");
     }
-    // Another port is free on all.
+    // Another port is free on all addresses.
     server.bind("tcp://feed:*").await.unwrap();
 }
 
 #[tokio::test]
 async fn an_address_of_another_machine_is_left_to_that() {
     let ([ours], _) = hosts();
-    // Of a network for documentation (RFC 5737): nobody has it.
+    // An address for documentation (RFC 5737), which no machine has.
     let theirs = IpAddr::from([203, 0, 113, 1]);
     for all in [[theirs, ours], [ours, theirs]] {
         let server = feed_at(&all).pub_socket(PubOptions::new());

@@ -31,8 +31,8 @@ const _: () = {
     is_send_and_sync::<Endpoint>();
 };
 
-/// A socket is one, and its handle stays its own: it cannot be cloned unawares, nor can its handle be taken
-/// out of it. This compiles only as long as there is one answer to what `_` is: no such trait is implemented.
+/// A socket implements neither `Clone` nor `DerefMut`, so it cannot be cloned by mistake, nor its handle
+/// be taken out of it. This compiles only while there is a single type that `_` can stand for.
 const _: () = {
     trait Ambiguous<T> {
         const WITHOUT: usize = 0;
@@ -179,7 +179,7 @@ async fn a_socket_closes_within_a_time_of_its_own() {
     assert_eq!(left.unread, received);
 }
 
-/// 128 is a task's budget in tokio; without a turn for others the second task would never run.
+/// 128 is a task's budget in tokio; without a yield the second task would never run.
 #[tokio::test]
 async fn an_xsub_that_sends_without_end_gives_others_their_turn() {
     let socket = Context::new().xsub_socket(XSubOptions::new());
@@ -319,8 +319,8 @@ async fn eight_tasks_send_at_once_and_every_message_is_whole_and_in_its_order() 
     }
 }
 
-/// Senders write by themselves while nothing else goes on, drivers when something does or for a
-/// heartbeat: whoever it is, no message may be torn, lost or out of its order.
+/// Senders write by themselves while nothing else happens, and drivers when something does or for a
+/// heartbeat. Whichever writes, no message may be torn, lost or out of order.
 async fn now_and_then_and_all_at_once(place: Place) {
     const TOPICS: u8 = 4;
     const EACH: u64 = 150;

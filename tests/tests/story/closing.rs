@@ -1,4 +1,4 @@
-//! The end of a socket: what is queued is delivered for as long as lingering says, and counted.
+//! The end of a socket: queued messages are delivered for as long as the socket lingers, and counted.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ over_each_transport! {
             let left = within("the close", server.handle().close()).await.unsent;
             assert!(begun.elapsed() >= time);
             assert!(left > 0 && left <= LOAD as usize, "{left} left");
-            // What counts as sent had been given to the transport whole.
+            // Messages that count as sent had been given to the transport whole.
             let stats = server.stats();
             assert_eq!(stats.sent + left as u64, LOAD, "{stats:?}");
             assert_eq!((stats.undelivered, stats.queued), (left as u64, 0));
@@ -64,7 +64,7 @@ over_each_transport! {
             server.send("x").await.unwrap();
         }
         eventually("all of them", || client.stats().received == 600).await;
-        // One batch is in the receiver's hands, the rest in the queue.
+        // The receiver has taken one batch, and the rest is in the queue.
         receive(&mut client).await;
         assert_eq!(within("the close", client.close()).await.unread, 599);
     }
@@ -89,7 +89,7 @@ fn after_close_no_task_is_left() {
         let runtime = current_thread();
         runtime.block_on(async {
             let (server, mut client) = place.loaded(Linger::Forever).await;
-            // A peer in the middle of its handshake, and endpoints that lead nowhere.
+            // A peer in the middle of its handshake, and endpoints that cannot be reached.
             let lost = place.subscriber("");
             lost.connect("tcp://127.0.0.1:1").unwrap();
             lost.connect("inproc://nobody").unwrap();

@@ -54,7 +54,7 @@ over! {
             let reconnect = Reconnect::new(pace, pace);
             client.connect_with(&*place.endpoint, |it| it.reconnect(reconnect)).unwrap();
             let mut delays = Vec::new();
-            // The one that runs when it is told may still be of the old pace.
+            // The delay that is running at the call may still be the old one.
             while delays.len() < 5 {
                 let delay = event(&mut monitor, "another attempt", |event| match event {
                     Event::RetryingIn { delay, .. } => Some(delay),

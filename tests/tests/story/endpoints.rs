@@ -1,4 +1,5 @@
-//! Endpoints: what is bound is freed again, what is taken says so, and names stay in their context.
+//! Endpoints: a bound address becomes free again, a taken one is reported, and names stay in their
+//! context.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,7 +57,7 @@ over_each_transport! {
                 other => panic!("{other:?}"),
             }
         }
-        // Whom it belongs to did not notice.
+        // The owner of the address is not affected.
         let client = place.subscriber("a");
         client.connect(&*place.endpoint).unwrap();
         wanted(&server, "a").await;
@@ -79,7 +80,7 @@ over_each_transport! {
 
         client.connect(&endpoint).unwrap();
         wanted(&server, "a").await;
-        // To repeat it changes nothing.
+        // Repeating it changes nothing.
         client.connect(&endpoint).unwrap();
         server.send("a 2").await.unwrap();
         assert_eq!(receive_text(&mut client).await, "a 2");
@@ -224,7 +225,7 @@ async fn a_refused_client_is_let_in_when_it_asks_again_and_is_known_by_then() {
     client.connect(&*place.endpoint).unwrap();
     wanted(&server, "").await;
 
-    // Or it does not wait to be told.
+    // With this option it dials again by itself.
     open.store(false, Ordering::Relaxed);
     let fast =
         Reconnect::new(std::time::Duration::from_millis(2), std::time::Duration::from_millis(10));
@@ -289,7 +290,7 @@ async fn a_live_socket_file_is_in_use_and_any_other_file_is_not_touched() {
 #[tokio::test]
 async fn a_socket_file_has_the_mode_that_was_asked_for_whatever_the_umask() {
     let server = Place::ipc().publisher();
-    // The first keeps what no usual umask does, the last what all do.
+    // The first mode has bits that every usual umask removes, the last has bits that each of them keeps.
     for mode in [0o777, 0o660, 0o600] {
         let place = Place::ipc();
         let endpoint = server.bind_with(&*place.endpoint, |it| it.ipc_mode(mode)).await.unwrap();
@@ -371,7 +372,7 @@ async fn a_server_that_ends_leaves_its_successor_the_socket_file() {
     let path = Path::new(place.endpoint.strip_prefix("ipc://").unwrap());
     let mut server = place.publisher();
     server.bind(&*place.endpoint).await.unwrap();
-    // It takes the wrong moment, which comes once in a hundred rounds or so.
+    // The fault needs a moment that comes about once in a hundred rounds.
     for round in 0..2000 {
         let ending = tokio::spawn(async move { server.close().await });
         server = place.publisher();

@@ -1,4 +1,4 @@
-//! What a full queue does, where it is told to do something else than to drop the new message.
+//! The effect of a full queue, with options other than dropping the new message.
 
 use zmtp_socket::{
     Event, HighWaterMark, Mark, Message, Overrun, PeerState, PubOptions, Reason, SubOptions,
@@ -9,7 +9,7 @@ use zmtp_tests::story::{
     Place, event, eventually, receive, receive_text, subscribers, wanted, within,
 };
 
-/// A body too large for many of them to hide in the system's buffers.
+/// A body so large that the system's buffers do not hold many of them.
 const LARGE: usize = 256 << 10;
 
 /// A message with its number, and so large that few of them fit the transport.
@@ -85,7 +85,7 @@ over_each_transport! {
         assert_eq!(peer, slow_peer);
         let Reason::Overrun(Overrun::Queue { mark , .. }) = reason else { panic!("{reason}") };
         assert_eq!(mark, Mark::Messages(4));
-        // What it had got it still has, without a gap; then it is served again.
+        // It still has the messages that it had got, without a gap; then it is served again.
         let mut expected = 0;
         let back = async {
             loop {

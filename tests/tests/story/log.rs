@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 ///
 /// tracing remembers for each line of the program whether a log wants it. In a process with one log, it
 /// asks the log of the thread that reaches the line first; if that thread has none, the line is off for
-/// every thread. In a process with two logs, it asks each of them. So a second one stands by.
+/// every thread. In a process with two logs, it asks each of them. Therefore a second log is kept here.
 pub(crate) fn of_this_thread(log: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&SECOND);
@@ -23,7 +23,7 @@ pub(crate) fn of_this_thread(log: impl Subscriber + Send + Sync + 'static) -> De
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// The log of this thread, on which everything in a test runs, from now on.
+    /// Installs the log of this thread, on which everything in a test runs.
     pub(crate) fn of_this_thread() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let log = tracing_subscriber::fmt()

@@ -1,4 +1,4 @@
-//! Who comes first, who leaves, who comes back: publishers and subscribers in any order.
+//! Publishers and subscribers that come, leave and come back in any order.
 
 use std::thread;
 use std::time::Duration;
@@ -83,14 +83,14 @@ over_each_transport! {
         let mut client = place.subscriber("10002");
         client.connect(&*place.endpoint).unwrap();
         for round in 0..3 {
-            // All that belongs to the server dies with its runtime, at whatever it was doing.
+            // Everything that belongs to the server ends with its runtime, whatever it was doing.
             let machine = Builder::new_multi_thread().worker_threads(1).enable_all().build();
             let machine = machine.unwrap();
             let server = place.publisher();
             let there = server.handle();
             let endpoint = place.endpoint.clone();
             let serving = machine.spawn(async move {
-                // The one before may still be dying.
+                // The last server may still be ending.
                 while there.bind(&*endpoint).await.is_err() {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -128,7 +128,7 @@ over_each_transport! {
         let options = PubOptions::new().reconnect(Reconnect::new(Duration::from_millis(5), Duration::from_millis(20)));
         let server = place.context.pub_socket(options);
         server.connect(&*place.endpoint).unwrap();
-        // One that reads nothing, so that something is queued for it.
+        // A subscriber that reads nothing, so that messages are queued for it.
         let stuck = place.context.sub_socket(SubOptions::new().receive_hwm("1".parse().unwrap()));
         stuck.subscribe("old");
         stuck.bind(&*place.endpoint).await.unwrap();
@@ -307,7 +307,7 @@ async fn a_flooding_publisher_does_not_starve_a_slow_one() {
         while receive_text(&mut client).await != "slow" {
             between += 1;
         }
-        // What may be under way when it is sent: a queue of the flood, and its turn.
+        // The messages that may be on their way when it is sent: a queue of the flood, and its turn.
         assert!(between <= 4000, "{between} flood messages between two of the slow publisher");
     }
     flooding.abort();

@@ -1,4 +1,4 @@
-//! What a monitor tells of a socket's life.
+//! The events that a monitor reports of a socket's life.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ over_each_transport! {
         for _ in 0..2 {
             let server = place.publisher();
             server.bind(&*place.endpoint).await.unwrap();
-            // Until somebody was there to be dialled.
+            // Until there is a peer to dial.
             let peer = event(&mut monitor, "the connection", |event| match event {
                 Event::Connected { peer , .. } => Some(peer),
                 Event::RetryingIn { .. } => None,
@@ -187,7 +187,7 @@ async fn a_monitor_that_is_not_read_misses_events_and_counts_them() {
     }
     assert!(monitor.try_next().is_none());
 
-    // It goes on from here, and one that came late has missed nothing.
+    // It continues from here, and a monitor that was made late has missed nothing.
     client.unsubscribe("last");
     for monitor in [&mut monitor, &mut late] {
         let Event::Unsubscribed { topic, .. } = next(monitor).await else {

@@ -1,4 +1,4 @@
-//! Options whose effect is seen from outside: limits on what a peer may send, and what we announce.
+//! Options with an effect that the peer sees: limits on a peer's messages, and our announcements.
 
 use zmtp_codec::{Error, ProtocolError};
 use zmtp_socket::{
@@ -58,7 +58,7 @@ over_each_transport! {
             let mut monitor = server.monitor();
             server.bind(&*place.endpoint).await.unwrap();
             let mut modest = place.context.sub_socket(SubOptions::new());
-            // Ten topics of two octets: as much as may be.
+            // Ten topics of two octets: the most that is allowed.
             (10..20).for_each(|number| modest.subscribe(number.to_string()));
             modest.connect(&*place.endpoint).unwrap();
             wanted(&server, "19").await;
@@ -136,7 +136,7 @@ async fn options_that_cannot_work_are_found_at_bind_and_connect() {
 #[tokio::test]
 async fn what_no_buffer_of_the_system_takes_stays_in_the_publishers_queue() {
     const SMALL: u32 = 4 << 10;
-    // As much as Linux grants, unless it was told to grant less.
+    // The most that Linux grants, unless it is set to grant less.
     const LARGE: u32 = 208 << 10;
     for publisher_binds in [true, false] {
         for (send, receive) in [(LARGE, SMALL), (SMALL, LARGE)] {
@@ -144,7 +144,7 @@ async fn what_no_buffer_of_the_system_takes_stays_in_the_publishers_queue() {
             let roomy = publish_to_nobody_awake(send, receive, publisher_binds).await;
             let queued = |(publisher, _): &(PubSocket, SubSocket)| publisher.stats().queued;
             eventually("all to be on its way", || queued(&roomy) == 0).await;
-            // It was sent to first, and would have been empty before.
+            // It was published to first, so its queue would be empty by now.
             assert!(queued(&cramped) > 0, "binds: {publisher_binds}, roomy: {send}, {receive}");
         }
     }

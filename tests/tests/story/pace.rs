@@ -1,4 +1,4 @@
-//! Fast and slow: what waits, what is lost, and what is never lost.
+//! Fast and slow peers: the messages that wait, those that are lost, and those that are never lost.
 
 use std::sync::mpsc;
 
@@ -109,7 +109,7 @@ over_each_transport! {
         assert_eq!(named.await, slow.peer);
         assert!(monitor.try_next().is_none(), "it is said once");
 
-        // It comes round: what was kept arrives in order, and the next message is not lost.
+        // The peer reads again: the kept messages arrive in order, and the next one is not lost.
         let (dropped, kept) = (slow.dropped, slow.sent + slow.queued);
         let mut stuck = stuck;
         let mut last = None;
@@ -166,7 +166,7 @@ over_each_transport! {
             }
             client
         });
-        // Nothing else is awaited here, and nearly nothing is wanted.
+        // Nothing else is awaited here, and hardly any message is wanted.
         let mut sent = 0u64;
         while !receiving.is_finished() {
             let topic = if sent.is_multiple_of(8) { "10002 27 33" } else { "10001 27 33" };
@@ -210,7 +210,7 @@ async fn a_peer_below_its_mark_loses_none() {
     client.connect(&*place.endpoint).unwrap();
     wanted(&server, "").await;
     for round in 0..20 {
-        // Nobody else runs while these are sent: they all wait in the queue.
+        // No other task runs while these are sent, so all of them wait in the queue.
         for number in 0..MARK {
             server.try_send(&(round * MARK + number).to_be_bytes()).unwrap();
         }
@@ -230,8 +230,8 @@ async fn expect_numbers(client: &mut SubSocket, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// The system has two megabytes for a client that was not running: its driver must not take them all
-/// before anybody can receive.
+/// The system has two megabytes for a client that was not running: its driver must not take all of them
+/// before a task can receive.
 #[test]
 fn who_receives_gets_a_turn_while_a_flood_arrives() {
     const BODY: usize = 32 << 10;

@@ -1,5 +1,5 @@
-//! A panic in the user's code that a connection runs ends that connection, is told as the reason, and
-//! nothing else ends.
+//! A panic in the user's code that a connection runs ends that connection, with the panic as the reason,
+//! and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::log;
 
 const QUICK: Reconnect = Reconnect::new(Duration::from_millis(1), Duration::from_millis(2));
 
-/// A judge that panics at once the first time, then once in its future, and then lets in everybody.
+/// A judge that panics at once the first time, then once in its future, and then lets in every peer.
 fn shy()
 -> impl Fn(AuthRequest) -> std::pin::Pin<Box<dyn Future<Output = zmtp_socket::Verdict> + Send>> {
     let asked = AtomicUsize::new(0);
@@ -72,7 +72,7 @@ over_each_transport! {
     }
 }
 
-/// A subscriber of the log that panics at each event, for as long as it is told to.
+/// A subscriber of the log that panics at each event, while the flag is set.
 struct Touchy(Arc<AtomicBool>, Arc<AtomicUsize>);
 
 impl Subscriber for Touchy {

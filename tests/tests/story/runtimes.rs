@@ -1,5 +1,4 @@
-//! Sockets and the runtimes that they are used on: one after the other, none, and such as cannot do what
-//! is needed.
+//! Sockets and their runtimes: one after the other, none, and runtimes that lack timers or I/O.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -39,7 +38,7 @@ async fn say(server: &PubSocket, text: &str) {
     server.send(text).await.unwrap();
 }
 
-/// As when tests, each with a runtime of its own, share a socket.
+/// As in tests that have a runtime each and share a socket.
 #[test]
 fn a_socket_is_used_on_one_runtime_after_the_other() {
     for runtime in RUNTIMES {
@@ -51,7 +50,7 @@ fn a_socket_is_used_on_one_runtime_after_the_other() {
                 client.connect(&endpoint).unwrap();
                 let text = format!("round {round}");
                 say(&server, &text).await;
-                // Endpoints of earlier rounds may be back, too.
+                // Endpoints of earlier rounds may have reconnected, too.
                 while receive_text(&mut client).await != text {}
             });
         }
@@ -81,7 +80,7 @@ fn a_subscriber_that_receives_on_another_runtime_takes_its_endpoints_there() {
                 assert!(matches!(ended.await, Reason::RuntimeEnded));
                 let receiving = receive_text(&mut client);
                 let (text, ()) = tokio::join!(receiving, async {
-                    // Not before it has come back.
+                    // Not before it has reconnected.
                     while server.stats().peers.iter().all(|peer| peer.peer.id().to_string() == "#1")
                     {
                         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -151,7 +150,7 @@ fn a_publisher_that_sends_or_listens_on_another_runtime_is_bound_again_there() {
     }
 }
 
-/// While the first runtime lives, it stays the socket's, whichever the calls come from.
+/// While the first runtime runs, it stays the socket's, whichever runtime the calls come from.
 #[test]
 fn a_socket_stays_on_its_first_runtime_while_that_lives() {
     for place in PLACES {
@@ -222,7 +221,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn a_socket_can_be_closed_outside_of_any_runtime() {
     for linger in [Linger::NONE, Linger::For(Duration::from_secs(3600)), Linger::Forever] {
-        // One that was never used, one that lives, and one whose runtime has ended.
+        // A socket that was never used, one whose runtime runs, and one whose runtime has ended.
         let server = PubSocket::with_options(PubOptions::new().linger(linger));
         let _left = block_on(server.close());
 

@@ -1,4 +1,4 @@
-//! What can be seen of a socket: counters that add up, counters as JSON, and the log.
+//! The observation of a socket: counters that add up, counters as JSON, and the log.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ over_each_transport! {
         client.subscribe("b");
         client.connect(&*place.endpoint).unwrap();
         wanted(&server, "b").await;
-        // What nobody wants, a frame with a short header, one with a long one, and two parts.
+        // An unwanted message, a frame with a short header, one with a long one, and two parts.
         server.send("c").await.unwrap();
         server.send("a").await.unwrap();
         server.send(&[b'b'; 1000]).await.unwrap();
@@ -37,7 +37,7 @@ over_each_transport! {
         let before = server.stats().peers[0].age;
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         assert!(server.stats().peers[0].age > before);
-        // Sums outlive the peers.
+        // The sums outlive the peers.
         within("the end", client.close()).await;
         eventually("it is gone", || server.stats().peers.is_empty()).await;
         assert_eq!((server.stats().sent, server.stats().sent_octets), (3, octets));
@@ -103,7 +103,7 @@ async fn the_life_of_a_connection_can_be_read_in_the_log() {
     for expected in &server_lines {
         assert!(ours.iter().any(|line| line.trim() == expected), "{expected}\nin\n{text}");
     }
-    // The other side has its connection and handshake too, and that is all: no line for a message.
+    // The other side has its own connection and handshake, and that is all: no message is logged.
     assert_eq!(ours.len(), server_lines.len() + 3, "{text}");
 }
 

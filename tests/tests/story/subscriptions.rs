@@ -1,4 +1,4 @@
-//! What subscribing means: prefixes, counts, any octets, at any time.
+//! The rules of subscriptions: prefixes, counts, any octets, at any time.
 
 use zmtp_socket::{Event, HighWaterMark, Message, PubOptions, SubOptions, Version};
 use zmtp_tests::over_each_transport;
@@ -83,7 +83,7 @@ over_each_transport! {
         }
         eventually("all six", || client.stats().received == 6).await;
         assert_eq!(receive_text(&mut client).await, "a1");
-        // The rest is in the receiver's hands by now.
+        // The receiver has taken the rest by now.
         assert!(client.unsubscribe("a"));
         assert_eq!(receive_text(&mut client).await, "b1");
         assert_eq!(receive_text(&mut client).await, "b2");
@@ -91,7 +91,7 @@ over_each_transport! {
         assert!(client.try_recv().is_err());
         assert_eq!(client.stats().filtered, 3);
 
-        // And what is still in the queue.
+        // And messages that are still in the queue.
         client.subscribe("a");
         client.subscribe("c");
         wanted(&server, "a").await;
@@ -215,7 +215,7 @@ async fn a_topic_given_up_and_taken_back_at_once_can_still_be_given_up() {
     let client = place.subscriber("a");
     client.connect(&*place.endpoint).unwrap();
     wanted(&server, "a").await;
-    // Nothing is awaited in between: the publisher hears of neither, or of both.
+    // Nothing is awaited in between: the publisher gets neither change, or both.
     client.unsubscribe("a");
     client.subscribe("a");
     client.subscribe("told");

@@ -12,7 +12,7 @@ fn with_workers(story: impl Future<Output = ()>) {
     runtime.block_on(story);
 }
 
-/// How many messages come without a pause: from few to many more than fit any queue.
+/// The numbers of messages that are sent without a pause: from few to many more than fit any queue.
 fn floods() -> impl Iterator<Item = u64> {
     (0..60).map(|flood| 1 + (flood * flood * 37) % 5000).chain([50_000])
 }

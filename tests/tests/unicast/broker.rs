@@ -1,4 +1,4 @@
-//! Requests through two brokers, ours and libzmq's: each reply finds its own requester.
+//! Requests through two brokers, ours and libzmq's: each reply reaches its own requester.
 
 use tokio::task::JoinHandle;
 use zmtp_socket::{DealerSocket, Message, RepSocket, ReqSocket, RouterSocket};
@@ -29,7 +29,7 @@ fn broker(mut front: RouterSocket, mut back: DealerSocket) -> JoinHandle<()> {
     })
 }
 
-/// Answers each request with itself and one part more, whoever implements it.
+/// Servers of both implementations, which answer each request with itself and one part more.
 fn answers(endpoint: &str) -> [JoinHandle<()>; 2] {
     let mut ours = RepSocket::new();
     ours.connect(endpoint).unwrap();
@@ -52,7 +52,7 @@ fn answers(endpoint: &str) -> [JoinHandle<()>; 2] {
     [ours, theirs]
 }
 
-/// Half of those that ask are ours, half are libzmq's; each one's replies are to its own requests.
+/// Half of the clients are ours, half are libzmq's; each one gets the replies to its own requests.
 async fn ask(endpoint: &str) {
     let mut asking = Vec::new();
     for number in 0..ASKING {

@@ -1,4 +1,4 @@
-//! The end of a socket, and of a connection in the middle of a message: what is lost is counted.
+//! The end of a socket, and of a connection in the middle of a message: lost messages are counted.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! PUSH and PULL: whose turn it is, and where messages wait.
+//! PUSH and PULL: the turns of the peers, and the queues.
 
 use std::time::{Duration, Instant};
 
@@ -161,7 +161,7 @@ over_each_transport! {
         let mut received = 0;
         for number in 0..20u8 {
             push.send(&[number]).await.unwrap();
-            // Nothing is read ahead of what the absent peer's turn may take.
+            // The sender is ahead only by the messages that the absent peer's queue may take.
             while received + 2 < number {
                 receive(&mut pull).await;
                 received += 1;

@@ -1,5 +1,5 @@
-//! The sockets that send each message to one peer: what their users rely on, over each
-//! transport, and whom they talk with.
+//! The sockets that send each message to one peer: their guarantees over each transport, and their
+//! compatibility with other implementations.
 
 mod broker;
 mod ends;

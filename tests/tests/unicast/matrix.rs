@@ -1,6 +1,6 @@
-//! Every pair of these sockets that may talk, ours with ours and with libzmq's, under every mechanism and over
-//! every transport that both have, whoever binds: who is not to come in does not, and who comes in hears all
-//! that is said, in order, and nothing else.
+//! Every compatible pair of these sockets, ours with ours and with libzmq's, under every mechanism and
+//! over every transport that both have, with either side binding: peers that are to be refused are
+//! refused, and the others receive every message, in order, and nothing else.
 
 use zmtp_socket::SocketType;
 use zmtp_tests::libzmq::Parts;
@@ -12,7 +12,7 @@ use zmtp_tests::theirs::Theirs;
 
 use crate::party::Party;
 
-/// How often everything is said.
+/// How often every message is sent.
 const ROUNDS: u64 = 2;
 
 over_each_transport! {
@@ -45,8 +45,8 @@ async fn each(place: &Place, server: Server) {
     every_row(place, &server, &pairs, is_possible, play).await;
 }
 
-/// libzmq lets its REQ hear nobody whom it has asked for credentials: it puts these before the first
-/// message, and then takes that for a malformed reply.
+/// libzmq's REQ cannot receive from a peer that it has asked for credentials: libzmq puts these before
+/// the first message, and then takes that for a malformed reply.
 fn is_possible(row: &Row, server: &Server) -> bool {
     let judges = matches!(server, Server::Plain | Server::Curve { .. });
     let by_their_req =
@@ -81,7 +81,7 @@ async fn converse(row: Row, first: &mut Party, second: &mut Party) {
         assert_eq!(second.hear().await, [b""]);
     }
     let messages: Vec<Parts> = (0..ROUNDS).flat_map(repertoire).collect();
-    // A REQ asks, and a REP answers, one thing after another; others say all that they have to say.
+    // A REQ asks, and a REP answers, one message at a time; the others send all their messages at once.
     let at_once = if row.first == Req || row.second == Rep { 1 } else { messages.len() };
     for messages in messages.chunks(at_once) {
         said(messages, first, second).await;
@@ -106,14 +106,14 @@ async fn said(messages: &[Parts], speaker: &mut Party, listener: &mut Party) {
         speaker.say(message.clone()).await;
     }
     for message in messages {
-        // Not by assert_eq: it would print kilobytes.
+        // Not with assert_eq, which would print kilobytes.
         let came = listener.hear().await;
         assert!(came == *message, "{} came, not {}", shape(&came), shape(message));
     }
 }
 
-/// Messages of one part and of several, empty ones and large ones among them, and those between which the
-/// encoding of sizes changes.
+/// Messages of one part and of several, with empty and large ones among them, and with sizes around the
+/// change of their encoding.
 fn repertoire(number: u64) -> [Parts; 7] {
     let number = number.to_be_bytes().to_vec();
     let large = || number.repeat(70_000 / 8);

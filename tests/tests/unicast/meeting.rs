@@ -1,4 +1,4 @@
-//! How the sockets of a story meet.
+//! Connecting the sockets of a story.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ pub(crate) async fn bound<T: Kind>(place: &Place, options: Options<T>) -> Socket
     socket
 }
 
-/// A socket that is connected to here, and comes back within milliseconds.
+/// A socket that is connected to here, and reconnects within milliseconds.
 pub(crate) fn connected<T: Kind>(place: &Place, options: Options<T>) -> Socket<T> {
     let (initial, max) = (Duration::from_millis(1), Duration::from_millis(2));
     connected_with(place, options.reconnect(Reconnect::new(initial, max)))
 }
 
-/// A socket that is connected to here, and does not come back.
+/// A socket that is connected to here, and does not reconnect.
 pub(crate) fn connected_once<T: Kind>(place: &Place, options: Options<T>) -> Socket<T> {
     connected_with(place, options.reconnect(Reconnect::new(NEVER, NEVER)))
 }

@@ -36,7 +36,7 @@ over_each_transport! {
 
         first.close().await;
         within("the second to be let in", async {
-            // Until the first has gone here too, this may go its way.
+            // Until the server has noticed the end of the first, a message may go to it.
             peers(&server, 0).await;
             server.send("for the second").await.unwrap();
         })

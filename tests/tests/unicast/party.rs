@@ -17,9 +17,9 @@ use crate::meeting::NEVER;
 /// One side of a conversation.
 pub(crate) struct Party {
     socket: Socket,
-    /// What the other side announces, if it has an identity.
+    /// The identity of the other side, if it has one.
     other: Option<&'static str>,
-    /// The other side puts an envelope around what it says, and this one does not.
+    /// Whether the other side puts an envelope around its messages, and this one does not.
     enveloped: bool,
 }
 
@@ -28,12 +28,12 @@ enum Socket {
     Pull(PullSocket),
     Pair(PairSocket),
     Dealer(DealerSocket),
-    /// With the peer that has spoken last.
+    /// With the peer of the last message.
     Router(RouterSocket, Option<Peer>),
     Req(ReqHandle, Asking),
     /// With the request to be answered.
     Rep(RepSocket, Option<Reply>),
-    /// With the identity of the peer that has spoken last.
+    /// With the identity of the peer of the last message.
     Theirs(SocketType, Box<Theirs>, Option<Vec<u8>>),
 }
 
@@ -44,7 +44,7 @@ enum Asking {
     Between,
 }
 
-/// The same with each socket of ours, and something else with libzmq's.
+/// Does the same with each socket of ours, and something else with libzmq's.
 macro_rules! with {
     ($party:expr, $socket:ident => $ours:expr, $theirs:pat => $otherwise:expr) => {
         match $party {
@@ -61,8 +61,8 @@ macro_rules! with {
 }
 
 impl Party {
-    /// A socket of the first type, for a conversation with one of the second: of libzmq's if there is one to
-    /// be had.
+    /// A socket of the first type, for a conversation with one of the second: libzmq's if that is
+    /// available.
     pub(crate) fn new(
         context: &Context,
         (kind, name): (SocketType, &'static str),
@@ -71,7 +71,7 @@ impl Party {
     ) -> Self {
         use SocketType::{Dealer, Rep, Req, Router};
 
-        // Neither of two ROUTERs can speak first otherwise.
+        // Otherwise neither of two ROUTERs could send first.
         let name = Name { identity: Some(name), probes: (kind, other) == (Router, Router) };
         let socket = match theirs {
             None => Socket::ours(context, kind, name),
@@ -89,7 +89,7 @@ impl Party {
         with!(self.socket, _socket => None, Socket::Theirs(_, theirs, _) => Some(*theirs))
     }
 
-    /// Says something: to whoever has spoken last, if it has to be said who.
+    /// Sends a message: to the peer of the last one, if a peer has to be named.
     pub(crate) async fn say(&mut self, mut parts: Parts) {
         if self.enveloped {
             parts.insert(0, Vec::new());
@@ -120,7 +120,7 @@ impl Party {
         within("room", sending).await.expect("it is open");
     }
 
-    /// Hears what is said next.
+    /// Receives the next message.
     pub(crate) async fn hear(&mut self) -> Parts {
         let message = match &mut self.socket {
             Socket::Pull(socket) => receive(socket).await,
@@ -171,7 +171,7 @@ impl matrix::Party for Party {
         bound.expect("nobody else is here");
     }
 
-    /// Connects once: what is refused is not dialled again.
+    /// Connects once: a refused connection is not dialled again.
     async fn connect(&mut self, endpoint: &str, client: &Client) {
         let once = Reconnect::new(NEVER, NEVER);
         let connected = with!(
@@ -186,7 +186,7 @@ impl matrix::Party for Party {
         connected.expect("it can be dialled");
     }
 
-    /// Gives up what it is connected to; libzmq's does that when it is connected anew.
+    /// Disconnects from its endpoint; libzmq's does that when it connects again.
     async fn disconnect(&mut self, endpoint: &str) {
         let disconnected = with!(
             &self.socket, socket => socket.disconnect(endpoint).await, Socket::Theirs(..) => Ok(())

@@ -32,7 +32,7 @@ async fn a_raw_peer_that_connects_is_a_dealer_of_octets() {
     let (from, message) = next(&mut router).await;
     assert_eq!(from.id(), came.id());
     assert_eq!(message.parts(), ["GET /"]);
-    // More than any queue on the way holds: all of it goes out before the end.
+    // More than any queue on the way holds: all of it is written before the end.
     let large = vec![b'x'; 8 << 20];
     let read = tokio::spawn(async move {
         let mut octets = Vec::new();
@@ -52,7 +52,7 @@ async fn a_raw_peer_that_goes_is_told_of_and_one_that_is_sent_its_end_is_dialled
     let mut router = RouterSocket::with_options(RouterOptions::new().mandatory(true));
     let mut monitor = router.monitor();
     router.connect_with(&*endpoint, |options| options.raw(true).peer_identity("it")).unwrap();
-    // Before it is there.
+    // Before the peer is connected.
     router.send_to("it", "first").await.unwrap();
     let mut octets = [0; 5];
     let (mut peer, _) = within("a peer", listener.accept()).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_raw_peer_that_goes_is_told_of_and_one_that_is_sent_its_end_is_dialled
     assert_eq!(next(&mut router).await.1.parts(), [""]);
     drop(peer);
     assert_eq!(next(&mut router).await.1.parts(), [""]);
-    // It is dialled again, and goes by the same name.
+    // The peer is dialled again, and has the same name.
     let (mut peer, _) = within("a peer", listener.accept()).await.unwrap();
     assert_eq!(next(&mut router).await.1.parts(), [""]);
     router.send_to("it", "").await.unwrap();

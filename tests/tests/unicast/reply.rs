@@ -60,7 +60,7 @@ over_each_transport! {
         let (_, reply) = within("a request", rep.recv()).await.unwrap();
         dealer.close().await;
         peers(&rep, 0).await;
-        // Whoever comes after it does not get it.
+        // A later peer does not get it.
         let mut next = connected(&place, DealerOptions::new());
         peers(&rep, 1).await;
         reply.send("to nobody").await.unwrap();

@@ -1,4 +1,4 @@
-//! REQ: each reply answers its own request, or nothing does.
+//! REQ: each reply answers its own request, or there is none.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use zmtp_tests::story::{Place, eventually, within};
 
 use crate::meeting::{beside, bound, connected, message, peers};
 
-/// Long enough for a peer that is there.
+/// Long enough for a connected peer.
 const SOME_TIME: Duration = Duration::from_millis(300);
 
 async fn ask(req: &mut ReqSocket, text: &'static str) -> Result<Message, RequestError> {
     within("an answer", req.request(text)).await
 }
 
-/// Answers one request, which is this.
+/// Receives this request, and answers it.
 async fn answer(rep: &mut RepSocket, request: &str, reply: &'static str) {
     let (came, back) = within("a request", rep.recv()).await.unwrap();
     assert_eq!(came.parts(), [request]);
     back.send(reply).await.unwrap();
 }
 
-/// A request that a server has received, and that is then given up.
+/// Makes a request that a server receives, and gives it up.
 async fn given_up(req: &mut ReqSocket, rep: &mut RepSocket) -> zmtp_socket::Reply {
     tokio::select! {
         answer = req.request("given up") => panic!("nobody answers: {answer:?}"),
@@ -105,7 +105,7 @@ over_each_transport! {
         peers(&other, 1).await;
         let (reply, ()) = tokio::join!(ask(&mut req, "well?"), async {
             let mut other = other;
-            // Either may have been asked.
+            // Either server may have been asked.
             let (asked, idle, peer) = tokio::select! {
                 request = one.recv() => (&one, &other, request.unwrap().0),
                 request = other.recv() => (&other, &one, request.unwrap().0),
@@ -162,7 +162,7 @@ over_each_transport! {
                 let mut reply = message(["in time"]);
                 reply.prepend(envelope);
                 router.send_to(&peer, reply).await.unwrap();
-                // A number is enough: the connection stands.
+                // A number is enough: the connection stays open.
                 assert_eq!(peer.id() == late_peer.id(), correlate);
             });
             assert_eq!(answer.unwrap().parts(), ["in time"]);
@@ -174,7 +174,7 @@ over_each_transport! {
         let mut req = connected(&place, ReqOptions::new().request_timeout(time));
         assert_eq!(ask(&mut req, "anybody?").await.unwrap_err(), RequestError::TimedOut);
         assert_eq!(ask(&mut req, "anybody?").await.unwrap_err(), RequestError::TimedOut);
-        // They do not arrive once somebody is there.
+        // They do not arrive once there is a peer.
         assert_eq!((req.stats().queued, req.stats().dropped), (0, 2));
         let mut rep = bound(&place, RepOptions::new()).await;
         peers(&req, 1).await;
@@ -189,7 +189,7 @@ over_each_transport! {
             rep.close().await;
         });
         assert_eq!(answer.unwrap_err(), RequestError::Lost);
-        // The next one is answered by whoever comes.
+        // The next request is answered by the peer that then connects.
         let (reply, ()) = tokio::join!(ask(&mut req, "and now?"), async {
             let mut rep = bound(&place, RepOptions::new()).await;
             answer_and_stay(&mut rep, "and now?").await;
@@ -262,7 +262,7 @@ over_each_transport! {
             eventually("the request to wait", || handle.stats().queued == 1).await;
             within("the close", handle.close_within(Duration::from_millis(10))).await
         });
-        // It waits no more, and counts as given up, or was lost with the socket.
+        // It does not wait any more, and counts as given up, or was lost with the socket.
         let left = closed.unsent as u64 + handle.stats().dropped;
         assert_eq!((left, handle.stats().queued), (1, 0));
         assert!(matches!(answer.unwrap_err(), RequestError::Closed(_)));
@@ -292,7 +292,7 @@ over_each_transport! {
         let mut req = connected(&place, options);
         req.connect(beside(&there)).unwrap();
         let (reply, ()) = tokio::join!(ask(&mut req, "well?"), async {
-            // The one that is asked first does not answer.
+            // The server that is asked first does not answer.
             let mut next = tokio::select! {
                 request = one.recv() => {
                     drop(request);
@@ -321,7 +321,7 @@ over_each_transport! {
                 reply.send("in time").await.unwrap();
             });
             assert_eq!(reply.unwrap().parts(), ["in time"]);
-            // Without a number the connection has been made anew, and the reply goes nowhere.
+            // Without a number the connection has been made anew, and the reply is dropped.
             assert_eq!(rep.stats().dropped, u64::from(!correlate));
         }
     }

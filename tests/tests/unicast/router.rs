@@ -1,4 +1,4 @@
-//! ROUTER and DEALER: what peers go by, and who gets a message.
+//! ROUTER and DEALER: the names of peers, and the peer that gets a message.
 
 use zmtp_socket::{
     DealerOptions, DealerSocket, HighWaterMark, Reason, RouterOptions, RouterSocket, SendError,
@@ -12,7 +12,7 @@ fn named(name: &'static str) -> DealerOptions {
     DealerOptions::new().identity(name)
 }
 
-/// The router's next message is this, of that peer.
+/// Expects this message of that peer next.
 async fn expect(router: &mut RouterSocket, identity: &str, text: &str) {
     let (peer, message) = within("a message", router.recv()).await.unwrap();
     assert_eq!(message.first(), text);
@@ -92,7 +92,7 @@ over_each_transport! {
         router.send_to("ann", "for the first").await.unwrap();
         told(&mut first, "for the first").await;
 
-        // Then it gets in by itself.
+        // Then it is let in by itself.
         first.close().await;
         within("the second to be let in", async {
             while router.peer_with("ann").is_none_or(|peer| router.try_send_to(&peer, "for the second").is_err()) {
@@ -117,7 +117,7 @@ over_each_transport! {
         peers(&first, 0).await;
         router.send_to("ann", "for the second").await.unwrap();
         told(&mut second, "for the second").await;
-        // What had arrived of the first is received all the same.
+        // The messages of the first that had arrived are received all the same.
         let (peer, unread) = within("a message", router.recv()).await.unwrap();
         assert_eq!((peer.id(), unread.first() == "unread"), (old.id(), true));
         second.send("second").await.unwrap();
@@ -129,7 +129,7 @@ over_each_transport! {
         router.connect_with(&*place.endpoint, |options| options.peer_identity("server")).unwrap();
         router.send_to("server", "early").await.unwrap();
         assert_eq!(router.stats().queued, 1);
-        // What it announces does not matter.
+        // The identity that it announces does not matter.
         let mut dealer = bound(&place, named("somebody else")).await;
         told(&mut dealer, "early").await;
         dealer.send("hello").await.unwrap();
@@ -146,7 +146,7 @@ over_each_transport! {
         first.send("unread").await.unwrap();
         assert!(first.close().await.is_empty());
         peers(&router, 0).await;
-        // The name is free though its message is unread.
+        // The name is free although the message of its peer is unread.
         let mut second = connected(&place, named("ann"));
         peers(&router, 1).await;
         router.send_to("ann", "welcome back").await.unwrap();

@@ -1,10 +1,10 @@
-//! What our sockets say when they dial, and which answers they do not take.
+//! The requests of our sockets that dial, and the answers that they refuse.
 
 use zmtp_socket::{Event, Monitor, SubOptions, SubSocket};
 use zmtp_tests::raw::{RawListener, RawPeer, in_time};
 use zmtp_tests::story::{event, receive};
 
-/// Our subscriber to "A", and where it dials.
+/// Our subscriber to "A", and the listener that it dials.
 async fn dialling() -> (SubSocket, Monitor, RawListener) {
     let listener = RawListener::bind().await;
     let subscriber = SubSocket::with_options(SubOptions::new());
@@ -14,7 +14,7 @@ async fn dialling() -> (SubSocket, Monitor, RawListener) {
     (subscriber, monitor, listener)
 }
 
-/// Hears a request, and returns its key.
+/// Reads a request, and returns its key.
 async fn request(peer: &mut RawPeer, host: &str) -> String {
     peer.expect("GET /feed HTTP/1.1\r\nHost: ").await;
     peer.expect(host).await;
@@ -33,7 +33,7 @@ fn answer(key: &str, protocol: &str) -> String {
     )
 }
 
-/// The masked frame that comes next: its first octet, and its payload.
+/// Reads the next masked frame: its first octet, and its payload.
 async fn masked(peer: &mut RawPeer) -> (u8, Vec<u8>) {
     let [first, size] = peer.take(2).await[..] else { panic!("two octets") };
     assert_eq!(size & 0x80, 0x80, "a client masks");

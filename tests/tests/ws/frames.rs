@@ -1,4 +1,4 @@
-//! What the octets of a conversation are, and what a peer may do that few do.
+//! The octets of a conversation, and rare but valid octets of a peer.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Peers that break the rules of WebSocket or of ZWS: each loses its own connection, and nobody else notices.
+//! Peers that break the rules of WebSocket or of ZWS: each loses its own connection, and no other peer
+//! is affected.
 
 use zmtp_socket::{PubOptions, PullSocket};
 use zmtp_tests::raw::neighbour::Neighbour;
@@ -6,7 +7,8 @@ use zmtp_tests::raw::{end_of, in_time};
 
 use crate::{ANY_PORT, MASKED_IDENTITY, publisher, subscriber, upgraded};
 
-/// How a connection that broke a rule is closed: 1002 is any rule, 1003 text, 1009 too much.
+/// The close frame after a broken rule: 1002 for most rules, 1003 for text, 1009 for too large a
+/// message.
 const PROTOCOL: &[u8] = b"\x88\x02\x03\xEA";
 const UNSUPPORTED: &[u8] = b"\x88\x02\x03\xEB";
 const SIZE: &[u8] = b"\x88\x02\x03\xF1";
@@ -64,7 +66,7 @@ async fn a_size_is_judged_when_it_is_announced() {
         pull.bind_with(ANY_PORT, |it| it.max_message_size(10).max_command_size(10)).await;
     let endpoint = endpoint.unwrap();
     let rows: [(&[u8], &[u8], &str); 4] = [
-        // So much would fit, and one octet more.
+        // The most that fits, and one octet more.
         (b"\x82\x8B\0\0\0\0\x000123456789\x82\x8C\0\0\0\0", b"", "11 octets"),
         (b"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\x00", b"", "octets"),
         (b"\x02\x8C\0\0\0\0", SIZE, "12 octets, 11 at most"),
@@ -84,7 +86,7 @@ async fn a_size_is_judged_when_it_is_announced() {
             assert_eq!(message.first(), "0123456789");
         }
         match hears {
-            // The codec's own breach, after which we wait for the peer to hang up.
+            // A breach that the codec finds, after which we wait for the peer to close the connection.
             b"" => peer.expect(b"\x88\x02\x03\xE8").await,
             hears => peer.expect(hears).await,
         }
@@ -101,7 +103,7 @@ async fn a_flood_of_pings_that_nobody_reads_the_answers_to_holds_nobody_up() {
     let mut peer = subscriber(&publisher, &endpoint).await;
     let ping = [&b"\x89\xFD\0\0\0\0"[..], &[7; 125]].concat();
     let flood = ping.repeat(1000);
-    // Some of them are answered; those to what is not read are one, the last.
+    // Some of them are answered; of those that wait unread, only the last one is.
     for _ in 0..100 {
         peer.try_send(&flood).await.expect("it is read");
         neighbour.send().await;

@@ -1,5 +1,5 @@
-//! The WebSocket transport: with other implementations, and with peers made of octets. What it has in common with
-//! the other transports is told by the stories over each of them.
+//! The WebSocket transport, with other implementations and with peers made of octets. Its common
+//! behaviour with the other transports is tested by the stories over each of them.
 
 mod client;
 mod frames;
@@ -11,7 +11,7 @@ mod upgrade;
 use zmtp_socket::{Endpoint, PubOptions, PubSocket};
 use zmtp_tests::raw::RawPeer;
 
-/// Where our sockets bind here.
+/// The endpoint that our sockets bind here.
 const ANY_PORT: &str = "ws://127.0.0.1:*/feed";
 
 /// A request that is granted, up to its last line.
@@ -23,7 +23,8 @@ const REQUEST: &str = "GET /feed HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websock
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: ZWS2.0\r\n\r\n";
 
-/// An empty identity, of a server and of a client, whose masks here are zeros but where the mask is the point.
+/// An empty identity, of a server and of a client. The masks here are zeros, except in tests of the
+/// mask.
 const IDENTITY: &[u8] = b"\x82\x01\x00";
 const MASKED_IDENTITY: &[u8] = b"\x82\x81\0\0\0\0\x00";
 
@@ -33,7 +34,7 @@ async fn publisher(options: PubOptions) -> (PubSocket, Endpoint) {
     (publisher, endpoint)
 }
 
-/// A client whose request has been granted, and who has said nothing since.
+/// A client whose request has been granted, and that has sent nothing since.
 async fn upgraded(endpoint: &Endpoint) -> RawPeer {
     let mut peer = RawPeer::dial(endpoint).await;
     peer.send(format!("{REQUEST}\r\n")).await;

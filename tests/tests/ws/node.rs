@@ -1,4 +1,4 @@
-//! libzmq and jszmq, and us, whoever binds.
+//! libzmq and jszmq, and us, with either side binding.
 
 use zmtp_socket::{
     DealerSocket, Event, Message, PubSocket, PullSocket, PushSocket, RepSocket, ReqSocket,
@@ -9,7 +9,7 @@ use zmtp_tests::pyzmq::Pyzmq;
 use zmtp_tests::secured::{Client, Server};
 use zmtp_tests::story::{Place, event, receive, within};
 
-/// Who binds.
+/// The side that binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Binds {
     We,

@@ -1,4 +1,4 @@
-//! Whose request for an upgrade is granted, and what the others are told.
+//! Requests for an upgrade that are granted, and the answers to the others.
 
 use std::time::Duration;
 

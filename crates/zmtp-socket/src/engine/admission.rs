@@ -1,7 +1,7 @@
-//! Who may come in through the bound endpoints of a socket: so many connections, and so many of them
+//! Limits on the peers of a socket's bound endpoints: the number of connections, and the number of those
 //! in their handshake.
 //!
-//! A stranger who says nothing holds a place only until others need it.
+//! A stranger that sends nothing keeps its place only until another peer needs it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,21 +16,23 @@ use crate::options::SocketOptions;
 use crate::peer::PeerId;
 use crate::sync::{lock, lock_to_wake};
 
-/// A connection has so long, at least, for its handshake. Of a crowd that comes at once, those that are in then
-/// get to the end, and the others wait to be accepted; else each would take the place of one before it.
+/// The shortest time that each connection has for its handshake. When many peers come at once, those in
+/// their handshake can finish it, and the others wait to be accepted. Otherwise each newcomer would
+/// displace the one before it.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The places of one socket.
 pub(crate) struct Admission {
     limits: SocketOptions,
     places: Mutex<Places>,
-    /// A handshake is over, in one way or the other.
+    /// Notified when a handshake is over, whether it succeeded or not.
     freed: Notify,
 }
 
 #[derive(Default)]
 struct Places {
-    /// Connections in their handshake, and since when. Numbers rise, so the first is the oldest.
+    /// Connections in their handshake, and when each began. Peer numbers rise, so the first is the
+    /// oldest.
     half_done: BTreeMap<PeerId, (Instant, Kill)>,
     established: usize,
     refused: u64,
@@ -41,14 +43,14 @@ impl Admission {
         Arc::new(Self { limits, places: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Waits until a newcomer would take no place that somebody else has had for less than [`GRACE`].
+    /// Waits until a newcomer displaces no connection that has had its place for less than [`GRACE`].
     pub(crate) async fn wait_for_place(&self) {
         while let Some(time) = self.grace() {
             let _at_the_latest = timeout(time, self.freed.notified()).await;
         }
     }
 
-    /// How long the oldest handshake keeps its place yet, if there is no other place.
+    /// The time for which the oldest handshake still keeps its place, if there is no other place.
     fn grace(&self) -> Option<Duration> {
         let places = lock(&self.places);
         if places.half_done.len() < self.limits.max_handshakes {
@@ -58,8 +60,8 @@ impl Admission {
         GRACE.checked_sub(since.elapsed()).filter(|time| !time.is_zero())
     }
 
-    /// Gives a newcomer, whom `kill` ends, a place: perhaps that of the oldest connection which has
-    /// not finished its handshake.
+    /// Gives a newcomer a place; `kill` ends its connection. At a limit, the oldest connection that has
+    /// not finished its handshake loses its place to the newcomer.
     pub(crate) fn admit(self: &Arc<Self>, peer: PeerId, kill: Kill) -> Result<Permit, Overrun> {
         let SocketOptions { max_connections, max_handshakes, .. } = self.limits;
         let mut places = lock_to_wake(&self.places);
@@ -80,14 +82,14 @@ impl Admission {
         Ok(Permit(Place::Bound { admission: self.clone(), peer, established: false }))
     }
 
-    /// How many connections are in their handshake, and how many have been refused a place or lost it.
+    /// The number of connections in their handshake, and of those that were refused a place or lost it.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let places = lock(&self.places);
         (places.half_done.len() as u64, places.refused)
     }
 }
 
-/// A connection's right to be there. Dropping it frees the place.
+/// A connection's place. Dropping it frees the place.
 pub(crate) struct Permit(Place);
 
 enum Place {
@@ -96,7 +98,7 @@ enum Place {
         peer: PeerId,
         established: bool,
     },
-    /// We dialled: that is our own doing, and not limited.
+    /// We dialled: such connections are not limited.
     Dialled(Option<Kill>),
 }
 
@@ -105,8 +107,8 @@ impl Permit {
         Self(Place::Dialled(Some(kill)))
     }
 
-    /// The handshake is over. Gives the means to end the connection, unless just now somebody else was
-    /// given the place.
+    /// Notes that the handshake is done. Returns the means to end the connection, or an error if the
+    /// place was given to another connection.
     pub(crate) fn establish(&mut self) -> Result<Kill, Overrun> {
         let lost = |limit| Overrun::Handshakes { limit };
         match &mut self.0 {
@@ -134,7 +136,7 @@ impl Drop for Permit {
                 lock(&admission.places).established -= 1;
                 return;
             }
-            // None, if it was expelled.
+            // None if another connection has displaced it.
             let place = lock(&admission.places).half_done.remove(peer);
             if place.is_some() {
                 admission.freed.notify_one();
@@ -155,7 +157,7 @@ mod tests {
         Admission::new(SocketOptions { max_connections, max_handshakes, linger: None })
     }
 
-    /// Who came, and how it can be told to go.
+    /// A newcomer's permit, and the receiver of its signal to end.
     fn admit(admission: &Arc<Admission>, peer: u64) -> (Permit, Killed) {
         let (kill, expelled) = Kill::new();
         (admission.admit(PeerId(peer), kill).expect("there is a place"), expelled)

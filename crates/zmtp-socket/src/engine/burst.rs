@@ -1,4 +1,4 @@
-//! Messages on their way to one transport.
+//! The messages that a driver is writing to one transport.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -6,34 +6,34 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use zmtp_codec::FrameHeader;
 
-/// Slices given to one vectored write.
+/// The number of slices given to one vectored write.
 pub(crate) const SLICES: usize = 64;
 
-/// Encoded messages that a driver has taken from its peer's queue and is writing out. It tells when
-/// the transport has taken a message's last octet.
+/// Encoded messages that a driver has taken from its peer's queue and is writing. It counts a message as
+/// written when the transport has taken its last octet.
 #[derive(Debug, Default)]
 pub(crate) struct Burst {
     pieces: VecDeque<Piece>,
-    /// How many of the next octets belong to the frame that is half gone.
+    /// The number of next octets that belong to a frame whose beginning has been written.
     torn: usize,
 }
 
-/// Whole frames, but for the last one, which may be continued in the next piece.
+/// Whole frames; the last one may be continued in the next piece.
 #[derive(Debug)]
 struct Piece {
-    /// What the transport has not taken yet.
+    /// The octets that the transport has not taken yet.
     octets: Bytes,
-    /// Messages whose last octet is among them.
+    /// The number of messages whose last octet is among them.
     messages: usize,
-    /// How much of the last frame is in the next piece.
+    /// The number of octets of the last frame that are in the next piece.
     continued: usize,
-    /// The frame that is half gone, or went whole last, had MORE: its message is still half gone.
+    /// Whether the frame that was begun or written last has MORE: then its message is not written whole.
     more: bool,
 }
 
 impl Burst {
-    /// Adds octets with the ends of so many messages, and says how many octets of their last frame
-    /// will be in the next piece: none but those, if so.
+    /// Adds `octets` in which `messages` messages end. The next `continued` octets of the last frame are
+    /// the whole of the next piece.
     ///
     /// Either a message ends with the last octet, or a frame is continued, or no message ends in the
     /// piece at all.
@@ -41,8 +41,7 @@ impl Burst {
         self.pieces.push_back(Piece { octets, messages, continued, more: false });
     }
 
-    /// The end of a message of which the transport has taken the beginning, up to somewhere in its last
-    /// frame.
+    /// The rest of a message whose beginning the transport has taken, up to somewhere in its last frame.
     pub(crate) fn of_torn(rest: Bytes) -> Self {
         let torn = rest.len();
         let piece = Piece { octets: rest, messages: 1, continued: 0, more: false };
@@ -53,22 +52,23 @@ impl Burst {
         self.pieces.is_empty()
     }
 
-    /// Whether the next octet continues a frame: nothing else may be written before its end.
+    /// Whether the next octet continues a frame: nothing else may be written before the end of that
+    /// frame.
     pub(crate) fn is_mid_frame(&self) -> bool {
         self.torn > 0
     }
 
-    /// Whether the transport has taken the beginning of a message, and not its end.
+    /// Whether the transport has taken the beginning of a message but not its end.
     fn is_mid_message(&self) -> bool {
         self.is_mid_frame() || self.pieces.front().is_some_and(|piece| piece.more)
     }
 
-    /// How many octets there are still to be written.
+    /// The number of octets that are still to be written.
     pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(|piece| piece.octets.len()).sum()
     }
 
-    /// What to write next, in order.
+    /// Fills `slices` with the octets to write next, in order. Returns the number of slices.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut count = 0;
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
@@ -78,12 +78,13 @@ impl Burst {
         count
     }
 
-    /// All that is to be written, in order.
+    /// All octets that are to be written, in order.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.pieces.iter().map(|piece| &*piece.octets)
     }
 
-    /// Notes that the transport took `written` octets. Returns how many messages ended among them.
+    /// Notes that the transport took `written` octets. Returns the number of messages that ended among
+    /// them.
     pub(crate) fn advance(&mut self, mut written: usize) -> usize {
         let mut done = 0;
         while let Some(piece) = self.pieces.front_mut() {
@@ -104,9 +105,9 @@ impl Burst {
         done
     }
 
-    /// Whole messages that have not begun to go out, as pieces (octets, messages, continued); and how
-    /// many messages before them were torn: 1 if the beginning of one has gone out, whose rest is dropped,
-    /// or else 0.
+    /// The whole messages of which nothing has been written, as pieces (octets, messages, continued),
+    /// and the number of torn messages before them. That is 1 if the beginning of a message has been
+    /// written, whose rest is dropped, and 0 otherwise.
     pub(crate) fn into_whole(mut self) -> (usize, impl Iterator<Item = (Bytes, usize, usize)>) {
         let mut torn = 0;
         if self.is_mid_message() {
@@ -118,7 +119,7 @@ impl Burst {
         (torn, pieces.map(|piece| (piece.octets, piece.messages, piece.continued)))
     }
 
-    /// How many octets there are to the end of the next frame, or of the one that is half gone.
+    /// The number of octets to the end of the next frame, or of the frame that was begun.
     fn rest_of_frame(&self) -> usize {
         match self.pieces.front() {
             Some(piece) if self.torn == 0 => piece.first_frame().1,
@@ -128,7 +129,7 @@ impl Burst {
 }
 
 impl Piece {
-    /// Walks over frame headers of our own making to see which messages have gone whole.
+    /// Walks over frame headers that we encoded, to count the messages that have been written whole.
     fn advance(&mut self, mut written: usize, torn: &mut usize) -> usize {
         let mut done = 0;
         while written > 0 {
@@ -147,7 +148,7 @@ impl Piece {
         done
     }
 
-    /// Whether the frame that begins here has MORE, and how many octets it has.
+    /// Whether the frame that begins here has MORE, and its length in octets.
     fn first_frame(&self) -> (bool, usize) {
         let Ok(Some((header, length))) = FrameHeader::decode(&self.octets) else {
             unreachable!("a piece begins with a frame that we encoded, or in one");
@@ -196,10 +197,10 @@ mod tests {
     }
 
     /// A part of a message: its octets, whether they are a piece of their own, and whether a piece ends
-    /// behind them if it may.
+    /// behind them where that is allowed.
     type Part = (Vec<u8>, bool, bool);
 
-    /// Pieces as a queue makes them, all octets, and where their messages end.
+    /// Pieces as a queue makes them, all octets, and the offsets where the messages end.
     fn in_pieces(all: &[Vec<Part>]) -> (Burst, Vec<u8>, Vec<usize>) {
         let (mut burst, mut octets, mut ends) = (Burst::default(), Vec::new(), Vec::new());
         let (mut begin, mut messages) = (0, 0);
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_begins_behind_the_message_that_is_torn() {
-        // The first frame of the second message has gone, and with it a whole piece.
+        // The first frame of the second message has been written, and with it a whole piece.
         let mut burst = Burst::default();
         burst.push(Bytes::from_static(b"\x00\x01A\x01\x01"), 1, 1);
         burst.push(Bytes::from_static(b"B"), 0, 0);
@@ -289,7 +290,7 @@ mod tests {
             prop_assert_eq!(done + torn + messages, all.len());
             let border = if written == 0 { 0 } else { ends[(done + torn).saturating_sub(1)] };
             prop_assert_eq!(&given, &octets[border..]);
-            // And that can be written in its turn.
+            // The messages that were given back can be written again.
             let again: usize = (0..given.len()).map(|_| next.advance(1)).sum();
             prop_assert_eq!(again, messages);
         }

@@ -16,7 +16,8 @@ use crate::error::Reason;
 use crate::monitor::Event;
 use crate::options::{LinkConfig, Reconnect};
 
-/// The shortest delay: whatever the options say, an endpoint that refuses at once must not burn a core.
+/// The shortest delay: even with an option of zero, an endpoint that refuses at once must not use up a
+/// core.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Keeps one connection to the endpoint until it is disconnected or the socket closes.
@@ -31,7 +32,7 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
         let pause = match round {
             Ok(ControlFlow::Break(())) => return,
             Ok(ControlFlow::Continue(())) => continue,
-            // A subscriber of the log has panicked, most likely.
+            // Most likely a subscriber of the log has panicked.
             Err(_panic) => backoff.next(),
         };
         tokio::select! {
@@ -42,7 +43,7 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
     }
 }
 
-/// One attempt, what came of it, and the wait for the next one.
+/// One attempt and its outcome, then the wait for the next one.
 async fn round<C: Core>(
     dialler: &mut Dialler,
     task: &Arc<EndpointTask>,
@@ -58,16 +59,18 @@ async fn round<C: Core>(
     if signal.is_draining() && !core.has_unsent(&task.endpoint) {
         return ControlFlow::Break(());
     }
-    // From before anybody is told, so that whoever then says "now" is heard.
+    // Registered before the outcome is announced, so that a caller that then asks for an attempt at once
+    // is heard.
     let now = task.unpark.notified();
     if end.had_traffic || begun.elapsed() > backoff.limits.max {
         backoff.reset();
     }
-    // A raw peer was sent its end. (Another way to end the connection ends the endpoint, too.)
+    // Our user ended the connection to a raw peer. (Any other way to end a connection ends the endpoint
+    // too.)
     let was_ended = terms.options.raw.is_some() && matches!(end.reason, Reason::Stopped);
     let refused = matches!(&end.reason, Reason::Protocol(error) if error.is_refusal());
     let delay = if !Arc::ptr_eq(&terms, &task.terms()) {
-        // Other terms came meanwhile, and what these came to says nothing of them.
+        // The options were changed meanwhile, and the outcome under the old ones does not count.
         backoff.reset();
         Some(Duration::ZERO)
     } else if was_ended || (refused && !terms.options.retry_refused) {
@@ -85,7 +88,7 @@ async fn round<C: Core>(
     ControlFlow::Continue(())
 }
 
-/// Says when the endpoint will be dialled again, or that it will not.
+/// Announces when the endpoint will be dialled again, or that it will not.
 fn announce(task: &EndpointTask, socket: &Shared, delay: Option<Duration>, reason: Reason) {
     let endpoint = task.endpoint.clone();
     socket.events.emit(|| match delay {
@@ -94,7 +97,7 @@ fn announce(task: &EndpointTask, socket: &Shared, delay: Option<Duration>, reaso
     });
 }
 
-/// Dials once and, if somebody is there, waits for the end of the connection.
+/// Dials once and, if that succeeds, waits for the end of the connection.
 async fn attempt<C: Core>(
     dialler: &mut Dialler,
     task: &Arc<EndpointTask>,
@@ -117,7 +120,7 @@ async fn attempt<C: Core>(
     let permit = Permit::dialled(signal.kill());
     let (core, shared) = (core.clone(), socket.clone());
     let driver = driver::run(stream, peer.clone(), permit, signal, core, shared, terms.clone());
-    // A task of its own: it ends when it is told to, and whatever befalls it does not befall us.
+    // A task of its own: it has its own signal to end, and its panic does not end ours.
     let ended = tokio::spawn(socket.track(task, driver)).await;
     if peer.info().is_some() {
         dialler.prove(&address);
@@ -143,7 +146,7 @@ fn not_made(reason: Reason) -> End {
     End { reason, had_traffic: false }
 }
 
-/// For so long, or, without a delay, until somebody says otherwise.
+/// Waits for `delay` or, without one, for ever.
 async fn wait(delay: Option<Duration>) {
     match delay {
         Some(delay) => tokio::time::sleep(delay).await,
@@ -151,7 +154,7 @@ async fn wait(delay: Option<Duration>) {
     }
 }
 
-/// Delays that double, each with its own chance.
+/// Delays that double, each with random jitter.
 struct Backoff {
     limits: Reconnect,
     delay: Duration,

@@ -11,13 +11,13 @@ use crate::engine::panics::catch;
 use crate::error::NoRuntime;
 use crate::sync::lock;
 
-/// Where one socket lives: on the runtime that it was first used on, for as long as that lives; then on
-/// the next one.
+/// The runtime of one socket: the one that it was first used on, for as long as that runs, then the next
+/// one that it is used on.
 #[derive(Debug, Default)]
 pub(crate) struct Home(Mutex<Option<Handle>>);
 
 impl Home {
-    /// The runtime of the socket's tasks, which the caller's becomes if there is none.
+    /// The runtime of the socket's tasks. If it has none, the caller's runtime becomes that.
     pub(crate) fn settle(&self) -> Result<Handle, NoRuntime> {
         let here = Handle::try_current().map_err(|_| NoRuntime::Absent)?;
         let mut home = lock(&self.0);
@@ -31,13 +31,13 @@ impl Home {
         Ok(here)
     }
 
-    /// The runtime of the socket's tasks, if it ever had any.
+    /// The runtime of the socket's tasks, if it has ever had one.
     pub(crate) fn get(&self) -> Option<Handle> {
         lock(&self.0).clone()
     }
 }
 
-/// A runtime that has ended takes no tasks.
+/// A runtime that has ended accepts no tasks.
 fn is_alive(runtime: &Handle) -> bool {
     let probe = runtime.spawn(std::future::pending::<()>());
     let is_taken = !probe.is_finished();
@@ -45,33 +45,33 @@ fn is_alive(runtime: &Handle) -> bool {
     is_taken
 }
 
-/// Whether tasks of `runtime` can wait for a time. Tokio tells by a panic alone.
+/// Whether tasks of `runtime` can use timers. Tokio reports that only by a panic.
 fn has_time(runtime: &Handle) -> bool {
     let _within = runtime.enter();
     catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
-/// Whether tasks of `runtime` can wait for what `endpoint` needs of the system.
+/// Whether tasks of `runtime` can use the I/O that `endpoint` needs.
 pub(crate) fn check_io(runtime: &Handle, endpoint: &Endpoint) -> Result<(), NoRuntime> {
     let needs_io = endpoint.is_of_the_system();
     if needs_io && !has_io(runtime) { Err(NoRuntime::WithoutIo) } else { Ok(()) }
 }
 
-/// Whether tasks of `runtime` can wait for descriptors. Tokio tells by a panic alone. (To get none, as
-/// where all are in use, is an error and no panic.)
+/// Whether tasks of `runtime` can wait for descriptors. Tokio reports that only by a panic. (A failure
+/// to get a descriptor, as when all are in use, is an error and no panic.)
 #[cfg(unix)]
 fn has_io(runtime: &Handle) -> bool {
     let _within = runtime.enter();
     catch(|| drop(tokio::net::UnixDatagram::unbound())).is_ok()
 }
 
-/// Where there is no descriptor that it costs nothing to try with, the panic is not foreseen.
+/// Without a descriptor that could be tried at no cost, the panic cannot be foreseen.
 #[cfg(not(unix))]
 fn has_io(_runtime: &Handle) -> bool {
     true
 }
 
-/// Does as `future` does, with descriptors and timers of `runtime`, on whichever it is polled.
+/// Polls `future` with the descriptors and timers of `runtime`, on whichever runtime it is polled.
 pub(crate) async fn within<F: Future>(runtime: &Handle, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {

@@ -12,7 +12,7 @@ use crate::engine::transport::{Connected, Stream};
 use crate::error::Reason;
 use crate::monitor::Event;
 
-/// The first pause after accepting has failed; it doubles with each further failure.
+/// The first pause after a failure to accept; it doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause.
@@ -31,13 +31,13 @@ pub(crate) async fn listen<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, socke
         };
         pause = match served {
             Ok(true) => Duration::ZERO,
-            // A subscriber of the log has panicked, most likely: the next peer is not to blame.
+            // Most likely a subscriber of the log has panicked, and the next peer is not to blame.
             Ok(false) | Err(_) => (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE),
         };
     }
 }
 
-/// Waits for the next peer, after a pause, and serves it. Returns whether another can be expected.
+/// Waits for the next peer, after a pause, and serves it. Returns false if accepting failed.
 async fn serve_next<C: Core>(
     pause: Duration,
     task: &EndpointTask,
@@ -46,9 +46,10 @@ async fn serve_next<C: Core>(
 ) -> bool {
     match accept_after(pause, task, socket).await {
         Ok((stream, address)) => serve(stream, &address, task, core, socket),
-        // It was there, and had gone before we came to it.
+        // The peer had closed its connection before it was accepted.
         Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-        // Out of descriptors, most often: that passes, and to ask at once would burn a core.
+        // Most often the process is out of descriptors. That passes, and to try again at once would use
+        // up a core.
         Err(error) => {
             let (endpoint, reason) = (task.endpoint.clone(), Reason::from(error));
             socket.events.emit(|| Event::AcceptFailed { endpoint, reason });

@@ -1,7 +1,7 @@
 //! The machinery of a socket's connections: endpoints, transports, and a task for each connection.
 //!
-//! The engine knows no socket type. It asks the socket's [core](driver::Core) for a
-//! [session](driver::Session) of each peer.
+//! The engine knows no socket type. It gets a [session](driver::Session) for each peer from the socket's
+//! [core](driver::Core).
 
 pub(crate) mod admission;
 pub(crate) mod burst;

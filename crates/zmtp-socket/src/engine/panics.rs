@@ -1,5 +1,5 @@
-//! A panic in code that is not ours (a judge, a subscriber of the log, a waker), or in ours, ends
-//! one connection and nothing else.
+//! A panic, in code of ours or of others (a judge, a subscriber of the log, a waker), ends one
+//! connection and nothing else.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -9,15 +9,15 @@ use std::task::Poll;
 
 use crate::error::Reason;
 
-/// Does what `call` does; its panic becomes a reason.
+/// Calls `call` and turns its panic into a reason.
 ///
-/// Our locks outlive a panic, and what is behind them is consistent between any two statements that
-/// can panic. What belongs to the connection alone is dropped after it.
+/// Our locks stay usable after a panic, and the data behind them is consistent between any two
+/// statements that can panic. The data that belongs to the connection alone is dropped after it.
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Reason> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| reason(&*panic))
 }
 
-/// Does as `future` does; its panic becomes a reason.
+/// Awaits `future` and turns its panic into a reason.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Reason> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch(|| future.as_mut().poll(cx)) {
@@ -27,7 +27,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Reason> {
     .await
 }
 
-/// What a panic was about.
+/// The message of a panic.
 pub(crate) fn reason(panic: &(dyn Any + Send)) -> Reason {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

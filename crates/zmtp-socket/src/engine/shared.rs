@@ -1,4 +1,4 @@
-//! What a socket's tasks share: its options, its endpoints, and the signals that end it.
+//! The state that a socket's tasks share: its options, its endpoints, and the signals that end it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,23 +21,23 @@ use crate::options::{Linger, LinkConfig, SocketOptions};
 use crate::peer::{Peer, PeerId};
 use crate::sync::lock;
 
-/// What all tasks of one socket have at hand.
+/// The state that all tasks of one socket share.
 pub(crate) struct Shared {
     pub(crate) networks: Networks,
-    /// For every endpoint that is told nothing else.
+    /// The options of each endpoint that has none of its own.
     pub(crate) terms: Arc<LinkConfig>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) events: Arc<Events>,
-    /// The socket is closed: its tasks deliver what is queued, and begin nothing new. Set under the
+    /// The socket is closed: its tasks deliver the queued messages and begin nothing new. Set under the
     /// lock of `endpoints`.
     closed: AtomicBool,
     tasks: TaskTracker,
     pub(crate) endpoints: Mutex<HashMap<(Side, Endpoint), Arc<EndpointTask>>>,
     peers: AtomicU64,
-    /// How long a closed socket delivers, if [`linger`](Self::linger) is told nothing else.
+    /// How long a closed socket delivers, unless [`linger`](Self::linger) is called with another value.
     pub(crate) linger: Linger,
     pub(crate) home: Home,
-    /// Some endpoint's task has ended with its runtime.
+    /// The task of some endpoint has ended with its runtime.
     stranded: AtomicBool,
     /// The process that the socket was made in.
     process: u32,
@@ -49,20 +49,20 @@ pub(crate) enum Side {
     Connected,
 }
 
-/// One endpoint of a socket: what its task and its connections share.
+/// One endpoint of a socket, and the state that its task and its connections share.
 pub(crate) struct EndpointTask {
     pub(crate) side: Side,
     pub(crate) endpoint: Endpoint,
-    /// For the connections to come.
+    /// The options for new connections.
     terms: Mutex<Arc<LinkConfig>>,
-    /// What ends the task and its connections.
+    /// The signals that end the task and its connections.
     signals: Signals,
-    /// Wakes a connector that was refused, or waits for its next attempt.
+    /// Wakes a connector that is parked or waits for its next attempt.
     pub(crate) unpark: Notify,
-    /// Where peers arrive, if the endpoint is bound. Whoever ends the endpoint takes it out, so that the
-    /// address is free before the task has run again.
+    /// The listener of a bound endpoint. It is taken out by the caller that ends the endpoint, so that
+    /// the address is free before the task has run again.
     listener: Mutex<Option<Listener>>,
-    /// What to bind when the listener was lost with its runtime.
+    /// The endpoint to bind again when the listener was lost with its runtime.
     asked: Endpoint,
     /// The task has ended with its runtime.
     stranded: AtomicBool,
@@ -70,7 +70,7 @@ pub(crate) struct EndpointTask {
 }
 
 impl EndpointTask {
-    /// An endpoint that was bound as `endpoint`, when it was `asked` for.
+    /// An endpoint that was bound as `endpoint` when `asked` was asked for.
     pub(crate) fn bound(
         asked: Endpoint,
         endpoint: Endpoint,
@@ -78,7 +78,7 @@ impl EndpointTask {
         listener: Listener,
     ) -> Arc<Self> {
         let asked = match (asked, &endpoint) {
-            // Whichever port it is, peers know it now.
+            // Peers know the port that was chosen, so it is bound again.
             (Endpoint::Tcp { host, .. }, &Endpoint::Tcp { port, .. }) => {
                 Endpoint::Tcp { host, port }
             }
@@ -119,7 +119,7 @@ impl EndpointTask {
         })
     }
 
-    /// The terms for a connection that begins now.
+    /// The options for a connection that begins now.
     pub(crate) fn terms(&self) -> Arc<LinkConfig> {
         lock(&self.terms).clone()
     }
@@ -133,7 +133,7 @@ impl EndpointTask {
         self.signals.add()
     }
 
-    /// The next peer that arrives; never any if the listener has been closed.
+    /// The next peer that arrives. Pending for ever if the listener has been closed.
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
         match &mut *lock(&self.listener) {
             Some(listener) => listener.poll_accept(cx),
@@ -155,11 +155,11 @@ impl EndpointTask {
 
     /// Frees the address.
     pub(crate) fn close_listener(&self) {
-        // It is dropped when the lock is released.
+        // The listener is dropped after the lock is released.
         let _listener = lock(&self.listener).take();
     }
 
-    // The signal comes first: a task that finds no listener, and has not been told to end, would bind the
+    // The signal comes first: a task that finds no listener, and has no signal to end, would bind the
     // address again.
 
     fn drain(&self) {
@@ -197,8 +197,8 @@ impl Shared {
         }
     }
 
-    /// Whether the process is a copy that was forked off since the socket was made. Its runtime is not
-    /// there, and its descriptors are the other process's too.
+    /// Whether this process was forked off after the socket was made. The socket's runtime does not run
+    /// here, and its descriptors belong to the other process too.
     pub(crate) fn is_forked(&self) -> bool {
         self.process != process::id()
     }
@@ -217,7 +217,7 @@ impl Shared {
         PeerId(self.peers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Has `task` count as one of this endpoint, and of this socket, until it ends.
+    /// Counts `task` among the tasks of this endpoint and of this socket until it ends.
     pub(crate) fn track<T>(
         &self,
         endpoint: &EndpointTask,
@@ -230,25 +230,25 @@ impl Shared {
         if self.closed.load(Ordering::Acquire) { Err(Closed) } else { Ok(()) }
     }
 
-    /// The endpoints that are open at this side.
+    /// The open endpoints of this side.
     pub(crate) fn endpoints(&self, side: Side) -> Vec<Endpoint> {
         let endpoints = lock(&self.endpoints);
         let at_side = endpoints.keys().filter(|(its_side, _)| *its_side == side);
         at_side.map(|(_, endpoint)| endpoint.clone()).collect()
     }
 
-    /// The task of an endpoint has ended with its runtime.
+    /// Notes that the task of an endpoint has ended with its runtime.
     pub(crate) fn strand(&self, endpoint: &EndpointTask) {
         endpoint.stranded.store(true, Ordering::Release);
         self.stranded.store(true, Ordering::Release);
     }
 
-    /// Whether an endpoint has been stranded that was not [taken](Self::take_stranded) since.
+    /// Whether an endpoint is stranded that has not been [taken](Self::take_stranded) yet.
     pub(crate) fn has_stranded(&self) -> bool {
         self.stranded.load(Ordering::Acquire)
     }
 
-    /// The endpoints that have been stranded: each is given out once.
+    /// The stranded endpoints. Each is returned once.
     pub(crate) fn take_stranded(&self) -> Vec<Arc<EndpointTask>> {
         if !self.stranded.swap(false, Ordering::AcqRel) {
             return Vec::new();
@@ -258,8 +258,8 @@ impl Shared {
         endpoints.values().filter(stranded).cloned().collect()
     }
 
-    /// Ends an endpoint with all its connections. The core is told with `removed`, before another may be
-    /// opened in its place.
+    /// Ends an endpoint with all its connections. Calls `removed` before another endpoint can be opened
+    /// in its place.
     pub(crate) async fn shut(
         &self,
         side: Side,
@@ -281,10 +281,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Begins the end: no endpoint is opened any more, and the connections deliver what is queued.
+    /// Closes the socket for new endpoints, and lets the connections deliver the queued messages.
     pub(crate) fn drain(&self) {
         {
-            // Under this lock, so that no endpoint is opened after it.
+            // Under this lock, so that no endpoint is opened afterwards.
             let _endpoints = lock(&self.endpoints);
             self.closed.store(true, Ordering::Release);
         }
@@ -302,17 +302,18 @@ impl Shared {
         self.tasks.is_empty()
     }
 
-    /// Waits until all tasks have ended, as they do when drained, but no longer than
-    /// `linger` says.
+    /// Waits until all tasks have ended, which they do when drained, but no longer than `linger`. Then
+    /// ends the remaining ones.
     pub(crate) async fn linger(&self, linger: Linger) {
         match linger {
             Linger::Forever => self.tasks.wait().await,
-            // The timer is the home's: we may be outside of any runtime.
+            // The timer is that of the socket's runtime, because the caller may be outside of any
+            // runtime.
             Linger::For(time)
                 if !self.tasks.is_empty()
                     && let Some(home) = self.home.get() =>
             {
-                // Elapsed or not: what is left is ended and counted by the caller.
+                // The outcome does not matter: the remaining tasks are stopped below.
                 let waiting = async { tokio::time::timeout(time, self.tasks.wait()).await };
                 let _elapsed = within(&home, waiting).await;
             }
@@ -322,7 +323,7 @@ impl Shared {
         self.tasks.wait().await;
     }
 
-    /// Nothing runs any more: whoever watches is told.
+    /// Forgets the endpoints and ends the monitors, after all tasks have ended.
     pub(crate) fn end(&self) {
         let _endpoints = std::mem::take(&mut *lock(&self.endpoints));
         self.events.end();

@@ -1,4 +1,4 @@
-//! Sleeping for less than a millisecond, which the runtime's timers cannot.
+//! Sleeping for less than a millisecond, which the runtime's timers cannot do.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::ShortSleep;
@@ -20,7 +20,7 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    /// A timer of the system, as a descriptor of the runtime.
+    /// A timer of the system, as a descriptor that the runtime polls.
     #[derive(Debug)]
     pub(crate) struct ShortSleep(AsyncFd<OwnedFd>);
 
@@ -33,7 +33,7 @@ mod linux {
             Ok(Self(AsyncFd::with_interest(timer, Interest::READABLE)?))
         }
 
-        /// Begins to sleep anew, for less than a second. Zero would be for ever.
+        /// Starts the timer again, for less than a second. Zero would never elapse.
         pub(crate) fn start(&self, time: Duration) -> io::Result<()> {
             let once = Timespec { tv_sec: 0, tv_nsec: 0 };
             let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
@@ -41,12 +41,12 @@ mod linux {
             Ok(timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &setting).map(drop)?)
         }
 
-        /// Waits for the end.
+        /// Waits until the timer elapses.
         pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             loop {
                 let mut guard = ready!(self.0.poll_read_ready(cx))?;
                 let expired = guard.try_io(|timer| Ok(read(timer, &mut [0; 8])?));
-                // It was thought to be over, and has been started anew.
+                // The timer was started again after it had been reported as ready.
                 let Ok(expired) = expired else { continue };
                 return Poll::Ready(expired.map(drop));
             }
@@ -60,7 +60,7 @@ mod none {
     use std::task::{Context, Poll};
     use std::time::Duration;
 
-    /// There is no such timer.
+    /// This system has no such timer.
     #[derive(Debug)]
     pub(crate) enum ShortSleep {}
 

@@ -1,7 +1,7 @@
-//! The one signal that ends a task of a socket from outside, whoever sends it.
+//! The signal by which other tasks end a task of a socket.
 //!
-//! A driver is polled for each message or so. Therefore each task has a signal of its own, and a
-//! look at it costs no lock.
+//! A driver is polled about once for each message. Therefore each task has a signal of its own, and
+//! checking it takes no lock.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,22 +13,22 @@ use slab::Slab;
 use crate::error::Reason;
 use crate::sync::{lock, lock_to_wake};
 
-/// How far a task has been told to end.
+/// How far a task has been asked to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 enum Stage {
     #[default]
     Running,
-    /// What is queued is delivered, nothing new is begun.
+    /// Queued messages are delivered, and nothing new is begun.
     Draining,
     /// The task ends at once.
     Ended,
 }
 
-/// What both ends of a signal share.
+/// The state that both ends of a signal share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// The [`Stage`] of `state`, to be read without its lock.
+    /// The [`Stage`] of `state`, readable without its lock.
     stage: AtomicU8,
     state: Mutex<State>,
 }
@@ -41,7 +41,7 @@ struct State {
 }
 
 impl Shared {
-    /// Tells the task to go on to `stage`, unless it is there or beyond. Returns the waker to call.
+    /// Moves the task on to `stage`, unless it is there or beyond. Returns the waker to call.
     fn advance(&self, stage: Stage, reason: Option<Reason>) -> Option<Waker> {
         let state = &mut *lock(&self.state);
         if stage <= state.stage {
@@ -62,7 +62,7 @@ impl Shared {
 pub(crate) struct Kill(Arc<Shared>);
 
 impl Kill {
-    /// A signal, and what hears it.
+    /// A signal, and its receiving end.
     pub(crate) fn new() -> (Self, Killed) {
         let shared = Arc::<Shared>::default();
         (Self(shared.clone()), Killed { shared, waker: None, member: None })
@@ -75,26 +75,26 @@ impl Kill {
         }
     }
 
-    /// Does as [`because`](Self::because), but leaves the waker to be called by who holds a lock.
+    /// Does as [`because`](Self::because), but returns the waker, for a caller that holds a lock.
     #[must_use = "the task sleeps until it is woken"]
     pub(crate) fn advance(self, reason: Reason) -> Option<Waker> {
         self.0.advance(Stage::Ended, Some(reason))
     }
 }
 
-/// The task's end of its signal. As a future, it is ready with the reason once the task is to end at
+/// The task's end of its signal. As a future, it is ready with the reason when the task is to end at
 /// once.
 #[derive(Debug)]
 pub(crate) struct Killed {
     shared: Arc<Shared>,
-    /// The waker that the signal has: a task mostly has the same one for life.
+    /// The waker that is registered at the signal: most tasks have one for life.
     waker: Option<Waker>,
-    /// Where the other end is listed.
+    /// The list in which the other end stands, and its place there.
     member: Option<(Signals, usize)>,
 }
 
 impl Killed {
-    /// Whether the task is to deliver what is queued and to begin nothing new.
+    /// Whether the task is to deliver its queued messages and begin nothing new.
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.has_reached(Stage::Draining)
     }
@@ -104,7 +104,7 @@ impl Killed {
         self.shared.has_reached(Stage::Ended)
     }
 
-    /// Waits until the task is at least to drain.
+    /// Waits until the task is to drain or to end.
     pub(crate) async fn drained(&mut self) {
         std::future::poll_fn(|cx| {
             self.register(cx);
@@ -123,7 +123,7 @@ impl Killed {
         Kill(self.shared.clone())
     }
 
-    /// Has the task woken by the next signal.
+    /// Registers the task's waker for the next signal.
     fn register(&mut self, cx: &Context<'_>) {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             let waker = cx.waker().clone();
@@ -147,7 +147,7 @@ impl Future for Killed {
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // A waker of a task that is gone would keep its memory.
+        // Left here, the waker would keep the memory of a task that has ended.
         let _waker = lock(&self.shared.state).waker.take();
         if let Some((signals, key)) = &self.member {
             lock(&signals.0).tasks.remove(*key);
@@ -161,13 +161,13 @@ pub(crate) struct Signals(Arc<Mutex<Tasks>>);
 
 #[derive(Debug, Default)]
 struct Tasks {
-    /// What all of them have been told, and those to come are.
+    /// The stage of all these tasks, and of those that are added later.
     stage: Stage,
     tasks: Slab<Kill>,
 }
 
 impl Signals {
-    /// The signal of another task. It is listed for as long as the task keeps it.
+    /// Adds the signal of another task. It is listed until the task drops its end.
     pub(crate) fn add(&self) -> Killed {
         let (kill, mut expelled) = Kill::new();
         let all = &mut *lock(&self.0);
@@ -176,12 +176,12 @@ impl Signals {
         expelled
     }
 
-    /// All tasks deliver what is queued, and begin nothing new.
+    /// Lets all tasks deliver their queued messages and begin nothing new.
     pub(crate) fn drain(&self) {
         self.advance(Stage::Draining);
     }
 
-    /// All tasks end at once.
+    /// Ends all tasks at once.
     pub(crate) fn stop(&self) {
         self.advance(Stage::Ended);
     }

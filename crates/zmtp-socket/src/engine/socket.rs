@@ -1,4 +1,4 @@
-//! What every socket is, whatever it is for: it binds, connects, and closes.
+//! The part that sockets of all types share: binding, connecting and closing.
 
 use std::collections::hash_map::Entry;
 use std::mem;
@@ -20,7 +20,7 @@ use crate::options::{EndpointOptions, Linger, LinkConfig, SocketOptions};
 use crate::stats::{Stats, Unfinished};
 use crate::sync::lock;
 
-/// A socket of any type, without what it receives with. Its owner has to close it.
+/// A socket of any type, without its receiving half. Its owner has to close it.
 pub(crate) struct Engine<C: Core> {
     pub(crate) core: Arc<C>,
     pub(crate) shared: Arc<Shared>,
@@ -39,7 +39,7 @@ impl<C: Core> Engine<C> {
         Self { core: Arc::new(core), shared: Arc::new(shared) }
     }
 
-    /// The socket's own terms, but for what `change` makes of them.
+    /// The socket's own options, as `change` alters them.
     fn terms(&self, change: impl FnOnce(EndpointOptions) -> EndpointOptions) -> Arc<LinkConfig> {
         let terms = &self.shared.terms;
         let link = terms.options.clone();
@@ -76,14 +76,14 @@ impl<C: Core> Engine<C> {
         let (run, listening) = {
             let mut endpoints = lock(&self.shared.endpoints);
             self.shared.check_open()?;
-            // The system may allow it, as with an ipc path whose file was removed.
+            // The system may bind an address twice, as with an ipc path whose file was removed.
             let Entry::Vacant(place) = endpoints.entry((Side::Bound, endpoint.clone())) else {
                 return Err(BindError::already_bound(endpoint));
             };
             let listening = || Event::Listening { endpoint: endpoint.clone() };
             (self.run(place.insert(task)), self.shared.events.record(listening))
         };
-        // The event comes before those of the first peer.
+        // This event comes before those of the first peer.
         drop(listening);
         runtime.spawn(run);
         Ok(endpoint)
@@ -101,7 +101,7 @@ impl<C: Core> Engine<C> {
         self.connect_on(Some(self.terms(change)), endpoint)
     }
 
-    /// Without terms, those that the endpoint has or, if it is new, the socket's.
+    /// Without `terms`, the endpoint keeps its options or, if it is new, has the socket's.
     fn connect_on(
         &self,
         terms: Option<Arc<LinkConfig>>,
@@ -129,7 +129,8 @@ impl<C: Core> Engine<C> {
             Entry::Vacant(place) => {
                 let terms = terms.unwrap_or_else(|| self.shared.terms.clone());
                 let identity = terms.options.peer_identity.clone();
-                // Under the lock of the endpoints: what is disconnected at once has been connected before.
+                // Under the lock of the endpoints, so that a call to `disconnect` reaches the core after
+                // this.
                 if !self.core.connected(&endpoint, identity.as_ref()) {
                     return Err(ConnectError::IdentityTaken { endpoint });
                 }
@@ -141,7 +142,7 @@ impl<C: Core> Engine<C> {
         Ok(endpoint)
     }
 
-    /// The runtime for the tasks of `endpoint`. All endpoints whose runtime has ended move there.
+    /// The runtime for the tasks of `endpoint`. All endpoints whose runtime has ended move there too.
     fn settle(&self, endpoint: &Endpoint) -> Result<Handle, NoRuntime> {
         let runtime = self.shared.home.settle()?;
         check_io(&runtime, endpoint)?;
@@ -155,8 +156,8 @@ impl<C: Core> Engine<C> {
         }
     }
 
-    /// Passes `poll` on. If it waits though the runtime of the endpoints has ended, they move to the one
-    /// that it waits on.
+    /// Returns `poll`. If it is pending and the runtime of the endpoints has ended, they move to the
+    /// runtime of the caller.
     #[inline]
     pub(crate) fn follow<T>(&self, poll: Poll<T>) -> Poll<T> {
         if poll.is_pending() {
@@ -165,7 +166,7 @@ impl<C: Core> Engine<C> {
         poll
     }
 
-    /// If the runtime of the endpoints has ended, they move to the one that this is called on.
+    /// Moves the endpoints to the runtime of the caller if theirs has ended.
     #[inline]
     pub(crate) fn move_here(&self) {
         if self.shared.has_stranded()
@@ -175,13 +176,13 @@ impl<C: Core> Engine<C> {
         }
     }
 
-    /// The task of an endpoint. It counts from now on, and is to be spawned when no lock is held: a
-    /// runtime that has just ended drops it at once.
+    /// The task of an endpoint. It is counted from now on. Spawn it without any lock: a runtime that has
+    /// just ended drops it at once.
     fn run(&self, task: &Arc<EndpointTask>) -> impl Future<Output = ()> + Send + 'static {
         let (core, shared) = (self.core.clone(), self.shared.clone());
         let stay = Stay { core, shared, task: task.clone(), is_over: false };
         self.shared.track(task, async move {
-            // As a whole: what is captured by itself, it would not see.
+            // Captures the whole of `stay`: a copy of `is_over` alone would be set unseen by its `drop`.
             let mut stay = stay;
             let (task, core, shared) = (stay.task.clone(), stay.core.clone(), stay.shared.clone());
             match task.side {
@@ -224,21 +225,22 @@ impl<C: Core> Engine<C> {
         self.shared.events.monitor()
     }
 
-    /// Closes the socket; returns what nobody got.
+    /// Closes the socket. Returns the counts of messages that were not delivered or not received.
     pub(crate) async fn close(&self) -> Unfinished {
         self.close_lingering(self.shared.linger).await
     }
 
-    /// Closes the socket, which delivers for no longer than `linger` says.
+    /// Closes the socket, which delivers for no longer than `linger`.
     pub(crate) async fn close_lingering(&self, linger: Linger) -> Unfinished {
         self.begin_close();
         finish_close(self.core.clone(), self.shared.clone(), linger).await
     }
 
-    /// Closes the socket; lingers for as long as the runtime lives.
+    /// Closes the socket, which lingers for as long as the runtime runs.
     pub(crate) fn close_in_background(&self) {
         if self.shared.is_forked() {
-            // To close them, or to drop their descriptors, would end the other process's connections.
+            // Closing the connections, or dropping their descriptors, would end those of the other
+            // process.
             mem::forget((self.core.clone(), self.shared.clone()));
             return;
         }
@@ -257,12 +259,12 @@ impl<C: Core> Engine<C> {
     }
 }
 
-/// The task of an endpoint, from its beginning to its end on one runtime.
+/// The run of an endpoint's task on one runtime.
 struct Stay<C: Core> {
     core: Arc<C>,
     shared: Arc<Shared>,
     task: Arc<EndpointTask>,
-    /// The endpoint has ended; otherwise it is the runtime that has.
+    /// The endpoint has ended. Otherwise its runtime has.
     is_over: bool,
 }
 
@@ -271,7 +273,7 @@ impl<C: Core> Drop for Stay<C> {
         self.task.close_listener();
         if !self.is_over {
             self.shared.strand(&self.task);
-            // Whoever waits on another runtime takes it there.
+            // A caller that waits on another runtime then moves the endpoint there.
             self.core.interrupt();
         }
     }

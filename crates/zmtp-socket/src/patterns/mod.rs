@@ -1,4 +1,5 @@
-//! The logic of each family of sockets: who is sent a message, and what becomes of those that arrive.
+//! The logic of each family of sockets: which peers a message is sent to, and how received messages are
+//! handled.
 
 mod peer_stats;
 pub(crate) mod publish;

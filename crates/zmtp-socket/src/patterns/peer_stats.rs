@@ -1,12 +1,12 @@
-//! The counters of one peer that is sent to and received from.
+//! The counters of one peer in a socket that both sends and receives.
 
 use crate::peer::Peer;
 use crate::receive::inbox::Queue;
 use crate::send::Outbox;
 use crate::stats::{PeerState, PeerStats};
 
-/// What has passed between the socket and `peer`, by its outbox and its queue. The peer holds others up, or is
-/// held up itself, if it `is_congested`, or the queue is.
+/// The counters of `peer`, from its outbox and its queue in the inbox. The peer counts as congested if
+/// `is_congested`, or if that queue is.
 pub(super) fn peer_stats(
     peer: &Peer,
     outbox: &Outbox,

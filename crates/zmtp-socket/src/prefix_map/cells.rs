@@ -13,23 +13,23 @@ use super::slot::{
     is_vacant, octet_of,
 };
 
-/// Longest label, in octets. What a change copies is bounded by it.
+/// The longest label, in octets. It bounds the copying of a change.
 pub(super) const LABEL_MAX: usize = HEAD + 15 * CELL;
 
-/// Blocks of up to so many cells are made exactly as large as they must be, larger ones in steps.
+/// Blocks of up to so many cells have exactly the size that is needed, larger ones grow in steps.
 pub(super) const EXACT: usize = 16;
 pub(super) const STEP: usize = 8;
-/// Free cells up to this number are not worth collecting.
+/// Up to this number, free cells are not worth collecting.
 const WORTH_COLLECTING: usize = 4096;
-/// Cells that are moved at once: about a millisecond.
+/// The largest number of cells that are moved at once: about a millisecond.
 pub(super) const MOVED_AT_ONCE: usize = 16 << 10;
 
-/// See the module.
+/// The arena that the module describes.
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) cells: Vec<Cell>,
-    /// The first free block of each size, up to the largest there has been: a free block begins with
-    /// the place of the next.
+    /// The first free block of each size, up to the largest so far. A free block begins with the place
+    /// of the next one.
     pub(super) free: Vec<u32>,
     pub(super) free_cells: usize,
 }
@@ -43,19 +43,19 @@ impl Cells {
         Self { cells: Vec::with_capacity(cells), ..Self::new() }
     }
 
-    /// The slot at `place`, where there must be one.
+    /// The slot at `place`, which must have one.
     pub(super) fn slot(&self, place: u32) -> Slot {
         Slot::read(&self.cells[place as usize])
     }
 
-    /// The slot at `place`, if that is a place and not a vacant one.
+    /// The slot at `place`, if that is a place and not vacant.
     #[inline]
     pub(super) fn seek(&self, place: u32) -> Option<Slot> {
         let slot = Slot::read(self.cells.get(place as usize)?);
         (slot.id != NONE).then_some(slot)
     }
 
-    /// What follows the node's label in `octets`, if they begin with it.
+    /// The rest of `octets` behind the node's label, if they begin with it.
     #[inline]
     pub(super) fn strip_label<'a>(&self, slot: &Slot, octets: &'a [u8]) -> Option<&'a [u8]> {
         let (label, rest) = octets.split_at_checked(slot.label_len())?;
@@ -78,8 +78,8 @@ impl Cells {
         found.map_or(NONE, |place| place as u32)
     }
 
-    /// The place of a child that is not among dense ones. (Takes of the slot what it needs, so that
-    /// the walk can keep it in registers.)
+    /// The place of a child that is not among dense ones. (Takes only the parts of the slot that it
+    /// needs, so that the walk can keep the slot in registers.)
     #[inline(never)]
     fn search(&self, layout: u8, family: usize, places: usize, octet: u8) -> Option<usize> {
         if layout == SHORT {
@@ -90,7 +90,7 @@ impl Cells {
         index.binary_search(&octet).ok().map(|at| family + index_cells(places) + at)
     }
 
-    /// How many octets the node's label and `octets` have in common at their beginnings.
+    /// The number of octets that the node's label and `octets` have in common at their beginnings.
     pub(super) fn common_len(&self, slot: &Slot, octets: &[u8]) -> usize {
         let label = slot.head().iter().chain(self.tail(slot));
         label.zip(octets).take_while(|(ours, theirs)| ours == theirs).count()
@@ -111,8 +111,8 @@ impl Cells {
         (index(places.start)..).zip(slots).filter(|(_, child)| child.id != NONE)
     }
 
-    /// The child of a node that has one only. (Where some places are vacant, the first and the last
-    /// are not.)
+    /// The only child of a node; none if it has several. (Where some places are vacant, the first and
+    /// the last are not.)
     pub(super) fn only_child(&self, slot: &Slot) -> Option<Slot> {
         let places = slot.slots();
         (places.len() == 1).then(|| Slot::read(&self.cells[places.start]))
@@ -122,7 +122,7 @@ impl Cells {
         self.cells[place as usize] = slot.write();
     }
 
-    /// Gives a node another label; returns its slot. Its block moves if it must have another size.
+    /// Gives a node another label; returns its slot. Its block moves if it needs another size.
     pub(super) fn relabel(&mut self, slot: &Slot, label: &[u8]) -> Slot {
         let mut new = slot.with_label(label);
         if new.tail_cells() != slot.tail_cells() {
@@ -138,7 +138,7 @@ impl Cells {
         new
     }
 
-    /// Makes `child` the child whose label begins with `octet`, or takes that one away if `child` is
+    /// Makes `child` the child whose label begins with `octet`, or removes that child if `child` is
     /// vacant; returns the parent's slot. Its block moves unless the layout stays the same.
     pub(super) fn set_child(&mut self, slot: &Slot, octet: u8, child: &Slot) -> Slot {
         let comes = child.id != NONE;
@@ -199,7 +199,7 @@ impl Cells {
         }
     }
 
-    /// Room for a block of so many cells, of any content.
+    /// Allocates a block of so many cells, with any content.
     pub(super) fn allocate(&mut self, size: usize) -> u32 {
         if size == 0 {
             return NO_BLOCK;
@@ -217,7 +217,7 @@ impl Cells {
         index(end)
     }
 
-    /// Takes over the block of a node of another arena; gives back the slot that goes with it here.
+    /// Copies the block of a node from another arena; returns the slot that belongs to it here.
     pub(super) fn copy_block(&mut self, from: &Self, slot: &Slot) -> Slot {
         let size = slot.block_cells();
         let mut copy = *slot;
@@ -241,7 +241,7 @@ impl Cells {
         self.cells.len() > WORTH_COLLECTING
     }
 
-    /// The label past its head.
+    /// The label behind its head.
     fn tail(&self, slot: &Slot) -> &[u8] {
         self.octets(slot.block as usize, slot.tail_len())
     }
@@ -251,21 +251,21 @@ impl Cells {
     }
 }
 
-/// Makes room for so many more. A vector left to itself would double, which is too much to lose at
-/// the sizes that strangers can make an arena grow to.
+/// Makes room for so many more. By itself a vector would double, which wastes too much at the sizes to
+/// which strangers can make an arena grow.
 pub(super) fn make_room<T>(vec: &mut Vec<T>, more: usize) {
     if vec.capacity() - vec.len() < more {
         vec.reserve_exact(more.max(vec.len() / 8));
     }
 }
 
-/// An index as it is kept in nodes and slots. There are fewer than 2³² of either: that many would
+/// An index in the form that nodes and slots store. There are fewer than 2³² of either: that many would
 /// take 64 GiB.
 pub(super) fn index(index: usize) -> u32 {
     u32::try_from(index).ok().filter(|&index| index != NONE).expect("an arena of less than 64 GiB")
 }
 
-/// Which list of free blocks serves this size, and how large its blocks are.
+/// The list of free blocks for this size, and the size of its blocks.
 pub(super) fn class_of(size: usize) -> (usize, usize) {
     if size <= EXACT {
         return (size - 1, size);

@@ -1,17 +1,17 @@
-//! What tests and fuzzing ask of a prefix map, and what must be true of it after every change.
+//! The checks of a prefix map by tests and fuzzing: the invariants after every change.
 
 use super::cells::{Cells, EXACT, LABEL_MAX, STEP, class_of};
 use super::slot::{CELL, NONE};
 use super::{Node, PrefixMap, ROOT};
 
 impl<V> PrefixMap<V> {
-    /// The octets on the heap, in use or not.
+    /// The octets on the heap, used or not.
     pub(crate) fn memory(&self) -> usize {
         let values = self.values.capacity() * size_of::<Option<V>>();
         self.cells.memory() + self.nodes.capacity() * size_of::<Node>() + values
     }
 
-    /// Holds what must be true after every change.
+    /// Checks the invariants.
     pub(crate) fn check(&self) {
         let (mut values, mut live, mut cells) = (0, 0, usize::from(!self.nodes.is_empty()));
         assert_eq!(self.nodes.len(), self.values.len());
@@ -76,7 +76,7 @@ impl Cells {
         self.capacity() * CELL + self.free.capacity() * size_of::<u32>()
     }
 
-    /// Holds that the free cells are as many as are counted, and no block is free twice.
+    /// Checks that the number of free cells is right, and that no block is free twice.
     pub(super) fn check(&self) {
         let mut seen = vec![false; self.cells.len()];
         let sizes = (1..=EXACT).chain((1..).map(|steps| EXACT + steps * STEP));

@@ -1,40 +1,40 @@
-//! What a walk needs to know of one node, in 16 octets.
+//! The part of a node that a walk needs, in 16 octets.
 
 use std::ops::Range;
 
 use super::ROOT;
 
-/// "Nowhere", as the place of a slot; "no node", as an id.
+/// As the place of a slot: no place. As an id: no node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Where no block is, for there is the slot of the root.
+/// The block of a node that has none: the slot of the root lies there.
 pub(super) const NO_BLOCK: u32 = 0;
 
-/// So many octets of a label are in the slot itself.
+/// The number of octets of a label that are in the slot itself.
 pub(super) const HEAD: usize = 4;
 pub(super) const CELL: usize = 16;
-/// So many children are searched through one by one.
+/// The largest number of children that are searched one by one.
 const FEW: usize = 4;
 
 pub(super) type Cell = [u8; CELL];
 
-/// What a walk needs to know of a node.
+/// The part of a node that a walk needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
     /// The node's id; [`NONE`] marks a vacant place among dense children.
     pub(super) id: u32,
-    /// Where the block is; [`NO_BLOCK`] if the node needs none.
+    /// The place of the block; [`NO_BLOCK`] if the node needs none.
     pub(super) block: u32,
     flags: u8,
     label_len: u8,
     /// The first octet of the first place, if the children are dense.
     first: u8,
-    /// The number of places for children, less one; of no meaning without children.
+    /// The number of places for children, less one; meaningless without children.
     span: u8,
     head: [u8; HEAD],
 }
 
-// How the children are laid out, in two bits of the flags.
+// The layout of the children, in two bits of the flags.
 pub(super) const LEAF: u8 = 0;
 /// Up to [`FEW`] slots.
 pub(super) const SHORT: u8 = 1;
@@ -47,7 +47,7 @@ const VALUE: u8 = 4;
 
 pub(super) const VACANT: Slot = Slot::new(NONE);
 
-/// For labels of 0 to 4 octets and more: which octets of the head count.
+/// For labels of 0 to 4 octets and more: the octets of the head that count.
 const HEAD_MASK: [u32; HEAD + 1] = [0, 0xFF, 0xFFFF, 0x00FF_FFFF, 0xFFFF_FFFF];
 
 impl Slot {
@@ -57,12 +57,13 @@ impl Slot {
         Self { id, block: NO_BLOCK, flags: LEAF, label_len: 0, first: 0, span: 0, head }
     }
 
-    /// The same with another label. Its block must be given the rest of it.
+    /// The same slot with another label. The caller has to store the rest of the label in the block.
     pub(super) fn with_label(self, label: &[u8]) -> Self {
         Self { label_len: octet(label.len()), head: head_of(label), ..self }
     }
 
-    /// The same with children whose labels begin with these octets. Its block must be laid out so.
+    /// The same slot with children whose labels begin with these octets. The caller has to lay out the
+    /// block accordingly.
     pub(super) fn with_children(self, octets: impl Iterator<Item = u8>) -> Self {
         let (layout, first, places) = choose_layout(octets, self.id == ROOT);
         let span = octet(places.saturating_sub(1));
@@ -82,13 +83,12 @@ impl Slot {
         usize::from(self.label_len)
     }
 
-    /// The part of the label that is here.
+    /// The part of the label that is in the slot.
     pub(super) fn head(&self) -> &[u8] {
         &self.head[..self.label_len().min(HEAD)]
     }
 
-    /// Whether a label of the same length at the beginning of `octets` could be this one, as far as
-    /// the head tells.
+    /// Whether `octets` may begin with this label, as far as the head shows.
     #[inline]
     pub(super) fn head_matches(&self, octets: &[u8]) -> bool {
         let theirs = octets.first_chunk().copied().unwrap_or_else(|| head_of(octets));
@@ -96,7 +96,7 @@ impl Slot {
         differing & HEAD_MASK[self.label_len().min(HEAD)] == 0
     }
 
-    /// Which place among dense children is for `octet`.
+    /// The place among dense children for `octet`.
     #[inline]
     pub(super) fn dense_place(&self, octet: u8) -> Option<usize> {
         let place = octet.wrapping_sub(self.first);
@@ -124,7 +124,7 @@ impl Slot {
         self.tail_len().div_ceil(CELL)
     }
 
-    /// Where the children's part of the block begins: the index, if there is one, and the slots.
+    /// The position of the children's part of the block: the index, if there is one, and the slots.
     pub(super) fn family(&self) -> usize {
         self.block as usize + self.tail_cells()
     }
@@ -133,7 +133,7 @@ impl Slot {
         self.index_cells() + self.places()
     }
 
-    /// Where the children's slots are.
+    /// The positions of the children's slots.
     pub(super) fn slots(&self) -> Range<usize> {
         let from = self.family() + self.index_cells();
         from..from + self.places()
@@ -169,9 +169,9 @@ impl Slot {
     }
 }
 
-/// The layout of children with these octets, the octet of the first place and the number of places:
-/// dense if at least half of the places are taken, and of a few children if all are. The root, which
-/// every walk begins with and which is there once, is always dense.
+/// The layout of children with these octets, the octet of the first place and the number of places. It
+/// is dense if at least half of the places are taken or, with few children, if all are. The root, where
+/// every walk begins, is always dense.
 fn choose_layout(octets: impl Iterator<Item = u8>, is_root: bool) -> (u8, u8, usize) {
     let (mut len, mut first, mut last) = (0, u8::MAX, 0);
     for octet in octets {
@@ -188,7 +188,7 @@ fn choose_layout(octets: impl Iterator<Item = u8>, is_root: bool) -> (u8, u8, us
     }
 }
 
-/// The cells of an index of so many octets.
+/// The number of cells of an index of so many octets.
 pub(super) fn index_cells(places: usize) -> usize {
     places.div_ceil(CELL)
 }

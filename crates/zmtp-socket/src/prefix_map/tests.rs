@@ -186,7 +186,7 @@ fn an_id_that_was_never_given_is_no_entry() {
 fn all_octets_side_by_side_and_back() {
     let mut pair = Pair::default();
     for (number, octet) in (1..).zip(0..=255_u8) {
-        // In an order that meets scattered, dense and full nodes.
+        // In an order that makes scattered, dense and full nodes.
         let octet = octet.wrapping_mul(71);
         pair.insert(&[b'k', octet], number);
         pair.insert(&[b'k', octet, octet], number);
@@ -254,7 +254,7 @@ fn a_very_long_key() {
     let mut map = PrefixMap::<u32>::new();
     let key = vec![b'x'; 1 << 20];
     let (long, _) = map.entry(&key);
-    // Cut and mended at its beginning, again and again: the cost is the short key's.
+    // Cut and joined at its beginning, again and again: the cost is that of the short key.
     for _ in 0..100_000 {
         let (short, _) = map.entry(b"xxx");
         map.remove(short);
@@ -297,7 +297,7 @@ fn memory_of_hostile_keys_is_bounded() {
         ids.push(map.entry(&key).0);
     }
     bounds(&map, 200);
-    // Every node has two children, as far apart as can be.
+    // Every node has two children, as far apart as possible.
     let mut map = PrefixMap::<u32>::new();
     for number in 0..1 << 14 {
         let key: Vec<_> = (0..14).map(|bit| (number >> bit & 1) as u8 * 255).collect();
@@ -341,7 +341,7 @@ fn others_wait_for_little_when_many_entries_go() {
         map.remove(id);
         let after = map.cells.capacity();
         if after < before {
-            // The rest has been moved, and the memory that was outgrown is not freed yet.
+            // The rest has been moved, and the outgrown memory is not freed yet.
             assert!(map.cells.used() <= MOVED_AT_ONCE, "{} cells at once", map.cells.used());
             assert!(map.take_spent().is_some() || map.len == 0);
             moves += 1;

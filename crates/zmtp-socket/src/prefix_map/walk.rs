@@ -47,16 +47,16 @@ impl<V> PrefixMap<V> {
 
 struct Prefixes<'a, V> {
     map: &'a PrefixMap<V>,
-    /// Where the next node's slot is, if anywhere.
+    /// The place of the next node's slot, if there is one.
     place: u32,
-    /// What of the topic the nodes above it have not used up.
+    /// The octets of the topic behind the labels of the nodes above it.
     rest: &'a [u8],
 }
 
 impl<V> Iterator for Prefixes<'_, V> {
     type Item = EntryId;
 
-    /// Part of every caller: each message that is sent walks.
+    /// Inlined into every caller, since each sent message walks.
     #[inline(always)]
     fn next(&mut self) -> Option<EntryId> {
         let cells = &self.map.cells;

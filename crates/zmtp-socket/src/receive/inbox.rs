@@ -1,4 +1,4 @@
-//! Messages that have arrived: a queue of batches for each publisher, taken in turn.
+//! Received messages: a queue of batches for each publisher, taken in turn.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -12,7 +12,7 @@ use crate::options::{HighWaterMark, Marks, Receiving};
 use crate::peer::{Peer, PeerId};
 use crate::stats::Count;
 
-/// The most messages of a turn that are gathered here.
+/// The largest number of messages of a turn that are gathered in the inbox.
 const BATCH: usize = 256;
 
 /// The queues of one socket.
@@ -22,39 +22,40 @@ pub(crate) struct Inbox {
     /// The queues that hold messages, the next one first.
     turns: VecDeque<usize>,
     marks: Marks,
-    /// Of each publisher the newest message alone is kept.
+    /// Whether only the newest message of each publisher is kept.
     conflate: bool,
-    /// And this of each topic.
+    /// Whether only the newest message of each topic is kept.
     conflates_topics: bool,
-    /// A turn is one message, where several publishers have some.
+    /// Whether a turn is one message, when several publishers have some.
     by_message: bool,
-    /// What the queues of publishers that have gone hold.
+    /// Messages in the queues of publishers that have gone.
     departed: Count,
-    /// What is in all queues.
+    /// Messages in all queues.
     waiting: Count,
-    /// What has come, and been dropped, of all publishers there ever were.
+    /// Messages that were received and dropped, of all present and past publishers.
     pub(crate) received: Count,
     pub(crate) dropped: Count,
     receiver: Option<Waker>,
     closed: bool,
 }
 
-/// What has arrived from one publisher.
+/// The messages that have arrived from one publisher.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) peer: Peer,
-    /// Which upstream goes to the same publisher.
+    /// The number of the upstream to the same publisher.
     pub(crate) upstream: usize,
     pub(crate) received: Count,
     pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
-    /// In the place of batches, where of each topic the newest message alone is kept.
+    /// Used instead of batches when only the newest message of each topic is kept.
     newest: Newest,
-    /// What is in these.
+    /// The messages in these.
     pub(crate) waiting: Count,
-    /// What is here and in the receiver's hands: all that counts for the high-water mark.
+    /// The messages here and in the batch that the receiver has taken: all of them count for the
+    /// high-water mark.
     held: Count,
-    /// The publisher's driver, if it waits for room.
+    /// The waker of the publisher's driver, if it waits for room.
     driver: Option<Waker>,
     /// The driver at the other end, if a sender of the same process has queued a message there for want of room
     /// here.
@@ -62,13 +63,13 @@ pub(crate) struct Queue {
     gone: bool,
 }
 
-/// A batch that has been taken out, in the receiver's hands.
+/// A batch that the receiver has taken out.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) batch: Batch,
-    /// Whose it is,
+    /// The queue that it comes from.
     queue: usize,
-    /// and what was in it.
+    /// The messages that were in it.
     taken: Count,
 }
 
@@ -90,7 +91,7 @@ impl Inbox {
         }
     }
 
-    /// A queue for a new publisher.
+    /// Opens a queue for a new publisher.
     pub(crate) fn open(&mut self, peer: Peer, upstream: usize) -> usize {
         self.queues.insert(Queue {
             peer,
@@ -107,8 +108,8 @@ impl Inbox {
         })
     }
 
-    /// The publisher has gone; what it sent stays. Gives back its driver, if that waited, to be dropped
-    /// when the inbox is free.
+    /// Notes that the publisher has gone; its messages stay. Returns the waker of its driver, if that
+    /// waited, to be dropped without the lock.
     pub(crate) fn depart(&mut self, key: usize) -> Option<Waker> {
         let queue = &mut self.queues[key];
         queue.gone = true;
@@ -120,10 +121,10 @@ impl Inbox {
         driver
     }
 
-    /// How many more messages of this publisher may be held: none once the socket is closed.
+    /// The number of further messages that this publisher may have here: none once the socket is closed.
     ///
-    /// What departed publishers left counts for everyone: otherwise one that comes back again and
-    /// again would fill another queue each time.
+    /// The messages of departed publishers count against every publisher. Otherwise one that comes back
+    /// again and again would fill another queue each time.
     pub(crate) fn room(&self, key: usize) -> usize {
         let room = |held: Count| match held.octets < self.marks.octets as u64 {
             true => self.marks.messages.get().saturating_sub(held.messages as usize),
@@ -132,13 +133,13 @@ impl Inbox {
         if self.closed {
             return 0;
         }
-        // Where a message takes the place of another there is always room.
+        // There is always room when a message replaces another.
         let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
         own.min(room(self.departed))
     }
 
-    /// Another number of messages of each publisher may be held from now on. Gives back the drivers that
-    /// wait for room.
+    /// Changes the number of messages that each publisher may have here. Returns the wakers of the
+    /// drivers that wait for room.
     pub(crate) fn set_mark(&mut self, mark: HighWaterMark) -> Vec<Waker> {
         self.marks.messages = mark;
         self.queues.iter_mut().flat_map(|(_, queue)| queue.take_drivers()).collect()
@@ -155,13 +156,13 @@ impl Inbox {
         }
     }
 
-    /// Counts what has come from one publisher.
+    /// Counts messages that have arrived from one publisher.
     pub(crate) fn arrived(&mut self, key: usize, arrived: Count) {
         self.queues[key].received += arrived;
         self.received += arrived;
     }
 
-    /// Adds messages of one publisher, at least one. Returns the receiver to be woken, if it waits.
+    /// Adds messages of one publisher, at least one. Returns the waker of the receiver, if it waits.
     pub(crate) fn deliver(&mut self, key: usize, mut batch: Batch) -> Option<Waker> {
         let queue = &mut self.queues[key];
         if !queue.holds_messages() {
@@ -252,8 +253,8 @@ impl Inbox {
         self.dropped += dropped;
     }
 
-    /// Gives back what is in hand, which has been emptied, and takes the next batch. Adds to `wake`
-    /// the drivers that now have room. Returns whose it is, if there was one.
+    /// Takes the next batch in place of the present one, which is empty. Adds the wakers of the drivers
+    /// that now have room to `wake`. Returns the batch's publisher, if there was a batch.
     ///
     /// A batch is the length of a publisher's turn.
     pub(crate) fn exchange(&mut self, current: &mut Taken, wake: &mut Vec<Waker>) -> Option<Peer> {
@@ -273,21 +274,22 @@ impl Inbox {
         current.taken = Count::of_batch(&current.batch);
         queue.waiting -= current.taken;
         self.waiting -= current.taken;
-        // What a publisher sent before a cut comes out before what it sends once it is back.
+        // The messages that a publisher sent before its connection was lost come before those that it
+        // sends afterwards.
         match (queue.holds_messages(), queue.gone) {
             (false, _) => {}
             (true, true) => self.turns.push_front(key),
             (true, false) => self.turns.push_back(key),
         }
         if self.by_message {
-            // To the letter, what has been received is no longer in the queue.
+            // This option is exact: a received message is no longer in the queue.
             self.release(current, wake);
         }
         Some(peer)
     }
 
-    /// Drops what has come through an endpoint that was dialled. Returns the memory, and the drivers that now
-    /// have room.
+    /// Drops the messages that have arrived through a connected endpoint. Returns their memory, and the
+    /// wakers of the drivers that now have room.
     pub(crate) fn discard(&mut self, endpoint: &Endpoint) -> (Vec<Batch>, Vec<Waker>) {
         let (mut batches, mut wake) = (Vec::new(), Vec::new());
         let keys = self.queues.iter().filter(|(_, queue)| queue.is_through(endpoint));
@@ -311,7 +313,7 @@ impl Inbox {
         self.receiver = Some(cx.waker().clone());
     }
 
-    /// The messages that were in hand are the user's now, and count no more.
+    /// Ends the counting of the messages in the receiver's batch, which the user has now received.
     fn release(&mut self, current: &mut Taken, wake: &mut Vec<Waker>) {
         let taken = std::mem::take(&mut current.taken);
         if taken.messages == 0 {
@@ -328,7 +330,7 @@ impl Inbox {
         } else if queue.held.messages <= self.marks.messages.get() as u64 / 2
             && queue.held.octets <= self.marks.octets as u64 / 2
         {
-            // Not for each message: a driver that is woken should have something to do.
+            // Not after each message, so that a driver that is woken finds room for several.
             wake.extend(queue.take_drivers());
         }
     }
@@ -338,7 +340,7 @@ impl Inbox {
         self.receiver.take()
     }
 
-    /// Who waits for messages.
+    /// The waker of the receiver, if it waits.
     pub(crate) fn take_receiver(&mut self) -> Option<Waker> {
         self.receiver.take()
     }
@@ -347,17 +349,17 @@ impl Inbox {
         self.closed
     }
 
-    /// What has not been taken out.
+    /// The messages that have not been taken out.
     pub(crate) fn queued(&self) -> Count {
         self.waiting
     }
 
-    /// The queue with this key, if it is that of a publisher that is there.
+    /// The queue with this key, if its publisher is connected.
     pub(crate) fn present(&self, key: usize) -> Option<&Queue> {
         self.queues.get(key).filter(|queue| !queue.gone)
     }
 
-    /// No key is as great as this.
+    /// A bound that is larger than every key.
     pub(crate) fn slots(&self) -> usize {
         self.queues.capacity()
     }
@@ -378,7 +380,7 @@ impl Queue {
         !self.batches.is_empty() || !self.newest.is_empty()
     }
 
-    /// Nothing is read from the publisher until something of what it sent has been received.
+    /// Whether nothing is read from the publisher until some of its messages have been received.
     pub(crate) fn is_congested(&self) -> bool {
         self.driver.is_some()
     }
@@ -424,7 +426,7 @@ mod tests {
         messages.map(|message| String::from_utf8_lossy(message.first()).into()).collect()
     }
 
-    /// Lets a publisher wait for room; tells how often it has been woken.
+    /// Lets a publisher wait for room. Returns the counter of its wake-ups.
     fn wait_for_room(inbox: &mut Inbox, key: usize) -> Arc<Woken> {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
@@ -432,7 +434,7 @@ mod tests {
         woken
     }
 
-    /// Takes the next batch; tells how many drivers are to be woken.
+    /// Takes the next batch. Returns the number of drivers to wake.
     fn wake(inbox: &mut Inbox, current: &mut Taken) -> usize {
         let mut wake = Vec::new();
         inbox.exchange(current, &mut wake);
@@ -702,7 +704,7 @@ mod tests {
         inbox.exchange(&mut current, &mut Vec::new());
         let taken: Vec<_> = mem::take(&mut current.batch).collect();
         assert_eq!(taken, [message("a4"), message("b2")]);
-        // Once it has been taken out, the next one of its topic is new.
+        // Once the message has been taken out, the next one of its topic is new.
         inbox.deliver(key, Batch::from(message("b3")));
         inbox.exchange(&mut current, &mut Vec::new());
         assert_eq!(mem::take(&mut current.batch).next(), Some(message("b3")));

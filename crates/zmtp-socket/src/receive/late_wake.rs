@@ -1,16 +1,17 @@
-//! Waking a receiver once for all that a driver's turn brings.
+//! Waking a receiver once for all messages of a driver's turn.
 
 use std::task::Waker;
 
-/// The receiver of what has come, if it waits: woken by [`wake`](Self::wake), or else when this is dropped.
+/// The waker of a waiting receiver, which is called by [`wake`](Self::wake), or else when this is
+/// dropped.
 ///
-/// On a runtime with workers, a receiver that is woken for each batch runs beside the driver, and soon waits
-/// again.
+/// On a runtime with workers, a receiver that is woken for each batch runs beside the driver, and soon
+/// waits again.
 #[derive(Debug, Default)]
 pub(crate) struct LateWake(Option<Waker>);
 
 impl LateWake {
-    /// The receiver waits no more, and is to be woken.
+    /// Adds the waker of a receiver that is to be woken.
     pub(crate) fn add(&mut self, receiver: Option<Waker>) {
         if receiver.is_some() {
             self.0 = receiver;

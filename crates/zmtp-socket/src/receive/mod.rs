@@ -1,4 +1,5 @@
-//! The receiving side of a socket: a queue of messages for each peer, and the one who receives them.
+//! The receiving side of a socket: a queue of messages for each peer, and the receiver that takes them
+//! out.
 
 pub(crate) mod inbox;
 mod late_wake;

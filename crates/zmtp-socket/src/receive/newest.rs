@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use zmtp_codec::{Batch, Message};
 
-/// One message of each topic, in the order in which the topics came. A newer message takes the place of the
-/// older one of its topic: so a topic that changes all the time is given in its turn, like the others.
+/// One message of each topic, in the order in which the topics arrived. A newer message replaces the
+/// older one of its topic, and keeps its place. So a topic that changes all the time gets its turn like
+/// the others.
 #[derive(Debug, Default)]
 pub(crate) struct Newest {
     places: HashMap<Bytes, u64>,
@@ -19,19 +20,20 @@ impl Newest {
         self.messages.is_empty()
     }
 
-    /// Keeps a message. Gives back the one whose place it took.
+    /// Keeps a message. Returns the one that it replaces.
     pub(crate) fn put(&mut self, message: Message) -> Option<Message> {
         if let Some(place) = self.places.get(message.first()) {
             return self.messages.insert(*place, message);
         }
-        // A copy: what is shared would keep the whole buffer of a message that has been replaced.
+        // A copy, because a shared topic would keep the whole buffer of a message that has been
+        // replaced.
         self.places.insert(Bytes::copy_from_slice(message.first()), self.next);
         self.messages.insert(self.next, message);
         self.next += 1;
         None
     }
 
-    /// Takes out the first messages, so many at most.
+    /// Takes out the first messages, at most so many.
     pub(crate) fn take(&mut self, count: usize) -> Batch {
         let mut batch = Vec::with_capacity(count.min(self.messages.len()));
         while batch.len() < count

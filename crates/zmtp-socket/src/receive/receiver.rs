@@ -1,4 +1,4 @@
-//! Who takes messages out of the inbox.
+//! The receiver, which takes messages out of the inbox.
 
 use std::mem;
 use std::sync::Mutex;
@@ -15,24 +15,24 @@ use crate::peer::Peer;
 use crate::stats::Unfinished;
 use crate::sync::{lock, lock_to_wake};
 
-/// What messages are received from: an inbox, and what is let out of it.
+/// The source of received messages: an inbox, and a filter of its messages.
 pub(crate) trait Source {
     fn inbox(&self) -> &Mutex<Inbox>;
 
-    /// Another number of messages of each peer may wait from now on.
+    /// Changes the number of messages of each peer that may wait.
     fn set_receive_hwm(&self, mark: HighWaterMark) {
         let mut inbox = lock_to_wake(self.inbox());
         let drivers = inbox.set_mark(mark);
         inbox.wake(drivers);
     }
 
-    /// Counts the changes of the filter that shut something out.
+    /// The number of changes of the filter after which messages may have to be filtered again.
     #[inline]
     fn generation(&self) -> u64 {
         0
     }
 
-    /// Throws out what nobody asked for. Returns the generation of the filter that was asked.
+    /// Removes the messages that the filter does not let in. Returns the generation of the filter.
     #[inline]
     fn filter(&self, batch: &mut Batch) -> u64 {
         let _ = batch;
@@ -40,13 +40,14 @@ pub(crate) trait Source {
     }
 }
 
-/// The one who receives: has a batch of one publisher in hand, so that most of them cost no lock.
+/// The receiver of one socket. It takes a batch of one publisher at a time, so that most messages cost
+/// no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     current: Taken,
-    /// Whose the last message was that was received.
+    /// The sender of the last received message.
     sender: Option<Peer>,
-    /// The state of the filter that the batch has been held against.
+    /// The generation of the filter that has filtered the batch.
     generation: u64,
 }
 
@@ -83,8 +84,8 @@ impl Receiver {
         Poll::Ready(Ok(next))
     }
 
-    /// Waits for messages, and takes all that are in hand. They count for the high-water mark until it is
-    /// asked again.
+    /// Waits for messages, and takes the whole batch. The messages count for the high-water mark until
+    /// the next call.
     pub(crate) fn poll_batch(
         &mut self,
         core: &impl Source,
@@ -97,8 +98,8 @@ impl Receiver {
         Poll::Ready(Ok(mem::take(&mut self.current.batch)))
     }
 
-    /// Lends the next message in hand to `look`, with its sender, and takes it, if it has one part of no more
-    /// than `most` octets.
+    /// Lends the next message of the batch to `look`, with its sender, and takes it, if it has one part
+    /// of at most `most` octets.
     #[inline]
     pub(crate) fn take_in_hand<R>(
         &mut self,
@@ -113,7 +114,7 @@ impl Receiver {
         Some(looked)
     }
 
-    /// Drops what has come through an endpoint that was dialled, and was not received.
+    /// Drops the messages that have arrived through a connected endpoint and were not received.
     pub(crate) fn discard(&mut self, core: &impl Source, endpoint: &Endpoint) {
         let (_batches, wake) = lock(core.inbox()).discard(endpoint);
         wake.into_iter().for_each(Waker::wake);
@@ -123,26 +124,27 @@ impl Receiver {
         }
     }
 
-    /// Whose message the last one was.
+    /// The sender of the last message.
     pub(crate) fn sender(&self) -> Option<&Peer> {
         self.sender.as_ref()
     }
 
-    /// What has been taken out of the inbox and not received is unread, too.
+    /// Adds the messages that were taken out of the inbox and not received to the unread ones.
     pub(crate) fn left_unread(&self, closed: Unfinished) -> Unfinished {
         Unfinished { unread: closed.unread + self.current.batch.len(), ..closed }
     }
 
-    /// The way of most messages, without a lock.
+    /// The path of most messages, without a lock.
     #[inline]
     fn next_current(&mut self, core: &impl Source) -> Option<Message> {
         self.filter_anew(core);
         self.current.batch.next()
     }
 
-    /// Waits until there is something in hand.
+    /// Waits until there is a batch.
     fn poll_fill(&mut self, core: &impl Source, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        // A flood must not keep the task's others from running: each batch is paid for.
+        // A flood of messages must not keep other tasks from running, so each batch takes from the
+        // task's budget.
         let turn = ready!(coop::poll_proceed(cx));
         let filled = match self.fill(core, Some(cx)) {
             Ok(true) => Ok(()),
@@ -153,8 +155,7 @@ impl Receiver {
         Poll::Ready(filled)
     }
 
-    /// Takes something out of the inbox in place of what was in hand. Returns whether there was anything;
-    /// if not, waits for it.
+    /// Takes the next batch out of the inbox. Returns whether there was one; if not, waits for it.
     fn fill(&mut self, core: &impl Source, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
         loop {
             let mut wake = Vec::new();
@@ -183,7 +184,8 @@ impl Receiver {
         }
     }
 
-    /// Nothing comes out that has been unsubscribed from before it was asked for.
+    /// Filters the batch again if the filter has changed, so that no message comes out whose topic was
+    /// unsubscribed from before.
     #[inline]
     fn filter_anew(&mut self, core: &impl Source) {
         if self.generation != core.generation() {
@@ -191,8 +193,8 @@ impl Receiver {
         }
     }
 
-    /// A publisher may send more than it was asked for, and what was asked for may have changed since
-    /// it came.
+    /// Filters the batch: a publisher may send more than the subscriptions, and these may have changed
+    /// since it arrived.
     fn filter(&mut self, core: &impl Source) {
         self.generation = core.filter(&mut self.current.batch);
     }

@@ -1,4 +1,5 @@
-//! Writing to a peer without its driver: a message if the peer is idle, much if it is busy.
+//! Writing to a peer without its driver: a single message to an idle peer, or the whole queue of a busy
+//! one.
 
 use std::io::IoSlice;
 use std::task::Waker;
@@ -14,7 +15,7 @@ use super::{Outbox, Outgoing};
 use crate::engine::burst::{Burst, SLICES};
 use crate::stats::Stats;
 
-/// Where a message follows another within this time, the sender is busy.
+/// A sender whose messages follow each other within this time is busy.
 const BUSY: Duration = Duration::from_micros(50);
 
 /// Leaves a message of so many octets in the queue of a peer in the same process, if nothing is on its way
@@ -47,10 +48,11 @@ fn is_busy(busy: &mut Option<Instant>) -> bool {
     busy.replace(now).is_some_and(|before| now - before < BUSY)
 }
 
-/// Writes a message of so many octets to a peer that is idle, and so spares it the way through that peer's
-/// driver; a large one also the copy. Returns how many octets the transport has taken, and whom to wake for
-/// the rest; nothing if the message has to be queued. A small message of many that follow one another
-/// closely is: the driver writes many at once. `busy` has when the one before it came.
+/// Writes a message of so many octets to an idle peer. That saves a wake-up of its driver and, for a
+/// large message, the copy. Returns the number of octets that the transport has taken, and the waker of
+/// the driver if it has to write the rest. Returns `None` if the message has to be queued, as when a
+/// small message follows another closely: then the driver writes many at once. `busy` has the time of
+/// the message before.
 pub(crate) fn write(
     outbox: &mut Outbox,
     busy: &mut Option<Instant>,
@@ -75,7 +77,7 @@ pub(crate) fn write(
         FrameHeader { more: false, command: false, size }.encode(&mut head);
         first
     };
-    // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+    // If the system takes no octet, or reports an error, the driver handles it.
     let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
     let begun = match written.checked_sub(head.len()) {
         _ if written == length => Burst::default(),
@@ -104,8 +106,8 @@ pub(crate) fn write(
     Some((written, waker))
 }
 
-/// Writes what is queued for a peer whose driver rests. Returns how many messages and octets the transport has
-/// taken, and whom to wake for what is left.
+/// Writes the queued messages of a peer whose driver rests. Returns the numbers of messages and octets
+/// that the transport has taken, and the waker of the driver if it has to write the rest.
 pub(crate) fn write_queued(outbox: &mut Outbox) -> (usize, usize, Option<Waker>) {
     let mut burst = Burst::default();
     outbox.lend(&mut burst);
@@ -115,7 +117,7 @@ pub(crate) fn write_queued(outbox: &mut Outbox) -> (usize, usize, Option<Waker>)
     {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = burst.slices(&mut slices);
-        // If the system takes nothing, or has an error to tell, it is the driver that deals with it.
+        // If the system takes no octet, or reports an error, the driver handles it.
         let Ok(written) = outlet.try_write(&slices[..count]) else { break };
         if written == 0 {
             break;
@@ -126,7 +128,7 @@ pub(crate) fn write_queued(outbox: &mut Outbox) -> (usize, usize, Option<Waker>)
     (messages, octets, outbox.return_lent(burst))
 }
 
-/// Counts a message of so many octets of which a transport has taken some at once.
+/// Counts a message of so many octets, of which a transport has taken `written` at once.
 pub(crate) fn count(totals: &mut Stats, written: usize, length: usize) {
     let rest = length - written;
     totals.sent += u64::from(rest == 0);

@@ -14,25 +14,26 @@ use crate::options::{HighWaterMark, WhenFull};
 
 /// A core that messages are sent with.
 pub(crate) trait SendCore: Core {
-    /// What becomes of a message for a peer without room.
+    /// The handling of a message for a peer without room.
     fn when_full(&self) -> WhenFull;
 
-    /// Another number of messages may wait for each peer from now on.
+    /// Changes the number of messages that may wait for each peer.
     fn set_send_hwm(&self, mark: HighWaterMark);
 
-    /// Whether the sender should let others run first. The next one need not.
+    /// Whether the sender should yield to other tasks first. The next sender need not.
     fn take_turn(&self) -> bool;
 
-    /// Queues `message` for all that are to get it, as far as there is room and, if the socket is to wait
-    /// for room, for all or nobody.
+    /// Queues `message` for all peers that are to get it and have room. If the socket waits for room,
+    /// queues it for all of them or none.
     fn try_send(&self, message: &Outgoing<'_>) -> Result<(), SendError>;
 
-    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait: for the
-    /// runtime's other tasks, which get their turn now and then, or, if the socket is to, for room.
+    /// Does as [`try_send`](Self::try_send), unless the sender has to wait first: for the runtime's
+    /// other tasks, which get their turn now and then, or for room, if the socket waits for that.
     fn send_now(&self, message: &Outgoing<'_>) -> Option<Result<(), SendError>>;
 
-    /// Sends of these messages, in order, as many as need not wait: each as [`send_now`](Self::send_now)
-    /// does. Returns how many, and the error of the next one, if it has one.
+    /// Sends these messages in order, each as [`send_now`](Self::send_now) does, up to the first that
+    /// has to wait or fails. Returns the number of sent messages, and the error of the next one, if it
+    /// failed.
     fn send_run(&self, messages: &[Outgoing<'_>]) -> (usize, Option<SendError>) {
         let mut sent = 0;
         while sent < messages.len() {
@@ -47,8 +48,8 @@ pub(crate) trait SendCore: Core {
         (sent, None)
     }
 
-    /// Sends of these messages, in order, those that need nothing but to be queued: under one lock. Returns how
-    /// many, which may be none.
+    /// Sends these messages in order under one lock, up to the first that needs more than to be queued.
+    /// Returns their number, which may be zero.
     fn send_going_on(&self, messages: &[Outgoing<'_>]) -> usize {
         let _ = messages;
         0
@@ -60,7 +61,7 @@ pub(crate) trait SendCore: Core {
         message: &Outgoing<'_>,
     ) -> impl Future<Output = Result<(), SendError>> + Send;
 
-    /// Waits for what [`send_now`](Self::send_now) did not, then sends.
+    /// Waits as [`send_now`](Self::send_now) would not, then sends.
     fn send_later(
         &self,
         message: &Outgoing<'_>,
@@ -88,16 +89,16 @@ pub(crate) trait SinkCore: SendCore {
     /// A sender's place in the queues that it waits in.
     type Waiting: Default + Send + Sync + Unpin;
 
-    /// Waits until there is room for some message, if that does not depend on the message. Another sender may
-    /// take it.
+    /// Waits until there is room for some message, if that does not depend on the message. Another
+    /// sender may take the room.
     fn poll_room(&self, watch: &mut Wait, waker: &Waker) -> Poll<Result<(), Closed>>;
 
-    /// Nobody waits for room any more.
+    /// Ends a wait for room.
     fn stop_watching(&self, watch: &mut Wait);
 
-    /// Sends a message when its turn has come: when there is room for it, and nobody who came earlier waits
-    /// for that. Until then, `waiting` keeps the sender's place, which is to be [given up](Self::give_up) if
-    /// it does not wait any longer.
+    /// Sends a message when its turn has come: when there is room for it, and no sender that came
+    /// earlier waits for that room. Until then, `waiting` keeps the sender's place. A sender that stops
+    /// waiting has to [give it up](Self::give_up).
     fn poll_send(
         &self,
         message: &Outgoing<'_>,
@@ -105,14 +106,14 @@ pub(crate) trait SinkCore: SendCore {
         waker: &Waker,
     ) -> Poll<Result<(), SendError>>;
 
-    /// The sender does not wait any longer: it is the next one's turn.
+    /// Gives up the sender's place: the next sender gets its turn.
     fn give_up(&self, waiting: &mut Self::Waiting);
 
-    /// Waits until all messages that were accepted before the first call have been taken by the transports,
-    /// or lost. Once it is ready, the next call begins anew.
+    /// Waits until the transports have taken, or lost, all messages that were accepted before the first
+    /// call. Once it is ready, the next call begins anew.
     fn poll_flush(&self, flush: &mut Wait, waker: &Waker) -> Poll<()>;
 
-    /// Nobody waits for it any more.
+    /// Ends a wait for a flush.
     fn stop_flushing(&self, flush: &mut Wait);
 }
 

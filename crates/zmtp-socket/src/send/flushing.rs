@@ -1,17 +1,18 @@
-//! Waiting until the transports have taken what had been accepted.
+//! Waiting until the transports have taken the accepted messages.
 
 use std::task::{Poll, Waker};
 
 use super::Outbox;
 use super::waiters::{Ticket, Tickets, Waiters};
 
-/// Those who wait, and for how many queues.
+/// The waiting tasks, and the number of queues that they wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Flushing {
-    /// Queues whose transports have not taken all that is waited for, and those who wait for it.
+    /// The queues whose transports have not taken all messages that are waited for, and the tasks that
+    /// wait.
     queues: usize,
     waiters: Waiters,
-    /// The last two who began to wait: at all, and of those that need not any longer.
+    /// The last task that began to wait, and the last one whose wait is over.
     begun: Option<Ticket>,
     done: Option<Ticket>,
 }
@@ -21,8 +22,8 @@ pub(crate) struct Flushing {
 pub(crate) struct Wait(pub(crate) Option<Ticket>);
 
 impl Flushing {
-    /// Begins to wait until all messages in these queues are taken by the transports, or lost, unless that
-    /// has begun. Gives back those who are to be woken.
+    /// Begins to wait until the transports have taken, or lost, all messages in these queues, unless
+    /// this wait has begun. Returns the wakers of the tasks whose wait is over.
     pub(crate) fn begin<'a>(
         &mut self,
         flush: &mut Wait,
@@ -37,7 +38,7 @@ impl Flushing {
         self.has_flushed(0).collect()
     }
 
-    /// Whether what has begun has come about. Once it has, the next wait begins anew.
+    /// Ready when the wait is over. The next wait then begins anew.
     pub(crate) fn poll(&mut self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
         if self.done >= flush.0 {
             flush.0 = None;
@@ -49,14 +50,14 @@ impl Flushing {
         Poll::Pending
     }
 
-    /// Nobody waits for it any more.
+    /// Ends a wait.
     pub(crate) fn stop(&mut self, flush: &mut Wait) {
         // All are woken at once, so there is no turn to pass on.
         let _next = flush.0.take().and_then(|ticket| self.waiters.leave(ticket));
     }
 
-    /// So many queues have been sent, or have lost, all that was waited for. Gives back those who are to be
-    /// woken.
+    /// Notes that the transports have taken, or lost, all messages of so many queues that were waited
+    /// for. Returns the wakers of the tasks whose wait is over.
     pub(crate) fn has_flushed(&mut self, queues: usize) -> impl Iterator<Item = Waker> + use<> {
         self.queues -= queues;
         let is_done = self.queues == 0 && self.done < self.begun;

@@ -1,16 +1,18 @@
-//! Busy peers of senders that run beside the drivers: on a runtime with workers, or on a thread that is no
-//! runtime's.
+//! Resting drivers, for busy peers of senders that run beside the drivers: on a runtime with workers, or
+//! on a thread outside of every runtime.
 //!
-//! There, a driver that is woken for each message runs beside the sender: it finds little to write each time,
-//! and both spend their time on waking each other and on the lock. The driver of a busy peer therefore rests
-//! until much is queued. By then the sender writes it by itself, if the peer is the only one that gets it:
+//! There, a driver that is woken for each message runs beside the sender. It finds little to write each
+//! time, and both spend their time on wake-ups and on the lock. Therefore the driver of a busy peer
+//! rests until much is queued. Then the sender writes the queue by itself, if the message is for this
+//! peer alone:
 //!
 //! ```text
 //! driver   wakes, takes much ──► rests ───────────────────────────► has rested: takes what is left
 //! sender           ... queues ... queues ... much: writes ... queues ... (stops)
 //! ```
 //!
-//! With a sender on a runtime of one thread the driver runs when the sender lets it, and finds much by itself.
+//! With a sender on a runtime of one thread, the driver runs when the sender yields, and finds much
+//! without a rest.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,26 +22,26 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::Outbox;
 use crate::engine::short_sleep::ShortSleep;
 
-/// So many octets are much: a driver that rests is woken for them, or spared them.
+/// When so many octets are queued, a resting driver is woken, or a sender writes them for it.
 const MUCH: usize = 128 << 10;
 
-/// A peer that is sent so many octets while its driver is woken is busy, and no longer if it is sent fewer
-/// while its driver [rests](REST).
+/// A peer that is sent so many octets while its driver is woken is busy. It is no longer busy if it is
+/// sent fewer while its driver [rests](REST).
 const BUSY: usize = 4 << 10;
 
-/// How long a driver rests at first, and at most. It rests longer each time that the sender writes meanwhile; what
-/// a sender leaves behind that has stopped waits so long, or twice.
+/// How long a driver rests at first, and at most. It rests longer each time that the sender writes
+/// meanwhile. The last messages of a sender that has stopped wait for one such time, or two.
 const REST: Duration = Duration::from_micros(100);
 const LONGEST_REST: Duration = Duration::from_micros(400);
 
-/// When a driver rests.
+/// The rule by which a driver rests.
 #[derive(Debug, Default)]
 pub(crate) enum Gathering {
     #[default]
     Idle,
-    /// Whenever less than much is queued.
+    /// Rests whenever less than [`MUCH`] is queued.
     Busy(Box<Rest>),
-    /// Never again.
+    /// Never rests again.
     Over,
 }
 
@@ -48,12 +50,12 @@ pub(crate) struct Rest {
     sleep: ShortSleep,
     is_resting: bool,
     time: Duration,
-    /// Octets that had been sent when it began.
+    /// The number of octets that had been sent when the rest began.
     sent: u64,
 }
 
 impl Gathering {
-    /// Waits until the driver is to take what is queued.
+    /// Waits until the driver is to take the queued messages.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<()> {
         let queued = outbox.queued_octets();
         if outbox.has_begun() {
@@ -83,12 +85,13 @@ impl Gathering {
         Poll::Ready(())
     }
 
-    /// Does not rest any more: nothing more is queued.
+    /// Ends all resting, since nothing more is queued.
     pub(crate) fn end(&mut self) {
         *self = Self::Over;
     }
 
-    /// Goes on as it was if there is no need of rest, or no timer. The sender may be outside of all runtimes.
+    /// Begins to rest, unless that is not needed or there is no timer. The sender may be outside of
+    /// every runtime.
     fn begin(is_sent_outside: bool) -> Self {
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
@@ -100,8 +103,8 @@ impl Gathering {
 }
 
 impl Rest {
-    /// Rests while a sender writes much, of which so many octets have been `sent`. A timer that fails ends the
-    /// rest.
+    /// Rests while a sender writes much; `sent` is the number of octets sent so far. A timer that fails
+    /// ends the rest.
     fn poll(&mut self, cx: &mut Context<'_>, sent: u64) -> Poll<()> {
         loop {
             if !self.is_resting {
@@ -157,7 +160,7 @@ mod tests {
         outbox.push(&Run::apart(Bytes::from(vec![0; octets]), 1, 0));
     }
 
-    /// Whether the driver takes what is queued; then the transport takes it.
+    /// Whether the driver takes the queued messages; then the transport takes them.
     fn takes(gathering: &mut Gathering, outbox: &mut Outbox) -> bool {
         let is_ready = gathering.poll(&mut Context::from_waker(Waker::noop()), outbox).is_ready();
         if is_ready {
@@ -253,7 +256,7 @@ mod tests {
                 let mut polls = 0;
                 std::future::poll_fn(|cx| {
                     polls += 1;
-                    // Nothing is queued: when it has rested enough, it is idle.
+                    // Nothing is queued: after enough rest, the peer is idle.
                     let _nothing = gathering.poll(cx, &mut outbox);
                     match (&gathering, polls) {
                         (Gathering::Busy(_), 1) => Poll::Pending,

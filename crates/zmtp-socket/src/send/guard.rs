@@ -1,4 +1,4 @@
-//! The locked state of a core that sends, and what others are told once it is free again.
+//! The locked state of a core that sends, and its effects on others once the lock is released.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard};
@@ -8,22 +8,22 @@ use crate::monitor::Recorded;
 use crate::send::Run;
 use crate::sync::lock;
 
-/// A state that collects what is due once it is free.
+/// A state that collects effects, which are due when its lock is released.
 pub(crate) trait Effectful {
     /// Takes it out.
     fn take_effects(&mut self) -> Effects;
 }
 
-/// The locked state. Its [effects](Effects) come about when it has been released.
+/// The locked state. Its [effects](Effects) are executed after the lock is released.
 pub(crate) struct Guard<'a, S: Effectful> {
     // Fields are dropped in this order: the lock is released first.
     state: MutexGuard<'a, S>,
     effects: Effects,
 }
 
-/// Wakers that are due, events that the log and the monitors' readers have yet to be told of, messages that
-/// were dropped, and memory of the index. Each means foreign code, which may ask for the state, or takes
-/// long; therefore it runs only when the state is free.
+/// Effects of a change of the state: wakers, events for the log and the monitors, dropped messages, and
+/// memory of the index. To execute them runs foreign code, which may lock the state, or takes long.
+/// Therefore it is done only when the lock is released.
 #[derive(Default)]
 pub(crate) struct Effects {
     pub(crate) dropped: Vec<Run>,
@@ -65,12 +65,12 @@ impl<S: Effectful> Drop for Guard<'_, S> {
 }
 
 impl Effects {
-    /// Wakes these.
+    /// Adds wakers to call.
     pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.wakers.extend(wakers);
     }
 
-    /// Tells of an event.
+    /// Adds an event to announce.
     pub(crate) fn tell(&mut self, recorded: Option<Recorded>) {
         self.recorded.extend(recorded);
     }

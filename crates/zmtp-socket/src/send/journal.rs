@@ -1,4 +1,4 @@
-//! Where every message is encoded, once for all peers.
+//! The buffer where every message is encoded, once for all peers.
 //!
 //! ```text
 //! block 7 (64 KiB)                              block 8, open
@@ -8,8 +8,8 @@
 //!       ▲ sealed when a driver takes from it
 //! ```
 //!
-//! A peer's outbox holds ranges of segments. An open segment is still being written; to be read it
-//! is sealed: its octets become immutable, and the block goes on in a new segment.
+//! A peer's outbox holds ranges of segments. An open segment is still being written. Sealing it makes
+//! its octets immutable, so that they can be read, and the block continues in a new segment.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::outgoing::encode;
 
-/// Octets of a block. A larger message has a block of its own.
+/// The octets of a block. A larger message has a block of its own.
 pub(crate) const BLOCK: usize = 64 << 10;
 
 #[derive(Debug, Default)]
@@ -31,10 +31,10 @@ pub(crate) struct Journal {
     readers: Vec<usize>,
 }
 
-/// A part of a block: what was written to it between two takes.
+/// A part of a block: the messages that were written between two takes.
 #[derive(Debug, Default)]
 pub(crate) struct Segment {
-    /// The number of the block it lies in, if it lies in one.
+    /// The number of the block that it lies in, if it lies in one.
     pub(crate) block: Option<u64>,
     octets: OnceLock<Bytes>,
 }
@@ -46,8 +46,8 @@ impl Journal {
         self.octets.capacity() - self.octets.len() >= length
     }
 
-    /// Makes sure that `length` octets fit the block. If this ends a block, says which, and which
-    /// peers have ranges in it.
+    /// Makes sure that `length` octets fit the block. If this ends a block, returns its number and the
+    /// peers that have ranges in it.
     pub(crate) fn make_room(&mut self, length: usize) -> Option<(u64, Vec<usize>)> {
         if self.has_room(length) {
             return None;
@@ -55,7 +55,7 @@ impl Journal {
         let ended = self.block;
         self.block += 1;
         self.begin_segment();
-        // Takes the memory of an old block again if nobody reads it any more.
+        // Uses the memory of an old block again if no range in it is left.
         self.octets.reserve(length.max(BLOCK));
         Some((ended, std::mem::take(&mut self.readers)))
     }
@@ -66,7 +66,7 @@ impl Journal {
         encode(first, rest, &mut self.octets);
     }
 
-    /// Where the open segment ends.
+    /// The position of the end of the open segment.
     #[inline]
     pub(crate) fn end(&self) -> usize {
         self.octets.len()
@@ -82,13 +82,13 @@ impl Journal {
         self.readers.push(key);
     }
 
-    /// Gives the rest of the block up: nothing will be written for a while.
+    /// Gives up the rest of the block, when nothing will be written for a while.
     pub(crate) fn rest(&mut self) {
         self.seal();
         self.octets = BytesMut::new();
     }
 
-    /// Makes everything appended so far readable.
+    /// Makes all appended messages readable.
     pub(crate) fn seal(&mut self) {
         if !self.octets.is_empty() {
             self.begin_segment();
@@ -99,7 +99,7 @@ impl Journal {
     fn begin_segment(&mut self) {
         let next = Arc::new(Segment { block: Some(self.block), octets: OnceLock::new() });
         let sealed = std::mem::replace(&mut self.open, next);
-        // It was open until now, so nothing has been set.
+        // The segment was open until now, so its octets have not been set.
         let _ = sealed.octets.set(self.octets.split().freeze());
     }
 }

@@ -1,4 +1,4 @@
-//! What one peer still has to be sent: ranges of the journal, and how many messages they are.
+//! The queue of messages to one peer: ranges of the journal, and their number of messages.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,20 +22,20 @@ use crate::options::{HighWaterMark, Mark, Marks};
 use crate::peer::Peer;
 use crate::stats::Count;
 
-/// Octets that a driver takes at once, about.
+/// The number of octets that a driver takes at once, about.
 pub(crate) const TAKE: usize = 256 << 10;
 
-/// A shorter run is copied when it is taken: a slice of its own would cost more to write, and
-/// would keep its whole block alive for as long as the transport does not take it.
+/// A shorter run is copied when it is taken: a slice of its own would cost more to write, and would keep
+/// its whole block alive until the transport has taken it.
 pub(crate) const SHORT: usize = 2 << 10;
 
-/// A part of so many octets is not copied, where it can be shared.
+/// A part of so many octets is not copied if it can be shared.
 pub(crate) const LARGE: usize = 32 << 10;
 
-/// More octets than these are not copied while the state is locked.
+/// The number of octets above which a message is not copied under the lock.
 pub(crate) const COPY: usize = 256 << 10;
 
-/// Whether any part is worth sharing.
+/// Whether a message has a part that is large enough to be shared.
 pub(crate) fn has_large_part(message: &Message) -> bool {
     message.parts().iter().any(|part| part.len() >= LARGE)
 }
@@ -44,34 +44,36 @@ pub(crate) fn has_large_part(message: &Message) -> bool {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     runs: VecDeque<Run>,
-    /// Messages in `runs`.
+    /// The number of messages in `runs`.
     waiting: usize,
-    /// Messages that the driver has taken and the transport has not.
+    /// The number of messages that the driver has taken and the transport has not.
     taken: usize,
-    /// Octets that the transport has not taken.
+    /// The number of octets that the transport has not taken.
     octets: usize,
     marks: Marks,
     /// The senders that wait for room here.
     pub(crate) waiters: Waiters,
-    /// The first of them has yet to be told of it.
+    /// Whether the first of these senders has yet to be woken.
     awaited: bool,
-    /// The newest message for this peer was dropped.
+    /// Whether the newest message for this peer was dropped.
     dropping: bool,
-    /// The first so many messages are waited for: to be taken by the transport, or lost.
+    /// The number of messages in front that a flush waits for: until the transport has taken them, or
+    /// they are lost.
     flushing: usize,
     /// The last block that this peer was noted as a reader of.
     block: Option<u64>,
-    /// The peer's driver, if it waits for something to do. Nobody writes then.
+    /// The waker of the peer's driver, if it waits for messages. The driver does not write meanwhile.
     pub(crate) waker: Option<Waker>,
-    /// It rests until so many octets are queued; zero if it is to be woken for anything.
+    /// The number of queued octets at which a resting driver is to be woken; zero if it is to be woken
+    /// for any message.
     wake_at: usize,
-    /// The sender that woke the driver last runs on a thread that is no runtime's.
+    /// Whether the sender that woke the driver last runs on a thread outside of every runtime.
     sent_outside: bool,
-    /// Where a sender may write while the driver waits.
+    /// The writing side for senders, which may use it while the driver waits.
     outlet: Option<Outlet>,
-    /// Where a sender may queue a message at the peer while nothing waits.
+    /// The queue in the peer's own socket, which senders may use while nothing waits here.
     direct: Option<Direct>,
-    /// What a sender has begun to write and the transport has not taken.
+    /// The rest of a message that a sender has begun to write.
     begun: Burst,
     /// Ends the connection.
     kill: Option<Kill>,
@@ -84,9 +86,9 @@ pub(crate) struct Outbox {
 pub(crate) struct Run {
     pub(crate) segment: Arc<Segment>,
     pub(crate) range: Range<usize>,
-    /// Messages whose last octet is among these.
+    /// The number of messages whose last octet is among these.
     pub(crate) messages: usize,
-    /// How much of the last frame is in the next run.
+    /// The number of octets of the last frame that are in the next run.
     pub(crate) continued: usize,
 }
 
@@ -115,7 +117,7 @@ impl Outbox {
         }
     }
 
-    /// Begins to wait for all messages that are queued. Returns whether there are any.
+    /// Begins to wait for all queued messages. Returns whether there are any.
     pub(crate) fn begin_flush(&mut self) -> bool {
         self.flushing = self.queued();
         self.is_flushing()
@@ -125,22 +127,22 @@ impl Outbox {
         self.flushing > 0
     }
 
-    /// The queue of a peer that has left; an empty one stays in its place.
+    /// Takes the queue of a peer that has left, and leaves an empty one.
     pub(crate) fn leave(&mut self) -> Self {
         std::mem::replace(self, Self::new(self.marks, None, None))
     }
 
-    /// Messages whose last octet the transport has not taken.
+    /// The number of messages whose last octet the transport has not taken.
     pub(crate) fn queued(&self) -> usize {
         self.waiting + self.taken
     }
 
-    /// Nothing is left for the driver to take.
+    /// Whether nothing is left for the driver to take.
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.begun.is_empty()
     }
 
-    /// Where a sender may write by itself: nobody else does, and nothing waits.
+    /// The outlet, if a sender may write by itself: the driver waits, and nothing is queued.
     pub(crate) fn idle_outlet(&self) -> Option<&Outlet> {
         let is_idle = self.waker.is_some() && self.queued() == 0 && self.waiters.is_empty();
         self.outlet.as_ref().filter(|_| is_idle)
@@ -168,7 +170,7 @@ impl Outbox {
         }
     }
 
-    /// Notes that a sender has written so many octets of a message, and not the others, in `begun`.
+    /// Notes that a sender has written so many octets of a message, and that `begun` has the others.
     pub(crate) fn begin(&mut self, begun: Burst, written: usize, rest: usize) {
         self.sent.add(usize::from(begun.is_empty()), written);
         if !begun.is_empty() {
@@ -178,7 +180,8 @@ impl Outbox {
         }
     }
 
-    /// From now on it is the driver that writes, to begin with what a sender has begun.
+    /// Ends the waiting of the driver, which writes from now on. It begins with the rest of a message
+    /// that a sender has begun.
     pub(crate) fn claim(&mut self, burst: &mut Burst) {
         self.waker = None;
         if !self.begun.is_empty() {
@@ -186,7 +189,7 @@ impl Outbox {
         }
     }
 
-    /// Lets the driver wait until so many octets are queued, or for anything if that is zero.
+    /// Lets the driver wait until so many octets are queued, or for any message if that is zero.
     pub(crate) fn wait(&mut self, waker: &Waker, octets: usize) {
         self.wake_at = octets;
         if !self.waker.as_ref().is_some_and(|ours| ours.will_wake(waker)) {
@@ -194,7 +197,7 @@ impl Outbox {
         }
     }
 
-    /// The driver, if it waits for anything.
+    /// The waker of the driver, if it waits for any message.
     pub(crate) fn take_idle(&mut self) -> Option<Waker> {
         let driver = self.waker.take_if(|_| self.wake_at == 0);
         if driver.is_some() {
@@ -203,12 +206,13 @@ impl Outbox {
         driver
     }
 
-    /// Whether the sender that woke the driver last runs on a thread that is no runtime's, and so beside it.
+    /// Whether the sender that woke the driver last runs on a thread outside of every runtime, and so
+    /// beside the driver.
     pub(crate) fn is_sent_outside(&self) -> bool {
         self.sent_outside
     }
 
-    /// Whether the driver rests, and a message of so many octets would be no reason to end that.
+    /// Whether the driver rests, and would rest on after a message of so many octets.
     #[inline]
     pub(crate) fn rests(&self, octets: usize) -> bool {
         let room = self.room();
@@ -218,7 +222,7 @@ impl Outbox {
             && room.octets > octets
     }
 
-    /// How many octets may be queued before the driver is to be woken, if it rests.
+    /// The number of octets that may be queued before a resting driver is to be woken.
     pub(crate) fn until_due(&self) -> usize {
         match self.waker.is_some() && self.wake_at > 0 {
             true => self.wake_at.saturating_sub(self.octets),
@@ -236,20 +240,20 @@ impl Outbox {
         self.outlet.as_ref()
     }
 
-    /// Whether a sender has begun to write, and the transport did not take all.
+    /// Whether a sender has begun a message that the transport did not take whole.
     pub(crate) fn has_begun(&self) -> bool {
         !self.begun.is_empty()
     }
 
-    /// Moves what is queued into `burst`, for a sender that writes it while the driver rests on.
+    /// Moves the queued messages into `burst`, for a sender that writes them while the driver rests on.
     pub(crate) fn lend(&mut self, burst: &mut Burst) {
         let waker = self.waker.take();
         self.take(burst);
         self.waker = waker;
     }
 
-    /// Takes back what the transport has not taken of what was lent. Gives the driver back, if it has to write
-    /// that.
+    /// Takes back the octets of the lent messages that the transport has not taken. Returns the waker of
+    /// the driver, if it has to write them.
     pub(crate) fn return_lent(&mut self, rest: Burst) -> Option<Waker> {
         self.begun = rest;
         self.waker.take_if(|_| !self.begun.is_empty())
@@ -261,7 +265,7 @@ impl Outbox {
         self.awaited |= self.room().is_none();
     }
 
-    /// How much may come before it is full; none if it is.
+    /// The number of messages and octets until it is full.
     pub(crate) fn room(&self) -> Room {
         Room {
             messages: self.marks.messages.get().saturating_sub(self.queued()),
@@ -269,7 +273,8 @@ impl Outbox {
         }
     }
 
-    /// Whether there is room for a message of a sender with this ticket: nobody who came earlier waits for it.
+    /// Whether there is room for a message of a sender with this ticket, and no sender that came earlier
+    /// waits for it.
     pub(crate) fn accepts(&self, ticket: Option<Ticket>) -> bool {
         !self.is_full() && !self.waiters.has_before(ticket)
     }
@@ -279,7 +284,7 @@ impl Outbox {
         self.room().is_none()
     }
 
-    /// Octets that the transport has not taken.
+    /// The number of octets that the transport has not taken.
     pub(crate) fn queued_octets(&self) -> usize {
         self.octets
     }
@@ -289,12 +294,12 @@ impl Outbox {
         self.marks.reached_by(self.queued())
     }
 
-    /// The peer loses messages, or a sender waits for it.
+    /// Whether the peer loses messages, or a sender waits for it.
     pub(crate) fn is_congested(&self) -> bool {
         self.dropping || !self.waiters.is_empty()
     }
 
-    /// Ends the peer's connection, if it has not been ended so.
+    /// Ends the peer's connection, if that has not been done here before.
     pub(crate) fn kill(&mut self) {
         let mark = self.mark();
         if let Some(kill) = self.kill.take() {
@@ -302,7 +307,7 @@ impl Outbox {
         }
     }
 
-    /// Says that the peer loses messages, once until it has caught up.
+    /// Announces that the peer loses messages, once until it has caught up.
     pub(crate) fn announce_loss(&mut self, peer: &Peer, events: &Events) -> Option<Recorded> {
         if std::mem::replace(&mut self.dropping, true) {
             return None;
@@ -310,7 +315,7 @@ impl Outbox {
         events.record(|| Event::Dropping { peer: peer.clone(), mark: self.mark() })
     }
 
-    /// Loses a message that was for this peer alone.
+    /// Drops a message that was for this peer alone.
     pub(crate) fn lose(&mut self, octets: usize, peer: &Peer, events: &Events) -> Option<Recorded> {
         self.dropped.add(1, octets);
         self.announce_loss(peer, events)
@@ -332,7 +337,7 @@ impl Outbox {
         block.is_some() && std::mem::replace(&mut self.block, block) != block
     }
 
-    /// Adds one message, which ends the open segment.
+    /// Adds one message, the last of the open segment.
     #[inline]
     pub(crate) fn append(&mut self, segment: &Arc<Segment>, range: Range<usize>) {
         self.waiting += 1;
@@ -349,24 +354,24 @@ impl Outbox {
         }
     }
 
-    /// The queue is that of a connection from now on.
+    /// Makes this the queue of a connection.
     pub(crate) fn attach(&mut self, marks: Marks, ways: Ways<'_>) {
         (self.marks, self.outlet) = (marks, ways.outlet.cloned());
         self.direct = ways.direct.map(|(direct, _limits)| direct.clone());
     }
 
-    /// Another number of messages may wait from now on.
+    /// Changes the number of messages that may wait.
     pub(crate) fn set_mark(&mut self, mark: HighWaterMark) {
         self.marks.messages = mark;
     }
 
-    /// The connection is about to end: no sender writes any more.
+    /// Ends the writing of senders, when the connection is about to end.
     pub(crate) fn hang_up(&mut self) {
         (self.outlet, self.direct) = (None, None);
     }
 
-    /// The connection has ended, and the queue stays. What its driver had taken and nobody gave back is
-    /// lost. Returns how many messages that is.
+    /// Keeps the queue after the end of its connection. Messages that the driver had taken and not given
+    /// back are lost. Returns their counts.
     pub(crate) fn detach(&mut self, marks: Marks) -> Count {
         (self.marks, self.waker) = (marks, None);
         self.hang_up();
@@ -381,7 +386,7 @@ impl Outbox {
         lost
     }
 
-    /// Drops what the driver has not taken. Returns how much that was, and the memory.
+    /// Drops the messages that the driver has not taken. Returns their counts, and the memory.
     pub(crate) fn discard(&mut self) -> (Count, VecDeque<Run>) {
         let runs = std::mem::take(&mut self.runs);
         let octets: usize = runs.iter().map(Run::len).sum();
@@ -393,12 +398,12 @@ impl Outbox {
         (dropped, runs)
     }
 
-    /// The memory of what is queued.
+    /// The memory of the queued messages.
     pub(crate) fn into_runs(self) -> VecDeque<Run> {
         self.runs
     }
 
-    /// Adds a message before all that waits.
+    /// Adds a message before all queued ones.
     pub(crate) fn push_first(&mut self, runs: Vec<Run>) {
         for run in runs.into_iter().rev() {
             if self.is_flushing() {
@@ -410,7 +415,7 @@ impl Outbox {
         }
     }
 
-    /// Takes back whole messages that the transport has not begun to take, to be sent first.
+    /// Takes back whole messages of which the transport has taken nothing, to be sent first.
     pub(crate) fn give_back(&mut self, pieces: impl Iterator<Item = (Bytes, usize, usize)>) {
         let runs: Vec<_> = pieces
             .map(|(octets, messages, continued)| Run::apart(octets, messages, continued))
@@ -422,7 +427,7 @@ impl Outbox {
         }
     }
 
-    /// Whether so much is free again that a sender that found it full should come back.
+    /// Whether enough room is free again to wake a sender that found the queue full.
     pub(crate) fn is_half_free(&self) -> bool {
         self.queued() <= self.marks.messages.get() / 2 && self.octets <= self.marks.octets / 2
     }
@@ -443,7 +448,7 @@ impl Outbox {
             self.waiting -= run.messages;
             self.taken += run.messages;
             octets += run.range.len();
-            // Of a message in several runs it is the last that counts as a message.
+            // Only the last of several runs of a message counts as a message.
             is_whole = run.messages > 0;
             if run.range.len() >= SHORT {
                 short.move_to(burst, 0);
@@ -458,8 +463,8 @@ impl Outbox {
         short.move_to(burst, 0);
     }
 
-    /// Notes what the transport has taken. Gives back the first of the senders that wait, who should look
-    /// again: not for each message, but when half of the queue is free.
+    /// Notes what the transport has taken. Once half of the queue is free, and not for each message,
+    /// returns the waker of the first waiting sender.
     pub(crate) fn written(&mut self, messages: usize, octets: usize) -> Option<Waker> {
         self.taken -= messages;
         self.octets -= octets;
@@ -472,7 +477,7 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits any more for a peer that has lost messages.
+    /// Whether nothing is queued any more for a peer that has lost messages.
     pub(crate) fn catch_up(&mut self) -> bool {
         self.queued() == 0 && std::mem::take(&mut self.dropping)
     }
@@ -482,15 +487,14 @@ impl Outbox {
         self.runs.front().map(|run| &run.segment)
     }
 
-    /// Drops the oldest messages that the driver has not taken, until there is room for another or
-    /// none is left. Their segments are sealed; they are moved to `dropped`. Returns
-    /// what they were.
+    /// Drops the oldest messages that the driver has not taken, until there is room for another or none
+    /// is left. Their segments are sealed; they are moved to `dropped`. Returns their counts.
     pub(crate) fn drop_oldest(&mut self, dropped: &mut Vec<Run>) -> Count {
         let mut lost = Count::default();
         while self.room().is_none() && self.waiting > 0 {
             let octets = self.remove_oldest(dropped);
             self.waiting -= 1;
-            // What the driver has taken comes before it, and stays.
+            // The messages that the driver has taken come before this one, and stay.
             self.flushing -= usize::from(self.flushing > self.taken);
             self.octets -= octets;
             lost.add(1, octets);
@@ -499,7 +503,7 @@ impl Outbox {
         lost
     }
 
-    /// Walks over the frames of the first message. Returns how many octets it had.
+    /// Walks over the frames of the first message. Returns the number of its octets.
     fn remove_oldest(&mut self, removed: &mut Vec<Run>) -> usize {
         let (mut octets, mut more) = (0, true);
         while more && let Some(run) = self.runs.front_mut() {
@@ -508,7 +512,7 @@ impl Outbox {
             };
             more = header.more;
             let frame = header_len + header.size as usize;
-            // What is not in this run is all of the next.
+            // The rest of the frame is the whole of the next run.
             let here = frame.min(run.range.len());
             run.range.start += here;
             if run.range.is_empty() {
@@ -524,8 +528,8 @@ impl Outbox {
         octets
     }
 
-    /// Copies what is waiting in the ended `block` if it is little, so that a slow peer does not
-    /// keep alive much more than it is to be sent.
+    /// Copies the queued messages in the ended `block` if they are few, so that a slow peer does not
+    /// keep alive much more memory than its messages need.
     pub(crate) fn unpin(&mut self, block: u64) {
         let in_block = |run: &&Run| run.segment.block == Some(block);
         let count = self.runs.iter().rev().take_while(in_block).count();
@@ -555,12 +559,12 @@ impl Outbox {
         self.runs.len()
     }
 
-    /// Messages in the driver's hands.
+    /// The number of messages that the driver has taken.
     pub(crate) fn taken(&self) -> usize {
         self.taken
     }
 
-    /// Distinct blocks that this queue keeps alive.
+    /// The number of distinct blocks that this queue keeps alive.
     pub(crate) fn pinned_blocks(&self) -> usize {
         let blocks = self.runs.iter().filter_map(|run| run.segment.block);
         blocks.collect::<std::collections::BTreeSet<_>>().len()
@@ -589,13 +593,14 @@ impl Short {
 }
 
 impl Run {
-    /// A run of octets that nothing else is written to.
+    /// A run with a segment of its own.
     pub(crate) fn apart(octets: Bytes, messages: usize, continued: usize) -> Self {
         let range = 0..octets.len();
         Self { segment: Arc::new(Segment::apart(octets)), range, messages, continued }
     }
 
-    /// A message whose large parts are shared, each in a run of its own, and whose others are copied.
+    /// The runs of a message whose large parts are shared, each in a run of its own, and whose other
+    /// parts are copied.
     pub(crate) fn of_large(message: &Message) -> Vec<Self> {
         let mut runs = Vec::new();
         let mut small = BytesMut::new();
@@ -618,7 +623,7 @@ impl Run {
         runs
     }
 
-    /// How many octets it has.
+    /// The number of its octets.
     pub(crate) fn len(&self) -> usize {
         self.range.len()
     }

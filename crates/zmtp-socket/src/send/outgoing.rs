@@ -22,7 +22,7 @@ enum Parts<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The first part, which subscriptions are matched with, and the others.
+    /// The first part, which is matched with subscriptions, and the other parts.
     #[inline]
     pub(crate) fn parts(&self) -> (&[u8], &[Bytes]) {
         let message = match &self.0 {
@@ -33,7 +33,7 @@ impl Outgoing<'_> {
         (message.first(), message.parts().get(1..).unwrap_or_default())
     }
 
-    /// How many of its octets are copied into the queues, because they cannot be shared or are too
+    /// The number of octets that are copied into the queues, because they cannot be shared or are too
     /// few.
     pub(crate) fn copied_len(&self) -> usize {
         let message = match &self.0 {
@@ -49,8 +49,8 @@ impl Outgoing<'_> {
         self.shared().is_some_and(has_large_part)
     }
 
-    /// The message as runs for a queue, outside any block. Of parts that can be shared, only small ones are
-    /// copied.
+    /// The message as runs for a queue, outside any block. Of the parts that can be shared, only small
+    /// ones are copied.
     pub(crate) fn to_runs(&self) -> Vec<Run> {
         match &self.0 {
             Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into()),
@@ -83,7 +83,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// The octets of a message on the wire.
+/// The number of octets of a message on the wire.
 #[inline]
 pub(crate) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
     rest.iter().fold(message_len([first]), |sum, part| sum + message_len([&part[..]]))

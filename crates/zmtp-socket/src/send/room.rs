@@ -1,17 +1,17 @@
-//! How much fits into a queue.
+//! The room in a queue.
 
-/// How much fits into a queue before it is full, or into the fullest of several.
+/// The room in a queue before it is full, or in the fullest of several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Room {
     pub(crate) messages: usize,
-    /// The message that exceeds it still fits.
+    /// A message that exceeds it still fits.
     pub(crate) octets: usize,
 }
 
 impl Room {
     pub(crate) const UNLIMITED: Self = Self { messages: usize::MAX, octets: usize::MAX };
 
-    /// At least for one message.
+    /// Room for at least one message.
     pub(crate) fn or_one(self) -> Self {
         Self { messages: self.messages.max(1), octets: self.octets.max(1) }
     }

@@ -1,19 +1,20 @@
-//! The turn of a sender: what it may spend before the other tasks of its runtime get theirs.
+//! The turn of a sender: its budget before the other tasks of its runtime get theirs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a turn may spend. A message that nobody wants costs 1, any other [`SENT`] and a little for its
-/// size; one that fills a peer's queue ends the turn.
+/// The budget of a turn. A message that no peer wants costs 1, any other [`SENT`] and a little for its
+/// size. A message that fills a peer's queue ends the turn.
 pub(crate) const TURN: usize = 8192;
 pub(crate) const SENT: usize = 8;
 pub(crate) const OCTETS_PER_COST: usize = 16;
 
-/// A driver that was woken will spend about so much in its own turn. That the system calls of many
-/// do not outweigh what they write, the sender's turn grows with each, up to [`LONGEST_TURN`].
+/// About the cost of the turn of a driver that was woken. The sender's turn grows by this with each
+/// woken driver, up to [`LONGEST_TURN`], so that the system calls of many drivers do not cost more than
+/// they write.
 const WOKEN: usize = 512;
 const LONGEST_TURN: usize = 8 * TURN;
 
-/// The account of the present sender: what it has spent, and may spend.
+/// The account of the present sender: its cost so far, and its budget.
 #[derive(Debug)]
 pub(crate) struct Turn {
     spent: usize,
@@ -27,28 +28,28 @@ impl Default for Turn {
 }
 
 impl Turn {
-    /// A message was for nobody.
+    /// Counts a message that no peer wants.
     #[inline]
     pub(crate) fn pass(&mut self) {
         self.spent += 1;
     }
 
-    /// A message of so many octets was queued; it may have filled a queue.
+    /// Counts a queued message of so many octets, and whether it filled a queue.
     #[inline]
     pub(crate) fn spend(&mut self, length: usize, filled: bool) {
         self.spent += SENT + length / OCTETS_PER_COST;
         if filled {
-            // The next message would be lost, or wait: the drivers should have a chance before.
+            // The next message would be lost, or wait, so the drivers get their turn first.
             self.spent = self.limit;
         }
     }
 
-    /// So many drivers were woken.
+    /// Notes that so many drivers were woken.
     pub(crate) fn woke(&mut self, drivers: usize) {
         self.limit = LONGEST_TURN.min(self.limit + drivers * WOKEN);
     }
 
-    /// Whether the turn is over. Then another begins.
+    /// Whether the turn is over. If so, begins another.
     #[inline]
     pub(crate) fn end(&mut self) -> bool {
         let over = self.spent >= self.limit;
@@ -59,7 +60,8 @@ impl Turn {
     }
 }
 
-/// A sender has used up its turn: the next one lets others run first. To look at it takes no lock.
+/// Whether a sender has used up its turn: then the next one yields to other tasks first. Reading it
+/// takes no lock.
 #[derive(Debug, Default)]
 pub(crate) struct TurnIsOver(AtomicBool);
 
@@ -74,7 +76,7 @@ impl TurnIsOver {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was so. It is not any more.
+    /// Whether it was set. Clears it.
     pub(crate) fn take(&self) -> bool {
         self.get() && self.0.swap(false, Ordering::Relaxed)
     }

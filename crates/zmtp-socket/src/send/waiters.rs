@@ -7,15 +7,15 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub(crate) struct Tickets(u64);
 
-/// When a task began to wait: its place in every queue that it waits in.
+/// The time at which a task began to wait: its place in every queue that it waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 /// The tasks that wait for one thing, in the order of their tickets.
 ///
-/// A task that is woken keeps its place until it [leaves](Self::leave), whether it has got what it
-/// waited for or gives up. The next one is woken then. So a wake-up is never lost with a task that no
-/// longer wants it, and nobody is overtaken between a wake-up and the poll that follows.
+/// A task that is woken keeps its place until it [leaves](Self::leave), whether it has got the thing or
+/// gives up. Then the next task is woken. So a wake-up is never lost with a task that no longer wants
+/// it, and no task is overtaken between a wake-up and the poll that follows.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(VecDeque<(Ticket, Waker)>);
 
@@ -31,13 +31,14 @@ impl Waiters {
         self.0.is_empty()
     }
 
-    /// Whether somebody waits who came before the holder of `ticket`; without one, whether anybody does.
+    /// Whether a task waits that came before the holder of `ticket`; without one, whether any task
+    /// waits.
     pub(crate) fn has_before(&self, ticket: Option<Ticket>) -> bool {
         let first = self.0.front().map(|(first, _)| *first);
         first.is_some_and(|first| ticket.is_none_or(|ticket| first < ticket))
     }
 
-    /// Waits, in the place that `ticket` gives, to be woken with `waker`.
+    /// Adds a task that waits, in the place that `ticket` gives, to be woken with `waker`.
     pub(crate) fn join(&mut self, ticket: Ticket, waker: &Waker) {
         match self.place_of(ticket) {
             Ok(place) => self.0[place].1.clone_from(waker),
@@ -45,7 +46,7 @@ impl Waiters {
         }
     }
 
-    /// Waits no longer. If that makes another the first, gives back its waker.
+    /// Removes a task. Returns the waker of the next one, if that is now the first.
     #[must_use]
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Waker> {
         let place = self.place_of(ticket).ok()?;
@@ -53,18 +54,18 @@ impl Waiters {
         if place == 0 { self.first() } else { None }
     }
 
-    /// The waker of the first.
+    /// The waker of the first task.
     #[must_use]
     pub(crate) fn first(&self) -> Option<Waker> {
         self.0.front().map(|(_, waker)| waker.clone())
     }
 
-    /// The wakers of all, who keep their places.
+    /// The wakers of all tasks, which keep their places.
     pub(crate) fn all(&self) -> impl Iterator<Item = Waker> {
         self.0.iter().map(|(_, waker)| waker.clone())
     }
 
-    /// The wakers of all, who lose their places.
+    /// The wakers of all tasks, which lose their places.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Waker> + use<> {
         std::mem::take(&mut self.0).into_iter().map(|(_, waker)| waker)
     }
@@ -90,7 +91,7 @@ mod tests {
         let wakers = woken.each_ref().map(|woken| Waker::from(woken.clone()));
         let times = || woken.each_ref().map(|woken| woken.0.load(Ordering::Relaxed));
         assert!(!waiters.has_before(None));
-        // However late a task comes to a queue, its place is its ticket's.
+        // However late a task joins a queue, its ticket gives its place.
         for (ticket, waker) in [(two, 1), (three, 2), (one, 0), (two, 1)] {
             waiters.join(ticket, &wakers[waker]);
         }

@@ -428,7 +428,7 @@ mod tests {
         let begin = Instant::now();
         for (round, at) in [0, 0, 1, 1, 1].into_iter().enumerate() {
             proxy.hand_on_next().await.expect("both are open");
-            // The first round hands on messages.
+            // The first round forwards messages.
             assert_eq!(handle.stats().subscriptions, (round * REQUESTS) as u64);
             assert!(begin.elapsed() >= at * PAUSE && begin.elapsed() <= 2 * at * PAUSE, "{round}");
         }

@@ -109,7 +109,8 @@ impl<F: Relays<B>, B: Kind> Relay<F, B> {
     /// Forwards messages until it is [stopped](ProxyHandle::stop) or one of the sockets is closed.
     ///
     /// # Cancel safety
-    /// Nothing is lost if the future is dropped: what it had in hand is handed on when it is run again.
+    /// Nothing is lost if the future is dropped: messages that it had taken are forwarded when it is run
+    /// again.
     pub async fn run(&mut self) {
         let handle = self.handle.clone();
         handle.obey(self).await;
@@ -164,7 +165,7 @@ impl InHand {
         }
     }
 
-    /// Hands on what is in hand.
+    /// Forwards the messages that were taken.
     async fn hand_on<T: Target>(
         &mut self,
         target: &Handle<T>,

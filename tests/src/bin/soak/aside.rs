@@ -1,4 +1,4 @@
-//! What is played beside the nodes, round after round, until the process ends.
+//! Rounds that are played beside the nodes, one after the other, until the process ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,16 +9,16 @@ use tokio::runtime::Builder;
 
 use crate::child::Tally;
 
-/// A thread with a runtime of its own: between a look at the peers and a message to them nobody comes
-/// or goes.
+/// A thread with a runtime of its own, so that no peer comes or goes between reading the list of peers
+/// and sending them a message.
 pub(crate) struct Aside {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Aside {
-    /// Plays rounds of one kind. Each adds to what was received, in messages and octets, was dropped, and to the
-    /// connections.
+    /// Plays rounds of one kind. Each adds to four counters: messages received, their octets, messages
+    /// dropped, and connections.
     pub(crate) fn begin(
         round: impl AsyncFn(fastrand::Rng, &mut [u64; 4]) + Send + 'static,
     ) -> Self {

@@ -1,17 +1,17 @@
-//! The reckoning: everybody stands still until all that was sent has come; then so many messages are
-//! sent, and each of them must be accounted for, for each pair that is connected.
+//! The reckoning: all nodes pause until every sent message has arrived. Then a number of messages is
+//! sent, and each of them must be accounted for, for each connected pair.
 //!
-//! What can be demanded of whom:
+//! The demands on each node:
 //!
-//! - Of our publishers, for each peer: wanted = sent + dropped, whoever the peer is.
+//! - Of our publishers, for each peer: wanted = sent + dropped, whichever library it has.
 //! - Of our publishers, and of those of libzmq with a high-water mark of 0 (with another they drop
 //!   without counting): the subscriber received exactly what was sent.
-//! - Of our subscribers: each message is received or filtered out, as they count themselves. Those of
+//! - Of our subscribers: each message is received or filtered out, by their own counters. Those of
 //!   libzmq do not count.
-//! - Whether libzmq's publishers send more than was asked for cannot be seen: subscribers of either
-//!   kind filter.
-//! - Numbers missing before a cut may be no more than what the publisher dropped in all. If it was
-//!   killed, the count is lost: then only those that drop nothing can be held to it, which
+//! - Whether libzmq's publishers send more than is subscribed to cannot be seen: subscribers of either
+//!   library filter.
+//! - No more messages may be missing before a cut than the publisher dropped in all. If it was killed,
+//!   that count is lost: then only publishers that drop nothing can be checked, which
 //!   [`Checker`](crate::checker::Checker) does.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,22 +26,22 @@ use crate::letter::Name;
 use crate::sockets::mark;
 use crate::world::World;
 
-/// Messages of each publisher that are accounted for.
+/// The number of messages of each publisher that are accounted for.
 const BURST: std::ops::Range<u32> = 100..1500;
 
-/// How long a probe may take before another one is sent: it may have been dropped, or sent before
-/// the subscription to it came.
+/// How long a probe may take before another one is sent: it may have been dropped, or sent before the
+/// subscription to it had arrived.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How often is asked whether something has come.
+/// The interval of checks whether something has arrived.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// What is remembered from one reckoning to the next, and told at the end.
+/// The counts that are kept from one reckoning to the next, and reported at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// How many messages of each publisher's socket are missing at each subscriber's.
+    /// The number of messages of each publisher's socket that are missing at each subscriber's.
     missing: BTreeMap<Name, BTreeMap<Name, u64>>,
-    /// Probes sent for each pair of nodes.
+    /// The number of probes sent for each pair of nodes.
     probes: BTreeMap<(u32, u32), u64>,
     pub(crate) reckonings: u64,
     pub(crate) links: BTreeMap<Pairing, u64>,
@@ -49,7 +49,7 @@ pub(crate) struct Ledger {
     pub(crate) dropped: u64,
 }
 
-/// Whose publisher with whose subscriber.
+/// Whether the publisher and the subscriber of a pair are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pairing(bool, bool);
 
@@ -60,7 +60,7 @@ impl fmt::Display for Pairing {
     }
 }
 
-/// What everybody has counted when all was at rest.
+/// The counts of all nodes at rest.
 struct Counts {
     publishers: BTreeMap<u32, PublisherCounts>,
     subscribers: BTreeMap<u32, SubscriberCounts>,
@@ -68,12 +68,12 @@ struct Counts {
 }
 
 impl World {
-    /// Everybody is there, at rest, accounts for all messages, and goes on.
+    /// Checks that all nodes are there, come to rest, account for all messages, and continue.
     pub(crate) async fn reckon(&mut self) -> Result<(), String> {
         self.start_missing(true).await?;
         let publishers = self.with_role(Role::Publisher);
         let subscribers = self.with_role(Role::Subscriber);
-        // Who waits for a subscriber that rests would not hear.
+        // A publisher that waits for a resting subscriber would not read its commands.
         for &subscriber in &subscribers {
             self.ask(subscriber, "rest 0").await?;
         }
@@ -83,7 +83,7 @@ impl World {
         }
         self.marks += 1;
         for &subscriber in &subscribers {
-            // Most keep their subscriptions, so that one that was lost before is missed.
+            // Most keep their subscriptions, so that the loss of an earlier one is noticed.
             let everything = self.node(subscriber).wishes.contains("");
             if everything || self.chance.u8(0..4) == 0 {
                 let wishes = self.some_topics();
@@ -114,9 +114,9 @@ impl World {
         Ok(())
     }
 
-    /// Waits until each subscriber has received the last that each of its publishers sent: a probe
-    /// comes after all before it. The first to come also shows that all subscriptions have taken
-    /// effect, since that to the mark is the last.
+    /// Waits until each subscriber has received the last message of each of its publishers: a probe
+    /// comes after all messages before it. The first probe that arrives also shows that all
+    /// subscriptions have taken effect, since that to the mark is the last.
     async fn drain(&mut self) -> Result<(), String> {
         for (publisher, subscriber) in self.links.clone().into_keys() {
             let begun = Instant::now();
@@ -134,7 +134,7 @@ impl World {
         Ok(())
     }
 
-    /// Sends a probe; returns whether it has come.
+    /// Sends a probe; returns whether it has arrived.
     async fn probe(&mut self, publisher: u32, subscriber: u32) -> Result<bool, String> {
         let count = self.ledger.probes.get(&(publisher, subscriber)).copied().unwrap_or(0) + 1;
         let mark = mark(self.name(subscriber), self.marks);
@@ -152,8 +152,8 @@ impl World {
         Ok(false)
     }
 
-    /// What everybody has counted, once the counts show that nothing is under way: a message has
-    /// come a little before its publisher counts it as sent.
+    /// The counts of all nodes, once they show that no message is on its way: a message arrives a little
+    /// before its publisher counts it as sent.
     async fn at_rest(&mut self) -> Result<Counts, String> {
         let (begun, probes) = (Instant::now(), self.ledger.probes.clone());
         loop {
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// Why these counts may change yet.
+    /// The reason why these counts may still change.
     fn restless(&self, counts: &Counts) -> Option<String> {
         for &(publisher, subscriber) in self.links.keys() {
             if self.is_ours(publisher) {
@@ -220,7 +220,7 @@ impl World {
                 (sent, dropped) = (now.sent - was.sent, now.dropped - was.dropped);
                 let counts = &after.subscribers[&subscriber];
                 let mut ends = counts.connections.iter().filter(|end| end.0 == link.endpoint);
-                // One that publishers dialled stands for all of them.
+                // A bound endpoint has one count for all publishers that dialled it.
                 if self.is_ours(subscriber) && link.subscriber_dials {
                     let arrived = ends.next().map_or(0, |end| end.1);
                     if arrived != now.sent {
@@ -260,7 +260,7 @@ impl World {
         Ok(())
     }
 
-    /// A publisher's counts for its connections with a subscriber: one, when all is at rest.
+    /// A publisher's counts for its connections with a subscriber: one connection, when all is at rest.
     fn connections(&self, counts: &Counts, publisher: u32, subscriber: u32) -> Vec<PeerCounts> {
         let name = self.name(subscriber);
         let peers = counts.publishers[&publisher].peers.iter();
@@ -271,7 +271,7 @@ impl World {
         self.node(node).spec.kind == Kind::Ours
     }
 
-    /// Remembers how many messages a subscriber misses, before it may be killed.
+    /// Records how many messages a subscriber misses, before it may be killed.
     pub(crate) async fn note_missing(
         &mut self,
         subscriber: u32,
@@ -284,7 +284,7 @@ impl World {
         Ok(counts)
     }
 
-    /// Does so for all subscribers in a process.
+    /// Does the same for all subscribers in a process.
     pub(crate) async fn note_missing_in(&mut self, home: usize) -> Result<(), String> {
         for node in self.homes[home].nodes.clone() {
             if self.node(node).spec.role == Role::Subscriber {
@@ -294,7 +294,8 @@ impl World {
         Ok(())
     }
 
-    /// Forgets, here and there, all publishers' sockets that are gone, so that memory stays flat.
+    /// Forgets all publishers' sockets that are gone, here and in the nodes, so that memory does not
+    /// grow.
     async fn forget(&mut self, publishers: &[u32]) -> Result<(), String> {
         let names: BTreeSet<Name> = publishers.iter().map(|&node| self.name(node)).collect();
         let words: Vec<String> = names.iter().map(Name::to_string).collect();

@@ -1,5 +1,5 @@
-//! What one subscriber checks of each message: that it is whole, asked for, in order, and no other
-//! is missing before it.
+//! The checks of one subscriber on each message: that it is whole, subscribed to and in order, and that
+//! none is missing before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,29 +7,29 @@ use bytes::Bytes;
 
 use crate::letter::{self, Letter, Name, TOPICS};
 
-/// Gaps that a new subscription to a topic excuses. Two, not one: messages that were on their way
-/// when the topic was given up, and are still so when it is asked for again, are received; some
-/// before them were thrown away on receipt, and some after them were never sent.
+/// The number of gaps that a new subscription to a topic excuses. It is two, not one: messages that were
+/// on their way at the end of the last subscription, and are still so at the new one, are received. Some
+/// before them were discarded on receipt, and some after them were never sent.
 const GAPS_OF_A_SUBSCRIPTION: u32 = 2;
 
-/// What has come to one socket.
+/// The messages that have arrived at one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     /// The prefixes subscribed to.
     wishes: BTreeSet<String>,
     mark: String,
-    /// Gaps excused in each topic of every publisher.
+    /// The number of gaps excused in each topic of every publisher.
     excused: [u32; TOPICS],
     publishers: BTreeMap<Name, Seen>,
-    /// Messages in all.
+    /// The number of all messages.
     pub(crate) received: u64,
     pub(crate) octets: u64,
 }
 
-/// What has come from one publisher's socket.
+/// The messages that have arrived from one publisher's socket.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Messages, and how many are missing between them.
+    /// The numbers of messages that have arrived, and that are missing between them.
     pub(crate) received: u64,
     pub(crate) missing: u64,
     /// The number of the last probe.
@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     /// The number of the last message.
     last: u64,
     topics: [Topic; TOPICS],
-    /// Gaps excused in each topic because the connection is another one.
+    /// The number of gaps excused in each topic because there was another connection.
     excused: u32,
 }
 
@@ -45,12 +45,12 @@ pub(crate) struct Seen {
 struct Topic {
     /// The number of the last message of this topic, if there was one.
     last: Option<u64>,
-    /// Gaps that were there and excused.
+    /// The number of gaps that occurred and were excused.
     spent: u32,
 }
 
 impl Checker {
-    /// From now on other prefixes are subscribed to.
+    /// Sets the prefixes that are subscribed to.
     pub(crate) fn wish(&mut self, wishes: BTreeSet<String>) {
         let before = std::mem::replace(&mut self.wishes, wishes);
         for (topic, excused) in self.excused.iter_mut().enumerate() {
@@ -60,24 +60,24 @@ impl Checker {
         }
     }
 
-    /// The prefixes subscribed to, but for the mark.
+    /// The prefixes that are subscribed to, without the mark.
     pub(crate) fn wishes(&self) -> &BTreeSet<String> {
         &self.wishes
     }
 
-    /// From now on this is the mark; returns the one before.
+    /// Sets the mark; returns the one before.
     pub(crate) fn set_mark(&mut self, mark: &str) -> String {
         std::mem::replace(&mut self.mark, mark.to_owned())
     }
 
-    /// There will be another connection to a publisher's socket: what it sent in between is not
-    /// missing.
+    /// Excuses a gap of a publisher's socket before another connection to it: the messages that it sent
+    /// in between are not missing.
     pub(crate) fn relinked(&mut self, publisher: Name) {
         self.publishers.entry(publisher).or_default().excused += 1;
     }
 
-    /// All subscriptions have taken effect and all that was sent has come: whatever is next in each
-    /// topic, no gap after it is excused any more.
+    /// Ends all excuses, since all subscriptions have taken effect and all sent messages have arrived.
+    /// After the next message of each topic, no gap is excused.
     pub(crate) fn settled(&mut self) {
         self.excused = [0; TOPICS];
         for seen in self.publishers.values_mut() {
@@ -91,13 +91,13 @@ impl Checker {
         self.publishers.retain(|name, _| publishers.contains(name));
     }
 
-    /// What came from each publisher.
+    /// The messages of each publisher.
     pub(crate) fn publishers(&self) -> &BTreeMap<Name, Seen> {
         &self.publishers
     }
 
-    /// Takes a message. With `asked_for`, one that no subscription matches is an error: libzmq may
-    /// have fetched one from its queue before it is told that it is not wanted any more.
+    /// Checks a message. With `asked_for`, one that no subscription matches is an error. It is not with
+    /// libzmq, which may have fetched a message from its queue before the end of the subscription.
     pub(crate) fn accept(&mut self, parts: &[Bytes], asked_for: bool) -> Result<(), String> {
         self.received += 1;
         self.octets += parts.iter().map(|part| part.len() as u64).sum::<u64>();

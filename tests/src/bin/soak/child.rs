@@ -1,5 +1,5 @@
-//! A process of the soak that the conductor may kill: some nodes, which are told by lines on the
-//! standard input what to do. It ends when that is closed, so nothing outlives the conductor.
+//! A process of the soak that the conductor may kill. It has some nodes, which get their commands as
+//! lines on the standard input. It ends when that is closed, so no process outlives the conductor.
 //!
 //! ```text
 //! conductor ── "3 dial tcp://127.0.0.1:12345" ──▶ child      each command has one answer
@@ -19,10 +19,10 @@ use zmtp_socket::Context;
 use crate::aside::Aside;
 use crate::{publisher, subscriber, talk, work};
 
-/// How often a node says how it gets on: a kill loses what it has done since.
+/// The interval at which a node reports its counts: a kill loses those since the last report.
 const TELL: Duration = Duration::from_millis(300);
 
-/// How long what a socket has left may take to go.
+/// How long the sending of a socket's remaining messages may take.
 const PARTING: Duration = Duration::from_secs(5);
 
 /// A node: `3:publisher:ours:lossless`.
@@ -31,7 +31,7 @@ pub(crate) struct Spec {
     pub(crate) node: u32,
     pub(crate) role: Role,
     pub(crate) kind: Kind,
-    /// A publisher that waits for room in place of dropping.
+    /// Whether the publisher waits for room instead of dropping.
     pub(crate) lossless: bool,
 }
 
@@ -78,9 +78,9 @@ impl FromStr for Spec {
     }
 }
 
-/// Runs the nodes until the conductor says `quit`, or nothing more.
+/// Runs the nodes until the conductor sends `quit`, or closes the input.
 pub(crate) async fn run(specs: &[Spec]) {
-    // A node that panics takes the process along: the conductor must notice.
+    // A node that panics ends the whole process, so that the conductor notices.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
@@ -111,13 +111,14 @@ pub(crate) async fn run(specs: &[Spec]) {
     for task in tasks {
         task.await.expect("no panic");
     }
-    // It may take as long as a round does.
+    // The end may take as long as a round.
     let ending = tokio::task::spawn_blocking(|| asides.into_iter().for_each(Aside::end));
     ending.await.expect("no panic");
     expect_nothing_left(descriptors).await;
 }
 
-/// All tasks have ended and all descriptors are closed that were not there at the beginning.
+/// Checks that all tasks have ended, and that all descriptors are closed that were not open at the
+/// beginning.
 async fn expect_nothing_left(descriptors: usize) {
     let begun = Instant::now();
     loop {
@@ -142,7 +143,7 @@ fn lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            // Not read any more if the process is about to end.
+            // The receiver is gone if the process is about to end.
             let _ended = sender.send(line);
         }
         std::process::exit(0);
@@ -155,12 +156,12 @@ pub(crate) fn say(node: u32, answer: &str) {
     println!("{node} {answer}");
 }
 
-/// Says what broke.
+/// Reports a fault.
 pub(crate) fn complain(what: &str) {
     println!("! {what}");
 }
 
-/// What one node has done: told now and then, as what came on top since.
+/// The counts of one node, reported at an interval as the increase since the last report.
 pub(crate) struct Tally {
     told: [u64; 4],
     next: Instant,
@@ -175,7 +176,7 @@ impl Tally {
         self.next <= Instant::now()
     }
 
-    /// Tells of messages received, their octets, messages dropped and connections made.
+    /// Reports messages received, their octets, messages dropped and connections made.
     pub(crate) fn tell(&mut self, counts: [u64; 4]) {
         let news: Vec<String> =
             counts.iter().zip(self.told).map(|(now, told)| (now - told).to_string()).collect();
@@ -184,7 +185,7 @@ impl Tally {
         self.next = Instant::now() + TELL;
     }
 
-    /// The socket has gone: the next one counts from nothing.
+    /// Notes that the socket has gone: the next one counts from zero.
     pub(crate) fn end(&mut self) {
         self.told = [0; 4];
     }

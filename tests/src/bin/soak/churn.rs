@@ -7,10 +7,10 @@ use crate::child::Role;
 use crate::letter::{TOPICS, topic};
 use crate::world::World;
 
-/// Publishers and subscribers of which so many in a hundred are connected at first.
+/// The percentage of pairs of a publisher and a subscriber that are connected at first.
 const CONNECTED: u32 = 60;
 
-/// How long a process is away at most.
+/// The longest time between the end of a process and its next start.
 const ABSENCE: Duration = Duration::from_millis(400);
 
 impl World {
@@ -46,7 +46,7 @@ impl World {
         Ok(())
     }
 
-    /// Does something to somebody, and gives it some time to work.
+    /// Makes one change to a node, and gives it some time to take effect.
     pub(crate) async fn churn(&mut self) -> Result<(), String> {
         self.start_missing(false).await?;
         match self.chance.u32(0..100) {
@@ -107,14 +107,14 @@ impl World {
         match self.links.contains_key(&(publisher, subscriber)) {
             true => {
                 self.unlink(publisher, subscriber).await?;
-                // Sometimes at once again, perhaps over another transport.
+                // Sometimes they are connected again at once, perhaps over another transport.
                 if self.chance.bool() { self.link(publisher, subscriber).await } else { Ok(()) }
             }
             false => self.link(publisher, subscriber).await,
         }
     }
 
-    /// Prefixes that cover one another, or the same topics, are among them; or nothing is.
+    /// Some prefixes, which may cover one another or be the same topics; or none.
     fn some_wishes(&mut self) -> BTreeSet<String> {
         let mut wishes = self.some_topics();
         if self.chance.u8(0..5) == 0 {
@@ -123,7 +123,8 @@ impl World {
         wishes
     }
 
-    /// As [`some_wishes`](Self::some_wishes), but not everything: that has marks too, of others.
+    /// Does as [`some_wishes`](Self::some_wishes), but without the subscription to everything, which
+    /// also matches the marks of others.
     pub(crate) fn some_topics(&mut self) -> BTreeSet<String> {
         let count = self.chance.usize(0..12);
         let wish = |chance: &mut fastrand::Rng| match chance.u8(0..20) {

@@ -1,22 +1,22 @@
-//! What a node has counted, as a line of text for the conductor.
+//! The counts of a node, as a line of text for the conductor.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::letter::Name;
 
-/// What a publisher has counted since its socket was made.
+/// The counts of a publisher since its socket was made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct PublisherCounts {
-    /// Messages of each topic.
+    /// The number of messages of each topic.
     pub(crate) topics: Vec<u64>,
-    /// Dropped for all peers, those that are gone too. libzmq does not tell.
+    /// Messages dropped for all peers, including those that are gone. libzmq does not count them.
     pub(crate) dropped: u64,
-    /// None if it is libzmq, which tells nothing.
+    /// Empty for libzmq, which does not count.
     pub(crate) peers: Vec<PeerCounts>,
 }
 
-/// What a publisher of ours has counted for one connection of a subscriber.
+/// The counts of a publisher of ours for one connection of a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PeerCounts {
     pub(crate) name: Name,
@@ -25,20 +25,21 @@ pub(crate) struct PeerCounts {
     pub(crate) queued: u64,
 }
 
-/// What a subscriber has counted since its socket was made.
+/// The counts of a subscriber since its socket was made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SubscriberCounts {
-    /// Messages given to the user; those that arrived and were filtered out; those that arrived in
-    /// all, as the socket counts them. A libzmq socket tells only the first.
+    /// Messages given to the user, messages that arrived and were filtered out, and all messages that
+    /// arrived, by the socket's counters. A libzmq socket has only the first.
     pub(crate) taken: u64,
     pub(crate) filtered: u64,
     pub(crate) arrived: Option<u64>,
     pub(crate) publishers: Vec<FromPublisher>,
-    /// Messages that arrived on each connection, with its endpoint here, if the socket is ours.
+    /// The number of messages that arrived on each connection, with its endpoint here, if the socket is
+    /// ours.
     pub(crate) connections: Vec<(String, u64)>,
 }
 
-/// What a subscriber has got from one publisher's socket.
+/// The messages of one publisher's socket that a subscriber has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FromPublisher {
     pub(crate) name: Name,

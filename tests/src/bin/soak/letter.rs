@@ -1,5 +1,5 @@
-//! The messages of a soak: each says who sent it and which one it is, and all the rest of it follows
-//! from that. So whoever receives one can make it again and compare every octet.
+//! The messages of a soak: each has its sender and its number, and these determine all its other octets.
+//! So any receiver can make it again and compare every octet.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,24 +8,24 @@ use std::sync::LazyLock;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// How many topics there are: `T00/` and so on.
+/// The number of topics: `T00/` and so on.
 pub(crate) const TOPICS: usize = 16;
 
-/// Octets of a topic, and of all that stands before the body.
+/// The octets of a topic, and of the whole head before the body.
 const TOPIC: usize = 4;
 const HEAD: usize = TOPIC + 8 + 8 + 8 + 1;
 
-/// The largest body.
+/// The size of the largest body.
 const LARGEST: usize = 400 << 10;
 
-/// Octets that look like chance: each body is a piece of these.
+/// Octets without a pattern: each body is a piece of these.
 static OCTETS: LazyLock<Bytes> = LazyLock::new(|| {
     let mut chance = fastrand::Rng::with_seed(0x0C7E75);
     (0..2 * LARGEST).map(|_| chance.u8(..)).collect()
 });
 
-/// A node's socket: which node, and the how many-th socket it has there. Another one begins to
-/// count anew.
+/// A socket of a node: the number of the node, and of the socket among all that the node has had. Each
+/// new socket counts from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name {
     pub(crate) node: u32,
@@ -60,15 +60,15 @@ impl FromStr for Name {
     }
 }
 
-/// What a message says of itself.
+/// The content of a message's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Letter {
     pub(crate) from: Name,
     pub(crate) topic: usize,
-    /// Which of all messages of this publisher, and which of those of this topic: from 1.
+    /// The number of the message among all of this publisher, and among those of its topic: from 1.
     pub(crate) number: u64,
     pub(crate) topic_number: u64,
-    /// The publisher drops nothing: whoever is connected gets all.
+    /// Whether the publisher drops nothing: then every connected subscriber gets all messages.
     pub(crate) lossless: bool,
 }
 
@@ -88,7 +88,7 @@ impl Letter {
         let begin = chance.usize(0..LARGEST);
         let body = OCTETS.slice(begin..begin + length);
         let count = if chance.u8(0..4) == 0 { chance.usize(2..6) } else { 1 };
-        // Parts of no octets are among them.
+        // Some parts have no octets.
         let mut cuts: Vec<usize> = (1..count).map(|_| chance.usize(0..=length)).collect();
         cuts.sort_unstable();
         let mut pieces = ranges(&cuts, length).map(|range| body.slice(range));
@@ -106,7 +106,7 @@ impl Letter {
         out.put_u8(self.lossless.into());
     }
 
-    /// Reads a message, and makes sure that it is what its publisher sent, to the octet.
+    /// Reads a message, and checks that every octet is as its publisher sent it.
     pub(crate) fn read(parts: &[Bytes]) -> Result<Self, String> {
         let letter = parts.first().and_then(Self::read_head);
         let letter = letter.ok_or_else(|| format!("no message of ours: {}", outline(parts)))?;
@@ -133,13 +133,13 @@ impl Letter {
     }
 }
 
-/// A message that goes to one subscriber alone, by the mark that it is subscribed to.
+/// A message for one subscriber alone, whose mark is its topic.
 pub(crate) fn probe(mark: &str, from: Name, number: u64) -> Vec<Bytes> {
     let numbers = [from.to_number(), number].map(u64::to_be_bytes).concat();
     vec![Bytes::copy_from_slice(mark.as_bytes()), numbers.into()]
 }
 
-/// Reads a probe: for which mark, from whom, which one.
+/// Reads a probe: its mark, its sender and its number.
 pub(crate) fn read_probe(parts: &[Bytes]) -> Option<(&[u8], Name, u64)> {
     let [mark, numbers] = parts else { return None };
     let (from, number) = numbers.split_first_chunk()?;
@@ -160,7 +160,7 @@ fn ranges(cuts: &[usize], length: usize) -> impl Iterator<Item = Range<usize>> {
     begins.zip(ends).map(|(begin, end)| begin..end)
 }
 
-/// The lengths of all parts, and how each begins.
+/// The lengths of all parts, and their first octets.
 fn outline(parts: &[Bytes]) -> String {
     let outlines = parts.iter().map(|part| {
         let begin = &part[..part.len().min(HEAD + 8)];
@@ -207,7 +207,7 @@ mod tests {
                 let mut octets = changed[part].to_vec();
                 *octets.last_mut().expect("it is not empty") ^= 1;
                 changed[part] = octets.into();
-                // The last octet of a head without a body says only who drops.
+                // The last octet of a head without a body says only whether its publisher drops.
                 assert!(Letter::read(&changed) != Ok(letter(number)), "{number}, part {part}");
             }
             assert!(Letter::read(&parts[1..]).is_err());

@@ -3,16 +3,16 @@
 //!
 //! ```text
 //! main ── a conductor ── world.rs    nodes, processes, connections
-//!              │         churn.rs    what happens to them, from a seed
-//!              │         audit.rs    what must hold when they stand still
-//!              │         memory.rs   and that they do not grow
+//!              │         churn.rs    changes of these, from a seed
+//!              │         audit.rs    checks of the nodes at rest
+//!              │         memory.rs   checks that they do not grow
 //!           process.rs
 //!              │ lines over pipes
 //!           child.rs ── publisher.rs, subscriber.rs ── sockets.rs   ours or libzmq's
 //!                          letter.rs    numbered messages
-//!                          checker.rs   order, gaps, and what was asked for
-//!                       aside.rs        what is played beside them:
-//!                       talk.rs         an XSUB that speaks to an XPUB
+//!                          checker.rs   order, gaps, and subscriptions
+//!                       aside.rs        rounds beside the nodes:
+//!                       talk.rs         an XSUB that sends to an XPUB
 //!                       work.rs         PUSH, PULL, PAIR, DEALER, ROUTER, REQ and REP
 //! ```
 
@@ -42,13 +42,13 @@ use crate::memory::Memory;
 use crate::process::News;
 use crate::world::World;
 
-/// How long anything may take: far more than it does, so that only a hang reaches it.
+/// How long any step may take: far longer than it does, so that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a line says how it goes.
+/// The interval of lines that show the progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// Time between two reckonings.
+/// The time between two reckonings.
 const BETWEEN: Duration = Duration::from_secs(15);
 
 /// Publishers and subscribers, ours and libzmq's, that come and go at random; every message is
@@ -107,7 +107,7 @@ async fn soak(time: Duration, seed: u64) -> ExitCode {
             false => world.kill(home, Duration::ZERO).await,
         }
     }
-    // What the children saw comes before what followed from it.
+    // The children's reports come before the faults that followed from them.
     broken.splice(0..0, world.news.said().broken);
     let (lines, grown) = memory.verdict();
     broken.extend(grown);
@@ -123,7 +123,7 @@ async fn soak(time: Duration, seed: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Lets them come and go until the time is over or something breaks, here or as a child saw it.
+/// Lets nodes come and go until the time is over or a fault is found, here or by a child.
 async fn go_on(
     world: &mut World,
     memory: &mut Memory,

@@ -1,4 +1,4 @@
-//! Whether processes that live long go on taking memory.
+//! Whether the memory of processes that live long keeps growing.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use crate::process::memory_of;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Samples for each third that a verdict takes: with fewer, what a process needs once is still being
-/// taken.
+/// The number of samples for each third that a verdict needs: with fewer, the processes are still taking
+/// the memory that they need once.
 const ENOUGH: usize = 30;
 
-/// By how much the last third may go above the second one: a process that has found its size still
-/// meets its worst moment sooner or later.
+/// By how much the last third may exceed the second one: also a process with a steady size has its peak
+/// sooner or later.
 const MARGIN: u64 = 8 << 20;
 const MARGIN_SHARE: u64 = 10;
 
@@ -41,13 +41,13 @@ impl Memory {
         self.next = Instant::now() + INTERVAL;
     }
 
-    /// What each process uses now, in MiB.
+    /// The memory of each process now, in MiB.
     pub(crate) fn now(&self) -> String {
         let last = |(_, samples): &(String, Vec<u64>)| mib(samples.last().copied().unwrap_or(0));
         self.series.iter().map(last).collect::<Vec<_>>().join(" ")
     }
 
-    /// The most that each process used in each third of the time, as lines, and what is wrong.
+    /// The peak of each process in each third of the time, as lines, and the faults.
     pub(crate) fn verdict(&self) -> (Vec<String>, Vec<String>) {
         let (mut lines, mut broken) = (Vec::new(), Vec::new());
         for (name, samples) in &self.series {

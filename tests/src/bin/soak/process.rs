@@ -1,4 +1,5 @@
-//! A child process as the conductor sees it: asked by lines, killed, its memory measured.
+//! A child process as the conductor sees it: it gets commands as lines, is killed, and its memory is
+//! measured.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::child::Spec;
 
-/// What the children say unasked, all together.
+/// The reports of all children that no command asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News(Arc<Mutex<Said>>);
 
@@ -68,7 +69,7 @@ impl Process {
         Ok(Self { child, input, answers, reader })
     }
 
-    /// Tells a node something; its [answer](Self::answer) has to be fetched.
+    /// Sends a command to a node; its [answer](Self::answer) has to be fetched.
     pub(crate) async fn tell(&mut self, node: u32, command: &str) -> Result<(), String> {
         let line = format!("{node} {command}\n");
         let written = self.input.write_all(line.as_bytes()).await;
@@ -90,10 +91,10 @@ impl Process {
         self.reader.await.expect("no panic");
     }
 
-    /// Lets it close its sockets and end. Until then its input stays open: at its end it would go at
-    /// once.
+    /// Lets it close its sockets and end. Its input stays open until then: at the end of its input it
+    /// would end at once.
     pub(crate) async fn quit(mut self) -> Result<(), String> {
-        // If it has gone already, its status says so.
+        // If it has ended already, its status shows that.
         let _gone = self.input.write_all(b"quit\n").await;
         let ended = timeout(PATIENCE, async {
             self.reader.await.expect("no panic");
@@ -126,7 +127,7 @@ fn channel(node: u32) -> (Sender, Receiver) {
     ((node.to_string(), sender), (node, receiver))
 }
 
-/// Reads all that a child says. Its last line may be half a line, if it was killed.
+/// Reads all output of a child. The last line may be incomplete, if it was killed.
 async fn read(
     output: ChildStdout,
     nodes: HashMap<String, mpsc::UnboundedSender<String>>,
@@ -139,7 +140,7 @@ async fn read(
     {
         let (to, rest) = whole.split_once(' ').expect("a line has two words");
         match nodes.get(to) {
-            // Nobody waits for the answer if the conductor has given up.
+            // There is no receiver if the conductor has given up.
             Some(node) => drop(node.send(rest.to_owned())),
             None => news.hear(to, rest),
         }

@@ -1,4 +1,4 @@
-//! A publisher: numbers its messages, and sends them at the pace it is told.
+//! A publisher: numbers its messages, and sends them at the pace of its command.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ struct Node {
     tally: Tally,
 }
 
-/// One socket and what it has sent.
+/// One socket and the messages that it has sent.
 struct Life {
     name: Name,
     socket: Publisher,
@@ -34,7 +34,7 @@ struct Life {
     topic: usize,
 }
 
-/// Does what the conductor says until it says nothing more.
+/// Obeys the conductor's commands until their end.
 pub(crate) async fn run(spec: Spec, context: Context, mut commands: UnboundedReceiver<String>) {
     let chance = fastrand::Rng::with_seed(u64::from(spec.node));
     let (due, tally) = (Instant::now(), Tally::new());
@@ -114,7 +114,7 @@ impl Node {
             ["burst", count] => {
                 let mut left = number(count).expect("a number");
                 while left > 0 {
-                    // Without room it is tried again, with the same number.
+                    // Without room the message is tried again, with the same number.
                     left -= u64::from(life.send(&mut self.chance, self.spec.lossless).await);
                 }
             }

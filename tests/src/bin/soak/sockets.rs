@@ -16,16 +16,16 @@ use crate::counts::PeerCounts;
 use crate::letter::Name;
 
 /// How long `receive` waits for a message, and a publisher that drops nothing for room: a node that
-/// waits does nothing else meanwhile.
+/// waits does nothing else.
 const GLANCE: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Messages that `receive` gives at most.
+/// The largest number of messages that `receive` returns.
 const BATCH: usize = 256;
 
 const RECONNECT: Reconnect = Reconnect::new(Duration::from_millis(20), Duration::from_millis(300));
 
-/// An endpoint, and how many messages arrived on a connection there.
+/// An endpoint, and the number of messages that arrived on a connection there.
 type Arrived = (String, u64);
 
 /// A publisher's socket.
@@ -55,7 +55,7 @@ impl Publisher {
         Self::Ours { socket, monitor, peers: HashMap::new(), links: 0 }
     }
 
-    /// One of libzmq's. It drops without counting, so it is told not to.
+    /// A socket of libzmq. It drops without counting, so an option forbids that.
     pub(crate) fn libzmq() -> Self {
         let socket = Libzmq::new(zmq::PUB);
         socket.set(|socket| socket.set_sndhwm(0));
@@ -95,7 +95,7 @@ impl Publisher {
         match self {
             Self::Ours { socket, .. } => {
                 let sent = match &parts[..] {
-                    // Borrowed octets take another way than those that can be shared.
+                    // Borrowed octets take another path than those that can be shared.
                     [only] if only.len().is_multiple_of(2) => socket.send(&only[..]).await,
                     _ => socket.send(Message::multipart(parts).expect("it has a part")).await,
                 };
@@ -112,7 +112,7 @@ impl Publisher {
         }
     }
 
-    /// Learns from the marks that peers subscribe to who they are.
+    /// Reads the peers' marks from their subscriptions, which identify them.
     pub(crate) fn look_around(&mut self) {
         let Self::Ours { monitor, peers, links, .. } = self else { return };
         while let Some(event) = monitor.try_next() {
@@ -130,7 +130,7 @@ impl Publisher {
         assert_eq!(monitor.missed(), 0, "events");
     }
 
-    /// Messages dropped for all peers so far, and what has been counted for each connection whose
+    /// The number of messages dropped for all peers so far, and the counts for each connection whose
     /// subscriber is known.
     pub(crate) fn counts(&mut self) -> (u64, Vec<PeerCounts>) {
         self.look_around();
@@ -158,7 +158,7 @@ impl Publisher {
 }
 
 impl Subscriber {
-    /// One of ours, with a low mark, so that publishers feel it when it does not receive.
+    /// A socket of ours, with a low mark, so that publishers are delayed when it does not receive.
     pub(crate) fn ours(context: &Context) -> Self {
         let options = SubOptions::new()
             .receive_hwm(HighWaterMark::messages(300))
@@ -169,8 +169,8 @@ impl Subscriber {
         Self::Ours { socket, monitor, links: 0 }
     }
 
-    /// One of libzmq's. It has as many subscriptions as it can be trusted with: past 1,000 it loses
-    /// some when it reconnects. And no topic is subscribed to twice, since it takes back only once.
+    /// A socket of libzmq. It has no more subscriptions than libzmq handles: above 1,000 it loses some
+    /// when it reconnects. And no topic is subscribed to twice, since it takes back only once.
     pub(crate) fn libzmq() -> Self {
         let socket = Libzmq::new(zmq::SUB);
         let glance = i32::try_from(GLANCE.as_millis()).expect("it is some milliseconds");
@@ -194,9 +194,9 @@ impl Subscriber {
         }
     }
 
-    /// Ends a connection. Gives a message that libzmq had fetched from its queues already when it was
-    /// last asked for its events: if that has more parts, and its connection ends before they are
-    /// received, libzmq puts the next message of another publisher in their place, or aborts.
+    /// Ends a connection. Returns a message that libzmq had already fetched from its queues when it was
+    /// last asked for its events. If that message has more parts, and its connection ends before they
+    /// are received, libzmq puts the next message of another publisher in their place, or aborts.
     pub(crate) async fn hang_up(&self, endpoint: &str) -> Vec<Vec<Bytes>> {
         match self {
             Self::Ours { socket, .. } => {
@@ -229,17 +229,17 @@ impl Subscriber {
         }
     }
 
-    /// Whether nothing comes out of it after it was unsubscribed from. libzmq may have fetched one
-    /// message already.
+    /// Whether no message of an ended subscription comes out. libzmq may have fetched one message
+    /// already.
     pub(crate) fn filters_strictly(&self) -> bool {
         matches!(self, Self::Ours { .. })
     }
 
-    /// Messages that have come, or come within a glance; perhaps none.
+    /// The messages that have arrived, or arrive within [`GLANCE`]; perhaps none.
     pub(crate) async fn receive(&mut self) -> Vec<Vec<Bytes>> {
         match self {
             Self::Ours { socket, .. } => {
-                // Where nothing comes, the future is dropped: that must lose nothing.
+                // Without a message, the future is dropped: that must lose nothing.
                 let Ok(first) = tokio::time::timeout(GLANCE, socket.recv()).await else {
                     return Vec::new();
                 };
@@ -254,8 +254,8 @@ impl Subscriber {
         }
     }
 
-    /// Messages that have arrived and that were filtered out, and how many came on each connection
-    /// that was dialled here. libzmq does not tell.
+    /// The numbers of messages that have arrived and that were filtered out, and of those that arrived
+    /// on each dialled connection. libzmq does not count them.
     pub(crate) fn counts(&self) -> Option<(u64, u64, Vec<Arrived>)> {
         let Self::Ours { socket, .. } = self else { return None };
         let stats = socket.stats();
@@ -281,7 +281,7 @@ impl Subscriber {
     }
 }
 
-/// The mark of a subscriber's socket: a topic that nobody else subscribes to.
+/// The mark of a subscriber's socket: a topic that no other socket subscribes to.
 pub(crate) fn mark(owner: Name, number: u64) -> String {
     format!("@{owner}.{number}/")
 }
@@ -292,7 +292,8 @@ fn owner_of_mark(mark: &[u8]) -> Name {
     name.parse().expect("a mark begins with a name")
 }
 
-/// Binds. A socket that was dropped closes in the background, and its address is free soon after.
+/// Binds, repeatedly if necessary: a dropped socket closes in the background, and its address is free
+/// soon afterwards.
 pub(crate) async fn until_free<F: Future<Output = Result<Endpoint, BindError>>>(
     endpoint: impl Display,
     bind: impl Fn() -> F,
@@ -312,8 +313,8 @@ fn with_quick_reconnection(socket: Libzmq) -> Libzmq {
     socket
 }
 
-/// At most so many messages of a SUB of libzmq, the first with these flags, the others if they are
-/// there.
+/// Receives at most so many messages of a SUB of libzmq: the first with these flags, the others if they
+/// are there.
 fn fetch(socket: &zmq::Socket, mut flags: i32, most: usize) -> Result<Vec<Parts>, zmq::Error> {
     let mut messages = Vec::new();
     while messages.len() < most {

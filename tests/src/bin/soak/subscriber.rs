@@ -1,4 +1,4 @@
-//! A subscriber: receives, unless it is told to rest, and checks all that comes.
+//! A subscriber: receives, except while a command lets it rest, and checks all messages.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,19 +17,20 @@ use crate::sockets::Subscriber;
 /// How the subscription to everything is written in a command.
 pub(crate) const EVERYTHING: &str = "*";
 
-/// What a soak says of one socket at most: after the first error the others follow from it.
+/// The largest number of faults that are reported of one socket: after the first one, the others follow
+/// from it.
 const COMPLAINTS: u32 = 5;
 
 struct Node {
     spec: Spec,
     context: Context,
     life: Option<Life>,
-    /// Receives nothing before.
+    /// Receives nothing before this time.
     due: Instant,
     tally: Tally,
 }
 
-/// One socket and what has come to it.
+/// One socket and the messages that have arrived there.
 struct Life {
     name: Name,
     socket: Subscriber,
@@ -37,7 +38,7 @@ struct Life {
     complaints: u32,
 }
 
-/// Does what the conductor says until it says nothing more.
+/// Obeys the conductor's commands until their end.
 pub(crate) async fn run(spec: Spec, context: Context, mut commands: UnboundedReceiver<String>) {
     let (due, tally) = (Instant::now(), Tally::new());
     let mut node = Node { spec, context, life: None, due, tally };
@@ -152,8 +153,8 @@ impl Life {
         }
     }
 
-    /// What is new is subscribed to before what is old is given up: a topic that both want has no
-    /// gap.
+    /// Subscribes to the new prefixes before it ends the old subscriptions, so that a topic that both
+    /// match has no gap.
     async fn wish(&mut self, prefixes: &[&str]) {
         let prefix = |&prefix: &&str| if prefix == EVERYTHING { "" } else { prefix }.to_owned();
         let wishes: BTreeSet<String> = prefixes.iter().map(prefix).collect();

@@ -1,5 +1,5 @@
-//! Subscribers that speak: an XSUB sends to an XPUB until either of them ends, in any way, and each
-//! message is reckoned up at both.
+//! Subscribers that send: an XSUB sends to an XPUB until either of them ends, in any way, and each
+//! message is accounted for on both sides.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use zmtp_tests::story::{eventually, within};
 
 const ENDPOINTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://talk"];
 
-/// The largest message.
+/// The size of the largest message.
 const LARGEST: usize = 100_000;
 
-/// One XSUB, one XPUB, and what has passed.
+/// One XSUB, one XPUB, and the messages between them.
 pub(crate) struct Round {
     chance: fastrand::Rng,
-    /// Messages that were sent while the publisher was there.
+    /// The number of messages that were sent while the publisher was there.
     accepted: u64,
     number: u64,
     heard: u64,
@@ -87,7 +87,8 @@ impl Round {
         }
     }
 
-    /// Each message was sent, dropped or left undelivered, and what was sent has come.
+    /// Checks that each message was sent, dropped or left undelivered, and that the sent ones have
+    /// arrived.
     async fn reckon(&mut self, handle: &XSubHandle, mut server: XPubSocket, hears: bool) {
         let gone = eventually("the connection's end", || handle.stats().peers.is_empty());
         tokio::select! {
@@ -109,7 +110,7 @@ impl Round {
         assert!(most <= stats.sent, "heard {most}, sent {}", stats.sent);
     }
 
-    /// A message that says its number, and is taken for no subscription.
+    /// A message with its number, which cannot be taken for a subscription.
     fn message(&mut self) -> Message {
         self.number += 1;
         let largest = if self.chance.u8(0..5) > 0 { 100 } else { LARGEST };
@@ -118,7 +119,7 @@ impl Round {
         body.into()
     }
 
-    /// Hears for as long as it is polled.
+    /// Receives for as long as it is polled.
     async fn listen(&mut self, server: &mut XPubSocket) {
         loop {
             self.hear(server).await;

@@ -1,6 +1,6 @@
-//! Sockets that send each message to one peer: PUSH to PULL, DEALER to ROUTER or DEALER, and PAIR to PAIR, over
-//! cuts and to any end, and each message is reckoned up at both; and a REQ whose REP is slow, or goes, and
-//! that gets no reply but its own.
+//! Sockets that send each message to one peer: PUSH to PULL, DEALER to ROUTER or DEALER, and PAIR to
+//! PAIR. Their connections are cut, they end in any way, and each message is accounted for on both
+//! sides. And a REQ whose REP is slow, or goes, and that gets no reply but its own.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::sockets::until_free;
 
 const ENDPOINTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://work"];
 
-/// The largest message.
+/// The size of the largest message.
 const LARGEST: usize = 100_000;
 
 const RECONNECT: Reconnect = Reconnect::new(Duration::from_millis(2), Duration::from_millis(20));
@@ -34,7 +34,7 @@ pub(crate) async fn round(mut chance: fastrand::Rng, counts: &mut [u64; 4]) {
     counts[3] += 1;
 }
 
-/// What a receiver has heard.
+/// The messages that a receiver has got.
 struct Ear<R: Receives> {
     socket: Socket<R>,
     message_of: fn(R::Received) -> Message,
@@ -43,7 +43,8 @@ struct Ear<R: Receives> {
     last: u64,
 }
 
-/// One socket sends to another, whose connections may be cut, until either ends. Returns what was dropped.
+/// One socket sends to another, and their connections may be cut, until either ends. Returns the number
+/// of dropped messages.
 async fn flow<S: Sends, R: Receives>(
     chance: &mut fastrand::Rng,
     message_of: fn(R::Received) -> Message,
@@ -79,7 +80,7 @@ async fn flow<S: Sends, R: Receives>(
                 number += 1;
                 match sender.try_send(message(chance, number)) {
                     Ok(()) => accepted += 1,
-                    // It is not sent again: numbers may have gaps.
+                    // The message is not sent again: numbers may have gaps.
                     Err(SendError::Full) => {
                         drop(tokio::time::timeout(Duration::from_millis(1), ear.listen()).await);
                     }
@@ -117,11 +118,12 @@ async fn flow<S: Sends, R: Receives>(
         () = gone => {}
         () = ear.listen() => {}
     }
-    // Each message was sent, dropped or left undelivered, and what was sent has come.
+    // Each message was sent, dropped or left undelivered, and the sent ones have arrived.
     let stats = handle.stats();
     assert_eq!(accepted, stats.sent + stats.dropped + stats.undelivered, "{stats:?}");
     if is_patient {
-        // All that was not on its way at a cut was kept for the endpoint; a cut tears one message at most.
+        // Messages that were not on their way at a cut stay queued for the endpoint; a cut tears at most
+        // one message.
         assert!(stats.undelivered <= cuts, "{stats:?} after {cuts} cuts");
     }
     if cuts == 0 {
@@ -138,7 +140,7 @@ async fn flow<S: Sends, R: Receives>(
     stats.dropped
 }
 
-/// A message that says its number.
+/// A message with its number.
 fn message(chance: &mut fastrand::Rng, number: u64) -> Message {
     let largest = if chance.u8(0..5) > 0 { 100 } else { LARGEST };
     let mut body = vec![0; chance.usize(8..largest)];
@@ -155,7 +157,7 @@ fn number_of(message: &Message) -> u64 {
 }
 
 impl<R: Receives> Ear<R> {
-    /// Hears for as long as it is polled.
+    /// Receives for as long as it is polled.
     async fn listen(&mut self) {
         loop {
             self.hear().await;
@@ -172,8 +174,8 @@ impl<R: Receives> Ear<R> {
     }
 }
 
-/// A REQ asks a REP that is slow, answers late, or has its connections cut. Each reply is the one to the
-/// request, and each request ends. Returns how many replies the REP dropped.
+/// A REQ asks a REP that is slow, answers late, or has its connections cut. Each reply is the one to its
+/// request, and each request ends. Returns the number of replies that the REP dropped.
 async fn ask(chance: &mut fastrand::Rng, counts: &mut [u64; 4]) -> u64 {
     let context = Context::new();
     let mut server = context.socket(RepOptions::new());

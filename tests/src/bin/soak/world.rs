@@ -1,5 +1,4 @@
-//! All nodes, the processes they live in, and the connections between them; and what is done to
-//! them.
+//! All nodes, their processes, the connections between them, and the changes to them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{SocketAddrV4, TcpListener};
@@ -12,8 +11,9 @@ use crate::letter::Name;
 use crate::process::{News, Process};
 use crate::sockets::mark;
 
-/// Processes by what lives in them, `!` before those that live as long as the soak. Two nodes of
-/// ours in one process can meet over inproc. Publishers of libzmq have a mark of 0, and drop nothing.
+/// The nodes of each process, with `!` before those of a process that lives as long as the soak. Two
+/// nodes of ours in one process can connect over inproc. Publishers of libzmq have a mark of 0, and drop
+/// nothing.
 const PROCESSES: [&str; 10] = [
     "!0:publisher:ours 1:subscriber:ours",
     "!2:publisher:ours:lossless",
@@ -27,7 +27,7 @@ const PROCESSES: [&str; 10] = [
     "11:subscriber:libzmq",
 ];
 
-/// Ports below those that the system gives to who dials: another's connection never sits on one.
+/// Ports below those that the system gives to dialling sockets, so that no other connection uses one.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 pub(crate) struct World {
@@ -35,13 +35,13 @@ pub(crate) struct World {
     pub(crate) news: News,
     pub(crate) nodes: Vec<Node>,
     pub(crate) homes: Vec<Home>,
-    /// Who is connected, by publisher and subscriber.
+    /// The connected pairs of a publisher and a subscriber.
     pub(crate) links: BTreeMap<(u32, u32), Link>,
-    /// Sockets that do not meet again. See [`unlink`](Self::unlink).
+    /// Sockets that are not connected again. See [`unlink`](Self::unlink).
     pub(crate) parted: HashSet<(Name, Name)>,
     pub(crate) done: Done,
     pub(crate) ledger: Ledger,
-    /// The number of all marks now.
+    /// The number of marks so far.
     pub(crate) marks: u64,
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct Node {
     pub(crate) pace: u64,
 }
 
-/// Where nodes live.
+/// The process of some nodes.
 pub(crate) struct Home {
     pub(crate) nodes: Vec<u32>,
     pub(crate) lasting: bool,
     pub(crate) process: Option<Process>,
-    /// When it comes back.
+    /// When it is started again.
     pub(crate) back: Instant,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Link {
     pub(crate) subscriber_dials: bool,
 }
 
-/// How often what was done.
+/// The counts of each kind of change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
     pub(crate) kills: u64,
@@ -120,7 +120,8 @@ impl World {
         Node { spec, home, incarnation: 0, endpoints, wishes: BTreeSet::new(), pace: 0 }
     }
 
-    /// A free port on an address of this process's own: soaks beside one another do not meet.
+    /// A free port on an address of this process's own, so that soaks beside one another do not share
+    /// any.
     fn free_address(&mut self) -> SocketAddrV4 {
         let [_, a, b, c] = std::process::id().to_be_bytes();
         loop {
@@ -180,7 +181,7 @@ impl World {
         Ok(())
     }
 
-    /// Makes a node's socket, and lets it do what it did before.
+    /// Makes a node's socket, and restores its subscriptions or its pace.
     async fn open(&mut self, node: u32) -> Result<(), String> {
         let incarnation = self.node(node).incarnation + 1;
         self.nodes[node as usize].incarnation = incarnation;
@@ -205,7 +206,7 @@ impl World {
         Ok(())
     }
 
-    /// Lets a subscriber subscribe to its present mark, by which publishers know it.
+    /// Lets a subscriber subscribe to its present mark, which identifies it to publishers.
     pub(crate) async fn mark(&mut self, subscriber: u32) -> Result<(), String> {
         let mark = mark(self.name(subscriber), self.marks);
         self.ask(subscriber, &format!("mark {mark}")).await.map(drop)
@@ -233,7 +234,7 @@ impl World {
         self.ask(publisher, &format!("pace {pace}")).await.map(drop)
     }
 
-    /// Kills a process as it is.
+    /// Kills a process, without closing its sockets.
     pub(crate) async fn kill(&mut self, home: usize, absence: Duration) {
         if let Some(process) = self.homes[home].process.take() {
             process.kill().await;
@@ -242,7 +243,7 @@ impl World {
         }
     }
 
-    /// Lets a process close its sockets and end; checks that it leaves nothing behind.
+    /// Lets a process close its sockets and end; checks that it leaves nothing open.
     pub(crate) async fn quit(&mut self, home: usize, absence: Duration) -> Result<(), String> {
         if let Some(process) = self.homes[home].process.take() {
             process.quit().await?;
@@ -252,7 +253,7 @@ impl World {
         Ok(())
     }
 
-    /// Another socket in place of a node's, which is closed or just dropped.
+    /// Makes another socket in place of a node's, which is closed or just dropped.
     pub(crate) async fn reopen(&mut self, node: u32) -> Result<(), String> {
         let dropped = self.node(node).spec.kind == Kind::Ours && self.chance.bool();
         self.ask(node, if dropped { "drop" } else { "close" }).await?;
@@ -260,11 +261,11 @@ impl World {
         self.open(node).await
     }
 
-    /// Connects a publisher and a subscriber, either way, over any transport that there is.
+    /// Connects a publisher and a subscriber, in either direction, over any transport that both have.
     pub(crate) async fn link(&mut self, publisher: u32, subscriber: u32) -> Result<(), String> {
         let kinds = [publisher, subscriber].map(|node| self.node(node).spec.kind);
         let names = (self.name(publisher), self.name(subscriber));
-        // libzmq with libzmq is not ours to test.
+        // libzmq with libzmq is not tested here.
         if kinds == [Kind::Libzmq; 2] || self.parted.contains(&names) {
             return Ok(());
         }
@@ -275,7 +276,7 @@ impl World {
         let transport = self.chance.usize(0..if near { 3 } else { 2 });
         let endpoint = self.node(listener).endpoints[transport].clone();
         if self.is_up(subscriber) && self.is_up(publisher) {
-            // Before the connection is made, so that nothing comes before.
+            // Before the connection is made, so that the subscriber knows before the first message.
             self.ask(subscriber, &format!("relinked {}", names.0)).await?;
         }
         if self.is_up(dialler) {
@@ -286,9 +287,9 @@ impl World {
         Ok(())
     }
 
-    /// Ends a connection, by who made it. If that was the publisher, what it had sent may be on its
-    /// way for longer than another connection takes to be made: then there is no order between the
-    /// two, and these sockets do not meet again.
+    /// Ends a connection, by the side that made it. If that was the publisher, its messages may be on
+    /// their way for longer than it takes to make another connection. Then the messages of the two have
+    /// no order, and these sockets are not connected again.
     pub(crate) async fn unlink(&mut self, publisher: u32, subscriber: u32) -> Result<(), String> {
         let Some(link) = self.links.remove(&(publisher, subscriber)) else { return Ok(()) };
         let dialler = if link.subscriber_dials { subscriber } else { publisher };

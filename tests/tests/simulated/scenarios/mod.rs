@@ -1,6 +1,6 @@
-//! Thousands of short scenarios, each with one fault at one stage of a connection: after each, the
-//! publisher knows what its subscriber wants, nothing was torn, repeated or reordered, and no task is
-//! left. `ZMTP_SCENARIOS` says how many, `ZMTP_SEED=17` runs one.
+//! Thousands of short scenarios, each with one fault at one stage of a connection. After each, the
+//! publisher knows its subscriber's topics, no message was torn, repeated or reordered, and no task is
+//! left. `ZMTP_SCENARIOS` sets their number, `ZMTP_SEED=17` runs one.
 
 mod plan;
 mod run;

@@ -1,4 +1,4 @@
-//! What happens in a scenario: all of it follows from its seed.
+//! The plan of a scenario, which its seed determines.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use zmtp_tests::network::{Fault, Manner, Refusal, Way};
 
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer than the longest stall and all that the slowest link takes.
+/// Longer than the longest stall and all transfers over the slowest link.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Kind {
         [Self::Delay, Self::Fragment, Self::Stall, Self::Cut, Self::Refuse, Self::HalfOpen];
 }
 
-/// How far a connection has got when its fault hits.
+/// The stage of a connection at which its fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// It has not been made yet. A fault of octets begins with the first one.
@@ -49,9 +49,9 @@ pub(super) enum Stage {
     /// The receiver's queue is full: it reads nothing.
     Paused,
     /// The receiver's queue is full, and a sender waits for room in the publisher's. Then the receiver
-    /// goes on, or wants none of it any more.
+    /// continues, or ends its subscriptions.
     Waiting,
-    /// The publisher is closed and has messages to deliver. After it a new one is there.
+    /// The publisher is closed and has messages to deliver. A new one follows it.
     Closing,
 }
 
@@ -68,7 +68,7 @@ impl Stage {
         Self::Closing,
     ];
 
-    /// Whether it is before any message can be sent.
+    /// Whether it comes before any message can be sent.
     pub(super) fn is_early(self) -> bool {
         matches!(self, Self::Dialling | Self::Greeting | Self::Handshake | Self::Subscriptions)
     }
@@ -82,18 +82,18 @@ pub(super) struct Plan {
     plain: bool,
     versions: [Version; 2],
     heartbeats: [Option<Heartbeat>; 2],
-    /// For how long each side thinks about who comes, if it judges.
+    /// How long each side judges a peer, if it judges.
     judges: [Option<Duration>; 2],
     pub(super) receive_hwm: usize,
-    /// Messages for which a sender does not wait.
+    /// The number of messages for which a sender does not wait.
     send_hwm: usize,
-    /// Whether the subscriber takes back what a sender waits to send.
+    /// Whether the subscriber ends the subscription to a message that a sender waits to send.
     pub(super) takes_back: bool,
-    /// How the link is before its fault.
+    /// The properties of the link before its fault.
     pub(super) room: usize,
     pub(super) fragment: usize,
     pub(super) topics: BTreeSet<Bytes>,
-    /// What the subscriber changes its mind about while the fault lasts.
+    /// The subscriptions that the subscriber ends while the fault lasts.
     pub(super) dropped: Vec<Bytes>,
     pub(super) added: Vec<Bytes>,
     pub(super) messages: usize,
@@ -113,7 +113,7 @@ impl Plan {
             _ => Version::V3_1,
         });
         let speaks_3_1 = versions == [Version::V3_1; 2];
-        // Only they find a link that is half open once the handshake is over: PING is of 3.1.
+        // Only heartbeats find a link that is half open once the handshake is over: PING is of 3.1.
         let needs_heartbeats = kind == Kind::HalfOpen;
         let versions = if needs_heartbeats { [Version::V3_1; 2] } else { versions };
         let heartbeats = [(); 2].map(|()| {
@@ -122,7 +122,8 @@ impl Plan {
             let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(3));
             beats.then_some(Heartbeat::every(interval).with_timeout(timeout).with_ttl(ttl))
         });
-        // Together with the longest stall that must be outlived, less than a handshake may last.
+        // Together with the longest stall that a connection must survive, less than a handshake may
+        // last.
         let judges = [(); 2].map(|()| {
             let thinks = chance.u8(0..4) == 0;
             thinks.then(|| Duration::from_millis(pick(&mut chance, &[0, 20, 700])))
@@ -195,7 +196,7 @@ impl Plan {
         }
     }
 
-    /// Whether somebody is judged.
+    /// Whether any peer is judged.
     pub(super) fn judges(&self) -> bool {
         self.judges.iter().any(Option::is_some)
     }
@@ -206,12 +207,12 @@ impl Plan {
         topics.iter().nth(number).expect("there are so many").clone()
     }
 
-    /// The way on which the subscriptions go.
+    /// The direction of the subscriptions.
     pub(super) fn upstream(&self) -> Way {
         if self.subscriber_dials { Way::Out } else { Way::Back }
     }
 
-    /// At least so many octets are needed to subscribe to all topics: as messages, as to a 3.0 peer.
+    /// The least octets that are needed to subscribe to all topics: as messages, as to a 3.0 peer.
     pub(super) fn subscriptions_octets(&self) -> u64 {
         self.topics.iter().map(|topic| topic.len() as u64 + 3).sum()
     }
@@ -248,7 +249,7 @@ impl Plan {
         (0..count).map(|_| one()).collect()
     }
 
-    /// Whether a connection must outlive `fault`, and everything sent on it arrive.
+    /// Whether a connection must survive `fault`, with all messages that were sent on it.
     pub(super) fn outlives(&self, fault: &Fault) -> bool {
         let in_time = match fault {
             Fault::Hinder(_) => true,

@@ -1,4 +1,4 @@
-//! One scenario: a fault at a stage of a connection, and then all must be well again.
+//! One scenario: a fault at a stage of a connection, after which everything must work again.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use zmtp_tests::network::{Fault, Progress, Spot, Struck, Way, When};
 use super::plan::{Kind, LINGER, Plan, Stage, pick};
 use super::world::{World, settle};
 
-/// No stage is further off.
+/// Longer than it takes to reach any stage.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longer than a fault that ends, and than whatever it leads to.
+/// Longer than a fault that ends, and than its consequences.
 const FAULT: Duration = Duration::from_secs(30);
 
-/// For how long a connection that has ended waits for the other side to hang up, and timers' steps.
+/// How long a connection that has ended waits for the other side to close, and timers' steps.
 const PARTING: Duration = Duration::from_millis(1002);
 
-/// What happened in a scenario.
+/// The outcome of a scenario.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) kind: Kind,
@@ -53,13 +53,14 @@ pub(super) async fn run(seed: u64) -> Outcome {
     world.inbound.change(&plan);
     world.send_any(&mut plan).await;
     if plan.chance.bool() {
-        // Nobody receives: what comes over a new connection finds what the old one has left.
+        // No message is received meanwhile: those of a new connection find the queue as the old one has
+        // left it.
         sleep(Duration::from_millis(plan.chance.u64(0..3000))).await;
         world.send_any(&mut plan).await;
         settle().await;
     }
     if !outlives && !kills {
-        // It may live or die of it; then the fault ends.
+        // The connection may survive it or not; then the fault ends.
         world.inbound.receive_for(FAULT).await;
         world.network.heal();
     }
@@ -136,7 +137,7 @@ async fn idle(plan: &mut Plan, world: &mut World, fault: Fault) {
         }
     };
     world.inbound.receive_until(quiet()).await.expect("it is quiet");
-    // What has arrived need not have been received.
+    // Messages that have arrived need not have been received.
     for _ in 0..plan.chance.usize(..plan.receive_hwm) {
         world.send_some(plan, 1).await;
         settle().await;
@@ -166,7 +167,7 @@ async fn paused(plan: &mut Plan, world: &mut World, fault: Fault) {
     world.network.strike(&fault);
 }
 
-/// A sender waits for a subscriber that does not receive, which may take back what it wanted.
+/// A sender waits for a subscriber that does not receive, and that may end its subscription.
 async fn waiting(plan: &mut Plan, world: &mut World, fault: Fault, outlives: bool) {
     connect(plan, world).await;
     while world.try_send_some(plan) {
@@ -180,7 +181,7 @@ async fn waiting(plan: &mut Plan, world: &mut World, fault: Fault, outlives: boo
     world.network.strike(&fault);
     let sent = if plan.takes_back {
         world.inbound.take_back(plan, &topic);
-        // Nobody receives: that nobody wants the message any more must be enough.
+        // No message is received: it must be enough that no subscriber wants this one any more.
         timeout(FAULT, sending).await.ok()
     } else {
         world.inbound.receive_until(sending).await
@@ -212,7 +213,7 @@ async fn connect(plan: &Plan, world: &mut World) {
     world.agree().await;
 }
 
-/// Sends more than the subscriber's queue and all that is on the way there can hold.
+/// Sends more than the subscriber's queue and the buffers on the way there can hold.
 async fn fill(plan: &mut Plan, world: &mut World) {
     connect(plan, world).await;
     let before = world.inbound.client.stats().received;
@@ -225,7 +226,7 @@ async fn fill(plan: &mut Plan, world: &mut World) {
     assert_eq!(stats.received - before, stats.queued, "and takes no more");
 }
 
-/// Receives until the fault has hit.
+/// Receives until the fault has occurred.
 async fn until_struck(world: &mut World) -> Struck {
     let network = world.network.clone();
     let struck = timeout(PATIENCE, world.inbound.receive_until(network.until_struck())).await;

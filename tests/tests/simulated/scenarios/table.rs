@@ -1,4 +1,4 @@
-//! How often which fault has hit at which stage.
+//! How often each fault has occurred at each stage.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ type Cells = [[u64; Kind::ALL.len()]; Stage::ALL.len()];
 #[derive(Debug, Default)]
 pub(super) struct Table {
     all: Cells,
-    /// Of these, those in which somebody was judged.
+    /// Those in which a peer was judged.
     judged: Cells,
-    /// Of these, those in which the subscriber took back what a sender waited to send.
+    /// Those in which the subscriber ended the subscription to a message that a sender waited to send.
     taken_back: u64,
     connections: u64,
     received: u64,

@@ -13,7 +13,7 @@ use super::plan::{Plan, Stage};
 use crate::ledger::Ledger;
 use crate::view::View;
 
-/// Longer than anything takes to be found and mended.
+/// Longer than any fault takes to be noticed and mended.
 const MENDING: Duration = Duration::from_secs(90);
 
 pub(super) struct World {
@@ -24,7 +24,7 @@ pub(super) struct World {
     pub(super) view: View,
 }
 
-/// The subscriber, and what it has come by.
+/// The subscriber, and the messages that it has received.
 pub(super) struct Inbound {
     pub(super) client: SubSocket,
     pub(super) wanted: BTreeSet<Bytes>,
@@ -32,7 +32,7 @@ pub(super) struct Inbound {
 }
 
 impl World {
-    /// Both sockets, bound and subscribed; nobody has dialled yet.
+    /// Both sockets, bound and subscribed; neither has dialled yet.
     pub(super) async fn new(plan: &Plan, seed: u64) -> Self {
         let network = FaultyNetwork::healthy(seed);
         network.shape(plan.room, Manner { fragment: plan.fragment, ..Manner::SMOOTH });
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Sends a message of this topic. Where the publisher waits for room, the subscriber receives
+    /// Sends a message of this topic. If the publisher waits for room, the subscriber receives
     /// meanwhile.
     pub(super) async fn send(&mut self, plan: &mut Plan, topic: &Bytes, is_due: bool) {
         let message = self.seal(plan, topic, is_due);
@@ -83,7 +83,7 @@ impl World {
         sent.expect("there is room in the end").unwrap();
     }
 
-    /// Sends a message that is wanted, if there is room for it. Returns whether there was.
+    /// Sends a wanted message, if there is room for it. Returns whether there was.
     pub(super) fn try_send_some(&mut self, plan: &mut Plan) -> bool {
         let topic = plan.some_of(&self.inbound.wanted);
         let message = self.seal(plan, &topic, false);
@@ -94,7 +94,7 @@ impl World {
         sent.is_ok()
     }
 
-    /// Sends a message of this topic, and does not wait until that is done.
+    /// Sends a message of this topic, without waiting for that.
     pub(super) fn send_in_background(
         &mut self,
         plan: &mut Plan,
@@ -107,7 +107,7 @@ impl World {
     }
 
     fn seal(&mut self, plan: &mut Plan, topic: &Bytes, is_due: bool) -> Vec<u8> {
-        // A subscriber that dials does so when the connection before has given all it had.
+        // A subscriber that dials does so after all octets of the last connection have arrived.
         let era = if plan.subscriber_dials { 0 } else { self.view.era() };
         let fill = plan.chance.usize(..plan.longest);
         let ledger = &mut self.inbound.ledger;
@@ -118,7 +118,7 @@ impl World {
         message
     }
 
-    /// Sends messages that are wanted.
+    /// Sends wanted messages.
     pub(super) async fn send_some(&mut self, plan: &mut Plan, messages: usize) {
         let topics: Vec<_> = self.inbound.wanted.iter().cloned().collect();
         for _ in 0..messages {
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// Sends a few messages, come of them what may.
+    /// Sends a few messages, whether they arrive or not.
     pub(super) async fn send_any(&mut self, plan: &mut Plan) {
         let topics: Vec<_> = plan.topics.iter().cloned().collect();
         for _ in 0..plan.chance.usize(0..5) {
@@ -136,8 +136,8 @@ impl World {
         }
     }
 
-    /// Receives until the publisher knows its subscriber and what it wants, and nothing is under way
-    /// that could change it.
+    /// Receives until the publisher knows its subscriber and its topics, and nothing is on its way that
+    /// could change that.
     pub(super) async fn agree(&mut self) {
         let Self { network, server, view, inbound, .. } = self;
         let wanted = inbound.wanted.clone();
@@ -158,7 +158,7 @@ impl World {
         view.expect_agreement(&wanted);
     }
 
-    /// What is sent now arrives if it is wanted, and only then.
+    /// Checks that a message which is sent now arrives if it is wanted, and only then.
     pub(super) async fn expect_delivery(&mut self, plan: &mut Plan) {
         let wanted: Vec<_> = self.inbound.wanted.iter().take(4).cloned().collect();
         let filtered = self.inbound.client.stats().filtered;
@@ -169,7 +169,7 @@ impl World {
         assert_eq!(self.inbound.client.stats().filtered, filtered, "more came than was asked for");
     }
 
-    /// Both close, and no message is left.
+    /// Closes both, and checks that no message is left.
     pub(super) async fn end(self) {
         assert_eq!(self.server.close().await.unsent, 0);
         assert_eq!(self.inbound.client.close().await.unread, 0);
@@ -177,7 +177,7 @@ impl World {
 }
 
 impl Inbound {
-    /// Receives until `done`, or, if that takes too long, in vain.
+    /// Receives until `done`, or returns `None` if that takes too long.
     pub(super) async fn receive_until<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
         let receiving = async {
             loop {
@@ -201,7 +201,7 @@ impl Inbound {
         assert!(elapsed.is_some());
     }
 
-    /// Receives what must come.
+    /// Receives the messages that must arrive.
     pub(super) async fn receive_due(&mut self) {
         let due = async {
             while !self.ledger.is_settled(&self.wanted) {
@@ -213,7 +213,7 @@ impl Inbound {
         all.unwrap_or_else(|_| panic!("{:?} is not complete", self.ledger));
     }
 
-    /// Wants nothing of `topic` any more.
+    /// Ends all subscriptions to `topic`.
     pub(super) fn take_back(&mut self, plan: &mut Plan, topic: &Bytes) {
         let matches = |prefix: &&Bytes| topic.starts_with(prefix);
         let matching: Vec<_> = self.wanted.iter().filter(matches).cloned().collect();
@@ -223,7 +223,7 @@ impl Inbound {
         }
     }
 
-    /// Changes its mind as planned.
+    /// Changes its subscriptions as planned.
     pub(super) fn change(&mut self, plan: &Plan) {
         for topic in &plan.dropped {
             assert!(self.client.unsubscribe(topic) && self.wanted.remove(topic));
@@ -235,7 +235,7 @@ impl Inbound {
     }
 }
 
-/// On virtual time: until all that can happen has happened.
+/// Waits, on virtual time, until everything that can happen has happened.
 pub(super) async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }

@@ -1,4 +1,4 @@
-//! One connection's life: the only place that holds both a stream and a [`Connection`].
+//! The life of one connection: the only place that holds both a stream and a [`Connection`].
 
 mod reader;
 mod turn;
@@ -32,19 +32,19 @@ use crate::options::authorize::{Authorizing, judge};
 use crate::peer::Peer;
 use crate::stats::{PeerStats, Stats, Unfinished};
 
-/// Messages that are handed on together: the length of a publisher's turn with the receiver.
+/// The largest number of messages in one batch: the length of a publisher's turn with the receiver.
 const BATCH: usize = 256;
 
-/// How long we wait for a peer to take what we wrote last and to hang up, and how many octets of what
-/// it still sends we take meanwhile.
+/// How long we wait for a peer to read what we wrote last and to close the connection, and how many more
+/// octets we read from it meanwhile.
 const PARTING: Duration = Duration::from_secs(1);
 const PARTING_OCTETS: usize = 1 << 20;
 
-/// What a socket does with its connections: hands out a [`Session`] for each.
+/// The logic of one socket: it makes a [`Session`] for each connection.
 pub(crate) trait Core: Send + Sync + 'static {
     type Session: Session;
 
-    /// `peer` has finished its handshake. An error refuses it.
+    /// Makes the session of `peer`, whose handshake is done. An error refuses the peer.
     fn open(
         self: &Arc<Self>,
         peer: &Peer,
@@ -53,14 +53,14 @@ pub(crate) trait Core: Send + Sync + 'static {
         kill: Kill,
     ) -> Result<Self::Session, Reason>;
 
-    /// An endpoint is dialled from now on, and its peer is to go by `identity`, if there is one. Returns
+    /// Notes that an endpoint will be dialled. `identity`, if given, is the name of its peer. Returns
     /// whether that identity is free.
     fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) -> bool {
         let _ = (endpoint, identity);
         true
     }
 
-    /// An endpoint is dialled no more, and has no connection.
+    /// Notes that an endpoint is no longer dialled and has no connection.
     fn disconnected(&self, endpoint: &Endpoint) {
         let _ = endpoint;
     }
@@ -71,7 +71,7 @@ pub(crate) trait Core: Send + Sync + 'static {
         false
     }
 
-    /// What it has done, and is doing. The numbers of its connections are not its to know.
+    /// The counters of the socket and of each peer, without those of admission.
     fn stats(&self) -> Stats {
         let mut stats = self.totals();
         let mut next = Some(0);
@@ -81,20 +81,20 @@ pub(crate) trait Core: Send + Sync + 'static {
         stats
     }
 
-    /// Adds what has passed between the socket and some of its peers, from the place `from` on: so few that
-    /// nobody waits long. Returns where to go on, if there are more.
+    /// Adds the counters of some peers, beginning with number `from`: so few that the lock is held
+    /// briefly. Returns where to continue, if there are more.
     fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize>;
 
-    /// The same, without a list of its peers: what costs no more, however many they are.
+    /// The same counters without the list of peers, at a cost that does not grow with their number.
     fn totals(&self) -> Stats;
 
-    /// The socket is closed: nothing more is accepted from its user.
+    /// Closes the socket: it accepts nothing more from its user.
     fn close(&self);
 
-    /// Wakes whoever receives, and makes the next sender look up from its fast path.
+    /// Wakes the receiver, and makes the next sender leave its fast path.
     fn interrupt(&self);
 
-    /// What the socket had and nobody got since it was closed.
+    /// The counts of messages that were not delivered or not received since the socket was closed.
     fn unfinished(&self) -> Unfinished;
 }
 
@@ -108,20 +108,21 @@ pub(crate) struct Ways<'a> {
     pub(crate) direct: Option<(&'a Direct, Limits)>,
 }
 
-/// A socket's side of one connection in traffic. Dropping it forgets the peer.
+/// The socket's side of one connection in traffic. Dropping it forgets the peer.
 pub(crate) trait Session: Send + Unpin + 'static {
     /// How many more messages can be accepted from the peer: at least one, or pending.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<usize>;
 
-    /// Messages have come, no more than there was room for.
+    /// Accepts messages that have arrived, no more than there was room for.
     fn messages(&mut self, batch: Batch) -> Result<(), Reason>;
 
-    /// Subscriptions have come or gone, one after the other. They are taken out.
+    /// Applies the peer's changes of its subscriptions, in order, and takes them out of `changes`.
     fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason>;
 
-    /// Moves what the peer is to be sent next into `burst`, or into the connection's output.
-    /// Returns how many [topics](turn::TOPIC) were looked at for that. Pending if there is nothing; from then on,
-    /// until it is called again, the driver writes nothing without a [claim](Self::claim).
+    /// Moves the next messages for the peer into `burst`, or its next commands into the connection's
+    /// output. Returns the number of [topics](turn::TOPIC) that were examined. Pending if there is
+    /// nothing to send: then the driver writes nothing without a [claim](Self::claim) until it calls
+    /// this again.
     fn poll_outgoing(
         &mut self,
         cx: &mut Context<'_>,
@@ -129,24 +130,25 @@ pub(crate) trait Session: Send + Unpin + 'static {
         burst: &mut Burst,
     ) -> Poll<usize>;
 
-    /// Nothing more will be queued, and what is queued is to go out: from now on,
-    /// [`poll_outgoing`](Self::poll_outgoing) is pending only if there is nothing.
+    /// Notes that nothing more will be queued, and that all that is queued is to be sent: from now on,
+    /// [`poll_outgoing`](Self::poll_outgoing) is pending only if nothing is left.
     fn drain(&mut self) {}
 
-    /// The driver's turn is over, or it has nothing to do: the receiver of what has come is to be woken.
+    /// Wakes the receiver of the messages that have arrived, as the driver's turn is over or it has
+    /// nothing to do.
     fn end_turn(&mut self) {}
 
-    /// The transport has taken so many octets, and with them the last ones of so many messages.
+    /// Counts octets that the transport has taken, and the messages whose last octets are among them.
     fn written(&mut self, messages: usize, octets: usize);
 
-    /// The driver is about to write, or not to write any more. What the session has begun to write and
-    /// not finished is moved into `burst`.
+    /// Takes the writing side for the driver, which is about to write, or will write no more. A message
+    /// that the session has begun to write and not finished is moved into `burst`.
     fn claim(&mut self, burst: &mut Burst) {
         let _ = burst;
     }
 
-    /// What was taken by [`poll_outgoing`](Self::poll_outgoing) and has not gone out, when the connection
-    /// has ended: it may be sent on the next one. Called once, before the first
+    /// Takes back, after the end of the connection, what [`poll_outgoing`](Self::poll_outgoing) returned
+    /// and was not written: it may be sent on the next connection. Called once, before the first
     /// [`leave`](Self::leave).
     fn give_back(&mut self, unsent: Burst) {
         let _ = unsent;
@@ -157,8 +159,9 @@ pub(crate) trait Session: Send + Unpin + 'static {
         false
     }
 
-    /// Forgets the peer, which gets nothing more from the first call on, in steps so short that nobody waits
-    /// for long. Returns whether there is more to do; dropping the session does the rest at once.
+    /// Forgets the peer in short steps, so that no other task waits long. The peer is sent nothing more
+    /// from the first call on. Returns whether there is more to do; dropping the session does the rest
+    /// at once.
     fn leave(&mut self) -> bool {
         false
     }
@@ -167,15 +170,16 @@ pub(crate) trait Session: Send + Unpin + 'static {
 /// How a connection ended.
 pub(crate) struct End {
     pub(crate) reason: Reason,
-    /// Something beyond the handshake had passed.
+    /// Whether anything beyond the handshake has been sent or received.
     pub(crate) had_traffic: bool,
 }
 
-/// Runs one connection to its end: a task of its own. Returns at once when the peer is expelled or the
-/// endpoint stopped; when the socket drains, what is queued is written first. A panic is an end too.
+/// Runs one connection to its end, as a task of its own. Returns at once when the peer is expelled or
+/// the endpoint stopped. When the socket drains, the queued messages are written first. A panic ends the
+/// connection too.
 ///
-/// What an idle connection costs is this future, most of all. It is one block with what it captures, for a
-/// future that is awaited by another is part of that too, and often twice.
+/// This future is most of the memory of an idle connection. It is a single block, because a future that
+/// is awaited within another takes room in both, and often twice.
 pub(crate) fn run<C: Core>(
     stream: Stream,
     peer: Peer,
@@ -198,10 +202,10 @@ pub(crate) fn run<C: Core>(
         let end = End { reason: reason.clone(), had_traffic };
         link.life.end = reason;
         if matches!(link.phase, Phase::Traffic(_) | Phase::Leaving(_)) {
-            // What a panic has left behind may panic again.
+            // State that a panic has left behind may panic again.
             let _forgotten = Box::pin(caught(link.leave())).await;
         }
-        // Then the rest is freed all the same, and the end is told.
+        // The rest is freed all the same, and the end is announced.
         let phase = std::mem::replace(&mut link.phase, Phase::Over);
         let _forgotten = catch(|| drop(phase));
         let _told = catch(|| drop(link));
@@ -210,23 +214,23 @@ pub(crate) fn run<C: Core>(
     .instrument(span)
 }
 
-/// Whether the connection ended because nothing came from the peer. It will not hang up either.
+/// Whether the connection ended because nothing came from the peer. Then it will not close it either.
 fn is_silent(reason: &Reason) -> bool {
     matches!(reason, Reason::Protocol(zmtp_codec::Error::Timeout(_)))
 }
 
-/// A connection as its socket's user sees it. Its end is told when this is dropped.
+/// A connection as the socket's user sees it. Dropping it announces its end.
 struct Life {
     peer: Peer,
     socket: Arc<Shared>,
     established: bool,
-    /// Why it ended. If nobody says, its task was dropped.
+    /// Why it ended. If this was never set, its task was dropped.
     end: Reason,
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        // A second panic would end the process.
+        // A second panic would abort the process.
         if std::thread::panicking() {
             return;
         }
@@ -241,10 +245,10 @@ impl Drop for Life {
 /// How far a connection has come.
 enum Phase<S> {
     Handshake,
-    /// The peer has said who it is. The verdict on that is awaited.
+    /// The peer has sent its credentials. The verdict on them is awaited.
     Authorizing(Authorizing),
     Traffic(S),
-    /// The peer is being forgotten. What has not gone out has been given back.
+    /// The peer is being forgotten. The unsent messages have been given back.
     Leaving(S),
     Over,
 }
@@ -256,20 +260,20 @@ struct Link<C: Core> {
     reader: Reader,
     writer: Writer,
     turn: Turn,
-    /// When the connection was made: its time zero.
+    /// When the connection was made: the zero of its clock.
     epoch: Instant,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Something beyond the handshake has come.
+    /// Whether anything beyond the handshake has been received.
     has_received: bool,
     permit: Permit,
     core: Arc<C>,
     terms: Arc<LinkConfig>,
-    /// Dropped last: the peer is forgotten before anybody is told that it is gone.
+    /// Dropped last: the peer is forgotten before its end is announced.
     life: Life,
 }
 
 impl<C: Core> Drop for Link<C> {
-    /// The task may be dropped in the middle of its life.
+    /// The task may be dropped before its end.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let _given_back = catch(|| self.give_back());
@@ -303,14 +307,14 @@ impl<C: Core> Link<C> {
         }
     }
 
-    /// Exchanges octets until the connection ends, by itself or because it is told to.
+    /// Exchanges octets until the connection ends, by itself or by the signal.
     async fn live(&mut self, signal: &mut Killed) -> Reason {
         let life = &self.life;
         life.socket.events.emit(|| Event::Connected { peer: life.peer.clone() });
         let reason = poll_fn(|cx| self.poll(cx, signal)).await;
         let is_mid_frame = self.give_back();
         if !signal.is_ended() && !matches!(reason, Reason::PeerClosed | Reason::Transport(_)) {
-            // Most connections never come to this: it is no part of what each costs.
+            // Most connections never come here, so the memory for it is not part of each.
             Box::pin(async {
                 tokio::select! {
                     biased;
@@ -323,8 +327,8 @@ impl<C: Core> Link<C> {
         reason
     }
 
-    /// Ends the traffic: what has not gone out is the session's again. Returns whether it begins in the middle
-    /// of a frame.
+    /// Ends the traffic: gives the unsent messages back to the session. Returns whether they begin in
+    /// the middle of a frame.
     fn give_back(&mut self) -> bool {
         self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Traffic(session) => Phase::Leaving(session),
@@ -338,7 +342,7 @@ impl<C: Core> Link<C> {
         self.writer.give_back(session, &mut self.connection)
     }
 
-    /// Forgets the peer, with turns for others.
+    /// Forgets the peer, and yields to other tasks meanwhile.
     async fn leave(&mut self) {
         self.give_back();
         let mut steps = 0;
@@ -353,12 +357,13 @@ impl<C: Core> Link<C> {
         self.phase = Phase::Over;
     }
 
-    /// Forgets the peer, writes what is left to say (an ERROR that tells the peer why) and waits for the peer to
-    /// hang up: to close a tcp connection on unread octets would discard what we wrote before.
+    /// Forgets the peer, writes the remaining output (an ERROR that tells the peer the reason) and waits
+    /// for the peer to close the connection. Closing a tcp connection with unread octets would discard
+    /// what we wrote before.
     async fn part(&mut self, is_mid_frame: bool, is_silent: bool) {
         self.leave().await;
         let parting = async {
-            // In the middle of a frame, whatever we say would be read as the rest of it.
+            // In the middle of a frame, the peer would read anything that we write as the rest of it.
             if !is_mid_frame {
                 poll_fn(|cx| {
                     let Self { writer, stream, connection, turn, epoch, .. } = self;
@@ -373,7 +378,7 @@ impl<C: Core> Link<C> {
             let mut unread = (&mut self.stream).take(PARTING_OCTETS as u64);
             tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
         };
-        // However it ends, the connection is over.
+        // The outcome does not matter: the connection is over.
         let _ended = tokio::time::timeout(PARTING, pin!(parting)).await;
     }
 
@@ -390,7 +395,7 @@ impl<C: Core> Link<C> {
             return Poll::Ready(reason);
         }
         ready!(self.turn.poll_begin(cx));
-        // What the signal says is asked for before the queue: when it says so, nothing more is queued.
+        // The signal is read before the queue: once it is set, nothing more is queued.
         let is_draining = signal.is_draining();
         if is_draining && let Phase::Traffic(session) = &mut self.phase {
             session.drain();
@@ -407,8 +412,8 @@ impl<C: Core> Link<C> {
                 Ok(true) if self.turn.is_over() => ready!(self.turn.poll_end(cx)),
                 Ok(true) => {}
                 Ok(false) => {
-                    // Some transports hold octets back, and go on with them only when asked. Whether that
-                    // fails is told by the next write.
+                    // Some transports hold octets back, and write them only when polled. A failure is
+                    // reported by the next write.
                     let is_flushed = Pin::new(&mut self.stream).poll_flush(cx).is_ready();
                     if is_draining
                         && is_flushed
@@ -423,8 +428,8 @@ impl<C: Core> Link<C> {
         }
     }
 
-    /// Whether the handshake is done, or need not be: a socket that lingers may only now have met the peer
-    /// that it has messages for.
+    /// Whether the handshake is done, or does not matter. A socket that lingers completes its handshake
+    /// with a peer that it has messages for.
     fn is_met(&self) -> bool {
         match self.phase {
             Phase::Handshake | Phase::Authorizing(_) => {
@@ -440,11 +445,11 @@ impl<C: Core> Link<C> {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
         while let Some(deadline) = self.connection.deadline() {
-            // Further off than the clock can say: never.
+            // The deadline overflows `Instant`: no deadline.
             let Some(at) = self.epoch.checked_add(deadline) else { break };
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-            // A deadline that moved away, as it does with all that arrives, is found when the timer
-            // fires: to set it anew each time would cost more than that.
+            // Each arrival moves the deadline to later. The timer is set anew only when it fires, since
+            // setting it at each arrival would cost more.
             if timer.deadline() > at {
                 timer.as_mut().reset(at);
             }
@@ -459,7 +464,7 @@ impl<C: Core> Link<C> {
         Ok(())
     }
 
-    /// Reads once and deals with what came. Pending if nothing did, or if there is no room for it.
+    /// Reads once and processes the input. Pending if none came, or if there is no room for it.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         if self.reader.backlog != Backlog::Nothing {
             let dealt = self.deal(cx)?;
@@ -483,7 +488,7 @@ impl<C: Core> Link<C> {
         dealt
     }
 
-    /// Deals with all that has arrived, while there is room for it and until the turn is over.
+    /// Processes all input, while there is room for it and until the turn is over.
     fn deal(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let now = self.now();
         loop {
@@ -524,7 +529,7 @@ impl<C: Core> Link<C> {
         match (event, &mut self.phase) {
             (WireEvent::Message(message), Phase::Traffic(session)) => {
                 self.has_received = true;
-                // To an XPUB, each part may be a subscription.
+                // An XPUB may take each part for a subscription.
                 let cost = EVENT + SUBSCRIPTION * message.part_count().saturating_sub(1);
                 session.messages(message.into())?;
                 self.writer.confirm(1);
@@ -567,7 +572,7 @@ impl<C: Core> Link<C> {
         Ok(())
     }
 
-    /// Hands on together the changes of subscriptions that come together, and what comes behind them.
+    /// Applies consecutive changes of subscriptions together, then processes the event behind them.
     fn deal_with_subscriptions(&mut self, first: Subscription) -> Result<(), Reason> {
         let now = self.now();
         let mut together = vec![first];
@@ -587,14 +592,14 @@ impl<C: Core> Link<C> {
         behind?.map_or(Ok(()), |event| self.deal_with(event))
     }
 
-    /// Takes the verdict on the peer, if there is one.
+    /// Takes the verdict on the peer, if it is there.
     fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let Phase::Authorizing(judging) = &mut self.phase else { return Ok(Poll::Pending) };
         let Poll::Ready(verdict) = judging.as_mut().poll(cx) else { return Ok(Poll::Pending) };
         self.phase = Phase::Handshake;
         let now = self.now();
         self.connection.authorize(now, verdict);
-        // What stood behind the credentials has arrived already.
+        // The input behind the credentials has arrived already.
         self.deal(cx)
     }
 

@@ -12,15 +12,15 @@ use zmtp_codec::Connection;
 /// Octets reserved for a read from a peer that has been quiet.
 const SMALL_READ: usize = 8 << 10;
 
-/// Octets reserved for a read from a peer that has not finished its handshake: strangers may come in
-/// crowds. While a peer is being authorized, no more than that is kept of what it goes on to say. Reading
-/// on that far is how we notice that it has hung up.
+/// Octets reserved for a read from a peer that has not finished its handshake: many strangers may come
+/// at once. While a peer is being authorized, no more than that is kept of its further input. Reading
+/// that much lets us notice that it has closed the connection.
 const FIRST_READ: usize = 1 << 10;
 
 /// Octets reserved for a read once reads come back full.
 const LARGE_READ: usize = 64 << 10;
 
-/// Why something that has arrived is not dealt with yet.
+/// Why input that has arrived is not processed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Backlog {
     Nothing,
@@ -48,7 +48,7 @@ impl Reader {
         self.size = SMALL_READ;
     }
 
-    /// Reads once into the connection's input, and returns how much has come: nothing at the end of the
+    /// Reads once into the connection's input. Returns the number of octets: zero at the end of the
     /// stream.
     pub(super) fn poll_read(
         &mut self,
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads until nothing is there. Returns how much has come, and the most at once.
+    /// Reads until nothing is left. Returns the number of octets in all, and the most in one read.
     fn read(
         reader: &mut Reader,
         connection: &mut Connection,
@@ -131,7 +131,7 @@ mod tests {
         *connection.input() = BytesMut::new();
         read(&mut reader, &mut connection, &said, false);
         assert_eq!(reader.size, LARGE_READ);
-        // When it is quiet, neither the size nor the buffer is kept.
+        // When the peer is quiet, neither the size nor the buffer is kept.
         connection.input().clear();
         let (mut near, _far) = tokio::io::duplex(1);
         let cx = &mut Context::from_waker(Waker::noop());

@@ -22,17 +22,17 @@ fn a_connection_costs_a_publisher_little() {
     assert!(size <= 904, "{size} octets for each connection's future");
 }
 
-/// Counts what comes.
+/// A core that counts what it is given.
 #[derive(Default)]
 struct Counter {
     changes: AtomicUsize,
     messages: AtomicUsize,
-    /// Topics that were looked at, and are still to be.
+    /// Topics that have been examined, and those that are still to be.
     topics: AtomicUsize,
     left: AtomicUsize,
-    /// Steps that it takes to forget the peer.
+    /// The number of steps that it takes to forget the peer.
     steps: AtomicUsize,
-    /// How often something has been given back.
+    /// How often unsent messages have been given back.
     given_back: AtomicUsize,
 }
 
@@ -122,7 +122,7 @@ fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
     (core, far)
 }
 
-/// The same, with two means to end it.
+/// The same, with two handles that end it.
 fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill, JoinHandle<End>) {
     let terms = LinkConfig::new(LinkOptions::default(), socket_type);
     let networks = Sockets::new().networks;
@@ -139,7 +139,7 @@ fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill
     (core, far, kill, task)
 }
 
-/// Lets the driver take `flood`, and returns the most that it has counted between two turns of ours.
+/// Feeds `flood` to the driver, and returns the most that it has counted between two turns of ours.
 async fn longest_turn(
     socket_type: SocketType,
     ready: &[u8],
@@ -264,7 +264,7 @@ async fn messages_are_charged_to_the_turn() {
     let messages = |core: &Counter| core.messages.load(Ordering::Relaxed);
     let to_sub = longest_turn(SocketType::Sub, READY_PUB, &flood, messages, 20 * CHANGES).await;
     assert!(to_sub <= TURN / IN_BATCH, "{to_sub} messages in one turn");
-    // To an XPUB each comes by itself; a PUB gets none.
+    // An XPUB gets each message by itself; a PUB gets none.
     let to_pub = longest_turn(SocketType::XPub, READY_SUB, &flood, messages, 20 * CHANGES).await;
     assert!(to_pub <= TURN / EVENT, "{to_pub} messages in one turn");
 }

@@ -1,4 +1,4 @@
-//! The writing side of a connection: what goes out, and in which order.
+//! The writing side of a connection: what is written, and in which order.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,25 +18,27 @@ use crate::engine::transport::Receipts;
 /// The writing side of a connection.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// What has been taken from the session and has not gone out.
+    /// Messages that were taken from the session and have not been written.
     burst: Burst,
     sealed: Sealed,
-    /// Writing has failed: we can say nothing more, but what the peer sent can still be read.
+    /// Writing has failed: nothing more is written, but the peer's octets can still be read.
     is_mute: bool,
-    /// A message has gone out.
+    /// Whether a message has been written whole.
     pub(super) has_sent: bool,
-    /// Where the other side says what has come to its queue, what was sent is written then.
+    /// The receipts of a transport whose other side confirms each message that reaches its queue. A
+    /// message counts as written when its receipt comes.
     receipts: Option<Box<Receipts>>,
 }
 
-/// What has been taken from the session and sealed, and the transport has not taken.
+/// The state of a sealed burst that the transport has not taken.
 #[derive(Default)]
 enum Sealed {
     #[default]
     Nothing,
-    /// The whole burst stands in the output behind so many octets, and nothing of it has gone out.
+    /// The whole burst stands sealed in the output behind `ahead` octets, and none of it has been
+    /// written.
     Waiting { ahead: usize },
-    /// Some of what was a burst of so many messages and octets has gone out.
+    /// Some octets of a burst of so many messages and octets have been written.
     Begun { messages: usize, octets: usize },
 }
 
@@ -45,7 +47,7 @@ impl Writer {
         Self { receipts, ..Self::default() }
     }
 
-    /// Messages have come to our own queue.
+    /// Confirms messages that have reached our own queue.
     pub(super) fn confirm(&self, messages: usize) {
         if let Some(receipts) = &self.receipts {
             receipts.arrived(messages);
@@ -97,7 +99,7 @@ impl Writer {
         if self.burst.is_empty() && !connection.output().is_empty() {
             session.claim(&mut self.burst);
         }
-        // Commands go between frames, and before all else.
+        // Commands go between frames, and before messages.
         if !self.burst.is_mid_frame() {
             ready!(self.poll_output(cx, stream, connection, turn, epoch))?;
         }
@@ -140,7 +142,7 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the connection's own output: handshake, subscriptions, PING and PONG, and what is sealed.
+    /// Writes the connection's own output: handshake, subscriptions, PING and PONG, and sealed messages.
     pub(super) fn poll_control(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,7 +156,7 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// The same, and keeps the memory for the next burst that is sealed.
+    /// Does the same, but keeps the memory for the next burst that is sealed.
     fn poll_output(
         &mut self,
         cx: &mut Context<'_>,
@@ -179,13 +181,14 @@ impl Writer {
         }
     }
 
-    /// Nothing is left to write. (That the queue is empty is known from [`poll_write`](Self::poll_write).)
+    /// Whether nothing is left to write. (That the queue is empty is known from
+    /// [`poll_write`](Self::poll_write).)
     pub(super) fn is_drained(&self, connection: &mut Connection) -> bool {
         self.is_mute || (self.burst.is_empty() && connection.output().is_empty())
     }
 
-    /// Nothing more is written of what the session had to be sent: offers it what has not gone out. Returns
-    /// whether that begins in the middle of a frame.
+    /// Ends the writing of messages, and gives the unwritten ones back to the session. Returns whether
+    /// they begin in the middle of a frame.
     pub(super) fn give_back<S: Session>(
         &mut self,
         session: &mut S,
@@ -193,12 +196,12 @@ impl Writer {
     ) -> bool {
         session.claim(&mut self.burst);
         if let Sealed::Waiting { ahead } = self.sealed {
-            // Or it might go out after all.
+            // Otherwise the connection's last output would send the burst after all.
             connection.output().truncate(ahead);
             self.sealed = Sealed::Nothing;
         }
         let is_mid_frame = self.burst.is_mid_frame();
-        // The other side reads what is in the pipe.
+        // The other side still reads the messages in the pipe.
         let sent = self.receipts.as_mut().map_or(0, |receipts| receipts.forgo());
         if sent > 0 {
             session.written(sent, 0);
@@ -207,8 +210,8 @@ impl Writer {
         is_mid_frame
     }
 
-    /// Seals what is to be written, all at once, behind what the connection has to say: what is sealed must
-    /// go out in that order. The plain burst is kept until that begins.
+    /// Seals the whole burst at once, behind the output that is there: sealed frames must be written in
+    /// the order of their sealing. The plain burst is kept until its first octet is written.
     fn seal(&mut self, connection: &mut Connection, turn: &mut Turn) {
         if self.burst.is_empty() {
             return;
@@ -222,7 +225,7 @@ impl Writer {
         turn.spend(self.burst.len());
     }
 
-    /// Notes that the transport has taken so much of the output.
+    /// Notes that the transport has taken `written` octets of the output.
     fn advance_sealed(&mut self, written: usize) {
         let Sealed::Waiting { ahead } = &mut self.sealed else { return };
         match ahead.checked_sub(written) {
@@ -235,7 +238,7 @@ impl Writer {
     }
 }
 
-/// Frees the memory of an output that is empty: an idle peer keeps none.
+/// Frees the memory of an empty output: an idle peer keeps none.
 fn release_output(connection: &mut Connection) {
     let output = connection.output();
     if output.is_empty() {
@@ -243,7 +246,7 @@ fn release_output(connection: &mut Connection) {
     }
 }
 
-/// The transport has taken something.
+/// Notes that the transport has taken some octets.
 fn notice_output(connection: &mut Connection, epoch: Instant) {
     if connection.needs_output_notice() {
         connection.handle_output(epoch.elapsed());

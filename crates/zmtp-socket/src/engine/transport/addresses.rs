@@ -1,4 +1,4 @@
-//! The addresses of a host.
+//! Looking up the addresses of a host.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,10 +9,10 @@ use tokio::net::lookup_host;
 use super::Networks;
 use crate::endpoint::Host;
 
-/// The addresses that a peer at `host` may have, each once, in the order in which they should be dialled.
+/// The addresses of `host`, each once, in the order in which they should be dialled.
 pub(super) async fn of(host: &Host, port: u16, networks: &Networks) -> io::Result<Vec<SocketAddr>> {
     match host {
-        // `connect` takes one host, and `bind` knows what all are.
+        // `connect` takes one host, and `bind` handles all addresses of the machine by itself.
         Host::Any => Ok(Vec::new()),
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
         Host::Name(name) => look_up(name, port, networks).await.map(interleave),
@@ -29,8 +29,8 @@ async fn look_up(name: &str, port: u16, networks: &Networks) -> io::Result<Vec<S
     Ok(lookup_host((name, port)).await?.collect())
 }
 
-/// Lets the two families take turns, each in the order it had: if one of them leads nowhere, that must
-/// not cost the delay of all its addresses (RFC 8305, section 4).
+/// Alternates between the two families, each in the order that it had: if one family cannot be reached,
+/// that must not cost the delay of all its addresses (RFC 8305, section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let begins_with_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let is_first = |address: &SocketAddr| address.is_ipv4() == begins_with_v4;

@@ -1,4 +1,4 @@
-//! Which of an endpoint's addresses is dialled, from one attempt to the next.
+//! The choice of the address of an endpoint for each attempt.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -15,22 +15,22 @@ use super::{Connected, Networks, Stream, in_time, ipc, raw, tcp};
 use crate::endpoint::Endpoint;
 use crate::options::LinkOptions;
 
-/// How long an address has to itself before the next one is dialled beside it (RFC 8305, section 5:
+/// How long an address is dialled alone before the next one is dialled beside it (RFC 8305, section 5:
 /// Connection Attempt Delay).
 pub(super) const STAGGER: Duration = Duration::from_millis(250);
 
-/// Addresses that an error names.
+/// The number of addresses that an error names.
 const NAMED: usize = 8;
 
-/// The rank of an address that has done a handshake, and of one that has not been dialled yet. One
-/// that has been dialled gets a higher rank than all others.
+/// The rank of an address that has completed a handshake, and of one that has not been dialled yet. An
+/// address that has been dialled gets a higher rank than all others.
 const PROVEN: u64 = 0;
 const UNKNOWN: u64 = 1;
 
-/// Dials one endpoint, again and again, and remembers which of its addresses were of use.
+/// Dials one endpoint repeatedly, and remembers the addresses that worked.
 ///
-/// An address goes to the end of the line when it is dialled, and to its head when a handshake with it
-/// is done. So one that proves useless, at whatever stage, is not dialled again before the others.
+/// An address moves to the end of the list when it is dialled, and to the front when a handshake with it
+/// is done. So an address that fails, at whatever stage, is not dialled again before the others.
 #[derive(Debug)]
 pub(crate) struct Dialler {
     ranks: HashMap<String, u64>,
@@ -54,7 +54,7 @@ impl Dialler {
         let tcp = &options.tcp;
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                // Boxed, since a connection's task would have room for it as long as it lives.
+                // Boxed, since a connection's task would otherwise keep room for it to its end.
                 let dialled = Box::pin(tcp::dial(self, host, *port, networks, tcp)).await?;
                 Ok(match raw::Terms::of(options) {
                     None => dialled,
@@ -79,16 +79,16 @@ impl Dialler {
         }
     }
 
-    /// The handshake with `address` is done: it is dialled first from now on.
+    /// Notes that the handshake with `address` is done: it is dialled first from now on.
     pub(crate) fn prove(&mut self, address: &str) {
         self.ranks.insert(address.to_owned(), PROVEN);
     }
 
-    /// Dials the addresses one after the other, each [`STAGGER`] after the one before or when that has
-    /// failed, until the first of them is connected.
+    /// Dials the addresses in order, until the first of them is connected. The next one is dialled when
+    /// the one before it fails, or after [`STAGGER`].
     ///
     /// # Errors
-    /// What came of each address that was dialled.
+    /// The reason for each address that was dialled.
     pub(super) async fn race<A, F>(
         &mut self,
         addresses: Vec<A>,
@@ -146,7 +146,7 @@ impl Dialler {
     }
 }
 
-/// The first of these to be done, which is taken out.
+/// Waits for the first of these to be done, and takes it out.
 async fn first<F: Future>(dialled: &mut Vec<(String, Pin<Box<F>>)>) -> (String, F::Output) {
     poll_fn(|cx| {
         for place in 0..dialled.len() {
@@ -159,12 +159,12 @@ async fn first<F: Future>(dialled: &mut Vec<(String, Pin<Box<F>>)>) -> (String, 
     .await
 }
 
-/// Addresses that could not be connected to, each with the reason.
+/// The addresses that could not be connected to, each with the reason.
 #[derive(Debug)]
 pub(super) struct Failures(Vec<(String, io::Error)>);
 
 impl Failures {
-    /// The reason, where `endpoint` is the only address there is.
+    /// The error of an endpoint whose only address is itself.
     pub(super) fn of(mut self, endpoint: &str) -> io::Error {
         if self.0.len() == 1 && self.0[0].0 == endpoint {
             return self.0.remove(0).1;
@@ -202,7 +202,8 @@ mod tests {
         Stream::Pipe(Box::new(tokio::io::duplex(1).0), None)
     }
 
-    /// What becomes of an attempt to connect: none of it, after so many milliseconds, or never.
+    /// The outcome of an attempt to connect: an error or a connection after so many milliseconds, or
+    /// never.
     #[derive(Clone, Copy)]
     enum Fate {
         Connects(u64),
@@ -250,7 +251,7 @@ mod tests {
         let mut dialler = Dialler::default();
         let fates = [("a", Fails(10)), ("b", Fails(20)), ("c", Connects(30))];
         expect(&mut dialler, &fates, "c", 60).await;
-        // One that is slow goes on beside the next, and may still come first.
+        // A slow attempt goes on beside the next one, and may still win.
         let mut dialler = Dialler::default();
         expect(&mut dialler, &[("a", Connects(300)), ("b", Connects(100))], "a", 300).await;
     }
@@ -276,7 +277,7 @@ mod tests {
         for address in ["b", "c", "a", "b"] {
             expect(&mut dialler, &all, address, 0).await;
         }
-        // A new address comes before those that were of no use, and one that is gone is forgotten.
+        // A new address comes before those that failed, and an address that is gone is forgotten.
         expect(&mut dialler, &[&all[..2], &[("d", Connects(0))]].concat(), "d", 0).await;
         expect(&mut dialler, &all, "c", 0).await;
         assert_eq!(dialler.ranks.len(), 3);

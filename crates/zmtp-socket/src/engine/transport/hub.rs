@@ -1,4 +1,4 @@
-//! Names inside the process: who listens under them, and pipes to there.
+//! Names within the process: their listeners, and the pipes to them.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,19 +11,19 @@ use super::{Beside, Connected, Pipe, Stream, in_time};
 use crate::options::TcpOptions;
 use crate::sync::lock;
 
-/// What a pipe holds for each direction, in octets, before its writer has to wait.
+/// The number of octets that a pipe holds in each direction before its writer has to wait.
 const PIPE: usize = 256 << 10;
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: usize = 128;
 
 /// The far end of a pipe.
 type Arrival = (Box<dyn Pipe>, Option<Box<Beside>>);
 
-/// Where pipes are brought to who listens.
+/// The queue of a listener, to which pipes are sent.
 type Door = mpsc::Sender<Arrival>;
 
-/// A table of names that sockets of one context listen under. Cheap to clone.
+/// The names that sockets of one context listen on. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Hub(Arc<Table>);
 
@@ -41,13 +41,13 @@ impl Hub {
         }
         let (sender, arrivals) = mpsc::channel(BACKLOG);
         names.insert(name.to_owned(), sender);
-        // No waker runs under the lock.
+        // Wakers are called without the lock.
         drop(names);
         self.0.bound.notify_waiters();
         Ok(Listener { name: name.to_owned(), arrivals, hub: self.clone() })
     }
 
-    /// Connects to `name`, as soon as somebody listens there.
+    /// Connects to `name`, as soon as it has a listener.
     pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
         let (ours, theirs) = Beside::pair();
@@ -58,8 +58,8 @@ impl Hub {
             }
             bound.await;
         };
-        // The wait for a listener asks nobody, and may last for ever. One that is there and accepts
-        // nobody is given as long as those of other transports.
+        // The wait for a listener may last for ever, since no other side is involved. A listener that
+        // accepts nothing is given up after the same time as on other transports.
         in_time(options, async {
             let arrival: Arrival = (Box::new(far), Some(theirs));
             door.send(arrival).await.map_err(|_| refused())
@@ -68,7 +68,7 @@ impl Hub {
         Ok((Stream::Pipe(Box::new(near), Some(ours)), name.to_owned()))
     }
 
-    /// Brings the far end of a pipe to who listens under `name` now.
+    /// Sends the far end of a pipe to the present listener of `name`.
     #[cfg(feature = "simulation")]
     pub(crate) fn hand_over(&self, name: &str, far: Box<dyn Pipe>) -> io::Result<()> {
         let door = self.door(name).ok_or_else(refused)?;
@@ -88,7 +88,7 @@ fn refused() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionRefused)
 }
 
-/// Where the connections to one name arrive; the name is free again when this is dropped.
+/// The listener of one name. Dropping it frees the name.
 pub(crate) struct Listener {
     name: String,
     arrivals: mpsc::Receiver<Arrival>,
@@ -97,7 +97,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Connected>> {
-        // The hub holds a sender for as long as this listener lives: there is always a next.
+        // The hub holds a sender for as long as this listener exists, so the queue does not end.
         let Some((pipe, beside)) = ready!(self.arrivals.poll_recv(cx)) else {
             return Poll::Pending;
         };

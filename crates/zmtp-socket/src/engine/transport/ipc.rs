@@ -15,23 +15,24 @@ use super::Connected;
 use crate::endpoint::IpcAddress;
 use crate::options::LinkOptions;
 
-/// How many names of our own choosing are tried.
+/// The number of generated names that are tried.
 const NAMES: usize = 16;
 
-/// Others bind in no time.
+/// The longest wait for another server to bind: it normally takes almost no time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A listening socket, and the file that goes with it.
+/// A listening socket and its file.
 pub(crate) struct Listener {
-    /// Goes before the listener: once that is closed, another server may put its own file in place of
-    /// ours, and the file system may give it the number that ours had.
+    /// Dropped before the listener: once that is closed, another server may put its own file in place of
+    /// ours, and the file system may give it the inode number that ours had.
     _file: Option<SocketFile>,
     listener: UnixListener,
     address: String,
 }
 
 impl Listener {
-    /// Binds the address, and says what it is, where any would do. A new file gets this mode.
+    /// Binds the address, and returns the one that was chosen where any would do. A new file gets the
+    /// mode of the options.
     pub(super) async fn bind(
         address: &IpcAddress,
         options: &LinkOptions,
@@ -65,7 +66,7 @@ impl Listener {
 
 type Bound = (UnixListener, Option<SocketFile>);
 
-/// Binds a path that nobody has, in the folder for temporary files.
+/// Binds an unused path in the folder for temporary files.
 fn bind_any(options: &LinkOptions) -> io::Result<(IpcAddress, Bound)> {
     let mut tries = NAMES;
     loop {
@@ -79,7 +80,7 @@ fn bind_any(options: &LinkOptions) -> io::Result<(IpcAddress, Bound)> {
     }
 }
 
-/// Binds a path; a file left there by a dead server is in nobody's way.
+/// Binds a path, and replaces a file that a dead server has left there.
 async fn bind_path(path: &Path, options: &LinkOptions) -> io::Result<Bound> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let _turn = turn_in(folder.unwrap_or(Path::new("."))).await;
@@ -97,7 +98,7 @@ fn bind_new(path: &Path, options: &LinkOptions) -> io::Result<Bound> {
     let socket = bound(path)?;
     let file = SocketFile::of(path)?;
     if let Some(mode) = options.ipc_mode {
-        // Nobody can connect before we listen.
+        // No peer can connect before we listen.
         std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
     Ok((listen(socket, options)?, Some(file)))
@@ -115,9 +116,10 @@ fn listen(socket: Socket, options: &LinkOptions) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Of servers that come at once, one binds after the other: else one takes a file for that of a dead server
-/// whose owner is about to listen, or removes what another has put in its place. So the folder is locked
-/// meanwhile, if it can be, but nobody is waited for longer than [`PATIENCE`].
+/// Locks the folder while a server binds, so that servers that start at once bind one after the other.
+/// Otherwise one could take the file of another, which is about to listen, for that of a dead server, or
+/// remove the file that another has put in its place. If the folder cannot be locked, or not within
+/// [`PATIENCE`], the server binds without the lock.
 async fn turn_in(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
     let until = Instant::now() + PATIENCE;
@@ -132,20 +134,20 @@ async fn turn_in(folder: &Path) -> Option<File> {
     }
 }
 
-/// A socket file that nobody listens on. Whatever else stands there is not ours to remove.
+/// Whether the path is a socket file without a listener. Any other file is not ours to remove.
 async fn is_stale(path: &Path) -> bool {
     let refused = UnixStream::connect(path).await.err().map(|error| error.kind());
     refused == Some(io::ErrorKind::ConnectionRefused)
         && std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
-/// Connects, or fails at once, also where others wait to be accepted and there is no room for more.
+/// Connects. Fails at once also if the listener's backlog is full.
 pub(super) async fn dial(address: &IpcAddress) -> io::Result<Connected> {
     let stream = UnixStream::connect(location(address)?).await?;
     Ok((stream.into(), name_of(address)))
 }
 
-/// The address as the system takes it: an abstract name stands behind a NUL.
+/// The address in the form of the system: an abstract name stands behind a NUL.
 fn location(address: &IpcAddress) -> io::Result<PathBuf> {
     match address {
         IpcAddress::Path(path) => Ok(path.clone()),
@@ -165,7 +167,7 @@ fn name_of(address: &IpcAddress) -> String {
     }
 }
 
-/// Removes the file when the listener goes, unless another server has put its own there since.
+/// Removes the file when the listener is dropped, unless another server has put its own there since.
 struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
@@ -173,7 +175,7 @@ struct SocketFile {
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        // The process may have another working directory by then.
+        // The working directory of the process may have changed by then.
         Ok(Self { path: std::path::absolute(path)?, identity: identity(path)? })
     }
 }

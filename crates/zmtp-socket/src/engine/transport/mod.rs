@@ -1,5 +1,5 @@
-//! What carries octets: tcp, ipc, and pipes inside the process. Everything above knows only
-//! [`Stream`], [`Listener`] and [`Dialler`].
+//! The transports: tcp, ipc, and pipes within the process. The code above uses only [`Stream`],
+//! [`Listener`] and [`Dialler`].
 
 mod addresses;
 mod dialler;
@@ -41,13 +41,13 @@ use tokio::net::TcpStream;
 use crate::endpoint::{Endpoint, Host};
 use crate::options::{LinkOptions, TcpOptions};
 
-/// Octets in order, both ways, inside the process.
+/// An ordered stream of octets in both directions, within the process.
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "public in simulations"))]
 pub trait Pipe: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Pipe for T {}
 
-/// The networks that end within this process: each context has its own. Cheap to clone.
+/// The networks within this process: each context has its own. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Networks {
     inproc: Hub,
@@ -56,12 +56,12 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Whether somebody listens under a name inside the process.
+    /// Whether a name within the process has a listener.
     pub(crate) fn has_inproc(&self, name: &str) -> bool {
         self.inproc.has(name)
     }
 
-    /// Where the jitter of a socket's reconnecting begins.
+    /// The source of the random jitter of a socket's reconnecting.
     pub(crate) fn chance(&self) -> fastrand::Rng {
         #[cfg(feature = "simulation")]
         if let Some(simulation) = &self.simulation {
@@ -82,7 +82,7 @@ impl Networks {
 pub(crate) enum Stream {
     /// A socket of the system: tcp or ipc.
     System(Inlet, Outlet),
-    /// A pipe inside the process, and what its ends share beside it.
+    /// A pipe within the process, and what its ends share beside it.
     Pipe(Box<dyn Pipe>, Option<Box<Beside>>),
     Raw(Box<raw::Raw>),
     #[cfg(feature = "ws")]
@@ -116,7 +116,7 @@ impl Stream {
         }
     }
 
-    /// The handshake is done: the peer is no stranger any more.
+    /// Notes that the handshake is done: larger input is accepted from now on.
     #[cfg_attr(
         not(feature = "ws"),
         expect(clippy::needless_pass_by_ref_mut, reason = "no transport here minds")
@@ -128,7 +128,7 @@ impl Stream {
         }
     }
 
-    /// The receipts that are told beside the octets. They are given out once.
+    /// The receipts that are exchanged beside the octets. They are returned once.
     pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {
             Self::Pipe(_, beside) => beside.as_mut()?.receipts.take(),
@@ -171,7 +171,7 @@ impl From<tokio::net::UnixStream> for Stream {
 /// A connection and the transport's name for its other side.
 pub(crate) type Connected = (Stream, String);
 
-/// A place where peers arrive. Dropping it frees the address.
+/// A listening endpoint. Dropping it frees the address.
 pub(crate) enum Listener {
     Tcp(tcp::Listener),
     Raw(tcp::Listener, raw::Terms),
@@ -182,7 +182,7 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Opens `endpoint` for peers, and says what it is really called (the port or the path, where any would do).
+    /// Binds `endpoint`, and returns it with the port or the path that was chosen, where any would do.
     pub(crate) async fn bind(
         endpoint: &Endpoint,
         networks: &Networks,
@@ -253,7 +253,7 @@ impl Listener {
     }
 }
 
-/// Gives whoever is asked no longer than the options say.
+/// Limits an attempt to connect to the time in the options.
 async fn in_time<T>(
     options: &TcpOptions,
     asking: impl Future<Output = io::Result<T>>,

@@ -1,5 +1,5 @@
-//! The two sides of a socket of the system: the reading one, and the writing one, which a connection's
-//! driver shares with who sends.
+//! The two sides of a socket of the system: the reading side, and the writing side, which a connection's
+//! driver shares with the senders.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use tokio::net::tcp;
 #[cfg(unix)]
 use tokio::net::unix;
 
-/// Where octets come in.
+/// The reading side.
 #[derive(Debug)]
 pub(crate) enum Inlet {
     Tcp(tcp::OwnedReadHalf),
@@ -21,8 +21,8 @@ pub(crate) enum Inlet {
     Ipc(unix::OwnedReadHalf),
 }
 
-/// Where octets go out. Who writes must be the only one who may: a frame must not be cut in two by
-/// another.
+/// The writing side. A writer must first make sure that it is the only one: no other may write in the
+/// middle of a frame.
 #[derive(Clone, Debug)]
 pub(crate) enum Outlet {
     Tcp(Arc<tcp::OwnedWriteHalf>),
@@ -30,7 +30,7 @@ pub(crate) enum Outlet {
     Ipc(Arc<unix::OwnedWriteHalf>),
 }
 
-/// Calls the same method on whichever it is.
+/// Calls the same method on either variant.
 macro_rules! each {
     ($side:expr, $half:ident => $call:expr) => {
         match $side {
@@ -41,14 +41,14 @@ macro_rules! each {
     };
 }
 
-/// Writes without a signal if the peer has gone: in a program that is not Rust's own, it would end that.
+/// Writes without a signal if the peer has gone: SIGPIPE would end a program that is not Rust's own.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     const NO_SIGNAL: std::ffi::c_int = 0x4000;
     socket.send_vectored_with_flags(slices, NO_SIGNAL)
 }
 
-/// The standard library has told the system, or the program, to send no signal.
+/// Here the standard library has already disabled the signal.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn send(socket: &SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     socket.send_vectored(slices)
@@ -82,7 +82,7 @@ impl Outlet {
         None
     }
 
-    /// Writes what the system takes at once.
+    /// Writes as many octets as the system takes at once.
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         each!(self, half => {
             let stream = half.as_ref().as_ref();
@@ -98,7 +98,7 @@ impl Outlet {
         loop {
             ready!(each!(self, half => half.as_ref().as_ref().poll_write_ready(cx)))?;
             match self.try_write(slices) {
-                // It was thought to be ready, and is no longer.
+                // The socket was reported as ready, and is no longer.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }

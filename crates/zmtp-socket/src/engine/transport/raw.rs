@@ -1,11 +1,11 @@
-//! Peers that speak no ZMTP: whatever a tcp connection carries, as messages.
+//! Peers that speak no ZMTP: the octets of a tcp connection become messages.
 //!
-//! A connection presents itself to its driver as a DEALER that speaks ZMTP: the greeting and READY of that peer
-//! are made up here, each piece that comes is handed on as a message of one part, and of what the driver
-//! writes only the bodies of messages go out. So the driver, its sessions, limits and queues are one code path
-//! for these peers, too.
+//! To its driver, such a connection looks like a DEALER that speaks ZMTP. The greeting and READY of that
+//! peer are made here, each piece that arrives becomes a message of one part, and of the driver's output
+//! only the bodies of messages are sent. So the driver, its sessions, limits and queues are one code
+//! path for these peers, too.
 //!
-//! An empty part, which has no octets that could be sent, ends the connection.
+//! An empty part, which has no octets to send, ends the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -20,25 +20,26 @@ use super::{Connected, Stream};
 use crate::error::Ended;
 use crate::options::LinkOptions;
 
-/// The longest piece that is handed on.
+/// The longest piece that becomes a message.
 const PIECE: usize = 8 << 10;
 
-/// While so many octets wait to be written, nothing more is taken.
+/// While so many octets wait to be written, no more are accepted.
 const FULL: usize = 64 << 10;
 
 /// The longest header of a frame of ZMTP.
 const HEADER_MAX: usize = 9;
 
-/// How raw peers are met.
+/// The options for raw peers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// Whether an empty message says that the connection was made, and another one that it has ended.
+    /// Whether an empty message announces that the connection was made, and another one that it has
+    /// ended.
     notifies: bool,
     piece: usize,
 }
 
 impl Terms {
-    /// Those of an endpoint whose peers are raw.
+    /// The options of an endpoint whose peers are raw; `None` for other endpoints.
     pub(super) fn of(options: &LinkOptions) -> Option<Self> {
         let notifies = options.raw?;
         let limit = usize::try_from(options.limits.message_size).unwrap_or(usize::MAX);
@@ -54,10 +55,10 @@ impl Terms {
 pub(crate) struct Raw {
     stream: Stream,
     terms: Terms,
-    /// Octets for the driver.
+    /// Octets for the driver to read.
     staged: BytesMut,
     input: BytesMut,
-    /// The peer says nothing more, and why.
+    /// The end of the peer's octets, if it has come, and its cause.
     over: Option<io::Result<()>>,
     outbound: Outbound,
     output: BytesMut,
@@ -68,15 +69,16 @@ pub(crate) struct Raw {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Open,
-    /// Nothing more is taken; what was is still to be written.
+    /// The user has ended the connection: no more octets are accepted, and the accepted ones are still
+    /// written.
     Asked,
-    /// The driver knows.
+    /// The driver has been given the end.
     Told,
 }
 
 /// The kind of octets that the driver writes next.
 enum Outbound {
-    /// So many octets that are said in ZMTP alone: the greeting, or the body of a command.
+    /// So many octets that only ZMTP needs: the greeting, or the body of a command.
     Skipped(u64),
     /// So many octets of the header of a frame.
     Header([u8; HEADER_MAX], usize),
@@ -139,7 +141,8 @@ impl Raw {
         Poll::Ready(())
     }
 
-    /// Takes octets of the driver's, until the output is full or the connection is to end. Returns how many.
+    /// Accepts octets from the driver, until the output is full or the connection is to end. Returns
+    /// their number.
     fn take(&mut self, octets: &[u8]) -> io::Result<usize> {
         let mut left = octets;
         while !left.is_empty() && self.output.len() < FULL && self.end == End::Open {
@@ -194,7 +197,7 @@ impl Raw {
         };
     }
 
-    /// Writes all that waits to be written.
+    /// Writes all pending output.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
@@ -219,12 +222,12 @@ impl AsyncRead for Raw {
             match this.end {
                 End::Open => {}
                 End::Asked => {
-                    // That writing fails is an end, too.
+                    // A failure to write ends the connection too.
                     let _drained = ready!(this.poll_drain(cx));
                     this.end = End::Told;
                     return Poll::Ready(Err(io::Error::other(Ended)));
                 }
-                // The driver waits for the peer to hang up.
+                // The driver waits for the peer to close the connection.
                 End::Told => return Pin::new(&mut this.stream).poll_read(cx, buffer),
             }
             if !this.staged.is_empty() {
@@ -257,7 +260,7 @@ impl AsyncWrite for Raw {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.end != End::Open {
-            // The next read tells of the end.
+            // The next read reports the end.
             return Poll::Pending;
         }
         if this.output.len() >= FULL {
@@ -296,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    /// The greeting and the READY that are made up for a peer.
+    /// The greeting and the READY that are made here for a peer.
     const HELLO: &[u8] = b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x00NULL\
         \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
         \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\

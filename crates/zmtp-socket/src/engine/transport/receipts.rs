@@ -1,6 +1,7 @@
-//! What the two ends of a pipe inside the process tell each other beside the octets: how many messages have
-//! come to the queue of the other side. What lies in the pipe, or half-read behind it, still counts for the
-//! sender's high-water mark then: two queues, of so many messages each, hold exactly as many as both together.
+//! The receipts that the two ends of a pipe within the process exchange beside the octets: each reports
+//! how many messages have reached its queue. Messages in the pipe, or partly read behind it, thereby
+//! still count for the sender's high-water mark: two queues of so many messages each hold exactly as
+//! many as both together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::task::{Context, Waker};
 
 use crate::sync::lock;
 
-/// Messages that came out of one end, and whom to tell.
+/// The messages that have come out of one end, and the waker of their sender.
 #[derive(Debug, Default)]
 struct Arrived {
     messages: AtomicU64,
@@ -18,11 +19,11 @@ struct Arrived {
 /// One end.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
-    /// The messages that have come out here.
+    /// The messages that have come out at this end.
     here: Arc<Arrived>,
-    /// The messages that have come out there, of those that were sent from here.
+    /// The messages sent from this end that have come out at the other.
     there: Arc<Arrived>,
-    /// Messages that the pipe has taken and of which no receipt was taken.
+    /// The number of messages that the pipe has taken and whose receipts have not come.
     unconfirmed: usize,
 }
 
@@ -34,31 +35,32 @@ impl Receipts {
         (near, Self { here: other, there: one, unconfirmed: 0 })
     }
 
-    /// Messages have come out here.
+    /// Notes that messages have come out at this end.
     pub(crate) fn arrived(&self, messages: usize) {
         self.here.messages.fetch_add(messages as u64, Ordering::AcqRel);
         let sender = lock(&self.here.sender).take();
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// The pipe has taken messages.
+    /// Notes that the pipe has taken messages.
     pub(crate) fn sent(&mut self, messages: usize) {
         self.unconfirmed += messages;
     }
 
-    /// How many messages have come out there since this was asked last. Wakes the task when there are more.
+    /// The number of messages that have come out at the other end since the last call. Wakes the task
+    /// when there are more.
     pub(crate) fn take(&mut self, cx: &Context<'_>) -> usize {
         if self.unconfirmed == 0 {
             return 0;
         }
-        // From before the look, so that no message is missed.
+        // Registered before the count is read, so that no message is missed.
         *lock(&self.there.sender) = Some(cx.waker().clone());
         let arrived = self.there.messages.swap(0, Ordering::AcqRel) as usize;
         self.unconfirmed -= arrived;
         arrived
     }
 
-    /// No receipt is waited for any longer. Returns of how many messages there was none.
+    /// Stops waiting for receipts. Returns the number of messages without one.
     pub(crate) fn forgo(&mut self) -> usize {
         std::mem::take(&mut self.unconfirmed)
     }

@@ -35,7 +35,7 @@ pub(super) async fn open(
     if version != VERSION || outcome != SUCCEEDED {
         return Err(refused(&format!("the proxy cannot connect: reply {outcome}")));
     }
-    // The address that the proxy connects from, which does not matter.
+    // The address that the proxy connects from does not matter here.
     let length = match kind {
         IPV4 => 4,
         IPV6 => 16,
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// What we say to a proxy that says this, and whether it then connects us.
+    /// The octets that we send to a proxy with these answers, and the outcome.
     async fn ask(host: &str, answers: &[u8]) -> (Vec<u8>, bool) {
         let host = match host.parse::<IpAddr>() {
             Ok(ip) => Host::Ip(ip),

@@ -1,14 +1,14 @@
-//! What is asked of the system, and only some systems can do.
+//! Options that only some systems support.
 
 use std::io;
 
 use crate::endpoint::{Endpoint, IpcAddress};
 use crate::options::{LinkOptions, Security};
 
-/// Linux, and Android, which is Linux underneath.
+/// Linux or Android, which has the same kernel.
 pub(super) const LINUX: bool = cfg!(any(target_os = "android", target_os = "linux"));
 
-/// Where `IPV6_TCLASS` can be set.
+/// The systems where `IPV6_TCLASS` can be set.
 const TRAFFIC_CLASS: bool = cfg!(any(
     target_os = "android",
     target_os = "dragonfly",
@@ -18,8 +18,8 @@ const TRAFFIC_CLASS: bool = cfg!(any(
     target_os = "netbsd",
 ));
 
-/// Whether this system can do all that `options` ask for at `endpoint`. What it cannot do is refused, and
-/// not left out in silence.
+/// Checks that this system supports all that `options` ask for at `endpoint`. An option that it does not
+/// support is refused, and not ignored.
 ///
 /// # Errors
 /// [`Unsupported`](io::ErrorKind::Unsupported), with the name of what is missing.
@@ -49,7 +49,7 @@ pub(crate) fn check(endpoint: &Endpoint, options: &LinkOptions) -> io::Result<()
     refuse_missing(&asked_for)
 }
 
-/// Names the first that is asked for and not there.
+/// Names the first option that is asked for and not supported.
 fn refuse_missing(asked_for: &[(&str, bool, bool)]) -> io::Result<()> {
     match asked_for.iter().find(|(_, is_asked_for, is_there)| *is_asked_for && !is_there) {
         None => Ok(()),

@@ -15,10 +15,11 @@ use super::{Connected, Dialler, Networks, Stream, addresses, socks, support};
 use crate::endpoint::Host;
 use crate::options::{Keepalive, TcpOptions};
 
-/// Octets that the system takes of us before it can send them, where it can be told (Linux). Its buffer grows to megabytes, most of
-/// them acknowledged late or waiting for their turn; what waits is better off in our queue, where it
-/// counts, and where it is not copied out of the processor's cache and back. What has been sent, and
-/// with it the throughput of a long line, is not limited by this.
+/// The number of unsent octets that the system takes from us, where that can be set (Linux). Its send
+/// buffer grows to megabytes, most of which wait to be sent or acknowledged. Unsent octets are better
+/// kept in our queue, where they count for the high-water mark, and are not copied out of the
+/// processor's cache and back. Octets in flight, and with them the throughput of a long line, are not
+/// limited by this.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 256 << 10;
 
@@ -51,8 +52,8 @@ pub(super) async fn dial(
     connected.map_err(|failures| failures.of(&format!("{host}:{port}")))
 }
 
-/// All addresses of this machine are this machine: `bind` returns that name for `*`, and not every system
-/// takes it as a destination.
+/// The address to dial for a host. `bind` returns the unspecified address for `*`, and not every system
+/// accepts that as a destination, so it is replaced by this machine's own.
 fn destination(host: &Host) -> Host {
     match host {
         Host::Ip(IpAddr::V4(ip)) if ip.is_unspecified() => Host::Ip(Ipv4Addr::LOCALHOST.into()),
@@ -61,7 +62,7 @@ fn destination(host: &Host) -> Host {
     }
 }
 
-/// Connects to an address; if that is a proxy's, it is asked to connect us further.
+/// Connects to an address. If that is a proxy's, asks the proxy to connect us to the host.
 async fn connect(
     address: SocketAddr,
     options: &TcpOptions,
@@ -69,7 +70,7 @@ async fn connect(
 ) -> io::Result<Stream> {
     let socket = socket(address, options)?;
     if let Some(source) = options.source {
-        // The port may be that of a connection before.
+        // The local port may still be in use by an earlier connection.
         socket.set_reuseaddr(true)?;
         socket.bind(source)?;
     }
@@ -83,8 +84,8 @@ async fn connect(
     }
 }
 
-/// A socket with all that is asked of it, before there is a connection: the first segment already
-/// says how far the window can open. What a listener accepts has the same from it.
+/// A socket with all its options, set before there is a connection: the first segment already announces
+/// how far the window can open. An accepted socket inherits them from its listener.
 fn socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -101,13 +102,14 @@ fn socket(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// What tokio has no words for, as far as the system can do it: what it cannot do has been refused before.
+/// Sets the options that tokio does not offer. Those that the system does not support have been refused
+/// before.
 fn set_up(socket: &SockRef<'_>, address: SocketAddr, options: &TcpOptions) -> io::Result<()> {
     if let Some(keepalive) = options.keepalive {
         socket.set_tcp_keepalive(&system_keepalive(keepalive))?;
     }
     if let Some(octet) = options.type_of_service {
-        // On Linux, for the IPv4 peers of an IPv6 socket, too.
+        // On Linux, this also serves the IPv4 peers of an IPv6 socket.
         if address.is_ipv4() || support::LINUX {
             socket.set_tos_v4(octet.into())?;
         }
@@ -136,7 +138,7 @@ fn set_up(socket: &SockRef<'_>, address: SocketAddr, options: &TcpOptions) -> io
     Ok(())
 }
 
-/// OpenBSD has its own times, the same for all connections.
+/// OpenBSD has one set of times for all connections.
 fn system_keepalive(keepalive: Keepalive) -> TcpKeepalive {
     let system = TcpKeepalive::new().with_time(keepalive.idle);
     #[cfg(not(target_os = "openbsd"))]
@@ -144,12 +146,13 @@ fn system_keepalive(keepalive: Keepalive) -> TcpKeepalive {
     system
 }
 
-/// Dialling a port of this machine that nobody listens on can, by TCP's simultaneous open, connect
-/// a socket to itself, and then keep the port from the server that is to come.
+/// Whether the socket is connected to itself. By TCP's simultaneous open, that can happen when a port of
+/// this machine is dialled that has no listener. The socket would then keep the port from the server
+/// that is to bind it.
 fn is_own_echo(stream: &TcpStream) -> bool {
     stream.local_addr().ok() == stream.peer_addr().ok()
 }
 
-// They ask Linux what it has been told.
+// These tests read the options back from Linux.
 #[cfg(all(test, target_os = "linux"))]
 mod tests;

@@ -1,16 +1,18 @@
 //! `ws://host:port/path`: the WebSocket transport (RFC 45, ZWS 2.0), which browsers speak too.
 //!
-//! A connection presents itself to its driver as a stream of ZMTP octets: what comes in WebSocket messages is
-//! handed on as ZMTP frames, what the driver writes goes out as WebSocket messages, and what ZWS has no octets
-//! for (the greeting; and, in the bare profile, READY) is made up here. So the driver, its sessions, limits,
-//! deadlines and batches are one code path for all transports, and the codec knows nothing of HTTP. The price
-//! is a copy each way, which a client has to make in any case, since it masks.
+//! To its driver, a connection looks like a stream of ZMTP octets. WebSocket messages that arrive become
+//! ZMTP frames, the driver's frames are sent as WebSocket messages, and the parts of ZMTP that ZWS does
+//! not send (the greeting and, in the bare profile, READY) are made here. So the driver, its sessions,
+//! limits, deadlines and batches are one code path for all transports, and the codec knows nothing of
+//! HTTP. The price is a copy in each direction, which a client has to make in any case, since it masks.
 //!
-//! The octets of a message are handed on as they come: the codec judges its size when it is announced, and
-//! nothing is gathered here but a message in fragments, up to the codec's limits. That is why HTTP and the
-//! headers of frames are the crate `tungstenite`'s, and its messages are not: those reserve what a peer announces.
+//! The driver can read the octets of a message as they arrive: the codec checks the size of the message
+//! when it is announced. Only a message in fragments is gathered here, up to the codec's limits.
+//! Therefore HTTP and the headers of frames are handled by the crate `tungstenite`, but not its
+//! messages: it reserves as much memory as a peer announces.
 //!
-//! The HTTP upgrade is part of the connection's task and of its handshake, with the deadline of that.
+//! The HTTP upgrade runs in the connection's task as part of its handshake, and has the deadline of the
+//! handshake.
 //!
 //! | profile | greeting and handshake | commands |
 //! |---|---|---|
@@ -18,8 +20,8 @@
 //! | `ZWS2.0/NULL`, `/PLAIN` | the mechanism's commands | those of the handshake |
 //! | `ZWS2.0/CURVE` | the mechanism's commands | sealed |
 //!
-//! Subscriptions are messages in all of them. A heartbeat is WebSocket's own ping, which every browser answers;
-//! under CURVE there is none, for what is sealed cannot be turned into one.
+//! Subscriptions are messages in all of them. A heartbeat is a WebSocket ping, which every browser
+//! answers. Under CURVE there is none, because a sealed command cannot be turned into a ping.
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
@@ -47,11 +49,12 @@ use super::{Connected, Stream, tcp};
 use crate::endpoint::Host;
 use crate::options::{LinkOptions, Security};
 
-/// Octets reserved for a read, from a stranger and later.
+/// Octets reserved for a read, before the end of the handshake and after.
 const FIRST_READ: usize = 1 << 10;
 const READ: usize = 16 << 10;
 
-/// So many reads and control frames that come to nothing may follow each other before others have their turn.
+/// The number of consecutive reads and control frames without octets for the driver after which other
+/// tasks get their turn.
 const IDLE: usize = 32;
 
 /// The protocol within a WebSocket connection.
@@ -85,20 +88,20 @@ impl Profile {
         }
     }
 
-    /// Whether what is said can be read here.
+    /// Whether the traffic is unencrypted, so that commands can be read here.
     fn is_plain(self) -> bool {
         self.mechanism() != "CURVE"
     }
 }
 
-/// The demands on a peer of one endpoint.
+/// The options of one endpoint that concern its peers.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    /// In order of preference as a client offers them. (A server takes the last one that it is offered.)
+    /// In the order in which a client offers them. (A server takes the last one that it is offered.)
     profiles: &'static [Profile],
     path: Arc<str>,
     origins: Arc<[String]>,
-    /// Octets that a message in fragments may have, before the end of the handshake and after.
+    /// The size limit of a message in fragments, in octets, before the end of the handshake and after.
     first_limit: usize,
     limit: usize,
     #[cfg(feature = "wss")]
@@ -108,14 +111,15 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn new(path: &str, options: &LinkOptions) -> Self {
         let profiles: &[Profile] = match &options.security {
-            // Some servers take the first that is offered, whatever it is: it is the one that all know.
+            // Some servers take the first profile that is offered, so that is the one that all peers
+            // support.
             Security::Null => &[Profile::Bare, Profile::Null],
             Security::PlainClient { .. } | Security::PlainServer(_) => &[Profile::Plain],
             #[cfg(feature = "curve")]
             Security::CurveClient { .. } | Security::CurveServer { .. } => &[Profile::Curve],
         };
         let limits = &options.limits;
-        // Beside the flags.
+        // The flags take one more octet.
         let limit = |octets: u64| usize::try_from(octets).unwrap_or(usize::MAX).saturating_add(1);
         Self {
             profiles,
@@ -128,7 +132,7 @@ impl Terms {
         }
     }
 
-    /// The octets in which HTTP is spoken.
+    /// The stream that HTTP runs on.
     async fn open(&self, stream: Stream) -> io::Result<Stream> {
         #[cfg(feature = "wss")]
         if let Some(tls) = &self.tls {
@@ -138,7 +142,7 @@ impl Terms {
     }
 }
 
-/// A place where peers arrive by HTTP.
+/// A listening endpoint whose peers ask for the upgrade by HTTP.
 pub(crate) struct Listener {
     tcp: tcp::Listener,
     terms: Terms,
@@ -157,7 +161,7 @@ impl Listener {
     }
 }
 
-/// The other side of a new connection to `host` and `port` is asked for the upgrade.
+/// Asks the other side of a new connection to `host` and `port` for the upgrade.
 pub(super) fn dialled(connected: Connected, host: &Host, port: u16, terms: Terms) -> Connected {
     let (stream, address) = connected;
     let host = format!("{host}:{port}");
@@ -177,7 +181,7 @@ enum Role {
 struct Upgraded {
     stream: Stream,
     profile: Profile,
-    /// The octets that the peer has sent behind it.
+    /// The octets that the peer has sent behind the upgrade.
     rest: BytesMut,
 }
 
@@ -203,9 +207,9 @@ struct Open {
     inbound: Inbound,
     outbound: Outbound,
     read: usize,
-    /// The peer has said that it will say nothing more.
+    /// The peer has closed its side.
     is_over: bool,
-    /// The breach that ended the conversation, to be told when all before it has been read.
+    /// The breach that ended the connection, reported when all input before it has been read.
     breach: Option<Breach>,
 }
 
@@ -221,7 +225,7 @@ impl WebSocket {
         Stream::Ws(Box::new(Self { state, role, first_limit, limit }))
     }
 
-    /// The handshake is done: the peer may say more at once.
+    /// Notes that the handshake is done: larger input is accepted from now on.
     pub(super) fn establish(&mut self) {
         if let State::Open(open) = &mut self.state {
             open.inbound.establish(self.limit);
@@ -276,7 +280,7 @@ impl Open {
                 }
                 Ok(Step::Ping(payload)) => {
                     self.outbound.pong(payload);
-                    // Whether that fails is told by the next write.
+                    // A failure is reported by the next write.
                     let _ = self.poll_flush(cx);
                     idle += 1;
                 }
@@ -287,7 +291,8 @@ impl Open {
                     self.is_over = true;
                 }
                 Err(breach) => {
-                    // As much as can be said at once: nobody waits for whoever breaks the rules.
+                    // Only the octets that can be written at once: we do not wait for a peer that breaks
+                    // the rules.
                     self.outbound.close(breach.code());
                     let _ = self.poll_flush(cx);
                     self.is_over = true;
@@ -308,14 +313,14 @@ impl Open {
         }
     }
 
-    /// Takes so many of the driver's octets.
+    /// Accepts octets from the driver. Returns their number.
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.outbound.is_closed() {
-            // The end is told by the next read, with its reason.
+            // The next read reports the end, with its reason.
             return Poll::Pending;
         }
         while self.outbound.is_full() {
@@ -333,7 +338,7 @@ impl Open {
         Poll::Ready(Ok(taken))
     }
 
-    /// Writes all that waits to be written.
+    /// Writes all pending output.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbound.output().is_empty() {
             ready!(self.poll_write_out(cx))?;
@@ -399,7 +404,7 @@ impl AsyncWrite for WebSocket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().state {
             State::Open(open) => open.poll_flush(cx),
-            // Nothing has been taken yet.
+            // Nothing has been accepted yet.
             _ => Poll::Ready(Ok(())),
         }
     }

@@ -1,7 +1,8 @@
-//! The publishing half: who wants what, and what each peer still has to be sent.
+//! The publishing half: the topics that the peers want, and the messages that each peer is still to be
+//! sent.
 //!
 //! ```text
-//! send ── topics: who wants it ── journal: encode once ── booking: for whom ── each peer's outbox
+//! send ── topics: which peers ── journal: encode once ── booking: which peers ── each peer's outbox
 //!                                                                                      │
 //!                                                                          stream ── driver
 //! ```
@@ -46,13 +47,13 @@ use crate::sync::lock;
 pub(crate) struct PubCore {
     state: Mutex<State>,
     options: Publishing,
-    /// Of an XPUB.
+    /// The request options of an XPUB; `None` for a PUB.
     hearing: Option<RequestOptions>,
     turn_is_over: TurnIsOver,
 }
 
 impl PubCore {
-    /// With `hearing`, the user is told what subscribers want.
+    /// With `hearing`, the core is that of an XPUB, whose user reads the requests of subscribers.
     pub(crate) fn new(
         options: Publishing,
         hearing: Option<RequestOptions>,
@@ -60,7 +61,7 @@ impl PubCore {
     ) -> Self {
         let limit = Unread { requests: options.max_topics, octets: options.max_topic_octets };
         let requests = hearing.as_ref().map(|it| {
-            // Recipients subscribes peers itself has to know of each.
+            // A user that subscribes peers itself needs the requests of each peer.
             let verbosity = if it.manual { Verbosity::All } else { it.verbosity };
             Requests::new(verbosity, limit)
         });
@@ -74,7 +75,8 @@ impl PubCore {
         lock(&self.state).closed
     }
 
-    /// The parts are those of the message. By themselves they come in registers.
+    /// `first` and `rest` are the parts of `message`. As arguments of their own they are passed in
+    /// registers.
     #[inline(never)]
     fn publish(
         &self,
@@ -94,8 +96,8 @@ impl PubCore {
         Ok(())
     }
 
-    /// Publishes a message that does not go on with the one before it. By itself, so that it costs the others
-    /// nothing.
+    /// Publishes a message that does not go on with the one before it. It is a function of its own so
+    /// that it costs the other messages nothing.
     #[inline(never)]
     fn publish_slowly(
         &self,
@@ -108,7 +110,7 @@ impl PubCore {
     }
 
     /// Publishes a message that is for other peers than the one before it, or in another block. A sender
-    /// that has waited for its turn has a ticket. Gives the state back, as it was left.
+    /// that has waited for its turn has a ticket. Returns the locked state.
     fn publish_anew<'a>(
         &'a self,
         mut state: Guard<'a, State>,
@@ -121,11 +123,11 @@ impl PubCore {
         let sent = if message.copied_len() <= COPY {
             state.publish(message, length, when_full, ticket)
         } else if state.finds_room(when_full, ticket) {
-            // Somebody will take it. Whatever has to be copied is copied while nobody waits.
+            // Some peer will take the message, so it is copied now, without the lock.
             drop(state);
             let runs = message.to_runs();
             state = Guard::lock(&self.state);
-            // Meanwhile anything may have changed.
+            // The state may have changed meanwhile.
             if state.closed {
                 Err(Closed.into())
             } else if state.find_topics_slowly(message.parts().0) {
@@ -148,19 +150,19 @@ impl PubCore {
         }
     }
 
-    /// The state, with nothing left that stands in no outbox yet.
+    /// The locked state, with its booking settled.
     fn settled(&self) -> Guard<'_, State> {
         let mut state = Guard::lock(&self.state);
         state.settle();
         state
     }
 
-    /// Connected peers with at least one subscription.
+    /// The number of connected peers with at least one subscription.
     pub(crate) fn subscriber_count(&self) -> usize {
         lock(&self.state).topics.subscribed_peers()
     }
 
-    /// Returns once some peer would be sent a message whose first part is `topic`.
+    /// Returns once a message whose first part is `topic` would be sent to some peer.
     pub(crate) async fn wait_for_subscriber(&self, topic: &[u8]) -> Result<(), Closed> {
         let mut watch = Watch { core: self, ticket: None };
         poll_fn(|cx| {
@@ -178,7 +180,7 @@ impl PubCore {
     }
 }
 
-/// One who waits for a change of subscriptions, until it is dropped.
+/// A task's wait for a change of subscriptions, which ends when this is dropped.
 struct Watch<'a> {
     core: &'a PubCore,
     ticket: Option<Ticket>,
@@ -192,9 +194,9 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// What an XPUB does besides.
+/// The additional functions of an XPUB.
 impl PubCore {
-    /// The next request; waits for it with a waker.
+    /// The next request. With a waker, waits for it.
     pub(crate) fn poll_request(&self, waker: Option<&Waker>) -> Poll<Result<Request, Closed>> {
         let state = &mut *lock(&self.state);
         let requests = state.requests.as_mut().expect("who hears has not stopped");
@@ -208,7 +210,7 @@ impl PubCore {
         }
     }
 
-    /// The next requests, up to `count` of them, at least one; waits for it.
+    /// The next requests, at least one and up to `count`. Waits for them.
     pub(crate) fn poll_requests(
         &self,
         count: usize,
@@ -256,15 +258,15 @@ impl PubCore {
         self.settled().inverted = inverted;
     }
 
-    /// Nobody reads requests any more.
+    /// Stops collecting requests, since no reader is left.
     pub(crate) fn stop_hearing(&self) {
-        // What has not been read may be much: it is freed once the state is free again.
+        // There may be many unread requests: they are freed after the lock is released.
         let _requests = lock(&self.state).requests.take();
     }
 
-    /// Sends `message` to one peer. Returns whether it is there.
+    /// Sends `message` to one peer. Returns whether the peer is connected.
     pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
-        // Copies, if there are any, are made while nobody waits.
+        // Any copies are made without the lock.
         let runs = Run::of_large(message);
         let mut state = Guard::lock(&self.state);
         if state.closed {
@@ -275,8 +277,8 @@ impl PubCore {
         Ok(true)
     }
 
-    /// Subscribes a peer, or ends a subscription of it, in its place. Returns whether it is there and
-    /// that changed something.
+    /// Subscribes a peer on its behalf, or ends a subscription of it. Returns whether the peer is
+    /// connected and that changed something.
     pub(crate) fn change_for(&self, peer: &Peer, subscription: Subscription) -> bool {
         let mut state = self.settled();
         let Some(&key) = state.keys.get(&peer.id()) else { return false };
@@ -300,7 +302,7 @@ impl Core for PubCore {
         ways: Ways<'_>,
         kill: Kill,
     ) -> Result<PublishSession, Reason> {
-        // Copies, if there are any, are made while nobody waits.
+        // Any copies are made without the lock.
         let welcome = lock(&self.state).welcome.clone();
         let welcome = welcome.map(|message| (Run::of_large(&message), message.encoded_len()));
         let mut state = self.settled();

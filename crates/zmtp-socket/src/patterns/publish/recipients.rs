@@ -1,10 +1,11 @@
-//! Recipients subscribed to one topic.
+//! The recipients that are subscribed to one topic.
 
 use std::num::NonZeroU32;
 
 use slab::Slab;
 
-/// Recipients subscribed to one topic: in four octets, so that there are many in the processor's cache.
+/// The recipients that are subscribed to one topic: in four octets, so that many fit into the
+/// processor's cache.
 #[derive(Clone, Copy)]
 pub(super) struct PackedRecipients(NonZeroU32);
 
@@ -13,7 +14,7 @@ pub(super) enum Recipients {
     None,
     /// One peer, by its key.
     One(usize),
-    /// More, by the place of their list.
+    /// Several peers, by the place of their list.
     Many(usize),
 }
 
@@ -64,7 +65,7 @@ impl PackedRecipients {
         }
     }
 
-    /// Takes away the peer at `place`; returns the one that has moved there, if one has.
+    /// Removes the peer at `place`; returns the one that has moved there, if one has.
     pub(super) fn remove(&mut self, place: u32, lists: &mut Slab<Vec<u32>>) -> Option<usize> {
         let Recipients::Many(list) = self.who() else {
             *self = Self::of(&Recipients::None);

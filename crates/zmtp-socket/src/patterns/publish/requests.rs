@@ -42,22 +42,23 @@ pub enum Request {
 
 /// Requests that have not been read, oldest first.
 ///
-/// The end of a subscription removes one that has not been read, and a repeated subscription adds
-/// nothing. So unread changes are bounded by the topics that a peer may have. If these or its messages
-/// exceed the limit of its subscriptions, the peer is disconnected.
+/// The end of a subscription removes the subscription if that has not been read, and a repeated
+/// subscription adds nothing. So unread changes are bounded by the topics that a peer may have. A peer
+/// whose unread changes or messages exceed the limit of its subscriptions is disconnected.
 ///
-/// A tree grows a node at a time. A hash table would grow all at once, while others wait.
+/// The indexes are trees, because a tree grows a node at a time. A hash table would grow all at once,
+/// under the lock.
 pub(super) struct Requests {
     verbosity: Verbosity,
     limit: Unread,
     pending: BTreeMap<u64, Request>,
-    /// The last change of a topic that is pending: for each peer, where they are told apart.
+    /// The last pending change of a topic: for each peer, where they are told apart.
     places: BTreeMap<Key, u64>,
     hasher: RandomState,
     next: u64,
     /// The pending requests of each connected peer, and their places.
     unread: BTreeMap<PeerId, (Unread, BTreeSet<u64>)>,
-    /// How much is pending of peers that have gone.
+    /// The amount of pending requests of departed peers.
     departed: Unread,
     /// Topics that were reported as wanted, where only the end of the last subscription is
     /// reported.
@@ -77,7 +78,7 @@ pub(super) struct Unread {
 }
 
 impl Requests {
-    /// Requests that are pending are reported all the same.
+    /// Sets the verbosity of new requests. Pending ones are still reported.
     pub(super) fn set_verbosity(&mut self, verbosity: Verbosity) {
         self.verbosity = verbosity;
     }
@@ -130,7 +131,7 @@ impl Requests {
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if let Some(&place) = self.places.get(&key) {
             match (self.pending.get(&place), begins) {
-                // A repeated change.
+                // The change repeats the pending one.
                 (Some(Request::Subscribe { .. }), true)
                 | (Some(Request::Unsubscribe { .. }), false) => return Ok(()),
                 (Some(Request::Subscribe { .. }), false) => {
@@ -176,9 +177,9 @@ impl Requests {
         }
     }
 
-    /// The peer has gone. Its unread subscriptions need not be reported any more, where peers are told
-    /// apart. Its messages stay, within a limit that all departed peers share. Handles `count` of its
-    /// requests at most; returns what is lost of them, and whether there may be more.
+    /// Handles up to `count` of the requests of a peer that has gone. Its unread subscriptions are
+    /// removed, where peers are told apart. Its messages stay, within a limit that all departed peers
+    /// share. Returns the messages that are lost, and whether there may be more requests.
     pub(super) fn depart(&mut self, peer: &Peer, count: usize) -> (Count, bool) {
         let mut lost = Count::default();
         let are_apart = self.apart(peer).is_some();
@@ -207,7 +208,7 @@ impl Requests {
         (lost, true)
     }
 
-    /// The oldest request.
+    /// Takes the oldest request.
     pub(super) fn pop(&mut self) -> Option<Request> {
         let place = *self.pending.first_key_value()?.0;
         let request = self.take(place)?;
@@ -247,7 +248,7 @@ impl Requests {
         (self.hasher.hash_one(topic), self.apart(peer), topic.clone())
     }
 
-    /// The peer, if its changes are told apart from those of others.
+    /// The peer's number, if its changes are told apart from those of others.
     fn apart(&self, peer: &Peer) -> Option<PeerId> {
         (self.verbosity != Verbosity::Distinct).then(|| peer.id())
     }
@@ -257,12 +258,12 @@ impl Requests {
         self.reader = Some(waker);
     }
 
-    /// The reader, if it waits and need not any longer.
+    /// The waker of the reader, if it waits and there is a request.
     pub(super) fn wake(&mut self) -> Option<Waker> {
         self.reader.take_if(|_| !self.pending.is_empty())
     }
 
-    /// The reader, if it waits.
+    /// The waker of the reader, if it waits.
     pub(super) fn end(&mut self) -> Option<Waker> {
         self.reader.take()
     }
@@ -320,7 +321,7 @@ mod tests {
         Subscription::Cancel(Bytes::from(topic))
     }
 
-    /// All that is pending: `+1 a` is peer 1's subscription to a.
+    /// All pending requests: `+1 a` is peer 1's subscription to a.
     fn pending(requests: &mut Requests) -> Vec<String> {
         let text = |request: Request| match &request {
             Request::Subscribe { peer, topic } => format!("+{} {topic:?}", peer.id().0),
@@ -398,7 +399,7 @@ mod tests {
             (1, cancel("a"), Change::OfPeer),
             (2, cancel("a"), Change::OfAll),
         ];
-        // Before each step, so many of the requests before it have been read.
+        // Before each step, some of the earlier requests have been read.
         for (reads, expected) in [([0; 4], vec![]), ([0, 1, 0, 0], vec!["+1 b\"a\"", "-2 b\"a\""])]
         {
             let mut requests = requests(Verbosity::Subscriptions);
@@ -425,7 +426,7 @@ mod tests {
                 let message = format!("{id}/{number}").into();
                 requests.add_message(&peer(id), message).expect("within limits");
             }
-            // In slices, as of a peer that has left much behind.
+            // In slices, as for a peer that has left many requests behind.
             let mut has_more = true;
             while has_more {
                 let (count, more) = requests.depart(&peer(id), 2);

@@ -1,4 +1,4 @@
-//! Sending that waits: for the runtime's other tasks, and for room.
+//! Sending with a wait: for the runtime's other tasks, and for room.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -88,12 +88,12 @@ impl SendCore for PubCore {
 }
 
 impl PubCore {
-    /// Publishes all of `batch`, each message as if it were sent by itself, and takes it out once it is. What
-    /// fails is left in front.
+    /// Publishes all messages of `batch`, each as if it were sent by itself, and removes it once it is
+    /// sent. A message that fails stays in front.
     pub(crate) async fn send_batch(&self, batch: &mut Batch) -> Result<(), SendError> {
         loop {
             let sent = match batch.peek_body() {
-                // It is copied in any case.
+                // A small body is copied in any case.
                 Some(body) if body.len() < LARGE => self.send_now(&body.into()),
                 _ => {
                     let Some(message) = batch.peek() else { return Ok(()) };
@@ -116,7 +116,7 @@ impl SinkCore for PubCore {
     type Waiting = Waiting;
 
     fn poll_room(&self, _watch: &mut Wait, _waker: &Waker) -> Poll<Result<(), Closed>> {
-        // Each message goes to others.
+        // Room depends on the message, which is not known yet.
         Poll::Ready(if self.is_closed() { Err(Closed) } else { Ok(()) })
     }
 

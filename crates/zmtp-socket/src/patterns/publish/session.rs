@@ -17,7 +17,7 @@ use crate::send::guard::Guard;
 use crate::stats::Count;
 use crate::sync::lock;
 
-/// Changes of subscriptions that are made under one lock: each costs some microseconds.
+/// The number of changes of subscriptions under one lock: each takes some microseconds.
 pub(super) const SUBSCRIPTIONS: usize = 64;
 
 /// A publisher's side of one connection.
@@ -30,11 +30,11 @@ pub(crate) struct PublishSession {
     stage: Stage,
 }
 
-/// How far a peer has been forgotten.
+/// The progress in forgetting a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Present,
-    /// It gets nothing more. Its topics are being taken away, and its key is still its own.
+    /// The peer is sent nothing more. Its topics are being removed, and its key is still in use.
     Leaving,
     Gone,
 }
@@ -45,15 +45,16 @@ impl PublishSession {
         Self { core, peer, key, gathering: Gathering::default(), stage: Stage::Present }
     }
 
-    /// What the state knows the peer by.
+    /// The peer's key in the state.
     pub(super) fn key(&self) -> usize {
         self.key as usize
     }
 
-    /// A subscription has come or gone. Returns whether the peer wants other messages than before.
+    /// Applies a change of a subscription. Returns whether the peer then wants other messages than
+    /// before.
     fn change(&self, state: &mut State, subscription: Subscription) -> Result<bool, Reason> {
         let options = &self.core.options;
-        // If nobody hears it any more, it is subscribed as with a PUB.
+        // Without a reader of requests, the peer is subscribed as with a PUB.
         if state.requests.is_some() && state.manual {
             let (topics, octets) = state.ask(self.key(), &subscription);
             if topics > options.max_topics || octets > options.max_topic_octets {
@@ -68,7 +69,7 @@ impl PublishSession {
         let (topics, octets) = state.topics.held_by(self.key());
         let begins = matches!(subscription, Subscription::Subscribe(_));
         if begins && (topics > options.max_topics || octets > options.max_topic_octets) {
-            // Its beginning is not told, and so its end must not be, when the peer leaves.
+            // The subscription was not reported, and its end must not be reported when the peer leaves.
             state.topics.change(self.key(), &Subscription::Cancel(subscription.topic().clone()));
             let (topics, octets) = (options.max_topics, options.max_topic_octets);
             return Err(Overrun::Subscriptions { topics, octets }.into());
@@ -90,8 +91,8 @@ impl Session for PublishSession {
     }
 
     fn messages(&mut self, batch: Batch) -> Result<(), Reason> {
-        // RFC 29, The PUB Socket Type: it takes subscriptions; whatever else comes is discarded. For
-        // the XPUB Socket Type, it is the user's.
+        // RFC 29, The PUB Socket Type: it takes subscriptions; other messages are discarded. For the
+        // XPUB Socket Type, they are passed to the user.
         let Some(hearing) = &self.core.hearing else { return Ok(()) };
         let only_first = hearing.only_first;
         let mut changes = Vec::new();
@@ -116,7 +117,7 @@ impl Session for PublishSession {
     fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
         let mut changes = changes.drain(..);
         while !changes.as_slice().is_empty() {
-            // One lock and one wake-up for as many as others may have to wait for.
+            // One lock and one wake-up for as many changes as other tasks may have to wait for.
             let mut state = self.core.settled();
             let mut has_changed = false;
             let changed = changes.by_ref().take(SUBSCRIPTIONS).try_for_each(|subscription| {
@@ -167,7 +168,7 @@ impl Session for PublishSession {
             Stage::Present => {
                 self.stage = Stage::Leaving;
                 let queue = self.core.settled().depart(self.key());
-                // Not under the lock: it may be much.
+                // Freed without the lock, since the queue may be large.
                 drop(queue);
             }
             Stage::Leaving => {
@@ -185,7 +186,7 @@ impl Session for PublishSession {
 
 impl Drop for PublishSession {
     fn drop(&mut self) {
-        // The rest, if the driver has not come to it.
+        // The steps that the driver has not made.
         while self.leave() {}
     }
 }

@@ -1,4 +1,5 @@
-//! Publishing under the lock: from the topics that match a message to the outboxes of those who want it.
+//! Publishing under the lock: from the topics that match a message to the outboxes of the peers that
+//! want it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -29,54 +30,54 @@ use crate::send::waiters::{Ticket, Tickets, Waiters};
 use crate::send::{Outgoing, at_once};
 use crate::stats::{Count, PeerState, PeerStats, Stats};
 
-/// Peers whose counters are looked at before others have the state.
+/// The number of peers whose counters are read under one lock.
 pub(super) const LOOK: usize = 256;
 
-/// What the tasks of a publisher share, under its lock.
+/// The state that the tasks of a publisher share, under its lock.
 pub(super) struct State {
     pub(super) peers: Slab<PeerEntry>,
     pub(super) topics: Topics,
-    /// Peers are sent what they are *not* subscribed to.
+    /// Whether peers are sent the messages that they are *not* subscribed to.
     pub(super) inverted: bool,
     pub(super) when_full: WhenFull,
-    /// The user of an XPUB subscribes peers itself.
+    /// Whether the user of an XPUB subscribes peers itself.
     pub(super) manual: bool,
-    /// The requests of each peer meanwhile, by its key.
+    /// The topics that each peer then asks for, by its key.
     asked: HashMap<usize, Asked>,
-    /// Of the queue of each peer.
+    /// The marks of each peer's queue.
     pub(super) marks: Marks,
     /// The message that every peer of an XPUB is sent first.
     pub(super) welcome: Option<Message>,
-    /// What the user is to be told, if it listens.
+    /// The requests for the user of an XPUB, if it reads them.
     pub(super) requests: Option<Requests>,
-    /// Which peer is which, for who names one.
+    /// The keys of the peers, for a user that names one.
     pub(super) keys: HashMap<PeerId, usize>,
     pub(super) journal: Journal,
-    /// What has been appended to the journal and stands in no outbox yet.
+    /// The messages that were appended to the journal and stand in no outbox yet.
     pub(super) booking: Booking,
-    /// When a driver was last given something to do, or spared it.
+    /// The time when a message last woke a driver, or was written without one.
     busy: Option<Instant>,
     pub(super) closed: bool,
     pub(super) turn: Turn,
-    /// The topics that one message matches, and the peers that want them; kept for their memory.
+    /// The topics that match one message, and the peers that want it; kept for their memory.
     matching: Vec<EntryId>,
     wanted_by: Vec<usize>,
     tickets: Tickets,
-    /// Those who wait for a change of subscriptions.
+    /// The tasks that wait for a change of subscriptions.
     watchers: Waiters,
-    /// Those who wait until the transports have taken all.
+    /// The tasks that wait until the transports have taken all messages.
     pub(super) flushing: Flushing,
-    /// The counters of all peers together, those that have gone included. It lists no peers.
+    /// The counters of all peers together, including those that have gone. It lists no peers.
     pub(super) totals: Stats,
     pub(super) undelivered_at_close: usize,
-    /// The effects that are due once the state is free.
+    /// The effects that are due when the lock is released.
     pub(super) effects: Effects,
     pub(super) events: Arc<Events>,
-    /// The peer whose driver waits for as much as its outbox holds now.
+    /// The peer whose driver has rested until its outbox holds enough to write.
     due: Option<usize>,
 }
 
-/// The topics that a peer has asked for, and their octets.
+/// The topics that a peer has asked for, and the sum of their octets.
 #[derive(Debug, Default)]
 struct Asked {
     topics: BTreeSet<Bytes>,
@@ -86,7 +87,7 @@ struct Asked {
 /// A peer as its publisher sees it.
 pub(super) struct PeerEntry {
     pub(super) peer: Peer,
-    /// What it has sent to the user of an XPUB.
+    /// The messages that it has sent to the user of an XPUB.
     pub(super) received: Count,
     pub(super) outbox: Outbox,
 }
@@ -126,8 +127,8 @@ impl State {
         }
     }
 
-    /// Books a message that nobody wants, or that [goes on](Self::goes_on). Otherwise gives its length, and has
-    /// found its topics.
+    /// Books a message that no peer wants, or that [goes on](Self::goes_on). Otherwise finds its topics
+    /// and returns its length.
     #[inline(always)]
     pub(super) fn go_on(&mut self, first: &[u8], rest: &[Bytes]) -> Result<(), usize> {
         if self.find_topics(first) {
@@ -140,9 +141,9 @@ impl State {
         Ok(())
     }
 
-    /// Finds the topics that match a message with this first part. Returns whether anybody may want
-    /// it. Part of the one call that has to be fast; the others find them
-    /// [slowly](Self::find_topics_slowly).
+    /// Finds the topics that match a message with this first part. Returns whether any peer may want it.
+    /// Inlined into the one call that has to be fast; the others use
+    /// [`find_topics_slowly`](Self::find_topics_slowly).
     #[inline(always)]
     pub(super) fn find_topics(&mut self, first: &[u8]) -> bool {
         self.topics.matching(first, &mut self.matching);
@@ -159,7 +160,7 @@ impl State {
         self.find_topics(first)
     }
 
-    /// Finds the peers that want the topics that were found.
+    /// Finds the peers that want a message with these topics.
     pub(super) fn find_peers(&mut self) {
         self.topics.peers_of(&self.matching, &mut self.wanted_by);
         if self.inverted {
@@ -175,7 +176,7 @@ impl State {
         self.peers.iter().filter(|(key, _)| !self.topics.is_leaving(*key))
     }
 
-    /// Whether a message with this first part would be sent to anybody.
+    /// Whether a message with this first part would be sent to any peer.
     pub(super) fn is_wanted(&mut self, first: &[u8]) -> bool {
         self.find_topics_slowly(first) && {
             self.find_peers();
@@ -183,18 +184,18 @@ impl State {
         }
     }
 
-    /// Whether the next message, of so many octets, which the topics in `matching` match, is for the
-    /// peers that the one before it was for, and they and the block have room for it.
+    /// Whether the next message, of so many octets and with the topics in `matching`, is for the same
+    /// peers as the one before it, and these peers and the block have room for it.
     #[inline]
     pub(super) fn goes_on(&self, length: usize) -> bool {
-        // A large part may be shared in place of being copied.
+        // A message with a large part does not go on, since that may be shared instead of copied.
         length < LARGE && self.booking.takes(&self.matching) && self.journal.has_room(length)
     }
 
     /// Encodes and books a message that [goes on](Self::goes_on).
     #[inline]
     pub(super) fn book(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
-        // Encoded once, and only if somebody takes it.
+        // Encoded once, and only if some peer takes it.
         if !self.booking.receivers.is_empty() {
             self.journal.append(first, rest);
         }
@@ -203,7 +204,7 @@ impl State {
         self.turn.spend(length, filled);
     }
 
-    /// Publishes a message that does not [go on](Self::goes_on) to the peers that were found.
+    /// Publishes a message that does not [go on](Self::goes_on) to the peers that want it.
     pub(super) fn publish(
         &mut self,
         message: &Outgoing<'_>,
@@ -223,8 +224,8 @@ impl State {
         Ok(())
     }
 
-    /// Publishes a message of so many octets that lies in `runs`; there are none if it is known that nobody
-    /// takes it.
+    /// Publishes a message of so many octets that lies in `runs`. These are empty if no peer will take
+    /// it.
     pub(super) fn publish_runs(
         &mut self,
         runs: &[Run],
@@ -232,7 +233,7 @@ impl State {
         when_full: WhenFull,
         ticket: Option<Ticket>,
     ) -> Result<(), SendError> {
-        // It is no part of the open segment, and so of no booking that goes on.
+        // The message is no part of the open segment, and so of no booking that goes on.
         self.settle();
         self.book_anew(0, when_full, ticket)?;
         debug_assert!(
@@ -247,7 +248,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether any of the peers that were found would take a message now.
+    /// Whether any of the peers that want a message would take it now.
     pub(super) fn finds_room(&self, when_full: WhenFull, ticket: Option<Ticket>) -> bool {
         let mut has_room = self.wanted_by.iter().map(|&key| self.peers[key].outbox.accepts(ticket));
         match when_full {
@@ -259,10 +260,10 @@ impl State {
         }
     }
 
-    /// Writes a message that one idle peer alone wants, and so spares it the way through that peer's
-    /// driver; a large one also the copy. Returns whether it has done so; the driver writes what is left. A
-    /// small message of many that follow one another closely is left to the driver, which writes many
-    /// at once.
+    /// Writes a message that only one peer wants, if that peer is idle. That saves a wake-up of its
+    /// driver and, for a large message, the copy. Returns whether it has done so; the driver writes the
+    /// rest. A small message that follows another closely is left to the driver, which writes many at
+    /// once.
     pub(super) fn write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> bool {
         self.try_write_at_once(message, length).is_some()
     }
@@ -277,9 +278,9 @@ impl State {
         Some(())
     }
 
-    /// Goes on with the booking for other topics, if the same peers want them, or begins another, and
-    /// wakes drivers that had nothing to do until now. Of a peer without room becomes what `when_full`
-    /// says; a peer that somebody [waits](Self::await_room) for who came before `ticket` has none.
+    /// Continues the booking for other topics, if the same peers want them, or begins another. Wakes the
+    /// drivers that had nothing to do. A peer without room is handled as `when_full` says. A peer counts
+    /// as full if a sender [waits](Self::await_room) for it that came before `ticket`.
     pub(super) fn book_anew(
         &mut self,
         length: usize,
@@ -345,7 +346,8 @@ impl State {
         Ok(())
     }
 
-    /// Makes room in the journal. If this ends a block, peers that want little of it get a copy.
+    /// Makes room in the journal. If this ends a block, its messages are copied for peers that need
+    /// little of it.
     fn begin_block_for(&mut self, length: usize) {
         if let Some((block, keys)) = self.journal.make_room(length) {
             for key in keys {
@@ -356,12 +358,12 @@ impl State {
         }
     }
 
-    /// Gives each peer its part of the booking, and ends it.
+    /// Gives each peer its part of the booking, and ends the booking.
     pub(super) fn settle(&mut self) {
         self.settle_and_write();
     }
 
-    /// Does so, and says whether the one peer that it filled has room again.
+    /// Does the same. Returns whether the one peer that was filled has room again.
     fn settle_and_write(&mut self) -> bool {
         if self.booking.messages > 0 {
             let (segment, range) = (self.journal.open().clone(), self.booking.range.clone());
@@ -372,8 +374,8 @@ impl State {
         self.write_due()
     }
 
-    /// Writes what is queued for the one peer whose driver has rested until much was. Returns whether there
-    /// is one, and has room.
+    /// Writes the queued messages of the one peer whose driver has rested until they were many. Returns
+    /// whether there is such a peer, and it has room.
     fn write_due(&mut self) -> bool {
         let Some(key) = self.due.take() else { return false };
         self.journal.seal();
@@ -385,7 +387,7 @@ impl State {
         has_room
     }
 
-    /// Gives `runs`, which are what is booked, to those who get it.
+    /// Queues `runs`, which contain the booked messages, for the peers that get them.
     fn give(&mut self, runs: &[Run]) {
         let Booking { receivers, full, messages, range, .. } = &self.booking;
         for &key in receivers {
@@ -430,12 +432,12 @@ impl State {
         self.effects.wake(outbox.waker.take());
     }
 
-    /// Lets a sender that has just found no room wait for it, behind those who came before.
+    /// Lets a sender that has found no room wait for it, behind those that came before.
     pub(super) fn await_room(&mut self, waiting: &mut Waiting, waker: &Waker) {
         let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());
         let full = &self.booking.full;
-        // It keeps its places with peers that have room by now, but not with those that want nothing
-        // of it any more.
+        // The sender keeps its places with peers that have room by now, but not with peers that no
+        // longer want the message.
         let wanted: HashSet<usize> = self.wanted_by.iter().chain(full).copied().collect();
         let (peers, effects) = (&mut self.peers, &mut self.effects);
         waiting.peers.retain(|key| {
@@ -451,7 +453,7 @@ impl State {
         }
     }
 
-    /// Ends a sender's wait for room. Whoever is next has a turn.
+    /// Ends a sender's wait for room. The next sender gets its turn.
     pub(super) fn leave(&mut self, waiting: &mut Waiting) {
         let Some(ticket) = waiting.ticket.take() else { return };
         for key in std::mem::take(&mut waiting.peers) {
@@ -459,11 +461,11 @@ impl State {
                 self.effects.wake(peer.outbox.waiters.leave(ticket));
             }
         }
-        // What was booked for a peer that others still wait for must not go on: they would be overtaken.
+        // A booking for a peer that other senders still wait for must not go on: it would overtake them.
         self.settle();
     }
 
-    /// Lets somebody wait for a change of subscriptions.
+    /// Lets a task wait for a change of subscriptions.
     pub(super) fn watch(&mut self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
         let ticket = ticket.unwrap_or_else(|| self.tickets.next());
         self.watchers.join(ticket, waker);
@@ -475,13 +477,14 @@ impl State {
         let _next = self.watchers.leave(ticket);
     }
 
-    /// A peer wants other messages than before: those who wait for it, or for any such change, look again.
+    /// Notes that a peer wants other messages than before: the senders that wait for it, and the tasks
+    /// that wait for any such change, check again.
     pub(super) fn has_changed(&mut self, key: usize) {
         self.effects.wake(self.peers[key].outbox.waiters.all());
         self.effects.wake(self.watchers.take_all());
     }
 
-    /// Tells the monitors of a subscription, or its end.
+    /// Records a subscription, or its end, for the monitors.
     pub(super) fn tell_of(&mut self, peer: &Peer, subscription: Subscription) {
         self.effects.tell(self.events.record(|| {
             let peer = peer.clone();
@@ -492,7 +495,8 @@ impl State {
         }));
     }
 
-    /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
+    /// Counts octets that a peer's transport has taken, and the messages whose last octets are among
+    /// them.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize) {
         let PeerEntry { outbox, peer, .. } = &mut self.peers[key];
         let was_flushing = outbox.is_flushing();
@@ -511,20 +515,20 @@ impl State {
         self.effects.wake(self.flushing.has_flushed(usize::from(has_flushed)));
     }
 
-    /// A peer has sent a message to the user of an XPUB.
+    /// Counts a message that a peer has sent to the user of an XPUB.
     pub(super) fn received(&mut self, key: usize, message: Count) {
         self.peers[key].received += message;
         self.totals.received += message.messages;
         self.totals.received_octets += message.octets;
     }
 
-    /// What all peers together count.
+    /// The counters of all peers together.
     pub(super) fn totals(&self) -> Stats {
         Stats { subscriptions: self.topics.held_by_all(), ..self.totals.clone() }
     }
 
-    /// What the peers count whose keys begin with `from`, if they are there: of some of them, so that
-    /// nobody waits long. Returns where to go on, as long as there are more.
+    /// Adds the counters of some peers, beginning with the key `from`: so few that the lock is held
+    /// briefly. Returns where to continue, if there are more.
     pub(super) fn look_at(&self, from: usize, peers: &mut Vec<PeerStats>) -> Option<usize> {
         let end = self.topics.keys().min(from + LOOK);
         for key in (from..end).filter(|key| !self.topics.is_leaving(*key)) {
@@ -547,12 +551,12 @@ impl State {
         (end < self.topics.keys()).then_some(end)
     }
 
-    /// Wakes who waits for requests, if there are some now.
+    /// Wakes the reader of requests, if it waits and there are some.
     pub(super) fn wake_reader(&mut self) {
         self.effects.wake(self.requests.as_mut().and_then(Requests::wake));
     }
 
-    /// Nothing more is accepted: whoever waits for anything is told.
+    /// Closes the socket for new messages, and wakes every waiting task.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.effects.wake(self.requests.as_mut().and_then(Requests::end));
@@ -562,8 +566,8 @@ impl State {
         }
     }
 
-    /// A peer leaves: nothing is sent to it from now on, and what it counted stays. What it wanted is
-    /// [forgotten](Self::forget) later. Gives back its queue, to be freed when nobody waits.
+    /// Ends the sending to a peer that leaves, and keeps its counts. Its topics are
+    /// [forgotten](Self::forget) later. Returns its queue, to be freed without the lock.
     pub(super) fn depart(&mut self, key: usize) -> Outbox {
         self.effects.wake(self.peers[key].outbox.waiters.all());
         self.topics.leave(key);
@@ -580,8 +584,8 @@ impl State {
         outbox
     }
 
-    /// A peer asks for a topic, or takes that back, where the user subscribes peers itself. Returns how many
-    /// topics it asks for, and their octets.
+    /// Notes that a peer asks for a topic, or takes that back, where the user subscribes peers itself.
+    /// Returns the number of topics that it asks for, and the sum of their octets.
     pub(super) fn ask(&mut self, key: usize, subscription: &Subscription) -> (usize, usize) {
         let Asked { topics, octets } = self.asked.entry(key).or_default();
         match subscription {
@@ -594,8 +598,8 @@ impl State {
         (topics.len(), *octets)
     }
 
-    /// Tells the user that a peer which has left asks for some topics no longer. Returns whether there were
-    /// any.
+    /// Reports to the user that a peer which has left no longer asks for some topics. Returns whether
+    /// there were any.
     fn tell_asked(&mut self, key: usize, peer: &Peer) -> bool {
         let Some(Asked { topics, .. }) = self.asked.get_mut(&key) else { return false };
         for _ in 0..SLICE {
@@ -604,7 +608,7 @@ impl State {
                 break;
             };
             if let Some(requests) = &mut self.requests {
-                // It is gone already, and what it leaves is no more than it asked for.
+                // The peer is gone already, and the ends of its topics are no more than it asked for.
                 let _past_limit = requests.add_change(peer, Subscription::Cancel(topic));
             }
         }
@@ -612,16 +616,16 @@ impl State {
         true
     }
 
-    /// Waits until all messages that had been accepted are taken by the transports, or lost.
+    /// Waits until the transports have taken, or lost, all accepted messages.
     pub(super) fn poll_flush(&mut self, flush: &mut Wait, waker: &Waker) -> Poll<()> {
         let outboxes = self.peers.iter_mut().map(|(_, peer)| &mut peer.outbox);
         self.effects.wake(self.flushing.begin(flush, &mut self.tickets, outboxes));
         self.flushing.poll(flush, waker)
     }
 
-    /// Takes away some of what a peer wanted that has left, so little that others hardly wait. Once nothing
-    /// is left, gives back the memory that it took, to be freed when nobody waits; its key may then be
-    /// another's.
+    /// Removes some topics of a peer that has left: so few that the lock is held briefly. Once none is
+    /// left, returns the memory of the peer, to be freed without the lock. From then on its key may be
+    /// given to another peer.
     pub(super) fn forget(&mut self, key: usize) -> Option<impl Sized + use<>> {
         let peer = self.peers[key].peer.clone();
         if self.tell_asked(key, &peer) {
@@ -629,7 +633,7 @@ impl State {
         }
         if let Some(left) = self.topics.forget(key, self.requests.is_some() && !self.manual) {
             for (topic, change) in left {
-                // It is gone already, and what it leaves is no more than it held.
+                // The peer is gone already, and the ends of its topics are no more than it held.
                 let cancel = Subscription::Cancel(topic);
                 let requests = self.requests.as_mut();
                 let _past_limit = requests.map(|it| it.tell(&peer, cancel, change));

@@ -1,4 +1,4 @@
-//! Which peers want which topics: the only place that decides which peers a message goes to.
+//! The subscriptions of all peers: the only place that decides which peers a message goes to.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,33 +14,33 @@ use crate::prefix_map::{EntryId, PrefixMap};
 /// The subscriptions of all peers, in one index.
 pub(crate) struct Topics {
     index: PrefixMap<PackedRecipients>,
-    /// The peers of topics that more than one subscribed to.
+    /// The peers of topics that several peers subscribed to.
     lists: Slab<Vec<u32>>,
-    /// What each peer holds, by its key.
+    /// The topics of each peer, by its key.
     peers: Vec<Held>,
     duplicates: Duplicates,
-    /// The number of the search for peers.
+    /// The number of the present search for peers.
     round: u64,
     subscribed_peers: usize,
-    /// What the peers that have not left hold, all together.
+    /// The number of topics that the peers which have not left hold, all together.
     held: u64,
-    /// Peers that have left and whose topics have not all been taken away.
+    /// The number of peers that have left and whose topics have not all been removed.
     leaving: usize,
 }
 
-/// Topics that are taken away from a peer that has left at once, at most: each costs some microseconds,
-/// and others wait meanwhile.
+/// The largest number of topics that are removed at once from a peer that has left: each takes some
+/// microseconds, under the lock.
 pub(super) const SLICE: usize = 256;
 
-/// And their octets, about.
+/// The same limit in octets, about.
 const SLICE_OCTETS: usize = 64 << 10;
 
-/// What a subscription, or its end, has changed.
+/// The effect of a subscription, or of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
-    /// Nothing: the peer does not hold the topic.
+    /// None: the peer does not hold the topic.
     Nothing,
-    /// Nothing but perhaps a number: the peer holds the topic as before.
+    /// None but perhaps a count: the peer holds the topic as before.
     Repeated,
     /// The peer has begun or ceased to hold the topic; others hold it too.
     OfPeer,
@@ -57,26 +57,25 @@ impl Change {
 /// The subscriptions of one peer.
 #[derive(Default)]
 struct Held {
-    /// In a tree, which never moves more than a node of itself: a table would have to move all at once when
-    /// it grows, and be searched for what is left when it is emptied in slices.
+    /// In a tree, which never moves more than a node of itself. A hash table would have to move all at
+    /// once when it grows, and would have to be searched when it is emptied in slices.
     topics: BTreeMap<EntryId, Subscribed>,
-    /// Octets of all these topics.
+    /// The sum of the octets of all these topics.
     octets: usize,
-    /// The last search in which this peer was found: it gets one copy, however many of its topics
-    /// match.
+    /// The last search in which this peer was found: it gets one copy, however many of its topics match.
     found_in: u64,
-    /// It has left: it gets nothing, whatever it still holds.
+    /// It has left, and gets nothing, whatever topics it still holds.
     is_leaving: bool,
 }
 
 struct Subscribed {
-    /// How often the topic was subscribed to and not cancelled. [`UNCOUNTED`] is never left again.
+    /// The number of subscriptions to the topic. At [`UNCOUNTED`] it no longer changes.
     count: u32,
     /// The peer's place among those that subscribed to the topic.
     place: u32,
 }
 
-/// A peer that subscribes to the same so often can no longer take it back but by leaving.
+/// A peer that subscribes to a topic so often can end that only by leaving.
 const UNCOUNTED: u32 = u32::MAX;
 
 impl Topics {
@@ -93,15 +92,15 @@ impl Topics {
         }
     }
 
-    /// Makes `key` known; it was not, or has been removed.
+    /// Adds a peer whose key is not in use.
     pub(crate) fn add_peer(&mut self, key: usize) {
         if self.peers.len() <= key {
             self.peers.resize_with(key + 1, Held::default);
         }
     }
 
-    /// A peer leaves: it gets nothing more, from now on. What it holds is [forgotten](Self::forget) in
-    /// slices; as long as that has not been done, it is as if it had yet to cancel the rest.
+    /// Ends the sending to a peer that leaves. Its topics are [forgotten](Self::forget) in slices; until
+    /// then it is as if it had yet to cancel the rest.
     pub(crate) fn leave(&mut self, key: usize) {
         let held = &mut self.peers[key];
         self.subscribed_peers -= usize::from(!held.topics.is_empty());
@@ -110,8 +109,8 @@ impl Topics {
         self.leaving += 1;
     }
 
-    /// Takes some topics away from a peer that is leaving. With `told`, gives the topics, and what the end of
-    /// each has changed. Once none is left, `None`.
+    /// Removes some topics of a peer that is leaving. With `told`, returns these topics and the effect
+    /// of the end of each. Returns `None` once no topic is left.
     pub(crate) fn forget(&mut self, key: usize, told: bool) -> Option<Vec<(Bytes, Change)>> {
         let held = &self.peers[key];
         let slice = held.topics.len() * SLICE_OCTETS / held.octets.max(1);
@@ -141,14 +140,14 @@ impl Topics {
         Some(left)
     }
 
-    /// Ends the leaving of a peer that holds nothing any more. Its key may name another from now on. What is
-    /// given back is memory, to be freed when nobody waits.
+    /// Ends the leaving of a peer that holds no topic any more. Its key may then be given to another
+    /// peer. The returned memory is to be freed without the lock.
     pub(crate) fn remove_peer(&mut self, key: usize) -> impl Sized + use<> {
         self.leaving -= 1;
         std::mem::take(&mut self.peers[key])
     }
 
-    /// Memory that the index has outgrown, to be freed when nobody waits.
+    /// Memory that the index has outgrown, to be freed without the lock.
     pub(crate) fn take_spent(&mut self) -> Option<Box<dyn Send>> {
         self.index.take_spent().map(|spent| spent as Box<dyn Send>)
     }
@@ -158,7 +157,7 @@ impl Topics {
         self.peers[key].is_leaving
     }
 
-    /// A peer subscribes to a topic, or takes a subscription back.
+    /// Applies a subscription of a peer, or its end.
     pub(crate) fn change(&mut self, key: usize, subscription: &Subscription) -> Change {
         match subscription {
             Subscription::Subscribe(topic) => self.subscribe(key, topic),
@@ -207,9 +206,8 @@ impl Topics {
         self.give_up(entry, place)
     }
 
-    /// Puts the topics that match a message with this first part into `matching`. Where they are
-    /// the same for two messages, and nobody subscribed or cancelled between them, so are the peers
-    /// that want them.
+    /// Puts the topics that match a message with this first part into `matching`. If they are the same
+    /// for two messages, and no peer subscribed or cancelled between them, the same peers want both.
     #[inline(always)]
     pub(crate) fn matching(&self, topic: &[u8], matching: &mut Vec<EntryId>) {
         matching.clear();
@@ -224,7 +222,7 @@ impl Topics {
     pub(crate) fn peers_of(&mut self, matching: &[EntryId], found: &mut Vec<usize>) {
         found.clear();
         if let [entry] = matching {
-            // Where one topic matches, and most often it is one, nobody is found twice.
+            // If one topic matches, which is the usual case, no peer is found twice.
             self.each_of(*entry, |key| found.push(key));
         } else {
             self.round += 1;
@@ -254,13 +252,13 @@ impl Topics {
         }
     }
 
-    /// Whether anybody holds a topic that begins a message with this first part.
+    /// Whether any peer holds a topic that begins a message with this first part.
     #[cfg(test)]
     pub(crate) fn is_wanted(&self, topic: &[u8]) -> bool {
         self.index.any_prefix_of(topic)
     }
 
-    /// How many distinct topics a peer is subscribed to, and their octets.
+    /// The number of distinct topics that a peer is subscribed to, and the sum of their octets.
     pub(crate) fn held_by(&self, key: usize) -> (usize, usize) {
         let held = &self.peers[key];
         (held.topics.len(), held.octets)
@@ -271,18 +269,18 @@ impl Topics {
         self.held
     }
 
-    /// No peer's key is as large as this.
+    /// A bound that is larger than every peer's key.
     pub(crate) fn keys(&self) -> usize {
         self.peers.len()
     }
 
-    /// Peers with at least one subscription.
+    /// The number of peers with at least one subscription.
     pub(crate) fn subscribed_peers(&self) -> usize {
         self.subscribed_peers
     }
 
-    /// Takes away the peer at `place` of those that subscribed to a topic. The last one moves there,
-    /// so that a crowd that leaves is not searched through for each of it.
+    /// Removes the peer at `place` of those that subscribed to a topic. The last one moves there, so
+    /// that the list is not searched for each of many peers that leave.
     fn give_up(&mut self, entry: EntryId, place: u32) -> Change {
         let Some(audience) = self.index.value_mut(entry) else { return Change::Nothing };
         if let Some(moved) = audience.remove(place, &mut self.lists) {
@@ -439,7 +437,7 @@ mod tests {
     enum Step {
         Subscribe(usize, Vec<u8>),
         Cancel(usize, Vec<u8>),
-        /// The peer leaves, or more of it is forgotten; what is left of it in the end is another.
+        /// A peer leaves, or more of it is forgotten; a new peer takes its place in the end.
         Leave(usize),
         Match(Vec<u8>),
     }
@@ -457,8 +455,7 @@ mod tests {
         proptest::collection::vec(step, 0..120)
     }
 
-    /// What it changes that a peer's number of subscriptions to a topic rises from, or falls from,
-    /// `from`.
+    /// The effect of a peer's number of subscriptions to a topic changing from `from`.
     fn change(model: &[Vec<Vec<u8>>], peer: usize, topic: &Vec<u8>, from: usize) -> Change {
         let held =
             |lists: &[Vec<Vec<u8>>]| lists.iter().flatten().filter(|it| *it == topic).count();

@@ -1,4 +1,4 @@
-//! What a subscriber is subscribed to.
+//! The subscriptions of a subscriber.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::prefix_map::PrefixMap;
 
-/// The topics of one socket, counted: each is given up when it has been unsubscribed as often as
+/// The topics of one socket, each with a count: a topic ends when it has been unsubscribed as often as
 /// it was subscribed.
 #[derive(Default)]
 pub(crate) struct Filter {
@@ -23,17 +23,17 @@ struct Held {
     place: u64,
 }
 
-/// How many subscriptions to a topic are taken back at once.
+/// How many subscriptions to a topic one call takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Back {
     One,
     All,
 }
 
-/// The last subscription to a topic was taken back.
+/// A topic whose last subscription was taken back.
 pub(crate) struct Ended {
     pub(crate) topic: Bytes,
-    /// The place in the order that the topic had.
+    /// The topic's place in the order.
     pub(crate) place: u64,
     /// The number of this change: greater than every place that was given before.
     pub(crate) at: u64,
@@ -53,8 +53,8 @@ impl Filter {
         Some(self.next - 1)
     }
 
-    /// Takes a subscription to the topic back, or all of them. Returns whether there was one, and what has
-    /// ended if none is left.
+    /// Takes back one subscription to the topic, or all of them. Returns whether there was one, and the
+    /// topic that has ended if none is left.
     pub(crate) fn unsubscribe(&mut self, topic: &[u8], back: Back) -> (bool, Option<Ended>) {
         let Some(entry) = self.held.find(topic) else { return (false, None) };
         let Some(held) = self.held.value_mut(entry) else { return (false, None) };
@@ -74,17 +74,17 @@ impl Filter {
         (true, topic.map(|topic| Ended { topic, place, at }))
     }
 
-    /// Whether a message with this first part was asked for.
+    /// Whether any subscription matches a message with this first part.
     pub(crate) fn lets_in(&self, topic: &[u8]) -> bool {
         self.held.any_prefix_of(topic)
     }
 
-    /// The topics from a place on, each once, in the order of subscription.
+    /// The topics from `place` on, each once, in the order of subscription.
     pub(crate) fn topics_from(&self, place: u64) -> impl Iterator<Item = (u64, &Bytes)> {
         self.order.range(place..).map(|(place, topic)| (*place, topic))
     }
 
-    /// How many distinct topics there are.
+    /// The number of distinct topics.
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }

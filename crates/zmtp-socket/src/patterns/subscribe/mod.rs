@@ -1,4 +1,4 @@
-//! The subscribing half: what we asked for, and what has come.
+//! The subscribing half: our subscriptions, and the messages that have arrived.
 //!
 //! ```text
 //! subscribe ── filter ── each publisher's upstream ── driver ── stream
@@ -38,53 +38,54 @@ use crate::send::{Outbox, Outgoing, Run, SendCore};
 use crate::stats::{Count, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
 
-/// Peers that [`stats`](SubCore::stats) looks at before it lets others have the locks.
+/// The number of peers whose counters [`stats`](SubCore::stats) reads before it releases the locks.
 const LOOK: usize = 256;
 
-/// Changes of subscriptions that are made under one lock, and notes of them that publishers take: about a
-/// hundred microseconds.
+/// The number of changes of subscriptions under one lock, and of notes that these may leave at
+/// publishers: about a hundred microseconds.
 const CHANGES: usize = 64;
 const NOTES: usize = 1 << 10;
 
 /// The core of a SUB socket.
 pub(crate) struct SubCore {
     subscriptions: Mutex<Subscriptions>,
-    /// Counts the changes of the filter that shut something out.
+    /// The number of changes of the filter after which messages may have to be filtered again.
     generation: AtomicU64,
-    /// Where both are needed, this is locked after the subscriptions.
+    /// When both locks are needed, this is taken after that of the subscriptions.
     inbox: Mutex<Inbox>,
     options: Subscribing,
-    /// Of an XSUB.
+    /// The sending options of an XSUB; `None` for a SUB.
     sending: Option<UpstreamOptions>,
     filtered: AtomicU64,
-    /// Told of every new publisher, and of the end.
+    /// Notified at every new publisher, and at the end.
     changed: Notify,
     events: Arc<Events>,
 }
 
-/// What this socket subscribed to, and what each publisher has yet to be told and to be sent.
+/// The subscriptions of this socket, and the changes and messages that each publisher has yet to be
+/// sent.
 #[derive(Default)]
 struct Subscriptions {
     filter: Filter,
     upstreams: Slab<Upstream>,
-    /// How many messages may wait for each, where that was changed.
+    /// The high-water mark of each outbox, if it was changed.
     send_hwm: Option<HighWaterMark>,
     inverted: bool,
     tells_repeats: bool,
-    /// What was sent, to publishers that are there or have gone.
+    /// Messages that were sent, to present and departed publishers.
     sent: Count,
     dropped: Count,
-    /// What waits in the outboxes.
+    /// Messages in the outboxes.
     queued: Count,
-    /// Messages that waited for publishers when their connections ended, and how many of these were
-    /// left when the socket was closed.
+    /// Messages that were queued for publishers when their connections ended, and how many of these
+    /// since the socket was closed.
     undelivered: u64,
     undelivered_at_close: u64,
     closed: bool,
 }
 
 impl SubCore {
-    /// With `sending`, it is that of an XSUB.
+    /// With `sending`, the core is that of an XSUB.
     pub(crate) fn new(
         options: Subscribing,
         sending: Option<UpstreamOptions>,
@@ -108,7 +109,7 @@ impl SubCore {
 
     pub(crate) fn set_inverted(&self, inverted: bool) {
         lock(&self.subscriptions).inverted = inverted;
-        // The batch in hand is looked at again.
+        // The receiver filters its present batch again.
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -133,8 +134,8 @@ impl SubCore {
         was_there
     }
 
-    /// Makes many changes: as many under one lock as others can bear, with one wake-up of each publisher's
-    /// driver. A topic that is cancelled loses one subscription or all.
+    /// Makes many changes, in groups that hold the lock briefly, each with one wake-up of each
+    /// publisher's driver. A cancelled topic loses one subscription or all, as `back` says.
     pub(crate) fn change(&self, changes: &[Subscription], back: Back) {
         let mut rest = changes;
         while !rest.is_empty() {
@@ -161,7 +162,7 @@ impl SubCore {
         }
     }
 
-    /// Publishers whose handshakes are done.
+    /// The number of publishers whose handshakes are done.
     pub(crate) fn publisher_count(&self) -> usize {
         lock(&self.subscriptions).upstreams.len()
     }
@@ -180,10 +181,10 @@ impl SubCore {
 
     /// Queues a message for every publisher that has room for it.
     fn send(&self, message: &Message) -> Result<(), Closed> {
-        // Encoded once for all, and before the lock is taken.
+        // Encoded once for all publishers, before the lock is taken.
         let (runs, octets) = (Run::of_large(message), message.encoded_len());
         let one = Count { messages: 1, octets: octets as u64 };
-        // Told when the lock is released.
+        // These events are emitted when the lock is released.
         let mut losses = Vec::new();
         let mut subscriptions = lock_to_wake(&self.subscriptions);
         if subscriptions.closed {
@@ -210,7 +211,8 @@ impl SubCore {
 }
 
 impl Subscriptions {
-    /// Returns whether the topic is new. Then each publisher is to be told.
+    /// Returns whether the publishers are to be sent the subscription: if the topic is new, or with the
+    /// option for repeated ones.
     fn subscribe(&mut self, topic: &Bytes) -> bool {
         let place = self.filter.subscribe(topic);
         if let Some(place) = place {
@@ -221,8 +223,8 @@ impl Subscriptions {
         place.is_some() || self.tells_repeats
     }
 
-    /// Returns whether there was such a subscription, and whether none is left. Then each publisher is to be
-    /// told.
+    /// Returns whether there was such a subscription, and whether it was the last one. Then each
+    /// publisher is to be sent the change.
     fn unsubscribe(&mut self, topic: &[u8], back: Back) -> (bool, bool) {
         let (was_there, ended) = self.filter.unsubscribe(topic, back);
         if let Some(ended) = &ended {
@@ -231,17 +233,18 @@ impl Subscriptions {
         (was_there, ended.is_some())
     }
 
-    /// How many changes may be made while others wait for the lock: each publisher takes note of each.
+    /// The number of changes that may be made under one lock: each of them leaves a note at each
+    /// publisher.
     fn changes_at_once(&self) -> usize {
         (NOTES / self.upstreams.len().max(1)).clamp(1, CHANGES)
     }
 
-    /// The drivers that wait for something to tell, or to send.
+    /// The drivers that wait for something to send.
     fn drivers(&mut self) -> Vec<Waker> {
         self.upstreams.iter_mut().filter_map(|(_, it)| it.outbox.waker.take()).collect()
     }
 
-    /// Forgets a publisher, but not what was counted. What was left for it is given back, to be freed
+    /// Forgets a publisher, but keeps its counts. Returns its unsent changes and messages, to be freed
     /// when the lock is released.
     fn remove(&mut self, key: usize) -> Upstream {
         let upstream = self.upstreams.remove(key);
@@ -255,7 +258,7 @@ impl Subscriptions {
     }
 }
 
-/// An XSUB's messages. It waits for no publisher.
+/// The sending of an XSUB, which waits for no publisher.
 impl SendCore for SubCore {
     fn when_full(&self) -> WhenFull {
         WhenFull::DropNew
@@ -269,7 +272,7 @@ impl SendCore for SubCore {
         }
     }
 
-    /// Others have their turn when the task's budget is used up.
+    /// Never: the task's own budget decides when a sender yields.
     fn take_turn(&self) -> bool {
         false
     }
@@ -315,16 +318,17 @@ impl Source for SubCore {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Throws out what nothing subscribed to matches, or, with inverted matching, what something does.
+    /// Removes the messages that no subscription matches or, with inverted matching, those that one
+    /// does.
     fn filter(&self, batch: &mut Batch) -> u64 {
-        // What an XSUB hands on is held against what was asked for by its last receiver.
+        // An XSUB receives for subscribers behind it, which filter the messages themselves.
         if self.sending.is_some() {
             return self.generation();
         }
         let subscriptions = lock(&self.subscriptions);
         let generation = self.generation();
         let (filter, inverted) = (&subscriptions.filter, subscriptions.inverted);
-        // A subscriber to everything need not be asked about each.
+        // With a subscription to everything, the messages need not be checked.
         if inverted || !filter.lets_in(b"") {
             let filtered = batch.retain(|topic| filter.lets_in(topic) != inverted);
             self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
@@ -349,7 +353,7 @@ impl Core for SubCore {
         let outbox = Outbox::new(marks, None, None);
         let upstream = Upstream::new(peer.clone(), outbox);
         let upstream = subscriptions.upstreams.insert(upstream);
-        // Both at once: the counters of either name the other.
+        // Both under both locks, since each counter names the other.
         let mut inbox = lock(&self.inbox);
         let queue = inbox.open(peer.clone(), upstream);
         let room = inbox.room(queue);

@@ -15,8 +15,8 @@ use crate::receive::{LateWake, Source};
 use crate::stats::Count;
 use crate::sync::{lock, lock_to_wake};
 
-/// Topics that are looked at while others wait for the lock, and octets that these may come to, about: a few
-/// dozen microseconds. To pass over a topic that need not be told takes time too.
+/// The number of topics that are examined under one lock, and about how many octets these may have: a
+/// few dozen microseconds. A topic that need not be sent takes time too.
 const STEPS: usize = 256;
 const OCTETS: usize = 64 << 10;
 
@@ -25,7 +25,7 @@ pub(crate) struct SubscribeSession {
     pub(super) core: Arc<SubCore>,
     pub(super) upstream: usize,
     pub(super) queue: usize,
-    /// How many more messages the inbox would take.
+    /// How many more messages the inbox accepts.
     pub(super) room: usize,
     pub(super) receiver: LateWake,
 }
@@ -42,7 +42,7 @@ impl Session for SubscribeSession {
         let arrived = Count::of_batch(&batch);
         let receiving = &self.core.options.receiving;
         if receiving.conflate || receiving.conflate_topics {
-            // What nobody wants must not take the place of what somebody does.
+            // An unwanted message must not replace a wanted one.
             self.core.filter(&mut batch);
         }
         let mut inbox = lock_to_wake(&self.core.inbox);
@@ -55,12 +55,12 @@ impl Session for SubscribeSession {
     }
 
     fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
-        // Nobody subscribes to a subscriber.
+        // A subscriber accepts no subscriptions.
         changes.clear();
         Ok(())
     }
 
-    /// Gives changes of subscriptions and, when all have been told, messages.
+    /// Takes changes of subscriptions and, when all have been taken, messages.
     fn poll_outgoing(
         &mut self,
         cx: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl Session for SubscribeSession {
         let Subscriptions { filter, upstreams, closed, .. } = &mut *guard;
         let upstream = &mut upstreams[self.upstream];
         let mut changes = Vec::new();
-        // A closed socket has nothing to say but its messages.
+        // A closed socket sends only its messages.
         let is_over = *closed && upstream.outbox.is_empty();
         let looked_at = match is_over {
             true => 0,
@@ -87,7 +87,7 @@ impl Session for SubscribeSession {
             return Poll::Pending;
         }
         drop(guard);
-        // Written, and perhaps encrypted, while others have the lock.
+        // Encoded, and perhaps encrypted, without the lock.
         for change in changes {
             connection.subscribe(&change).expect("a session lives in traffic alone");
         }
@@ -99,7 +99,8 @@ impl Session for SubscribeSession {
     }
 
     fn written(&mut self, messages: usize, octets: usize) {
-        // Inside the process, the last octets of a message are written before it counts as sent.
+        // Within the process, the last octets of a message are written before its receipt comes and it
+        // counts as sent.
         if (messages, octets) == (0, 0) {
             return;
         }
@@ -122,11 +123,11 @@ impl Session for SubscribeSession {
 impl Drop for SubscribeSession {
     fn drop(&mut self) {
         let mut subscriptions = lock(&self.core.subscriptions);
-        // Both at once: the counters of either name the other.
+        // Both under both locks, since each counter names the other.
         let left = lock(&self.core.inbox).depart(self.queue);
         let upstream = subscriptions.remove(self.upstream);
         drop(subscriptions);
-        // Messages that nobody will receive are freed only now.
+        // The remaining messages are freed without the locks.
         drop((left, upstream));
     }
 }

@@ -1,10 +1,10 @@
-//! What one publisher still has to be told: our subscriptions, and messages of our own.
+//! The state that one publisher is still to be sent: our subscriptions, and messages of an XSUB.
 //!
 //! ```text
 //! the filter's order     a  b  c  ·  e  f      of all topics, shared by all publishers
 //!                                 ▲
-//! an upstream                     told         everything before has been told,
-//!                                 cancels      but what of that was given up since has not
+//! an upstream                     told         everything before has been sent,
+//!                                 cancels      but not the ends of these topics since
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,36 +16,36 @@ use super::filter::{Ended, Filter};
 use crate::peer::Peer;
 use crate::send::Outbox;
 
-/// A publisher: how far it has been told of the topics, and the messages that it is to be sent.
+/// A publisher: how many of the topics it has been sent, and the messages that it is to be sent.
 ///
-/// A change that takes back one which has not been told removes it instead of following it, so that
-/// however long the publisher does not read, this holds no topic that the publisher was not told, and
-/// each other at most once.
+/// A change that takes back an unsent one removes it instead of following it. So, however long the
+/// publisher does not read, this holds no topic that the publisher was not sent, and each other at most
+/// once.
 pub(super) struct Upstream {
     pub(super) peer: Peer,
-    /// The place in the order of subscriptions before which everything has been told.
+    /// The place in the order of subscriptions before which everything has been sent.
     told: u64,
-    /// Topics that have been told and were given up, by the numbers of these changes.
+    /// Topics that were sent and have ended since, by the numbers of these changes.
     cancels: BTreeMap<u64, Bytes>,
-    /// The number of each.
+    /// The number of the change for each of these topics.
     cancelled: BTreeMap<Bytes, u64>,
-    /// The places from `told` on of topics that were given up and subscribed to again while the
-    /// publisher was told of neither.
+    /// The places, from `told` on, of topics that ended and were subscribed to again while the publisher
+    /// was sent neither change.
     known: BTreeSet<u64>,
-    /// Topics that were subscribed to again, which is to be told after all else.
+    /// Topics that were subscribed to repeatedly; the repetition is sent after all else.
     repeated: BTreeSet<Bytes>,
     pub(super) outbox: Outbox,
 }
 
 impl Upstream {
-    /// A publisher that has been told nothing.
+    /// A publisher that has been sent nothing.
     pub(super) fn new(peer: Peer, outbox: Outbox) -> Self {
         let (cancels, cancelled) = (BTreeMap::new(), BTreeMap::new());
         let (known, repeated) = (BTreeSet::new(), BTreeSet::new());
         Self { peer, told: 0, cancels, cancelled, known, repeated, outbox }
     }
 
-    /// A topic was subscribed to, and has this place in the order.
+    /// Notes that a topic was subscribed to, which has this place in the order.
     pub(super) fn subscribed(&mut self, topic: &Bytes, place: u64) {
         if let Some(at) = self.cancelled.remove(topic) {
             self.cancels.remove(&at);
@@ -53,12 +53,12 @@ impl Upstream {
         }
     }
 
-    /// A topic was subscribed to that is subscribed to already.
+    /// Notes another subscription to a topic.
     pub(super) fn repeated(&mut self, topic: &Bytes) {
         self.repeated.insert(topic.clone());
     }
 
-    /// A topic was given up.
+    /// Notes the end of a topic.
     pub(super) fn ended(&mut self, ended: &Ended) {
         self.repeated.remove(&ended.topic);
         if ended.place < self.told || self.known.remove(&ended.place) {
@@ -67,9 +67,9 @@ impl Upstream {
         }
     }
 
-    /// Takes changes that are to be told next, in the order in which they were made: in so many steps at
-    /// most, and no more once their topics come to so many octets. Returns how many steps it took, which is
-    /// none if there is nothing to tell.
+    /// Takes the changes that are to be sent next, in the order in which they were made, in at most so
+    /// many steps, and none after their topics have reached so many octets. Returns the number of steps,
+    /// which is zero if there is nothing to send.
     pub(super) fn take_changes(
         &mut self,
         filter: &Filter,

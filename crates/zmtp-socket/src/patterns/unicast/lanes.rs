@@ -1,4 +1,4 @@
-//! The lanes of one socket: where messages wait for each peer, and whose turn it is.
+//! The lanes of one socket: the queue to each peer, and their turns.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -29,56 +29,57 @@ pub(super) struct State {
     pub(super) lanes: Slab<Lane>,
     /// The lanes that have room, the next one first. Empty if senders name the peer.
     pub(super) ready: VecDeque<usize>,
-    /// The lanes of the peers that are there.
+    /// The lanes of the connected peers.
     pub(super) peers: HashMap<PeerId, usize>,
     /// The lanes by the identity that senders name.
     pub(super) identities: HashMap<Bytes, usize>,
     /// The lanes of connected endpoints.
     pub(super) endpoints: HashMap<Endpoint, usize>,
-    /// The number in the next identity that we make up.
+    /// The number in the next generated identity.
     next_identity: u32,
     pub(super) tickets: Tickets,
-    /// Those who wait for any lane with room.
+    /// The senders that wait for any lane with room.
     pub(super) waiters: Waiters,
-    /// Those who look on until there is one, and have no place among these.
+    /// The tasks that wait until there is room but keep no place among the senders.
     pub(super) watchers: Waiters,
-    /// Those who wait until the transports have taken all.
+    /// The tasks that wait until the transports have taken all messages.
     pub(super) flushing: Flushing,
-    /// The request whose reply is awaited, of a REQ.
+    /// The request of a REQ whose reply is awaited.
     pub(super) awaited: Option<Awaited>,
     pub(super) turn: Turn,
-    /// The counters of all peers together, those that have gone included. It lists no peers.
+    /// The counters of all peers together, including those that have gone. It lists no peers.
     pub(super) totals: Stats,
     undelivered_at_close: usize,
     pub(super) closed: bool,
     sends: Sends,
-    /// Of a queue whose peer is there, and of one whose peer is away.
+    /// The marks of a queue whose peer is connected, and of one whose peer is not.
     present: Marks,
     absent: Marks,
-    /// A newcomer takes an identity over from the peer that has it.
+    /// Whether a newcomer takes over an identity from the peer that has it.
     pub(super) handover: bool,
-    /// The effects that are due once the state is free.
+    /// The effects that are due when the lock is released.
     pub(super) effects: Effects,
 }
 
-/// Where messages wait for one peer.
+/// The queue to one peer.
 pub(super) struct Lane {
-    /// The peer, while it is there.
+    /// The peer, while it is connected.
     pub(super) peer: Option<Peer>,
     kill: Option<Kill>,
-    /// The endpoint that it belongs to, and stays with; one of them, if it has several.
+    /// The endpoint that the lane belongs to, and stays with; one of them, if it has several.
     endpoint: Option<Endpoint>,
     /// The name that senders use; empty if they use none.
     pub(super) identity: Bytes,
     pub(super) outbox: Outbox,
     journal: Journal,
-    /// The queue of what arrives from the same peer.
+    /// The peer's queue in the inbox.
     pub(super) queue: Option<usize>,
     /// Whether it is among the lanes that are [ready](State::ready).
     is_ready: bool,
-    /// Its connection is about to end: it is sent nothing more, and gives nothing back.
+    /// Whether the connection is about to end: the peer is sent nothing more, and unsent messages are
+    /// not given back.
     is_dying: bool,
-    /// When the last message was written to it at once, or might have been.
+    /// The time when the last message was written at once, or could have been.
     busy: Option<Instant>,
 }
 
@@ -86,9 +87,9 @@ pub(super) struct Lane {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Awaited {
     pub(super) lane: usize,
-    /// The peer that it went to, or will go to.
+    /// The peer that it was sent to, or will be sent to.
     pub(super) peer: Option<PeerId>,
-    /// The connection that it went through has ended.
+    /// Whether the connection that it was sent on has ended.
     pub(super) is_lost: bool,
 }
 
@@ -113,28 +114,29 @@ impl Lane {
         self.outbox.is_full() || self.outbox.is_congested()
     }
 
-    /// Whether it outlives its peer's connection.
+    /// Whether the lane outlives its peer's connection.
     pub(super) fn stays(&self) -> bool {
         self.endpoint.is_some()
     }
 
-    /// Whether its connection is about to end, and what comes is for the next one.
+    /// Whether its connection is about to end; new messages are for the next one.
     pub(super) fn is_dying(&self) -> bool {
         self.is_dying
     }
 
-    /// Has the driver move everything that waits into its burst.
+    /// Makes the queued messages readable for the driver, which takes them.
     pub(super) fn seal(&mut self) {
         self.journal.seal();
     }
 
-    /// So many messages have come from the peer. The answer to a single one is written at once, however close
-    /// it follows on what was sent before; several answers are left to the driver, which writes them together.
+    /// Notes that so many messages have arrived from the peer. The answer to a single one is written at
+    /// once, however closely it follows an earlier message. Several answers are left to the driver,
+    /// which writes them together.
     pub(super) fn expect_answers(&mut self, messages: u64) {
         self.busy = (messages > 1).then(Instant::now);
     }
 
-    /// Nothing waits: the memory for what comes is given back.
+    /// Frees the memory for new messages, since none is queued.
     pub(super) fn rest(&mut self) {
         self.journal.rest();
     }
@@ -148,7 +150,7 @@ impl State {
             peers: HashMap::new(),
             identities: HashMap::new(),
             endpoints: HashMap::new(),
-            // Not the same after each start: a peer's identity must not name another's by chance.
+            // Random at each start, so that a peer's identity does not name another peer by chance.
             next_identity: fastrand::u32(..),
             tickets: Tickets::default(),
             waiters: Waiters::default(),
@@ -167,8 +169,8 @@ impl State {
         }
     }
 
-    /// A lane for an endpoint that is dialled from now on. Messages for it may come at once. Returns whether
-    /// its identity is free.
+    /// Makes the lane of an endpoint that will be dialled. Messages may be queued at once. Returns
+    /// whether its identity is free.
     pub(super) fn add_endpoint(
         &mut self,
         endpoint: &Endpoint,
@@ -177,7 +179,7 @@ impl State {
     ) -> bool {
         match (self.sends, identity) {
             (Sends::ByIdentity, Some(name)) if self.identities.contains_key(name) => return false,
-            // Without a name, nobody can send to it before it has said who it is.
+            // Without a name, no sender can address the peer before its handshake.
             (Sends::ByIdentity, None) | (Sends::ByPeer, _) => return true,
             _ => {}
         }
@@ -206,7 +208,7 @@ impl State {
         }
     }
 
-    /// An endpoint is dialled no more. What waited for it is lost, and counted.
+    /// Removes an endpoint that is no longer dialled. Its queued messages are lost, and counted.
     pub(super) fn remove_endpoint(&mut self, endpoint: &Endpoint) {
         let Some(key) = self.endpoints.remove(endpoint) else { return };
         // Only the endpoints of a PAIR share a lane, and that is the only one.
@@ -223,7 +225,7 @@ impl State {
         }
     }
 
-    /// The handshake with a peer is done. Returns its lane.
+    /// Attaches a peer whose handshake is done. Returns its lane.
     pub(super) fn attach(
         &mut self,
         peer: &Peer,
@@ -256,18 +258,18 @@ impl State {
         lane.outbox.attach(self.present, ways);
         self.make_ready(key);
         self.ask_newcomer(key, peer.id());
-        // Senders that wait for this very lane look again, too: its marks are others.
+        // The lane's marks have changed, so the senders that wait for it check it again.
         self.effects.wake(self.lanes[key].outbox.waiters.all());
         Ok(key)
     }
 
-    /// The identity of a newcomer: the one that it announces, or one that we make up.
+    /// The identity of a newcomer: the one that it announces, or a generated one.
     fn identify(&mut self, info: &PeerInfo) -> Result<Bytes, Reason> {
         if self.sends != Sends::ByIdentity {
             return Ok(Bytes::new());
         }
-        // RFC 28, The ROUTER Socket Type: without an identity of its own, a peer gets a unique one. Those
-        // that begin with a zero octet are ours to give.
+        // RFC 28, The ROUTER Socket Type: without an identity of its own, a peer gets a unique one.
+        // Identities that begin with a zero octet are reserved for these.
         let announced = info.metadata.identity().filter(|it| !it.is_empty() && it[0] != 0);
         let Some(identity) = announced else { return Ok(self.new_identity()) };
         let identity = Bytes::copy_from_slice(identity);
@@ -275,7 +277,7 @@ impl State {
         if !self.handover || self.lanes[key].endpoint.is_some() {
             return Err(Reason::IdentityTaken);
         }
-        // The peer that had it gets nothing more under this name, and goes.
+        // The peer that had the identity is sent nothing more under it, and is disconnected.
         self.identities.remove(&identity);
         let old = &mut self.lanes[key];
         old.identity = Bytes::new();
@@ -285,7 +287,7 @@ impl State {
         Ok(identity)
     }
 
-    /// A zero octet and a number, as libzmq's are.
+    /// A zero octet and a number, in the form of libzmq's.
     fn new_identity(&mut self) -> Bytes {
         loop {
             let mut identity = [0; 5];
@@ -297,7 +299,7 @@ impl State {
         }
     }
 
-    /// Another number of messages may wait in each lane from now on.
+    /// Changes the number of messages that may wait in each lane.
     pub(super) fn set_mark(&mut self, mark: HighWaterMark) {
         (self.present.messages, self.absent.messages) = (mark, mark);
         for (_, lane) in &mut self.lanes {
@@ -316,7 +318,7 @@ impl State {
         }
     }
 
-    /// The lane has room: it has its turn after the others.
+    /// Notes that the lane has room: its turn comes after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
         let accepts = !lane.outbox.is_full() && (lane.stays() || !lane.is_dying);
@@ -328,7 +330,7 @@ impl State {
         }
     }
 
-    /// A message for the lane that is next has been queued: another is next.
+    /// Passes the turn to the next lane, after a message has been queued for this one.
     #[inline]
     pub(super) fn pass_turn(&mut self, key: usize) {
         if self.lanes[key].outbox.is_full() {
@@ -386,7 +388,7 @@ impl State {
         self.lanes[key].outbox.is_full()
     }
 
-    /// Writes what is queued for a peer whose driver has rested until much was.
+    /// Writes the queued messages of a peer whose driver has rested until they were many.
     fn write_queued(&mut self, key: usize, events: &Events) {
         let lane = &mut self.lanes[key];
         lane.seal();
@@ -395,7 +397,7 @@ impl State {
         self.written(key, messages, octets, events);
     }
 
-    /// Queues the first message of a connection, before what has been waiting for it.
+    /// Queues the first message of a connection, before those that wait for it.
     pub(super) fn push_first(&mut self, key: usize, message: &Message) {
         let runs = Run::of_large(message);
         let octets: usize = runs.iter().map(Run::len).sum();
@@ -404,7 +406,7 @@ impl State {
         self.lanes[key].outbox.push_first(runs);
     }
 
-    /// A message for a peer was dropped.
+    /// Counts a dropped message for a peer.
     pub(super) fn drop_one(&mut self, key: Option<usize>, octets: usize, events: &Events) {
         self.totals.dropped += 1;
         self.totals.dropped_octets += octets as u64;
@@ -414,7 +416,7 @@ impl State {
         }
     }
 
-    /// Makes room in a full queue: the oldest messages that its driver has not taken are dropped.
+    /// Makes room in a full queue: drops the oldest messages that its driver has not taken.
     pub(super) fn drop_oldest(&mut self, key: usize, events: &Events) {
         let Lane { outbox, journal, peer, .. } = &mut self.lanes[key];
         if let Some(peer) = peer {
@@ -428,7 +430,7 @@ impl State {
         self.totals.dropped_octets += lost.octets;
     }
 
-    /// A peer is too slow for [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
+    /// Disconnects a peer that is too slow for [`WhenFull::Disconnect`](crate::WhenFull::Disconnect).
     pub(super) fn expel_slow(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
         let mark = lane.outbox.mark();
@@ -437,7 +439,7 @@ impl State {
         }
     }
 
-    /// Ends one peer's connection. Returns whether it was there.
+    /// Ends one peer's connection. Returns whether it was connected.
     pub(super) fn expel(&mut self, id: PeerId, reason: Reason) -> bool {
         let Some(&key) = self.peers.get(&id) else { return false };
         let kill = self.lanes[key].kill.take();
@@ -445,8 +447,8 @@ impl State {
         true
     }
 
-    /// Ends the connection of a lane, which is sent nothing more. What comes waits for the next connection,
-    /// if there can be one.
+    /// Ends the connection of a lane, whose peer is sent nothing more. New messages wait for the next
+    /// connection, if there can be one.
     pub(super) fn end_connection(&mut self, key: usize, reason: Reason) {
         let lane = &mut self.lanes[key];
         if lane.peer.is_none() {
@@ -462,7 +464,8 @@ impl State {
         self.effects.wake(kill.and_then(|kill| kill.advance(reason)));
     }
 
-    /// A peer's transport has taken so many octets, and with them the last ones of so many messages.
+    /// Counts octets that a peer's transport has taken, and the messages whose last octets are among
+    /// them.
     pub(super) fn written(&mut self, key: usize, messages: usize, octets: usize, events: &Events) {
         let Lane { outbox, peer, is_ready, .. } = &mut self.lanes[key];
         let was_flushing = outbox.is_flushing();
@@ -473,7 +476,7 @@ impl State {
             let dropped = outbox.dropped.messages;
             self.effects.tell(events.record(|| Event::CaughtUp { peer: peer.clone(), dropped }));
         }
-        // A message that the other side of a pipe has in its own queue leaves room at once.
+        // A message whose receipt has come through a pipe leaves room at once.
         let is_receipt = octets == 0 && !outbox.is_full();
         let comes_back = !*is_ready && (outbox.is_half_free() || is_receipt);
         let (messages, octets) = (messages as u64, octets as u64);
@@ -486,7 +489,8 @@ impl State {
         }
     }
 
-    /// A peer's connection has ended. Its lane goes, or waits for the next connection of its endpoint.
+    /// Notes that a peer's connection has ended. Its lane is removed, or waits for the next connection
+    /// of its endpoint.
     pub(super) fn detach(&mut self, key: usize, id: PeerId) {
         self.peers.remove(&id);
         let lane = &mut self.lanes[key];
@@ -508,7 +512,7 @@ impl State {
         }
     }
 
-    /// Drops what no driver has taken.
+    /// Drops the messages that no driver has taken.
     pub(super) fn discard(&mut self, key: usize) {
         let outbox = &mut self.lanes[key].outbox;
         let was_flushing = outbox.is_flushing();
@@ -536,7 +540,7 @@ impl State {
             octets: lane.outbox.queued_octets() as u64,
         };
         self.count_undelivered(left);
-        // Those who wait for this lane look again, and find that it is not there.
+        // The senders that wait for this lane check again, and find that it is gone.
         self.effects.wake(lane.outbox.waiters.take_all());
         let was_flushing = lane.outbox.is_flushing();
         self.effects.wake(self.flushing.has_flushed(usize::from(was_flushing)));
@@ -552,7 +556,7 @@ impl State {
         }
     }
 
-    /// Nothing more is accepted.
+    /// Closes the socket for new messages.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.ready.clear();
@@ -562,7 +566,7 @@ impl State {
         self.wake_all();
     }
 
-    /// Everybody who waits looks again.
+    /// Wakes every waiting task, to check again.
     pub(super) fn wake_all(&mut self) {
         self.effects.wake(self.waiters.all());
         self.effects.wake(self.watchers.take_all());
@@ -571,7 +575,8 @@ impl State {
         }
     }
 
-    /// The closed socket has lingered: what is left goes nowhere. Returns how much that is.
+    /// Gives up the remaining messages of a closed socket that has lingered. Returns the number of
+    /// undelivered ones.
     pub(super) fn abandon(&mut self) -> usize {
         let endpoints: Vec<_> = self.endpoints.keys().cloned().collect();
         endpoints.iter().for_each(|endpoint| self.remove_endpoint(endpoint));
@@ -580,7 +585,7 @@ impl State {
 }
 
 impl Lane {
-    /// Encodes a message behind those that wait.
+    /// Encodes a message behind the queued ones.
     #[inline]
     pub(super) fn append(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
         debug_assert!(length < LARGE || !rest.is_empty() || !first.is_empty(), "it has octets");
@@ -590,14 +595,14 @@ impl Lane {
         self.outbox.append(self.journal.open(), start..start + length);
     }
 
-    /// Whether a message can be [appended](Self::append) without anybody being told.
+    /// Whether a message can be [appended](Self::append) without any wake-up.
     #[inline]
     pub(super) fn goes_on(&self, length: usize) -> bool {
         (self.outbox.waker.is_none() || self.outbox.rests(length)) && self.journal.has_room(length)
     }
 
     fn push(&mut self, runs: &[Run]) {
-        // Appended messages come before.
+        // Messages that were appended come before.
         self.journal.seal();
         for run in runs {
             self.outbox.push(run);

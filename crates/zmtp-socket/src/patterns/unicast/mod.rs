@@ -1,13 +1,14 @@
-//! Sockets that send each message to one peer: PUSH, PAIR, DEALER and REQ in turn, ROUTER and REP to a peer
-//! that is named; and PULL, which sends nothing.
+//! Sockets that send each message to one peer: PUSH, PAIR, DEALER and REQ send to the peers in turn,
+//! ROUTER and REP to a named peer. PULL, which sends nothing, is here too.
 //!
 //! ```text
 //! send ── which lane? in turn, or by identity ── its outbox ── driver ── stream
 //! recv ── batch ── inbox, a queue for each peer ── driver ── stream
 //! ```
 //!
-//! A *lane* is where messages wait for one peer. The lane of a connected endpoint is there from `connect` to
-//! `disconnect`, and keeps what waits while the peer is away; that of an accepted peer goes with it.
+//! A *lane* is the queue to one peer. The lane of a connected endpoint exists from `connect` to
+//! `disconnect`, and keeps its messages while the peer cannot be reached. That of an accepted peer goes
+//! with the peer.
 
 mod lanes;
 mod requests;
@@ -42,37 +43,37 @@ use crate::send::turn::TurnIsOver;
 use crate::stats::{PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
 
-/// Peers that [`stats`](UnicastCore::stats) looks at before it lets others have the locks.
+/// The number of peers whose counters [`stats`](UnicastCore::stats) reads before it releases the locks.
 const LOOK: usize = 256;
 
 /// The settings that make the core that of one socket type.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) sends: Sends,
-    /// Messages that arrive are received; otherwise they are discarded.
+    /// Whether arriving messages are received; otherwise they are discarded.
     pub(crate) receives: bool,
-    /// One peer, and no second beside it.
+    /// Whether there is one peer only.
     pub(crate) exclusive: bool,
-    /// Of a queue whose peer is there, and of one whose peer is away.
+    /// The marks of a queue whose peer is connected, and of one whose peer is not.
     pub(crate) present: Marks,
     pub(crate) absent: Marks,
-    /// What becomes of a message for a peer without room. A sender to the peers in turn waits.
+    /// The handling of a message for a named peer without room. A sender to the peers in turn waits.
     pub(crate) when_full: WhenFull,
-    /// Nothing waits for a peer that is not there.
+    /// Whether no message is queued for a peer that is not connected.
     pub(crate) immediate: bool,
-    /// A message for a peer that is not there is an error; otherwise it is dropped.
+    /// Whether a message for an unknown peer is an error; otherwise it is dropped.
     pub(crate) mandatory: bool,
-    /// A newcomer takes an identity over from the peer that has it.
+    /// Whether a newcomer takes over an identity from the peer that has it.
     pub(crate) handover: bool,
-    /// The answer to a message is awaited before the next one is sent: in which way.
+    /// The way of making requests, if the answer to each message is awaited before the next one is sent.
     pub(crate) request: Option<Requesting>,
-    /// Each peer is sent an empty message first.
+    /// Whether each peer is sent an empty message first.
     pub(crate) probe: bool,
     pub(crate) receiving: Receiving,
 }
 
 impl Config {
-    /// One that sends nothing, and receives.
+    /// The settings of a socket that only receives.
     pub(crate) fn receiving_only(receiving: &Receiving) -> Self {
         Self {
             sends: Sends::Nothing,
@@ -90,7 +91,7 @@ impl Config {
         }
     }
 
-    /// One that sends to its peers in turn, and receives.
+    /// The settings of a socket that sends to its peers in turn, and receives.
     pub(crate) fn in_turn(in_turn: &InTurn, receiving: &Receiving) -> Self {
         Self {
             sends: Sends::InTurn,
@@ -102,7 +103,7 @@ impl Config {
         }
     }
 
-    /// One that sends to peers that are named, and receives.
+    /// The settings of a socket that sends to named peers, and receives.
     pub(crate) fn replying(sends: Sends, replying: &Replying) -> Self {
         Self {
             sends,
@@ -114,7 +115,7 @@ impl Config {
     }
 }
 
-/// Whom a message goes to.
+/// The rule that chooses the peer of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sends {
     Nothing,
@@ -129,13 +130,13 @@ pub(crate) enum Sends {
 /// The core of these sockets.
 pub(crate) struct UnicastCore {
     state: Mutex<State>,
-    /// Where both are needed, this is locked after the state.
+    /// When both locks are needed, this is taken after that of the state.
     inbox: Mutex<Inbox>,
     config: Config,
     turn_is_over: TurnIsOver,
-    /// Messages that were malformed.
+    /// The number of malformed messages.
     filtered: AtomicU64,
-    /// Told of every new peer, and of the end.
+    /// Notified at every new peer, and at the end.
     changed: Notify,
     events: Arc<Events>,
 }
@@ -153,7 +154,7 @@ impl UnicastCore {
         }
     }
 
-    /// How requests are made, of a REQ.
+    /// The way in which a REQ makes requests.
     pub(crate) fn requesting(&self) -> &Requesting {
         self.config.request.as_ref().expect("only a REQ makes requests")
     }
@@ -162,7 +163,7 @@ impl UnicastCore {
         lock(&self.state).handover = handover;
     }
 
-    /// A message was received that is none by the rules of the socket type.
+    /// Counts a received message that breaks the rules of the socket type.
     pub(crate) fn count_filtered(&self) {
         self.filtered.fetch_add(1, Ordering::Relaxed);
     }
@@ -184,19 +185,19 @@ impl UnicastCore {
         wait_until(&self.changed, || lock(&self.state).closed.then_some(())).await;
     }
 
-    /// Peers whose handshakes are done.
+    /// The number of peers whose handshakes are done.
     pub(crate) fn peer_count(&self) -> usize {
         lock(&self.state).peers.len()
     }
 
-    /// The peer that has an identity, if it is there.
+    /// The peer that has an identity, if it is connected.
     pub(crate) fn peer_with(&self, identity: &[u8]) -> Option<Peer> {
         let state = lock(&self.state);
         let key = *state.identities.get(identity)?;
         state.lanes[key].peer.clone()
     }
 
-    /// Ends the connection of one peer. Returns whether it was there.
+    /// Ends the connection of one peer. Returns whether it was connected.
     pub(crate) fn expel(&self, peer: &Peer, reason: Reason) -> bool {
         let mut state = Guard::lock(&self.state);
         state.expel(peer.id(), reason)
@@ -232,7 +233,8 @@ impl Core for UnicastCore {
             direct.accept(limits, Arc::new(intake));
         }
         if self.config.probe {
-            // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before we speak.
+            // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before our first
+            // message.
             state.push_first(lane, &Message::from(Bytes::new()));
         }
         drop(state);

@@ -15,23 +15,24 @@ use crate::sync::lock;
 /// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The peer that got it has answered.
+    /// The answer of the peer that the request was sent to.
     Reply(Message),
-    /// The connection that it went through has ended.
+    /// The connection that the request was sent on has ended.
     Lost,
 }
 
 impl UnicastCore {
-    /// Waits for a message of the peer that got the request. What others send is not received.
+    /// Waits for a message of the peer that the request was sent to. Messages of other peers are
+    /// discarded.
     ///
-    /// RFC 28, The REQ Socket Type: a reply is accepted from the peer that the request went to, alone.
+    /// RFC 28, The REQ Socket Type: a reply is accepted only from the peer that the request was sent to.
     pub(crate) fn poll_answer(
         &self,
         receiver: &mut Receiver,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, Closed>> {
         loop {
-            // Looked at first: a peer may have answered and then left.
+            // Read first: a peer may have answered and then left.
             let is_lost = lock(&self.state).awaited.is_none_or(|awaited| awaited.is_lost);
             let next = match receiver.poll_next(self, cx) {
                 Poll::Pending if is_lost => return Poll::Ready(Ok(Answer::Lost)),
@@ -45,13 +46,13 @@ impl UnicastCore {
         }
     }
 
-    /// The request has been answered.
+    /// Ends an answered request.
     pub(crate) fn end_request(&self) {
         lock(&self.state).awaited = None;
     }
 
-    /// The reply is not waited for any longer. If a late one could be taken for that to the next request,
-    /// the connection is ended: then it cannot come.
+    /// Ends the wait for a reply. If a late reply could be taken for that to the next request, the
+    /// connection is ended, so that it cannot arrive.
     pub(crate) fn abandon_request(&self, is_correlated: bool) {
         let mut state = Guard::lock(&self.state);
         if let Some(awaited) = state.awaited.take() {
@@ -61,7 +62,7 @@ impl UnicastCore {
 }
 
 impl State {
-    /// A message has been given to a lane, and its answer is awaited.
+    /// Notes that the answer to a message in this lane is awaited.
     pub(super) fn await_answer(&mut self, lane: usize) {
         // A message on a connection that is about to end is no reply to this request.
         let to = Some(&self.lanes[lane]).filter(|lane| !lane.is_dying());
@@ -69,7 +70,7 @@ impl State {
         self.awaited = Some(Awaited { lane, peer, is_lost: false });
     }
 
-    /// A lane has got a peer: if the request waits there, it is this peer that it will go to.
+    /// Notes that a lane has got a peer: a request that waits in the lane will be sent to it.
     pub(super) fn ask_newcomer(&mut self, lane: usize, peer: PeerId) {
         if let Some(awaited) = &mut self.awaited
             && awaited.lane == lane
@@ -79,8 +80,8 @@ impl State {
         }
     }
 
-    /// A lane has lost its peer, and the request does not wait to be sent again; or the lane is gone. There
-    /// will be no answer.
+    /// Notes that there will be no answer: the lane is gone, or has lost its peer and the request is not
+    /// queued to be sent again.
     pub(super) fn lose_answer(&mut self, lane: usize) {
         if let Some(awaited) = &mut self.awaited
             && awaited.lane == lane
@@ -89,7 +90,7 @@ impl State {
         }
     }
 
-    /// Whether whoever awaits an answer is to be told that there will be none.
+    /// Whether the task that awaits an answer is to be told that there will be none.
     pub(super) fn has_lost_answer(&self) -> bool {
         self.awaited.is_some_and(|awaited| awaited.is_lost)
     }

@@ -18,7 +18,7 @@ use crate::send::waiters::Ticket;
 use crate::send::{Outgoing, Place, Run, SendCore, SinkCore};
 use crate::sync::lock;
 
-/// Whom a message is for.
+/// The peer that a message is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum To<'a> {
     /// The peer whose turn it is.
@@ -37,14 +37,14 @@ impl<'a> From<&'a Peer> for To<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     ticket: Option<Ticket>,
-    /// The lane that it waits for; none if any will do.
+    /// The lane that it waits for; none if it waits for any.
     lane: Option<usize>,
 }
 
-/// Where a message can go now.
+/// The lane that can take a message now.
 enum Found {
     Lane(usize),
-    /// There is no room; in this lane, if it is for one that is named.
+    /// No lane has room. If the message is for a named peer, the lane is given.
     Full(Option<usize>),
     Nobody,
 }
@@ -137,7 +137,7 @@ impl SinkCore for UnicastCore {
 }
 
 impl UnicastCore {
-    /// Does as [`try_send`](Self::try_send) does, unless the sender has first to wait.
+    /// Does as [`try_send`](Self::try_send), unless the sender has to wait first.
     #[inline]
     pub(crate) fn send_now_to(
         &self,
@@ -153,7 +153,7 @@ impl UnicastCore {
         }
     }
 
-    /// Waits for what [`send_now_to`](Self::send_now_to) did not, then sends. Returns the lane.
+    /// Waits as [`send_now_to`](Self::send_now_to) would not, then sends. Returns the lane.
     pub(crate) async fn send_later_to(
         &self,
         to: To<'_>,
@@ -179,9 +179,9 @@ impl UnicastCore {
         poll_fn(|cx| self.poll_send_to(to, message, &mut place.waiting, cx.waker())).await
     }
 
-    /// Sends a message when its turn has come: when there is room, and nobody who came earlier waits for
-    /// it. Until then, `waiting` keeps the sender's place, which is to be [given up](Self::give_up) if it
-    /// does not wait any longer.
+    /// Sends a message when its turn has come: when there is room, and no sender that came earlier waits
+    /// for it. Until then, `waiting` keeps the sender's place. A sender that stops waiting has to [give
+    /// it up](Self::give_up).
     pub(crate) fn poll_send_to(
         &self,
         to: To<'_>,
@@ -223,7 +223,7 @@ impl UnicastCore {
         }
     }
 
-    /// Queues a message at once, or says why not. Returns the lane.
+    /// Queues a message at once, or returns the reason why not. Returns the lane.
     #[inline]
     pub(crate) fn send(
         &self,
@@ -236,7 +236,7 @@ impl UnicastCore {
             && length < LARGE
             && self.config.request.is_none()
         {
-            // Most messages: nobody has to be told of anything.
+            // The usual case: no task has to be woken.
             let state = &mut *lock(&self.state);
             if let Some(key) = state.append_next(message, length) {
                 self.end_turn(state);
@@ -260,8 +260,8 @@ impl UnicastCore {
             .map_err(SendError::from)
     }
 
-    /// The message as it will lie in the queue, if it has much to be copied and seems to have a place to go:
-    /// that is done while nobody waits.
+    /// The message as it will be queued, if there is much to copy and the message seems to have a lane.
+    /// The copy is made without the lock.
     fn prepare(
         &self,
         to: To<'_>,
@@ -309,7 +309,7 @@ impl UnicastCore {
             },
             Found::Nobody if self.config.mandatory => return Err(Refused::Unroutable),
             Found::Nobody => {
-                // RFC 28, The ROUTER Socket Type: what cannot be routed is dropped.
+                // RFC 28, The ROUTER Socket Type: a message that cannot be routed is dropped.
                 state.drop_one(None, length, &self.events);
                 return Ok(usize::MAX);
             }
@@ -359,7 +359,7 @@ impl From<Refused> for SendError {
 }
 
 impl State {
-    /// Queues a small message for the lane that is next, if it needs nothing else. Returns that lane.
+    /// Queues a small message for the next lane, if that is all there is to do. Returns that lane.
     #[inline]
     fn append_next(&mut self, message: &Outgoing<'_>, length: usize) -> Option<usize> {
         let key = *self.ready.front()?;
@@ -415,7 +415,7 @@ impl State {
         self.flushing.poll(flush, waker)
     }
 
-    /// Ends a sender's wait. Whoever is next has a turn.
+    /// Ends a sender's wait. The next sender gets its turn.
     fn stop_waiting(&mut self, waiting: &mut Waiting) {
         let Some(ticket) = waiting.ticket.take() else { return };
         let next = match waiting.lane.take() {

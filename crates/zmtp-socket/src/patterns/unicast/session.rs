@@ -22,7 +22,7 @@ pub(crate) struct UnicastSession {
     peer: PeerId,
     lane: usize,
     queue: usize,
-    /// How many more messages the inbox would take.
+    /// How many more messages the inbox accepts.
     room: usize,
     /// The peer's senders may add to the inbox, too.
     is_direct: bool,
@@ -74,7 +74,7 @@ impl Session for UnicastSession {
     }
 
     fn subscriptions(&mut self, changes: &mut Vec<Subscription>) -> Result<(), Reason> {
-        // There is nothing to subscribe to.
+        // These sockets accept no subscriptions.
         changes.clear();
         Ok(())
     }

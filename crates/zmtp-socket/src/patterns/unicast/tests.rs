@@ -1,4 +1,4 @@
-//! The core by itself: whose turn it is, what waits where, and that everything is counted.
+//! The core by itself: the turns of the peers, the queues, and the counters of all messages.
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -44,7 +44,7 @@ fn endpoint(name: &str) -> Endpoint {
     Endpoint::Inproc(name.into())
 }
 
-/// A peer without a stream: what its driver would write is kept.
+/// A peer without a stream: it keeps the octets that its driver would write.
 struct Other {
     peer: Peer,
     session: UnicastSession,
@@ -82,14 +82,14 @@ impl Other {
         Ok(Self { peer, session, connection, burst: Burst::default(), killed })
     }
 
-    /// Takes what waits for this peer, without writing it.
+    /// Takes the messages that wait for this peer, without writing them.
     fn take(&mut self) -> bool {
         let woken = std::task::Waker::from(Arc::new(Woken::default()));
         let mut cx = std::task::Context::from_waker(&woken);
         self.session.poll_outgoing(&mut cx, &mut self.connection, &mut self.burst).is_ready()
     }
 
-    /// Writes so many octets of what was taken. Returns them.
+    /// Writes up to so many octets of the taken messages. Returns them.
     fn write(&mut self, most: usize) -> Vec<u8> {
         let mut slices = [std::io::IoSlice::new(&[]); SLICES];
         let count = self.burst.slices(&mut slices);
@@ -109,7 +109,7 @@ impl Other {
         messages_of(&octets)
     }
 
-    /// The connection ends.
+    /// Ends the connection.
     fn cut(mut self) {
         self.session.claim(&mut self.burst);
         self.session.give_back(std::mem::take(&mut self.burst));
@@ -150,7 +150,7 @@ fn peers_with_room_have_their_turns_in_order_and_a_newcomer_is_last() {
         send(&core, &number.to_string()).expect("there is room");
     }
     let mut late = Other::accepted(&core);
-    // The one that is full is passed over, and the order of the others stays.
+    // The full peer is passed over, and the order of the others stays.
     for number in 4..8 {
         send(&core, &number.to_string()).expect("there is room");
     }
@@ -180,7 +180,7 @@ fn messages_wait_for_a_connected_endpoint_whose_peer_is_away() {
     let mut peer = Other::dialled(&core, "a");
     send(&core, "3").expect("there is room");
     assert!(peer.take());
-    // The first message goes out, and of the second a part; the third was taken, too.
+    // The first message is written, and a part of the second; the third was taken, too.
     assert_eq!(peer.write(5).len(), 5);
     peer.cut();
     send(&core, "4").expect("there is room");
@@ -233,7 +233,7 @@ fn a_router_sends_to_the_peer_that_is_named() {
     assert_eq!(send_to(&core, "bob", "4"), Err(SendError::Unroutable));
     assert_eq!(ann.read(), ["1"]);
     assert_eq!(unnamed.read(), ["2", "3"]);
-    // The queue is full: this peer alone loses the third, and that is counted.
+    // The queue is full: this peer alone loses the third message, and that is counted.
     for text in ["a", "b", "c"] {
         send_to(&core, "ann", text).expect("it is dropped, not refused");
     }
@@ -374,7 +374,7 @@ fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
     assert_eq!((totals.sent, totals.dropped + totals.undelivered, totals.queued), (1, 1, 0));
 }
 
-/// A sink, polled when told to.
+/// A sink that is polled on demand.
 struct Fed<T: crate::sockets::kind::Sinks> {
     sink: crate::Handle<T>,
     woken: Arc<Woken>,
@@ -424,7 +424,7 @@ fn a_sink_is_ready_while_a_peer_has_room() {
     fed.feed("1");
     fed.feed("2");
     assert!(!fed.is_ready(), "the queue is full");
-    // One that looks on keeps no place: others are not held up by it.
+    // A task that only watches keeps no place, so others do not wait for it.
     assert_eq!(peer.read(), ["1", "2"]);
     assert!(fed.has_been_woken());
     send(&fed.sink.engine.core, "3").expect("there is room");

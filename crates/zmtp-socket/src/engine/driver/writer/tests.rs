@@ -9,7 +9,7 @@ use zmtp_codec::{Batch, Config, Event, SocketType, Subscription};
 use super::*;
 use crate::error::Reason;
 
-/// A session that has bursts to write, and notes what becomes of them.
+/// A session with bursts to write, which records what becomes of them.
 #[derive(Default)]
 struct Given {
     bursts: VecDeque<Burst>,
@@ -122,7 +122,7 @@ impl Rig {
         }
     }
 
-    /// Writes while the transport takes something, and so many octets.
+    /// Writes while the transport takes octets, up to `room`.
     fn write(&mut self, room: usize) {
         self.stream.room = room;
         let cx = &mut Context::from_waker(Waker::noop());
@@ -135,7 +135,7 @@ impl Rig {
         }
     }
 
-    /// Seals what comes next, as with a peer whose traffic is sealed. Here that changes no octet.
+    /// Seals the next burst, as for a peer whose traffic is sealed. Here that changes no octet.
     fn seal(&mut self) {
         self.writer.burst = self.session.bursts.pop_front().expect("it has one");
         self.writer.seal(&mut self.connection, &mut self.turn);

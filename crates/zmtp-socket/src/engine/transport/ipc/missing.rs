@@ -1,4 +1,4 @@
-//! In place of `ipc` where the system, or tokio on it, has no Unix domain sockets.
+//! The substitute for `ipc` where the system, or tokio on it, has no Unix domain sockets.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use super::Connected;
 use crate::endpoint::IpcAddress;
 use crate::options::LinkOptions;
 
-/// There is none.
+/// A type without values: no listener exists.
 pub(crate) enum Listener {}
 
 impl Listener {

@@ -12,23 +12,24 @@ use crate::endpoint::Host;
 use crate::engine::transport::{Connected, addresses};
 use crate::options::TcpOptions;
 
-/// How often a port that the system gave us for one address is tried on all the others.
+/// How many ports that the system chose for one address are tried on all the others.
 const PORTS: usize = 16;
 
-/// All addresses of one host, with the same port on each.
+/// Sockets on all addresses of one host, with the same port on each.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// At least one.
     sockets: Vec<TcpListener>,
-    /// The socket that is asked first, so that none waits for ever behind another.
+    /// The socket that is polled first. It changes, so that no socket waits for ever behind another.
     next: usize,
 }
 
 impl Listener {
-    /// Binds every address that this machine has of the host's. Port 0 is any that is free on all.
+    /// Binds each of the host's addresses that this machine has. Port 0 is replaced by one that is free
+    /// on all.
     ///
     /// # Errors
-    /// An address that is taken, whatever becomes of the others; or none of them is this machine's.
+    /// One of these addresses is taken, even if others are free, or this machine has none of them.
     pub(crate) async fn bind(
         host: &Host,
         port: u16,
@@ -46,7 +47,7 @@ impl Listener {
         loop {
             tries -= 1;
             match listen_on_all(&addresses, options) {
-                // Another one may be free on all of them.
+                // Another port may be free on all of them.
                 Err((1.., error))
                     if port == 0 && tries > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
                 Err((_, error)) => return Err(error),
@@ -55,7 +56,7 @@ impl Listener {
         }
     }
 
-    /// Listens on a socket that somebody else has bound.
+    /// Listens on a socket that the caller has bound.
     #[cfg(unix)]
     pub(crate) fn on(socket: &std::os::fd::OwnedFd) -> io::Result<Self> {
         let socket = std::net::TcpListener::from(socket.try_clone()?);
@@ -63,9 +64,9 @@ impl Listener {
         Ok(Self { sockets: vec![TcpListener::from_std(socket)?], next: 0 })
     }
 
-    /// The name under which peers reach what was bound as `host`. For all addresses it is the
-    /// unspecified one, of version 4 if that is among them: by it every program on this machine can
-    /// connect.
+    /// The address under which peers reach what was bound as `host`. For all addresses it is the
+    /// unspecified one, of version 4 if that is among them: every program on this machine can connect to
+    /// it.
     pub(crate) fn address(&self, host: &Host) -> io::Result<(Host, u16)> {
         let address = self.sockets[0].local_addr()?;
         let host = match host {
@@ -81,7 +82,7 @@ impl Listener {
         // An IPv4 peer at an IPv6 address is still an IPv4 peer.
         let address = match address.ip().to_canonical() {
             ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-            // As it came: the canonical one has no zone.
+            // The address as it came: the canonical one has no zone.
             IpAddr::V6(_) => address,
         };
         Poll::Ready(Ok((stream.into(), address.to_string())))
@@ -99,8 +100,8 @@ impl Listener {
     }
 }
 
-/// A socket for each address that is this machine's, the later ones on the port of the first; or the
-/// error, and how many were bound before it.
+/// A socket for each address that this machine has, the later ones on the port of the first; or the
+/// error, and the number of sockets that were bound before it.
 fn listen_on_all(
     addresses: &[SocketAddr],
     options: &TcpOptions,
@@ -121,7 +122,8 @@ fn listen_on_all(
             Err(error) => {
                 let named = io::Error::new(error.kind(), format!("{address}: {error}"));
                 match error.kind() {
-                    // The name is that of other machines, too, or of a family that is switched off.
+                    // The name also has addresses of other machines, or of a family that is switched
+                    // off.
                     io::ErrorKind::AddrNotAvailable => foreign = Some(named),
                     _ => return Err((sockets.len(), named)),
                 }
@@ -135,15 +137,15 @@ fn listen_on_all(
 }
 
 fn listen(address: SocketAddr, is_only: bool, options: &TcpOptions) -> io::Result<TcpListener> {
-    // What it accepts is set up as it is.
+    // An accepted socket inherits its options from the listener.
     let socket = socket(address, options)?;
     // A server that is started again must not wait for its old connections to time out. On Windows it
-    // does not in any case, and the option would let two servers have one address.
+    // does not in any case, and there the option would let two servers bind one address.
     if cfg!(not(windows)) {
         socket.set_reuseaddr(true)?;
     }
     if address.is_ipv6() {
-        // Beside other addresses, that of IPv4 among them, it is bound by itself.
+        // The IPv6 socket takes only IPv6, since IPv4 has a socket of its own.
         let only = if is_only { options.ipv6_only } else { Some(true) };
         if let Some(only) = only {
             SockRef::from(&socket).set_only_v6(only)?;
@@ -163,8 +165,8 @@ fn unspecified(port: u16, options: &TcpOptions) -> Vec<SocketAddr> {
     }
 }
 
-/// Whether the system has IPv6 at all. That no socket can be made may have other reasons, such as a lack
-/// of descriptors; then none of the other family can be made either.
+/// Whether the system has IPv6 at all. A socket may also fail for other reasons, such as a lack of
+/// descriptors; then a socket of the other family fails too.
 fn has_ipv6() -> bool {
     TcpSocket::new_v6().is_ok() || TcpSocket::new_v4().is_err()
 }

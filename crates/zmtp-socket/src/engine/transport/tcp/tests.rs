@@ -5,7 +5,7 @@ use super::*;
 use crate::engine::transport::{Inlet, Stream};
 use crate::options::EndpointOptions;
 
-/// What the system says of one end of a connection.
+/// The options of one end of a connection, as the system reports them.
 #[derive(Clone, Debug, PartialEq)]
 struct Socket {
     send_buffer: usize,
@@ -110,7 +110,7 @@ async fn each_end_is_what_was_asked_for_and_all_else_as_by_default() {
     }
 }
 
-/// Times that nobody would have by default.
+/// Times that are nobody's default.
 const RARE: Keepalive =
     Keepalive { idle: Duration::from_secs(77), interval: Duration::from_secs(7), probes: 9 };
 
@@ -138,7 +138,7 @@ async fn an_ipv4_peer_of_an_ipv6_endpoint_has_the_type_of_service_too() {
 
 #[tokio::test]
 async fn an_address_that_does_not_answer_is_given_up_in_time() {
-    // A listener that accepts nobody takes a few and then leaves the others unanswered.
+    // A listener that accepts nothing takes a few connections and then leaves the others unanswered.
     let (listener, _, port) = bound(HOSTS[0], &TcpOptions::default()).await;
     let address = SocketAddr::new(HOSTS[0], port);
     drop(listener);
@@ -152,7 +152,7 @@ async fn an_address_that_does_not_answer_is_given_up_in_time() {
     let (error, waited) = loop {
         assert!(taken.len() < 10, "the queue of a listener has no end");
         let begun = Instant::now();
-        // Without us, the system would wait for minutes.
+        // By itself, the system would wait for minutes.
         let host = Host::Ip(address.ip());
         let dialling = connected(&host, address.port(), &options);
         match tokio::time::timeout(Duration::from_secs(20), dialling).await.unwrap() {

@@ -1,4 +1,4 @@
-//! One connection that is fed with any octets, for the fuzz targets.
+//! One connection that reads any octets, for the fuzz targets.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Profile, Role, Stream, Terms, Upgraded, WebSocket, upgrade};
 
-/// Octets that a message in fragments may have.
+/// The size limit of a message in fragments, in octets.
 const LIMIT: usize = 600;
 
 /// The outcome of a connection.
@@ -20,24 +20,24 @@ pub struct Heard {
     pub octets: Vec<u8>,
     /// The breach that ended it.
     pub error: Option<String>,
-    /// How many octets it has said.
+    /// The number of octets that it has written.
     pub said: usize,
 }
 
-/// How a connection begins.
+/// The setup of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct WsSetup {
     /// Whether it is the client's side.
     pub is_client: bool,
-    /// Whether the octets begin with the HTTP upgrade, or behind it.
+    /// Whether the input includes the HTTP upgrade.
     pub upgrades: bool,
-    /// Whether the handshake is taken as done.
+    /// Whether the handshake is already done.
     pub is_established: bool,
-    /// Which of the profiles.
+    /// The profile, as a number.
     pub profile: u8,
 }
 
-/// Feeds a connection with `input`, of which it reads `piece` octets at a time, at most.
+/// Feeds a connection with `input`, of which it reads at most `piece` octets at a time.
 pub fn hear(setup: WsSetup, input: &[u8], piece: usize) -> Heard {
     let role = if setup.is_client { Role::Client } else { Role::Server };
     let profiles: &'static [Profile] = match setup.profile % 3 {
@@ -86,7 +86,7 @@ fn read(socket: &mut WebSocket, is_established: bool) -> (Vec<u8>, Option<io::Er
             Poll::Ready(Ok(())) if room.filled().is_empty() => return (octets, None),
             Poll::Ready(Ok(())) => octets.extend_from_slice(room.filled()),
             Poll::Ready(Err(error)) => return (octets, Some(error)),
-            // What feeds it is always ready: it has only let others have their turn.
+            // Its input is always ready, so it has only yielded.
             Poll::Pending => {
                 pending += 1;
                 assert!(pending < 1 << 20, "it waits for what is there");
@@ -98,7 +98,7 @@ fn read(socket: &mut WebSocket, is_established: bool) -> (Vec<u8>, Option<io::Er
     }
 }
 
-/// A stream whose octets are all there, and which takes all that is said.
+/// A stream whose octets are all there, and which accepts all octets that are written.
 struct Fed {
     input: bytes::Bytes,
     at: usize,

@@ -1,4 +1,4 @@
-//! From WebSocket to ZMTP: what the peer sends, as the driver reads it.
+//! From WebSocket to ZMTP: the peer's octets, as the driver reads them.
 
 use std::io::Cursor;
 use std::mem;
@@ -54,7 +54,7 @@ pub(super) enum Breach {
 }
 
 impl Breach {
-    /// The code that the peer is told.
+    /// The code that is sent to the peer.
     pub(super) fn code(&self) -> CloseCode {
         match self {
             Self::Text => CloseCode::Unsupported,
@@ -98,19 +98,20 @@ pub(super) struct Inbound {
     profile: Profile,
     state: State,
     mask: Mask,
-    /// What of a message has come in fragments.
+    /// The fragments of a message that have arrived.
     fragments: Option<BytesMut>,
     limit: usize,
     awaits_identity: bool,
     is_established: bool,
-    /// Octets that are made here and have not been read.
+    /// Octets that were made here and have not been read.
     staged: BytesMut,
     is_staged_large: bool,
 }
 
 impl Inbound {
     pub(super) fn new(role: Role, profile: Profile, limit: usize) -> Self {
-        // Under CURVE, commands of ZMTP 3.1 could not be turned into what ZWS has for them.
+        // Under CURVE, the commands of ZMTP 3.1 are sealed, so they could not be turned into those of
+        // ZWS.
         let version = if profile.is_plain() { Version::V3_1 } else { Version::V3_0 };
         let mechanism = MechanismName::new(profile.mechanism()).expect("a short name");
         let greeting = Greeting { version, mechanism, as_server: false };
@@ -128,13 +129,13 @@ impl Inbound {
         }
     }
 
-    /// The handshake is done.
+    /// Notes that the handshake is done.
     pub(super) fn establish(&mut self, limit: usize) {
         self.limit = limit;
         self.is_established = true;
     }
 
-    /// Takes the next piece of `input`.
+    /// Processes the next piece of `input`.
     pub(super) fn step(
         &mut self,
         input: &mut BytesMut,
@@ -259,7 +260,7 @@ impl Inbound {
         Some(whole)
     }
 
-    /// Takes the mask away from what has come of so many octets, `most` of them at most. Returns how many that are.
+    /// Unmasks the octets of `input` that belong to the next `size`, up to `most`. Returns their number.
     fn unmask(&mut self, input: &mut [u8], size: u64, most: usize) -> usize {
         let some = usize::try_from(size).unwrap_or(usize::MAX).min(input.len()).min(most);
         if self.role == Role::Server {
@@ -268,7 +269,7 @@ impl Inbound {
         some
     }
 
-    /// A message that was gathered is whole.
+    /// Processes a gathered message that is whole.
     fn gathered(&mut self, mut whole: BytesMut) -> Result<(), Breach> {
         if whole.is_empty() {
             return Err(Breach::Empty);
@@ -287,7 +288,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// The header of a frame of ZMTP, for a message with these flags and so many octets beside them.
+    /// Stages the header of a ZMTP frame, for a message with these flags and `size` octets behind them.
     fn begin(&mut self, flags: u8, size: u64) -> Result<(), Breach> {
         if flags > COMMAND {
             return Err(Breach::Flags(flags));
@@ -300,7 +301,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// Says for the peer what a READY would say of it. Its socket type nobody knows.
+    /// Stages the READY that stands for the peer's identity message. ZWS does not tell its socket type.
     fn stage_ready(&mut self, identity: &[u8]) {
         let metadata = match identity {
             [] => Ok(Metadata::new()),
@@ -323,7 +324,7 @@ impl Inbound {
         }
     }
 
-    /// The codec takes it for a sign of life.
+    /// Stages a PONG, which the codec takes for a sign of life.
     fn stage_pong(&mut self, context: Bytes) {
         if self.is_established && self.profile.is_plain() {
             let context = context.slice(..context.len().min(16));

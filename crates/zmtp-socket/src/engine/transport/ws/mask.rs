@@ -1,12 +1,12 @@
-//! Masking: a client's octets are told apart from any other protocol's by a key that changes with each frame (RFC
-//! 6455, section 5.3).
+//! Masking: a client's octets are combined with a key that changes with each frame, so that they cannot
+//! be taken for another protocol (RFC 6455, section 5.3).
 
 use std::io;
 
-/// Keys that are fetched from the system at once.
+/// The number of keys that are fetched from the system at once.
 const AT_ONCE: usize = 1024;
 
-/// A key, and how far it has been used.
+/// A key, and the position in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mask {
     key: [u8; 4],
@@ -21,7 +21,7 @@ impl Mask {
         self.key
     }
 
-    /// Masks the next octets, or takes their mask away: that is the same.
+    /// Masks or unmasks the next octets: both are the same operation.
     pub(super) fn apply(&mut self, octets: &mut [u8]) {
         let [a, b, c, d] = self.key;
         let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
@@ -40,8 +40,8 @@ impl Mask {
     }
 }
 
-/// Keys that nobody foresees: what is sent may be chosen by others, and must not be made to look like HTTP to whatever
-/// stands between.
+/// Keys that cannot be foreseen. Others may choose the octets that are sent, and must not be able to
+/// make them look like HTTP to an intermediary.
 #[derive(Default)]
 pub(super) struct Keys {
     octets: Vec<u8>,

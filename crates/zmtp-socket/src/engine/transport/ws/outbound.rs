@@ -1,4 +1,4 @@
-//! From ZMTP to WebSocket: what the driver writes, as the peer reads it.
+//! From ZMTP to WebSocket: the driver's octets, as the peer reads them.
 
 use std::io;
 
@@ -11,14 +11,14 @@ use super::inbound::{COMMAND, MORE};
 use super::mask::{Keys, Mask};
 use super::{Profile, Role};
 
-/// While so many octets wait to be written, nothing more is taken.
+/// While so many octets wait to be written, no more are accepted.
 const FULL: usize = 64 << 10;
 
 /// The longest header of a frame of ZMTP.
 const HEADER_MAX: usize = 9;
 
 enum State {
-    /// So many octets of our greeting, of which ZWS says nothing.
+    /// So many octets of our greeting, which ZWS does not send.
     Greeting(usize),
     /// So many octets of the header of a frame.
     Header([u8; HEADER_MAX], usize),
@@ -30,11 +30,11 @@ enum State {
 
 pub(super) struct Outbound {
     profile: Profile,
-    /// A client masks.
+    /// The keys of a client, which masks. A server has none.
     keys: Option<Keys>,
     state: State,
     command: BytesMut,
-    /// The control frames to be sent when a frame ends: the answer to the last ping, and the end.
+    /// The control frames to be sent at the end of a frame: the answer to the last ping, and the close.
     pong: Option<Bytes>,
     close: Option<CloseCode>,
     is_closed: bool,
@@ -55,7 +55,7 @@ impl Outbound {
         }
     }
 
-    /// What is to be written: take it from the front, then call [`written`](Self::written).
+    /// The octets to be written: take them from the front, then call [`written`](Self::written).
     pub(super) fn output(&mut self) -> &mut BytesMut {
         &mut self.output
     }
@@ -64,7 +64,7 @@ impl Outbound {
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }
-        // There may be room now for what waited.
+        // There may be room now for a control frame that waited.
         let _without_keys = self.put_controls();
     }
 
@@ -72,24 +72,24 @@ impl Outbound {
         self.output.len() >= FULL
     }
 
-    /// Answers a ping, when it can be; of several, the last.
+    /// Answers a ping as soon as that is possible; of several, only the last.
     pub(super) fn pong(&mut self, payload: Bytes) {
         self.pong = Some(payload);
         let _without_keys = self.put_controls();
     }
 
-    /// Says that nothing more comes.
+    /// Closes our side behind the present frame.
     pub(super) fn close(&mut self, code: CloseCode) {
         self.close.get_or_insert(code);
         let _without_keys = self.put_controls();
     }
 
-    /// Whether nothing more can be said.
+    /// Whether our side is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.is_closed
     }
 
-    /// Takes octets of the driver's, until the output is full. Returns how many.
+    /// Accepts octets from the driver, until the output is full. Returns their number.
     pub(super) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let mut left = octets;
         while !left.is_empty() && !self.is_full() {
@@ -162,13 +162,13 @@ impl Outbound {
         if size == 0 { self.end() } else { Ok(()) }
     }
 
-    /// A frame has ended.
+    /// Ends a frame.
     fn end(&mut self) -> io::Result<()> {
         self.begin_header();
         self.put_controls()
     }
 
-    /// A command is whole.
+    /// Processes a whole command.
     fn command(&mut self) -> io::Result<()> {
         let body = std::mem::take(&mut self.command).freeze();
         let command = match self.profile.is_plain() {
@@ -183,14 +183,14 @@ impl Outbound {
             Command::Ready(metadata) if self.profile == Profile::Bare => {
                 self.put(0, &[identity(&metadata)])?;
             }
-            // There are no others in the bare profile: a reason goes unsaid.
+            // The bare profile has no other commands, so an ERROR and its reason are not sent.
             _ if self.profile == Profile::Bare => {}
             _ => self.put(COMMAND, &[&body])?,
         }
         self.put_controls()
     }
 
-    /// A whole message of one frame.
+    /// Adds a whole message of one frame.
     fn put(&mut self, flags: u8, body: &[&[u8]]) -> io::Result<()> {
         let size: usize = body.iter().map(|part| part.len()).sum();
         let mut mask = self.put_header(flags, size as u64)?;
@@ -202,7 +202,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// The header and the flags of a message with so many octets beside them.
+    /// Adds the header and the flags of a message with `size` octets behind them.
     fn put_header(&mut self, flags: u8, size: u64) -> io::Result<Mask> {
         let mut mask = self.put_wire_header(OpCode::Data(Data::Binary), size.saturating_add(1))?;
         let mut flags = [flags];
@@ -231,13 +231,13 @@ impl Outbound {
         Ok(mask.unwrap_or(Mask::new([0; 4])))
     }
 
-    /// Adds the control frames that wait, if we are between frames.
+    /// Adds the pending control frames, if the output is between frames.
     fn put_controls(&mut self) -> io::Result<()> {
         let is_between = matches!(self.state, State::Header(_, 0) | State::Greeting(_));
         if !is_between || self.is_closed {
             return Ok(());
         }
-        // A peer that asks and does not read gets one answer when it does.
+        // A peer that pings and does not read gets one answer when it does.
         if !self.is_full()
             && let Some(payload) = self.pong.take()
         {

@@ -2,7 +2,8 @@ use super::inbound::{Breach, Inbound, Step};
 use super::outbound::Outbound;
 use super::*;
 
-/// What the driver would read, and what ended it, of input that comes cut at one place.
+/// The octets that the driver reads from an input that arrives in two pieces, the other steps, and the
+/// breach that ended it.
 fn read(profile: Profile, input: &[u8], cut: usize) -> (Vec<u8>, Vec<Step>, Option<Breach>) {
     let mut inbound = Inbound::new(Role::Server, profile, 64);
     let (mut octets, mut said, mut rest) = (Vec::new(), Vec::new(), BytesMut::new());
@@ -64,7 +65,7 @@ fn no_octets_panic_and_a_breach_is_the_same_however_they_are_cut() {
     let mut rng = fastrand::Rng::with_seed(45);
     for _ in 0..20_000 {
         let mut input: Vec<u8> = (0..rng.usize(..40)).map(|_| rng.u8(..)).collect();
-        // Often enough the first frame is one.
+        // In about half of the inputs, the first frame has a valid header.
         if let [first, second, ..] = &mut input[..]
             && rng.bool()
         {

@@ -48,7 +48,7 @@ impl Terms {
 }
 
 impl Tls {
-    /// Agrees on keys, and says who we are.
+    /// Does the TLS handshake.
     pub(super) async fn open(&self, stream: Stream) -> io::Result<Stream> {
         let opened: io::Result<Stream> = match self {
             Self::Server(config) => {

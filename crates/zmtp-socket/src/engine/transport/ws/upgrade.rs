@@ -1,4 +1,4 @@
-//! The HTTP upgrade (RFC 6455, section 4), with what ZWS and the endpoint ask for.
+//! The HTTP upgrade (RFC 6455, section 4), with the demands of ZWS and of the endpoint.
 
 use std::io;
 
@@ -18,7 +18,7 @@ use super::{FIRST_READ, Profile, Stream, Terms, Upgraded};
 /// The longest request or answer, in octets.
 const HEAD_MAX: usize = 8 << 10;
 
-/// Serves a client, or tells it why not.
+/// Serves a client, or sends it the reason of a refusal.
 pub(super) async fn accept(mut stream: Stream, terms: &Terms) -> io::Result<Upgraded> {
     let head = read_head::<Request>(&mut stream).await;
     let judged = match &head {
@@ -32,7 +32,7 @@ pub(super) async fn accept(mut stream: Stream, terms: &Terms) -> io::Result<Upgr
             if let Err(Unread::Lost(error)) = head {
                 return Err(error);
             }
-            // It may not hear it; that it was refused stands in our own error.
+            // The client may not read it; our own error has the reason too.
             let _heard = refuse(&mut stream, status, &reason).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{reason} ({status})")));
         }
@@ -66,7 +66,7 @@ pub(super) async fn dial(mut stream: Stream, host: &str, terms: &Terms) -> io::R
     Ok(Upgraded { stream, profile, rest })
 }
 
-/// Why there is no head of a message.
+/// The reasons why the head of a message could not be read.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     #[error("the connection was lost")]
@@ -77,7 +77,7 @@ enum Unread {
     Invalid(tungstenite::Error),
 }
 
-/// Reads a request or an answer, and what has come behind it.
+/// Reads a request or an answer, and the octets that have arrived behind it.
 async fn read_head<T: TryParse>(stream: &mut Stream) -> Result<(T, BytesMut), Unread> {
     let mut input = BytesMut::new();
     loop {
@@ -98,7 +98,7 @@ async fn read_head<T: TryParse>(stream: &mut Stream) -> Result<(T, BytesMut), Un
 
 type Accepted = (HttpResponse<()>, Profile);
 
-/// Whether a client is served: the answer, or what to tell it instead.
+/// Decides whether a client is served. Returns the answer, or the refusal to send instead.
 fn judge(request: &Request, terms: &Terms) -> Result<Accepted, (StatusCode, String)> {
     let mut response = create_response(request).map_err(|error| {
         let status = match error {
@@ -117,7 +117,7 @@ fn judge(request: &Request, terms: &Terms) -> Result<Accepted, (StatusCode, Stri
     }
     check_origin(request.headers(), &terms.origins).map_err(|it| (StatusCode::FORBIDDEN, it))?;
     let offers = offers(request.headers());
-    // The last one that we have: NULL tells more than no mechanism.
+    // The last one that we support: NULL tells more than no mechanism.
     let profiles = terms.profiles.iter().rev();
     let Some(profile) = profiles.copied().find(|it| offers.contains(&it.name())) else {
         let names: Vec<_> = terms.profiles.iter().map(|profile| profile.name()).collect();
@@ -136,8 +136,8 @@ fn offers(headers: &HeaderMap) -> Vec<&str> {
     texts.flat_map(|text| text.split(',')).map(str::trim).collect()
 }
 
-/// A browser says which site a page is from that connects. Without this, any page that somebody looks at could speak
-/// with what listens on their machine.
+/// Checks the site of the page from which a browser connects. Without this, any page that a user looks
+/// at could exchange messages with a server on the user's machine.
 fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), String> {
     let mut origins = headers.get_all(header::ORIGIN).into_iter();
     let Some(origin) = origins.next() else { return Ok(()) };
@@ -154,7 +154,7 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), String> {
     }
 }
 
-/// Whether a page is from the host that it connects to, at whichever port.
+/// Whether a page is from the host that it connects to, whatever the port.
 fn is_same_host(origin: &str, headers: &HeaderMap) -> bool {
     let origin: Option<Uri> = origin.parse().ok();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -181,7 +181,7 @@ async fn refuse(stream: &mut Stream, status: StatusCode, reason: &str) -> io::Re
     stream.shutdown().await
 }
 
-/// Which profile the server has chosen.
+/// The profile that the server has chosen.
 fn verify(response: &Response, key: &str, terms: &Terms) -> io::Result<Profile> {
     let status = response.status();
     if status != StatusCode::SWITCHING_PROTOCOLS {

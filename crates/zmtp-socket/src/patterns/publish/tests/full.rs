@@ -1,4 +1,4 @@
-//! What becomes of messages for peers that have no room for them.
+//! Messages for peers that have no room for them.
 
 use super::super::session::SUBSCRIPTIONS;
 use super::*;
@@ -48,7 +48,7 @@ fn the_mark_in_octets_counts_too_but_an_empty_queue_takes_any_one_message() {
     let mut reader = Reader::new(&core, "");
     send(&core, &[0; 500]);
     send(&core, b"lost");
-    // 9 octets of header; one octet is left.
+    // The header takes 9 octets, and one octet is left.
     reader.write(508);
     assert_eq!(core.stats().dropped, 1);
     send(&core, &[0; 96]);
@@ -163,7 +163,7 @@ async fn a_peer_without_room_is_expelled_where_it_is_to_be() {
     };
     assert_eq!(mark, Mark::Messages(2));
     assert_eq!(core.stats().dropped, 2);
-    // Whether it takes something more before it is gone is the driver's affair.
+    // Whether more is written before the peer is gone is up to the driver.
     slow.write(usize::MAX);
     drop(slow);
     fast.write(usize::MAX);
@@ -196,7 +196,7 @@ fn the_event_names_the_mark_that_was_reached_and_another_tells_what_was_lost() {
     }
 }
 
-/// As `Handle::send` does.
+/// Sends as `Handle::send` does.
 async fn send_waiting(core: &PubCore, body: &'static str) -> Result<(), SendError> {
     let message = Outgoing::from(body);
     match core.send_now(&message) {
@@ -205,7 +205,7 @@ async fn send_waiting(core: &PubCore, body: &'static str) -> Result<(), SendErro
     }
 }
 
-/// A `send` that has begun: polled when told to.
+/// A `send` that has begun, polled on demand.
 struct Attempt<'a> {
     future: std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>> + 'a>>,
     woken: Arc<Woken>,
@@ -232,7 +232,7 @@ fn who_waits_is_woken_when_half_of_the_queue_is_free() {
     let core = publisher_that_waits(4);
     let mut reader = Reader::new(&core, "");
     (0..4).for_each(|_| send(&core, b"x"));
-    // The queue was filled: the turn is over, which is not what is tested here.
+    // The message filled the queue and ended the turn, which is not tested here.
     core.take_turn();
     let mut sending = Attempt::new(&core, "y");
     assert!(sending.poll().is_pending());
@@ -272,7 +272,7 @@ fn who_waits_looks_again_at_who_wants_the_message() {
     core.take_turn();
     let mut sending = Attempt::new(&core, "a");
     assert!(sending.poll().is_pending());
-    // A newcomer, and the departure of the one who was waited for.
+    // A newcomer arrives, and the peer that was waited for leaves.
     let mut newcomer = Reader::new(&core, "");
     drop(full);
     assert!(sending.has_been_woken());
@@ -343,7 +343,7 @@ fn who_waits_for_a_peer_whose_subscription_the_user_ends_waits_no_longer() {
         assert!(sending.poll().is_pending());
         while core.change_for(&peer, Subscription::Cancel(Bytes::from("a"))) {}
         if !manual {
-            // It was subscribed to twice: by the peer, and in its place.
+            // The topic was subscribed to twice: by the peer, and on its behalf.
             core.change_for(&peer, Subscription::Cancel(Bytes::from("a")));
         }
         assert!(sending.has_been_woken(), "manual: {manual}");
@@ -372,7 +372,7 @@ fn those_who_wait_are_served_in_their_order_and_a_newcomer_comes_last() {
     send(&core, b"x");
     core.take_turn();
     let mut sending = ["1", "2", "3"].map(|body| Attempt::new(&core, body));
-    // However often they look.
+    // The order in which they poll does not matter.
     for place in [0, 1, 2, 2, 1, 0] {
         assert!(sending[place].poll().is_pending());
     }
@@ -382,7 +382,8 @@ fn those_who_wait_are_served_in_their_order_and_a_newcomer_comes_last() {
     assert_eq!(core.try_send(&Outgoing::from("newcomer")), Err(SendError::Full));
     assert!(sending[1].poll().is_pending(), "it is not its turn");
     assert_eq!(sending[0].poll(), Poll::Ready(Ok(())));
-    // The queue has room for one more, and the booking goes on; but not for who has not waited.
+    // The queue has room for one more message, and the booking goes on; but not for a sender that has
+    // not waited.
     assert_eq!(core.try_send(&Outgoing::from("newcomer")), Err(SendError::Full));
     assert!(sending[1].has_been_woken());
     assert_eq!(sending[1].poll(), Poll::Ready(Ok(())));
@@ -424,7 +425,7 @@ fn who_waits_for_two_peers_keeps_its_place_with_both() {
     assert!(both.poll().is_pending());
     two.write(usize::MAX);
     assert!(both.poll().is_pending(), "the other is full");
-    // The one with room is kept for it.
+    // The peer with room keeps it for the sender that waits.
     let mut second = Attempt::new(&core, "b");
     assert!(second.poll().is_pending());
     one.session.subscription(Subscription::Cancel(Bytes::from("a"))).expect("it is held");
@@ -436,7 +437,7 @@ fn who_waits_for_two_peers_keeps_its_place_with_both() {
     assert_eq!(second.poll(), Poll::Ready(Ok(())));
 }
 
-/// A waker that looks at the socket.
+/// A waker that calls the socket.
 struct Looks(Arc<PubCore>, AtomicUsize);
 
 impl Wake for Looks {

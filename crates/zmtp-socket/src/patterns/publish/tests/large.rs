@@ -27,7 +27,7 @@ fn large_parts_of_a_message_are_shared_and_the_rest_goes_in_its_place() {
         let large: Vec<_> = large.map(|(at, _)| at).collect();
         assert_eq!(large[0], message.parts()[1].as_ptr(), "the octets are the sender's");
         assert!(large.len() == 2 && large[1] != message.parts()[3].as_ptr(), "a copy");
-        // In the middle of a shared part nothing else may be written.
+        // Nothing else may be written within a shared part.
         let ahead = if reader.session.key() == 0 { 8 } else { 0 };
         assert_eq!(reader.write(ahead + 3 + 9 + 100), usize::from(ahead > 0));
         assert!(reader.burst.is_mid_frame());
@@ -97,7 +97,7 @@ async fn what_a_sender_writes_by_itself_of_a_message_and_cannot_finish_is_shared
     let (mut reader, _) = Reader::open(&core, 0, "", Some(&outlet));
     let message = Message::from(vec![7; COPY - 9]);
     let body = message.first().as_ptr_range();
-    // The other side reads nothing: sooner or later only a part is taken.
+    // The other side reads nothing, so at some time only a part is taken.
     for _ in 0..1000 {
         assert!(!reader.take(), "the driver has nothing to do");
         core.try_send(&Outgoing::from(&message)).expect("the socket is open");

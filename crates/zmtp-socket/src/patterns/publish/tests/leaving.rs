@@ -26,7 +26,7 @@ fn a_peer_that_leaves_gets_nothing_more_at_once_and_its_topics_go_in_slices() {
     assert!(!core.settled().is_wanted(b"1"));
     send(&core, b"1");
     assert_eq!((core.stats().queued, core.stats().undelivered), (0, 1));
-    // As long as topics name it, nobody else is given its key.
+    // While topics still name its key, no other peer is given it.
     let mut newcomer = Reader::new(&core, "1");
     assert_ne!(newcomer.session.key(), key);
     let mut left = 4 * SLICE;
@@ -85,7 +85,7 @@ fn an_xpub_is_told_the_end_of_each_topic_of_a_peer_that_leaves_once_and_of_no_ot
         assert_eq!(requests(&core).len(), 2 * SLICE + usize::from(verbosity == Verbosity::All));
         leaving.session.leave();
         assert_eq!(requests(&core), [""; 0]);
-        // Others come and go meanwhile.
+        // Other peers come and leave meanwhile.
         let (subscribe, cancel) = (Subscription::Subscribe, Subscription::Cancel);
         other.session.subscription(subscribe(Bytes::from("1"))).expect("within limits");
         let mut told = requests(&core);
@@ -98,7 +98,7 @@ fn an_xpub_is_told_the_end_of_each_topic_of_a_peer_that_leaves_once_and_of_no_ot
         let ended = (0..2 * SLICE).map(|number| format!("-1 b\"{number}\""));
         let mut expected: Vec<String> = match verbosity {
             Verbosity::All => ended.chain(["+2 b\"1\"".into(), "-2 b\"1\"".into()]).collect(),
-            // Another holds the one still, and gives up the other last.
+            // Another peer still holds one topic, and gives up the other last.
             _ => ended.skip(2).chain(["-2 b\"1\"".into()]).collect(),
         };
         expected.sort();
@@ -124,7 +124,7 @@ fn what_a_peer_leaves_unread_is_dealt_with_in_slices_and_nothing_of_it_is_lost()
     assert_eq!(core.stats().dropped, 0);
 }
 
-/// Octets that look at the socket when they are freed.
+/// Octets that call the socket when they are freed.
 struct Looks(Arc<PubCore>, Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Looks {

@@ -1,4 +1,4 @@
-//! The publisher, with readers that take what they are sent only when they are told to.
+//! The publisher, with readers that take messages only when they are told to.
 
 mod full;
 mod large;
@@ -49,13 +49,13 @@ fn publisher_with(limit: usize, options: Publishing) -> Arc<PubCore> {
 }
 
 impl PublishSession {
-    /// A subscription comes or goes alone.
+    /// Applies a single change of a subscription.
     fn subscription(&mut self, subscription: Subscription) -> Result<(), Reason> {
         self.subscriptions(&mut vec![subscription])
     }
 }
 
-/// A peer that takes what it is sent only when it is told to.
+/// A peer that takes messages only when it is told to.
 struct Reader {
     session: PublishSession,
     connection: Connection,
@@ -73,7 +73,7 @@ impl Reader {
         Self::expellable(core, id, topic).0
     }
 
-    /// With what tells it that it has been expelled.
+    /// A reader with the signal that expels it.
     fn expellable(core: &Arc<PubCore>, id: u64, topic: &'static str) -> (Self, Killed) {
         Self::open(core, id, topic, None)
     }
@@ -102,14 +102,14 @@ impl Reader {
         (reader, expelled)
     }
 
-    /// Returns whether there was something.
+    /// Returns whether there were messages.
     fn take(&mut self) -> bool {
         let waker = Waker::from(self.woken.clone());
         let cx = &mut Context::from_waker(&waker);
         self.session.poll_outgoing(cx, &mut self.connection, &mut self.burst).is_ready()
     }
 
-    /// The transport takes up to `octets`. Returns how many messages ended among them.
+    /// The transport takes up to `octets`. Returns the number of messages that ended among them.
     fn write(&mut self, mut octets: usize) -> usize {
         let mut done = 0;
         while octets > 0 {
@@ -228,7 +228,7 @@ fn who_wants_a_good_part_of_a_block_keeps_it_and_who_wants_little_a_copy() {
             send(&core, &vec![b'a'; part]);
             send(&core, &vec![b'b'; BLOCK - part - 18]);
             drained.write(usize::MAX);
-            // Octets that have been written do not matter when the block ends.
+            // Octets that have been written do not count when the block ends.
             assert!(!drained.take());
         }
         let outbox = &core.settled().peers[reader.session.key()].outbox;

@@ -24,13 +24,14 @@ enum Step {
         reader: usize,
         length: usize,
     },
-    /// A peer leaves, whatever it is owed, and another one comes that wants the same.
+    /// A peer leaves, with unsent messages or without, and another one comes with the same
+    /// subscriptions.
     Leave {
         reader: usize,
     },
     /// Peers that have left are forgotten a little more.
     Forget,
-    /// Looking at the counters settles what is booked.
+    /// Reading the counters settles the booking.
     Look,
 }
 
@@ -58,9 +59,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Three peers with nested topics, each its own queue in the model: what they get, what they
-    /// lose and what is counted must be the same to the octet. However a connection ends, each copy of a
-    /// message that was accepted for it has been sent, dropped or left undelivered.
+    /// Three peers with nested topics, each with a queue of its own in the model: the messages that they
+    /// get and lose, and the counters, must be the same to the octet. However a connection ends, each
+    /// copy of a message that was accepted for it has been sent, dropped or left undelivered.
     #[test]
     fn every_peer_gets_what_a_queue_of_its_own_would_have_given(
         steps in steps(),
@@ -152,7 +153,7 @@ proptest! {
     }
 }
 
-/// These counters with the sums of the peers', and of those that have left, in place of their own.
+/// These counters, with the sums over the peers and over those that have left in place of their own.
 fn summed(stats: &Stats, departed: &Stats) -> Stats {
     let sum = |of: fn(&PeerStats) -> u64| stats.peers.iter().map(of).sum::<u64>();
     Stats {
@@ -173,15 +174,15 @@ fn summed(stats: &Stats, departed: &Stats) -> Stats {
 #[derive(Default)]
 struct Model {
     limit: usize,
-    /// Whether the oldest make room for the newest.
+    /// Whether the oldest messages make room for the newest.
     oldest: bool,
-    /// How many of the first messages the driver has in its hands.
+    /// The number of messages in front that the driver has taken.
     taken: usize,
     queue: VecDeque<Vec<u8>>,
-    /// Octets of the first message that are gone.
+    /// The number of octets of the first message that have been written.
     gone: usize,
     received: Vec<u8>,
-    /// Messages, and their octets.
+    /// Dropped messages, and their octets.
     dropped: (u64, u64),
     sent: u64,
 }
@@ -193,7 +194,7 @@ impl Model {
         self.queue.push_back(octets.to_vec());
         while self.queue.len() > self.limit {
             let last = self.queue.len() - 1;
-            // The newest stays, if it can.
+            // The newest message stays, if it can.
             let lost = match self.oldest && self.taken < last {
                 true => self.queue.remove(self.taken),
                 false if self.oldest => break,
@@ -204,7 +205,7 @@ impl Model {
         }
     }
 
-    /// A peer without room loses what is for it alone.
+    /// Loses the message if the peer has no room.
     fn send_to(&mut self, message: &Message) {
         if self.queue.len() < self.limit {
             return self.send(message);
@@ -212,7 +213,7 @@ impl Model {
         self.dropped = (self.dropped.0 + 1, self.dropped.1 + message.encoded_len() as u64);
     }
 
-    /// What is queued stays undelivered.
+    /// Counts the queued messages as undelivered.
     fn leave(self, departed: &mut Stats) {
         departed.sent += self.sent;
         departed.sent_octets += self.received.len() as u64;

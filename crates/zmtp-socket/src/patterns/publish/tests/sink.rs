@@ -9,7 +9,7 @@ use super::*;
 use crate::options::PubOptions;
 use crate::sockets::pub_socket::{PubHandle, PubSocket};
 
-/// A sink, polled when told to.
+/// A sink that is polled on demand.
 struct Fed {
     sink: PubHandle,
     socket: Arc<PubSocket>,
@@ -30,7 +30,7 @@ impl Fed {
         poll(Pin::new(&mut self.sink), &mut Context::from_waker(&waker))
     }
 
-    /// Ready, after a turn for others if it is time for that.
+    /// Waits until it is ready, with a turn for other tasks if one is due.
     fn ready(&mut self) -> Poll<Result<(), SendError>> {
         self.sink.engine.core.take_turn();
         self.poll(|sink, cx| sink.poll_ready(cx))
@@ -84,7 +84,7 @@ fn a_sink_that_waits_has_its_place_among_those_that_send() {
     reader.write(usize::MAX);
     let newcomer = Outgoing::from("newcomer");
     assert_eq!(core.try_send(&newcomer), Err(SendError::Full));
-    // A handle that is dropped, or whose wait is over, holds nobody up.
+    // A handle that is dropped, or whose wait is over, delays no other.
     drop(std::mem::take(&mut fed.sink.sink));
     assert_eq!(core.try_send(&newcomer), Ok(()));
     assert_eq!(core.stats().queued, 1);
@@ -127,7 +127,7 @@ fn two_that_flush_are_both_served_and_what_is_dropped_is_not_waited_for() {
     assert!(one.flush().is_pending());
     other.feed("4");
     assert!(other.flush().is_pending());
-    // The third is dropped in place of those that are being written.
+    // The third message is dropped instead of those that are being written.
     other.feed("5");
     assert!(!one.has_been_woken() && !other.has_been_woken());
     reader.write(5);

@@ -1,4 +1,4 @@
-//! The subscriber, with publishers that take what they are told and sent only when they are asked to.
+//! The subscriber, with publishers that take changes and messages only when they are asked to.
 
 mod sending;
 mod telling;
@@ -50,13 +50,13 @@ impl PubCore {
         Self { session, connection, burst: Burst::default() }
     }
 
-    /// Asks for something to write. Returns whether there was something.
+    /// Asks for octets to write. Returns whether there were any.
     fn take(&mut self, waker: &Waker) -> bool {
         let cx = &mut Context::from_waker(waker);
         self.session.poll_outgoing(cx, &mut self.connection, &mut self.burst).is_ready()
     }
 
-    /// The transport takes up to so many octets of what it was given.
+    /// The transport takes up to so many octets.
     fn write(&mut self, octets: usize) {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.burst.slices(&mut slices);
@@ -78,12 +78,12 @@ fn to_meet_a_publisher_takes_the_same_time_however_many_topics_there_are() {
     }
     let begun = Instant::now();
     let publishers: Vec<PubCore> = (0..2000).map(|_| PubCore::new(&core)).collect();
-    // To copy the topics for each takes half a minute, and gigabytes.
+    // Copying the topics for each publisher would take half a minute, and gigabytes.
     assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());
     assert_eq!(core.stats().peers.len(), publishers.len());
 }
 
-/// A waker that looks at the subscriber.
+/// A waker that calls the subscriber.
 struct Looks(Arc<SubCore>, AtomicUsize);
 
 impl Wake for Looks {

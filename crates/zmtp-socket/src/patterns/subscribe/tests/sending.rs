@@ -1,4 +1,4 @@
-//! What an XSUB sends: accepted = sent + dropped + undelivered + queued.
+//! The messages that an XSUB sends: accepted = sent + dropped + undelivered + queued.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn sender(limit: usize) -> Arc<SubCore> {
     Arc::new(SubCore::new(Subscribing::default(), Some(sending), Arc::default()))
 }
 
-/// What has become of all that was accepted.
+/// The messages that were sent, dropped, left undelivered or queued.
 fn accounted_for(core: &SubCore) -> u64 {
     let stats = core.stats();
     let peers = stats.peers.iter();
@@ -90,7 +90,7 @@ fn a_closed_socket_reads_nothing_more() {
     let mut publisher = PubCore::new(&core);
     publisher.send("before");
     core.close();
-    // This had been found room for.
+    // There had been room for this message.
     publisher.send("meanwhile");
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(publisher.session.poll_room(cx).is_pending());

@@ -1,4 +1,4 @@
-//! What each publisher is told of our subscriptions, and when.
+//! The changes of our subscriptions that each publisher is sent, and when.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ impl Scene {
         self.0.unsubscribe(topic.as_bytes(), Back::One);
     }
 
-    /// The next changes that a publisher is told, and in how many steps.
+    /// The next changes that a publisher is sent, and the number of steps that these took.
     fn step(&mut self, key: usize, steps: usize, octets: usize) -> (Vec<Subscription>, usize) {
         let mut changes = Vec::new();
         let upstream = &mut self.0.upstreams[key];
@@ -39,7 +39,7 @@ impl Scene {
         (changes, taken)
     }
 
-    /// All that a publisher is still to be told, with `-` before what it is to forget.
+    /// All changes that a publisher is still to be sent, with `-` before a cancelled topic.
     fn told(&mut self, key: usize) -> Vec<String> {
         let (changes, taken) = self.step(key, 1000, usize::MAX);
         assert!(taken < 1000);
@@ -124,7 +124,7 @@ fn what_need_not_be_told_is_passed_over_in_steps() {
     }
 }
 
-/// What a test does next: to a topic, or to a publisher.
+/// The next step of a test: a change of a topic, or an event of a publisher.
 #[derive(Clone, Debug)]
 enum Act {
     Subscribe(u8),
@@ -144,7 +144,7 @@ fn acts() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A publisher as the model sees it: what it knows, and what it is to be told in what order.
+/// A publisher in the model: the topics that it knows, and the changes that it is to be sent, in order.
 #[derive(Default)]
 struct Model {
     knows: BTreeSet<String>,
@@ -152,7 +152,7 @@ struct Model {
 }
 
 impl Model {
-    /// The naive rule: a change follows the others, unless it takes one of them back.
+    /// The plain rule: a change follows the others, unless it takes one of them back.
     fn change(&mut self, topic: &str, begins: bool) {
         match self.untold.iter().position(|(untold, _)| untold == topic) {
             Some(place) => drop(self.untold.remove(place)),
@@ -160,7 +160,7 @@ impl Model {
         }
     }
 
-    /// A publisher must take each change for one.
+    /// Each change must be one from the publisher's point of view.
     fn hear(&mut self, change: &Subscription) {
         let topic = String::from_utf8_lossy(change.topic()).into_owned();
         let begins = matches!(change, Subscription::Subscribe(_));
