@@ -53,7 +53,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
                 if hung_up.is_news(peer.endpoint(), &reason) =>
             {
                 notes.say(format_args!(
-                    "{}: hung up in the handshake: is it a ZeroMQ peer of this mechanism, and is its key right?",
+                    "{}: the peer closed the connection in the handshake: is it a ZeroMQ peer with the same mechanism, and is the key right?",
                     peer.endpoint()
                 ));
             }

@@ -23,12 +23,12 @@ const LONGEST_TOPIC: usize = 4096;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Commands")]
 pub(crate) struct ExecArgs {
-    /// Run this with sh -c for each message, with the message on its standard input and the first part in
-    /// $ZMTP_TOPIC; rep and router answer with its output (a router gives it no identity)
+    /// Run this with sh -c for each message, which is on its standard input, with the first part in $ZMTP_TOPIC.
+    /// rep and router reply with its output; a router leaves out the identity
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
 
-    /// So many commands may run at once
+    /// How many commands may run at once
     #[arg(long, value_name = "N", default_value = "1", requires = "exec")]
     jobs: NonZeroUsize,
 }
@@ -105,7 +105,7 @@ impl Commands {
             if let Some(way) = way
                 && let Err(error) = way.answer(answer(output, json, &notes)).await
             {
-                notes.warn(format_args!("an answer was not sent: {error}"));
+                notes.warn(format_args!("a reply was not sent: {error}"));
                 is_good = false;
             }
             is_good
@@ -157,7 +157,7 @@ fn answer(mut output: Vec<u8>, json: bool, notes: &Notes) -> Message {
     if json {
         match json::parse(&output) {
             Ok(message) => return message,
-            Err(error) => notes.warn(format_args!("--exec: the output is no JSON: {error}")),
+            Err(error) => notes.warn(format_args!("--exec: the output is not JSON: {error}")),
         }
     }
     output.into()

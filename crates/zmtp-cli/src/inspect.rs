@@ -26,15 +26,15 @@ pub(crate) struct Inspect {
     /// The peer: tcp://HOST:PORT or ipc:///PATH
     endpoint: Endpoint,
 
-    /// Find out, on further connections, what the peer tolerates
+    /// Test on further connections which deviations the peer tolerates
     #[arg(short, long)]
     tolerates: bool,
 
-    /// How long to listen for what it subscribes to
+    /// How long to wait for its subscriptions
     #[arg(long, value_name = "TIME", default_value = "300ms")]
     listen: humantime::Duration,
 
-    /// One line of JSON
+    /// Print a line of JSON
     #[arg(short, long)]
     json: bool,
 
@@ -59,7 +59,7 @@ impl Inspect {
         match self.approach.go(&self.endpoint).await? {
             Approached::Open { mut probe, config, info, took } => {
                 report.greeted(&probe);
-                let kind = info.socket_type.map_or("not told", SocketType::name);
+                let kind = info.socket_type.map_or("not announced", SocketType::name);
                 report.add("socket type", "socket_type", kind.to_owned(), json!(kind));
                 report.metadata(&info.metadata);
                 report.add(
@@ -80,8 +80,8 @@ impl Inspect {
             Approached::Left { theirs, probe } => {
                 report.greeted(&probe);
                 let line = format!(
-                    "{theirs}; left in the handshake, or it would give us what is for others (--as \
-                     says as what to come nonetheless)"
+                    "{theirs}; we left in the handshake, since it would send us messages meant for \
+                     others (with --as, name the socket type to connect with nevertheless)"
                 );
                 report.add("socket type", "socket_type", line, json!(theirs.name()));
                 Ok(Ending::Done)

@@ -122,7 +122,7 @@ pub(crate) async fn watch(
             }
             Event::Unsubscribed { peer, topic, .. } => {
                 let topic = topic.escape_ascii();
-                notes.detail(format_args!("{} gave up \"{topic}\"", peer.address()));
+                notes.detail(format_args!("{} unsubscribed from \"{topic}\"", peer.address()));
             }
             Event::Dropping { peer, mark, .. } => notes.warn(format_args!(
                 "{} is too slow and loses messages: {mark} wait for it (--hwm sets the mark)",
@@ -151,7 +151,7 @@ pub(crate) fn explain(reason: &Reason) -> String {
             " (nobody listens there yet)"
         }
         Reason::Protocol(WireError::Refused { .. }) => {
-            " (are the key, or name and password, those that it knows?)"
+            " (does it know our key, or our name and password?)"
         }
         _ => "",
     };
@@ -162,8 +162,8 @@ pub(crate) fn explain(reason: &Reason) -> String {
 pub(crate) fn explain_handshake(reason: &Reason) -> String {
     match reason {
         Reason::PeerClosed | Reason::Protocol(WireError::CutOff { .. }) => {
-            "hung up in the handshake: does it use another mechanism or another key than we do? \
-             Is it a ZeroMQ peer? (zmtp inspect tells)"
+            "the peer closed the connection in the handshake: does it use another mechanism or \
+             another key? Is it a ZeroMQ peer? (zmtp inspect shows it)"
                 .to_owned()
         }
         other => format!("the handshake failed: {}", explain(other)),

@@ -24,7 +24,7 @@ pub(crate) struct Ping {
     /// The peer: tcp://HOST:PORT or ipc:///PATH
     endpoint: Endpoint,
 
-    /// How many PINGs
+    /// How many PINGs to send
     #[arg(short = 'n', long, value_name = "N", default_value = "4")]
     count: u32,
 
@@ -32,7 +32,7 @@ pub(crate) struct Ping {
     #[arg(short, long, value_name = "TIME", default_value = "200ms")]
     interval: humantime::Duration,
 
-    /// JSON lines
+    /// Print lines of JSON
     #[arg(short, long)]
     json: bool,
 
@@ -43,11 +43,11 @@ pub(crate) struct Ping {
 /// How a peer is approached.
 #[derive(Debug, Args)]
 pub(crate) struct Approach {
-    /// How long each answer may take
+    /// How long to wait for each answer
     #[arg(short = 'w', long, value_name = "TIME", default_value = "2s")]
     pub(crate) timeout: humantime::Duration,
 
-    /// Our type of socket, such as pull [default: one that takes nothing from others]
+    /// Our socket type, such as pull [default: one that takes no messages meant for others]
     #[arg(long = "as", value_name = "TYPE", value_parser = socket_type)]
     pub(crate) kind: Option<SocketType>,
 
@@ -57,7 +57,8 @@ pub(crate) struct Approach {
 
 fn socket_type(text: &str) -> Result<SocketType, String> {
     let name = text.to_ascii_uppercase();
-    SocketType::from_name(name.as_bytes()).ok_or_else(|| "it is no type of socket".to_owned())
+    SocketType::from_name(name.as_bytes())
+        .ok_or_else(|| "not a socket type, such as sub or pull".to_owned())
 }
 
 /// The result of an approach.
@@ -170,8 +171,8 @@ impl Ping {
             Approached::Open { probe, info, took, .. } => (probe, info, took),
             Approached::Left { theirs, .. } => {
                 return Err(format!(
-                    "{endpoint}: it is a {theirs}, and would give us what is for others; --as says \
-                     as what to come nonetheless"
+                    "{endpoint}: it is a {theirs}, and would send us messages meant for others; with \
+                     --as, name the socket type to connect with nevertheless"
                 )
                 .into());
             }
@@ -212,7 +213,7 @@ impl Ping {
             times.extend(answered);
         }
         if times.is_empty() && self.count > 0 {
-            notes.warn("it does not answer PING (ZMTP 3.0 peers need not)");
+            notes.warn("the peer does not answer PING (with ZMTP 3.0 it need not)");
             return Ok(Ending::TimedOut);
         }
         if let (Some(least), Some(most), false) =

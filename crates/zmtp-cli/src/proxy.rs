@@ -27,15 +27,15 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// `zmtp proxy`
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
-    /// The sockets of both sides
+    /// The sockets of the two sides
     #[arg(value_enum)]
     pattern: Pattern,
 
-    /// Where publishers, clients or pushers come to, or are: bound or connected to by its form, as with
-    /// the other commands
+    /// The endpoint of publishers, clients or pushers. Its form decides whether it is bound or connected, as
+    /// with the other commands
     front: Endpoint,
 
-    /// Where subscribers, workers or pullers come to, or are
+    /// The endpoint of subscribers, workers or pullers
     back: Endpoint,
 
     /// A further endpoint of the front; may be repeated
@@ -54,27 +54,27 @@ pub(crate) struct Proxy {
     #[arg(long, value_enum)]
     back_side: Option<Side>,
 
-    /// Publish a copy of all that passes, both ways
+    /// Publish a copy of each message that passes, in both directions
     #[arg(long, value_name = "ENDPOINT")]
     tap: Option<Endpoint>,
 
-    /// Wait for a subscriber that is too slow, with all others; else it loses messages, alone
+    /// Wait for a subscriber that is too slow, which delays all others; without this, it alone loses messages
     #[arg(long)]
     wait: bool,
 
-    /// Say every --interval what has passed, on standard output
+    /// Print to standard output every --interval what has passed
     #[arg(short, long)]
     stats: bool,
 
-    /// How often
+    /// How often --stats prints
     #[arg(long, value_name = "TIME", default_value = "1s")]
     interval: humantime::Duration,
 
-    /// Statistics as JSON lines
+    /// Print the statistics as lines of JSON
     #[arg(short, long)]
     json: bool,
 
-    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    /// Serve counters over HTTP at this address: /metrics in the OpenMetrics format, /stats.json for zmtp top
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
 
@@ -87,13 +87,13 @@ pub(crate) struct Proxy {
 enum Pattern {
     /// Publishers and subscribers (XSUB, XPUB)
     Pubsub,
-    /// Clients that ask and workers that answer (ROUTER, DEALER)
+    /// Clients that send requests and workers that reply (ROUTER, DEALER)
     Queue,
-    /// Those that push and those that pull (PULL, PUSH)
+    /// Pushers and pullers (PULL, PUSH)
     Pipeline,
-    /// DEALERs or ROUTERs, messages as they are (DEALER, DEALER)
+    /// DEALERs or ROUTERs, with messages unchanged (DEALER, DEALER)
     Dealer,
-    /// One PAIR and one PAIR
+    /// One PAIR on each side (PAIR, PAIR)
     Pair,
 }
 
@@ -217,7 +217,7 @@ impl Proxy {
         let left = back.close_within(FAREWELL).await.unsent;
         let stats = proxy.stats();
         notes.always(format_args!(
-            "handed on {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
+            "forwarded {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
             HumanCount(stats.messages),
             octets(stats.octets),
             HumanCount(stats.upstream),

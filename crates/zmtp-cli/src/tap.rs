@@ -30,10 +30,10 @@ pub(crate) struct Tap {
     #[arg(required_unless_present = "read", requires = "target")]
     listen: Option<Endpoint>,
 
-    /// Where connections are handed on to: tcp://HOST:PORT or ipc:///PATH
+    /// Where connections are relayed to: tcp://HOST:PORT or ipc:///PATH
     target: Option<Endpoint>,
 
-    /// Relay nothing: print what was said on the connections in this capture, pcap or pcapng
+    /// Relay nothing: print what was sent on the connections in this capture, pcap or pcapng
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "target"])]
     read: Option<PathBuf>,
 
@@ -44,15 +44,15 @@ pub(crate) struct Tap {
 /// How what is said is shown.
 #[derive(Debug, Args)]
 pub(crate) struct SayingsArgs {
-    /// JSON lines, each with the whole part or command
+    /// Print lines of JSON, each with the whole part or command
     #[arg(short, long)]
     pub(crate) json: bool,
 
-    /// Show so many octets of a part or topic
+    /// Show at most N octets of a part or topic
     #[arg(long, value_name = "N", default_value = "80", conflicts_with = "json")]
     pub(crate) octets: usize,
 
-    /// Begin each line with the time of day, in place of the seconds since the beginning
+    /// Begin each line with the time of day instead of the seconds since the start
     #[arg(long, conflicts_with = "json")]
     pub(crate) timestamp: bool,
 }
@@ -71,7 +71,7 @@ impl Tap {
         match (&self.read, &self.listen, &self.target) {
             (Some(file), ..) => capture::read(file, self.sayings.sayings(), notes).await,
             (None, Some(listen), Some(target)) => self.relay(listen, target, notes).await,
-            _ => Err(Usage("tap: LISTEN and TARGET are needed, or --read".to_owned()).into()),
+            _ => Err(Usage("tap needs LISTEN and TARGET, or --read FILE".to_owned()).into()),
         }
     }
 
@@ -86,7 +86,7 @@ impl Tap {
             .await
             .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
         notes.info(format_args!("listening at {name}"));
-        notes.info(format_args!("handing on to {target}"));
+        notes.info(format_args!("relaying to {target}"));
         let mut writer = Writer::new();
         let (lines, mut printed) = mpsc::channel::<Vec<u8>>(WAITING);
         let mut relays = JoinSet::new();
@@ -178,7 +178,7 @@ impl Relay {
         let waiting = self.observer().waiting(side);
         let ended = match waiting {
             0 => ended,
-            waiting => format!("{ended}, {waiting} octets into something unfinished"),
+            waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
         };
         let heading = self.heading();
         let mut line = Vec::new();

@@ -86,7 +86,7 @@ pub(super) async fn sink(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Report, Failure> {
     let Some(endpoint) = &args.endpoint else {
-        return Err(Usage("bench sink: an ENDPOINT is needed, as tcp://*:5557".to_owned()).into());
+        return Err(Usage("bench sink needs an ENDPOINT, such as tcp://*:5557".to_owned()).into());
     };
     let options = args.link.apply(PullOptions::new().receive_hwm(args.link.hwm()))?;
     let socket = PullSocket::with_options(options);

@@ -38,10 +38,10 @@ pub(crate) async fn read(file: &Path, sayings: Sayings, notes: &Notes) -> Result
     .map_err(|error| format!("{name}: {error}"))?;
     writer.finish().await?;
     match (conversations.shown, conversations.begun_before) {
-        (0, 0) => notes.warn(format_args!("{name}: no connection of ZMTP is in it")),
+        (0, 0) => notes.warn(format_args!("{name}: there is no ZMTP connection in it")),
         (_, 0) => {}
         (_, count) => notes.warn(format_args!(
-            "{name}: {count} connections began before the capture, and were passed over"
+            "{name}: {count} connections began before the capture, and were left out"
         )),
     }
     Ok(Ending::Done)
@@ -94,12 +94,12 @@ async fn for_each_packet(
                 reader.refill().map_err(no_capture)?;
                 match reader.data().len() {
                     0 => return Ok(()),
-                    after if after == before => return Err("it is cut off within a packet".into()),
+                    after if after == before => return Err("the file ends within a packet".into()),
                     _ => {}
                 }
                 continue;
             }
-            Err(PcapError::UnexpectedEof) => return Err("it is cut off within a packet".into()),
+            Err(PcapError::UnexpectedEof) => return Err("the file ends within a packet".into()),
             Err(error) => return Err(no_capture(error).into()),
         };
         reader.consume(offset);
@@ -107,7 +107,7 @@ async fn for_each_packet(
 }
 
 fn no_capture(error: PcapError<impl std::fmt::Debug>) -> String {
-    format!("it is no capture: {error}")
+    format!("not a capture, pcap or pcapng: {error}")
 }
 
 /// The two addresses of a connection, the smaller first.
@@ -212,7 +212,7 @@ impl Conversation {
             let waiting = self.observer.waiting(side);
             let how = match waiting {
                 0 => ended.to_owned(),
-                waiting => format!("{ended}, {waiting} octets into something unfinished"),
+                waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
             };
             sayings.push_end(heading(number), side, &how, out);
         }

@@ -14,14 +14,14 @@ use crate::ending::{Failure, Usage};
 use crate::json;
 use crate::text::{push_hex, push_shown, unescape};
 
-use self::format::Template;
+pub(crate) use self::format::Template;
 pub(crate) use self::writer::Writer;
 
 /// How messages are written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// How each message is written
+    /// The form in which messages are written
     #[arg(short, long, value_enum, value_name = "FORM", default_value = "text", conflicts_with_all = ["json", "format"])]
     output: Form,
 
@@ -32,15 +32,15 @@ pub(crate) struct OutputArgs {
         conflicts_with = "json",
         allow_hyphen_values = true,
         long_help = "\
-Write each message as FORMAT says. In it stand, in braces,
-  {}              all parts, with the separator in between
-  {0} {1} ...     the first part, the second ...; nothing if there is none
-  {topic} {body}  the first part; all others
-  {hex} {base64} {json}   all parts
-  {size} {parts}  how many octets; how many parts
-  {n}             the number of the message, from 1 up
-  {time} {unix} {delta}   when it came: RFC 3339, seconds since 1970, seconds since the one before
-and \\t \\n \\0 \\xNN \\\\, and {{ for a brace. A line end is added, unless \\c is the end of FORMAT"
+Write each message as FORMAT says. It may contain, in braces,
+  {}              all parts, with the text of --join between them
+  {0} {1} ...     the first part, the second ...; empty if there is none
+  {topic} {body}  the first part; all other parts
+  {hex} {base64} {json}   all parts, in this form
+  {size} {parts}  the number of octets; the number of parts
+  {number}        the number of the message, from 1 up
+  {time} {unix} {delta}   when it came: RFC 3339, seconds since 1970, seconds since the last message
+and \\t \\n \\0 \\xNN \\\\, and {{ or }} for a brace. A line end is added, unless FORMAT ends with \\c"
     )]
     format: Option<String>,
 
@@ -48,11 +48,11 @@ and \\t \\n \\0 \\xNN \\\\, and {{ for a brace. A line end is added, unless \\c 
     #[arg(long)]
     timestamp: bool,
 
-    /// Begin each message with the seconds since the one before
+    /// Begin each message with the seconds since the last message
     #[arg(long)]
     delta_time: bool,
 
-    /// Between the parts of a message as text; may have \t, \n, \0 and \xNN [default: \t]
+    /// The text between the parts of a message; may contain \t, \n, \0 and \xNN [default: \t]
     #[arg(long = "join", value_name = "TEXT", value_parser = unescape_arg, allow_hyphen_values = true)]
     join: Option<Separator>,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Form {
     Json,
     /// A line of hexadecimal digits, a space between parts
     Hex,
-    /// The number of parts, then each part behind its length; numbers have 4 octets, big-endian
+    /// The number of parts, then each part after its length; numbers have 4 octets, big-endian
     Sized,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Separator(pub(crate) Vec<u8>);
 /// Parses a separator with its escapes.
 pub(crate) fn unescape_arg(text: &str) -> Result<Separator, String> {
     match unescape(text)? {
-        octets if octets.is_empty() => Err("it must not be empty".to_owned()),
+        octets if octets.is_empty() => Err("must not be empty".to_owned()),
         octets => Ok(Separator(octets)),
     }
 }
@@ -139,7 +139,7 @@ impl OutputArgs {
             None => Style::Form(if json { Form::Json } else { self.output }),
         };
         if self.output == Form::Sized && (self.timestamp || self.delta_time) {
-            let line = "--output sized has no room for times; --json has".to_owned();
+            let line = "--output sized has no place for times; --json has".to_owned();
             return Err(Usage(line).into());
         }
         let join = self.join.as_ref().map_or(&b"\t"[..], |join| &join.0);

@@ -24,23 +24,23 @@ pub(crate) struct Base {
     #[command(flatten)]
     pub(super) endpoints: Endpoints,
 
-    /// End after so many messages: received, or else sent; -m is then sent again and again
+    /// End after N messages: received ones, or sent ones if the socket only sends; -m and -f are then repeated
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
-    /// End, with status 124, when nothing could be received, sent or answered for so long, as in 500ms
+    /// End with status 124 when nothing could be received, sent or answered for this long, such as 500ms
     #[arg(short = 'w', long, value_name = "TIME")]
     pub(super) timeout: Option<humantime::Duration>,
 
-    /// JSON lines, in and out: {"parts":["text",{"base64":"..."}]}
+    /// Read and write lines of JSON: {"parts":["text",{"base64":"..."}]}
     #[arg(short, long)]
     pub(super) json: bool,
 
-    /// Say at the end what was sent, received and lost, on standard error; with --json, as JSON
+    /// Print at the end, on standard error, how much was sent, received and lost; with --json, as JSON
     #[arg(short, long)]
     pub(super) stats: bool,
 
-    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    /// Serve counters over HTTP at this address: /metrics in the OpenMetrics format, /stats.json for zmtp top
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) metrics: Option<SocketAddr>,
 
@@ -52,23 +52,23 @@ pub(crate) struct Base {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sending")]
 pub(crate) struct SendArgs {
-    /// Send so many messages a second
+    /// Send at most N messages a second
     #[arg(short, long, value_name = "N")]
     pub(super) rate: Option<Rate>,
 
-    /// Send what -m and --file say again and again
+    /// Send the messages of -m and -f again and again
     #[arg(long)]
     pub(super) repeat: bool,
 
-    /// Wait before the first message until a peer is there; of a pub, one that has subscribed to it
+    /// Wait for a peer before the first message is sent; pub and xpub wait for a subscriber of that message
     #[arg(short = 'p', long)]
     pub(super) wait_for_peer: bool,
 
-    /// Of pub, xpub and router: let a peer that is too slow lose messages, and do not wait for it
+    /// For pub, xpub and router: do not wait for a peer that is too slow; it loses messages
     #[arg(long)]
     drop: bool,
 
-    /// Of dealer and router: our name for ROUTERs
+    /// For dealer and router: our identity, by which a ROUTER addresses us
     #[arg(long, value_name = "TEXT", value_parser = unescaped)]
     identity: Option<Bytes>,
 
@@ -100,7 +100,7 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse() {
             Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(Self(rate)),
-            _ => Err("it must be a number above 0"),
+            _ => Err("must be a number greater than 0"),
         }
     }
 }
@@ -109,7 +109,7 @@ impl FromStr for Rate {
 #[derive(Debug, Args)]
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Topics {
-    /// Receive what begins with this; may be repeated [default: all]
+    /// Subscribe to messages that begin with TOPIC; may be repeated [default: all messages]
     #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     topic: Vec<Bytes>,
 }
@@ -131,7 +131,7 @@ fn unescaped(text: &str) -> Result<Bytes, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Prefix {
-    /// Send each message with this as its first part, which subscribers choose by
+    /// Put TOPIC before each message, as its first part; subscriptions are compared with it
     #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     pub(super) topic: Option<Bytes>,
 }
@@ -262,11 +262,11 @@ pub(crate) struct Asker {
     #[command(flatten)]
     pub(super) input: InputArgs,
 
-    /// Send so many requests a second, at most
+    /// Send at most N requests a second
     #[arg(short, long, value_name = "N", help_heading = "Sending")]
     pub(super) rate: Option<Rate>,
 
-    /// Ask again so often, if there is no reply in time or the connection ends; needs --timeout
+    /// Send a request up to N more times, if no reply comes in time or the connection ends; needs --timeout
     #[arg(
         long,
         value_name = "N",
@@ -276,7 +276,7 @@ pub(crate) struct Asker {
     )]
     retries: u32,
 
-    /// Our name for ROUTERs
+    /// Our identity, by which a ROUTER addresses us
     #[arg(long, value_name = "TEXT", value_parser = unescaped, help_heading = "Sending")]
     identity: Option<Bytes>,
 
@@ -298,7 +298,7 @@ pub(crate) struct Answerer {
     #[command(flatten)]
     pub(super) base: Base,
 
-    /// Answer each request with itself
+    /// Reply to each request with the request itself
     #[arg(long, conflicts_with_all = ["message", "file", "exec"], help_heading = None::<&str>)]
     echo: bool,
 

@@ -56,7 +56,7 @@ pub(super) async fn receive_all<T: Hears>(
     while left > 0 {
         let limit = usize::try_from(left.min(most)).unwrap_or(usize::MAX);
         if !receive(socket, &mut batch, limit, session, writer).await? {
-            ending = timed_out(session, "no message has come");
+            ending = timed_out(session, "no message came");
             break;
         }
         left -= batch.len() as u64;
@@ -135,7 +135,7 @@ async fn answer(
     if let Some(way) = way {
         match session.limit(way.answer(message)).await {
             Some(sent) => sent?,
-            None => session.notes.warn("a peer does not take its answer"),
+            None => session.notes.warn("a peer did not take its reply in time"),
         }
         session.meter.sent(1);
     }

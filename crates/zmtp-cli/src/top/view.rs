@@ -14,13 +14,13 @@ use crate::text;
 /// The order of the peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Order {
-    /// Those first that most waits for
+    /// The longest queues first
     Queued,
-    /// Those first that have lost most
+    /// The most dropped messages first
     Dropped,
-    /// The busiest first
+    /// The highest rates first
     Rate,
-    /// The oldest first
+    /// The oldest connections first
     Age,
 }
 

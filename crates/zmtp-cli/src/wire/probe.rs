@@ -235,34 +235,37 @@ pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) ->
         }
         Broken::Wire(Error::Mismatch(Mismatch::Mechanism { theirs, .. })) => wants(*theirs),
         Broken::Wire(Error::Mismatch(Mismatch::TwoServers { .. })) => {
-            "it is a server of the mechanism, as we are: give its public key by --curve-server"
-                .to_owned()
+            "it is a CURVE server, as we are: give its public key with --curve-server".to_owned()
         }
         Broken::Wire(Error::Refused { reason }) => format!(
-            "it refuses us, with the reason {reason:?}: {}",
+            "it refused us, with the reason {reason:?}: {}",
             match mechanism {
-                Mechanism::Null => "perhaps our address",
-                Mechanism::PlainClient { .. } => "perhaps name or password is wrong",
+                Mechanism::Null => "perhaps it does not admit our address",
+                Mechanism::PlainClient { .. } => "perhaps the name or the password is wrong",
                 _ => "perhaps it does not know our key",
             }
         ),
         Broken::Transport(_) | Broken::Wire(Error::CutOff { .. } | Error::Closed) => {
-            format!("it hung up {}", where_it_ended(heard, mechanism))
+            format!("it closed the connection {}", where_it_ended(heard, mechanism))
         }
         Broken::Wire(error) => error.to_string(),
-        Broken::Silence => format!("it fell silent {}", where_it_ended(heard, mechanism)),
+        Broken::Silence => format!("it stopped sending {}", where_it_ended(heard, mechanism)),
     }
 }
 
 /// Tells which mechanism a peer wants.
 pub(crate) fn wants(mechanism: MechanismName) -> String {
     match mechanism {
-        MechanismName::CURVE => "it wants CURVE: give its public key by --curve-server".to_owned(),
-        MechanismName::PLAIN => {
-            "it wants PLAIN: give a name and a password by --plain-login".to_owned()
+        MechanismName::CURVE => {
+            "it requires CURVE: give its public key with --curve-server".to_owned()
         }
-        MechanismName::NULL => "it has no security (NULL): leave the keys out".to_owned(),
-        other => format!("it wants the mechanism {other}, which is not known here"),
+        MechanismName::PLAIN => {
+            "it requires PLAIN: give a name and a password with --plain-login".to_owned()
+        }
+        MechanismName::NULL => {
+            "it has no security (NULL): leave out the keys or the password".to_owned()
+        }
+        other => format!("it requires the mechanism {other}, which zmtp does not have"),
     }
 }
 
@@ -270,24 +273,24 @@ pub(crate) fn wants(mechanism: MechanismName) -> String {
 fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
     let Some(greeting) = heard.greeting else {
         if heard.octets > 0 {
-            return "within its greeting: it wants another mechanism (--curve-server, --plain-login)";
+            return "within its greeting: it requires another mechanism (--curve-server, --plain-login)";
         }
-        return "before its greeting: is it a ZeroMQ peer, and has it room for one more?";
+        return "before its greeting: is it a ZeroMQ peer, and does it accept one more?";
     };
     let is_curve = greeting.mechanism == MechanismName::CURVE;
     match mechanism {
         Mechanism::CurveClient { .. } if is_curve && !heard.has_said("WELCOME") => {
-            "at our HELLO: its key is not the one that --curve-server says"
+            "at our HELLO: its key is not the one given with --curve-server"
         }
         Mechanism::CurveClient { .. } => {
-            "at our INITIATE: it does not let our key in (--curve-secret), or does not talk to our \
-             type of socket (--as)"
+            "at our INITIATE: it does not admit our key (--curve-secret), or does not accept our \
+             socket type (--as)"
         }
         Mechanism::PlainClient { .. } if !heard.has_said("WELCOME") => {
-            "at our HELLO: name or password is wrong (--plain-login)"
+            "at our HELLO: the name or the password is wrong (--plain-login)"
         }
         _ => {
-            "in the handshake: it wants another mechanism, or does not talk to our type of socket (--as)"
+            "in the handshake: it requires another mechanism, or does not accept our socket type (--as)"
         }
     }
 }
