@@ -26,7 +26,7 @@ queued for them. RUST_LOG=zmtp_socket=debug logs each connection to standard err
 
 /// How long a program that is to end waits for subscribers to take the messages that are queued for
 /// them.
-pub const FAREWELL: Duration = Duration::from_secs(1);
+pub const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// The exit status of a command line that is wrong.
 pub const USAGE: u8 = 2;

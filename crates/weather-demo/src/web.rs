@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, interval_at, timeout};
 use zmtp_socket::{Context, Endpoint, HighWaterMark, PubHandle, PubOptions, SendError};
 
-use crate::cli::{FAREWELL, positive};
+use crate::cli::{FINAL_LINGER, positive};
 use crate::publisher::{Pace, Pacer};
 use crate::{Failure, Interrupts, Notes, ZIPCODES};
 
@@ -69,10 +69,10 @@ pub async fn serve(options: WebOptions, notes: &Notes) -> Result<ExitCode, Failu
         biased;
         _status = interrupts.next() => {}
         closed = publish(&handle, options.rate, &published) => closed?,
-        closed = tell(&handle, &published) => closed?,
+        closed = publish_counters(&handle, &published) => closed?,
         never = page.serve(listener) => never,
     }
-    let _closed = timeout(FAREWELL, handle.close()).await;
+    let _closed = timeout(FINAL_LINGER, handle.close()).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +99,7 @@ async fn publish(
 }
 
 /// Publishes counters every second, for subscribers to that topic.
-async fn tell(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError> {
+async fn publish_counters(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError> {
     const PERIOD: Duration = Duration::from_secs(1);
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     let mut before = (Instant::now(), 0, 0);

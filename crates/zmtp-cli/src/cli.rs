@@ -16,7 +16,7 @@ use crate::manual::{Completions, Manual};
 use crate::notes::{Notes, Verbosity};
 use crate::ping::Ping;
 use crate::proxy::Proxy;
-use crate::talk::Talk;
+use crate::talk::SocketCommand;
 use crate::tap::Tap;
 use crate::top::Top;
 
@@ -66,7 +66,7 @@ pub(crate) use examples;
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Talk(Box<Talk>),
+    Socket(Box<SocketCommand>),
     /// Make a pair of keys for CURVE
     #[command(after_help = examples!(
         "zmtp keygen weather.key                       writes weather.key and weather.key.pub"
@@ -172,7 +172,7 @@ impl Cli {
     pub(crate) async fn run(self, notes: &Notes) -> Result<Ending, Failure> {
         start_log()?;
         match self.command {
-            Command::Talk(talk) => talk.run(notes).await,
+            Command::Socket(socket) => socket.run(notes).await,
             Command::Keygen(keygen) => keygen.run(),
             Command::Ping(ping) => ping.run(notes).await,
             Command::Inspect(inspect) => inspect.run().await,

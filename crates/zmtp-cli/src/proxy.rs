@@ -22,7 +22,7 @@ use crate::signals::Signals;
 use crate::text::octets;
 
 /// How long the sockets still deliver at the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// `zmtp proxy`
 #[derive(Debug, Args)]
@@ -203,7 +203,7 @@ impl Proxy {
             if !self.stats {
                 return std::future::pending::<()>().await;
             }
-            self.tell(&front, &back, &proxy).await;
+            self.print_stats(&front, &back, &proxy).await;
         };
         let refused = tokio::select! {
             biased;
@@ -213,8 +213,8 @@ impl Proxy {
             refused = watch(front_monitor, notes, front_dialled) => Some(refused),
             refused = watch(back_monitor, notes, back_dialled) => Some(refused),
         };
-        let _front = front.close_within(FAREWELL).await;
-        let left = back.close_within(FAREWELL).await.unsent;
+        let _front = front.close_within(FINAL_LINGER).await;
+        let left = back.close_within(FINAL_LINGER).await.unsent;
         let stats = proxy.stats();
         notes.always(format_args!(
             "forwarded {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
@@ -230,7 +230,7 @@ impl Proxy {
     }
 
     /// Reports the traffic at intervals, until nobody reads the output.
-    async fn tell<F: Kind, B: Kind>(
+    async fn print_stats<F: Kind, B: Kind>(
         &self,
         front: &Handle<F>,
         back: &Handle<B>,

@@ -16,8 +16,8 @@ use crate::capture;
 use crate::ending::{Ending, Failure, Usage};
 use crate::notes::{Notes, has_colours};
 use crate::output::Writer;
-use crate::said::{Heading, Sayings};
 use crate::signals::Signals;
+use crate::traffic::{Heading, TrafficStyle};
 use crate::wire::net::{Listener, Stream, dial};
 
 /// How many pieces of output may wait; the relay then waits for the reader.
@@ -38,12 +38,12 @@ pub(crate) struct Tap {
     read: Option<PathBuf>,
 
     #[command(flatten)]
-    sayings: SayingsArgs,
+    traffic: TrafficArgs,
 }
 
-/// How what is said is shown.
+/// How the traffic is shown.
 #[derive(Debug, Args)]
-pub(crate) struct SayingsArgs {
+pub(crate) struct TrafficArgs {
     /// Print lines of JSON, each with the whole part or command
     #[arg(short, long)]
     pub(crate) json: bool,
@@ -57,19 +57,19 @@ pub(crate) struct SayingsArgs {
     pub(crate) timestamp: bool,
 }
 
-impl SayingsArgs {
+impl TrafficArgs {
     /// The style of the lines on standard output.
-    pub(crate) fn sayings(&self) -> Sayings {
+    pub(crate) fn style(&self) -> TrafficStyle {
         let colours = has_colours(&io::stdout());
         let Self { json, octets, timestamp } = *self;
-        Sayings { json, octets, timestamp, colours }
+        TrafficStyle { json, octets, timestamp, colours }
     }
 }
 
 impl Tap {
     pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
         match (&self.read, &self.listen, &self.target) {
-            (Some(file), ..) => capture::read(file, self.sayings.sayings(), notes).await,
+            (Some(file), ..) => capture::read(file, self.traffic.style(), notes).await,
             (None, Some(listen), Some(target)) => self.relay(listen, target, notes).await,
             _ => Err(Usage("tap needs LISTEN and TARGET, or --read FILE".to_owned()).into()),
         }
@@ -109,7 +109,7 @@ impl Tap {
                         let relay = Relay {
                             began,
                             number,
-                            sayings: self.sayings.sayings(),
+                            style: self.traffic.style(),
                             observer: Mutex::default(),
                             lines: lines.clone(),
                         };
@@ -133,7 +133,7 @@ impl Tap {
 struct Relay {
     began: Instant,
     number: u64,
-    sayings: Sayings,
+    style: TrafficStyle,
     observer: Mutex<Observer>,
     lines: mpsc::Sender<Vec<u8>>,
 }
@@ -170,7 +170,7 @@ impl Relay {
                 return;
             }
             if to.write_all(octets).await.is_err() {
-                break "is heard no longer".to_owned();
+                break "is no longer read by the other side".to_owned();
             }
         };
         // The other side may have gone.
@@ -182,7 +182,7 @@ impl Relay {
         };
         let heading = self.heading();
         let mut line = Vec::new();
-        self.sayings.push_end(heading, side, &ended, &mut line);
+        self.style.push_end(heading, side, &ended, &mut line);
         let _ = self.lines.send(line).await;
     }
 
@@ -191,14 +191,14 @@ impl Relay {
         observer.feed(side, octets);
         let mut lines = Vec::new();
         while let Some(Observation { side, position, said, .. }) = observer.poll() {
-            self.sayings.push(self.heading(), side, position, &said, &mut lines);
+            self.style.push(self.heading(), side, position, &said, &mut lines);
         }
         lines
     }
 
     async fn note(&self, text: &str) {
         let mut line = Vec::new();
-        self.sayings.push_note(self.heading(), text, &mut line);
+        self.style.push_note(self.heading(), text, &mut line);
         // At the end of the program, nobody reads this any more.
         let _ = self.lines.send(line).await;
     }

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let notes = Notes::new("weather-demo");
     let cli = parse::<Cli>(&notes);
     let result = match cli.command {
-        None if !cli.quick && story::is_wanted() => tell(),
+        None if !cli.quick && story::is_wanted() => run_story(),
         None => demo(&notes),
         #[cfg(feature = "web")]
         Some(Command::Web(options)) => web(options, &notes),
@@ -63,8 +63,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn tell() -> Result<ExitCode, Failure> {
-    story::tell().await
+async fn run_story() -> Result<ExitCode, Failure> {
+    story::run().await
 }
 
 #[tokio::main]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser};
 use indicatif::HumanCount;
 use tokio::time::{interval, timeout};
-use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse};
+use weather_demo::cli::{FINAL_LINGER, SERVER_HELP, finish, parse};
 use weather_demo::{Counted, Failure, Interrupts, Notes, Queue, watch};
 use zmtp_socket::{
     Context, Endpoint, ProxyHandle, PubOptions, XPubHandle, XPubOptions, XSubOptions, proxy,
@@ -82,7 +82,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
         () = proxy.run() => {}
         never = report_counts(&handle, &subscribers, notes), if report => never,
     }
-    let closed = timeout(FAREWELL, subscribers.close()).await;
+    let closed = timeout(FINAL_LINGER, subscribers.close()).await;
     let left = match closed {
         Ok(unfinished) => unfinished.unsent as u64,
         Err(_elapsed) => subscribers.stats().queued,

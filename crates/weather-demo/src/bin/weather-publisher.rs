@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use clap::Parser;
 use indicatif::HumanCount;
 use tokio::time::timeout;
-use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse, positive};
+use weather_demo::cli::{FINAL_LINGER, SERVER_HELP, finish, parse, positive};
 use weather_demo::{
     Counted, Failure, Interrupts, Notes, Pace, PublishOptions, Queue, ServerSecurity, publish,
     report_rates, watch,
@@ -89,7 +89,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let left = tokio::select! {
         biased;
         _status = interrupts.next() => {
-            let closed = timeout(FAREWELL, handle.close()).await;
+            let closed = timeout(FINAL_LINGER, handle.close()).await;
             closed.map_or_else(|_| handle.stats().queued as usize, |closed| closed.unsent)
         }
         left = work => left?,

@@ -25,11 +25,11 @@ use crate::signals::Signals;
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Benchmark {
     /// Measure how long a request and its reply take
     #[command(after_help = examples!(
         "zmtp bench latency                            two sockets in this process, over tcp"
@@ -159,13 +159,17 @@ impl Bench {
         let mut signals = Signals::new()?;
         let (stop, stopped) = watch::channel(false);
         let work = async {
-            match &self.what {
-                What::Echo(it) => latency::serve(it, notes, stopped).await.map(|()| Ending::Done),
-                What::Latency(it) => it.measure("latency", latency::measure, stopped, notes).await,
-                What::Throughput(it) => {
+            match &self.benchmark {
+                Benchmark::Echo(it) => {
+                    latency::serve(it, notes, stopped).await.map(|()| Ending::Done)
+                }
+                Benchmark::Latency(it) => {
+                    it.measure("latency", latency::measure, stopped, notes).await
+                }
+                Benchmark::Throughput(it) => {
                     it.measure("throughput", throughput::measure, stopped, notes).await
                 }
-                What::Sink(it) => {
+                Benchmark::Sink(it) => {
                     let sink = async |measure: &Measure, size, stopped| {
                         throughput::sink(measure, size, notes, stopped).await
                     };
@@ -181,8 +185,8 @@ impl Bench {
         // The measurements so far are still printed.
         stop.send_replace(true);
         tokio::select! {
-            ended = work => ended.map(|_ending| match self.what {
-                What::Echo(_) => Ending::Done,
+            ended = work => ended.map(|_ending| match self.benchmark {
+                Benchmark::Echo(_) => Ending::Done,
                 _ => Ending::Interrupted(status),
             }),
             status = signals.next() => Ok(Ending::Interrupted(status)),

@@ -32,7 +32,7 @@ use crate::signals::Signals;
 use crate::text::unescape;
 
 /// How long both sides still deliver at the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// The most messages that wait for the server or its acknowledgement, however high the mark is.
 const WAITING_MAX: usize = 1 << 16;
@@ -199,7 +199,7 @@ impl Bridge {
             }
         };
         let sums = self.finish(sub, publisher, &nats, stream, &counts).await;
-        sums.tell(self.json, notes);
+        sums.print(self.json, notes);
         ended?;
         Ok(if sums.undelivered_to_nats > 0 { Ending::Incomplete } else { Ending::Done })
     }
@@ -312,11 +312,11 @@ impl Bridge {
         let to_nats = async {
             match stream {
                 Some(mut stream) => {
-                    add(&counts.given, stream.finish(FAREWELL).await);
+                    add(&counts.given, stream.finish(FINAL_LINGER).await);
                     counts.given.get()
                 }
                 None => {
-                    let _ = tokio::time::timeout(FAREWELL, nats.flush()).await;
+                    let _ = tokio::time::timeout(FINAL_LINGER, nats.flush()).await;
                     counts.given.get() - nats.waiting(counts.given.get())
                 }
             }
@@ -324,7 +324,7 @@ impl Bridge {
         let from_nats = async {
             let Some(publisher) = publisher else { return (0, 0) };
             let handle = publisher.handle();
-            let left = publisher.close_within(FAREWELL).await.unsent;
+            let left = publisher.close_within(FINAL_LINGER).await.unsent;
             (handle.totals().dropped, left as u64)
         };
         let (delivered, (dropped, left)) = tokio::join!(to_nats, from_nats);
@@ -352,7 +352,7 @@ impl Counts {
 }
 
 impl Sums {
-    fn tell(&self, json: bool, notes: &Notes) {
+    fn print(&self, json: bool, notes: &Notes) {
         if json {
             eprintln!("{}", serde_json::to_string(self).expect("numbers can be written"));
             return;

@@ -84,13 +84,13 @@ pub(crate) fn unescape_arg(text: &str) -> Result<Separator, String> {
 
 /// Something that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Incoming {
     Message(Message),
     Subscribe(Bytes),
     Unsubscribe(Bytes),
 }
 
-impl Said {
+impl Incoming {
     /// The parts of a message, or the topic of a subscription.
     pub(crate) fn parts(&self) -> &[Bytes] {
         match self {
@@ -177,25 +177,25 @@ impl Printer {
     }
 
     /// Appends the output for one message.
-    pub(crate) fn print(&mut self, said: &Said, out: &mut Vec<u8>) {
+    pub(crate) fn print(&mut self, incoming: &Incoming, out: &mut Vec<u8>) {
         let moment = self.moment();
         match &self.style {
-            Style::Form(Form::Sized) => return push_sized(said.parts(), out),
-            Style::Form(Form::Json) => self.push_json(said, moment, out),
+            Style::Form(Form::Sized) => return push_sized(incoming.parts(), out),
+            Style::Form(Form::Json) => self.push_json(incoming, moment, out),
             Style::Form(form) => {
                 self.push_times(moment, out);
-                if let Some(event) = said.event() {
+                if let Some(event) = incoming.event() {
                     out.extend_from_slice(event.as_bytes());
                     out.push(b' ');
                 }
                 match form {
-                    Form::Hex => push_hex_parts(said.parts(), out),
-                    _ => self.push_joined(said.parts(), out),
+                    Form::Hex => push_hex_parts(incoming.parts(), out),
+                    _ => self.push_joined(incoming.parts(), out),
                 }
             }
             Style::Template(template) => {
                 self.push_times(moment, out);
-                template.fill(self, said.parts(), moment, out);
+                template.fill(self, incoming.parts(), moment, out);
                 if !template.ends_line {
                     return;
                 }
@@ -230,7 +230,7 @@ impl Printer {
         written.expect("memory can be written to");
     }
 
-    fn push_json(&self, said: &Said, moment: Option<Moment>, out: &mut Vec<u8>) {
+    fn push_json(&self, incoming: &Incoming, moment: Option<Moment>, out: &mut Vec<u8>) {
         out.push(b'{');
         if let Some(moment) = moment {
             if self.timestamp {
@@ -240,7 +240,7 @@ impl Printer {
                 write!(out, "\"delta\":{:.6},", moment.delta).expect("it is memory");
             }
         }
-        match (said.event(), said.parts()) {
+        match (incoming.event(), incoming.parts()) {
             (Some(event), [topic, ..]) => {
                 write!(out, "\"{event}\":").expect("it is memory");
                 json::push_part(topic, out);

@@ -138,7 +138,7 @@ pub(crate) struct Prefix {
 
 /// A socket that publishes.
 #[derive(Debug, Args)]
-pub(crate) struct Publisher {
+pub(crate) struct PubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -149,7 +149,7 @@ pub(crate) struct Publisher {
 
 /// A socket that sends.
 #[derive(Debug, Args)]
-pub(crate) struct Sender {
+pub(crate) struct PushArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -158,7 +158,7 @@ pub(crate) struct Sender {
 
 /// A socket that receives.
 #[derive(Debug, Args)]
-pub(crate) struct Receiver {
+pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -169,7 +169,7 @@ pub(crate) struct Receiver {
 
 /// A socket that subscribes.
 #[derive(Debug, Args)]
-pub(crate) struct Subscriber {
+pub(crate) struct SubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -182,7 +182,7 @@ pub(crate) struct Subscriber {
 
 /// A socket that sends and receives.
 #[derive(Debug, Args)]
-pub(crate) struct Talker {
+pub(crate) struct DuplexArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -195,7 +195,7 @@ pub(crate) struct Talker {
 
 /// An XPUB.
 #[derive(Debug, Args)]
-pub(crate) struct HearingPublisher {
+pub(crate) struct XpubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -210,7 +210,7 @@ pub(crate) struct HearingPublisher {
 
 /// An XSUB.
 #[derive(Debug, Args)]
-pub(crate) struct SpeakingSubscriber {
+pub(crate) struct XsubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -233,30 +233,30 @@ pub(super) struct Conversation<'a> {
     pub(super) exec: &'a ExecArgs,
 }
 
-impl<'a> From<&'a Talker> for Conversation<'a> {
-    fn from(args: &'a Talker) -> Self {
-        let Talker { base, send, output, exec } = args;
+impl<'a> From<&'a DuplexArgs> for Conversation<'a> {
+    fn from(args: &'a DuplexArgs) -> Self {
+        let DuplexArgs { base, send, output, exec } = args;
         Self { base, topic: None, send, output, exec }
     }
 }
 
-impl<'a> From<&'a HearingPublisher> for Conversation<'a> {
-    fn from(args: &'a HearingPublisher) -> Self {
-        let HearingPublisher { base, prefix, send, output, exec } = args;
+impl<'a> From<&'a XpubArgs> for Conversation<'a> {
+    fn from(args: &'a XpubArgs) -> Self {
+        let XpubArgs { base, prefix, send, output, exec } = args;
         Self { base, topic: prefix.topic.as_ref(), send, output, exec }
     }
 }
 
-impl<'a> From<&'a SpeakingSubscriber> for Conversation<'a> {
-    fn from(args: &'a SpeakingSubscriber) -> Self {
-        let SpeakingSubscriber { base, send, output, exec, topics: _ } = args;
+impl<'a> From<&'a XsubArgs> for Conversation<'a> {
+    fn from(args: &'a XsubArgs) -> Self {
+        let XsubArgs { base, send, output, exec, topics: _ } = args;
         Self { base, topic: None, send, output, exec }
     }
 }
 
 /// A REQ.
 #[derive(Debug, Args)]
-pub(crate) struct Asker {
+pub(crate) struct ReqArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -284,7 +284,7 @@ pub(crate) struct Asker {
     pub(super) output: OutputArgs,
 }
 
-impl Asker {
+impl ReqArgs {
     pub(super) fn tuning(&self) -> Tuning {
         let identity = self.identity.clone().unwrap_or_default();
         let request_timeout = self.base.timeout.map(Into::into);
@@ -294,7 +294,7 @@ impl Asker {
 
 /// A REP.
 #[derive(Debug, Args)]
-pub(crate) struct Answerer {
+pub(crate) struct RepArgs {
     #[command(flatten)]
     pub(super) base: Base,
 
@@ -310,7 +310,7 @@ pub(crate) struct Answerer {
     exec: ExecArgs,
 }
 
-impl Answerer {
+impl RepArgs {
     /// How requests are answered: by a command, by themselves, by the messages of the command line,
     /// or by those of standard input.
     pub(super) fn reaction(&self, notes: &Notes) -> Result<Reaction, Failure> {

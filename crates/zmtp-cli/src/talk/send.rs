@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep_until};
 use zmtp_socket::{Handle, ReqSocket, RequestError, SendError};
 
 use super::Session;
-use super::args::{Asker, SendArgs};
+use super::args::{ReqArgs, SendArgs};
 use super::kinds::Speaks;
 use crate::ending::{Ending, Failure};
 use crate::input::Source;
-use crate::output::{Said, Writer};
+use crate::output::{Incoming, Writer};
 
 /// The settings of sending.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ pub(super) async fn ask_all(
     socket: &mut ReqSocket,
     session: &Session<'_>,
     source: &mut Source,
-    args: &Asker,
+    args: &ReqArgs,
     writer: &mut Writer,
 ) -> Result<Ending, Failure> {
     let mut printer = args.output.printer(session.base.json)?;
@@ -86,7 +86,7 @@ pub(super) async fn ask_all(
         match socket.request(&request).await {
             Ok(reply) => {
                 session.meter.received(1);
-                printer.print(&Said::Message(reply), writer.buffer());
+                printer.print(&Incoming::Message(reply), writer.buffer());
                 writer.flush().await?;
             }
             Err(RequestError::TimedOut) => return Ok(timed_out(session, "no reply came")),
