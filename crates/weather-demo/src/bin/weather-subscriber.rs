@@ -15,7 +15,7 @@ use zmtp_socket::{Context, Endpoint, HighWaterMark, SubOptions, SubSocket};
 
 const HELP: &str = "\
 The exit status is 0 after all updates, 130 or 143 if Ctrl-C or SIGTERM came first, 2 if the command
-line makes no sense, and 1 otherwise. RUST_LOG=zmtp_socket=debug logs each connection to standard
+line is wrong, and 1 otherwise. RUST_LOG=zmtp_socket=debug logs each connection to standard
 error.";
 
 /// Collects weather updates and prints their average temperature.
