@@ -133,7 +133,7 @@ async fn parts_without_end_cost_no_more_than_the_limit_on_a_message() {
     let address = peer.address();
     drop(peer);
     let end = end_of(&mut monitor, &address).await;
-    end.expect(true, "a message comes to 1114112 octets; the limit is 1048576");
+    end.expect(true, "a message has at least 1114112 octets; the limit is 1048576");
     drop(memory);
 }
 

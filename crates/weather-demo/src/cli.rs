@@ -26,9 +26,9 @@ queued for them. RUST_LOG=zmtp_socket=debug logs each connection to standard err
 
 /// How long a program that is to end waits for subscribers to take the messages that are queued for
 /// them.
-pub const FAREWELL: Duration = Duration::from_secs(1);
+pub const FINAL_LINGER: Duration = Duration::from_secs(1);
 
-/// The exit status of a command line that makes no sense.
+/// The exit status of a command line that is wrong.
 pub const USAGE: u8 = 2;
 
 /// Parses the command line, and starts the log if `RUST_LOG` is set. A command line that makes no
@@ -58,9 +58,9 @@ pub fn is_logging() -> bool {
 /// The fault of a text, in words for its author.
 pub fn positive<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
-        IntErrorKind::Zero | IntErrorKind::NegOverflow => "it must be at least 1".to_owned(),
-        IntErrorKind::PosOverflow => "it is too large".to_owned(),
-        _ => "it is not a whole number".to_owned(),
+        IntErrorKind::Zero | IntErrorKind::NegOverflow => "must be at least 1".to_owned(),
+        IntErrorKind::PosOverflow => "is too large".to_owned(),
+        _ => "is not a whole number".to_owned(),
     })
 }
 

@@ -42,8 +42,8 @@ impl Notes {
 /// answers; and why an endpoint accepts no connections. Returns when the socket is gone, or when
 /// all of `dialled`, if there are any, have refused it for good.
 pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endpoint>) {
-    let (mut retried, mut hung_up) = (Told::default(), Told::default());
-    let mut not_accepted = Told::default();
+    let (mut retried, mut hung_up) = (Reported::default(), Reported::default());
+    let mut not_accepted = Reported::default();
     while let Some(event) = monitor.next().await {
         match event {
             Event::RetryingIn { endpoint, reason, .. } if retried.is_news(&endpoint, &reason) => {
@@ -53,7 +53,7 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
                 if hung_up.is_news(peer.endpoint(), &reason) =>
             {
                 notes.say(format_args!(
-                    "{}: hung up in the handshake: is it a ZeroMQ peer of this mechanism, and is its key right?",
+                    "{}: the peer closed the connection in the handshake: is it a ZeroMQ peer with the same mechanism, and is the key right?",
                     peer.endpoint()
                 ));
             }
@@ -81,14 +81,14 @@ pub async fn watch(mut monitor: Monitor, notes: Notes, mut dialled: HashSet<Endp
 
 /// The reasons that have been reported of each endpoint.
 #[derive(Debug, Default)]
-struct Told(HashMap<Endpoint, HashSet<String>>);
+struct Reported(HashMap<Endpoint, HashSet<String>>);
 
-impl Told {
+impl Reported {
     /// Whether to report this now. An endpoint with alternating reasons, such as a name with
     /// several addresses, is not reported at every attempt.
     fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
-        let told = self.0.entry(endpoint.clone()).or_default();
-        told.len() < REASONS && told.insert(reason.to_string())
+        let reported = self.0.entry(endpoint.clone()).or_default();
+        reported.len() < REASONS && reported.insert(reason.to_string())
     }
 
     /// Forgets what was reported of an endpoint. Returns whether there was anything.
@@ -103,24 +103,25 @@ mod tests {
 
     #[test]
     fn each_reason_is_news_once_until_it_is_forgotten() {
-        let mut told = Told::default();
+        let mut reported = Reported::default();
         let [one, other]: [Endpoint; 2] =
             ["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"].map(|endpoint| endpoint.parse().unwrap());
-        assert!(!told.forget(&one));
-        assert!(told.is_news(&one, &Reason::PeerClosed));
-        assert!(told.is_news(&one, &Reason::Stopped));
-        assert!(!told.is_news(&one, &Reason::PeerClosed));
-        assert!(told.is_news(&other, &Reason::PeerClosed));
-        assert!(told.forget(&one));
-        assert!(told.is_news(&one, &Reason::PeerClosed));
+        assert!(!reported.forget(&one));
+        assert!(reported.is_news(&one, &Reason::PeerClosed));
+        assert!(reported.is_news(&one, &Reason::Stopped));
+        assert!(!reported.is_news(&one, &Reason::PeerClosed));
+        assert!(reported.is_news(&other, &Reason::PeerClosed));
+        assert!(reported.forget(&one));
+        assert!(reported.is_news(&one, &Reason::PeerClosed));
     }
 
     #[test]
     fn a_peer_that_makes_reasons_up_is_not_told_of_without_end() {
-        let mut told = Told::default();
+        let mut reported = Reported::default();
         let endpoint: Endpoint = "tcp://127.0.0.1:1".parse().unwrap();
         let made_up = |number: u32| Reason::from(io::Error::other(format!("reason {number}")));
-        let news = (0..1000).filter(|&number| told.is_news(&endpoint, &made_up(number))).count();
+        let news =
+            (0..1000).filter(|&number| reported.is_news(&endpoint, &made_up(number))).count();
         assert_eq!(news, REASONS);
     }
 }

@@ -13,11 +13,11 @@ use crate::Failure;
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub struct ServerSecurity {
-    /// Encrypt with CURVE; the file holds our secret key, as the keygen example writes it
+    /// Encrypt with CURVE; the file contains our secret key, as the keygen example writes it
     #[arg(long, value_name = "FILE")]
     curve_secret: Option<PathBuf>,
 
-    /// Let in only these users; the file has a line "name:password" for each
+    /// Admit only the users in this file, a line name:password for each
     #[arg(long, value_name = "FILE")]
     plain: Option<PathBuf>,
 }
@@ -33,7 +33,7 @@ pub struct ClientSecurity {
     #[arg(long, value_name = "FILE", requires = "curve_server")]
     curve_secret: Option<PathBuf>,
 
-    /// Who we are, for a server that asks for a name and a password
+    /// Our name and password, for a server that asks for them
     #[arg(long, value_name = "NAME:PASSWORD")]
     user: Option<User>,
 }
@@ -89,7 +89,7 @@ impl FromStr for User {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, password) =
-            text.trim().split_once(':').ok_or("a colon must stand between name and password")?;
+            text.trim().split_once(':').ok_or("expected name:password, and there is no colon")?;
         Ok(Self { name: name.to_owned(), password: password.to_owned() })
     }
 }

@@ -24,7 +24,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Those of the terminal and of the sockets.
-pub async fn tell() -> Result<ExitCode, Failure> {
+pub async fn run() -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::new()?;
     // When dropped, it restores the terminal.
     let mut screen = Screen::open()?;

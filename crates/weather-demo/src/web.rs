@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, interval_at, timeout};
 use zmtp_socket::{Context, Endpoint, HighWaterMark, PubHandle, PubOptions, SendError};
 
-use crate::cli::{FAREWELL, positive};
+use crate::cli::{FINAL_LINGER, positive};
 use crate::publisher::{Pace, Pacer};
 use crate::{Failure, Interrupts, Notes, ZIPCODES};
 
@@ -26,19 +26,19 @@ const QUEUE: usize = 20_000;
 /// Where the page and its feed are served, and how fast.
 #[derive(Clone, Debug, Args)]
 pub struct WebOptions {
-    /// Serve the page here
+    /// Serve the page at this address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub page: SocketAddr,
 
-    /// Publish here: a ws endpoint, which browsers reach under the name of the page's host
+    /// Publish at this ws endpoint, which browsers reach under the name of the page's host
     #[arg(long, value_name = "ENDPOINT", default_value = "ws://127.0.0.1:8081/weather", value_parser = feed)]
     pub feed: Endpoint,
 
-    /// Publish so many updates a second
+    /// Publish N updates a second
     #[arg(long, value_name = "N", default_value = "20000", value_parser = positive::<NonZeroU32>)]
     pub rate: NonZeroU32,
 
-    /// Publish here too, for programs that are no browsers; may be repeated
+    /// Publish here, too, for programs other than browsers; may be repeated
     #[arg(long, value_name = "ENDPOINT")]
     pub bind: Vec<Endpoint>,
 }
@@ -69,10 +69,10 @@ pub async fn serve(options: WebOptions, notes: &Notes) -> Result<ExitCode, Failu
         biased;
         _status = interrupts.next() => {}
         closed = publish(&handle, options.rate, &published) => closed?,
-        closed = tell(&handle, &published) => closed?,
+        closed = publish_counters(&handle, &published) => closed?,
         never = page.serve(listener) => never,
     }
-    let _closed = timeout(FAREWELL, handle.close()).await;
+    let _closed = timeout(FINAL_LINGER, handle.close()).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +99,7 @@ async fn publish(
 }
 
 /// Publishes counters every second, for subscribers to that topic.
-async fn tell(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError> {
+async fn publish_counters(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError> {
     const PERIOD: Duration = Duration::from_secs(1);
     let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
     let mut before = (Instant::now(), 0, 0);
@@ -123,7 +123,7 @@ async fn tell(socket: &PubHandle, published: &AtomicU64) -> Result<(), SendError
 fn feed(text: &str) -> Result<Endpoint, String> {
     match text.parse() {
         Ok(endpoint @ Endpoint::Ws { .. }) => Ok(endpoint),
-        Ok(_) => Err("a browser speaks with ws endpoints only".to_owned()),
+        Ok(_) => Err("a browser can connect to ws endpoints only".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

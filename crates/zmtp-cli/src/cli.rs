@@ -16,22 +16,22 @@ use crate::manual::{Completions, Manual};
 use crate::notes::{Notes, Verbosity};
 use crate::ping::Ping;
 use crate::proxy::Proxy;
-use crate::talk::Talk;
+use crate::talk::SocketCommand;
 use crate::tap::Tap;
 use crate::top::Top;
 
-/// ZeroMQ at the terminal: publish, subscribe, ask, answer, and look into what others say.
+/// ZeroMQ at the terminal: send and receive with every socket type, inspect peers, print traffic, measure.
 #[derive(Debug, Parser)]
 #[command(name = "zmtp", version, max_term_width = 100, after_help = statuses!(), after_long_help = LONG_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Say each peer that comes and goes
+    /// Report each peer that connects or disconnects
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     verbose: bool,
 
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 }
@@ -44,8 +44,9 @@ Examples:
   date | zmtp pub tcp://*:5556 --wait-for-peer      publish a line
   zmtp rep tcp://*:5555 --exec 'tr a-z A-Z'         a server in one line
 
-Endpoints are tcp://HOST:PORT, ipc:///PATH and ipc://@NAME (Linux). An endpoint that names no single
-host, as tcp://*:5556 does, is bound; a host is connected to; --bind and --connect say otherwise.
+Endpoints are tcp://HOST:PORT, ipc:///PATH and ipc://@NAME (Linux). An endpoint without a
+single host, such as tcp://*:5556, is bound; an endpoint with a host is connected. --bind and
+--connect override this.
 
 ",
     statuses!(),
@@ -53,7 +54,7 @@ host, as tcp://*:5556 does, is bound; a host is connected to; --bind and --conne
 
 Environment:
   NO_COLOR   if set, no colours on terminals
-  RUST_LOG   such as zmtp_socket=debug: the log of the library, on standard error"
+  RUST_LOG   a log filter, such as zmtp_socket=debug: the library's log goes to standard error"
 );
 
 /// The examples at the end of a command's help.
@@ -65,52 +66,68 @@ pub(crate) use examples;
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Talk(Box<Talk>),
-    /// Make a key for CURVE
+    Socket(Box<SocketCommand>),
+    /// Make a pair of keys for CURVE
     #[command(after_help = examples!(
         "zmtp keygen weather.key                       writes weather.key and weather.key.pub"
         "zmtp pub tcp://*:5556 --curve-secret weather.key"
         "zmtp sub tcp://localhost:5556 --curve-server weather.key.pub"
     ))]
     Keygen(Keygen),
-    /// Ask a peer how long it takes to answer
+    /// Measure how long a peer takes to answer
     #[command(after_help = examples!(
         "zmtp ping tcp://localhost:5556                handshake, and four PINGs"
         "zmtp ping tcp://localhost:5556 -n 0           does the handshake work?"
     ))]
     Ping(Ping),
-    /// Say what a peer is, what it wants, and what is wrong
+    /// Show what a peer is, what it subscribes to, and why it cannot be reached
     #[command(after_help = examples!(
         "zmtp inspect tcp://localhost:5556             version, mechanism, type, heartbeats ..."
         "zmtp inspect tcp://localhost:5556 --tolerates --json"
         "zmtp inspect tcp://localhost:5556 --curve-server weather.key.pub"
     ))]
     Inspect(Inspect),
-    /// Relay connections, and print what both sides say
+    /// Relay connections, and print what both sides send
     #[command(after_help = examples!(
-        "zmtp tap tcp://*:7000 tcp://localhost:5556    then let clients connect to port 7000"
+        "zmtp tap tcp://*:7000 tcp://localhost:5556    then connect clients to port 7000"
         "zmtp tap tcp://*:7000 tcp://localhost:5556 --json | jq 'select(.said==\"subscribe\")'"
-        "zmtp tap --read capture.pcap                  what was said, from tcpdump -w capture.pcap"
-        "\nFrames under CURVE are sealed: only their sizes are seen."
+        "zmtp tap --read capture.pcap                  what was sent, as tcpdump -w has captured it"
+        "\nCURVE encrypts frames: of these only the sizes are shown."
     ))]
     Tap(Tap),
-    /// Measure latency and throughput, between two of us or with any other peer
+    /// Measure latency and throughput, within this process or with any other peer
     #[command(after_help = examples!(
         "zmtp bench latency                            requests and replies, in this process"
         "zmtp bench throughput --size 16,4k,1M --csv"
         "zmtp bench latency tcp://localhost:5555 --clients 4 --svg latency.svg"
     ))]
     Bench(Box<Bench>),
-    /// Stand between publishers and subscribers, clients and workers, or any such two
+    /// Forward messages between publishers and subscribers, clients and workers and so on
     #[command(after_help = examples!(
-        "zmtp proxy pubsub tcp://*:5559 tcp://*:5556                  both come to us"
-        "zmtp proxy pubsub tcp://feed.example:5556 tcp://*:5556       subscribe to a feed once for all here"
+        "zmtp proxy pubsub tcp://*:5559 tcp://*:5556                  both connect to the proxy"
+        "zmtp proxy pubsub tcp://feed.example:5556 tcp://*:5556       one subscription to a feed, for all here"
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --stats           clients and workers"
         "zmtp proxy pipeline tcp://*:5557 ipc:///run/work --metrics 127.0.0.1:9100"
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --tap tcp://*:5561    and: zmtp sub tcp://localhost:5561"
     ))]
     Proxy(Box<Proxy>),
-    /// Hand messages on to NATS and from there: topics are subjects
+    /// Forward messages to NATS and from NATS, with topics as subjects
+    ///
+    /// The subject of a topic begins with a prefix: weather.nyc becomes zmq.weather.nyc. Letters, digits, most signs
+    /// and a dot between two words stay as they are; any other octet is written as % and two digits, as in zmq.a%20b.
+    /// In a message of two parts, the first is the subject and the second the payload. In a message of one part, the
+    /// text before the first blank is the subject, and the whole part is the payload. The header Zmtp-Parts says where
+    /// further parts end, so another bridge restores every message. A message that another program publishes to NATS
+    /// comes as topic and payload.
+    ///
+    /// A bridge does not receive from NATS what it has published there. If ZeroMQ leads messages from the bridge back
+    /// to it, give the two directions different prefixes; otherwise they go round in a circle.
+    ///
+    /// A subscriber that is too slow loses messages, and delays nobody. If NATS is slow or cannot be reached, as many
+    /// messages as --hwm says wait in the bridge, and as many in the socket; then publishers wait, or drop messages,
+    /// as they are configured. Without --jetstream, messages that are on their way when the connection breaks are
+    /// lost, and not counted. With it they are sent again until they are acknowledged, and each is stored once, but
+    /// not always in order.
     #[cfg(feature = "nats")]
     #[command(after_help = examples!(
         "zmtp bridge tcp://feed.example:5556 nats://localhost         publishers here, and then: nats sub 'zmq.>'"
@@ -124,10 +141,10 @@ enum Command {
         "zmtp proxy queue tcp://*:5555 tcp://*:5560 --metrics 127.0.0.1:9100"
         "zmtp top 127.0.0.1:9100                       and in another terminal"
         "zmtp top 127.0.0.1:9100 --once --sort dropped"
-        "\nEvery socket command has --metrics, too. Keys: q quits, s sorts otherwise, p pauses."
+        "\nEvery socket command has --metrics, too. Keys: q quits, s changes the order, p pauses."
     ))]
     Top(Top),
-    /// Write the completions of a shell to standard output
+    /// Print the completions for a shell
     #[command(after_help = examples!(
         "zmtp completions bash > /etc/bash_completion.d/zmtp"
         "zmtp completions zsh > ~/.zfunc/_zmtp"
@@ -155,7 +172,7 @@ impl Cli {
     pub(crate) async fn run(self, notes: &Notes) -> Result<Ending, Failure> {
         start_log()?;
         match self.command {
-            Command::Talk(talk) => talk.run(notes).await,
+            Command::Socket(socket) => socket.run(notes).await,
             Command::Keygen(keygen) => keygen.run(),
             Command::Ping(ping) => ping.run(notes).await,
             Command::Inspect(inspect) => inspect.run().await,
@@ -177,7 +194,9 @@ fn start_log() -> Result<(), Failure> {
         return Ok(());
     };
     let filter = filter.to_str().and_then(|filter| EnvFilter::try_new(filter).ok());
-    let filter = filter.ok_or_else(|| Usage("RUST_LOG: no filter of a log".to_owned()))?;
+    let filter = filter.ok_or_else(|| {
+        Usage("RUST_LOG is not a log filter; zmtp_socket=debug is one".to_owned())
+    })?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init()
 }
 
@@ -186,6 +205,7 @@ mod tests {
     use clap::{Command, CommandFactory as _};
 
     use super::*;
+    use crate::output::Template;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -208,6 +228,27 @@ mod tests {
             count += 1;
         }
         assert!(count > 50, "{count}");
+    }
+
+    #[test]
+    fn the_help_names_every_placeholder_of_a_format() {
+        let mut cli = Cli::command();
+        let help = cli.find_subcommand_mut("sub").expect("it is there").render_long_help();
+        let error = Template::parse("{x}").expect_err("there is no such placeholder");
+        let placeholders: Vec<_> =
+            error.split(['{', '}']).skip(1).step_by(2).filter(|name| *name != "x").collect();
+        assert!(placeholders.len() > 10, "{placeholders:?}");
+        for name in placeholders {
+            assert!(help.to_string().contains(&format!("{{{name}}}")), "{{{name}}} in {help}");
+        }
+    }
+
+    #[cfg(feature = "nats")]
+    #[test]
+    fn the_help_of_the_bridge_says_which_messages_are_lost() {
+        let mut cli = Cli::command();
+        let help = cli.find_subcommand_mut("bridge").expect("it is there").render_long_help();
+        assert!(help.to_string().contains("Without --jetstream"), "{help}");
     }
 
     fn collect_help(command: &mut Command, texts: &mut Vec<String>) {

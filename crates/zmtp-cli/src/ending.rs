@@ -17,11 +17,11 @@ macro_rules! statuses {
     () => {
         "\
 Exit status:
-  0          it has done what it was to do; or it was to run until Ctrl-C or SIGTERM
-  1          it failed; or messages could not be delivered, or commands failed
-  2          the command line makes no sense
-  124        --timeout ended it
-  130, 143   Ctrl-C or SIGTERM kept it from its work"
+  0          all was done; or Ctrl-C or SIGTERM ended a command that runs until then
+  1          a failure; or messages were not delivered, or commands of --exec failed
+  2          the command line is wrong
+  124        --timeout ended the command
+  130, 143   Ctrl-C or SIGTERM ended the command before all was done"
     };
 }
 pub(crate) use statuses;
@@ -50,7 +50,7 @@ impl From<Ending> for ExitCode {
     }
 }
 
-/// A command line that clap accepts, but that makes no sense.
+/// A command line that clap accepts, but that is wrong.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 

@@ -23,12 +23,12 @@ const LONGEST_TOPIC: usize = 4096;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Commands")]
 pub(crate) struct ExecArgs {
-    /// Run this with sh -c for each message, with the message on its standard input and the first part in
-    /// $ZMTP_TOPIC; rep and router answer with its output (a router gives it no identity)
+    /// Run this with sh -c for each message, which is on its standard input, with the first part in $ZMTP_TOPIC.
+    /// rep and router reply with its output; a router leaves out the identity
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
 
-    /// So many commands may run at once
+    /// How many commands may run at once
     #[arg(long, value_name = "N", default_value = "1", requires = "exec")]
     jobs: NonZeroUsize,
 }
@@ -44,12 +44,12 @@ impl ExecArgs {
 
 /// The route back to the peer of a message.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub(crate) enum ReturnRoute {
     Reply(Reply),
     Named(RouterHandle, Peer),
 }
 
-impl Way {
+impl ReturnRoute {
     /// Sends an answer to the peer.
     pub(crate) async fn answer(self, message: Message) -> Result<(), SendError> {
         match self {
@@ -72,8 +72,8 @@ pub(crate) struct Commands {
 
 impl Commands {
     /// Starts the command for one message, after waiting for room. Its output is sent back to the
-    /// peer if there is a `way`, and otherwise goes to standard output.
-    pub(crate) async fn start(&mut self, input: Vec<u8>, topic: &[u8], way: Option<Way>) {
+    /// peer if there is a `route`, and otherwise goes to standard output.
+    pub(crate) async fn start(&mut self, input: Vec<u8>, topic: &[u8], route: Option<ReturnRoute>) {
         while self.running.len() >= self.jobs {
             self.await_one().await;
         }
@@ -85,7 +85,7 @@ impl Commands {
         {
             command.env("ZMTP_TOPIC", topic);
         }
-        if way.is_some() {
+        if route.is_some() {
             command.stdout(Stdio::piped());
         }
         let (json, notes) = (self.json, self.notes.clone());
@@ -102,10 +102,10 @@ impl Commands {
                 }
             };
             // An answer is always sent, since somebody waits for it.
-            if let Some(way) = way
-                && let Err(error) = way.answer(answer(output, json, &notes)).await
+            if let Some(route) = route
+                && let Err(error) = route.answer(answer(output, json, &notes)).await
             {
-                notes.warn(format_args!("an answer was not sent: {error}"));
+                notes.warn(format_args!("a reply was not sent: {error}"));
                 is_good = false;
             }
             is_good
@@ -157,7 +157,7 @@ fn answer(mut output: Vec<u8>, json: bool, notes: &Notes) -> Message {
     if json {
         match json::parse(&output) {
             Ok(message) => return message,
-            Err(error) => notes.warn(format_args!("--exec: the output is no JSON: {error}")),
+            Err(error) => notes.warn(format_args!("--exec: the output is not JSON: {error}")),
         }
     }
     output.into()

@@ -21,15 +21,15 @@ const BATCH: usize = 256;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
-    /// Send this text; may be repeated. Without -m and -f, standard input is read
+    /// Send this text as a message; may be repeated. Without -m and -f, standard input is read
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     message: Vec<String>,
 
-    /// Send what is in this file as one message; may be repeated; - is standard input
+    /// Send the content of this file as one message; may be repeated; - is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Vec<PathBuf>,
 
-    /// How messages stand on standard input
+    /// The form in which messages are read from standard input
     #[arg(
         short,
         long,
@@ -40,7 +40,7 @@ pub(crate) struct InputArgs {
     )]
     input: InputForm,
 
-    /// Cut each text or line into parts here, such as --split '|' or --split '\t'
+    /// Cut each text or line into parts at TEXT, such as --split '|' or --split '\t'
     #[arg(long, value_name = "TEXT", value_parser = unescape_arg, allow_hyphen_values = true)]
     split: Option<Separator>,
 }
@@ -48,11 +48,11 @@ pub(crate) struct InputArgs {
 /// How messages are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum InputForm {
-    /// A message is a line
+    /// Each line is a message
     Text,
     /// A line of JSON: "text", or ["part",{"base64":"..."}], or {"parts":[...]}
     Json,
-    /// The number of parts, then each part behind its length; numbers have 4 octets, big-endian
+    /// The number of parts, then each part after its length; numbers have 4 octets, big-endian
     Sized,
 }
 
@@ -201,7 +201,7 @@ impl<R: Read> MessageReader<R> {
             let mut part = Vec::new();
             self.input.by_ref().take(length).read_to_end(&mut part)?;
             if (part.len() as u64) < length {
-                return Err(invalid("it ends within a part".to_owned()));
+                return Err(invalid("the input ends within a part".to_owned()));
             }
             parts.push(Bytes::from(part));
         }

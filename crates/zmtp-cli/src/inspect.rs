@@ -12,9 +12,9 @@ use zmtp_socket::Endpoint;
 
 use crate::ending::{Ending, Failure};
 use crate::notes::has_colours;
-use crate::ping::{Approach, Approached, millis};
-use crate::said::part;
+use crate::ping::{ProbeArgs, ProbeOutcome, millis};
 use crate::signals::Signals;
+use crate::traffic::part;
 use crate::wire::probe::Probe;
 
 /// The most topics that are listed.
@@ -26,20 +26,20 @@ pub(crate) struct Inspect {
     /// The peer: tcp://HOST:PORT or ipc:///PATH
     endpoint: Endpoint,
 
-    /// Find out, on further connections, what the peer tolerates
+    /// Test on further connections which deviations the peer tolerates
     #[arg(short, long)]
     tolerates: bool,
 
-    /// How long to listen for what it subscribes to
+    /// How long to wait for its subscriptions
     #[arg(long, value_name = "TIME", default_value = "300ms")]
     listen: humantime::Duration,
 
-    /// One line of JSON
+    /// Print a line of JSON
     #[arg(short, long)]
     json: bool,
 
     #[command(flatten)]
-    approach: Approach,
+    probing: ProbeArgs,
 }
 
 impl Inspect {
@@ -56,10 +56,10 @@ impl Inspect {
     }
 
     async fn inspect(&self, report: &mut Report) -> Result<Ending, Failure> {
-        match self.approach.go(&self.endpoint).await? {
-            Approached::Open { mut probe, config, info, took } => {
+        match self.probing.go(&self.endpoint).await? {
+            ProbeOutcome::Open { mut probe, config, info, took } => {
                 report.greeted(&probe);
-                let kind = info.socket_type.map_or("not told", SocketType::name);
+                let kind = info.socket_type.map_or("not announced", SocketType::name);
                 report.add("socket type", "socket_type", kind.to_owned(), json!(kind));
                 report.metadata(&info.metadata);
                 report.add(
@@ -77,16 +77,16 @@ impl Inspect {
                 }
                 Ok(Ending::Done)
             }
-            Approached::Left { theirs, probe } => {
+            ProbeOutcome::Left { theirs, probe } => {
                 report.greeted(&probe);
                 let line = format!(
-                    "{theirs}; left in the handshake, or it would give us what is for others (--as \
-                     says as what to come nonetheless)"
+                    "{theirs}; we left in the handshake, since it would send us messages meant for \
+                     others (with --as, name the socket type to connect with nevertheless)"
                 );
                 report.add("socket type", "socket_type", line, json!(theirs.name()));
                 Ok(Ending::Done)
             }
-            Approached::Failed { probe, diagnosis } => {
+            ProbeOutcome::Failed { probe, diagnosis } => {
                 if let Some(probe) = probe {
                     report.greeted(&probe);
                 }
@@ -118,7 +118,7 @@ impl Inspect {
 
     async fn heartbeat(&self, probe: &mut Probe, report: &mut Report) {
         let is_sealed = probe.is_sealed();
-        let (line, value) = match probe.ping(*self.approach.timeout).await {
+        let (line, value) = match probe.ping(*self.probing.timeout).await {
             Ok(Some(time)) if is_sealed => (
                 format!("something came {:.3} ms after a PING (it is sealed)", millis(time)),
                 json!(millis(time)),
@@ -162,11 +162,11 @@ impl Inspect {
     }
 
     async fn verdict(&self, config: &Arc<Config>, octets: &[u8]) -> &'static str {
-        let patience = *self.approach.timeout;
+        let patience = *self.probing.timeout;
         let Ok(mut probe) = Probe::dial(&self.endpoint, config.clone(), patience).await else {
             return "cannot be reached any more";
         };
-        if probe.shake_hands(patience).await.is_err() {
+        if probe.handshake(patience).await.is_err() {
             return "hangs up";
         }
         match probe.say(octets).await {
@@ -178,7 +178,7 @@ impl Inspect {
     /// Sends our whole side of the handshake and a PING at once. A peer need not wait for the other
     /// side before it does so.
     async fn verdict_at_once(&self, config: &Arc<Config>) -> &'static str {
-        let patience = *self.approach.timeout;
+        let patience = *self.probing.timeout;
         let Ok((mut stream, _)) = crate::wire::net::dial(&self.endpoint).await else {
             return "cannot be reached any more";
         };
@@ -197,12 +197,12 @@ impl Inspect {
             if stream.write_all(&octets).await.is_err() {
                 return "hangs up";
             }
-            let mut heard = Vec::new();
+            let mut observed = Vec::new();
             let mut buffer = [0; 4096];
-            while !heard.windows(7).any(|it| it == b"\x04PONGid") && heard.len() < 1 << 20 {
+            while !observed.windows(7).any(|it| it == b"\x04PONGid") && observed.len() < 1 << 20 {
                 match stream.read(&mut buffer).await {
                     Ok(0) | Err(_) => return "hangs up",
-                    Ok(count) => heard.extend_from_slice(&buffer[..count]),
+                    Ok(count) => observed.extend_from_slice(&buffer[..count]),
                 }
             }
             "tolerated"
@@ -239,7 +239,7 @@ impl Report {
         let line = format!("{}, connected in {time:.3} ms", probe.address);
         self.add("address", "address", line, json!(probe.address));
         self.values.insert("connect_ms".to_owned(), json!(time));
-        let Some(greeting) = probe.heard.greeting else { return };
+        let Some(greeting) = probe.observed.greeting else { return };
         let Greeting { version, mechanism, as_server } = greeting;
         let side = if as_server { ", as its server" } else { "" };
         let value = json!({"version": version.to_string(), "mechanism": mechanism.to_string(),

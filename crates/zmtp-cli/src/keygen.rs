@@ -14,10 +14,10 @@ use crate::keys::key_pair;
 /// `zmtp keygen`
 #[derive(Debug, Args)]
 pub(crate) struct Keygen {
-    /// Where the secret key is written, for nobody else to read; the public key goes to FILE.pub
+    /// Where the secret key is written, readable by you alone; the public key is written to FILE.pub
     file: PathBuf,
 
-    /// Make no key: print the public key of the secret key in FILE
+    /// Make no keys: print the public key that belongs to the secret key in FILE
     #[arg(long)]
     public: bool,
 }

@@ -16,23 +16,23 @@ use crate::ending::Failure;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Security")]
 pub(crate) struct Security {
-    /// Encrypt with CURVE as the client of the server with this public key: 40 characters, or a file
+    /// Encrypt with CURVE, as a client of the server with this public key: 40 characters, or a file
     #[arg(long, value_name = "KEY|FILE")]
     curve_server: Option<String>,
 
-    /// Our secret key, as `zmtp keygen` writes it. Without --curve-server we are the CURVE server
+    /// The file with our secret key, as `zmtp keygen` writes it. Without --curve-server we are the CURVE server
     #[arg(long, value_name = "FILE")]
     curve_secret: Option<PathBuf>,
 
-    /// As a CURVE server, let in only the public keys in this file, one a line
+    /// As a CURVE server, admit only clients whose public keys are in this file, one on a line
     #[arg(long, value_name = "FILE", requires = "curve_secret", conflicts_with = "curve_server")]
     curve_allow: Option<PathBuf>,
 
-    /// As a PLAIN client: a file with one line, name:password
+    /// As a PLAIN client: the file with our user name and password, one line, name:password
     #[arg(long, value_name = "FILE", conflicts_with_all = ["curve_server", "curve_secret"])]
     plain_login: Option<PathBuf>,
 
-    /// As a PLAIN server, let in only the users in this file, a line name:password for each
+    /// As a PLAIN server, admit only the users in this file, a line name:password for each
     #[arg(
         long,
         value_name = "FILE",
@@ -95,7 +95,9 @@ impl Security {
 /// Reads a name and a password from a file.
 pub(crate) fn login(file: &Path) -> Result<(String, String), Failure> {
     let text = read(file)?;
-    let line = lines(&text).next().ok_or_else(|| format!("{}: empty", file.display()))?;
+    let line = lines(&text).next().ok_or_else(|| {
+        format!("{}: the file is empty; expected a line name:password", file.display())
+    })?;
     user(line, file)
 }
 
@@ -103,9 +105,9 @@ pub(crate) fn login(file: &Path) -> Result<(String, String), Failure> {
 pub(crate) fn key_pair(file: &Path) -> Result<CurveKeyPair, Failure> {
     let text = read(file)?;
     let line = lines(&text).next().unwrap_or_default();
-    let secret: CurveSecretKey = line
-        .parse()
-        .map_err(|error| format!("{}: no secret key of 40 characters: {error}", file.display()))?;
+    let secret: CurveSecretKey = line.parse().map_err(|error| {
+        format!("{}: not a secret key, as zmtp keygen writes it: {error}", file.display())
+    })?;
     Ok(CurveKeyPair::from(secret))
 }
 
@@ -118,7 +120,7 @@ fn server_key(text: &str) -> Result<CurvePublicKey, Failure> {
     match fs::read_to_string(file) {
         Ok(content) => public_key(lines(&content).next().unwrap_or_default(), file),
         Err(error) => Err(format!(
-            "--curve-server {text}: neither a public key of 40 characters nor a file: {error}"
+            "--curve-server {text}: not a public key of 40 characters, and not a file: {error}"
         )
         .into()),
     }
@@ -126,12 +128,14 @@ fn server_key(text: &str) -> Result<CurvePublicKey, Failure> {
 
 fn public_key(line: &str, file: &Path) -> Result<CurvePublicKey, Failure> {
     let key = line.parse();
-    key.map_err(|error| format!("{}: no public key: {error}", file.display()).into())
+    key.map_err(|error| {
+        format!("{}: not a public key, as zmtp keygen writes it: {error}", file.display()).into()
+    })
 }
 
 fn user(line: &str, file: &Path) -> Result<(String, String), Failure> {
     let (name, password) = line.split_once(':').ok_or_else(|| {
-        format!("{}: a colon must stand between name and password", file.display())
+        format!("{}: expected name:password on a line, and there is no colon", file.display())
     })?;
     Ok((name.to_owned(), password.to_owned()))
 }

@@ -12,15 +12,15 @@ use crate::keys::Security;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub(crate) struct Link {
-    /// Messages that may wait for each peer, or from it: a number, or "unlimited" [default: 1000]
+    /// How many messages may wait for each peer, and how many from it: a number, or "unlimited" [default: 1000]
     #[arg(long, value_name = "N")]
     hwm: Option<HighWaterMark>,
 
-    /// How long what is queued is still delivered at the end
+    /// How long queued messages are still delivered at the end
     #[arg(long, value_name = "TIME", default_value = "30s")]
     linger: humantime::Duration,
 
-    /// Find dead connections by a PING so often
+    /// Send each peer a PING this often, and disconnect a peer that does not answer
     #[arg(long, value_name = "TIME")]
     heartbeat: Option<humantime::Duration>,
 

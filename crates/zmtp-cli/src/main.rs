@@ -20,7 +20,6 @@ mod output;
 mod ping;
 mod proxy;
 mod role;
-mod said;
 mod serving;
 mod signals;
 mod summary;
@@ -28,6 +27,7 @@ mod talk;
 mod tap;
 mod text;
 mod top;
+mod traffic;
 mod wire;
 
 use std::process::ExitCode;

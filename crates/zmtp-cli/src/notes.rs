@@ -91,22 +91,22 @@ pub(crate) async fn watch(
     notes: &Notes,
     mut dialled: HashSet<Endpoint>,
 ) -> String {
-    let mut told = Told::default();
+    let mut reported = Reported::default();
     while let Some(event) = monitor.next().await {
         match event {
-            Event::RetryingIn { endpoint, reason, .. } if told.is_news(&endpoint, &reason) => {
+            Event::RetryingIn { endpoint, reason, .. } if reported.is_news(&endpoint, &reason) => {
                 notes.warn(format_args!("{endpoint}: {}; trying again", explain(&reason)));
             }
             Event::HandshakeFailed { peer, reason, .. } => {
                 let endpoint = peer.endpoint();
-                if told.is_news_of_handshake(endpoint, &reason) {
+                if reported.is_news_of_handshake(endpoint, &reason) {
                     notes.warn(format_args!("{endpoint}: {}", explain_handshake(&reason)));
                 }
             }
             Event::HandshakeSucceeded { peer, info, .. } => {
                 let kind = info.socket_type.map_or("peer", |kind| kind.name());
                 let line = format!("{kind} at {} ({})", peer.address(), peer.endpoint());
-                match told.forget(peer.endpoint()) {
+                match reported.forget(peer.endpoint()) {
                     true => notes.info(format_args!("connected: {line}")),
                     false => notes.detail(format_args!("connected: {line}")),
                 }
@@ -122,13 +122,15 @@ pub(crate) async fn watch(
             }
             Event::Unsubscribed { peer, topic, .. } => {
                 let topic = topic.escape_ascii();
-                notes.detail(format_args!("{} gave up \"{topic}\"", peer.address()));
+                notes.detail(format_args!("{} unsubscribed from \"{topic}\"", peer.address()));
             }
             Event::Dropping { peer, mark, .. } => notes.warn(format_args!(
                 "{} is too slow and loses messages: {mark} wait for it (--hwm sets the mark)",
                 peer.address()
             )),
-            Event::AcceptFailed { endpoint, reason, .. } if told.is_news(&endpoint, &reason) => {
+            Event::AcceptFailed { endpoint, reason, .. }
+                if reported.is_news(&endpoint, &reason) =>
+            {
                 notes.warn(format_args!("{endpoint}: cannot accept connections: {reason}"));
             }
             Event::Parked { endpoint, reason, .. } => {
@@ -151,7 +153,7 @@ pub(crate) fn explain(reason: &Reason) -> String {
             " (nobody listens there yet)"
         }
         Reason::Protocol(WireError::Refused { .. }) => {
-            " (are the key, or name and password, those that it knows?)"
+            " (does it know our key, or our name and password?)"
         }
         _ => "",
     };
@@ -162,8 +164,8 @@ pub(crate) fn explain(reason: &Reason) -> String {
 pub(crate) fn explain_handshake(reason: &Reason) -> String {
     match reason {
         Reason::PeerClosed | Reason::Protocol(WireError::CutOff { .. }) => {
-            "hung up in the handshake: does it use another mechanism or another key than we do? \
-             Is it a ZeroMQ peer? (zmtp inspect tells)"
+            "the peer closed the connection in the handshake: does it use another mechanism or \
+             another key? Is it a ZeroMQ peer? (zmtp inspect shows it)"
                 .to_owned()
         }
         other => format!("the handshake failed: {}", explain(other)),
@@ -172,9 +174,9 @@ pub(crate) fn explain_handshake(reason: &Reason) -> String {
 
 /// The reasons that have been reported of each endpoint.
 #[derive(Debug, Default)]
-struct Told(HashMap<Endpoint, HashSet<String>>);
+struct Reported(HashMap<Endpoint, HashSet<String>>);
 
-impl Told {
+impl Reported {
     /// Whether to report this now. An endpoint with alternating reasons, such as a name with
     /// several addresses, is not reported at every attempt.
     fn is_news(&mut self, endpoint: &Endpoint, reason: &Reason) -> bool {
@@ -186,8 +188,8 @@ impl Told {
     }
 
     fn is_new(&mut self, endpoint: &Endpoint, reason: String) -> bool {
-        let told = self.0.entry(endpoint.clone()).or_default();
-        told.len() < REASONS && told.insert(reason)
+        let reported = self.0.entry(endpoint.clone()).or_default();
+        reported.len() < REASONS && reported.insert(reason)
     }
 
     /// Forgets what was reported of an endpoint. Returns whether there was anything.

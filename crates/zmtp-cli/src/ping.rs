@@ -15,7 +15,7 @@ use crate::keys::Security;
 use crate::notes::Notes;
 use crate::signals::Signals;
 use crate::wire::probe::{
-    Broken, HARMLESS, Probe, diagnose, harmless_partner, mismatching_type, wants,
+    HARMLESS, Probe, ProbeError, diagnose, harmless_partner, mismatching_type, wants,
 };
 
 /// `zmtp ping`
@@ -24,7 +24,7 @@ pub(crate) struct Ping {
     /// The peer: tcp://HOST:PORT or ipc:///PATH
     endpoint: Endpoint,
 
-    /// How many PINGs
+    /// How many PINGs to send
     #[arg(short = 'n', long, value_name = "N", default_value = "4")]
     count: u32,
 
@@ -32,22 +32,22 @@ pub(crate) struct Ping {
     #[arg(short, long, value_name = "TIME", default_value = "200ms")]
     interval: humantime::Duration,
 
-    /// JSON lines
+    /// Print lines of JSON
     #[arg(short, long)]
     json: bool,
 
     #[command(flatten)]
-    approach: Approach,
+    probing: ProbeArgs,
 }
 
 /// How a peer is approached.
 #[derive(Debug, Args)]
-pub(crate) struct Approach {
-    /// How long each answer may take
+pub(crate) struct ProbeArgs {
+    /// How long to wait for each answer
     #[arg(short = 'w', long, value_name = "TIME", default_value = "2s")]
     pub(crate) timeout: humantime::Duration,
 
-    /// Our type of socket, such as pull [default: one that takes nothing from others]
+    /// Our socket type, such as pull [default: one that takes no messages meant for others]
     #[arg(long = "as", value_name = "TYPE", value_parser = socket_type)]
     pub(crate) kind: Option<SocketType>,
 
@@ -57,79 +57,81 @@ pub(crate) struct Approach {
 
 fn socket_type(text: &str) -> Result<SocketType, String> {
     let name = text.to_ascii_uppercase();
-    SocketType::from_name(name.as_bytes()).ok_or_else(|| "it is no type of socket".to_owned())
+    SocketType::from_name(name.as_bytes())
+        .ok_or_else(|| "not a socket type, such as sub or pull".to_owned())
 }
 
-/// The result of an approach.
-pub(crate) enum Approached {
+/// The result of probing a peer.
+pub(crate) enum ProbeOutcome {
     /// The handshake is done.
     Open { probe: Probe, config: Arc<Config>, info: Box<PeerInfo>, took: Duration },
     /// The peer's type would give us messages that are for others, so we left before its handshake
     /// was done.
     Left { theirs: SocketType, probe: Probe },
-    /// The approach failed.
+    /// The peer could not be reached, or its handshake failed.
     Failed { probe: Option<Box<Probe>>, diagnosis: String },
 }
 
-impl Approach {
+impl ProbeArgs {
     /// Does a handshake with the peer, as a type that is compatible with it.
-    pub(crate) async fn go(&self, endpoint: &Endpoint) -> Result<Approached, Failure> {
+    pub(crate) async fn go(&self, endpoint: &Endpoint) -> Result<ProbeOutcome, Failure> {
         let mechanism = self.security.mechanism()?;
         let mut types = match self.kind {
             Some(kind) => vec![kind],
             None => HARMLESS.to_vec(),
         };
         types.reverse();
-        let mut failed = None;
+        let mut first_failure = None;
         while let Some(kind) = types.pop() {
             let config = Config { mechanism: mechanism.clone(), ..Config::new(kind) };
             config.validate()?;
             let config = Arc::new(config);
             let mut probe = match Probe::dial(endpoint, config.clone(), *self.timeout).await {
                 Ok(probe) => probe,
-                Err(broken) => {
-                    let diagnosis = diagnose(&broken, &Default::default(), &mechanism);
-                    return Ok(Approached::Failed { probe: None, diagnosis });
+                Err(failed) => {
+                    let diagnosis = diagnose(&failed, &Default::default(), &mechanism);
+                    return Ok(ProbeOutcome::Failed { probe: None, diagnosis });
                 }
             };
-            let broken = match probe.shake_hands(*self.timeout).await {
+            let failed = match probe.handshake(*self.timeout).await {
                 Ok((info, took)) => {
                     let info = Box::new(info);
-                    return Ok(Approached::Open { probe, config, info, took });
+                    return Ok(ProbeOutcome::Open { probe, config, info, took });
                 }
-                Err(broken) => broken,
+                Err(failed) => failed,
             };
-            let theirs = mismatching_type(&broken);
+            let theirs = mismatching_type(&failed);
             let theirs = theirs.and_then(|name| SocketType::from_name(name.as_bytes()));
             if let Some(theirs) = theirs
                 && self.kind.is_none()
             {
                 match harmless_partner(theirs) {
                     Some(partner) => types = vec![partner],
-                    None => return Ok(Approached::Left { theirs, probe }),
+                    None => return Ok(ProbeOutcome::Left { theirs, probe }),
                 }
                 continue;
             }
-            let mut diagnosis = diagnose(&broken, &probe.heard, &mechanism);
-            if probe.heard.greeting.is_none()
-                && probe.heard.octets > 0
+            let mut diagnosis = diagnose(&failed, &probe.observed, &mechanism);
+            if probe.observed.greeting.is_none()
+                && probe.observed.octets > 0
                 && let Some(greeting) = self.find_greeting(endpoint, mechanism.name()).await
             {
                 diagnosis = wants(greeting.mechanism);
-                probe.heard.greeting = Some(greeting);
+                probe.observed.greeting = Some(greeting);
             }
             // A peer that closes the connection at our INITIATE, or in silence, may want another
             // type.
-            let may_be_type = matches!(broken, Broken::Wire(_))
-                && probe.heard.greeting.is_some_and(|it| it.mechanism == mechanism.name())
+            let may_be_type = matches!(failed, ProbeError::Wire(_))
+                && probe.observed.greeting.is_some_and(|it| it.mechanism == mechanism.name())
                 && (mechanism.name() == MechanismName::NULL
-                    || probe.heard.commands.iter().any(|command| command == "WELCOME"));
-            failed.get_or_insert(Approached::Failed { probe: Some(Box::new(probe)), diagnosis });
+                    || probe.observed.commands.iter().any(|command| command == "WELCOME"));
+            first_failure
+                .get_or_insert(ProbeOutcome::Failed { probe: Some(Box::new(probe)), diagnosis });
             if !may_be_type {
                 break;
             }
         }
-        Ok(failed.expect("some type was tried"))
+        Ok(first_failure.expect("some type was tried"))
     }
 
     /// The greeting of a peer that closes the connection within it, as libzmq does on a mechanism
@@ -145,9 +147,9 @@ impl Approach {
             let config = Config { mechanism, ..Config::new(SocketType::Sub) };
             let mut probe = Probe::dial(endpoint, config.into(), *self.timeout).await.ok()?;
             // The handshake need not succeed.
-            let _ = probe.shake_hands(*self.timeout).await;
-            if probe.heard.greeting.is_some() {
-                return probe.heard.greeting;
+            let _ = probe.handshake(*self.timeout).await;
+            if probe.observed.greeting.is_some() {
+                return probe.observed.greeting;
             }
         }
         None
@@ -166,32 +168,32 @@ impl Ping {
 
     async fn ping(&self, notes: &Notes) -> Result<Ending, Failure> {
         let Self { endpoint, .. } = self;
-        let (mut probe, info, took) = match self.approach.go(endpoint).await? {
-            Approached::Open { probe, info, took, .. } => (probe, info, took),
-            Approached::Left { theirs, .. } => {
+        let (mut probe, info, took) = match self.probing.go(endpoint).await? {
+            ProbeOutcome::Open { probe, info, took, .. } => (probe, info, took),
+            ProbeOutcome::Left { theirs, .. } => {
                 return Err(format!(
-                    "{endpoint}: it is a {theirs}, and would give us what is for others; --as says \
-                     as what to come nonetheless"
+                    "{endpoint}: it is a {theirs}, and would send us messages meant for others; with \
+                     --as, name the socket type to connect with nevertheless"
                 )
                 .into());
             }
-            Approached::Failed { diagnosis, .. } => {
+            ProbeOutcome::Failed { diagnosis, .. } => {
                 return Err(format!("{endpoint}: {diagnosis}").into());
             }
         };
         let peer = info.socket_type.map_or("a peer", SocketType::name);
-        let (connected, shaken) = (probe.connected_in, took);
+        let (connected, handshake) = (probe.connected_in, took);
         match self.json {
             true => println!(
                 "{}",
                 json!({"peer": peer, "address": probe.address,
-                    "connect_ms": millis(connected), "handshake_ms": millis(shaken)})
+                    "connect_ms": millis(connected), "handshake_ms": millis(handshake)})
             ),
             false => println!(
                 "{peer} at {}: connected in {:.3} ms, handshake in {:.3} ms",
                 probe.address,
                 millis(connected),
-                millis(shaken)
+                millis(handshake)
             ),
         }
         let mut times = Vec::new();
@@ -199,20 +201,20 @@ impl Ping {
             if number > 1 {
                 sleep(*self.interval).await;
             }
-            let answered = probe.ping(*self.approach.timeout).await;
-            let answered = answered.map_err(|broken| {
-                format!("{endpoint}: {}", diagnose(&broken, &probe.heard, &self.mechanism()))
+            let answered = probe.ping(*self.probing.timeout).await;
+            let answered = answered.map_err(|failed| {
+                format!("{endpoint}: {}", diagnose(&failed, &probe.observed, &self.mechanism()))
             })?;
             match (answered, self.json) {
                 (Some(time), true) => println!("{}", json!({"ping": number, "ms": millis(time)})),
                 (Some(time), false) => println!("PONG {number}: {:.3} ms", millis(time)),
                 (None, true) => println!("{}", json!({"ping": number, "ms": null})),
-                (None, false) => println!("no PONG {number} within {}", self.approach.timeout),
+                (None, false) => println!("no PONG {number} within {}", self.probing.timeout),
             }
             times.extend(answered);
         }
         if times.is_empty() && self.count > 0 {
-            notes.warn("it does not answer PING (ZMTP 3.0 peers need not)");
+            notes.warn("the peer does not answer PING (with ZMTP 3.0 it need not)");
             return Ok(Ending::TimedOut);
         }
         if let (Some(least), Some(most), false) =
@@ -230,7 +232,7 @@ impl Ping {
     }
 
     fn mechanism(&self) -> Mechanism {
-        self.approach.security.mechanism().unwrap_or(Mechanism::Null)
+        self.probing.security.mechanism().unwrap_or(Mechanism::Null)
     }
 }
 

@@ -22,20 +22,20 @@ use crate::signals::Signals;
 use crate::text::octets;
 
 /// How long the sockets still deliver at the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// `zmtp proxy`
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
-    /// The sockets of both sides
+    /// The sockets of the two sides
     #[arg(value_enum)]
     pattern: Pattern,
 
-    /// Where publishers, clients or pushers come to, or are: bound or connected to by its form, as with
-    /// the other commands
+    /// The endpoint of publishers, clients or pushers. Its form decides whether it is bound or connected, as
+    /// with the other commands
     front: Endpoint,
 
-    /// Where subscribers, workers or pullers come to, or are
+    /// The endpoint of subscribers, workers or pullers
     back: Endpoint,
 
     /// A further endpoint of the front; may be repeated
@@ -54,27 +54,27 @@ pub(crate) struct Proxy {
     #[arg(long, value_enum)]
     back_side: Option<Side>,
 
-    /// Publish a copy of all that passes, both ways
+    /// Publish a copy of each message that passes, in both directions
     #[arg(long, value_name = "ENDPOINT")]
     tap: Option<Endpoint>,
 
-    /// Wait for a subscriber that is too slow, with all others; else it loses messages, alone
+    /// Wait for a subscriber that is too slow, which delays all others; without this, it alone loses messages
     #[arg(long)]
     wait: bool,
 
-    /// Say every --interval what has passed, on standard output
+    /// Print to standard output every --interval what has passed
     #[arg(short, long)]
     stats: bool,
 
-    /// How often
+    /// How often --stats prints
     #[arg(long, value_name = "TIME", default_value = "1s")]
     interval: humantime::Duration,
 
-    /// Statistics as JSON lines
+    /// Print the statistics as lines of JSON
     #[arg(short, long)]
     json: bool,
 
-    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    /// Serve counters over HTTP at this address: /metrics in the OpenMetrics format, /stats.json for zmtp top
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
 
@@ -87,13 +87,13 @@ pub(crate) struct Proxy {
 enum Pattern {
     /// Publishers and subscribers (XSUB, XPUB)
     Pubsub,
-    /// Clients that ask and workers that answer (ROUTER, DEALER)
+    /// Clients that send requests and workers that reply (ROUTER, DEALER)
     Queue,
-    /// Those that push and those that pull (PULL, PUSH)
+    /// Pushers and pullers (PULL, PUSH)
     Pipeline,
-    /// DEALERs or ROUTERs, messages as they are (DEALER, DEALER)
+    /// DEALERs or ROUTERs, with messages unchanged (DEALER, DEALER)
     Dealer,
-    /// One PAIR and one PAIR
+    /// One PAIR on each side (PAIR, PAIR)
     Pair,
 }
 
@@ -203,7 +203,7 @@ impl Proxy {
             if !self.stats {
                 return std::future::pending::<()>().await;
             }
-            self.tell(&front, &back, &proxy).await;
+            self.print_stats(&front, &back, &proxy).await;
         };
         let refused = tokio::select! {
             biased;
@@ -213,11 +213,11 @@ impl Proxy {
             refused = watch(front_monitor, notes, front_dialled) => Some(refused),
             refused = watch(back_monitor, notes, back_dialled) => Some(refused),
         };
-        let _front = front.close_within(FAREWELL).await;
-        let left = back.close_within(FAREWELL).await.unsent;
+        let _front = front.close_within(FINAL_LINGER).await;
+        let left = back.close_within(FINAL_LINGER).await.unsent;
         let stats = proxy.stats();
         notes.always(format_args!(
-            "handed on {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
+            "forwarded {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
             HumanCount(stats.messages),
             octets(stats.octets),
             HumanCount(stats.upstream),
@@ -230,7 +230,7 @@ impl Proxy {
     }
 
     /// Reports the traffic at intervals, until nobody reads the output.
-    async fn tell<F: Kind, B: Kind>(
+    async fn print_stats<F: Kind, B: Kind>(
         &self,
         front: &Handle<F>,
         back: &Handle<B>,

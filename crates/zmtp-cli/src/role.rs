@@ -12,16 +12,16 @@ use crate::notes::Notes;
 /// The endpoints of one socket.
 #[derive(Debug, Args)]
 pub(crate) struct Endpoints {
-    /// Binds where it names no single host (tcp://*:5556, tcp://0.0.0.0:5556, ipc://*), connects to a
-    /// host (tcp://localhost:5556), and takes the usual side of the socket for ipc:///path
+    /// Where to bind or connect. Without a single host (tcp://*:5556, tcp://0.0.0.0:5556, ipc://*) it is bound,
+    /// with a host (tcp://localhost:5556) connected; for ipc:///path the type of the socket decides
     #[arg(value_name = "ENDPOINT", required_unless_present_any = ["bind", "connect"])]
     endpoints: Vec<Endpoint>,
 
-    /// Bind here, whatever the form; may be repeated
+    /// Bind this endpoint, whatever its form; may be repeated
     #[arg(long, value_name = "ENDPOINT")]
     bind: Vec<Endpoint>,
 
-    /// Connect there, whatever the form; may be repeated
+    /// Connect to this endpoint, whatever its form; may be repeated
     #[arg(long, value_name = "ENDPOINT")]
     connect: Vec<Endpoint>,
 }
@@ -60,7 +60,9 @@ pub(crate) async fn open<'a, T: Kind>(
     let mut is_bound = false;
     for (side, endpoint) in endpoints {
         if matches!(endpoint, Endpoint::Inproc(_)) {
-            let line = format!("{endpoint}: inproc stays within one process; use ipc or tcp");
+            let line = format!(
+                "{endpoint}: inproc reaches only sockets of the same process; use ipc or tcp"
+            );
             return Err(Usage(line).into());
         }
         match side.or_else(|| side_of(endpoint)).unwrap_or(usual) {

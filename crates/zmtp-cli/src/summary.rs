@@ -68,7 +68,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Writes the totals to standard error.
-    pub(crate) fn tell(&self, json: bool, notes: &Notes) {
+    pub(crate) fn print(&self, json: bool, notes: &Notes) {
         if json {
             eprintln!("{}", serde_json::to_string(self).expect("numbers can be written"));
             return;

@@ -16,8 +16,8 @@ use crate::capture;
 use crate::ending::{Ending, Failure, Usage};
 use crate::notes::{Notes, has_colours};
 use crate::output::Writer;
-use crate::said::{Heading, Sayings};
 use crate::signals::Signals;
+use crate::traffic::{Heading, TrafficStyle};
 use crate::wire::net::{Listener, Stream, dial};
 
 /// How many pieces of output may wait; the relay then waits for the reader.
@@ -30,48 +30,48 @@ pub(crate) struct Tap {
     #[arg(required_unless_present = "read", requires = "target")]
     listen: Option<Endpoint>,
 
-    /// Where connections are handed on to: tcp://HOST:PORT or ipc:///PATH
+    /// Where connections are relayed to: tcp://HOST:PORT or ipc:///PATH
     target: Option<Endpoint>,
 
-    /// Relay nothing: print what was said on the connections in this capture, pcap or pcapng
+    /// Relay nothing: print what was sent on the connections in this capture, pcap or pcapng
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "target"])]
     read: Option<PathBuf>,
 
     #[command(flatten)]
-    sayings: SayingsArgs,
+    traffic: TrafficArgs,
 }
 
-/// How what is said is shown.
+/// How the traffic is shown.
 #[derive(Debug, Args)]
-pub(crate) struct SayingsArgs {
-    /// JSON lines, each with the whole part or command
+pub(crate) struct TrafficArgs {
+    /// Print lines of JSON, each with the whole part or command
     #[arg(short, long)]
     pub(crate) json: bool,
 
-    /// Show so many octets of a part or topic
+    /// Show at most N octets of a part or topic
     #[arg(long, value_name = "N", default_value = "80", conflicts_with = "json")]
     pub(crate) octets: usize,
 
-    /// Begin each line with the time of day, in place of the seconds since the beginning
+    /// Begin each line with the time of day instead of the seconds since the start
     #[arg(long, conflicts_with = "json")]
     pub(crate) timestamp: bool,
 }
 
-impl SayingsArgs {
+impl TrafficArgs {
     /// The style of the lines on standard output.
-    pub(crate) fn sayings(&self) -> Sayings {
+    pub(crate) fn style(&self) -> TrafficStyle {
         let colours = has_colours(&io::stdout());
         let Self { json, octets, timestamp } = *self;
-        Sayings { json, octets, timestamp, colours }
+        TrafficStyle { json, octets, timestamp, colours }
     }
 }
 
 impl Tap {
     pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
         match (&self.read, &self.listen, &self.target) {
-            (Some(file), ..) => capture::read(file, self.sayings.sayings(), notes).await,
+            (Some(file), ..) => capture::read(file, self.traffic.style(), notes).await,
             (None, Some(listen), Some(target)) => self.relay(listen, target, notes).await,
-            _ => Err(Usage("tap: LISTEN and TARGET are needed, or --read".to_owned()).into()),
+            _ => Err(Usage("tap needs LISTEN and TARGET, or --read FILE".to_owned()).into()),
         }
     }
 
@@ -86,7 +86,7 @@ impl Tap {
             .await
             .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
         notes.info(format_args!("listening at {name}"));
-        notes.info(format_args!("handing on to {target}"));
+        notes.info(format_args!("relaying to {target}"));
         let mut writer = Writer::new();
         let (lines, mut printed) = mpsc::channel::<Vec<u8>>(WAITING);
         let mut relays = JoinSet::new();
@@ -109,7 +109,7 @@ impl Tap {
                         let relay = Relay {
                             began,
                             number,
-                            sayings: self.sayings.sayings(),
+                            style: self.traffic.style(),
                             observer: Mutex::default(),
                             lines: lines.clone(),
                         };
@@ -133,7 +133,7 @@ impl Tap {
 struct Relay {
     began: Instant,
     number: u64,
-    sayings: Sayings,
+    style: TrafficStyle,
     observer: Mutex<Observer>,
     lines: mpsc::Sender<Vec<u8>>,
 }
@@ -170,7 +170,7 @@ impl Relay {
                 return;
             }
             if to.write_all(octets).await.is_err() {
-                break "is heard no longer".to_owned();
+                break "is no longer read by the other side".to_owned();
             }
         };
         // The other side may have gone.
@@ -178,11 +178,11 @@ impl Relay {
         let waiting = self.observer().waiting(side);
         let ended = match waiting {
             0 => ended,
-            waiting => format!("{ended}, {waiting} octets into something unfinished"),
+            waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
         };
         let heading = self.heading();
         let mut line = Vec::new();
-        self.sayings.push_end(heading, side, &ended, &mut line);
+        self.style.push_end(heading, side, &ended, &mut line);
         let _ = self.lines.send(line).await;
     }
 
@@ -191,14 +191,14 @@ impl Relay {
         observer.feed(side, octets);
         let mut lines = Vec::new();
         while let Some(Observation { side, position, said, .. }) = observer.poll() {
-            self.sayings.push(self.heading(), side, position, &said, &mut lines);
+            self.style.push(self.heading(), side, position, &said, &mut lines);
         }
         lines
     }
 
     async fn note(&self, text: &str) {
         let mut line = Vec::new();
-        self.sayings.push_note(self.heading(), text, &mut line);
+        self.style.push_note(self.heading(), text, &mut line);
         // At the end of the program, nobody reads this any more.
         let _ = self.lines.send(line).await;
     }

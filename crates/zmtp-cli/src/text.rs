@@ -24,7 +24,7 @@ pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
                 rest = &rest[2..];
                 octet
             }
-            _ => return Err("after \\ must come one of t, n, r, 0, x and \\".to_owned()),
+            _ => return Err("after \\ there must be t, n, r, 0, x or \\".to_owned()),
         });
     }
     octets.extend_from_slice(rest.as_bytes());

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("the peer was not let in: {0}")]
     Denied(Denial),
     /// The peer closed the connection before its handshake was over, or in the middle of a message.
-    #[error("the peer hung up in the middle of what it said")]
+    #[error("the peer closed the connection during the handshake or within a message")]
     CutOff {
         /// How many octets have arrived and are not decoded.
         waiting: usize,
@@ -93,13 +93,13 @@ pub enum ProtocolError {
         major: u8,
     },
     /// A reserved bit is set, or MORE on a command.
-    #[error("frame flags {flags:02X}: a reserved bit is set, or MORE on a command")]
+    #[error("invalid frame flags {flags:02X}: a reserved bit is set, or MORE is set on a command")]
     Flags {
         /// The octet that came.
         flags: u8,
     },
     /// A frame announces more octets than the protocol can express.
-    #[error("a frame announces {size} octets; the protocol allows 2^63-1")]
+    #[error("a frame announces {size} octets; the protocol allows at most 2^63-1")]
     FrameSize {
         /// The size announced, in octets.
         size: u64,
@@ -122,7 +122,7 @@ pub enum ProtocolError {
     },
     /// Octets were read while the connection [did not want input](crate::Connection::wants_input),
     /// and are more than may wait before the handshake is over.
-    #[error("{size} octets wait for the end of the handshake; the limit is {limit}")]
+    #[error("{size} octets came before the end of the handshake; the limit is {limit}")]
     InputBeforeReady {
         /// How many octets wait.
         size: usize,
@@ -138,7 +138,7 @@ pub enum ProtocolError {
         limit: u64,
     },
     /// The parts of a message together announce more octets than the limit.
-    #[error("a message comes to {size} octets; the limit is {limit}")]
+    #[error("a message has at least {size} octets; the limit is {limit}")]
     MessageTooLarge {
         /// The size of all its parts so far, in octets.
         size: u64,
@@ -183,7 +183,7 @@ pub enum ProtocolError {
         of: &'static str,
     },
     /// CURVE: a public key is one of the few with which every agreement gives the same.
-    #[error("{of} is of small order: it keeps nothing secret")]
+    #[error("{of} is of small order, so it would keep nothing secret")]
     WeakKey {
         /// Whose key.
         of: &'static str,
@@ -192,7 +192,7 @@ pub enum ProtocolError {
     #[error("the client's vouch is for another connection, or for another server")]
     Vouch,
     /// CURVE: a nonce is not above the one before it: a command was repeated or reordered.
-    #[error("a short nonce of {nonce} after {last}: it must rise with each command")]
+    #[error("a nonce of {nonce} came after {last}; each must be greater than the one before")]
     Nonce {
         /// The nonce that came.
         nonce: u64,
@@ -200,10 +200,12 @@ pub enum ProtocolError {
         last: u64,
     },
     /// CURVE: a frame after the handshake is in clear text, or cannot be a MESSAGE.
-    #[error("expected a MESSAGE of CURVE, got a frame that is none")]
+    #[error("expected a CURVE MESSAGE, got an unencrypted frame")]
     Unsealed,
     /// CURVE: a reserved bit is set in the box of a MESSAGE, or MORE on a command.
-    #[error("flags {flags:02X} in a MESSAGE: a reserved bit is set, or MORE on a command")]
+    #[error(
+        "invalid flags {flags:02X} in a CURVE MESSAGE: a reserved bit is set, or MORE is set on a command"
+    )]
     SealedFlags {
         /// The octet that came.
         flags: u8,
@@ -215,7 +217,9 @@ pub enum ProtocolError {
 #[non_exhaustive]
 pub enum Mismatch {
     /// The security mechanisms differ.
-    #[error("our security mechanism is {ours}, the peer's is {theirs}")]
+    #[error(
+        "our security mechanism is {ours}, the peer's is {theirs}: both sides must use the same"
+    )]
     Mechanism {
         /// The mechanism that we announced.
         ours: MechanismName,
@@ -229,7 +233,7 @@ pub enum Mismatch {
         mechanism: MechanismName,
     },
     /// The socket types may not be connected.
-    #[error("a {ours} socket cannot talk to a socket of type {theirs:?}")]
+    #[error("a {ours} socket cannot be connected to a socket of type {theirs:?}")]
     SocketType {
         /// Our type.
         ours: SocketType,
@@ -243,13 +247,13 @@ pub enum Mismatch {
 #[non_exhaustive]
 pub enum Timeout {
     /// Greeting and handshake were not over in time.
-    #[error("the handshake was not over in time")]
+    #[error("the handshake did not finish in time")]
     Handshake,
     /// Nothing came after our PING.
-    #[error("nothing came from the peer in time after a PING")]
+    #[error("the peer sent nothing in time after a PING")]
     Heartbeat,
     /// Nothing came within the time to live of the peer's last PING.
-    #[error("nothing came from the peer within the time to live of its own PING")]
+    #[error("the peer sent nothing within the time to live of its own PING")]
     PeerTtl,
 }
 
@@ -258,13 +262,13 @@ pub enum Timeout {
 #[non_exhaustive]
 pub enum InvalidProperty {
     /// The name is empty, too long, or has a forbidden character.
-    #[error("a property name is 1 to 255 letters, digits, '-', '_', '.' or '+'; got {name:?}")]
+    #[error("a property name must be 1 to 255 letters, digits, '-', '_', '.' or '+'; got {name:?}")]
     Name {
         /// The name given, bounded.
         name: String,
     },
     /// The value is too long.
-    #[error("the value of property {name} has {size} octets; the protocol allows 2^31-1")]
+    #[error("the value of property {name} has {size} octets; the protocol allows at most 2^31-1")]
     Value {
         /// The name of the property.
         name: String,
@@ -284,13 +288,13 @@ pub enum ConfigError {
         version: Version,
     },
     /// A user name or a password of PLAIN has more than 255 octets.
-    #[error("user name and password have at most 255 octets each, not {size}")]
+    #[error("the user name and the password may have at most 255 octets each, not {size}")]
     Credentials {
         /// The size given, in octets.
         size: usize,
     },
     /// The server's key is one of the few for which no secret half can exist.
-    #[error("the server's key is of small order: no server can have it")]
+    #[error("the server's public key is invalid: it is of small order, which no server's key is")]
     WeakServerKey,
     /// The commands of our security mechanism are larger than a frame of the handshake may be.
     #[error("a handshake frame of {mechanism} needs {size} octets; the limit is {limit}")]
@@ -303,12 +307,12 @@ pub enum ConfigError {
         limit: u64,
     },
     /// Heartbeats leave no time for an answer.
-    #[error("the timeout of heartbeats must not be zero")]
+    #[error("the timeout of heartbeats must be longer than zero")]
     HeartbeatTimeout,
     /// The peer would take us for dead between two PINGs.
     #[error(
-        "heartbeats promise a sign of life every {ttl:?}, and come only every {interval:?}; \
-         a PING can promise 65.5 s at most"
+        "the interval of heartbeats, {interval:?}, is longer than their time to live, {ttl:?}, \
+         which a PING limits to 65.5 s"
     )]
     HeartbeatTtl {
         /// The time to live, as a PING encodes it.
@@ -317,10 +321,10 @@ pub enum ConfigError {
         interval: Duration,
     },
     /// An identity has more than 255 octets, or begins with a zero.
-    #[error("an identity has at most 255 octets and does not begin with a zero")]
+    #[error("an identity must have at most 255 octets and must not begin with a zero octet")]
     Identity,
     /// Our own metadata is larger than a frame of the handshake may be.
-    #[error("the metadata comes to {size} octets; a handshake frame may have {limit}")]
+    #[error("the metadata needs {size} octets; a handshake frame may have at most {limit}")]
     Metadata {
         /// The size of the command, in octets.
         size: usize,
@@ -335,19 +339,21 @@ pub enum ConfigError {
 #[non_exhaustive]
 pub enum InvalidKey {
     /// A key has 40 characters.
-    #[error("a key has 40 characters, not {length} octets")]
+    #[error("a key must have 40 characters; this text has {length} octets")]
     Length {
         /// The length of the text, in octets.
         length: usize,
     },
     /// A character is not one of Z85.
-    #[error("character {position} of the key is none of Z85's")]
+    #[error("character {position} of the key (counted from 0) is not one of Z85")]
     Character {
         /// The position of the character, counted from 0.
         position: usize,
     },
     /// Five characters encode more than four octets can hold.
-    #[error("characters {position} and following of the key stand for too large a number")]
+    #[error(
+        "the five characters of the key from {position} (counted from 0) encode too large a number"
+    )]
     Group {
         /// The position of the first of the five, counted from 0.
         position: usize,
@@ -369,18 +375,18 @@ mod tests {
             (
                 Mismatch::Mechanism { ours: MechanismName::NULL, theirs: MechanismName::PLAIN }
                     .into(),
-                "our security mechanism is NULL, the peer's is PLAIN",
+                "our security mechanism is NULL, the peer's is PLAIN: both sides must use the same",
             ),
             (
                 Mismatch::SocketType { ours: SocketType::Sub, theirs: "PULL".into() }.into(),
-                "a SUB socket cannot talk to a socket of type \"PULL\"",
+                "a SUB socket cannot be connected to a socket of type \"PULL\"",
             ),
             (Error::refused(b"400"), "the peer refused the connection: \"400\""),
             (
                 Error::Denied(Denial::refused("who?")),
                 "the peer was not let in: 400 authentication failure: who?",
             ),
-            (Timeout::Handshake.into(), "the handshake was not over in time"),
+            (Timeout::Handshake.into(), "the handshake did not finish in time"),
         ];
         for (error, text) in rows {
             assert_eq!(error.to_string(), text);

@@ -30,7 +30,7 @@ impl FrameHeader {
     /// The long form with a short size is legal.
     ///
     /// # Errors
-    /// [`ProtocolError::Flags`] when a reserved bit is set, or MORE on a command;
+    /// [`ProtocolError::Flags`] when a reserved bit is set, or MORE is set on a command;
     /// [`ProtocolError::FrameSize`] when the size is above 2^63−1.
     #[inline]
     pub fn decode(octets: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {

@@ -23,7 +23,7 @@ enum Source {
 
 /// No random octets can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the operating system gives no random octets")]
+#[error("the operating system supplied no random octets")]
 pub struct NoRandomness;
 
 impl Randomness {

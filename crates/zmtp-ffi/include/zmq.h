@@ -381,15 +381,15 @@ typedef void (zmq_thread_fn) (void *arg);
 
 #define ZMQ_QUEUE 3
 
-// A socket or a descriptor to wait for, as C has it.
+// A socket or a file descriptor that `zmq_poll` waits for.
 typedef struct {
-  // The socket; null for a descriptor.
+  // The socket; null if `fd` is to be waited for.
   void *socket;
-  // The descriptor.
+  // The file descriptor; ignored if there is a socket.
   int fd;
-  // What is waited for.
+  // The events to wait for: `ZMQ_POLLIN`, `ZMQ_POLLOUT`, `ZMQ_POLLERR`, `ZMQ_POLLPRI`.
   short events;
-  // What has come about.
+  // The events that have occurred.
   short revents;
 } zmq_pollitem_t;
 
@@ -397,49 +397,50 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-// The error number of the last call that failed on this thread.
+// Returns the error number of the last call that failed on this thread.
 int zmq_errno(void);
 
-// The meaning of an error number.
+// Returns the text of an error number.
 const char *zmq_strerror(int errnum);
 
-// The version of libzmq that this does as.
+// Returns the version of libzmq whose behaviour this library has.
 void zmq_version(int *major, int *minor, int *patch);
 
-// Whether a part of libzmq that can be left out is here: 1 or 0.
+// Returns 1 if this optional part of libzmq is supported, and 0 otherwise.
 int zmq_has(const char *capability);
 
-// A new context.
+// Makes a context.
 void *zmq_ctx_new(void);
 
-// A new context with so many I/O threads.
+// Makes a context with this number of I/O threads.
 void *zmq_init(int io_threads);
 
-// Waits until all sockets of a context have been closed and have delivered what they are to, and ends it.
+// Waits until all sockets of a context are closed and their lingering messages delivered, and ends the context.
 int zmq_ctx_term(void *context);
 
-// Does as `zmq_ctx_term`.
+// The same as `zmq_ctx_term`.
 int zmq_term(void *context);
 
-// Does as `zmq_ctx_term`.
+// The same as `zmq_ctx_term`.
 int zmq_ctx_destroy(void *context);
 
-// Has all calls on the sockets of a context fail, those that wait too.
+// Makes all calls on the sockets of a context fail with `ETERM`, including those that are waiting.
 int zmq_ctx_shutdown(void *context);
 
 // Sets an option of a context.
 int zmq_ctx_set(void *context, int option, int optval);
 
-// The value of an option of a context.
+// Returns the value of an option of a context.
 int zmq_ctx_get(void *context, int option);
 
 // Makes an empty message.
 int zmq_msg_init(zmq_msg_t *msg);
 
-// Makes a message of so many octets.
+// Makes a message of `size` octets.
 int zmq_msg_init_size(zmq_msg_t *msg, size_t size);
 
-// Makes a message of the program's own octets, which `ffn` frees; without it, they stay for ever.
+// Makes a message from the program's own octets. `ffn` frees them when they are no longer needed; if it is null, they
+// must stay valid for ever.
 int zmq_msg_init_data(zmq_msg_t *msg,
                       void *data,
                       size_t size,
@@ -449,38 +450,39 @@ int zmq_msg_init_data(zmq_msg_t *msg,
 // Closes a message.
 int zmq_msg_close(zmq_msg_t *msg);
 
-// Moves a message into another one, which is closed first.
-int zmq_msg_move(zmq_msg_t *dest, zmq_msg_t *src);
+// Moves the content of `src` to `dest`, whose own content is released first. `src` is empty afterwards.
+int zmq_msg_move(zmq_msg_t *dest,
+                 zmq_msg_t *src);
 
-// Has a message share the octets of another one. What it had before is closed.
+// Makes `dest` share the octets of `src`. The former content of `dest` is released first.
 int zmq_msg_copy(zmq_msg_t *dest, zmq_msg_t *src);
 
 // The octets of a message. They may be written to only if nobody shares them: those of a message that was
 // made with a size, and was neither copied nor sent.
 void *zmq_msg_data(zmq_msg_t *msg);
 
-// How many octets a message has.
+// Returns the number of octets of a message.
 size_t zmq_msg_size(const zmq_msg_t *msg);
 
-// Whether further parts of the same message follow.
+// Returns 1 if another part of the same message follows, and 0 otherwise.
 int zmq_msg_more(const zmq_msg_t *msg);
 
-// A property of a message.
+// Returns a property of a message.
 int zmq_msg_get(const zmq_msg_t *msg, int property);
 
-// Sets a property of a message: there is none that can be set.
+// Fails with `EINVAL`: a message has no property that can be set.
 int zmq_msg_set(zmq_msg_t *_msg, int _property, int _optval);
 
-// A property of the peer that a message came from.
+// Returns a property of the peer that sent a message, or null.
 const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 
-// Sends a message, which is empty afterwards. Returns how many octets it had.
+// Sends a message, which is empty afterwards. Returns the number of octets sent.
 int zmq_msg_send(zmq_msg_t *msg, void *socket, int flags);
 
-// Receives a message in place of what `msg` had. Returns how many octets it has.
+// Receives a message into `msg`, whose former content is released. Returns its number of octets.
 int zmq_msg_recv(zmq_msg_t *msg, void *socket, int flags);
 
-// A new socket.
+// Makes a socket of a context.
 void *zmq_socket(void *context, int kind);
 
 // Closes a socket.
@@ -489,31 +491,34 @@ int zmq_close(void *socket);
 // Sets an option of a socket.
 int zmq_setsockopt(void *socket, int option, const void *optval, size_t optvallen);
 
-// The value of an option of a socket.
+// Returns the value of an option of a socket.
 int zmq_getsockopt(void *socket, int option, void *optval, size_t *optvallen);
 
-// Opens an endpoint for peers.
+// Binds an endpoint, to which peers connect.
 int zmq_bind(void *socket, const char *addr);
 
-// Connects to a peer's endpoint.
+// Connects to the endpoint of a peer.
 int zmq_connect(void *socket, const char *addr);
 
-// Ends an endpoint that was bound.
+// Closes an endpoint that was bound.
 int zmq_unbind(void *socket, const char *addr);
 
-// Ends an endpoint that was connected.
+// Closes an endpoint that was connected.
 int zmq_disconnect(void *socket, const char *addr);
 
-// Sends octets, which are copied. Returns how many they were.
+// Sends a copy of the octets. Returns the number of octets sent.
 int zmq_send(void *socket, const void *buf, size_t len, int flags);
 
-// Sends octets that stay for ever, unchanged. Returns how many they were.
+// Sends octets that stay valid and unchanged for ever. Returns the number of octets sent.
 int zmq_send_const(void *socket, const void *buf, size_t len, int flags);
 
-// Receives octets, of which those that find no room are lost. Returns how many they were.
-int zmq_recv(void *socket, void *buf, size_t len, int flags);
+// Receives octets; those beyond `len` are lost. Returns the number that came, which may be greater than `len`.
+int zmq_recv(void *socket,
+             void *buf,
+             size_t len,
+             int flags);
 
-// Tells of what happens to a socket.
+// Reports the events of a socket to a PAIR socket at an `inproc` endpoint.
 int zmq_socket_monitor(void *socket, const char *addr, int events);
 
 // Sends a message.
@@ -522,95 +527,97 @@ int zmq_sendmsg(void *socket, zmq_msg_t *msg, int flags);
 // Receives a message.
 int zmq_recvmsg(void *socket, zmq_msg_t *msg, int flags);
 
-// Sends pieces of memory as the parts of a message. Returns how many octets the last one had.
+// Sends pieces of memory as the parts of a message. Returns the number of octets of the last part.
 int zmq_sendiov(void *socket, struct iovec *iov, size_t count, int flags);
 
-// Receives the parts of a message, each into memory that the program has to `free`. Returns how many there
-// were, as `count` says then, too.
+// Receives the parts of a message, each into memory that the program must `free`. Returns the number of parts, and
+// stores it in `count`.
 int zmq_recviov(void *socket,
                 struct iovec *iov,
                 size_t *count,
                 int flags);
 
-// Waits for sockets and descriptors.
+// Waits for events of sockets and file descriptors. Returns the number of items that have some.
 int zmq_poll(zmq_pollitem_t *items, int nitems, long timeout);
 
-// Hands messages on between two sockets, and copies to a third, until the context ends.
-int zmq_proxy(void *frontend, void *backend, void *capture);
+// Forwards messages between two sockets, and copies to a third unless it is null, until the context ends.
+int zmq_proxy(void *frontend,
+              void *backend,
+              void *capture);
 
-// Does as `zmq_proxy`, and as a fourth socket says.
+// The same as `zmq_proxy`, controlled by messages to a fourth socket.
 int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *control);
 
-// Does as `zmq_proxy`; the type does not matter.
+// The same as `zmq_proxy`; the type is ignored.
 int zmq_device(int _kind, void *frontend, void *backend);
 
-// Writes octets as text (RFC 32), with a NUL behind it. Returns `dest`, or null.
+// Encodes octets as text (Z85, RFC 32) that ends with a NUL. Returns `dest`, or null on failure.
 char *zmq_z85_encode(char *dest, const uint8_t *data, size_t size);
 
-// Writes the octets of a text (RFC 32). Returns `dest`, or null.
+// Decodes text (Z85, RFC 32) to octets. Returns `dest`, or null on failure.
 uint8_t *zmq_z85_decode(uint8_t *dest, const char *string);
 
-// Makes a pair of keys, each as 40 characters and a NUL.
+// Makes a pair of CURVE keys, each as 40 characters and a NUL.
 int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
 
-// Writes the public key that belongs to a secret one.
+// Computes the public CURVE key that belongs to a secret key.
 int zmq_curve_public(char *z85_public_key, const char *z85_secret_key);
 
-// A new counter, at 0.
+// Makes a counter, which is 0.
 void *zmq_atomic_counter_new(void);
 
 // Sets a counter.
 void zmq_atomic_counter_set(void *handle, int value);
 
-// Adds 1. Returns what it was before.
+// Adds 1 to a counter. Returns its former value.
 int zmq_atomic_counter_inc(void *handle);
 
-// Takes 1 away. Returns 0 if the counter is at 0 then, and otherwise 1.
+// Subtracts 1 from a counter. Returns 0 if it is 0 then, and 1 otherwise.
 int zmq_atomic_counter_dec(void *handle);
 
-// The value of a counter.
+// Returns the value of a counter.
 int zmq_atomic_counter_value(void *handle);
 
-// Ends a counter, whose handle is null then.
+// Destroys a counter, and sets its handle to null.
 void zmq_atomic_counter_destroy(void **counter_p);
 
-// A new set of timers.
+// Makes a set of timers.
 void *zmq_timers_new(void);
 
-// Ends a set of timers, whose handle is null then.
+// Destroys a set of timers, and sets its handle to null.
 int zmq_timers_destroy(void **timers_p);
 
-// Has `handler` called every so many milliseconds, by `zmq_timers_execute`. Returns the timer's number.
+// Adds a timer, whose `handler` is called by `zmq_timers_execute` every `interval` milliseconds. Returns its number.
 int zmq_timers_add(void *handle,
                    size_t interval,
                    void (*handler)(int timer_id, void *arg),
                    void *arg);
 
-// Ends a timer.
+// Removes a timer.
 int zmq_timers_cancel(void *handle, int timer_id);
 
-// Gives a timer another interval, which begins now.
+// Changes the interval of a timer. The new interval begins now.
 int zmq_timers_set_interval(void *handle, int timer_id, size_t interval);
 
-// Has a timer's interval begin anew.
+// Restarts the interval of a timer.
 int zmq_timers_reset(void *handle, int timer_id);
 
-// The milliseconds until the next timer is due; -1 if there is none.
+// Returns the milliseconds until the next timer is due, or -1 if there is none.
 long zmq_timers_timeout(void *handle);
 
-// Calls what is due.
+// Calls the handlers of all timers that are due.
 int zmq_timers_execute(void *handle);
 
-// Begins to take the time.
+// Starts a stopwatch.
 void *zmq_stopwatch_start(void);
 
-// The microseconds since the beginning.
+// Returns the microseconds since the stopwatch was started.
 unsigned long zmq_stopwatch_intermediate(void *watch);
 
-// The microseconds since the beginning. The watch ends.
+// Returns the microseconds since the stopwatch was started, and destroys it.
 unsigned long zmq_stopwatch_stop(void *watch);
 
-// Sleeps for so many seconds.
+// Sleeps for this number of seconds.
 void zmq_sleep(int seconds);
 
 // Runs a function on a thread of its own.

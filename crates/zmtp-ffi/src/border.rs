@@ -278,13 +278,13 @@ impl Drop for External {
 
 // Information about the library.
 
-/// The error number of the last call that failed on this thread.
+/// Returns the error number of the last call that failed on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_errno() -> c_int {
     errno::errno().0
 }
 
-/// The meaning of an error number.
+/// Returns the text of an error number.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
     match Errno(errnum).own_text() {
@@ -295,7 +295,7 @@ pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {
     }
 }
 
-/// The version of libzmq that this does as.
+/// Returns the version of libzmq whose behaviour this library has.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch: *mut c_int) {
     for (pointer, number) in [(major, 4), (minor, 3), (patch, 5)] {
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
     }
 }
 
-/// Whether a part of libzmq that can be left out is here: 1 or 0.
+/// Returns 1 if this optional part of libzmq is supported, and 0 otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     call(0, || {
@@ -318,13 +318,13 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
 
 // Contexts.
 
-/// A new context.
+/// Makes a context.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_new() -> *mut c_void {
     call_pointer(|| Context::open().ok_or(Errno::ENOMEM))
 }
 
-/// A new context with so many I/O threads.
+/// Makes a context with this number of I/O threads.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
     call_pointer(|| {
@@ -339,7 +339,7 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
     })
 }
 
-/// Waits until all sockets of a context have been closed and have delivered what they are to, and ends it.
+/// Waits until all sockets of a context are closed and their lingering messages delivered, and ends the context.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     call_int(|| {
@@ -350,19 +350,19 @@ pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     })
 }
 
-/// Does as `zmq_ctx_term`.
+/// The same as `zmq_ctx_term`.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_term(context: *mut c_void) -> c_int {
     zmq_ctx_term(context)
 }
 
-/// Does as `zmq_ctx_term`.
+/// The same as `zmq_ctx_term`.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
     zmq_ctx_term(context)
 }
 
-/// Has all calls on the sockets of a context fail, those that wait too.
+/// Makes all calls on the sockets of a context fail with `ETERM`, including those that are waiting.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
     call_int(|| {
@@ -377,7 +377,7 @@ pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int
     call_int(|| Context::get(Handle::of(context))?.set(option, optval))
 }
 
-/// The value of an option of a context.
+/// Returns the value of an option of a context.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
     call(-1, || Context::get(Handle::of(context))?.get_option(option))
@@ -392,7 +392,7 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     call_int(|| unsafe { put_part(msg, Part::default()) })
 }
 
-/// Makes a message of so many octets.
+/// Makes a message of `size` octets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     call_int(|| {
@@ -402,7 +402,8 @@ pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> 
     })
 }
 
-/// Makes a message of the program's own octets, which `ffn` frees; without it, they stay for ever.
+/// Makes a message from the program's own octets. `ffn` frees them when they are no longer needed; if it is null, they
+/// must stay valid for ever.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_data(
     msg: *mut zmq_msg_t,
@@ -435,7 +436,7 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     call_int(|| unsafe { close_part(msg) }.map(drop))
 }
 
-/// Moves a message into another one, which is closed first.
+/// Moves the content of `src` to `dest`, whose own content is released first. `src` is empty afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     call_int(|| {
@@ -449,7 +450,7 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     })
 }
 
-/// Has a message share the octets of another one. What it had before is closed.
+/// Makes `dest` share the octets of `src`. The former content of `dest` is released first.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     call_int(|| {
@@ -478,21 +479,21 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     })
 }
 
-/// How many octets a message has.
+/// Returns the number of octets of a message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: the caller gives a message; see the module's section.
     call(0, || Ok(unsafe { part(msg) }?.octets().len()))
 }
 
-/// Whether further parts of the same message follow.
+/// Returns 1 if another part of the same message follows, and 0 otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: the caller gives a message; see the module's section.
     unsafe { zmq_msg_get(msg, MORE) }
 }
 
-/// A property of a message.
+/// Returns a property of a message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> c_int {
     call(-1, || {
@@ -507,7 +508,7 @@ pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> 
     })
 }
 
-/// Sets a property of a message: there is none that can be set.
+/// Fails with `EINVAL`: a message has no property that can be set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_set(
     _msg: *mut zmq_msg_t,
@@ -517,7 +518,7 @@ pub unsafe extern "C" fn zmq_msg_set(
     call_int(|| Err(Errno::EINVAL))
 }
 
-/// A property of the peer that a message came from.
+/// Returns a property of the peer that sent a message, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_gets(
     msg: *const zmq_msg_t,
@@ -533,7 +534,7 @@ pub unsafe extern "C" fn zmq_msg_gets(
     })
 }
 
-/// Sends a message, which is empty afterwards. Returns how many octets it had.
+/// Sends a message, which is empty afterwards. Returns the number of octets sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_send(
     msg: *mut zmq_msg_t,
@@ -550,7 +551,7 @@ pub unsafe extern "C" fn zmq_msg_send(
     })
 }
 
-/// Receives a message in place of what `msg` had. Returns how many octets it has.
+/// Receives a message into `msg`, whose former content is released. Returns its number of octets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_recv(
     msg: *mut zmq_msg_t,
@@ -584,7 +585,7 @@ fn length_of(octets: &[u8]) -> c_int {
 
 // Sockets.
 
-/// A new socket.
+/// Makes a socket of a context.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_socket(context: *mut c_void, kind: c_int) -> *mut c_void {
     call_pointer(|| socket::open(&Context::get(Handle::of(context))?, kind))
@@ -617,7 +618,7 @@ pub unsafe extern "C" fn zmq_setsockopt(
     })
 }
 
-/// The value of an option of a socket.
+/// Returns the value of an option of a socket.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_getsockopt(
     socket: *mut c_void,
@@ -668,28 +669,28 @@ impl Value {
     }
 }
 
-/// Opens an endpoint for peers.
+/// Binds an endpoint, to which peers connect.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller gives a text; see the module's section.
     call_int(|| unsafe { with_endpoint(socket, addr, socket::bind) })
 }
 
-/// Connects to a peer's endpoint.
+/// Connects to the endpoint of a peer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller gives a text; see the module's section.
     call_int(|| unsafe { with_endpoint(socket, addr, socket::connect) })
 }
 
-/// Ends an endpoint that was bound.
+/// Closes an endpoint that was bound.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller gives a text; see the module's section.
     call_int(|| unsafe { with_endpoint(socket, addr, socket::end) })
 }
 
-/// Ends an endpoint that was connected.
+/// Closes an endpoint that was connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: the caller gives a text; see the module's section.
@@ -709,7 +710,7 @@ unsafe fn with_endpoint(
     does(handle, unsafe { text(addr) }?)
 }
 
-/// Sends octets, which are copied. Returns how many they were.
+/// Sends a copy of the octets. Returns the number of octets sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_send(
     socket: *mut c_void,
@@ -725,7 +726,7 @@ pub unsafe extern "C" fn zmq_send(
     })
 }
 
-/// Sends octets that stay for ever, unchanged. Returns how many they were.
+/// Sends octets that stay valid and unchanged for ever. Returns the number of octets sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_send_const(
     socket: *mut c_void,
@@ -742,7 +743,7 @@ pub unsafe extern "C" fn zmq_send_const(
     })
 }
 
-/// Receives octets, of which those that find no room are lost. Returns how many they were.
+/// Receives octets; those beyond `len` are lost. Returns the number that came, which may be greater than `len`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_recv(
     socket: *mut c_void,
@@ -766,7 +767,7 @@ pub unsafe extern "C" fn zmq_recv(
     })
 }
 
-/// Tells of what happens to a socket.
+/// Reports the events of a socket to a PAIR socket at an `inproc` endpoint.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_socket_monitor(
     socket: *mut c_void,
@@ -807,7 +808,7 @@ pub unsafe extern "C" fn zmq_recvmsg(
     unsafe { zmq_msg_recv(msg, socket, flags) }
 }
 
-/// Sends pieces of memory as the parts of a message. Returns how many octets the last one had.
+/// Sends pieces of memory as the parts of a message. Returns the number of octets of the last part.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_sendiov(
     socket: *mut c_void,
@@ -835,8 +836,8 @@ pub unsafe extern "C" fn zmq_sendiov(
     })
 }
 
-/// Receives the parts of a message, each into memory that the program has to `free`. Returns how many there
-/// were, as `count` says then, too.
+/// Receives the parts of a message, each into memory that the program must `free`. Returns the number of parts, and
+/// stores it in `count`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_recviov(
     socket: *mut c_void,
@@ -877,7 +878,7 @@ pub unsafe extern "C" fn zmq_recviov(
 
 // Polling and proxies.
 
-/// Waits for sockets and descriptors.
+/// Waits for events of sockets and file descriptors. Returns the number of items that have some.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_poll(
     items: *mut zmq_pollitem_t,
@@ -897,7 +898,7 @@ pub unsafe extern "C" fn zmq_poll(
     })
 }
 
-/// Hands messages on between two sockets, and copies to a third, until the context ends.
+/// Forwards messages between two sockets, and copies to a third unless it is null, until the context ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_proxy(
     frontend: *mut c_void,
@@ -907,7 +908,7 @@ pub extern "C" fn zmq_proxy(
     zmq_proxy_steerable(frontend, backend, capture, ptr::null_mut())
 }
 
-/// Does as `zmq_proxy`, and as a fourth socket says.
+/// The same as `zmq_proxy`, controlled by messages to a fourth socket.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_proxy_steerable(
     frontend: *mut c_void,
@@ -925,7 +926,7 @@ pub extern "C" fn zmq_proxy_steerable(
     })
 }
 
-/// Does as `zmq_proxy`; the type does not matter.
+/// The same as `zmq_proxy`; the type is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
     zmq_proxy(frontend, backend, ptr::null_mut())
@@ -933,7 +934,7 @@ pub extern "C" fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut 
 
 // Keys.
 
-/// Writes octets as text (RFC 32), with a NUL behind it. Returns `dest`, or null.
+/// Encodes octets as text (Z85, RFC 32) that ends with a NUL. Returns `dest`, or null on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_z85_encode(
     dest: *mut c_char,
@@ -950,7 +951,7 @@ pub unsafe extern "C" fn zmq_z85_encode(
     })
 }
 
-/// Writes the octets of a text (RFC 32). Returns `dest`, or null.
+/// Decodes text (Z85, RFC 32) to octets. Returns `dest`, or null on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, string: *const c_char) -> *mut u8 {
     call(ptr::null_mut(), || {
@@ -963,7 +964,7 @@ pub unsafe extern "C" fn zmq_z85_decode(dest: *mut u8, string: *const c_char) ->
     })
 }
 
-/// Makes a pair of keys, each as 40 characters and a NUL.
+/// Makes a pair of CURVE keys, each as 40 characters and a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_curve_keypair(
     z85_public_key: *mut c_char,
@@ -978,7 +979,7 @@ pub unsafe extern "C" fn zmq_curve_keypair(
     })
 }
 
-/// Writes the public key that belongs to a secret one.
+/// Computes the public CURVE key that belongs to a secret key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_curve_public(
     z85_public_key: *mut c_char,
@@ -1007,7 +1008,7 @@ unsafe fn write_key(pointer: *mut c_char, key: &str) -> Result<(), Errno> {
 
 // Counters, timers, watches and threads.
 
-/// A new counter, at 0.
+/// Makes a counter, which is 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_new() -> *mut c_void {
     call_pointer(|| COUNTERS.insert(AtomicI32::new(0)).ok_or(Errno::ENOMEM))
@@ -1023,25 +1024,25 @@ pub extern "C" fn zmq_atomic_counter_set(handle: *mut c_void, value: c_int) {
     call((), || counter(handle, |counter| counter.store(value, Ordering::SeqCst)));
 }
 
-/// Adds 1. Returns what it was before.
+/// Adds 1 to a counter. Returns its former value.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_inc(handle: *mut c_void) -> c_int {
     call(0, || counter(handle, |counter| counter.fetch_add(1, Ordering::SeqCst)))
 }
 
-/// Takes 1 away. Returns 0 if the counter is at 0 then, and otherwise 1.
+/// Subtracts 1 from a counter. Returns 0 if it is 0 then, and 1 otherwise.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_dec(handle: *mut c_void) -> c_int {
     call(0, || counter(handle, |counter| (counter.fetch_sub(1, Ordering::SeqCst) != 1).into()))
 }
 
-/// The value of a counter.
+/// Returns the value of a counter.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_atomic_counter_value(handle: *mut c_void) -> c_int {
     call(0, || counter(handle, |counter| counter.load(Ordering::SeqCst)))
 }
 
-/// Ends a counter, whose handle is null then.
+/// Destroys a counter, and sets its handle to null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_atomic_counter_destroy(counter_p: *mut *mut c_void) {
     call((), || {
@@ -1053,13 +1054,13 @@ pub unsafe extern "C" fn zmq_atomic_counter_destroy(counter_p: *mut *mut c_void)
     });
 }
 
-/// A new set of timers.
+/// Makes a set of timers.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_new() -> *mut c_void {
     call_pointer(|| TIMERS.insert(Timers::default()).ok_or(Errno::ENOMEM))
 }
 
-/// Ends a set of timers, whose handle is null then.
+/// Destroys a set of timers, and sets its handle to null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int {
     call_int(|| {
@@ -1082,7 +1083,7 @@ fn milliseconds(interval: usize) -> Duration {
     Duration::from_millis(interval as u64)
 }
 
-/// Has `handler` called every so many milliseconds, by `zmq_timers_execute`. Returns the timer's number.
+/// Adds a timer, whose `handler` is called by `zmq_timers_execute` every `interval` milliseconds. Returns its number.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_add(
     handle: *mut c_void,
@@ -1098,13 +1099,13 @@ pub extern "C" fn zmq_timers_add(
     })
 }
 
-/// Ends a timer.
+/// Removes a timer.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_cancel(handle: *mut c_void, timer_id: c_int) -> c_int {
     call_int(|| timers(handle, |timers| timers.cancel(timer_id)))
 }
 
-/// Gives a timer another interval, which begins now.
+/// Changes the interval of a timer. The new interval begins now.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_set_interval(
     handle: *mut c_void,
@@ -1114,13 +1115,13 @@ pub extern "C" fn zmq_timers_set_interval(
     call_int(|| timers(handle, |timers| timers.set_interval(timer_id, milliseconds(interval))))
 }
 
-/// Has a timer's interval begin anew.
+/// Restarts the interval of a timer.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_reset(handle: *mut c_void, timer_id: c_int) -> c_int {
     call_int(|| timers(handle, |timers| timers.reset(timer_id)))
 }
 
-/// The milliseconds until the next timer is due; -1 if there is none.
+/// Returns the milliseconds until the next timer is due, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
     call(-1, || {
@@ -1130,7 +1131,7 @@ pub extern "C" fn zmq_timers_timeout(handle: *mut c_void) -> c_long {
     })
 }
 
-/// Calls what is due.
+/// Calls the handlers of all timers that are due.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_execute(handle: *mut c_void) -> c_int {
     call_int(|| {
@@ -1146,7 +1147,7 @@ pub extern "C" fn zmq_timers_execute(handle: *mut c_void) -> c_int {
     })
 }
 
-/// Begins to take the time.
+/// Starts a stopwatch.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_stopwatch_start() -> *mut c_void {
     call_pointer(|| WATCHES.insert(Instant::now()).ok_or(Errno::ENOMEM))
@@ -1156,7 +1157,7 @@ fn microseconds_since(begun: Instant) -> c_ulong {
     c_ulong::try_from(begun.elapsed().as_micros()).unwrap_or(c_ulong::MAX)
 }
 
-/// The microseconds since the beginning.
+/// Returns the microseconds since the stopwatch was started.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
     call(0, || {
@@ -1165,7 +1166,7 @@ pub extern "C" fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong {
     })
 }
 
-/// The microseconds since the beginning. The watch ends.
+/// Returns the microseconds since the stopwatch was started, and destroys it.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
     call(0, || {
@@ -1174,7 +1175,7 @@ pub extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
     })
 }
 
-/// Sleeps for so many seconds.
+/// Sleeps for this number of seconds.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_sleep(seconds: c_int) {
     thread::sleep(Duration::from_secs(seconds.max(0).unsigned_abs().into()));

@@ -39,9 +39,14 @@ fn line(row: &Row) -> String {
     format!("| `{}` | {} | {values} | {default} | {access} | {kinds} |\n", row.name, row.number)
 }
 
+/// The page belongs to the repository: where the crate was unpacked from its package, there is nothing to compare.
 #[test]
 fn the_page_lists_the_options_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/c-api.md");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if package.join("Cargo.toml.orig").exists() {
+        return;
+    }
+    let path = package.join("../../docs/c-api.md");
     let page = fs::read_to_string(&path).expect("the page is in the repository");
     let head =
         "| option | number | values | default | access | sockets |\n|---|---|---|---|---|---|\n";

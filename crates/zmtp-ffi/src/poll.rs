@@ -15,17 +15,17 @@ use crate::socket;
 const POLLERR: c_short = 4;
 const POLLPRI: c_short = 8;
 
-/// A socket or a descriptor to wait for, as C has it.
+/// A socket or a file descriptor that `zmq_poll` waits for.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct zmq_pollitem_t {
-    /// The socket; null for a descriptor.
+    /// The socket; null if `fd` is to be waited for.
     pub socket: *mut c_void,
-    /// The descriptor.
+    /// The file descriptor; ignored if there is a socket.
     pub fd: c_int,
-    /// What is waited for.
+    /// The events to wait for: `ZMQ_POLLIN`, `ZMQ_POLLOUT`, `ZMQ_POLLERR`, `ZMQ_POLLPRI`.
     pub events: c_short,
-    /// What has come about.
+    /// The events that have occurred.
     pub revents: c_short,
 }
 

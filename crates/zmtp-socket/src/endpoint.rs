@@ -135,35 +135,37 @@ enum Reason {
     #[error("port {0:?} is neither a number from 0 to 65535 nor *")]
     Port(String),
     #[cfg(feature = "ws")]
-    #[error("the path {0:?} is not one of HTTP (/, then ASCII without blanks, ? and #)")]
+    #[error("the path {0:?} is not an HTTP path (expected /, then ASCII without blanks, ? and #)")]
     WsPath(String),
     #[error("no host (expected tcp://host:port; tcp://*:port binds every address)")]
     NoHost,
-    #[error("host {0:?} is neither a name, an address nor *")]
+    #[error("host {0:?} is not a name, an address or *")]
     Host(String),
     #[error("host {0:?} is not an IPv4 address (expected four numbers from 0 to 255)")]
     Ipv4(String),
-    #[error("an IPv6 address stands in brackets: tcp://[{0}]:port")]
+    #[error("an IPv6 address must be in brackets: tcp://[{0}]:port")]
     NoBrackets(Ipv6Addr),
     #[error("{0:?} in brackets is not an IPv6 address")]
     Ipv6(String),
     #[error("an IPv6 zone (%{0}) is not supported")]
     Zone(String),
-    #[error("an empty {0}")]
+    #[error("the {0} is empty")]
     Empty(&'static str),
-    #[error("{what} of {len} octets, {max} at most")]
+    #[error("the {what} has {len} octets; the limit is {max}")]
     TooLong { what: &'static str, len: usize, max: usize },
-    #[error("a NUL octet in {0}")]
+    #[error("the {0} contains a NUL octet")]
     Nul(&'static str),
-    #[error("a path that begins with @ would be taken for an abstract name (write ./@…)")]
+    #[error("a path that begins with @ means an abstract name (for a file, write ./@…)")]
     PathLikeAbstract,
-    #[error("a path * would be taken for any (write ./*)")]
+    #[error("the path * means any free path (for a file of that name, write ./*)")]
     PathLikeAny,
-    #[error("* is every address of this machine, to bind to; to connect, name one host")]
+    #[error(
+        "* means every address of this machine, and can only be bound; to connect, name one host"
+    )]
     ConnectToAny,
-    #[error("port 0 (*) is any free port, to bind to; to connect, name the port")]
+    #[error("port 0 (*) means any free port, and can only be bound; to connect, name the port")]
     ConnectToPortZero,
-    #[error("* is any free path, to bind to; to connect, name the path")]
+    #[error("* means any free path, and can only be bound; to connect, name the path")]
     ConnectToAnyPath,
 }
 

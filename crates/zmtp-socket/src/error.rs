@@ -25,7 +25,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// The socket's options do not make sense together.
-    #[error("the socket's options: {0}")]
+    #[error("invalid socket options: {0}")]
     Options(#[from] ConfigError),
     /// The socket has been closed.
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub enum ConnectError {
     /// Another peer of the ROUTER has the [identity](crate::EndpointOptions::peer_identity) that was to
     /// be given to this one.
     #[error(
-        "cannot connect to {endpoint}: another peer has the identity that this one was to have"
+        "cannot connect to {endpoint}: another peer already has the identity given to this one"
     )]
     #[non_exhaustive]
     IdentityTaken {
@@ -70,7 +70,7 @@ pub enum ConnectError {
         endpoint: Endpoint,
     },
     /// The socket's options do not make sense together.
-    #[error("the socket's options: {0}")]
+    #[error("invalid socket options: {0}")]
     Options(#[from] ConfigError),
     /// The socket has been closed.
     #[error(transparent)]
@@ -85,7 +85,7 @@ pub enum ConnectError {
 #[non_exhaustive]
 pub enum NoRuntime {
     /// The call was made outside of any runtime.
-    #[error("no tokio runtime here: bind and connect must be called from within one")]
+    #[error("there is no tokio runtime here: call bind and connect from within one")]
     Absent,
     /// The runtime that the call was made on has no timers.
     #[error("this tokio runtime has no timers: build it with enable_time or enable_all")]
@@ -126,7 +126,7 @@ pub enum SendError {
     /// room. [`try_send`](crate::Handle::try_send) fails so at once, [`send`](crate::Handle::send)
     /// after the time of [`send_timeout`](crate::Options::send_timeout) or
     /// [`WhenFull::WaitFor`](crate::WhenFull::WaitFor).
-    #[error("there is no room for the message: the queue of who is to get it is full")]
+    #[error("there is no room for the message: the queue of its receiver is full")]
     Full,
     /// The named peer is not connected, and the option [`mandatory`](crate::RouterOptions::mandatory)
     /// makes that an error.
@@ -143,11 +143,11 @@ pub enum RequestError {
     Closed(#[from] Closed),
     /// No reply has come within the [time](crate::ReqOptions::request_timeout); perhaps no peer is
     /// connected.
-    #[error("no reply has come in time")]
+    #[error("no reply came in time")]
     TimedOut,
     /// The connection that the request went through has ended. It is not known whether the request
     /// was served.
-    #[error("the connection to the peer that was asked has ended before its reply")]
+    #[error("the connection to the peer that was asked ended before its reply came")]
     Lost,
 }
 
@@ -174,7 +174,7 @@ pub enum RecvError {
 #[non_exhaustive]
 pub enum TryRecvError {
     /// Nothing has arrived.
-    #[error("no message has arrived")]
+    #[error("no message has arrived yet")]
     Empty,
     /// The socket has been closed and everything it had received has been taken.
     #[error(transparent)]
@@ -205,17 +205,17 @@ pub enum Reason {
     #[error("a panic: {0}")]
     Panicked(Arc<str>),
     /// The socket already has a peer, and a PAIR may have only one (RFC 31).
-    #[error("the socket has a peer already")]
+    #[error("the socket already has a peer")]
     Occupied,
     /// The option [`accept_if`](crate::PubOptions::accept_if) does not admit the peer.
-    #[error("the peer is none of those that are accepted")]
+    #[error("the option accept_if does not admit the peer")]
     NotAdmitted,
     /// Another peer has the identity that this one announced, or has taken it over.
     #[error("another peer has the same identity")]
     IdentityTaken,
     /// A request was given up, and its late reply could be mistaken for the reply to a later
     /// request.
-    #[error("a request was given up, and its reply must not come late")]
+    #[error("a request was given up, and a late reply must not be taken for another")]
     Abandoned,
     /// The tokio runtime that the connection ran on has ended.
     #[error("the runtime of the connection has ended")]

@@ -187,11 +187,16 @@ mod tests {
         assert_eq!(values, expected);
     }
 
-    /// The dashboard is none of the crate's files, so where the crate is by itself there is nothing to compare.
+    /// The dashboard belongs to the repository: where the crate was unpacked from its package, there is nothing to
+    /// compare.
     #[test]
     fn the_dashboard_asks_for_metrics_that_there_are() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/grafana/zmtp.json");
-        let Ok(dashboard) = std::fs::read_to_string(path) else { return };
+        let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        if package.join("Cargo.toml.orig").exists() {
+            return;
+        }
+        let dashboard = std::fs::read_to_string(package.join("../../docs/grafana/zmtp.json"))
+            .expect("the repository's file");
         let known: BTreeSet<_> = Metric::all().iter().map(|metric| metric.name).collect();
         let asked: BTreeSet<_> = dashboard
             .split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'))

@@ -117,7 +117,7 @@ fn handshakes(unfit: &str) -> Vec<Breach> {
         (
             "MORE on READY",
             b"\x05\x19",
-            "frame flags 05: a reserved bit is set, or MORE on a command",
+            "frame flags 05: a reserved bit is set, or MORE is set on a command",
         ),
         (
             "READY above 4 KiB",
@@ -166,7 +166,7 @@ fn handshakes(unfit: &str) -> Vec<Breach> {
     breaches.push(unfit_type(
         "our own socket type",
         unfit,
-        "socket cannot talk to a socket of type",
+        "socket cannot be connected to a socket of type",
     ));
     breaches.push(unfit_type("no socket type at all", "XYZ", "a socket of type \"XYZ\""));
     breaches.push(unfit_type("a socket type in lower case", "sub", "a socket of type \"sub\""));
@@ -191,11 +191,11 @@ fn traffic() -> Vec<Breach> {
         ("a reserved flag on a message", b"\x08\x01A", "frame flags 08: a reserved bit is set"),
         ("the highest flag", b"\x80\x01A", "frame flags 80: a reserved bit is set"),
         ("a reserved flag between the parts of a message", b"\x01\x01A\x10\x01B", "frame flags 10"),
-        ("MORE on a command", b"\x05\x07\x04PING\0\0", "or MORE on a command"),
+        ("MORE on a command", b"\x05\x07\x04PING\0\0", "or MORE is set on a command"),
         (
             "LONG and MORE on a command",
             b"\x07\0\0\0\0\0\0\0\x07\x04PING\0\0",
-            "or MORE on a command",
+            "or MORE is set on a command",
         ),
         (
             "a frame of 2^63 octets",
@@ -205,32 +205,32 @@ fn traffic() -> Vec<Breach> {
         (
             "a frame of 2^64-1 octets",
             b"\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            "the protocol allows 2^63-1",
+            "the protocol allows at most 2^63-1",
         ),
         (
             "a frame that ends at 2^64 octets with its header",
             b"\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xF7",
-            "the protocol allows 2^63-1",
+            "the protocol allows at most 2^63-1",
         ),
         (
             "a first part of 2^64-1 octets",
             b"\x03\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            "the protocol allows 2^63-1",
+            "the protocol allows at most 2^63-1",
         ),
         (
             "a frame of 2^63-1 octets",
             b"\x02\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            "a message comes to 9223372036854775807 octets",
+            "a message has at least 9223372036854775807 octets",
         ),
         (
             "a frame of 2^62 octets",
             b"\x02\x40\0\0\0\0\0\0\0",
-            "a message comes to 4611686018427387904 octets",
+            "a message has at least 4611686018427387904 octets",
         ),
         (
             "parts of 2^63-1 octets after one of 1",
             b"\x01\x01A\x03\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            "a message comes to 9223372036854775808 octets",
+            "a message has at least 9223372036854775808 octets",
         ),
         (
             "a command of 2^62 octets",
@@ -245,7 +245,7 @@ fn traffic() -> Vec<Breach> {
         (
             "a command of 2^64-1 octets",
             b"\x06\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            "the protocol allows 2^63-1",
+            "the protocol allows at most 2^63-1",
         ),
         ("a command without a name", b"\x04\x00", "malformed unnamed command"),
         ("a command with an empty name", b"\x04\x01\x00", "malformed unnamed command"),

@@ -141,7 +141,7 @@ async fn each_breach_of_curve_ends_that_connection_only_and_the_event_names_the_
                 }
             },
             true,
-            "expected a MESSAGE of CURVE",
+            "expected a CURVE MESSAGE",
         ),
         ("a bad box in traffic", |step, says| flip_last_at(3, step, says), true, "MESSAGE"),
         (

@@ -102,7 +102,7 @@ async fn a_peer_that_is_silent_for_longer_than_its_own_time_to_live_is_closed() 
     let address = mortal.address();
     drop(mortal);
     let end = end_of(&mut monitor, &address).await;
-    end.expect(true, "nothing came from the peer within the time to live of its own PING");
+    end.expect(true, "the peer sent nothing within the time to live of its own PING");
     publisher.send("A").await.unwrap();
     other.expect(b"\x00\x01A").await;
 }
@@ -148,7 +148,7 @@ async fn a_peer_that_does_not_answer_heartbeats_is_closed_and_dialled_again() {
         peer.heard_to_end().await;
         drop(peer);
         let end = end_of(&mut monitor, &listener.address()).await;
-        end.expect(true, "nothing came from the peer in time after a PING");
+        end.expect(true, "the peer sent nothing in time after a PING");
     }
 }
 
@@ -195,7 +195,7 @@ async fn a_peer_that_neither_reads_nor_answers_is_closed_although_a_message_is_h
         tokio::task::yield_now().await;
     }
     let end = end_of(&mut monitor, &peer.address()).await;
-    end.expect(true, "nothing came from the peer in time after a PING");
+    end.expect(true, "the peer sent nothing in time after a PING");
     let stats = publisher.stats();
     assert_eq!(stats.sent + stats.undelivered, published);
 }

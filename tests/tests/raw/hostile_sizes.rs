@@ -35,7 +35,8 @@ const TOO_LARGE: [&[u8]; 5] = [
 /// Each of these headers, and part of the reason for the connection's end.
 fn headers() -> impl Iterator<Item = (&'static [u8], &'static str)> {
     let largest = LARGEST.into_iter().map(|header| (header, "the peer closed the connection"));
-    let too_large = TOO_LARGE.into_iter().map(|header| (header, "the protocol allows 2^63-1"));
+    let too_large =
+        TOO_LARGE.into_iter().map(|header| (header, "the protocol allows at most 2^63-1"));
     largest.chain(too_large)
 }
 

@@ -46,9 +46,12 @@ async fn a_subscriber_of_version_3_0_says_so_and_subscribes_by_messages() {
 #[tokio::test]
 async fn a_message_above_the_largest_size_closes_and_one_of_that_size_does_not() {
     let rows: [(&[u8], &str); 3] = [
-        (b"\x00\x0B", "a message comes to 11 octets; the limit is 10"),
-        (b"\x01\x04abcd\x00\x07", "a message comes to 11 octets; the limit is 10"),
-        (b"\x02\0\0\0\0\xFF\xFF\xFF\xFF", "a message comes to 4294967295 octets; the limit is 10"),
+        (b"\x00\x0B", "a message has at least 11 octets; the limit is 10"),
+        (b"\x01\x04abcd\x00\x07", "a message has at least 11 octets; the limit is 10"),
+        (
+            b"\x02\0\0\0\0\xFF\xFF\xFF\xFF",
+            "a message has at least 4294967295 octets; the limit is 10",
+        ),
     ];
     for (sends, rule) in rows {
         let listener = RawListener::bind().await;

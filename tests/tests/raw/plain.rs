@@ -133,7 +133,7 @@ async fn a_client_that_breaks_the_mechanism_is_closed_and_the_neighbour_is_not()
         (
             b"\x04\x08\x05HELLO\0\0\x04\x1C\x08INITIATE\x0BSocket-Type\0\0\0\x03PUB",
             b"\x04\x08\x07WELCOME\x04\x1A\x05ERROR\x13Invalid socket type",
-            "a PUB socket cannot talk to a socket of type \"PUB\"",
+            "a PUB socket cannot be connected to a socket of type \"PUB\"",
         ),
     ];
     let (publisher, endpoint) = server().await;

@@ -32,7 +32,7 @@ async fn a_peer_that_is_not_done_with_its_handshake_in_time_is_closed_wherever_i
         let address = peer.address();
         drop(peer);
         let end = end_of(&mut monitor, &address).await;
-        end.expect(false, "the handshake was not over in time");
+        end.expect(false, "the handshake did not finish in time");
     }
     neighbour.receive_all(&mut subscriber).await;
     assert_eq!(publisher.stats().peers.len(), 1);
@@ -54,7 +54,7 @@ async fn a_publisher_that_never_speaks_is_given_up_and_dialled_again() {
         peer.expect_closed().await;
         drop(peer);
         let end = end_of(&mut monitor, &listener.address()).await;
-        end.expect(false, "the handshake was not over in time");
+        end.expect(false, "the handshake did not finish in time");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
-use zmtp_socket::{Event, Monitor, PeerId, PubHandle, PubSocket};
+use zmtp_socket::{Event, Monitor, PeerId, PubHandle, PubSocket, Reason, WireError};
 
 /// A publisher's view of its peers and their subscriptions, followed by its events.
 #[derive(Debug)]
@@ -111,7 +111,8 @@ impl View {
             Event::Disconnected { peer, reason, .. } => {
                 assert!(self.peers.remove(&peer.id()).is_some());
                 self.met.lost += 1;
-                self.met.timeouts += u64::from(reason.to_string().contains("nothing came"));
+                let is_timeout = matches!(reason, Reason::Protocol(WireError::Timeout(_)));
+                self.met.timeouts += u64::from(is_timeout);
             }
             Event::HandshakeFailed { peer, .. } => {
                 assert!(!self.peers.contains_key(&peer.id()));

@@ -76,7 +76,7 @@ async fn each_other_answer_is_refused_and_dialled_again() {
     let rows: [Row; 9] = [
         (|_, _| "HTTP/1.1 403 Forbidden\r\n\r\n".to_owned(), "the server answers 403 Forbidden"),
         (|_, _| "HTTP/1.1 200 OK\r\n\r\n".to_owned(), "the server answers 200 OK"),
-        (|_, _| "SSH-2.0-OpenSSH\r\n\r\n".to_owned(), "no HTTP upgrade"),
+        (|_, _| "SSH-2.0-OpenSSH\r\n\r\n".to_owned(), "not an HTTP upgrade"),
         (|_, _| format!("HTTP/1.1 101 OK\r\nX: {}", "x".repeat(9000)), "more than 8192 octets"),
         (|key, good| good(key).replace("Connection: upgrade\r\n", ""), "upgrades nothing"),
         (|key, good| good(key).replace("WebSocket\r\n", "h2c\r\n"), "upgrades nothing"),

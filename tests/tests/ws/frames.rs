@@ -84,9 +84,7 @@ async fn a_heartbeat_is_a_ping_that_every_browser_answers() {
     }
     assert_eq!(publisher.subscriber_count(), 1, "after more than a second it is alive");
     let address = peer.address();
-    end_of(&mut monitor, &address)
-        .await
-        .expect(true, "nothing came from the peer in time after a PING");
+    end_of(&mut monitor, &address).await.expect(true, "the peer sent nothing in time after a PING");
 }
 
 #[tokio::test]

@@ -18,25 +18,25 @@ async fn each_breach_closes_that_connection_only_and_the_event_names_the_rule() 
     let long = [&b"\x82\xFE\x01\x01\0\0\0\0"[..], &[0; 257]].concat();
     let strangers: [(&[u8], &[u8], &str); 4] = [
         (b"\x82\x01\x00", PROTOCOL, "without a mask"),
-        (b"\x82\x81\0\0\0\0\x01", PROTOCOL, "of several parts"),
-        (&long, PROTOCOL, "an identity of 256 octets"),
+        (b"\x82\x81\0\0\0\0\x01", PROTOCOL, "or several parts"),
+        (&long, PROTOCOL, "an identity that has 256 octets"),
         (b"\x82\x80\0\0\0\0", PROTOCOL, "without flags"),
     ];
     let traffic: [(&[u8], &[u8], &str); 14] = [
         (b"\x82\x02\x00A", PROTOCOL, "without a mask"),
         (b"\x81\x81\0\0\0\0A", UNSUPPORTED, "a WebSocket text message"),
         (b"\xC2\x81\0\0\0\0\x00", PROTOCOL, "reserved bits"),
-        (b"\x83\x81\0\0\0\0\x00", PROTOCOL, "no WebSocket frame"),
-        (b"\x8B\x80\0\0\0\0", PROTOCOL, "no WebSocket frame"),
+        (b"\x83\x81\0\0\0\0\x00", PROTOCOL, "not a WebSocket frame"),
+        (b"\x8B\x80\0\0\0\0", PROTOCOL, "not a WebSocket frame"),
         (b"\x82\x80\0\0\0\0", PROTOCOL, "without flags"),
         (b"\x02\x80\0\0\0\0\x80\x80\0\0\0\0", PROTOCOL, "without flags"),
         (b"\x82\x82\0\0\0\0\x03A", PROTOCOL, "the flags 0x03"),
         (b"\x82\x82\0\0\0\0\x80A", PROTOCOL, "the flags 0x80"),
         (b"\x82\x86\0\0\0\0\x02\x04PING", PROTOCOL, "a command"),
         (b"\x09\x80\0\0\0\0", PROTOCOL, "control frame"),
-        (b"\x89\xFE\x00\x7E\0\0\0\0", PROTOCOL, "control frame of 126 octets"),
-        (b"\x80\x81\0\0\0\0A", PROTOCOL, "continues nothing"),
-        (b"\x02\x81\0\0\0\0\x00\x82\x81\0\0\0\0\x00", PROTOCOL, "continues nothing"),
+        (b"\x89\xFE\x00\x7E\0\0\0\0", PROTOCOL, "control frame that has 126 octets"),
+        (b"\x80\x81\0\0\0\0A", PROTOCOL, "does not continue"),
+        (b"\x02\x81\0\0\0\0\x00\x82\x81\0\0\0\0\x00", PROTOCOL, "does not continue"),
     ];
     let (publisher, endpoint) = publisher(PubOptions::new()).await;
     let (mut neighbour, mut client) = Neighbour::subscriber(&publisher, &endpoint).await;
@@ -69,8 +69,8 @@ async fn a_size_is_judged_when_it_is_announced() {
         // The most that fits, and one octet more.
         (b"\x82\x8B\0\0\0\0\x000123456789\x82\x8C\0\0\0\0", b"", "11 octets"),
         (b"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\x00", b"", "octets"),
-        (b"\x02\x8C\0\0\0\0", SIZE, "12 octets, 11 at most"),
-        (b"\x02\x8B\0\0\0\0\x000123456789\x80\x81\0\0\0\0", SIZE, "12 octets, 11 at most"),
+        (b"\x02\x8C\0\0\0\0", SIZE, "12 octets; the limit is 11"),
+        (b"\x02\x8B\0\0\0\0\x000123456789\x80\x81\0\0\0\0", SIZE, "12 octets; the limit is 11"),
     ];
     for (number, (sends, hears, rule)) in rows.into_iter().enumerate() {
         println!("{rule}");

@@ -22,14 +22,14 @@ async fn each_other_request_is_refused_with_a_reason_and_the_event_names_it() {
     let protocols = |names: &str| with(protocol, &format!("Sec-WebSocket-Protocol: {names}\r\n"));
     let long = format!("{host}X: {}\r\n", "x".repeat(9000));
     let rows: Vec<(String, &str, &str)> = vec![
-        (with("GET", "POST"), "400 Bad Request", "no HTTP upgrade: "),
-        (with("HTTP/1.1", "HTTP/1.0"), "400 Bad Request", "no HTTP upgrade: "),
-        ("hello\r\n\r\n".to_owned(), "400 Bad Request", "no HTTP upgrade: "),
-        ("\u{7f}\0\0\0\r\n".to_owned(), "400 Bad Request", "no HTTP upgrade: "),
-        (with("Upgrade: websocket\r\n", ""), "426 Upgrade Required", "no HTTP upgrade: "),
-        (with("keep-alive, Upgrade", "close"), "426 Upgrade Required", "no HTTP upgrade: "),
-        (with("Version: 13", "Version: 12"), "400 Bad Request", "no HTTP upgrade: "),
-        (with("dGhlIHNhbXBsZSBub25jZQ==", "dGhl"), "400 Bad Request", "no HTTP upgrade: "),
+        (with("GET", "POST"), "400 Bad Request", "not an HTTP upgrade: "),
+        (with("HTTP/1.1", "HTTP/1.0"), "400 Bad Request", "not an HTTP upgrade: "),
+        ("hello\r\n\r\n".to_owned(), "400 Bad Request", "not an HTTP upgrade: "),
+        ("\u{7f}\0\0\0\r\n".to_owned(), "400 Bad Request", "not an HTTP upgrade: "),
+        (with("Upgrade: websocket\r\n", ""), "426 Upgrade Required", "not an HTTP upgrade: "),
+        (with("keep-alive, Upgrade", "close"), "426 Upgrade Required", "not an HTTP upgrade: "),
+        (with("Version: 13", "Version: 12"), "400 Bad Request", "not an HTTP upgrade: "),
+        (with("dGhlIHNhbXBsZSBub25jZQ==", "dGhl"), "400 Bad Request", "not an HTTP upgrade: "),
         (with("/feed", "/other"), "404 Not Found", "the path \"/other\", where \"/feed\""),
         (with("/feed", "/"), "404 Not Found", "the path \"/\""),
         (with(protocol, ""), "400 Bad Request", "the sub-protocols []"),

@@ -21,12 +21,12 @@ const UPDATES: NonZeroU64 = NonZeroU64::new(5).unwrap();
 
 /// Runs the weather server and client in one process, over tcp.
 ///
-/// In a terminal it tells in ten seconds what becomes of a publisher's subscribers: one that is fast, one that is slow
-/// and loses updates, alone; and both when the publisher is killed and comes back. Ctrl-C ends it.
+/// In a terminal it shows in ten seconds how a publisher serves its subscribers: a fast one; a slow one, which alone
+/// loses updates; and both of them when the publisher is killed and comes back. Ctrl-C ends it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// Only collect five updates and their average, as it does where there is no terminal
+    /// Only collect five updates and print their average, as without a terminal
     #[arg(long)]
     quick: bool,
 
@@ -41,9 +41,9 @@ enum Command {
     #[command(after_help = SERVER_HELP)]
     Web(weather_demo::web::WebOptions),
 
-    /// Run publisher and subscriber, each of this library and of libzmq, over tcp and ipc
+    /// Run a publisher and a subscriber in each combination of this library and libzmq, over tcp and ipc
     Interop {
-        /// Messages for each pair
+        /// How many messages are sent in each combination
         #[arg(long, value_name = "N", default_value = "100000", value_parser = positive::<NonZeroU64>)]
         messages: NonZeroU64,
     },
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let notes = Notes::new("weather-demo");
     let cli = parse::<Cli>(&notes);
     let result = match cli.command {
-        None if !cli.quick && story::is_wanted() => tell(),
+        None if !cli.quick && story::is_wanted() => run_story(),
         None => demo(&notes),
         #[cfg(feature = "web")]
         Some(Command::Web(options)) => web(options, &notes),
@@ -63,8 +63,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn tell() -> Result<ExitCode, Failure> {
-    story::tell().await
+async fn run_story() -> Result<ExitCode, Failure> {
+    story::run().await
 }
 
 #[tokio::main]
@@ -132,7 +132,7 @@ fn interop(messages: NonZeroU64, _notes: &Notes) -> Result<ExitCode, Failure> {
 #[cfg(not(feature = "libzmq"))]
 fn interop(_messages: NonZeroU64, notes: &Notes) -> Result<ExitCode, Failure> {
     notes.say(
-        "this build is without libzmq; for one with it: \
+        "this build does not contain libzmq; to build with it: \
          cargo run --release -p weather-demo --features libzmq -- interop",
     );
     Ok(ExitCode::from(weather_demo::cli::USAGE))

@@ -9,13 +9,13 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser};
 use indicatif::HumanCount;
 use tokio::time::{interval, timeout};
-use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse};
+use weather_demo::cli::{FINAL_LINGER, SERVER_HELP, finish, parse};
 use weather_demo::{Counted, Failure, Interrupts, Notes, Queue, watch};
 use zmtp_socket::{
     Context, Endpoint, ProxyHandle, PubOptions, XPubHandle, XPubOptions, XSubOptions, proxy,
 };
 
-/// Hands weather updates on from publishers to subscribers.
+/// Forwards weather updates from publishers to subscribers.
 #[derive(Debug, Parser)]
 #[command(version, after_help = SERVER_HELP, group = ArgGroup::new("publishers").required(true).multiple(true))]
 struct Cli {
@@ -31,14 +31,14 @@ struct Cli {
     #[arg(long, value_name = "ENDPOINT", default_value = "tcp://*:8100")]
     bind: Vec<Endpoint>,
 
-    /// Publish a copy of all that is handed on here
+    /// Publish a copy of each update here
     #[arg(long, value_name = "ENDPOINT")]
     capture: Option<Endpoint>,
 
     #[command(flatten)]
     queue: Queue,
 
-    /// Say every second what is handed on, also when standard error is no terminal
+    /// Report every second what is forwarded, even if standard error is not a terminal
     #[arg(long)]
     stats: bool,
 }
@@ -62,7 +62,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
         notes.say(format_args!("connecting to {}", frontend.connect(endpoint)?));
     }
     for endpoint in &cli.listen {
-        notes.say(format_args!("taking publishers at {}", frontend.bind(endpoint).await?));
+        notes.say(format_args!("waiting for publishers at {}", frontend.bind(endpoint).await?));
     }
     for endpoint in &cli.bind {
         notes.say(format_args!("serving subscribers at {}", backend.bind(endpoint).await?));
@@ -82,14 +82,14 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
         () = proxy.run() => {}
         never = report_counts(&handle, &subscribers, notes), if report => never,
     }
-    let closed = timeout(FAREWELL, subscribers.close()).await;
+    let closed = timeout(FINAL_LINGER, subscribers.close()).await;
     let left = match closed {
         Ok(unfinished) => unfinished.unsent as u64,
         Err(_elapsed) => subscribers.stats().queued,
     };
     let left = HumanCount(left);
-    let handed_on = Counted(handle.stats().messages, "update");
-    notes.say(format_args!("handed on {handed_on}, {left} still undelivered at the end"));
+    let forwarded = Counted(handle.stats().messages, "update");
+    notes.say(format_args!("forwarded {forwarded}, {left} still undelivered at the end"));
     Ok(ExitCode::SUCCESS)
 }
 

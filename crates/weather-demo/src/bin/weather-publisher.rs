@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use clap::Parser;
 use indicatif::HumanCount;
 use tokio::time::timeout;
-use weather_demo::cli::{FAREWELL, SERVER_HELP, finish, parse, positive};
+use weather_demo::cli::{FINAL_LINGER, SERVER_HELP, finish, parse, positive};
 use weather_demo::{
     Counted, Failure, Interrupts, Notes, Pace, PublishOptions, Queue, ServerSecurity, publish,
     report_rates, watch,
@@ -20,11 +20,11 @@ use zmtp_socket::{Context, Endpoint, PubOptions, PubSocket};
 #[derive(Debug, Parser)]
 #[command(version, after_help = SERVER_HELP)]
 struct Cli {
-    /// Listen here; may be repeated [default: tcp://*:5556, unless --connect is given]
+    /// Bind this endpoint; may be repeated [default: tcp://*:5556, unless --connect is given]
     #[arg(long, value_name = "ENDPOINT")]
     bind: Vec<Endpoint>,
 
-    /// Connect to a subscriber that listens here; may be repeated
+    /// Connect to a subscriber that is bound here; may be repeated
     #[arg(long, value_name = "ENDPOINT")]
     connect: Vec<Endpoint>,
 
@@ -32,29 +32,29 @@ struct Cli {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99_999))]
     zipcode: Option<u32>,
 
-    /// Sleep so long after each update, as in 2s or 100ms [default: not at all]
+    /// Wait this long after each update, such as 2s or 100ms [default: not at all]
     #[arg(long, value_name = "TIME", conflicts_with = "rate")]
     interval: Option<humantime::Duration>,
 
-    /// Publish so many updates a second [default: as many as it can]
+    /// Publish N updates a second [default: as many as it can]
     #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>)]
     rate: Option<NonZeroU32>,
 
-    /// Stop after so many updates [default: never]
+    /// Stop after N updates [default: never]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 
     #[command(flatten)]
     queue: Queue,
 
-    /// Make the weather from this number: the same seed, the same weather
+    /// Derive the weather from this number: the same number gives the same weather
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
     #[command(flatten)]
     security: ServerSecurity,
 
-    /// Say rates, subscribers and drops every second, also when standard error is no terminal
+    /// Report rates, subscribers and drops every second, even if standard error is not a terminal
     #[arg(long)]
     stats: bool,
 }
@@ -89,7 +89,7 @@ async fn run(cli: Cli, notes: &Notes) -> Result<ExitCode, Failure> {
     let left = tokio::select! {
         biased;
         _status = interrupts.next() => {
-            let closed = timeout(FAREWELL, handle.close()).await;
+            let closed = timeout(FINAL_LINGER, handle.close()).await;
             closed.map_or_else(|_| handle.stats().queued as usize, |closed| closed.unsent)
         }
         left = work => left?,

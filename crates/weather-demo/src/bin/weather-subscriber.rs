@@ -15,14 +15,14 @@ use zmtp_socket::{Context, Endpoint, HighWaterMark, SubOptions, SubSocket};
 
 const HELP: &str = "\
 The exit status is 0 after all updates, 130 or 143 if Ctrl-C or SIGTERM came first, 2 if the command
-line makes no sense, and 1 otherwise. RUST_LOG=zmtp_socket=debug logs each connection to standard
+line is wrong, and 1 otherwise. RUST_LOG=zmtp_socket=debug logs each connection to standard
 error.";
 
-/// Collects weather updates and says how warm it was on average.
+/// Collects weather updates and prints their average temperature.
 #[derive(Debug, Parser)]
 #[command(version, after_help = HELP)]
 struct Cli {
-    /// What the updates begin with: a zipcode, or its first digits
+    /// The zipcode of the updates, or its first digits
     #[arg(value_name = "ZIPCODE", default_value = "10002")]
     topic: OsString,
 
@@ -34,19 +34,19 @@ struct Cli {
     #[arg(long, value_name = "ENDPOINT")]
     connect: Vec<Endpoint>,
 
-    /// Listen here for servers that connect; may be repeated
+    /// Bind this endpoint, for servers that connect; may be repeated
     #[arg(long, value_name = "ENDPOINT")]
     bind: Vec<Endpoint>,
 
-    /// Collect so many updates
+    /// Collect N updates
     #[arg(long, value_name = "N", default_value = "5", value_parser = positive::<NonZeroU64>)]
     updates: NonZeroU64,
 
-    /// Sleep so long after each update, as in 1s or 100ms [default: not at all]
+    /// Wait this long after each update, such as 1s or 100ms [default: not at all]
     #[arg(long, value_name = "TIME")]
     delay: Option<humantime::Duration>,
 
-    /// Messages queued from each server before it is made to wait: a number, or "unlimited" [default: 1000]
+    /// How many messages from each server may wait here before it must wait: a number, or "unlimited" [default: 1000]
     #[arg(long, value_name = "N")]
     receive_hwm: Option<HighWaterMark>,
 

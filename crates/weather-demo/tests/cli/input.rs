@@ -44,7 +44,7 @@ fn a_command_line_that_makes_no_sense_is_one_line_and_status_2() {
         (&["--updates", "0"], &["--updates", "at least 1"]),
         (&["--updates", "-1"], &["-1"]),
         (&["--updtes", "5"], &["'--updtes'", "a similar argument exists: '--updates'"]),
-        (&["--user", "foo"], &["--user", "a colon must stand between name and password"]),
+        (&["--user", "foo"], &["--user", "expected name:password, and there is no colon"]),
         (&["--delay", "soon"], &["--delay", "soon"]),
         (&["10002", "--all"], &["ZIPCODE", "--all"]),
         (&["10002", "10003"], &["10003"]),
@@ -278,7 +278,7 @@ fn sigterm_ends_a_proxy_like_ctrl_c_and_leaves_no_file() {
     let ended = proxy.end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let summary = ended.stderr.last().unwrap();
-    assert!(summary.starts_with("weather-proxy: handed on "), "{ended:#?}");
+    assert!(summary.starts_with("weather-proxy: forwarded "), "{ended:#?}");
     assert!(summary.ends_with(", 0 still undelivered at the end"), "{ended:#?}");
     assert!(!paths.iter().any(|path| std::fs::exists(path).unwrap()));
 }

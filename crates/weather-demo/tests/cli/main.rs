@@ -3,8 +3,6 @@
 
 mod input;
 mod process;
-// The demo is in no registry, so its tests may use a file of another crate; those of the tool go with its package.
-#[path = "../../../zmtp-cli/tests/cli/shared.rs"]
 mod shared;
 mod stories;
 mod terminal;

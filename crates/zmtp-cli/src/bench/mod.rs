@@ -25,22 +25,22 @@ use crate::signals::Signals;
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// How long a request and its reply take
+enum Benchmark {
+    /// Measure how long a request and its reply take
     #[command(after_help = examples!(
-        "zmtp bench latency                            two of us, over tcp, in this process"
+        "zmtp bench latency                            two sockets in this process, over tcp"
         "zmtp bench latency --transport ipc --size 16,4k,1M --svg latency.svg"
         "zmtp bench latency tcp://localhost:5555       with any REP that echoes"
         "zmtp bench latency tcp://localhost:5555 --clients 8 --json"
     ))]
     Latency(Measure),
-    /// How many messages a second pass from PUSH to PULL
+    /// Measure how many messages a second pass from PUSH to PULL
     #[command(after_help = examples!(
-        "zmtp bench throughput                         two of us, over tcp, in this process"
+        "zmtp bench throughput                         two sockets in this process, over tcp"
         "zmtp bench throughput --curve --size 16,256   what does encryption cost?"
         "zmtp bench throughput tcp://localhost:5557    push to any PULL"
     ))]
@@ -50,7 +50,7 @@ enum What {
         "zmtp bench echo tcp://*:5555"
     ))]
     Echo(Serve),
-    /// Take what is pushed, and say how fast it came
+    /// Receive what is pushed, and measure how fast it comes
     #[command(after_help = examples!(
         "zmtp bench sink tcp://*:5557                  for zmtp bench throughput elsewhere"
     ))]
@@ -60,46 +60,46 @@ enum What {
 /// The options of a measurement.
 #[derive(Debug, Args)]
 struct Measure {
-    /// The other side [default: another socket in this process]
+    /// The peer to measure with [default: another socket in this process]
     endpoint: Option<Endpoint>,
 
-    /// Octets of a message; several sizes are measured one after the other, as in 16,4k,1M
+    /// Octets of a message; several sizes, such as 16,4k,1M, are measured one after the other
     #[arg(short = 'S', long, value_name = "SIZE", value_delimiter = ',', default_value = "64")]
     size: Vec<Size>,
 
-    /// Messages of each client [default: 10000 requests, or 1000000 messages]
+    /// How many messages each client sends [default: 10000 requests, or 1000000 messages]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// So many requests are not measured, before the others
+    /// How many requests are sent first, and not measured
     #[arg(long, value_name = "N", default_value = "100")]
     warmup: u64,
 
-    /// Sockets that send at once
+    /// How many sockets send at once
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     clients: u32,
 
-    /// Between two sockets in this process
+    /// The transport between two sockets in this process
     #[arg(long, value_enum, default_value = "tcp", conflicts_with = "endpoint")]
     transport: Transport,
 
-    /// Encrypt, between two sockets in this process
+    /// Encrypt with CURVE between two sockets in this process
     #[arg(long, conflicts_with = "endpoint")]
     curve: bool,
 
-    /// End, with status 124, when nothing comes for so long
+    /// End with status 124 when nothing comes for this long
     #[arg(short = 'w', long, value_name = "TIME", default_value = "10s")]
     timeout: humantime::Duration,
 
-    /// A line of JSON for each client and size
+    /// Print a line of JSON for each client and size
     #[arg(short, long, conflicts_with = "csv")]
     json: bool,
 
-    /// Comma-separated values
+    /// Print comma-separated values
     #[arg(long)]
     csv: bool,
 
-    /// Draw the latencies into this file
+    /// Draw the latencies to this file, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
@@ -109,7 +109,7 @@ struct Measure {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Where to listen
+    /// The endpoint to bind
     endpoint: Endpoint,
 
     #[command(flatten)]
@@ -143,7 +143,8 @@ impl FromStr for Size {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const MESSAGE: &str = "it must be a number of octets, as 100, 4k or 1M";
+        const MESSAGE: &str =
+            "must be a number of octets, such as 100, 4k or 1M, and at most 1024M";
         let (digits, factor) = match text.strip_suffix(['k', 'K']) {
             Some(digits) => (digits, 1 << 10),
             None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
@@ -158,13 +159,17 @@ impl Bench {
         let mut signals = Signals::new()?;
         let (stop, stopped) = watch::channel(false);
         let work = async {
-            match &self.what {
-                What::Echo(it) => latency::serve(it, notes, stopped).await.map(|()| Ending::Done),
-                What::Latency(it) => it.measure("latency", latency::measure, stopped, notes).await,
-                What::Throughput(it) => {
+            match &self.benchmark {
+                Benchmark::Echo(it) => {
+                    latency::serve(it, notes, stopped).await.map(|()| Ending::Done)
+                }
+                Benchmark::Latency(it) => {
+                    it.measure("latency", latency::measure, stopped, notes).await
+                }
+                Benchmark::Throughput(it) => {
                     it.measure("throughput", throughput::measure, stopped, notes).await
                 }
-                What::Sink(it) => {
+                Benchmark::Sink(it) => {
                     let sink = async |measure: &Measure, size, stopped| {
                         throughput::sink(measure, size, notes, stopped).await
                     };
@@ -180,8 +185,8 @@ impl Bench {
         // The measurements so far are still printed.
         stop.send_replace(true);
         tokio::select! {
-            ended = work => ended.map(|_ending| match self.what {
-                What::Echo(_) => Ending::Done,
+            ended = work => ended.map(|_ending| match self.benchmark {
+                Benchmark::Echo(_) => Ending::Done,
                 _ => Ending::Interrupted(status),
             }),
             status = signals.next() => Ok(Ending::Interrupted(status)),

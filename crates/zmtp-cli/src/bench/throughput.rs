@@ -86,7 +86,7 @@ pub(super) async fn sink(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Report, Failure> {
     let Some(endpoint) = &args.endpoint else {
-        return Err(Usage("bench sink: an ENDPOINT is needed, as tcp://*:5557".to_owned()).into());
+        return Err(Usage("bench sink needs an ENDPOINT, such as tcp://*:5557".to_owned()).into());
     };
     let options = args.link.apply(PullOptions::new().receive_hwm(args.link.hwm()))?;
     let socket = PullSocket::with_options(options);
@@ -117,7 +117,7 @@ async fn receive(
 ) -> (Measured, bool) {
     let mut batch = Vec::new();
     let mut received = 0_u64;
-    let mut told = 0;
+    let mut shown = 0;
     let mut span = None;
     let mut timed_out = false;
     while received < count {
@@ -135,9 +135,9 @@ async fn receive(
         span = Some((first, now));
         received += batch.len() as u64;
         batch.clear();
-        if received - told >= STEP {
+        if received - shown >= STEP {
             bar.set_position(received);
-            told = received;
+            shown = received;
         }
     }
     let seconds =

@@ -32,41 +32,27 @@ use crate::signals::Signals;
 use crate::text::unescape;
 
 /// How long both sides still deliver at the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// The most messages that wait for the server or its acknowledgement, however high the mark is.
 const WAITING_MAX: usize = 1 << 16;
 
 /// `zmtp bridge`
-///
-/// Topics are subjects behind a prefix: weather.nyc is zmq.weather.nyc. Letters, digits and most signs stand
-/// for themselves, and so does a dot between two words; other octets are % and two digits, as in zmq.a%20b.
-/// A message of two parts has its first as the subject and its second as the payload. Of one part, what stands
-/// before a blank is the topic, and all of it is the payload. The header Zmtp-Parts says where further parts end,
-/// so every message comes out of another bridge as it was; what others publish comes as topic and payload.
-///
-/// A message that a bridge publishes does not come back to it from NATS. Where ZeroMQ's side leads what it published back to
-/// it, give the two directions different prefixes, or it goes round.
-///
-/// A subscriber that is too slow loses messages, alone. NATS that is slow or gone is waited for, until --hwm messages
-/// wait here and as many in the socket; then publishers lose or wait as they are told to. Without --jetstream,
-/// messages that are on their way while the connection breaks are lost without being counted; with it they are sent
-/// again until they are acknowledged, each stored once, though not always in their order.
 #[derive(Debug, Args)]
 pub(crate) struct Bridge {
-    /// Where publishers are; with --from-nats, where subscribers come to. Bound or connected to by its form, as
-    /// with the other commands
+    /// The endpoint of publishers; with --from-nats, of subscribers. Its form decides whether it is bound or
+    /// connected, as with the other commands
     endpoint: Endpoint,
 
-    /// The server, as nats://HOST:PORT, or tls://HOST:PORT
+    /// The NATS server: nats://HOST:PORT or tls://HOST:PORT
     #[arg(value_parser = server)]
     server: ServerAddr,
 
-    /// Only the other way: publish at ENDPOINT what comes from NATS
+    /// Forward from NATS only: publish at ENDPOINT what comes from there
     #[arg(long, conflicts_with_all = ["publish", "jetstream"])]
     from_nats: bool,
 
-    /// The other way, too: publish here what comes from NATS
+    /// Forward from NATS, too: publish at this endpoint what comes from there
     #[arg(long, value_name = "ENDPOINT")]
     publish: Option<Endpoint>,
 
@@ -78,32 +64,33 @@ pub(crate) struct Bridge {
     #[arg(long)]
     connect: bool,
 
-    /// Hand on only what begins with this, both ways; may be repeated [default: all]
+    /// Forward only messages that begin with TOPIC, in both directions; may be repeated [default: all messages]
     #[arg(short, long, value_name = "TOPIC", allow_hyphen_values = true,
           value_parser = |text: &str| unescape(text).map(Bytes::from))]
     topic: Vec<Bytes>,
 
-    /// The first words of all subjects
+    /// The first words of subjects
     #[arg(long, value_name = "WORDS", default_value = "zmq", value_parser = Prefix::parse)]
     prefix: Prefix,
 
-    /// The same for what comes from NATS [default: that of --prefix]
+    /// The first words of subjects that come from NATS [default: those of --prefix]
     #[arg(long, value_name = "WORDS", value_parser = Prefix::parse)]
     from_prefix: Option<Prefix>,
 
-    /// Have JetStream keep what is published in this stream, which is made if it is not there, and acknowledge it
+    /// Store what goes to NATS in this stream of JetStream, which is made if it is not there, and wait until it is
+    /// acknowledged
     #[arg(long, value_name = "STREAM")]
     jetstream: Option<String>,
 
-    /// The file with our user at the server: one line, name:password
+    /// The file with our user name and password at the server: one line, name:password
     #[arg(long, value_name = "FILE")]
     nats_login: Option<PathBuf>,
 
-    /// The summary as JSON
+    /// Print the summary as JSON
     #[arg(short, long)]
     json: bool,
 
-    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    /// Serve counters over HTTP at this address: /metrics in the OpenMetrics format, /stats.json for zmtp top
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
 
@@ -212,7 +199,7 @@ impl Bridge {
             }
         };
         let sums = self.finish(sub, publisher, &nats, stream, &counts).await;
-        sums.tell(self.json, notes);
+        sums.print(self.json, notes);
         ended?;
         Ok(if sums.undelivered_to_nats > 0 { Ending::Incomplete } else { Ending::Done })
     }
@@ -325,11 +312,11 @@ impl Bridge {
         let to_nats = async {
             match stream {
                 Some(mut stream) => {
-                    add(&counts.given, stream.finish(FAREWELL).await);
+                    add(&counts.given, stream.finish(FINAL_LINGER).await);
                     counts.given.get()
                 }
                 None => {
-                    let _ = tokio::time::timeout(FAREWELL, nats.flush()).await;
+                    let _ = tokio::time::timeout(FINAL_LINGER, nats.flush()).await;
                     counts.given.get() - nats.waiting(counts.given.get())
                 }
             }
@@ -337,7 +324,7 @@ impl Bridge {
         let from_nats = async {
             let Some(publisher) = publisher else { return (0, 0) };
             let handle = publisher.handle();
-            let left = publisher.close_within(FAREWELL).await.unsent;
+            let left = publisher.close_within(FINAL_LINGER).await.unsent;
             (handle.totals().dropped, left as u64)
         };
         let (delivered, (dropped, left)) = tokio::join!(to_nats, from_nats);
@@ -365,14 +352,14 @@ impl Counts {
 }
 
 impl Sums {
-    fn tell(&self, json: bool, notes: &Notes) {
+    fn print(&self, json: bool, notes: &Notes) {
         if json {
             eprintln!("{}", serde_json::to_string(self).expect("numbers can be written"));
             return;
         }
         let count = HumanCount;
         notes.always(format_args!(
-            "to NATS: {} handed on, {} refused, {} undelivered; from NATS: {} handed on, {} torn, {} dropped by us, \
+            "to NATS: {} forwarded, {} refused, {} undelivered; from NATS: {} forwarded, {} torn, {} dropped by us, \
              {} by subscribers, {} undelivered; connected {} times",
             count(self.to_nats),
             count(self.refused),
@@ -407,7 +394,10 @@ fn add(counter: &Cell<u64>, count: u64) {
 fn server(text: &str) -> Result<ServerAddr, Failure> {
     let server: ServerAddr = text.parse()?;
     if server.has_user_pass() || server.username().is_some() {
-        return Err(Usage("no names or passwords here: --nats-login FILE".to_owned()).into());
+        return Err(Usage(
+            "a name or password must not be in the address; give --nats-login FILE".to_owned(),
+        )
+        .into());
     }
     Ok(server)
 }

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many different problems are reported until the next connection.
-const TROUBLES: usize = 16;
+const PROBLEMS: usize = 16;
 
 /// A message that NATS does not accept: it is too large for the server.
 #[derive(Debug)]
@@ -37,18 +37,18 @@ pub(super) struct Refused(pub(super) String);
 
 /// The history of the connection, for counters and notes.
 #[derive(Debug, Default)]
-pub(super) struct Fate {
+pub(super) struct History {
     connections: AtomicU64,
     /// Messages that were dropped because they came faster than they were taken, and the queue was
     /// full.
     dropped: AtomicU64,
-    told: Mutex<HashSet<String>>,
+    reported: Mutex<HashSet<String>>,
 }
 
 /// A connection to NATS.
 pub(super) struct Nats {
     client: Client,
-    fate: Arc<Fate>,
+    history: Arc<History>,
     notes: Notes,
 }
 
@@ -61,8 +61,8 @@ impl Nats {
         capacity: usize,
         notes: &Notes,
     ) -> Result<Self, Failure> {
-        let fate = Arc::new(Fate::default());
-        let hears = (fate.clone(), notes.clone(), server.as_url_str().to_owned());
+        let history = Arc::new(History::default());
+        let observed = (history.clone(), notes.clone(), server.as_url_str().to_owned());
         let mut options = ConnectOptions::new()
             .name("zmtp bridge")
             .no_echo()
@@ -71,8 +71,8 @@ impl Nats {
             .client_capacity(capacity)
             .subscription_capacity(capacity)
             .event_callback(move |event| {
-                let (fate, notes, server) = &hears;
-                fate.hear(&event, notes, server);
+                let (history, notes, server) = &observed;
+                history.record(&event, notes, server);
                 std::future::ready(())
             });
         if let Some(file) = file {
@@ -81,15 +81,15 @@ impl Nats {
         }
         let client = options.connect(server.clone()).await;
         let client = client.map_err(|error| format!("{}: {error}", server.as_url_str()))?;
-        Ok(Self { client, fate, notes: notes.clone() })
+        Ok(Self { client, history, notes: notes.clone() })
     }
 
     pub(super) fn connections(&self) -> u64 {
-        self.fate.connections.load(Ordering::Relaxed)
+        self.history.connections.load(Ordering::Relaxed)
     }
 
     pub(super) fn dropped(&self) -> u64 {
-        self.fate.dropped.load(Ordering::Relaxed)
+        self.history.dropped.load(Ordering::Relaxed)
     }
 
     /// Subscribes to all topics.
@@ -150,17 +150,17 @@ impl Nats {
                 Err(error) => return Err(format!("--jetstream {name}: {error}").into()),
             }
         }
-        let trouble = Trouble { fate: self.fate.clone(), notes: self.notes.clone() };
+        let problems = ProblemReporter { history: self.history.clone(), notes: self.notes.clone() };
         // The numbers of another run must not look like duplicates of ours.
         let run = format!("{:016x}", fastrand::u64(..));
-        Ok(Persistent { context, trouble, run, number: 0, in_flight: JoinSet::new() })
+        Ok(Persistent { context, problems, run, number: 0, in_flight: JoinSet::new() })
     }
 }
 
 /// A stream of JetStream into which we publish.
 pub(super) struct Persistent {
     context: jetstream::Context,
-    trouble: Trouble,
+    problems: ProblemReporter,
     run: String,
     number: u64,
     in_flight: JoinSet<()>,
@@ -197,7 +197,7 @@ impl Persistent {
         {
             return Err(Refused(error.to_string()));
         }
-        let (context, trouble) = (self.context.clone(), self.trouble.clone());
+        let (context, problems) = (self.context.clone(), self.problems.clone());
         self.in_flight.spawn(async move {
             let mut attempt = first;
             loop {
@@ -208,7 +208,7 @@ impl Persistent {
                     },
                     Err(error) => error,
                 };
-                trouble.tell(&format!("JetStream: {error}"));
+                problems.report(&format!("JetStream: {error}"));
                 if error.kind() != PublishErrorKind::TimedOut {
                     sleep(PAUSE).await;
                 }
@@ -254,24 +254,24 @@ fn headers(parts: Option<&str>) -> Option<HeaderMap> {
 
 /// Reports each problem once per connection.
 #[derive(Clone)]
-struct Trouble {
-    fate: Arc<Fate>,
+struct ProblemReporter {
+    history: Arc<History>,
     notes: Notes,
 }
 
-impl Trouble {
-    fn tell(&self, text: &str) {
-        if self.fate.is_news(text) {
+impl ProblemReporter {
+    fn report(&self, text: &str) {
+        if self.history.is_news(text) {
             self.notes.warn(format_args!("{text}; trying again"));
         }
     }
 }
 
-impl Fate {
-    fn hear(&self, event: &Event, notes: &Notes, server: &str) {
+impl History {
+    fn record(&self, event: &Event, notes: &Notes, server: &str) {
         match event {
             Event::Connected => {
-                self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.reported.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 self.connections.fetch_add(1, Ordering::Relaxed);
                 notes.info(format_args!("connected: {server}"));
             }
@@ -294,8 +294,8 @@ impl Fate {
         }
     }
 
-    fn is_news(&self, trouble: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < TROUBLES && told.insert(trouble.to_owned())
+    fn is_news(&self, problem: &str) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.len() < PROBLEMS && reported.insert(problem.to_owned())
     }
 }

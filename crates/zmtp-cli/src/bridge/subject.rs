@@ -20,9 +20,7 @@ impl Prefix {
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_literal);
         match text.split('.').all(is_word) && text.len() <= 255 {
             true => Ok(Self(text.to_owned())),
-            false => {
-                Err("it must be words with dots between them, without *, >, % and blanks".into())
-            }
+            false => Err("must be words with dots between them, without *, >, % and blanks".into()),
         }
     }
 

@@ -60,7 +60,7 @@ impl Flow {
                 *kept = payload.to_vec();
             }
         }
-        self.hand_on(&mut octets);
+        self.deliver(&mut octets);
         if self.waiting > WAITING {
             return self.over("has a hole in the capture");
         }
@@ -71,7 +71,7 @@ impl Flow {
     }
 
     /// Passes on the octets that are next and have come, without repeating any.
-    fn hand_on(&mut self, octets: &mut impl FnMut(&[u8])) {
+    fn deliver(&mut self, octets: &mut impl FnMut(&[u8])) {
         while let Some((position, sequence)) = self.next
             && let Some(first) = self.early.first_entry()
             && *first.key() <= position

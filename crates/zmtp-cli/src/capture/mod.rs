@@ -19,17 +19,21 @@ use self::packet::Segment;
 use crate::ending::{Ending, Failure};
 use crate::notes::Notes;
 use crate::output::Writer;
-use crate::said::{Heading, Sayings};
+use crate::traffic::{Heading, TrafficStyle};
 
 /// The buffer for the file, in octets; no captured packet is larger.
 const ROOM: usize = 1 << 20;
 
 /// Prints the traffic of the connections in a capture.
-pub(crate) async fn read(file: &Path, sayings: Sayings, notes: &Notes) -> Result<Ending, Failure> {
+pub(crate) async fn read(
+    file: &Path,
+    style: TrafficStyle,
+    notes: &Notes,
+) -> Result<Ending, Failure> {
     let name = file.display();
     let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
     let mut writer = Writer::new();
-    let mut conversations = Conversations::new(sayings);
+    let mut conversations = Conversations::new(style);
     for_each_packet(opened, async |link, time, octets| {
         conversations.packet(link, time, octets, writer.buffer());
         writer.flush_if_full().await
@@ -38,10 +42,10 @@ pub(crate) async fn read(file: &Path, sayings: Sayings, notes: &Notes) -> Result
     .map_err(|error| format!("{name}: {error}"))?;
     writer.finish().await?;
     match (conversations.shown, conversations.begun_before) {
-        (0, 0) => notes.warn(format_args!("{name}: no connection of ZMTP is in it")),
+        (0, 0) => notes.warn(format_args!("{name}: there is no ZMTP connection in it")),
         (_, 0) => {}
         (_, count) => notes.warn(format_args!(
-            "{name}: {count} connections began before the capture, and were passed over"
+            "{name}: {count} connections began before the capture, and were left out"
         )),
     }
     Ok(Ending::Done)
@@ -94,12 +98,12 @@ async fn for_each_packet(
                 reader.refill().map_err(no_capture)?;
                 match reader.data().len() {
                     0 => return Ok(()),
-                    after if after == before => return Err("it is cut off within a packet".into()),
+                    after if after == before => return Err("the file ends within a packet".into()),
                     _ => {}
                 }
                 continue;
             }
-            Err(PcapError::UnexpectedEof) => return Err("it is cut off within a packet".into()),
+            Err(PcapError::UnexpectedEof) => return Err("the file ends within a packet".into()),
             Err(error) => return Err(no_capture(error).into()),
         };
         reader.consume(offset);
@@ -107,7 +111,7 @@ async fn for_each_packet(
 }
 
 fn no_capture(error: PcapError<impl std::fmt::Debug>) -> String {
-    format!("it is no capture: {error}")
+    format!("not a capture, pcap or pcapng: {error}")
 }
 
 /// The two addresses of a connection, the smaller first.
@@ -116,7 +120,7 @@ type Ends = (SocketAddr, SocketAddr);
 /// The connections of a capture.
 #[derive(Debug)]
 struct Conversations {
-    sayings: Sayings,
+    style: TrafficStyle,
     began: Option<Duration>,
     open: HashMap<Ends, Conversation>,
     shown: u64,
@@ -137,8 +141,8 @@ struct Conversation {
 }
 
 impl Conversations {
-    fn new(sayings: Sayings) -> Self {
-        Self { sayings, began: None, open: HashMap::new(), shown: 0, begun_before: 0 }
+    fn new(style: TrafficStyle) -> Self {
+        Self { style, began: None, open: HashMap::new(), shown: 0, begun_before: 0 }
     }
 
     fn packet(&mut self, link: Linktype, time: Duration, octets: &[u8], out: &mut Vec<u8>) {
@@ -159,7 +163,7 @@ impl Conversations {
             time: UNIX_EPOCH + time,
             connection,
         };
-        conversation.segment(&segment, &self.sayings, &mut self.shown, heading, out);
+        conversation.segment(&segment, &self.style, &mut self.shown, heading, out);
     }
 }
 
@@ -178,7 +182,7 @@ impl Conversation {
     fn segment(
         &mut self,
         segment: &Segment<'_>,
-        sayings: &Sayings,
+        style: &TrafficStyle,
         shown: &mut u64,
         heading: impl Fn(u64) -> Heading,
         out: &mut Vec<u8>,
@@ -203,18 +207,18 @@ impl Conversation {
                 *shown += 1;
                 self.number = Some(*shown);
                 let note = format!("{} → {}", self.client, self.server);
-                sayings.push_note(heading(*shown), &note, out);
+                style.push_note(heading(*shown), &note, out);
             }
             let number = self.number.unwrap_or_default();
-            sayings.push(heading(number), side, position, &said, out);
+            style.push(heading(number), side, position, &said, out);
         }
         if let (Some(ended), Some(number)) = (ended, self.number) {
             let waiting = self.observer.waiting(side);
             let how = match waiting {
                 0 => ended.to_owned(),
-                waiting => format!("{ended}, {waiting} octets into something unfinished"),
+                waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
             };
-            sayings.push_end(heading(number), side, &how, out);
+            style.push_end(heading(number), side, &how, out);
         }
     }
 }

@@ -35,7 +35,7 @@ enum Piece {
 }
 
 impl Template {
-    pub(super) fn parse(format: &str) -> Result<Self, String> {
+    pub(crate) fn parse(format: &str) -> Result<Self, String> {
         let (mut rest, ends_line) = match format.strip_suffix("\\c") {
             Some(rest) => (rest, false),
             None => (format, true),
@@ -53,7 +53,10 @@ impl Template {
             let Some((name, after)) =
                 after.strip_prefix('{').and_then(|named| named.split_once('}'))
             else {
-                return Err("a brace has no partner; for a brace itself, write {{ or }}".to_owned());
+                return Err(
+                    "a brace is not closed, or not opened; for a brace itself, write {{ or }}"
+                        .to_owned(),
+                );
             };
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(unescape(&literal)?));
@@ -98,14 +101,14 @@ impl Piece {
             "json" => Self::Json,
             "size" => Self::Size,
             "parts" => Self::Parts,
-            "n" => Self::Number,
+            "number" => Self::Number,
             "time" => Self::Time,
             "unix" => Self::Unix,
             "delta" => Self::Delta,
             _ => {
                 return Err(format!(
-                    "{{{name}}} is none of {{}}, {{0}}, {{1}} …, {{topic}}, {{body}}, {{hex}}, {{base64}}, \
-                     {{json}}, {{size}}, {{parts}}, {{n}}, {{time}}, {{unix}} and {{delta}}"
+                    "{{{name}}} is not one of {{}}, {{0}}, {{1}} …, {{topic}}, {{body}}, {{hex}}, {{base64}}, \
+                     {{json}}, {{size}}, {{parts}}, {{number}}, {{time}}, {{unix}} and {{delta}}"
                 ));
             }
         })

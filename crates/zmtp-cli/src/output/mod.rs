@@ -14,14 +14,14 @@ use crate::ending::{Failure, Usage};
 use crate::json;
 use crate::text::{push_hex, push_shown, unescape};
 
-use self::format::Template;
+pub(crate) use self::format::Template;
 pub(crate) use self::writer::Writer;
 
 /// How messages are written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// How each message is written
+    /// The form in which messages are written
     #[arg(short, long, value_enum, value_name = "FORM", default_value = "text", conflicts_with_all = ["json", "format"])]
     output: Form,
 
@@ -32,15 +32,15 @@ pub(crate) struct OutputArgs {
         conflicts_with = "json",
         allow_hyphen_values = true,
         long_help = "\
-Write each message as FORMAT says. In it stand, in braces,
-  {}              all parts, with the separator in between
-  {0} {1} ...     the first part, the second ...; nothing if there is none
-  {topic} {body}  the first part; all others
-  {hex} {base64} {json}   all parts
-  {size} {parts}  how many octets; how many parts
-  {n}             the number of the message, from 1 up
-  {time} {unix} {delta}   when it came: RFC 3339, seconds since 1970, seconds since the one before
-and \\t \\n \\0 \\xNN \\\\, and {{ for a brace. A line end is added, unless \\c is the end of FORMAT"
+Write each message as FORMAT says. It may contain, in braces,
+  {}              all parts, with the text of --join between them
+  {0} {1} ...     the first part, the second ...; empty if there is none
+  {topic} {body}  the first part; all other parts
+  {hex} {base64} {json}   all parts, in this form
+  {size} {parts}  the number of octets; the number of parts
+  {number}        the number of the message, from 1 up
+  {time} {unix} {delta}   when it came: RFC 3339, seconds since 1970, seconds since the last message
+and \\t \\n \\0 \\xNN \\\\, and {{ or }} for a brace. A line end is added, unless FORMAT ends with \\c"
     )]
     format: Option<String>,
 
@@ -48,11 +48,11 @@ and \\t \\n \\0 \\xNN \\\\, and {{ for a brace. A line end is added, unless \\c 
     #[arg(long)]
     timestamp: bool,
 
-    /// Begin each message with the seconds since the one before
+    /// Begin each message with the seconds since the last message
     #[arg(long)]
     delta_time: bool,
 
-    /// Between the parts of a message as text; may have \t, \n, \0 and \xNN [default: \t]
+    /// The text between the parts of a message; may contain \t, \n, \0 and \xNN [default: \t]
     #[arg(long = "join", value_name = "TEXT", value_parser = unescape_arg, allow_hyphen_values = true)]
     join: Option<Separator>,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Form {
     Json,
     /// A line of hexadecimal digits, a space between parts
     Hex,
-    /// The number of parts, then each part behind its length; numbers have 4 octets, big-endian
+    /// The number of parts, then each part after its length; numbers have 4 octets, big-endian
     Sized,
 }
 
@@ -77,20 +77,20 @@ pub(crate) struct Separator(pub(crate) Vec<u8>);
 /// Parses a separator with its escapes.
 pub(crate) fn unescape_arg(text: &str) -> Result<Separator, String> {
     match unescape(text)? {
-        octets if octets.is_empty() => Err("it must not be empty".to_owned()),
+        octets if octets.is_empty() => Err("must not be empty".to_owned()),
         octets => Ok(Separator(octets)),
     }
 }
 
 /// Something that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Incoming {
     Message(Message),
     Subscribe(Bytes),
     Unsubscribe(Bytes),
 }
 
-impl Said {
+impl Incoming {
     /// The parts of a message, or the topic of a subscription.
     pub(crate) fn parts(&self) -> &[Bytes] {
         match self {
@@ -139,7 +139,7 @@ impl OutputArgs {
             None => Style::Form(if json { Form::Json } else { self.output }),
         };
         if self.output == Form::Sized && (self.timestamp || self.delta_time) {
-            let line = "--output sized has no room for times; --json has".to_owned();
+            let line = "--output sized has no place for times; --json has".to_owned();
             return Err(Usage(line).into());
         }
         let join = self.join.as_ref().map_or(&b"\t"[..], |join| &join.0);
@@ -177,25 +177,25 @@ impl Printer {
     }
 
     /// Appends the output for one message.
-    pub(crate) fn print(&mut self, said: &Said, out: &mut Vec<u8>) {
+    pub(crate) fn print(&mut self, incoming: &Incoming, out: &mut Vec<u8>) {
         let moment = self.moment();
         match &self.style {
-            Style::Form(Form::Sized) => return push_sized(said.parts(), out),
-            Style::Form(Form::Json) => self.push_json(said, moment, out),
+            Style::Form(Form::Sized) => return push_sized(incoming.parts(), out),
+            Style::Form(Form::Json) => self.push_json(incoming, moment, out),
             Style::Form(form) => {
                 self.push_times(moment, out);
-                if let Some(event) = said.event() {
+                if let Some(event) = incoming.event() {
                     out.extend_from_slice(event.as_bytes());
                     out.push(b' ');
                 }
                 match form {
-                    Form::Hex => push_hex_parts(said.parts(), out),
-                    _ => self.push_joined(said.parts(), out),
+                    Form::Hex => push_hex_parts(incoming.parts(), out),
+                    _ => self.push_joined(incoming.parts(), out),
                 }
             }
             Style::Template(template) => {
                 self.push_times(moment, out);
-                template.fill(self, said.parts(), moment, out);
+                template.fill(self, incoming.parts(), moment, out);
                 if !template.ends_line {
                     return;
                 }
@@ -230,7 +230,7 @@ impl Printer {
         written.expect("memory can be written to");
     }
 
-    fn push_json(&self, said: &Said, moment: Option<Moment>, out: &mut Vec<u8>) {
+    fn push_json(&self, incoming: &Incoming, moment: Option<Moment>, out: &mut Vec<u8>) {
         out.push(b'{');
         if let Some(moment) = moment {
             if self.timestamp {
@@ -240,7 +240,7 @@ impl Printer {
                 write!(out, "\"delta\":{:.6},", moment.delta).expect("it is memory");
             }
         }
-        match (said.event(), said.parts()) {
+        match (incoming.event(), incoming.parts()) {
             (Some(event), [topic, ..]) => {
                 write!(out, "\"{event}\":").expect("it is memory");
                 json::push_part(topic, out);

@@ -24,23 +24,23 @@ pub(crate) struct Base {
     #[command(flatten)]
     pub(super) endpoints: Endpoints,
 
-    /// End after so many messages: received, or else sent; -m is then sent again and again
+    /// End after N messages: received ones, or sent ones if the socket only sends; -m and -f are then repeated
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 
-    /// End, with status 124, when nothing could be received, sent or answered for so long, as in 500ms
+    /// End with status 124 when nothing could be received, sent or answered for this long, such as 500ms
     #[arg(short = 'w', long, value_name = "TIME")]
     pub(super) timeout: Option<humantime::Duration>,
 
-    /// JSON lines, in and out: {"parts":["text",{"base64":"..."}]}
+    /// Read and write lines of JSON: {"parts":["text",{"base64":"..."}]}
     #[arg(short, long)]
     pub(super) json: bool,
 
-    /// Say at the end what was sent, received and lost, on standard error; with --json, as JSON
+    /// Print at the end, on standard error, how much was sent, received and lost; with --json, as JSON
     #[arg(short, long)]
     pub(super) stats: bool,
 
-    /// Serve counters here over HTTP: /metrics in the OpenMetrics format, /stats.json for zmtp top
+    /// Serve counters over HTTP at this address: /metrics in the OpenMetrics format, /stats.json for zmtp top
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) metrics: Option<SocketAddr>,
 
@@ -52,23 +52,23 @@ pub(crate) struct Base {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sending")]
 pub(crate) struct SendArgs {
-    /// Send so many messages a second
+    /// Send at most N messages a second
     #[arg(short, long, value_name = "N")]
     pub(super) rate: Option<Rate>,
 
-    /// Send what -m and --file say again and again
+    /// Send the messages of -m and -f again and again
     #[arg(long)]
     pub(super) repeat: bool,
 
-    /// Wait before the first message until a peer is there; of a pub, one that has subscribed to it
+    /// Wait for a peer before the first message is sent; pub and xpub wait for a subscriber of that message
     #[arg(short = 'p', long)]
     pub(super) wait_for_peer: bool,
 
-    /// Of pub, xpub and router: let a peer that is too slow lose messages, and do not wait for it
+    /// For pub, xpub and router: do not wait for a peer that is too slow; it loses messages
     #[arg(long)]
     drop: bool,
 
-    /// Of dealer and router: our name for ROUTERs
+    /// For dealer and router: our identity, by which a ROUTER addresses us
     #[arg(long, value_name = "TEXT", value_parser = unescaped)]
     identity: Option<Bytes>,
 
@@ -100,7 +100,7 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse() {
             Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(Self(rate)),
-            _ => Err("it must be a number above 0"),
+            _ => Err("must be a number greater than 0"),
         }
     }
 }
@@ -109,7 +109,7 @@ impl FromStr for Rate {
 #[derive(Debug, Args)]
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Topics {
-    /// Receive what begins with this; may be repeated [default: all]
+    /// Subscribe to messages that begin with TOPIC; may be repeated [default: all messages]
     #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     topic: Vec<Bytes>,
 }
@@ -131,14 +131,14 @@ fn unescaped(text: &str) -> Result<Bytes, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = None::<&str>)]
 pub(crate) struct Prefix {
-    /// Send each message with this as its first part, which subscribers choose by
+    /// Put TOPIC before each message, as its first part; subscriptions are compared with it
     #[arg(short, long, value_name = "TOPIC", value_parser = unescaped, allow_hyphen_values = true)]
     pub(super) topic: Option<Bytes>,
 }
 
 /// A socket that publishes.
 #[derive(Debug, Args)]
-pub(crate) struct Publisher {
+pub(crate) struct PubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -149,7 +149,7 @@ pub(crate) struct Publisher {
 
 /// A socket that sends.
 #[derive(Debug, Args)]
-pub(crate) struct Sender {
+pub(crate) struct PushArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -158,7 +158,7 @@ pub(crate) struct Sender {
 
 /// A socket that receives.
 #[derive(Debug, Args)]
-pub(crate) struct Receiver {
+pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -169,7 +169,7 @@ pub(crate) struct Receiver {
 
 /// A socket that subscribes.
 #[derive(Debug, Args)]
-pub(crate) struct Subscriber {
+pub(crate) struct SubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -182,7 +182,7 @@ pub(crate) struct Subscriber {
 
 /// A socket that sends and receives.
 #[derive(Debug, Args)]
-pub(crate) struct Talker {
+pub(crate) struct DuplexArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -195,7 +195,7 @@ pub(crate) struct Talker {
 
 /// An XPUB.
 #[derive(Debug, Args)]
-pub(crate) struct HearingPublisher {
+pub(crate) struct XpubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -210,7 +210,7 @@ pub(crate) struct HearingPublisher {
 
 /// An XSUB.
 #[derive(Debug, Args)]
-pub(crate) struct SpeakingSubscriber {
+pub(crate) struct XsubArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
@@ -233,40 +233,40 @@ pub(super) struct Conversation<'a> {
     pub(super) exec: &'a ExecArgs,
 }
 
-impl<'a> From<&'a Talker> for Conversation<'a> {
-    fn from(args: &'a Talker) -> Self {
-        let Talker { base, send, output, exec } = args;
+impl<'a> From<&'a DuplexArgs> for Conversation<'a> {
+    fn from(args: &'a DuplexArgs) -> Self {
+        let DuplexArgs { base, send, output, exec } = args;
         Self { base, topic: None, send, output, exec }
     }
 }
 
-impl<'a> From<&'a HearingPublisher> for Conversation<'a> {
-    fn from(args: &'a HearingPublisher) -> Self {
-        let HearingPublisher { base, prefix, send, output, exec } = args;
+impl<'a> From<&'a XpubArgs> for Conversation<'a> {
+    fn from(args: &'a XpubArgs) -> Self {
+        let XpubArgs { base, prefix, send, output, exec } = args;
         Self { base, topic: prefix.topic.as_ref(), send, output, exec }
     }
 }
 
-impl<'a> From<&'a SpeakingSubscriber> for Conversation<'a> {
-    fn from(args: &'a SpeakingSubscriber) -> Self {
-        let SpeakingSubscriber { base, send, output, exec, topics: _ } = args;
+impl<'a> From<&'a XsubArgs> for Conversation<'a> {
+    fn from(args: &'a XsubArgs) -> Self {
+        let XsubArgs { base, send, output, exec, topics: _ } = args;
         Self { base, topic: None, send, output, exec }
     }
 }
 
 /// A REQ.
 #[derive(Debug, Args)]
-pub(crate) struct Asker {
+pub(crate) struct ReqArgs {
     #[command(flatten)]
     pub(super) base: Base,
     #[command(flatten)]
     pub(super) input: InputArgs,
 
-    /// Send so many requests a second, at most
+    /// Send at most N requests a second
     #[arg(short, long, value_name = "N", help_heading = "Sending")]
     pub(super) rate: Option<Rate>,
 
-    /// Ask again so often, if there is no reply in time or the connection ends; needs --timeout
+    /// Send a request up to N more times, if no reply comes in time or the connection ends; needs --timeout
     #[arg(
         long,
         value_name = "N",
@@ -276,7 +276,7 @@ pub(crate) struct Asker {
     )]
     retries: u32,
 
-    /// Our name for ROUTERs
+    /// Our identity, by which a ROUTER addresses us
     #[arg(long, value_name = "TEXT", value_parser = unescaped, help_heading = "Sending")]
     identity: Option<Bytes>,
 
@@ -284,7 +284,7 @@ pub(crate) struct Asker {
     pub(super) output: OutputArgs,
 }
 
-impl Asker {
+impl ReqArgs {
     pub(super) fn tuning(&self) -> Tuning {
         let identity = self.identity.clone().unwrap_or_default();
         let request_timeout = self.base.timeout.map(Into::into);
@@ -294,11 +294,11 @@ impl Asker {
 
 /// A REP.
 #[derive(Debug, Args)]
-pub(crate) struct Answerer {
+pub(crate) struct RepArgs {
     #[command(flatten)]
     pub(super) base: Base,
 
-    /// Answer each request with itself
+    /// Reply to each request with the request itself
     #[arg(long, conflicts_with_all = ["message", "file", "exec"], help_heading = None::<&str>)]
     echo: bool,
 
@@ -310,7 +310,7 @@ pub(crate) struct Answerer {
     exec: ExecArgs,
 }
 
-impl Answerer {
+impl RepArgs {
     /// How requests are answered: by a command, by themselves, by the messages of the command line,
     /// or by those of standard input.
     pub(super) fn reaction(&self, notes: &Notes) -> Result<Reaction, Failure> {

@@ -12,8 +12,8 @@ use zmtp_socket::{
 };
 
 use super::args::Base;
-use crate::exec::Way;
-use crate::output::Said;
+use crate::exec::ReturnRoute;
+use crate::output::Incoming;
 use crate::role::Side;
 
 /// Options that only some kinds have.
@@ -60,7 +60,8 @@ pub(crate) trait Speaks: Talks {
 
 /// A socket type that receives.
 pub(crate) trait Hears: Talks + Receives {
-    fn heard(received: Self::Received, handle: &Handle<Self>) -> (Said, Option<Way>);
+    fn incoming(received: Self::Received, handle: &Handle<Self>)
+    -> (Incoming, Option<ReturnRoute>);
 }
 
 /// The rows of the table below: the type, its usual side, the two constants, and its options.
@@ -162,8 +163,8 @@ impl Speaks for Router {
 macro_rules! hears {
     ($($kind:ident)*) => {$(
         impl Hears for $kind {
-            fn heard(message: Message, _handle: &Handle<Self>) -> (Said, Option<Way>) {
-                (Said::Message(message), None)
+            fn incoming(message: Message, _handle: &Handle<Self>) -> (Incoming, Option<ReturnRoute>) {
+                (Incoming::Message(message), None)
             }
         }
     )*};
@@ -172,29 +173,35 @@ macro_rules! hears {
 hears!(Sub XSub Pull Pair Dealer);
 
 impl Hears for Router {
-    fn heard(received: (Peer, Message), handle: &Handle<Self>) -> (Said, Option<Way>) {
+    fn incoming(
+        received: (Peer, Message),
+        handle: &Handle<Self>,
+    ) -> (Incoming, Option<ReturnRoute>) {
         let (peer, mut message) = received;
         message.prepend(peer.identity().cloned().unwrap_or_default());
-        (Said::Message(message), Some(Way::Named(handle.clone(), peer)))
+        (Incoming::Message(message), Some(ReturnRoute::Named(handle.clone(), peer)))
     }
 }
 
 impl Hears for Rep {
-    fn heard(received: (Message, Reply), _handle: &Handle<Self>) -> (Said, Option<Way>) {
+    fn incoming(
+        received: (Message, Reply),
+        _handle: &Handle<Self>,
+    ) -> (Incoming, Option<ReturnRoute>) {
         let (message, reply) = received;
-        (Said::Message(message), Some(Way::Reply(reply)))
+        (Incoming::Message(message), Some(ReturnRoute::Reply(reply)))
     }
 }
 
 impl Hears for XPub {
-    fn heard(request: Request, _handle: &Handle<Self>) -> (Said, Option<Way>) {
-        let said = match request {
-            Request::Subscribe { topic, .. } => Said::Subscribe(topic),
-            Request::Unsubscribe { topic, .. } => Said::Unsubscribe(topic),
-            Request::Message { message, .. } => Said::Message(message),
+    fn incoming(request: Request, _handle: &Handle<Self>) -> (Incoming, Option<ReturnRoute>) {
+        let incoming = match request {
+            Request::Subscribe { topic, .. } => Incoming::Subscribe(topic),
+            Request::Unsubscribe { topic, .. } => Incoming::Unsubscribe(topic),
+            Request::Message { message, .. } => Incoming::Message(message),
             // A kind of request that this program does not know yet.
-            other => Said::Message(format!("{other:?}").into()),
+            other => Incoming::Message(format!("{other:?}").into()),
         };
-        (said, None)
+        (incoming, None)
     }
 }

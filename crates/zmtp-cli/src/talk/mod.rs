@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use zmtp_socket::{Options, Socket, Unfinished, kind};
 
 use self::args::{Base, Conversation, SendArgs};
-pub(crate) use self::commands::Talk;
+pub(crate) use self::commands::SocketCommand;
 use self::kinds::{Hears, Speaks, Talks, Tuning};
 use self::receive::{Reaction, receive_all};
 use self::send::{Sending, ask_all, send_all};
@@ -27,7 +27,7 @@ use crate::signals::Signals;
 use crate::summary::Meter;
 
 /// How long a program still delivers after it was told to end, or after its time limit.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FINAL_LINGER: Duration = Duration::from_secs(1);
 
 /// How long delivery may take before it is reported.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl Session<'_> {
     }
 }
 
-impl Talk {
+impl SocketCommand {
     /// Runs the command.
     pub(crate) async fn run(&self, notes: &Notes) -> Result<Ending, Failure> {
         match self {
@@ -209,12 +209,12 @@ async fn run<T: Talks>(
     };
     // A reader that does not read must not delay the end then.
     let writing = match hurries {
-        true => timeout(FAREWELL, writer.finish()).await.unwrap_or(Ok(())),
+        true => timeout(FINAL_LINGER, writer.finish()).await.unwrap_or(Ok(())),
         false => writer.finish().await,
     };
     let ending = ending.and_then(|ending| writing.map(|()| ending).map_err(Failure::from))?;
     let handle = socket.handle();
-    let linger = if hurries { FAREWELL.min(base.link.linger()) } else { base.link.linger() };
+    let linger = if hurries { FINAL_LINGER.min(base.link.linger()) } else { base.link.linger() };
     let unfinished = close(socket, linger, &mut signals, watching, notes).await;
     Ok(conclude(&session, &handle.totals(), unfinished, ending, T::DROPS_UNASKED))
 }
@@ -228,7 +228,7 @@ async fn close<T: Talks>(
     notes: &Notes,
 ) -> Unfinished {
     let handle = socket.handle();
-    let tell = async {
+    let announcement = async {
         sleep(PATIENCE).await;
         let queued = handle.totals().queued;
         notes.info(format_args!("waiting until {queued} messages are delivered; Ctrl-C gives up"));
@@ -239,7 +239,7 @@ async fn close<T: Talks>(
         unfinished = socket.close_within(linger) => return unfinished,
         _ = signals.next() => {}
         refused = watching => notes.error(refused),
-        () = tell => {}
+        () = announcement => {}
     }
     // The socket is still closing; this returns what has not been delivered yet.
     handle.close_within(Duration::ZERO).await
@@ -255,7 +255,7 @@ fn conclude(
 ) -> Ending {
     let Session { base, notes, meter } = session;
     if base.stats {
-        meter.summary(totals, unfinished).tell(base.json, notes);
+        meter.summary(totals, unfinished).print(base.json, notes);
     }
     if drops_unasked
         && meter.has_sent() > 0

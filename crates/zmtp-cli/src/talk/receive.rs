@@ -10,9 +10,9 @@ use super::Session;
 use super::kinds::Hears;
 use super::send::timed_out;
 use crate::ending::{Ending, Failure};
-use crate::exec::{Commands, Way};
+use crate::exec::{Commands, ReturnRoute};
 use crate::input::Source;
-use crate::output::{OutputArgs, Said, Writer};
+use crate::output::{Incoming, OutputArgs, Writer};
 
 /// How many messages are received together at most.
 const TOGETHER: u64 = 1024;
@@ -21,7 +21,7 @@ const TOGETHER: u64 = 1024;
 #[derive(Debug)]
 pub(super) enum Reaction {
     Print,
-    /// A command gets the message, and answers if there is a way back.
+    /// A command gets the message, and answers if there is a route back.
     Run(Commands),
     /// The message is printed and sent back.
     Echo,
@@ -56,26 +56,28 @@ pub(super) async fn receive_all<T: Hears>(
     while left > 0 {
         let limit = usize::try_from(left.min(most)).unwrap_or(usize::MAX);
         if !receive(socket, &mut batch, limit, session, writer).await? {
-            ending = timed_out(session, "no message has come");
+            ending = timed_out(session, "no message came");
             break;
         }
         left -= batch.len() as u64;
         session.meter.received(batch.len() as u64);
         for received in batch.drain(..) {
-            let (mut said, way) = T::heard(received, &handle);
+            let (mut incoming, route) = T::incoming(received, &handle);
             if let Reaction::Run(commands) = reaction {
                 // The answer is routed without the identity, which may be any octets.
-                if let (Said::Message(message), Some(Way::Named(..))) = (&mut said, &way) {
+                if let (Incoming::Message(message), Some(ReturnRoute::Named(..))) =
+                    (&mut incoming, &route)
+                {
                     message.pop_front();
                 }
                 let mut input = Vec::new();
-                printer.print(&said, &mut input);
-                let topic = said.parts().first().map_or(&[][..], |part| part);
-                commands.start(input, topic, way).await;
+                printer.print(&incoming, &mut input);
+                let topic = incoming.parts().first().map_or(&[][..], |part| part);
+                commands.start(input, topic, route).await;
                 continue;
             }
-            printer.print(&said, writer.buffer());
-            if !answer(reaction, said, way, session, writer).await? {
+            printer.print(&incoming, writer.buffer());
+            if !answer(reaction, incoming, route, session, writer).await? {
                 return Ok(Ending::Done);
             }
         }
@@ -115,13 +117,13 @@ async fn receive<T: Hears>(
 /// Answers, if the reaction does. Returns whether further messages can be answered.
 async fn answer(
     reaction: &mut Reaction,
-    said: Said,
-    way: Option<Way>,
+    incoming: Incoming,
+    route: Option<ReturnRoute>,
     session: &Session<'_>,
     writer: &mut Writer,
 ) -> Result<bool, Failure> {
-    let message = match (reaction, said) {
-        (Reaction::Echo, Said::Message(message)) => message,
+    let message = match (reaction, incoming) {
+        (Reaction::Echo, Incoming::Message(message)) => message,
         (Reaction::Answer(source), _) => {
             // A user who types the answer must see the request first.
             writer.flush().await?;
@@ -132,10 +134,10 @@ async fn answer(
         }
         _ => return Ok(true),
     };
-    if let Some(way) = way {
-        match session.limit(way.answer(message)).await {
+    if let Some(route) = route {
+        match session.limit(route.answer(message)).await {
             Some(sent) => sent?,
-            None => session.notes.warn("a peer does not take its answer"),
+            None => session.notes.warn("a peer did not take its reply in time"),
         }
         session.meter.sent(1);
     }

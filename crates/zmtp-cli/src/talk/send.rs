@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep_until};
 use zmtp_socket::{Handle, ReqSocket, RequestError, SendError};
 
 use super::Session;
-use super::args::{Asker, SendArgs};
+use super::args::{ReqArgs, SendArgs};
 use super::kinds::Speaks;
 use crate::ending::{Ending, Failure};
 use crate::input::Source;
-use crate::output::{Said, Writer};
+use crate::output::{Incoming, Writer};
 
 /// The settings of sending.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub(super) async fn send_all<T: Speaks>(
         if number == 0 && args.wait_for_peer {
             match session.limit(T::wait_for_peer(handle, message.first())).await {
                 Some(waited) => waited?,
-                None => return Ok(timed_out(session, "no peer has come")),
+                None => return Ok(timed_out(session, "no peer came")),
             }
         }
         if let Some(rate) = args.rate {
@@ -54,11 +54,10 @@ pub(super) async fn send_all<T: Speaks>(
         match session.limit(T::send(handle, message)).await {
             Some(Ok(())) => session.meter.sent(1),
             Some(Err(SendError::Unroutable)) => session.notes.warn(
-                "no peer goes by the first part of a message; it was dropped (a ROUTER sends to \
-                 the peer that the first part names)",
+                "a message was dropped: its first part is not the identity of a connected peer",
             ),
             Some(Err(error)) => return Err(error.into()),
-            None => return Ok(timed_out(session, "no peer takes the next message")),
+            None => return Ok(timed_out(session, "no peer took the next message")),
         }
     }
     Ok(Ending::Done)
@@ -69,7 +68,7 @@ pub(super) async fn ask_all(
     socket: &mut ReqSocket,
     session: &Session<'_>,
     source: &mut Source,
-    args: &Asker,
+    args: &ReqArgs,
     writer: &mut Writer,
 ) -> Result<Ending, Failure> {
     let mut printer = args.output.printer(session.base.json)?;
@@ -87,10 +86,10 @@ pub(super) async fn ask_all(
         match socket.request(&request).await {
             Ok(reply) => {
                 session.meter.received(1);
-                printer.print(&Said::Message(reply), writer.buffer());
+                printer.print(&Incoming::Message(reply), writer.buffer());
                 writer.flush().await?;
             }
-            Err(RequestError::TimedOut) => return Ok(timed_out(session, "no reply has come")),
+            Err(RequestError::TimedOut) => return Ok(timed_out(session, "no reply came")),
             Err(error) => return Err(error.into()),
         }
     }

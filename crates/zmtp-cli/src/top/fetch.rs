@@ -35,7 +35,7 @@ impl FromStr for Source {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
                 Ok(Self(address.to_owned()))
             }
-            _ => Err("expected HOST:PORT, as --metrics has it, or http://HOST:PORT".to_owned()),
+            _ => Err("expected HOST:PORT, as given to --metrics, or http://HOST:PORT".to_owned()),
         }
     }
 }
@@ -98,7 +98,8 @@ pub(super) async fn fetch(source: &Source) -> Result<Vec<Socket>, Failure> {
     let answer = timeout(PATIENCE, get(source)).await;
     let body = answer.map_err(|_| "no answer in time")??;
     let sockets = serde_json::from_slice(&body);
-    Ok(sockets.map_err(|error| format!("these are no counters of zmtp: {error}"))?)
+    Ok(sockets
+        .map_err(|error| format!("the answer does not contain the counters of zmtp: {error}"))?)
 }
 
 async fn get(source: &Source) -> Result<Bytes, Failure> {
@@ -110,7 +111,7 @@ async fn get(source: &Source) -> Result<Bytes, Failure> {
     let request = Request::get("/stats.json").header(HOST, &source.0).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if !response.status().is_success() {
-        return Err(format!("it answers {}", response.status()).into());
+        return Err(format!("the server answers {}", response.status()).into());
     }
     let body = Limited::new(response.into_body(), MOST).collect().await?.to_bytes();
     connection.abort();

@@ -18,11 +18,11 @@ use crate::signals::Signals;
 /// `zmtp top`
 #[derive(Debug, Args)]
 pub(crate) struct Top {
-    /// Where counters are served: the address of --metrics, as 127.0.0.1:9100, or http://HOST:PORT
+    /// Where counters are served: the address given to --metrics, such as 127.0.0.1:9100, or http://HOST:PORT
     #[arg(value_name = "ADDRESS:PORT")]
     source: Source,
 
-    /// How often to ask
+    /// How often to fetch the counters
     #[arg(short, long, value_name = "TIME", default_value = "1s")]
     interval: humantime::Duration,
 
@@ -87,7 +87,7 @@ impl Top {
     async fn snapshot(&self) -> Result<Snapshot, Failure> {
         let sockets = fetch(&self.source).await;
         let sockets = sockets.map_err(|error| {
-            format!("{}: {error} (is there a socket or proxy of zmtp with --metrics?)", self.source)
+            format!("{}: {error} (does a zmtp command with --metrics run there?)", self.source)
         })?;
         Ok(Snapshot { at: Instant::now(), sockets })
     }

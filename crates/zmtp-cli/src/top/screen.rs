@@ -49,9 +49,10 @@ impl Screen {
     /// Takes control of the terminal.
     pub(super) fn open() -> Result<Self, Failure> {
         if !io::stdout().is_terminal() {
-            return Err(
-                Usage("top: this is no terminal; --once prints the table".to_owned()).into()
-            );
+            return Err(Usage(
+                "top needs a terminal; --once prints the table without one".to_owned(),
+            )
+            .into());
         }
         enable_raw_mode()?;
         let (sender, keys) = mpsc::unbounded_channel();

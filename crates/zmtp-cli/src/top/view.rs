@@ -14,13 +14,13 @@ use crate::text;
 /// The order of the peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Order {
-    /// Those first that most waits for
+    /// The longest queues first
     Queued,
-    /// Those first that have lost most
+    /// The most dropped messages first
     Dropped,
-    /// The busiest first
+    /// The highest rates first
     Rate,
-    /// The oldest first
+    /// The oldest connections first
     Age,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct View {
     before: Option<Snapshot>,
     now: Option<Snapshot>,
     is_paused: bool,
-    trouble: Option<String>,
+    problem: Option<String>,
 }
 
 /// Rates, per second.
@@ -52,12 +52,12 @@ struct Rates {
 
 impl View {
     pub(super) fn new(order: Order) -> Self {
-        Self { order, before: None, now: None, is_paused: false, trouble: None }
+        Self { order, before: None, now: None, is_paused: false, problem: None }
     }
 
     /// Takes the current counters.
     pub(super) fn take(&mut self, snapshot: Snapshot) {
-        self.trouble = None;
+        self.problem = None;
         if !self.is_paused {
             self.before = self.now.replace(snapshot);
         }
@@ -65,7 +65,7 @@ impl View {
 
     /// Takes note that no counters can be fetched.
     pub(super) fn lost(&mut self, error: &impl Display) {
-        self.trouble = Some(error.to_string());
+        self.problem = Some(error.to_string());
     }
 
     pub(super) fn sort_otherwise(&mut self) {
@@ -89,8 +89,8 @@ impl View {
         let paused = if self.is_paused { "  paused" } else { "" };
         let title = format!("zmtp top  {source}  by {order}{paused}  (q quit, s sort, p pause)");
         lines.push(Line { text: title, emphasis: Emphasis::Title });
-        if let Some(trouble) = &self.trouble {
-            lines.push(Line { text: trouble.clone(), emphasis: Emphasis::Alarm });
+        if let Some(problem) = &self.problem {
+            lines.push(Line { text: problem.clone(), emphasis: Emphasis::Alarm });
         }
         let Some(now) = &self.now else { return lines };
         lines.push(heading(&format!(

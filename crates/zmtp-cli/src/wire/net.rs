@@ -113,8 +113,7 @@ fn host_name(host: &Host) -> io::Result<String> {
 }
 
 fn unsupported(endpoint: &Endpoint) -> io::Error {
-    let line =
-        format!("{endpoint}: only tcp://host:port, ipc:///path and ipc://@name can be used here");
+    let line = format!("{endpoint}: expected tcp://host:port, ipc:///path or ipc://@name");
     io::Error::new(io::ErrorKind::Unsupported, line)
 }
 

@@ -26,12 +26,12 @@ pub(crate) struct Probe {
     /// How long the transport took to connect.
     pub(crate) connected_in: Duration,
     /// Everything that the peer has sent so far.
-    pub(crate) heard: Heard,
+    pub(crate) observed: Observed,
 }
 
 /// Everything that a peer has sent.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Observed {
     pub(crate) greeting: Option<Greeting>,
     /// How many octets have come.
     pub(crate) octets: usize,
@@ -45,14 +45,14 @@ pub(crate) struct Heard {
 
 /// Why a probe cannot go on.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum ProbeError {
     Transport(io::Error),
     Wire(Error),
     /// Nothing more came in time.
     Silence,
 }
 
-impl From<io::Error> for Broken {
+impl From<io::Error> for ProbeError {
     fn from(error: io::Error) -> Self {
         Self::Transport(error)
     }
@@ -64,10 +64,10 @@ impl Probe {
         endpoint: &Endpoint,
         config: Arc<Config>,
         patience: Duration,
-    ) -> Result<Self, Broken> {
+    ) -> Result<Self, ProbeError> {
         let began = Instant::now();
         let dialled = tokio::time::timeout(patience, dial(endpoint)).await;
-        let (stream, address) = dialled.map_err(|_| Broken::Silence)??;
+        let (stream, address) = dialled.map_err(|_| ProbeError::Silence)??;
         Ok(Self {
             stream,
             connection: Connection::new(config),
@@ -75,15 +75,15 @@ impl Probe {
             began,
             address,
             connected_in: began.elapsed(),
-            heard: Heard::default(),
+            observed: Observed::default(),
         })
     }
 
     /// Does the handshake. Returns the properties of the peer, and the time from the first octet.
-    pub(crate) async fn shake_hands(
+    pub(crate) async fn handshake(
         &mut self,
         patience: Duration,
-    ) -> Result<(PeerInfo, Duration), Broken> {
+    ) -> Result<(PeerInfo, Duration), ProbeError> {
         let began = Instant::now();
         let deadline = began + patience;
         loop {
@@ -94,9 +94,9 @@ impl Probe {
     }
 
     /// The next subscription or message; `None` if nothing comes for `patience`.
-    pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, Broken> {
+    pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, ProbeError> {
         match self.next(Instant::now() + patience).await {
-            Err(Broken::Silence) => Ok(None),
+            Err(ProbeError::Silence) => Ok(None),
             other => other.map(Some),
         }
     }
@@ -108,21 +108,24 @@ impl Probe {
 
     /// Sends a PING, and waits for its PONG, or for any frame if traffic is sealed. `None` if none
     /// comes in time.
-    pub(crate) async fn ping(&mut self, patience: Duration) -> Result<Option<Duration>, Broken> {
+    pub(crate) async fn ping(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Duration>, ProbeError> {
         let context = Bytes::copy_from_slice(&fastrand::u64(..).to_be_bytes());
         let mut ping = BytesMut::new();
         Command::Ping { ttl: 0, context: context.clone() }.encode(&mut ping);
-        self.heard.sealed = false;
+        self.observed.sealed = false;
         let began = Instant::now();
         self.say(&ping).await?;
         let deadline = began + patience;
         loop {
-            if self.heard.sealed || self.heard.pongs.contains(&context) {
-                self.heard.pongs.clear();
+            if self.observed.sealed || self.observed.pongs.contains(&context) {
+                self.observed.pongs.clear();
                 return Ok(Some(began.elapsed()));
             }
             match self.read(deadline).await {
-                Err(Broken::Silence) => return Ok(None),
+                Err(ProbeError::Silence) => return Ok(None),
                 read => read?,
             }
             // Other events are ignored.
@@ -131,7 +134,7 @@ impl Probe {
     }
 
     /// Writes whole frames after the connection's own output, sealed if traffic is.
-    pub(crate) async fn say(&mut self, frames: &[u8]) -> Result<(), Broken> {
+    pub(crate) async fn say(&mut self, frames: &[u8]) -> Result<(), ProbeError> {
         self.flush().await?;
         let mut sealed = BytesMut::new();
         if self.connection.seal([frames], &mut sealed).is_err() {
@@ -140,7 +143,7 @@ impl Probe {
         Ok(self.stream.write_all(&sealed).await?)
     }
 
-    async fn next(&mut self, deadline: Instant) -> Result<Event, Broken> {
+    async fn next(&mut self, deadline: Instant) -> Result<Event, ProbeError> {
         loop {
             if let Some(event) = self.poll()? {
                 return Ok(event);
@@ -149,38 +152,38 @@ impl Probe {
         }
     }
 
-    fn poll(&mut self) -> Result<Option<Event>, Broken> {
-        self.connection.poll_event(self.began.elapsed()).map_err(Broken::Wire)
+    fn poll(&mut self) -> Result<Option<Event>, ProbeError> {
+        self.connection.poll_event(self.began.elapsed()).map_err(ProbeError::Wire)
     }
 
     /// Writes the output, and reads what comes.
-    async fn read(&mut self, deadline: Instant) -> Result<(), Broken> {
+    async fn read(&mut self, deadline: Instant) -> Result<(), ProbeError> {
         self.flush().await?;
         let mut octets = [0; 16 << 10];
         let read = timeout_at(deadline.into(), self.stream.read(&mut octets)).await;
-        let count = read.map_err(|_| Broken::Silence)??;
+        let count = read.map_err(|_| ProbeError::Silence)??;
         if count == 0 {
             let waiting = self.observer.waiting(Side::Binding);
             let ended = self.connection.handle_eof();
-            return Err(Broken::Wire(ended.err().unwrap_or(Error::CutOff { waiting })));
+            return Err(ProbeError::Wire(ended.err().unwrap_or(Error::CutOff { waiting })));
         }
         let octets = &octets[..count];
-        self.heard.octets += count;
+        self.observed.octets += count;
         self.observer.feed(Side::Binding, octets);
         while let Some(observation) = self.observer.poll() {
-            self.heard.note(observation.said);
+            self.observed.note(observation.said);
         }
         self.connection.receive(self.began.elapsed(), octets);
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Broken> {
+    async fn flush(&mut self) -> Result<(), ProbeError> {
         let output = self.connection.output().split();
         Ok(self.stream.write_all(&output).await?)
     }
 }
 
-impl Heard {
+impl Observed {
     fn note(&mut self, said: Said) {
         match said {
             Said::Greeting(greeting) => self.greeting = Some(greeting),
@@ -191,8 +194,8 @@ impl Heard {
         }
     }
 
-    fn has_said(&self, command: &str) -> bool {
-        self.commands.iter().any(|said| said == command)
+    fn has_sent(&self, command: &str) -> bool {
+        self.commands.iter().any(|sent| sent == command)
     }
 }
 
@@ -217,77 +220,82 @@ pub(crate) fn command_name(command: &Command) -> String {
 }
 
 /// The type of the peer, if the handshake failed for that.
-pub(crate) fn mismatching_type(broken: &Broken) -> Option<&str> {
-    match broken {
-        Broken::Wire(Error::Mismatch(Mismatch::SocketType { theirs, .. })) => Some(theirs),
+pub(crate) fn mismatching_type(failed: &ProbeError) -> Option<&str> {
+    match failed {
+        ProbeError::Wire(Error::Mismatch(Mismatch::SocketType { theirs, .. })) => Some(theirs),
         _ => None,
     }
 }
 
 /// Explains a failure, with a possible remedy.
-pub(crate) fn diagnose(broken: &Broken, heard: &Heard, mechanism: &Mechanism) -> String {
-    match broken {
-        Broken::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+pub(crate) fn diagnose(failed: &ProbeError, observed: &Observed, mechanism: &Mechanism) -> String {
+    match failed {
+        ProbeError::Transport(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             format!("{error}: nobody listens there")
         }
-        Broken::Transport(error) if error.kind() != io::ErrorKind::ConnectionReset => {
+        ProbeError::Transport(error) if error.kind() != io::ErrorKind::ConnectionReset => {
             error.to_string()
         }
-        Broken::Wire(Error::Mismatch(Mismatch::Mechanism { theirs, .. })) => wants(*theirs),
-        Broken::Wire(Error::Mismatch(Mismatch::TwoServers { .. })) => {
-            "it is a server of the mechanism, as we are: give its public key by --curve-server"
-                .to_owned()
+        ProbeError::Wire(Error::Mismatch(Mismatch::Mechanism { theirs, .. })) => wants(*theirs),
+        ProbeError::Wire(Error::Mismatch(Mismatch::TwoServers { .. })) => {
+            "it is a CURVE server, as we are: give its public key with --curve-server".to_owned()
         }
-        Broken::Wire(Error::Refused { reason }) => format!(
-            "it refuses us, with the reason {reason:?}: {}",
+        ProbeError::Wire(Error::Refused { reason }) => format!(
+            "it refused us, with the reason {reason:?}: {}",
             match mechanism {
-                Mechanism::Null => "perhaps our address",
-                Mechanism::PlainClient { .. } => "perhaps name or password is wrong",
+                Mechanism::Null => "perhaps it does not admit our address",
+                Mechanism::PlainClient { .. } => "perhaps the name or the password is wrong",
                 _ => "perhaps it does not know our key",
             }
         ),
-        Broken::Transport(_) | Broken::Wire(Error::CutOff { .. } | Error::Closed) => {
-            format!("it hung up {}", where_it_ended(heard, mechanism))
+        ProbeError::Transport(_) | ProbeError::Wire(Error::CutOff { .. } | Error::Closed) => {
+            format!("it closed the connection {}", where_it_ended(observed, mechanism))
         }
-        Broken::Wire(error) => error.to_string(),
-        Broken::Silence => format!("it fell silent {}", where_it_ended(heard, mechanism)),
+        ProbeError::Wire(error) => error.to_string(),
+        ProbeError::Silence => {
+            format!("it stopped sending {}", where_it_ended(observed, mechanism))
+        }
     }
 }
 
 /// Tells which mechanism a peer wants.
 pub(crate) fn wants(mechanism: MechanismName) -> String {
     match mechanism {
-        MechanismName::CURVE => "it wants CURVE: give its public key by --curve-server".to_owned(),
-        MechanismName::PLAIN => {
-            "it wants PLAIN: give a name and a password by --plain-login".to_owned()
+        MechanismName::CURVE => {
+            "it requires CURVE: give its public key with --curve-server".to_owned()
         }
-        MechanismName::NULL => "it has no security (NULL): leave the keys out".to_owned(),
-        other => format!("it wants the mechanism {other}, which is not known here"),
+        MechanismName::PLAIN => {
+            "it requires PLAIN: give a name and a password with --plain-login".to_owned()
+        }
+        MechanismName::NULL => {
+            "it has no security (NULL): leave out the keys or the password".to_owned()
+        }
+        other => format!("it requires the mechanism {other}, which zmtp does not have"),
     }
 }
 
 /// How far the handshake went, with the likely cause.
-fn where_it_ended(heard: &Heard, mechanism: &Mechanism) -> &'static str {
-    let Some(greeting) = heard.greeting else {
-        if heard.octets > 0 {
-            return "within its greeting: it wants another mechanism (--curve-server, --plain-login)";
+fn where_it_ended(observed: &Observed, mechanism: &Mechanism) -> &'static str {
+    let Some(greeting) = observed.greeting else {
+        if observed.octets > 0 {
+            return "within its greeting: it requires another mechanism (--curve-server, --plain-login)";
         }
-        return "before its greeting: is it a ZeroMQ peer, and has it room for one more?";
+        return "before its greeting: is it a ZeroMQ peer, and does it accept one more?";
     };
     let is_curve = greeting.mechanism == MechanismName::CURVE;
     match mechanism {
-        Mechanism::CurveClient { .. } if is_curve && !heard.has_said("WELCOME") => {
-            "at our HELLO: its key is not the one that --curve-server says"
+        Mechanism::CurveClient { .. } if is_curve && !observed.has_sent("WELCOME") => {
+            "at our HELLO: its key is not the one given with --curve-server"
         }
         Mechanism::CurveClient { .. } => {
-            "at our INITIATE: it does not let our key in (--curve-secret), or does not talk to our \
-             type of socket (--as)"
+            "at our INITIATE: it does not admit our key (--curve-secret), or does not accept our \
+             socket type (--as)"
         }
-        Mechanism::PlainClient { .. } if !heard.has_said("WELCOME") => {
-            "at our HELLO: name or password is wrong (--plain-login)"
+        Mechanism::PlainClient { .. } if !observed.has_sent("WELCOME") => {
+            "at our HELLO: the name or the password is wrong (--plain-login)"
         }
         _ => {
-            "in the handshake: it wants another mechanism, or does not talk to our type of socket (--as)"
+            "in the handshake: it requires another mechanism, or does not accept our socket type (--as)"
         }
     }
 }

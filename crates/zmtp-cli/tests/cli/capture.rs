@@ -98,7 +98,7 @@ fn what_a_capture_has_of_zmtp_is_printed() {
             "  0.010000 #1 → READY Socket-Type=\"SUB\"",
             "  0.010000 #1 → SUBSCRIBE \"a\\u{1b}\"",
             "  0.012000 #1 ← message [2] \"ab\" +",
-            "  0.013000 #1 ← closes, 5 octets into something unfinished",
+            "  0.013000 #1 ← closes, with 5 octets of an unfinished frame",
             "  0.014000 #1 → is cut off by a reset",
         ],
     );
@@ -113,7 +113,7 @@ fn what_a_capture_has_of_zmtp_is_printed() {
     let cut = folder.file("cut.pcap", &capture.octets[..capture.octets.len() - 3]);
     let ended = zmtp(&["tap", "--read", &cut]);
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
-    ended.says("it is cut off within a packet");
+    ended.says("the file ends within a packet");
 }
 
 #[test]
@@ -122,11 +122,11 @@ fn what_is_no_capture_and_what_has_nothing_of_zmtp_is_told() {
     let file = folder.file("nonsense", &[b'x'; 100]);
     let ended = zmtp(&["tap", "--read", &file]);
     ended.expect(1, &[]);
-    ended.says("it is no capture");
+    ended.says("not a capture");
     let file = folder.file("empty", &Capture::new().octets);
     let ended = zmtp(&["tap", "--read", &file]);
     ended.expect(0, &[]);
-    ended.says("no connection of ZMTP is in it");
+    ended.says("there is no ZMTP connection in it");
     zmtp(&["tap", "--read", "/no/such/file"]).says("/no/such/file");
     let ended = zmtp(&["tap", "--read", &file, "tcp://*:1", "tcp://localhost:2"]);
     ended.expect(2, &[]);

@@ -5,21 +5,24 @@ use std::net::TcpListener;
 use crate::process::{Folder, Process, zmtp};
 
 #[test]
-fn a_command_line_that_makes_no_sense_has_status_2_and_says_what_is_wrong() {
+fn a_wrong_command_line_has_status_2_and_says_what_is_wrong() {
     let rows: [(&[&str], &str); 14] = [
         (&[], "Usage: zmtp"),
         (&["sup"], "'sub'"),
         (&["sub"], "<ENDPOINT>"),
         (&["sub", "localhost:5556"], "expected transport://address"),
         (&["sub", "tcp://localhost"], "no port"),
-        (&["sub", "inproc://feed"], "inproc stays within one process; use ipc or tcp"),
+        (
+            &["sub", "inproc://feed"],
+            "inproc reaches only sockets of the same process; use ipc or tcp",
+        ),
         (&["sub", "--connect", "tcp://*:5556"], "to connect, name one host"),
         (&["sub", "tcp://localhost:1", "-n", "0"], "--count"),
         (&["sub", "tcp://localhost:1", "--timeout", "5"], "--timeout"),
-        (&["sub", "tcp://localhost:1", "--format", "{tpoic}"], "{tpoic} is none of {}, {0}"),
+        (&["sub", "tcp://localhost:1", "--format", "{tpoic}"], "{tpoic} is not one of {}, {0}"),
         (&["sub", "tcp://localhost:1", "--format", "{1}", "--json"], "cannot be used with"),
-        (&["sub", "tcp://localhost:1", "-o", "sized", "--timestamp"], "no room for times"),
-        (&["pub", "tcp://*:*", "--rate", "0"], "a number above 0"),
+        (&["sub", "tcp://localhost:1", "-o", "sized", "--timestamp"], "no place for times"),
+        (&["pub", "tcp://*:*", "--rate", "0"], "a number greater than 0"),
         (&["rep", "tcp://*:*", "--echo", "--exec", "true"], "cannot be used with"),
     ];
     for (arguments, said) in rows {

@@ -43,12 +43,12 @@ fn a_wrong_key_is_told_from_one_that_is_not_let_in_and_from_none() {
         &client_key,
     ]);
     let rows: [(&[&str], i32, &[&str]); 4] = [
-        (&[], 1, &["trouble", "it wants CURVE", "--curve-server"]),
+        (&[], 1, &["trouble", "it requires CURVE", "--curve-server"]),
         (&["--curve-server", &client_key], 1, &["trouble", "at our HELLO: its key is not the one"]),
         (
             &["--curve-server", &server_key, "--curve-secret", &stranger],
             1,
-            &["trouble", "refuses us", "does not know our key"],
+            &["trouble", "refused us", "does not know our key"],
         ),
         (&["--curve-server", &server_key, "--curve-secret", &client], 0, &["socket type", "PULL"]),
     ];
@@ -83,7 +83,7 @@ fn a_peer_that_hangs_up_within_its_greeting_is_asked_for_what_it_wants() {
     let ended = zmtp(&["inspect", &endpoint]);
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     reports(&ended, &["greeting", "ZMTP 3.1, CURVE"]);
-    reports(&ended, &["trouble", "it wants CURVE: give its public key by --curve-server"]);
+    reports(&ended, &["trouble", "it requires CURVE: give its public key with --curve-server"]);
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn a_wrong_password_is_told() {
     let login = folder.file("login", b"ann:guess\n");
     let (_rep, endpoint) =
         Process::bound(&["rep", "tcp://127.0.0.1:*", "--echo", "--plain-users", &users]);
-    reports(&zmtp(&["inspect", &endpoint]), &["it wants PLAIN", "--plain-login"]);
+    reports(&zmtp(&["inspect", &endpoint]), &["it requires PLAIN", "--plain-login"]);
     let ended = zmtp(&["inspect", &endpoint, "--plain-login", &login]);
-    reports(&ended, &["refuses us", "name or password is wrong"]);
+    reports(&ended, &["refused us", "the name or the password is wrong"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_is_no_peer_is_told() {
     reports(&ended, &["trouble", "ZMTP"]);
     let silent = saying(b"");
     let ended = zmtp(&["inspect", &silent, "-w", "50ms"]);
-    reports(&ended, &["fell silent before its greeting", "is it a ZeroMQ peer"]);
+    reports(&ended, &["stopped sending before its greeting", "is it a ZeroMQ peer"]);
     let ended = zmtp(&["ping", &Folder::new().ipc("nobody")]);
     ended.expect(1, &[]);
     ended.says("No such file");

@@ -1,6 +1,7 @@
 //! A program under test: started, read line by line, interrupted, killed, and never waited for in vain.
 //!
-//! The tests of weather-demo use this file too: it names no program, and has only what both need.
+//! The tests of weather-demo use this file too, by a link that its package resolves: it names no program, and has
+//! only what both need.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

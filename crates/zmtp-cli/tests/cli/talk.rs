@@ -67,7 +67,7 @@ fn octets_behind_their_length_are_written_as_documented() {
 #[test]
 fn a_message_is_printed_as_the_format_says() {
     let rows: [(&[&str], &str); 5] = [
-        (&["-F", "{n}: {topic} ({parts}, {size}) {2}{9}"], "1: weather (3, 9) -3"),
+        (&["-F", "{number}: {topic} ({parts}, {size}) {2}{9}"], "1: weather (3, 9) -3"),
         (&["-F", "{body}", "--join", "|"], "|-3"),
         (&["-F", "{{{}}}", "--join", "\\x2c"], "{weather,,-3}"),
         (&["-o", "hex"], "77656174686572  2d33"),
@@ -171,7 +171,7 @@ fn a_router_sends_to_the_peer_that_the_first_part_names() {
     let dealer = Process::start(&["dealer", &endpoint, "--identity", "bob", "-m", "hi", "-n", "1"]);
     assert_eq!(router.stdout.next(), "bob\thi");
     router.write(b"ann hello\n");
-    router.stderr.wait_for("no peer goes by the first part");
+    router.stderr.wait_for("is not the identity of a connected peer");
     router.write(b"bob hello\n");
     dealer.end().expect(0, &["hello"]);
 }
@@ -268,7 +268,7 @@ fn a_peer_that_does_not_read_keeps_nobody_beyond_the_time_limit() {
     let began = Instant::now();
     let ended = zmtp(&["push", &endpoint, "-m", &text, "--repeat", "-w", "200ms"]);
     ended.expect(124, &[]);
-    ended.says("no peer takes the next message within 200ms");
+    ended.says("no peer took the next message within 200ms");
     ended.says("not delivered");
     assert!(began.elapsed() < Duration::from_secs(25), "it does not linger for 30 s");
 }

@@ -103,7 +103,7 @@ fn a_libzmq_pusher_is_left_before_it_gives_us_what_is_for_others() {
     let inspect = Process::start(&["inspect", &endpoint]);
     let ended = inspect.end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
-    assert!(ended.stdout.iter().any(|line| line.contains("PUSH; left")), "{ended:#?}");
+    assert!(ended.stdout.iter().any(|line| line.contains("PUSH; we left")), "{ended:#?}");
     let pull = Process::start(&["pull", "--connect", &endpoint, "-n", "2"]);
     push.send("1", 0).unwrap();
     push.send("2", 0).unwrap();

@@ -105,14 +105,14 @@ fn bad_texts() {
         ("tcp://*:5556 ", "port \"5556 \" is neither a number from 0 to 65535 nor *"),
         ("tcp://*:5556/", "port \"5556/\" is neither a number from 0 to 65535 nor *"),
         ("tcp://:5556", "no host (expected tcp://host:port; tcp://*:port binds every address)"),
-        ("tcp:// :5556", "host \" \" is neither a name, an address nor *"),
-        ("tcp://a b:5556", "host \"a b\" is neither a name, an address nor *"),
-        ("tcp://a..b:5556", "host \"a..b\" is neither a name, an address nor *"),
-        ("tcp://.:5556", "host \".\" is neither a name, an address nor *"),
-        ("tcp://a:b:5556", "host \"a:b\" is neither a name, an address nor *"),
-        ("tcp://*.net:5556", "host \"*.net\" is neither a name, an address nor *"),
-        ("tcp://gerät:5556", "host \"gerät\" is neither a name, an address nor *"),
-        ("tcp://lo;host:5556", "host \"lo;host\" is neither a name, an address nor *"),
+        ("tcp:// :5556", "host \" \" is not a name, an address or *"),
+        ("tcp://a b:5556", "host \"a b\" is not a name, an address or *"),
+        ("tcp://a..b:5556", "host \"a..b\" is not a name, an address or *"),
+        ("tcp://.:5556", "host \".\" is not a name, an address or *"),
+        ("tcp://a:b:5556", "host \"a:b\" is not a name, an address or *"),
+        ("tcp://*.net:5556", "host \"*.net\" is not a name, an address or *"),
+        ("tcp://gerät:5556", "host \"gerät\" is not a name, an address or *"),
+        ("tcp://lo;host:5556", "host \"lo;host\" is not a name, an address or *"),
         (
             "tcp://256.0.0.1:5556",
             "host \"256.0.0.1\" is not an IPv4 address (expected four numbers from 0 to 255)",
@@ -121,19 +121,22 @@ fn bad_texts() {
             "tcp://127.1:5556",
             "host \"127.1\" is not an IPv4 address (expected four numbers from 0 to 255)",
         ),
-        ("tcp://::1", "an IPv6 address stands in brackets: tcp://[::1]:port"),
-        ("tcp://fe80::1:2:5556", "an IPv6 address stands in brackets: tcp://[fe80::1:2:5556]:port"),
-        ("tcp://::1:*", "an IPv6 address stands in brackets: tcp://[::1]:port"),
+        ("tcp://::1", "an IPv6 address must be in brackets: tcp://[::1]:port"),
+        (
+            "tcp://fe80::1:2:5556",
+            "an IPv6 address must be in brackets: tcp://[fe80::1:2:5556]:port",
+        ),
+        ("tcp://::1:*", "an IPv6 address must be in brackets: tcp://[::1]:port"),
         ("tcp://[::g]:5556", "\"::g\" in brackets is not an IPv6 address"),
         ("tcp://[127.0.0.1]:5556", "\"127.0.0.1\" in brackets is not an IPv6 address"),
         ("tcp://[]:5556", "\"\" in brackets is not an IPv6 address"),
         ("tcp://[fe80::1%eth0]:5556", "an IPv6 zone (%eth0) is not supported"),
-        ("ipc://", "an empty path"),
-        ("ipc://@", "an empty abstract name"),
-        ("ipc://a\0b", "a NUL octet in path"),
-        ("ipc://@a\0b", "a NUL octet in abstract name"),
-        ("inproc://", "an empty name"),
-        ("inproc://\0", "a NUL octet in name"),
+        ("ipc://", "the path is empty"),
+        ("ipc://@", "the abstract name is empty"),
+        ("ipc://a\0b", "the path contains a NUL octet"),
+        ("ipc://@a\0b", "the abstract name contains a NUL octet"),
+        ("inproc://", "the name is empty"),
+        ("inproc://\0", "the name contains a NUL octet"),
     ];
     for (text, reason) in table {
         let reason = reason.replace("{KNOWN}", KNOWN);
@@ -166,12 +169,12 @@ fn texts_of_ws() {
         ("ws://:1/feed", "no host"),
         ("ws://host/feed", "no port"),
         ("ws://host:x/feed", "port \"x\" is neither"),
-        ("ws://a b:1/", "host \"a b\" is neither"),
-        ("ws://host:1/a b", "the path \"/a b\" is not one of HTTP"),
-        ("ws://host:1/a?b", "the path \"/a?b\" is not one of HTTP"),
-        ("ws://host:1/a#b", "the path \"/a#b\" is not one of HTTP"),
-        ("ws://host:1/a\r\nX: y", "the path \"/a\\r\\nX: y\" is not one of HTTP"),
-        ("ws://host:1/ä", "the path \"/ä\" is not one of HTTP"),
+        ("ws://a b:1/", "host \"a b\" is not a name"),
+        ("ws://host:1/a b", "the path \"/a b\" is not an HTTP path"),
+        ("ws://host:1/a?b", "the path \"/a?b\" is not an HTTP path"),
+        ("ws://host:1/a#b", "the path \"/a#b\" is not an HTTP path"),
+        ("ws://host:1/a\r\nX: y", "the path \"/a\\r\\nX: y\" is not an HTTP path"),
+        ("ws://host:1/ä", "the path \"/ä\" is not an HTTP path"),
     ];
     for (text, reason) in table {
         assert!(
@@ -182,7 +185,7 @@ fn texts_of_ws() {
     }
     let long = |len| format!("ws://host:1/{}", "x".repeat(len));
     long(1023).parse::<Endpoint>().expect("as long as may be");
-    assert!(message(&long(1024)).ends_with(": path of 1025 octets, 1024 at most"));
+    assert!(message(&long(1024)).ends_with(": the path has 1025 octets; the limit is 1024"));
     for bad in ["ws://*:1/", "ws://host:*/"] {
         bad.parse::<Endpoint>().expect(bad).for_connect().expect_err(bad);
     }
@@ -194,9 +197,9 @@ fn texts_of_ws() {
 #[test]
 fn lengths() {
     let table = [
-        ("ipc:///", 106, "", "path of 108 octets, 107 at most"),
-        ("ipc://@", 107, "", "abstract name of 108 octets, 107 at most"),
-        ("inproc://", 256, "", "name of 257 octets, 256 at most"),
+        ("ipc:///", 106, "", "the path has 108 octets; the limit is 107"),
+        ("ipc://@", 107, "", "the abstract name has 108 octets; the limit is 107"),
+        ("inproc://", 256, "", "the name has 257 octets; the limit is 256"),
         ("tcp://a.a.a.", 63, ":1", "host \"a.a.a."),
         ("tcp://", 63, ":1", "host \""),
     ];
@@ -208,7 +211,7 @@ fn lengths() {
     }
     let host = |len: usize| format!("tcp://{}:1", "a.".repeat(127)[..len].to_owned());
     host(253).parse::<Endpoint>().expect("as long as may be");
-    assert!(message(&host(254)).ends_with(": host name of 254 octets, 253 at most"));
+    assert!(message(&host(254)).ends_with(": the host name has 254 octets; the limit is 253"));
 }
 
 #[test]
@@ -233,17 +236,17 @@ fn to_connect_needs_one_host_and_port() {
     }
     assert_eq!(
         check("tcp://*:5556").unwrap_err(),
-        "endpoint \"tcp://*:5556\": * is every address of this machine, to bind to; \
-         to connect, name one host",
+        "endpoint \"tcp://*:5556\": * means every address of this machine, and can only be \
+         bound; to connect, name one host",
     );
     assert_eq!(
         check("tcp://localhost:0").unwrap_err(),
-        "endpoint \"tcp://localhost:*\": port 0 (*) is any free port, to bind to; \
+        "endpoint \"tcp://localhost:*\": port 0 (*) means any free port, and can only be bound; \
          to connect, name the port",
     );
     assert_eq!(
         check("ipc://*").unwrap_err(),
-        "endpoint \"ipc://*\": * is any free path, to bind to; to connect, name the path",
+        "endpoint \"ipc://*\": * means any free path, and can only be bound; to connect, name the path",
     );
 }
 

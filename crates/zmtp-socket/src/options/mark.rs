@@ -48,7 +48,7 @@ impl fmt::Display for HighWaterMark {
 
 /// The text is neither a number of messages from 1 up nor `unlimited`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a high-water mark is a number of messages from 1 up, or \"unlimited\"")]
+#[error("a high-water mark must be a number of messages, at least 1, or \"unlimited\"")]
 pub struct InvalidHighWaterMark;
 
 impl FromStr for HighWaterMark {

@@ -25,31 +25,33 @@ const IDENTITY_MAX: u64 = 255;
 /// A rule that the peer has broken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Breach {
-    #[error("no WebSocket frame: {0}")]
+    #[error("not a WebSocket frame: {0}")]
     Frame(#[from] tungstenite::Error),
     #[error("a WebSocket frame with reserved bits (RFC 6455, section 5.2)")]
     Reserved,
-    #[error("a WebSocket frame of a client without a mask (RFC 6455, section 5.1)")]
+    #[error("a WebSocket frame from a client without a mask (RFC 6455, section 5.1)")]
     Unmasked,
-    #[error("a WebSocket frame of a server with a mask (RFC 6455, section 5.1)")]
+    #[error("a WebSocket frame from a server with a mask (RFC 6455, section 5.1)")]
     Masked,
-    #[error("a WebSocket control frame of {0} octets or in fragments (RFC 6455, section 5.5)")]
+    #[error(
+        "a WebSocket control frame that has {0} octets or is fragmented (RFC 6455, section 5.5)"
+    )]
     Control(u64),
     #[error(
-        "a WebSocket fragment that continues nothing, or something else (RFC 6455, section 5.4)"
+        "a WebSocket fragment that does not continue the message before it (RFC 6455, section 5.4)"
     )]
     Fragment,
-    #[error("a WebSocket text message; ZeroMQ's are binary (RFC 45)")]
+    #[error("a WebSocket text message; ZeroMQ messages must be binary (RFC 45)")]
     Text,
-    #[error("a WebSocket message of {size} octets, {limit} at most")]
+    #[error("a WebSocket message of {size} octets; the limit is {limit}")]
     TooLarge { size: u64, limit: usize },
     #[error("a WebSocket message without flags (RFC 45, Framing)")]
     Empty,
     #[error("a WebSocket message with the flags {0:#04x} (RFC 45, Framing)")]
     Flags(u8),
-    #[error("a command, of which the profile ZWS2.0 has none (RFC 45, No Mechanism)")]
+    #[error("a command, which the profile ZWS2.0 does not have (RFC 45, No Mechanism)")]
     CommandInBare,
-    #[error("an identity of {0} octets or of several parts (RFC 45, No Mechanism)")]
+    #[error("an identity that has {0} octets or several parts (RFC 45, No Mechanism)")]
     Identity(u64),
 }
 

@@ -71,9 +71,9 @@ pub(super) async fn dial(mut stream: Stream, host: &str, terms: &Terms) -> io::R
 enum Unread {
     #[error("the connection was lost")]
     Lost(io::Error),
-    #[error("an HTTP header of more than {HEAD_MAX} octets")]
+    #[error("the HTTP header has more than {HEAD_MAX} octets")]
     TooLarge,
-    #[error("no HTTP upgrade: {0}")]
+    #[error("not an HTTP upgrade: {0}")]
     Invalid(tungstenite::Error),
 }
 
@@ -108,7 +108,7 @@ fn judge(request: &Request, terms: &Terms) -> Result<Accepted, (StatusCode, Stri
             ) => StatusCode::UPGRADE_REQUIRED,
             _ => StatusCode::BAD_REQUEST,
         };
-        (status, format!("no HTTP upgrade: {error}"))
+        (status, format!("not an HTTP upgrade: {error}"))
     })?;
     let path = request.uri().path();
     if path != &*terms.path {

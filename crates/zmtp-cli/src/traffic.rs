@@ -12,7 +12,7 @@ use crate::wire::probe::command_name;
 
 /// The style of the lines.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sayings {
+pub(crate) struct TrafficStyle {
     pub(crate) json: bool,
     /// How many octets of a part are shown.
     pub(crate) octets: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Heading {
     pub(crate) connection: u64,
 }
 
-impl Sayings {
+impl TrafficStyle {
     /// Appends an observation.
     pub(crate) fn push(
         &self,

@@ -1,0 +1,1 @@
+../../../zmtp-cli/tests/cli/shared.rs
