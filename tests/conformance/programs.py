@@ -30,17 +30,21 @@ class Program(NamedTuple):
     command: list[object]
 
 
-def programs(folder: Path) -> list[Program]:
-    """All programs, compiled."""
+def programs(folder: Path, runtime: list[str]) -> list[Program]:
+    """All programs, compiled, with the runtime of a sanitizer if there is one."""
     cpp, c, classes = folder / "cppzmq", folder / "czmq", folder / "classes"
     warnings = ["-O1", "-Wall", "-Wextra", "-Werror"]
+    libraries = [*runtime, "-lczmq", "-lzmq", "-lpthread", "-lstdc++", "-lrt", "-ldl", "-lm"]
     cases = "".join(f'if (!strcmp(name, "{name}")) {name}_test(false);\n' for name in CLASSES)
     runner = f"#include <czmq.h>\nint main(int count, char **words) {{ char *name = words[count - 1];\n{cases}}}\n"
     with ThreadPoolExecutor() as pool:
         compiled = [
-            pool.submit(upstream.run, "g++", "-std=c++17", *warnings, SOURCES / "stories.cpp", "-o", cpp, "-lzmq", "-lpthread"),
-            pool.submit(upstream.run, "gcc", "-std=gnu11", *warnings, SOURCES / "stories.c", "-o", c, "-lczmq", "-lzmq"),
-            pool.submit(upstream.run, "gcc", "-w", "-xc", "-", "-o", classes, "-lczmq", "-lzmq", input=runner),
+            pool.submit(upstream.run, *command, "-o", made, *libraries, input=source)
+            for made, source, *command in [
+                (cpp, None, "g++", "-std=c++17", *warnings, SOURCES / "stories.cpp"),
+                (c, None, "gcc", "-std=gnu11", *warnings, SOURCES / "stories.c"),
+                (classes, runner, "gcc", "-w", "-xc", "-", "-xnone"),
+            ]
         ]
     for each in compiled:
         each.result()
@@ -79,13 +83,14 @@ def main() -> int:
     parser.add_argument("programs", nargs="*", metavar="WORD", help="only programs that have one of these in their names")
     parser.add_argument("--theirs", action="store_true", help="on Debian's libzmq alone")
     parser.add_argument("--library", type=Path, default=upstream.OURS)
+    parser.add_argument("--runtime", type=Path, help="the runtime of the sanitizer that the library was built with")
     options = parser.parse_args()
-    native = upstream.Build()
+    native = upstream.Build(options.runtime)
     isolated = {"CONFORMANCE_ISOLATE": "1", "LD_PRELOAD": str(native.preload("isolate"))}
     with tempfile.TemporaryDirectory(prefix="programs") as folder:
         chosen = [
             program
-            for program in programs(Path(folder))
+            for program in programs(Path(folder), native.runtime)
             if any(word in program.name for word in options.programs or [""])
         ]
         bare = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}

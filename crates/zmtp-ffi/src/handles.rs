@@ -191,6 +191,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "it takes many steps")]
     fn a_closed_handle_is_not_soon_another_one() {
         static TABLE: Table<u32> = Table::new(3);
         let closed = TABLE.insert(0).unwrap();
@@ -204,6 +205,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "it takes many steps")]
     fn a_full_table_takes_one_more_for_each_that_goes() {
         static TABLE: Table<()> = Table::new(4);
         let handles: Vec<_> = std::iter::from_fn(|| TABLE.insert(())).collect();
