@@ -12,10 +12,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The bits of a handle for the count of its place's uses, for the kind, and for the place.
+/// The bits of a handle for the count of its place's uses, for the kind, and for the place. Miri has no room for more.
 const USE_BITS: u32 = 4;
 const KIND_BITS: u32 = 3;
-const PLACE_BITS: u32 = 16;
+const PLACE_BITS: u32 = if cfg!(miri) { 8 } else { 16 };
 
 /// How many places a block of the table has, and how many blocks there are.
 const BLOCK: usize = 256;
@@ -191,7 +191,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "it takes many steps")]
     fn a_closed_handle_is_not_soon_another_one() {
         static TABLE: Table<u32> = Table::new(3);
         let closed = TABLE.insert(0).unwrap();
@@ -205,12 +204,11 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "it takes many steps")]
     fn a_full_table_takes_one_more_for_each_that_goes() {
         static TABLE: Table<()> = Table::new(4);
         let handles: Vec<_> = std::iter::from_fn(|| TABLE.insert(())).collect();
         assert_eq!(handles.len(), 1 << PLACE_BITS);
-        assert_eq!((TABLE.remove(handles[300]), TABLE.remove(handles[300])), (Some(()), None));
+        assert_eq!((TABLE.remove(handles[200]), TABLE.remove(handles[200])), (Some(()), None));
         assert!(TABLE.insert(()).is_some(), "in the place that rests, for there is no other");
         assert!(TABLE.insert(()).is_none());
     }
