@@ -22,8 +22,8 @@ REFERENCE, OURS = "libzmq-4.3.5.txt", "ours.txt"
 
 
 class Runner:
-    def __init__(self, library: Path, limit: float) -> None:
-        self.build = upstream.Build()
+    def __init__(self, library: Path, limit: float, runtime: Path | None) -> None:
+        self.build = upstream.Build(runtime)
         self.environment = upstream.linked(library)
         self.limit = limit
 
@@ -107,9 +107,11 @@ def reference(runner: Runner, jobs: int) -> None:
 
 
 def main() -> int:
-    options = scoreboard.arguments(__doc__).parse_args()
+    parser = scoreboard.arguments(__doc__)
+    parser.add_argument("--runtime", type=Path, help="the runtime of the sanitizer that the library was built with")
+    options = parser.parse_args()
     library = upstream.theirs() if options.theirs or options.reference else options.library or upstream.OURS
-    runner = Runner(library, options.limit or 30)
+    runner = Runner(library, options.limit or 30, options.runtime)
     jobs = options.jobs or 12
     if not runner.isolate():
         print("no network namespaces here: one case at a time, for they take each other's ports")

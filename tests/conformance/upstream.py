@@ -118,10 +118,12 @@ def sources() -> Path:
 class Build:
     """Compiles libzmq's programs, each once, so that they run with any libzmq.so.5."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Path | None = None) -> None:
+        """With the runtime of a sanitizer, the programs carry it for the library, which was built with that."""
         self.tree = sources()
+        self.runtime = [f"-Wl,--whole-archive,{runtime},--no-whole-archive", "-rdynamic"] if runtime else []
         own = [Path(__file__), *sorted(NATIVE.iterdir())]
-        key = hashlib.sha256(b"".join(file.read_bytes() for file in own) + str(self.tree).encode())
+        key = hashlib.sha256(b"".join(file.read_bytes() for file in own) + f"{self.tree}{self.runtime}".encode())
         self.folder = WORK / "programs" / key.hexdigest()[:12]
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "platform.hpp").touch()
@@ -165,7 +167,8 @@ class Build:
             extra = [sodium, f"-Wl,-rpath,{sodium.parent}"]
         objects = [self._object(part) for part in (tests / f"{name}.cpp", *parts)]
         wrap = "-Wl,--wrap=UnityDefaultTestRun"
-        return self._make(name, "g++", *objects, f"-L{self.folder}", "-lzmq", "-lpthread", wrap, *extra)
+        libraries = [*self.runtime, f"-L{self.folder}", "-lzmq", "-lpthread", "-lrt", "-ldl", "-lm"]
+        return self._make(name, "g++", *objects, *libraries, wrap, *extra)
 
     def tests(self, names: list[str]) -> None:
         """Compiles these test programs, as many at a time as there are processors."""

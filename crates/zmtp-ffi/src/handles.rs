@@ -1,35 +1,50 @@
-//! Handles: a `void *` of C is a number here, and never an address.
+//! Handles: a `void *` of C is the address of one word of `GROUND`, which nobody here reads.
 //!
-//! The number names a place of a table, and how often the place has been used. So a handle that is
-//! null, closed or of another kind is detected, and none is ever dereferenced. A place is used
+//! A program may read it: CZMQ looks at the first word behind a pointer to learn whether it is an object of its
+//! own. The place of the word in `GROUND` says which place of a table is meant, and how often that has been used. So
+//! a handle that is null, closed or of another kind is detected, and none is ever dereferenced. A place is used
 //! again, and its memory is never freed.
 
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The bits of a handle for the kind, for the place, and for the count of its uses.
+/// The bits of a handle for the count of its place's uses, for the kind, and for the place. Miri has no room for more.
+const USE_BITS: u32 = 4;
 const KIND_BITS: u32 = 3;
-const PLACE_BITS: u32 = usize::BITS / 2 - 8 - KIND_BITS;
-const USE_BITS: u32 = usize::BITS - PLACE_BITS - KIND_BITS;
+const PLACE_BITS: u32 = if cfg!(miri) { 8 } else { 16 };
 
 /// How many places a block of the table has, and how many blocks there are.
 const BLOCK: usize = 256;
-const BLOCKS: usize = 1024;
+const BLOCKS: usize = (1 << PLACE_BITS) / BLOCK;
 
-/// The handle of a value, which C gets as a pointer.
+/// So many closed places are left alone. A closed handle comes back, as another's, after at least this many openings
+/// for each of the uses that are told apart.
+const RESTING: usize = BLOCK / 2;
+
+/// One word for each possible handle. The system gives memory only to those that have been in use.
+static GROUND: [AtomicU64; 1 << (USE_BITS + KIND_BITS + PLACE_BITS)] =
+    [const { AtomicU64::new(0) }; 1 << (USE_BITS + KIND_BITS + PLACE_BITS)];
+
+/// What a program reads behind a handle: neither a tag of CZMQ's objects nor the number of a descriptor.
+const MARK: u64 = u64::MAX;
+
+/// The handle of a value, which C gets as a pointer: the number of a word of `GROUND`, or any number from C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle(usize);
 
 impl Handle {
     pub(crate) fn of(pointer: *const c_void) -> Self {
-        Self(pointer.addr())
+        let distance = pointer.addr().wrapping_sub(GROUND.as_ptr().addr());
+        // An address that is not that of a whole word becomes a number beyond all words.
+        Self(distance.rotate_right(size_of::<AtomicU64>().trailing_zeros()))
     }
 
     pub(crate) fn to_pointer(self) -> *mut c_void {
-        ptr::without_provenance_mut(self.0)
+        GROUND.get(self.0).map_or(ptr::null_mut(), AtomicU64::as_ptr).cast()
     }
 }
 
@@ -38,8 +53,8 @@ impl Handle {
 pub(crate) struct Table<T> {
     kind: usize,
     blocks: [OnceLock<Box<[Place<T>]>>; BLOCKS],
-    /// The free places, and how many places have ever been used.
-    free: Mutex<Vec<usize>>,
+    /// The free places, the one that has rested longest first, and how many places have ever been used.
+    free: Mutex<VecDeque<usize>>,
     places: AtomicUsize,
 }
 
@@ -63,31 +78,32 @@ impl<T> Table<T> {
         Self {
             kind,
             blocks: [const { OnceLock::new() }; BLOCKS],
-            free: Mutex::new(Vec::new()),
+            free: Mutex::new(VecDeque::new()),
             places: AtomicUsize::new(0),
         }
     }
 
     /// Stores `value` and returns its handle; `None` if the table is full.
     pub(crate) fn insert(&self, value: T) -> Option<Handle> {
-        let free = lock(&self.free).pop();
-        let place = match free {
-            Some(place) => place,
-            None => {
-                let place = self.places.fetch_add(1, Ordering::Relaxed);
-                if place >= BLOCK * BLOCKS {
-                    self.places.fetch_sub(1, Ordering::Relaxed);
-                    return None;
-                }
-                place
-            }
-        };
+        let place = self.rested(RESTING).or_else(|| self.unused()).or_else(|| self.rested(0))?;
         let mut entry = lock(&self.place_or_new(place).0);
-        // Never 0, so that no handle is null.
         entry.uses = (entry.uses + 1) % (1 << USE_BITS);
-        entry.uses = entry.uses.max(1);
         entry.value = Some(value);
-        Some(Handle(((entry.uses << PLACE_BITS) | place) << KIND_BITS | self.kind))
+        let number = (place << KIND_BITS | self.kind) << USE_BITS | entry.uses;
+        GROUND[number].store(MARK, Ordering::Relaxed);
+        Some(Handle(number))
+    }
+
+    /// A free place, if more than so many are free.
+    fn rested(&self, others: usize) -> Option<usize> {
+        let mut free = lock(&self.free);
+        if free.len() > others { free.pop_front() } else { None }
+    }
+
+    /// A place that was never used.
+    fn unused(&self) -> Option<usize> {
+        let next = |place: usize| (place < BLOCK * BLOCKS).then_some(place + 1);
+        self.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
     }
 
     /// Exclusive access to the value of the handle, if it is open.
@@ -107,14 +123,14 @@ impl<T> Table<T> {
         }
         let value = entry.value.take()?;
         drop(entry);
-        lock(&self.free).push(place);
+        lock(&self.free).push_back(place);
         Some(value)
     }
 
     fn split(&self, Handle(number): Handle) -> Option<(usize, usize)> {
-        let is_ours = number & ((1 << KIND_BITS) - 1) == self.kind;
-        let rest = number >> KIND_BITS;
-        is_ours.then_some((rest & ((1 << PLACE_BITS) - 1), rest >> PLACE_BITS))
+        let (uses, rest) = (number & ((1 << USE_BITS) - 1), number >> USE_BITS);
+        let is_ours = rest & ((1 << KIND_BITS) - 1) == self.kind;
+        is_ours.then_some((rest >> KIND_BITS, uses))
     }
 
     #[inline]
@@ -175,10 +191,38 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_handle_is_not_soon_another_one() {
+        static TABLE: Table<u32> = Table::new(3);
+        let closed = TABLE.insert(0).unwrap();
+        TABLE.remove(closed);
+        for number in 0..(RESTING << USE_BITS) as u32 - 1 {
+            let handle = TABLE.insert(number).unwrap();
+            assert!(TABLE.lock(closed).is_none(), "after {number} others");
+            TABLE.remove(handle);
+        }
+        assert!(TABLE.places.load(Ordering::Relaxed) <= RESTING + 1, "places are used again");
+    }
+
+    #[test]
+    fn a_full_table_takes_one_more_for_each_that_goes() {
+        static TABLE: Table<()> = Table::new(4);
+        let handles: Vec<_> = std::iter::from_fn(|| TABLE.insert(())).collect();
+        assert_eq!(handles.len(), 1 << PLACE_BITS);
+        assert_eq!((TABLE.remove(handles[200]), TABLE.remove(handles[200])), (Some(()), None));
+        assert!(TABLE.insert(()).is_some(), "in the place that rests, for there is no other");
+        assert!(TABLE.insert(()).is_none());
+    }
+
+    #[test]
     fn no_number_is_followed() {
-        for number in [0, 1, 2, 8, usize::MAX, usize::MAX << KIND_BITS | 1, 0xdead_beef] {
-            assert!(OTHERS.lock(Handle(number)).is_none(), "{number:x}");
-            assert!(OTHERS.remove(Handle(number)).is_none(), "{number:x}");
+        let first = GROUND.as_ptr().addr();
+        let end = first + size_of_val(&GROUND);
+        for address in
+            [0, 1, first - 8, first, first + 1, first + 2 * 128, end - 8, end, usize::MAX]
+        {
+            let handle = Handle::of(ptr::without_provenance(address));
+            assert!(OTHERS.lock(handle).is_none(), "{address:x}");
+            assert!(OTHERS.remove(handle).is_none(), "{address:x}");
         }
     }
 }

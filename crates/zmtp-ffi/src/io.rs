@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::c_int;
+use std::panic::resume_unwind;
 use std::process;
 use std::sync::mpsc::{Sender, sync_channel};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +12,7 @@ use std::thread;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
-use tokio::runtime::{Builder, EnterGuard, Handle};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
@@ -106,9 +107,20 @@ impl Io {
         Ok(Arc::new(Self { runtime: handle, _end: end, process: process::id() }))
     }
 
-    /// Enters the runtime, for calls that need one.
-    pub(crate) fn enter(&self) -> EnterGuard<'_> {
-        self.runtime.enter()
+    /// Makes a call that needs a runtime.
+    pub(crate) fn within<T: Send>(&self, call: impl FnOnce() -> T + Send) -> T {
+        let call = || {
+            let _within = self.runtime.enter();
+            call()
+        };
+        match Handle::try_current() {
+            // A program's last functions (`atexit`, destructors of C++) run when the variables of their thread are
+            // gone, tokio's among them.
+            Err(error) if error.is_thread_local_destroyed() => thread::scope(|scope| {
+                scope.spawn(call).join().unwrap_or_else(|panic| resume_unwind(panic))
+            }),
+            _ => call(),
+        }
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -260,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a request for so much memory ends Miri")]
     fn no_part_is_too_large_for_the_machine_to_say_so() {
         assert!(Part::with_size(usize::MAX / 2).is_none());
     }

@@ -170,11 +170,11 @@ macro_rules! rows {
 pub(crate) const TABLE: &[Row] = rows! {
     AFFINITY Type::Long, 0, Both, ALL;
     ROUTING_ID Type::Octets(1, 255), 0, Both, ALL;
-    RATE COUNT, 100, Read, ALL;
-    RECOVERY_IVL COUNT, 10_000, Read, ALL;
-    MULTICAST_HOPS COUNT, 1, Read, ALL;
-    MULTICAST_MAXTPDU COUNT, 1500, Read, ALL;
-    MULTICAST_LOOP FLAG, 1, Read, ALL;
+    RATE Type::Int(1, MAX), 100, Both, ALL;
+    RECOVERY_IVL COUNT, 10_000, Both, ALL;
+    MULTICAST_HOPS Type::Int(1, MAX), 1, Both, ALL;
+    MULTICAST_MAXTPDU Type::Int(1, MAX), 1500, Both, ALL;
+    MULTICAST_LOOP FLAG, 1, Both, ALL;
     LOOPBACK_FASTPATH FLAG, 0, Read, ALL;
     USE_FD TIME, -1, Both, ALL;
     TCP_ACCEPT_FILTER Type::Text(0, 255), 0, Write, ALL;

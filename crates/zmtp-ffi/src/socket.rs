@@ -196,10 +196,7 @@ pub(crate) fn close(handle: Handle) -> Result<(), Errno> {
     let linger = u64::try_from(options.int(options::LINGER)).ok().map(Duration::from_millis);
     let mut closing = engine.close(linger);
     // It begins now: the addresses and names are free from now on.
-    let begun = {
-        let _within = io.enter();
-        closing.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
-    };
+    let begun = io.within(|| closing.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())));
     if begun.is_pending() {
         io.spawn(async move {
             closing.await;
@@ -705,16 +702,15 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     }
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
-    let endpoint = {
-        let _within = built.io.enter();
+    let endpoint = built.io.within(|| {
         built.engine.connect(endpoint, |options| {
             let options = terms.apply(options, is_local);
             match peer_identity {
                 Some(identity) => options.peer_identity(identity),
                 None => options,
             }
-        })?
-    };
+        })
+    })?;
     socket.opened(text, endpoint, false);
     if let Some(known) = socket.endpoints.last_mut() {
         known.name = name_of_peer;

@@ -1,12 +1,14 @@
 //! The interface as a C program sees it, where libzmq's own suites do not look: handles that are none, messages
 //! that are none, and signals.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io::{Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -75,6 +77,84 @@ fn a_handle_that_is_none_is_an_error_and_nothing_else() {
     }
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
     fails(zmq_ctx_term(context), libc::EFAULT);
+}
+
+/// CZMQ reads the word behind a pointer, to learn whether it is an object of its own or the number of a descriptor.
+#[test]
+fn the_memory_behind_a_handle_can_be_read_and_is_no_descriptor() {
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_PAIR);
+    for handle in [context, socket] {
+        assert!(handle.cast::<u64>().is_aligned());
+        // SAFETY: it is the address of a whole word, which nobody writes while its handle is open.
+        let word = unsafe { handle.cast::<c_int>().read() };
+        assert_eq!(word, -1);
+    }
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+}
+
+/// As in a function of `atexit`: tokio's variables of the thread are gone then.
+#[test]
+fn a_thread_that_ends_may_still_use_sockets_and_end_their_context() {
+    struct Last(Sender<[c_int; 8]>, *mut c_void, *mut c_void);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let (context, first) = (self.1, self.2);
+            assert!(tokio::runtime::Handle::try_current().unwrap_err().is_thread_local_destroyed());
+            let second = zmq_socket(context, ZMQ_PAIR);
+            let last = zmq_socket(context, ZMQ_PAIR);
+            let outcomes = [
+                connect(second, "inproc://first"),
+                send(second, b"late", 0),
+                receive(first, &mut [0; 4], 0),
+                bind(last, "tcp://127.0.0.1:*"),
+                zmq_close(last),
+                zmq_close(second),
+                zmq_close(first),
+                zmq_ctx_term(context),
+            ];
+            self.0.send(outcomes).unwrap();
+        }
+    }
+
+    thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+
+    let (sender, receiver) = channel();
+    let thread = thread::spawn(move || {
+        let context = zmq_ctx_new();
+        let first = zmq_socket(context, ZMQ_PAIR);
+        // This comes before tokio's, so it goes after them.
+        LAST.set(Some(Last(sender, context, first)));
+        assert_eq!(bind(first, "inproc://first"), 0);
+        assert!(tokio::runtime::Handle::try_current().is_err());
+    });
+    let outcomes = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(outcomes, [0, 4, 4, 0, 0, 0, 0, 0]);
+    thread.join().unwrap();
+}
+
+/// CZMQ ends the program when a setter fails.
+#[test]
+fn options_of_multicast_are_kept_as_in_a_libzmq_without_it() {
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_PAIR);
+    // The last is one of libzmq's that its header only names for drafts.
+    let multicast_loop = 96;
+    let options =
+        [ZMQ_RATE, ZMQ_RECOVERY_IVL, ZMQ_MULTICAST_HOPS, ZMQ_MULTICAST_MAXTPDU, multicast_loop];
+    for name in options {
+        for (value, expected) in [(1_i32, 0), (-1, -1)] {
+            // SAFETY: it is an `int`, and its length is said.
+            let set = unsafe {
+                zmq_setsockopt(socket, name, (&raw const value).cast(), size_of::<c_int>())
+            };
+            assert_eq!((set, option(socket, name)), (expected, 1), "option {name}");
+        }
+    }
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
 }
 
 #[test]
