@@ -26,7 +26,7 @@ pub struct ServerSecurity {
 #[derive(Debug, Args)]
 pub struct ClientSecurity {
     /// Encrypt with CURVE; this is the server's public key, 40 characters
-    #[arg(long, value_name = "KEY", conflicts_with = "user")]
+    #[arg(long, value_name = "KEY", conflicts_with = "user", allow_hyphen_values = true)]
     curve_server: Option<CurvePublicKey>,
 
     /// Our own secret key, in a file [default: a new one each time]
@@ -34,7 +34,7 @@ pub struct ClientSecurity {
     curve_secret: Option<PathBuf>,
 
     /// Our name and password, for a server that asks for them
-    #[arg(long, value_name = "NAME:PASSWORD")]
+    #[arg(long, value_name = "NAME:PASSWORD", allow_hyphen_values = true)]
     user: Option<User>,
 }
 
@@ -102,4 +102,26 @@ fn keys(file: &Path) -> Result<CurveKeyPair, Failure> {
 
 fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        security: ClientSecurity,
+    }
+
+    #[test]
+    fn a_key_and_a_password_may_begin_as_an_option_does() {
+        let key = format!("-R{}", "0".repeat(38));
+        let program = Program::try_parse_from(["program", "--curve-server", &key]).unwrap();
+        assert_eq!(program.security.curve_server.unwrap().to_string(), key);
+        let program = Program::try_parse_from(["program", "--user", "-name:-password"]).unwrap();
+        assert!(program.security.user.is_some());
+    }
 }

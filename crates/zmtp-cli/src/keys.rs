@@ -17,7 +17,7 @@ use crate::ending::Failure;
 #[command(next_help_heading = "Security")]
 pub(crate) struct Security {
     /// Encrypt with CURVE, as a client of the server with this public key: 40 characters, or a file
-    #[arg(long, value_name = "KEY|FILE")]
+    #[arg(long, value_name = "KEY|FILE", allow_hyphen_values = true)]
     curve_server: Option<String>,
 
     /// The file with our secret key, as `zmtp keygen` writes it. Without --curve-server we are the CURVE server
@@ -147,4 +147,24 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        security: Security,
+    }
+
+    #[test]
+    fn a_key_may_begin_as_an_option_does() {
+        let key = format!("-R{}", "0".repeat(38));
+        let program = Program::try_parse_from(["program", "--curve-server", &key]).unwrap();
+        assert_eq!(program.security.curve_server, Some(key));
+    }
 }
