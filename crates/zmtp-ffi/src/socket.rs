@@ -70,6 +70,9 @@ pub(crate) struct Socket {
 /// The octets after which a sender in the process lets other threads run.
 const TURN: usize = 256 << 10;
 
+/// How often a receiver in the process lets other threads run before it sleeps.
+const YIELDS: usize = 20;
+
 #[derive(Debug)]
 struct Built {
     engine: Engine,
@@ -367,7 +370,10 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
             return Err(Errno::EFSM);
         }
         let mut next = socket.try_recv();
-        if next.is_none() && socket.is_local && flags & DONTWAIT == 0 {
+        for _ in 0..YIELDS {
+            if next.is_some() || !socket.is_local || flags & DONTWAIT != 0 {
+                break;
+            }
             drop(socket);
             std::thread::yield_now();
             socket = lock(handle)?;

@@ -6,7 +6,6 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use zmtp_codec::FrameHeader;
 
 use super::outbox::LARGE;
@@ -18,28 +17,25 @@ use crate::stats::Stats;
 /// A sender whose messages follow each other within this time is busy.
 const BUSY: Duration = Duration::from_micros(50);
 
+/// Inside the process, a message of so many octets is small no more.
+const SHARED_INSIDE: usize = 4 << 10;
+
 /// Leaves a message of so many octets in the queue of a peer in the same process, if nothing is on its way
 /// there. Returns the receiver to be woken, if it waits; nothing if the message has to be queued here.
 ///
-/// Where the sender shares its thread with the drivers, small messages that follow one another closely are
-/// queued: they cost less together.
+/// Small messages that follow one another closely are queued: they cost less together, and sender and receiver
+/// do not contend for one lock.
 pub(crate) fn deliver(
     outbox: &mut Outbox,
     busy: &mut Option<Instant>,
     message: &Outgoing<'_>,
     length: usize,
 ) -> Option<Option<Waker>> {
-    let mut is_one_of_many = || length < LARGE && is_beside_drivers() && is_busy(busy);
+    let mut is_one_of_many = || length < SHARED_INSIDE && is_busy(busy);
     if !outbox.can_deliver() || is_one_of_many() {
         return None;
     }
     outbox.deliver(message.to_message(), length)
-}
-
-/// Whether the sender's thread runs the drivers, too.
-fn is_beside_drivers() -> bool {
-    let runtime = Handle::try_current();
-    runtime.is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 /// Whether the sender has sent something just before.
