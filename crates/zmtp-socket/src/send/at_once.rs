@@ -31,8 +31,11 @@ pub(crate) fn deliver(
     message: &Outgoing<'_>,
     length: usize,
 ) -> Option<Option<Waker>> {
-    let mut is_one_of_many = || length < SHARED_INSIDE && is_busy(busy);
-    if !outbox.can_deliver() || is_one_of_many() {
+    if !outbox.can_deliver() {
+        return None;
+    }
+    let follows = is_busy(busy) && !outbox.is_answer();
+    if follows && length < SHARED_INSIDE {
         return None;
     }
     outbox.deliver(message.to_message(), length)

@@ -154,6 +154,11 @@ impl Outbox {
         is_idle && self.direct.as_ref().is_some_and(Direct::is_open)
     }
 
+    /// Whether a message that is sent now may be the answer to a single one from there.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.direct.as_ref().is_some_and(Direct::is_answer)
+    }
+
     /// Leaves a message there. Returns the receiver to be woken, if it waits; nothing if there is no room.
     pub(crate) fn deliver(&mut self, message: Message, length: usize) -> Option<Option<Waker>> {
         let receiver = self.direct.as_ref()?.deliver(message).ok()?;

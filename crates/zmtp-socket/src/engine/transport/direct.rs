@@ -3,6 +3,7 @@
 //! messages for which there is no room.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -24,7 +25,11 @@ pub(crate) struct NoRoom;
 
 /// The intake of one side, from the end of its handshake on, and the limits that it sets.
 #[derive(Default)]
-struct Entrance(OnceLock<(Limits, Arc<dyn Intake>)>);
+struct Entrance {
+    intake: OnceLock<(Limits, Arc<dyn Intake>)>,
+    /// Messages that came this way since the socket behind it sent one.
+    unanswered: AtomicUsize,
+}
 
 /// One end. Cheap to clone.
 #[derive(Clone, Default)]
@@ -44,18 +49,19 @@ impl Direct {
     /// From now on, messages from the other side that keep to the limits are queued by its senders.
     pub(crate) fn accept(&self, limits: Limits, intake: Arc<dyn Intake>) {
         // A connection has one handshake.
-        let _first = self.ours.0.set((limits, intake));
+        let _first = self.ours.intake.set((limits, intake));
     }
 
     /// Whether the other side accepts messages.
     pub(crate) fn is_open(&self) -> bool {
-        self.theirs.0.get().is_some()
+        self.theirs.intake.get().is_some()
     }
 
     /// Queues a message at the other side. Nothing may be on its way there through the pipe. Returns the
     /// receiver to be woken, if it waits. `Err` if the message has to go through the pipe.
     pub(crate) fn deliver(&self, message: Message) -> Result<Option<Waker>, NoRoom> {
-        let (limits, intake) = self.theirs.0.get().ok_or(NoRoom)?;
+        let (limits, intake) = self.theirs.intake.get().ok_or(NoRoom)?;
+        self.theirs.unanswered.fetch_add(1, Ordering::Relaxed);
         // A message that breaks a limit ends the connection, which is for the other side's driver to do.
         match is_within(limits, &message) {
             true => intake.take(message),
@@ -63,9 +69,14 @@ impl Direct {
         }
     }
 
+    /// Whether the message that is sent now may be the answer to a single one.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.ours.unanswered.swap(0, Ordering::Relaxed) == 1
+    }
+
     /// Leaves it to the other side to wake our driver, if there is no room: until then it has nothing to do.
     pub(crate) fn await_room(&self, driver: &mut Option<Waker>) {
-        if let Some((_, intake)) = self.theirs.0.get() {
+        if let Some((_, intake)) = self.theirs.intake.get() {
             intake.await_room(driver);
         }
     }
@@ -113,5 +124,8 @@ mod tests {
         assert!(near.deliver("abcde".into()).is_err(), "it is too large");
         near.await_room(&mut driver);
         assert!(driver.is_none());
+        assert!(!far.is_answer() && !near.is_answer(), "three messages were offered");
+        near.deliver("ab".into()).unwrap();
+        assert!(far.is_answer() && !far.is_answer());
     }
 }
