@@ -8,7 +8,6 @@ The lists: libzmq-4.3.5.txt is what real libzmq passes, ours.txt is what must pa
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -59,25 +58,8 @@ class Runner:
         return Result("failed", reason.strip(": ") or f"exit status {status}", output)
 
     def _run(self, program: str, more: dict[str, str]) -> tuple[int | None, str]:
-        """Exit status and output, in an empty folder; no status if it took too long."""
-        with tempfile.TemporaryDirectory(prefix="zmq") as folder:
-            process = subprocess.Popen(
-                [self.build.path(program)],
-                cwd=folder,
-                env={**self.environment, "TMPDIR": folder, **more},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                output, _ = process.communicate(timeout=self.limit)
-                status = process.returncode
-            except subprocess.TimeoutExpired:
-                upstream.end(process)
-                output, _ = process.communicate()
-                status = None
-        return status, output.decode(errors="replace")
+        """Exit status and output; no status if it took too long."""
+        return upstream.attempt([self.build.path(program)], {**self.environment, **more}, self.limit)
 
 
 def reference(runner: Runner, jobs: int) -> None:

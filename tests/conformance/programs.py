@@ -58,24 +58,10 @@ def library_of(program: Path, environment: dict[str, str]) -> Path:
 
 
 def run(program: Program, environment: dict[str, str]) -> tuple[bool, str]:
-    """Whether the program ends well, alone in a network where that is allowed, and what it prints."""
-    with tempfile.TemporaryDirectory(prefix="zmq") as folder:
-        process = subprocess.Popen(
-            [str(word) for word in program.command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=LIMIT)
-            return process.returncode == 0, f"{output}exit status {process.returncode}\n"
-        except subprocess.TimeoutExpired:
-            upstream.end(process)
-            return False, f"{process.communicate()[0]}no end within {LIMIT} s\n"
+    """Whether the program ends well, and what it prints."""
+    status, output = upstream.attempt(program.command, environment, LIMIT)
+    ended = f"no end within {LIMIT} s" if status is None else f"exit status {status}"
+    return status == 0, f"{output}{ended}\n"
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +50,28 @@ def end(process: subprocess.Popen) -> None:
     except ProcessLookupError:
         pass
     process.wait()
+
+
+def attempt(command: list[object], environment: dict[str, str], limit: float) -> tuple[int | None, str]:
+    """Exit status and output of a command in an empty folder; no status if it took too long."""
+    with tempfile.TemporaryDirectory(prefix="zmq") as folder:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=folder,
+            env={**environment, "TMPDIR": folder},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=limit)
+            return process.returncode, output
+        except subprocess.TimeoutExpired:
+            end(process)
+            return None, process.communicate()[0]
 
 
 def environment(name: str, *packages: str) -> Path:

@@ -175,6 +175,13 @@ impl Limits {
         }
     }
 
+    /// Whether a message of so many octets, in so many parts, is within
+    /// [`message_size`](Self::message_size) and [`message_parts`](Self::message_parts).
+    #[inline]
+    pub const fn allow(&self, octets: u64, parts: usize) -> bool {
+        octets <= self.message_size && (parts <= 1 || parts <= self.message_parts)
+    }
+
     /// The same with this [`message_size`](Self::message_size).
     pub const fn with_message_size(mut self, octets: u64) -> Self {
         self.message_size = octets;

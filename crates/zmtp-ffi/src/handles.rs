@@ -29,7 +29,7 @@ const RESTING: usize = BLOCK / 2;
 static GROUND: [AtomicU64; 1 << (USE_BITS + KIND_BITS + PLACE_BITS)] =
     [const { AtomicU64::new(0) }; 1 << (USE_BITS + KIND_BITS + PLACE_BITS)];
 
-/// What a program reads behind a handle: neither a tag of CZMQ's objects nor the number of a descriptor.
+/// The word that a program reads behind a handle: neither a tag of CZMQ's objects nor the number of a descriptor.
 const MARK: u64 = u64::MAX;
 
 /// The handle of a value, which C gets as a pointer: the number of a word of `GROUND`, or any number from C.

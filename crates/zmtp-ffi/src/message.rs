@@ -12,7 +12,7 @@ pub(crate) const INLINE: usize = 38;
 const LARGE: usize = 32 << 10;
 
 /// The same inside the process, where the receiver gets the memory, too.
-pub(crate) const LARGE_INSIDE: usize = 4 << 10;
+const LARGE_INSIDE: usize = 4 << 10;
 
 /// One part of a message. It has no pointer to itself, so C may move it like any octets.
 #[derive(Debug, Default)]

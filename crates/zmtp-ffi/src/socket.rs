@@ -17,7 +17,7 @@ use crate::errno::Errno;
 use crate::handles::{Guard, Handle, Table};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
-use crate::message::{LARGE_INSIDE, Part};
+use crate::message::Part;
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
 use crate::{border, link, monitor};
@@ -347,11 +347,10 @@ pub(crate) fn receive_with<R>(
     keep: impl FnOnce(Received) -> R,
 ) -> Result<R, Errno> {
     let mut socket = lock(handle)?;
-    let most = if socket.is_local { LARGE_INSIDE } else { COPIED };
     if socket.incoming.is_none()
         && socket.turn == Turn::Any
         && let Some(built) = &mut socket.built
-        && let Some(copied) = built.engine.take_in_hand(most, copy)
+        && let Some(copied) = built.engine.take_in_hand(COPIED, copy)
     {
         socket.has_more = false;
         socket.touch();

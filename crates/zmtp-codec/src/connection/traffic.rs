@@ -261,8 +261,7 @@ impl Traffic {
             };
             size = size.saturating_add(header.size);
             parts = parts.saturating_add(1);
-            let allowed = size <= self.limits.message_size
-                && (parts <= 1 || parts <= self.limits.message_parts);
+            let allowed = self.limits.allow(size, parts);
             let Ok(length) = usize::try_from(header.size) else { break };
             ahead = ahead.saturating_add(header_len).saturating_add(length);
             if header.command || !allowed || ahead > input.len() {

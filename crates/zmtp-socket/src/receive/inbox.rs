@@ -185,11 +185,17 @@ impl Inbox {
             queue.dropped += dropped;
             self.dropped += dropped;
         }
-        queue.held += kept;
-        queue.waiting += kept;
-        self.waiting += kept;
         queue.batches.push_back(batch);
+        self.hold(key, kept);
         self.receiver.take()
+    }
+
+    /// Counts messages that were added to a queue.
+    fn hold(&mut self, key: usize, added: Count) {
+        let queue = &mut self.queues[key];
+        queue.held += added;
+        queue.waiting += added;
+        self.waiting += added;
     }
 
     /// Adds a message that a sender of this process brings, if its socket is there and there is room. Returns
@@ -210,9 +216,7 @@ impl Inbox {
             // One lock, and one wake-up, for all that come while the receiver is busy.
             Some(batch) if batch.len() < BATCH && !self.conflate => {
                 batch.push(message);
-                queue.held += count;
-                queue.waiting += count;
-                self.waiting += count;
+                self.hold(key, count);
                 Some(self.receiver.take())
             }
             _ => Some(self.deliver(key, message.into())),

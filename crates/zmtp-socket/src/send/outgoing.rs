@@ -76,9 +76,8 @@ impl Outgoing<'_> {
     /// The message; borrowed octets are copied.
     pub(crate) fn into_message(self) -> Message {
         match self.0 {
-            Parts::Slice(slice) => Message::copy_from(slice),
-            Parts::Borrowed(message) => message.clone(),
             Parts::Owned(message) => message,
+            _ => self.to_message(),
         }
     }
 }

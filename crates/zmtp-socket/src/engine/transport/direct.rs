@@ -27,7 +27,7 @@ pub(crate) struct NoRoom;
 #[derive(Default)]
 struct Entrance {
     intake: OnceLock<(Limits, Arc<dyn Intake>)>,
-    /// Messages that came this way since the socket behind it sent one.
+    /// Messages that were offered here since [`is_answer`](Direct::is_answer) was last asked.
     unanswered: AtomicUsize,
 }
 
@@ -63,7 +63,7 @@ impl Direct {
         let (limits, intake) = self.theirs.intake.get().ok_or(NoRoom)?;
         self.theirs.unanswered.fetch_add(1, Ordering::Relaxed);
         // A message that breaks a limit ends the connection, which is for the other side's driver to do.
-        match is_within(limits, &message) {
+        match limits.allow(message.size() as u64, message.part_count()) {
             true => intake.take(message),
             false => Err(NoRoom),
         }
@@ -80,11 +80,6 @@ impl Direct {
             intake.await_room(driver);
         }
     }
-}
-
-fn is_within(limits: &Limits, message: &Message) -> bool {
-    let parts = message.part_count();
-    message.size() as u64 <= limits.message_size && (parts == 1 || parts <= limits.message_parts)
 }
 
 impl fmt::Debug for Direct {

@@ -89,7 +89,7 @@ pub(crate) enum Stream {
     Ws(Box<ws::WebSocket>),
 }
 
-/// What the ends of a pipe share beside its octets.
+/// One end of the receipts and of the direct way, which two ends share beside the octets of a pipe.
 pub(crate) struct Beside {
     receipts: Option<Box<Receipts>>,
     direct: Direct,
