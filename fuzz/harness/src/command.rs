@@ -10,9 +10,14 @@ pub fn command(data: &[u8]) {
     if let Ok(command) = Command::decode(octets.clone()) {
         let mut sent = BytesMut::new();
         command.encode(&mut sent);
-        // libzmq's PLAIN servers begin an ERROR with a wrong length; all other commands have the
-        // same octets again.
-        assert!(data.starts_with(b"\x5ERROR") || sent.ends_with(data));
+        // libzmq's PLAIN servers begin an ERROR with a wrong length, and of a long context the first
+        // 16 octets are kept; all other commands have the same octets again.
+        let has_longest = matches!(
+            &command,
+            Command::Ping { context, .. } | Command::Pong { context } if context.len() == 16
+        );
+        let is_cut = has_longest && data.starts_with(&sent[2..]);
+        assert!(data.starts_with(b"\x5ERROR") || sent.ends_with(data) || is_cut);
         assert_eq!(read_command(&mut sent), Ok(command));
     }
     if let Ok(metadata) = Metadata::decode(octets) {
