@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod burst;
 pub(crate) mod connector;
 pub(crate) mod driver;
+pub(crate) mod heap;
 pub(crate) mod home;
 pub(crate) mod listener;
 pub(crate) mod panics;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::engine::heap::keep_freed_memory;
 use crate::engine::transport::Networks;
 #[cfg(feature = "simulation")]
 use crate::engine::transport::simulation::{Network, Simulation};
@@ -46,6 +47,7 @@ pub struct Context {
 impl Context {
     /// A context of its own: its `inproc` names are seen by no other.
     pub fn new() -> Self {
+        keep_freed_memory();
         Self::default()
     }
 
