@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
@@ -43,9 +44,13 @@ impl Batch {
         Self::of_frames(Bytes::new(), 0, 0)
     }
 
-    /// A batch of `messages` whole messages, whose frames are all that `octets` hold. The octets
-    /// lie in a buffer of `pinned` octets, which is larger if they came with others.
-    pub(crate) const fn of_frames(octets: Bytes, messages: usize, pinned: usize) -> Self {
+    /// A batch of `messages` whole messages, whose frames are all that `octets` hold, as
+    /// [`encode_message`](crate::encode_message) writes them. The octets lie in a buffer of `pinned`
+    /// octets, which is larger if there are others in it: a part shares the buffer only if it is a
+    /// large share of it.
+    ///
+    /// Nothing is checked here. A batch of anything else ends early.
+    pub const fn of_frames(octets: Bytes, messages: usize, pinned: usize) -> Self {
         Self(Held::Frames { octets, messages, least_shared: least_shared(pinned) })
     }
 
@@ -124,6 +129,27 @@ impl Batch {
         if let Held::Messages(messages) = &mut self.0 {
             messages.push_back(message);
         }
+    }
+
+    /// Takes the first `count` messages out, as a batch of their own; all of them if there are no
+    /// more.
+    pub fn split_to(&mut self, count: usize) -> Self {
+        if count >= self.len() {
+            return mem::take(self);
+        }
+        Self(match &mut self.0 {
+            Held::Frames { octets, messages, least_shared } => {
+                let mut rest = &octets[..];
+                (0..count).for_each(|_| skip_message(&mut rest));
+                let octets = octets.split_to(octets.len().saturating_sub(rest.len()));
+                *messages = messages.saturating_sub(count);
+                Held::Frames { octets, messages: count, least_shared: *least_shared }
+            }
+            Held::Messages(messages) => {
+                let rest = messages.split_off(count);
+                Held::Messages(mem::replace(messages, rest))
+            }
+        })
     }
 
     /// Removes the next message.
@@ -242,9 +268,9 @@ impl fmt::Debug for Batch {
 }
 
 /// Removes the message at the front.
-fn skip_message(octets: &mut Bytes) {
-    while let Some((header, body)) = next_frame(octets) {
-        octets.advance(body.end.min(octets.len()));
+fn skip_message(octets: &mut impl Buf) {
+    while let Some((header, body)) = next_frame(octets.chunk()) {
+        octets.advance(body.end.min(octets.remaining()));
         if !header.more {
             break;
         }
@@ -278,7 +304,7 @@ fn first_parts(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
             let (header, body) = next_frame(octets)?;
             let part = octets.get(body.clone())?;
             octets = octets.get(body.end..)?;
-            let starts = std::mem::replace(&mut is_first, !header.more);
+            let starts = mem::replace(&mut is_first, !header.more);
             if starts {
                 return Some(part);
             }
@@ -322,6 +348,20 @@ mod tests {
             assert_eq!((batch.len(), batch.peek(), batch.peek_body()), (0, None, None));
             batch.skip_next();
             assert!(batch.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_batch_can_be_divided_anywhere() {
+        let made_of_messages: Batch = messages().into_iter().collect();
+        for whole in [batch(), made_of_messages] {
+            for count in 0..5 {
+                let mut rest = whole.clone();
+                let front = rest.split_to(count);
+                assert_eq!((front.len(), rest.len()), (count.min(3), 3 - count.min(3)));
+                assert_eq!(front.octets() + rest.octets(), whole.octets());
+                assert_eq!(front.chain(rest).collect::<Vec<_>>(), messages());
+            }
         }
     }
 

@@ -217,7 +217,10 @@ impl Context {
     /// Takes note that a socket has sent or received inside the process.
     #[inline]
     pub(crate) fn touch(&self) {
-        self.is_busy.store(true, Ordering::Release);
+        // Read first: a write takes the cache line away from the threads of the other sockets.
+        if !self.is_busy.load(Ordering::Relaxed) {
+            self.is_busy.store(true, Ordering::Release);
+        }
     }
 
     /// Waits until messages in transit between its sockets have arrived, if there may be any.

@@ -368,33 +368,44 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
         if socket.turn == Turn::Send {
             return Err(Errno::EFSM);
         }
-        let mut next = socket.try_recv();
-        for _ in 0..YIELDS {
-            if next.is_some() || !socket.is_local || flags & DONTWAIT != 0 {
-                break;
-            }
-            drop(socket);
-            std::thread::yield_now();
-            socket = lock(handle)?;
-            next = socket.try_recv();
+        let dontwait = flags & DONTWAIT != 0;
+        if socket.is_local && !dontwait {
+            socket = yield_first(socket, handle)?;
         }
-        match next {
-            Some(received) => socket.begin(received?),
-            None => {
-                let (dontwait, time) =
-                    (flags & DONTWAIT != 0, socket.options.int(options::RCVTIMEO));
-                let waited =
-                    wait(socket, handle, dontwait, time, |socket, cx| match &mut socket.built {
-                        Some(built) => built.engine.poll_recv(cx),
-                        None => Poll::Pending,
-                    })?;
-                socket = waited.0;
-                socket.begin(waited.1);
+        if socket.incoming.is_none() {
+            match socket.try_recv() {
+                Some(received) => socket.begin(received?),
+                None => {
+                    let time = socket.options.int(options::RCVTIMEO);
+                    let waited =
+                        wait(socket, handle, dontwait, time, |socket, cx| {
+                            match &mut socket.built {
+                                Some(built) => built.engine.poll_recv(cx),
+                                None => Poll::Pending,
+                            }
+                        })?;
+                    socket = waited.0;
+                    socket.begin(waited.1);
+                }
             }
         }
     }
     socket.touch();
     Ok(socket.next_part())
+}
+
+/// Lets other threads run for a while, until a message has arrived: they gather what they send.
+fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    for _ in 0..YIELDS {
+        if socket.poll_in(&mut cx) {
+            break;
+        }
+        drop(socket);
+        std::thread::yield_now();
+        socket = lock(handle)?;
+    }
+    Ok(socket)
 }
 
 /// Waits until `attempt` is ready: at most `time` milliseconds, and not at all with `dontwait` or
@@ -435,6 +446,7 @@ fn wait<T>(
 }
 
 impl Socket {
+    /// The next message, if one has been sent.
     fn try_recv(&mut self) -> Option<Result<Incoming, Errno>> {
         self.built.as_mut()?.engine.try_recv()
     }

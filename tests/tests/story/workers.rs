@@ -70,6 +70,42 @@ fn a_flood_is_received_to_its_end_though_nothing_follows() {
 }
 
 #[test]
+fn each_of_many_subscribers_gets_the_last_message_for_it() {
+    with_workers(async {
+        const CLIENTS: u64 = 10;
+        let place = Place::tcp();
+        let server = place.context.pub_socket(PubOptions::new().when_full(WhenFull::Wait));
+        server.bind(&*place.endpoint).await.unwrap();
+        let mut clients: Vec<_> =
+            (0..CLIENTS).map(|topic| place.subscriber([topic as u8])).collect();
+        for client in &mut clients {
+            client.connect(&*place.endpoint).unwrap();
+        }
+        subscribers(&server, CLIENTS as usize).await;
+        // Another one wants each message, so each driver is woken for few.
+        let topic = |number: u64| (number % CLIENTS) as u8;
+        let message = |number: u64| [&[topic(number)][..], &number.to_be_bytes()].concat();
+        for flood in (1..100).chain([5000]) {
+            for number in 0..flood {
+                server.send(message(number)).await.unwrap();
+            }
+            for number in 0..flood {
+                let received = receive(&mut clients[topic(number) as usize]).await;
+                assert_eq!(received.first(), &message(number));
+            }
+        }
+        for number in 0..100 {
+            server.send(message(number)).await.unwrap();
+        }
+        assert_eq!(server.close().await.unsent, 0);
+        for number in 0..100 {
+            let received = receive(&mut clients[topic(number) as usize]).await;
+            assert_eq!(received.first(), &message(number));
+        }
+    });
+}
+
+#[test]
 fn a_flood_that_the_main_task_pushes_is_pulled_to_its_end() {
     with_workers(async {
         for place in [Place::tcp(), Place::ipc(), Place::inproc()] {

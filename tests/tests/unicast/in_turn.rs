@@ -254,4 +254,15 @@ async fn inside_the_process_a_message_has_arrived_when_it_has_been_sent() {
         );
         assert_eq!(pull.try_recv().unwrap().first(), &vec![number; LARGE]);
     }
+    // Of small ones that follow one another closely, a receiver that finds no other fetches all.
+    for round in 0..3 {
+        for number in 0..100u8 {
+            push.try_send(vec![number; round]).unwrap();
+        }
+        for number in 0..100u8 {
+            assert_eq!(pull.try_recv().unwrap().first(), &vec![number; round]);
+        }
+        assert!(pull.try_recv().is_err());
+    }
+    assert_eq!((push.stats().queued, push.stats().sent), (0, 304));
 }

@@ -223,6 +223,23 @@ impl Inbox {
         }
     }
 
+    /// Adds messages from the front of a batch that a sender of this process brings, as far as there is room, if
+    /// its socket is there. Returns the receiver to be woken, if it waits.
+    pub(crate) fn take_in_front(
+        &mut self,
+        key: usize,
+        peer: PeerId,
+        batch: &mut Batch,
+    ) -> Option<Waker> {
+        let mut receiver = None;
+        while !(*batch).is_empty() && self.is_open(key, peer) && self.room(key) > 0 {
+            let front = batch.split_to(self.room(key).min(BATCH));
+            self.arrived(key, Count::of_batch(&front));
+            receiver = self.deliver(key, front).or(receiver);
+        }
+        receiver
+    }
+
     /// Takes the driver of a sender of this process, to be woken when there is room, if there is none now.
     pub(crate) fn await_room(&mut self, key: usize, peer: PeerId, driver: &mut Option<Waker>) {
         if self.is_open(key, peer) && self.room(key) == 0 && !self.closed {
@@ -474,6 +491,26 @@ mod tests {
         for expected in ["0/0", "0/1", "1/0"] {
             assert_eq!(exchange(&mut inbox, &mut current), [expected]);
         }
+    }
+
+    #[test]
+    fn of_many_messages_that_a_sender_brings_those_are_taken_that_there_is_room_for() {
+        let mut inbox = inbox(BATCH + 2);
+        let (key, id) = (publisher(&mut inbox), PeerId(0));
+        inbox.wait(&Context::from_waker(Waker::noop()));
+        let mut brought = batch(key, 0..BATCH + 5);
+        assert!(inbox.take_in_front(key, id, &mut brought).is_some(), "the receiver waits");
+        assert_eq!((brought.len(), inbox.room(key)), (3, 0));
+        assert_eq!(inbox.received.messages as usize, BATCH + 2);
+        assert!(inbox.take_in_front(key, id, &mut brought).is_none() && brought.len() == 3);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current).len(), BATCH, "a turn is not longer");
+        assert_eq!(exchange(&mut inbox, &mut current).len(), 2);
+        let _none = exchange(&mut inbox, &mut current);
+        inbox.take_in_front(key, PeerId(1), &mut brought);
+        assert_eq!(brought.len(), 3, "that peer is not here");
+        inbox.take_in_front(key, id, &mut brought);
+        assert_eq!((brought.len(), exchange(&mut inbox, &mut current).len()), (0, 3));
     }
 
     #[test]

@@ -26,6 +26,11 @@ pub(crate) trait Source {
         inbox.wake(drivers);
     }
 
+    /// Fetches the messages that senders of this process hold. Returns whether there may have been any.
+    fn fetch(&self) -> bool {
+        false
+    }
+
     /// The number of changes of the filter after which messages may have to be filtered again.
     #[inline]
     fn generation(&self) -> u64 {
@@ -157,6 +162,8 @@ impl Receiver {
 
     /// Takes the next batch out of the inbox. Returns whether there was one; if not, waits for it.
     fn fill(&mut self, core: &impl Source, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
+        // Who waits is woken with many messages at once, and need not fetch few.
+        let mut may_fetch = cx.is_none();
         loop {
             let mut wake = Vec::new();
             let sender = {
@@ -174,6 +181,9 @@ impl Receiver {
             };
             wake.into_iter().for_each(Waker::wake);
             if sender.is_none() {
+                if mem::take(&mut may_fetch) && core.fetch() {
+                    continue;
+                }
                 return Ok(false);
             }
             self.filter(core);

@@ -15,7 +15,7 @@ use crate::engine::burst::{Burst, SLICES};
 use crate::stats::Stats;
 
 /// A sender whose messages follow each other within this time is busy.
-const BUSY: Duration = Duration::from_micros(50);
+pub(crate) const BUSY: Duration = Duration::from_micros(50);
 
 /// Inside the process, a message of so many octets is small no more.
 const SHARED_INSIDE: usize = 4 << 10;

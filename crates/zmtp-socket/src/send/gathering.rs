@@ -23,7 +23,10 @@ use super::Outbox;
 use crate::engine::short_sleep::ShortSleep;
 
 /// When so many octets are queued, a resting driver is woken, or a sender writes them for it.
-const MUCH: usize = 128 << 10;
+pub(crate) const MUCH: usize = 128 << 10;
+
+/// The same for a peer in the same process, where a write costs no system call.
+const MUCH_INSIDE: usize = 16 << 10;
 
 /// A peer that is sent so many octets while its driver is woken is busy. It is no longer busy if it is
 /// sent fewer while its driver [rests](REST).
@@ -32,7 +35,7 @@ const BUSY: usize = 4 << 10;
 /// How long a driver rests at first, and at most. It rests longer each time that the sender writes
 /// meanwhile. The last messages of a sender that has stopped wait for one such time, or two.
 const REST: Duration = Duration::from_micros(100);
-const LONGEST_REST: Duration = Duration::from_micros(400);
+pub(crate) const LONGEST_REST: Duration = Duration::from_micros(400);
 
 /// The rule by which a driver rests.
 #[derive(Debug, Default)]
@@ -61,17 +64,18 @@ impl Gathering {
         if outbox.has_begun() {
             return Poll::Ready(());
         }
-        let has_much = queued >= MUCH || outbox.is_full();
+        let much = if outbox.is_direct() { MUCH_INSIDE } else { MUCH };
+        let has_much = queued >= much || outbox.is_full();
         if let Self::Busy(rest) = self
             && !has_much
             && rest.poll(cx, outbox.sent.octets).is_pending()
         {
-            outbox.wait(cx.waker(), MUCH);
+            outbox.wait(cx.waker(), much);
             return Poll::Pending;
         }
         match self {
             Self::Busy(rest) if queued >= BUSY => rest.is_resting = false,
-            Self::Idle if queued >= BUSY && outbox.outlet().is_some() => {
+            Self::Idle if queued >= BUSY && (outbox.is_direct() || outbox.outlet().is_some()) => {
                 *self = Self::begin(outbox.is_sent_outside());
             }
             // An idle peer keeps no timer.
@@ -88,6 +92,11 @@ impl Gathering {
     /// Ends all resting, since nothing more is queued.
     pub(crate) fn end(&mut self) {
         *self = Self::Over;
+    }
+
+    /// Whether all resting has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
     }
 
     /// Begins to rest, unless that is not needed or there is no timer. The sender may be outside of

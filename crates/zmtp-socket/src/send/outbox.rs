@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
-use zmtp_codec::{FrameHeader, Message};
+use zmtp_codec::{Batch, FrameHeader, Message};
 
 use super::journal::{BLOCK, Segment};
 use super::room::Room;
@@ -150,8 +150,12 @@ impl Outbox {
 
     /// Whether a sender may leave a message in the peer's own queue: nothing is on its way there.
     pub(crate) fn can_deliver(&self) -> bool {
-        let is_idle = self.queued() == 0 && self.waiters.is_empty();
-        is_idle && self.direct.as_ref().is_some_and(Direct::is_open)
+        self.queued() == 0 && self.waiters.is_empty() && self.is_direct()
+    }
+
+    /// Whether the peer's own queue is open.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct.as_ref().is_some_and(Direct::is_open)
     }
 
     /// Whether a message that is sent now may be the answer to a single one from there.
@@ -164,6 +168,48 @@ impl Outbox {
         let receiver = self.direct.as_ref()?.deliver(message).ok()?;
         self.sent.add(1, length);
         Some(receiver)
+    }
+
+    /// The way to the peer's own queue.
+    pub(crate) fn direct(&self) -> Option<&Direct> {
+        self.direct.as_ref()
+    }
+
+    /// Leaves queued messages there, oldest first and about [`TAKE`] octets, as far as there is room. All
+    /// segments are sealed. Returns the numbers of messages and octets, which still have to be counted as
+    /// [written](Self::written), and the receiver to be woken, if it waits.
+    pub(crate) fn hand_over(&mut self) -> (usize, usize, Option<Waker>) {
+        let (mut messages, mut octets, mut receiver) = (0, 0, None);
+        let is_free = self.taken == 0 && self.begun.is_empty();
+        while octets < TAKE
+            && let Some(direct) = self.direct.as_ref().filter(|_| is_free)
+            && let Some(run) = self.runs.front_mut()
+            && let Some(mut batch) = run.to_batch()
+        {
+            receiver = direct.deliver_front(&mut batch).or(receiver);
+            let (left, size) = (batch.len(), batch.octets());
+            messages += run.messages - left;
+            octets += run.range.len() - size;
+            if left > 0 {
+                (run.messages, run.range.start) = (left, run.range.end - size);
+                break;
+            }
+            self.runs.pop_front();
+        }
+        if let Some(direct) = self.direct.as_ref().filter(|_| !self.runs.is_empty()) {
+            direct.hold();
+        }
+        self.waiting -= messages;
+        self.taken += messages;
+        (messages, octets, receiver)
+    }
+
+    /// Lets the driver wait for room in the peer's own queue. Returns `false` if there is room, or none to
+    /// wait for.
+    pub(crate) fn awaits_room_there(&mut self, driver: &Waker) -> bool {
+        self.waker = Some(driver.clone());
+        self.await_room_there();
+        self.waker.take().is_none()
     }
 
     /// The driver is not woken while there is no room for more in the peer's own queue.
@@ -209,6 +255,16 @@ impl Outbox {
             self.sent_outside = Handle::try_current().is_err();
         }
         driver
+    }
+
+    /// Lets a driver that waits for any message wait until it is woken, or so many octets are queued.
+    /// Returns whether it does.
+    pub(crate) fn wakes_late(&mut self, octets: usize) -> bool {
+        let waits = self.waker.is_some() && self.wake_at == 0;
+        if waits {
+            self.wake_at = octets;
+        }
+        waits
     }
 
     /// Whether the sender that woke the driver last runs on a thread outside of every runtime, and so
@@ -626,6 +682,20 @@ impl Run {
             last.messages = 1;
         }
         runs
+    }
+
+    /// Its messages, if it has whole ones. A short run is copied, as in [`take`](Outbox::take).
+    fn to_batch(&self) -> Option<Batch> {
+        if self.messages == 0 || self.continued > 0 {
+            return None;
+        }
+        let (mut octets, mut pinned) = (self.octets(), self.len());
+        match self.segment.block {
+            Some(_) if pinned < SHORT => octets = Bytes::copy_from_slice(&octets),
+            Some(_) => pinned = BLOCK.max(pinned),
+            None => {}
+        }
+        Some(Batch::of_frames(octets, self.messages, pinned))
     }
 
     /// The number of its octets.

@@ -3,11 +3,11 @@
 //! messages for which there is no room.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use zmtp_codec::{Limits, Message};
+use zmtp_codec::{Batch, Limits, Message, MessageRef};
 
 /// The queue of what one socket receives from one peer.
 pub(crate) trait Intake: Send + Sync {
@@ -15,8 +15,21 @@ pub(crate) trait Intake: Send + Sync {
     /// peer has left.
     fn take(&self, message: Message) -> Result<Option<Waker>, NoRoom>;
 
+    /// Queues messages from the front of `batch`, as far as there is room. Returns the receiver to be woken, if
+    /// it waits.
+    fn take_front(&self, batch: &mut Batch) -> Option<Waker>;
+
+    /// Notes that a sender holds messages, for the receiver that finds none here.
+    fn note_held(&self);
+
     /// Takes the sender's driver, to be woken when there is room, if there is none now.
     fn await_room(&self, driver: &mut Option<Waker>);
+}
+
+/// The queue of what one socket sends to one peer.
+pub(crate) trait Holder: Send + Sync {
+    /// Leaves the queued messages in the peer's own queue, as far as there is room.
+    fn hand_over(&self);
 }
 
 /// The queue is full, or the peer has left.
@@ -27,6 +40,10 @@ pub(crate) struct NoRoom;
 #[derive(Default)]
 struct Entrance {
     intake: OnceLock<(Limits, Arc<dyn Intake>)>,
+    /// The queue of the side that sends here.
+    holder: OnceLock<Arc<dyn Holder>>,
+    /// Whether messages may be waiting in it.
+    is_holding: AtomicBool,
     /// Messages that were offered here since [`is_answer`](Direct::is_answer) was last asked.
     unanswered: AtomicUsize,
 }
@@ -52,6 +69,32 @@ impl Direct {
         let _first = self.ours.intake.set((limits, intake));
     }
 
+    /// From now on, the other side may [fetch](Self::fetch) what waits to be sent there.
+    pub(crate) fn offer(&self, holder: Arc<dyn Holder>) {
+        let _first = self.theirs.holder.set(holder);
+    }
+
+    /// Notes that messages wait to be sent there, if the other side accepts any.
+    #[inline]
+    pub(crate) fn hold(&self) {
+        if !self.theirs.is_holding.load(Ordering::Relaxed)
+            && let Some((_, intake)) = self.theirs.intake.get()
+        {
+            self.theirs.is_holding.store(true, Ordering::Release);
+            intake.note_held();
+        }
+    }
+
+    /// Has the messages that wait at the other side handed over. Takes locks of the other side.
+    pub(crate) fn fetch(&self) {
+        if self.ours.is_holding.load(Ordering::Relaxed)
+            && self.ours.is_holding.swap(false, Ordering::Acquire)
+            && let Some(holder) = self.ours.holder.get()
+        {
+            holder.hand_over();
+        }
+    }
+
     /// Whether the other side accepts messages.
     pub(crate) fn is_open(&self) -> bool {
         self.theirs.intake.get().is_some()
@@ -67,6 +110,22 @@ impl Direct {
             true => intake.take(message),
             false => Err(NoRoom),
         }
+    }
+
+    /// Queues messages from the front of `batch` at the other side, as far as there is room and they keep to the
+    /// limits. Nothing may be on its way there through the pipe. Returns the receiver to be woken, if it waits.
+    pub(crate) fn deliver_front(&self, batch: &mut Batch) -> Option<Waker> {
+        let (limits, intake) = self.theirs.intake.get()?;
+        let size = |message: &MessageRef<'_>| message.parts().map(<[u8]>::len).sum::<usize>();
+        let is_allowed = |message: MessageRef<'_>| match message.is_multipart() {
+            false => limits.allow(message.first().len() as u64, 1),
+            true => limits.allow(size(&message) as u64, message.parts().count()),
+        };
+        if !batch.iter().all(is_allowed) {
+            return None;
+        }
+        self.theirs.unanswered.fetch_add(batch.len(), Ordering::Relaxed);
+        intake.take_front(batch)
     }
 
     /// Whether the message that is sent now may be the answer to a single one.
@@ -90,13 +149,26 @@ impl fmt::Debug for Direct {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
-    struct Open;
+    /// Has room for two messages at a time. Counts how often it was told of messages that are held.
+    #[derive(Default)]
+    struct Open(AtomicUsize);
 
     impl Intake for Open {
         fn take(&self, _message: Message) -> Result<Option<Waker>, NoRoom> {
             Ok(None)
+        }
+
+        fn take_front(&self, batch: &mut Batch) -> Option<Waker> {
+            let _first = batch.split_to(2);
+            None
+        }
+
+        fn note_held(&self) {
+            self.0.fetch_add(1, Relaxed);
         }
 
         fn await_room(&self, driver: &mut Option<Waker>) {
@@ -104,15 +176,25 @@ mod tests {
         }
     }
 
+    impl Holder for AtomicUsize {
+        fn hand_over(&self) {
+            self.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn message(parts: usize) -> Message {
+        Message::multipart(vec!["ab"; parts]).unwrap()
+    }
+
     #[test]
     fn a_message_takes_this_way_only_to_a_side_that_accepts_it_and_within_its_limits() {
         let (near, far) = Direct::pair();
-        let message = |parts: usize| Message::multipart(vec!["ab"; parts]).unwrap();
         assert!(!near.is_open() && near.deliver(message(1)).is_err());
         let mut driver = Some(Waker::noop().clone());
         near.await_room(&mut driver);
         assert!(driver.is_some(), "nobody would wake it");
-        far.accept(Limits::new().with_message_size(4).with_message_parts(1), Arc::new(Open));
+        let limits = Limits::new().with_message_size(4).with_message_parts(1);
+        far.accept(limits, Arc::new(Open::default()));
         assert!(near.is_open() && !far.is_open());
         assert!(near.deliver(message(1)).is_ok());
         assert!(near.deliver(message(2)).is_err(), "it has too many parts");
@@ -122,5 +204,40 @@ mod tests {
         assert!(!far.is_answer() && !near.is_answer(), "three messages were offered");
         near.deliver("ab".into()).unwrap();
         assert!(far.is_answer() && !far.is_answer());
+    }
+
+    #[test]
+    fn of_a_batch_goes_what_there_is_room_for_and_nothing_if_one_breaks_a_limit() {
+        let (near, far) = Direct::pair();
+        let left = |messages: &[Message]| {
+            let mut batch: Batch = messages.iter().cloned().collect();
+            near.deliver_front(&mut batch);
+            batch.len()
+        };
+        assert_eq!(left(&[message(1)]), 1, "nobody accepts it");
+        let limits = Limits::new().with_message_size(4).with_message_parts(2);
+        far.accept(limits, Arc::new(Open::default()));
+        assert_eq!(left(&[message(1), message(2), message(1)]), 1);
+        assert_eq!(left(&[message(1), message(3)]), 2, "it has too many parts");
+        assert_eq!(left(&[message(1), "abcde".into()]), 2, "it is too large");
+        assert_eq!(left(&[message(1), Message::multipart(["abc", "de"]).unwrap()]), 2);
+    }
+
+    #[test]
+    fn what_a_side_holds_is_fetched_once() {
+        let (near, far) = Direct::pair();
+        let (intake, holder) = (Arc::new(Open::default()), Arc::new(AtomicUsize::new(0)));
+        near.hold();
+        far.accept(Limits::new(), intake.clone());
+        near.offer(holder.clone());
+        for round in 1..=2 {
+            near.hold();
+            near.hold();
+            assert_eq!(intake.0.load(Relaxed), round, "the receiver is told once");
+            near.fetch();
+            far.fetch();
+            far.fetch();
+            assert_eq!(holder.load(Relaxed), round);
+        }
     }
 }

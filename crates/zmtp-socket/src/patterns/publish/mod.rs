@@ -15,6 +15,7 @@ mod session;
 mod state;
 #[cfg(test)]
 mod tests;
+mod together;
 mod topics;
 
 use std::future::poll_fn;
@@ -320,6 +321,7 @@ impl Core for PubCore {
         if state.inverted {
             state.has_changed(key);
         }
+        self.wake_together(&mut state);
         drop(state);
         Ok(PublishSession::new(self.clone(), peer.clone(), key))
     }

@@ -13,6 +13,7 @@ use zmtp_codec::{Message, Subscription};
 use super::booking::Booking;
 use super::requests::Requests;
 use super::sending::Waiting;
+use super::together::Together;
 use super::topics::{SLICE, Topics};
 use crate::error::SendError;
 use crate::monitor::{Event, Events};
@@ -20,6 +21,7 @@ use crate::options::{Marks, Publishing, WhenFull};
 use crate::peer::{Peer, PeerId};
 use crate::prefix_map::EntryId;
 use crate::send::flushing::{Flushing, Wait};
+use crate::send::gathering::MUCH;
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::{LARGE, Outbox, Run};
@@ -56,7 +58,7 @@ pub(super) struct State {
     /// The messages that were appended to the journal and stand in no outbox yet.
     pub(super) booking: Booking,
     /// The time when a message last woke a driver, or was written without one.
-    busy: Option<Instant>,
+    pub(super) busy: Option<Instant>,
     pub(super) closed: bool,
     pub(super) turn: Turn,
     /// The topics that match one message, and the peers that want it; kept for their memory.
@@ -75,6 +77,7 @@ pub(super) struct State {
     pub(super) events: Arc<Events>,
     /// The peer whose driver has rested until its outbox holds enough to write.
     due: Option<usize>,
+    pub(super) together: Together,
 }
 
 /// The topics that a peer has asked for, and the sum of their octets.
@@ -124,6 +127,7 @@ impl State {
             effects: Effects::default(),
             events,
             due: None,
+            together: Together::default(),
         }
     }
 
@@ -292,6 +296,7 @@ impl State {
             return Ok(());
         }
         self.settle();
+        let wakes_together = self.wakes_together();
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
         let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
         self.booking.full.extend(wanted_by.extract_if(.., has_no_room));
@@ -326,13 +331,16 @@ impl State {
         let (mut woken, mut room) = (0, Room::UNLIMITED);
         for &key in &*wanted_by {
             let outbox = &mut peers[key].outbox;
-            room = room.min(outbox.room().or_one());
-            room.octets = room.octets.min(outbox.until_due());
-            let waker = outbox.take_idle();
+            let waker = match wakes_together && outbox.wakes_late(MUCH) {
+                true => self.together.add(key),
+                false => outbox.take_idle(),
+            };
             woken += usize::from(waker.is_some());
             self.effects.wake(waker);
+            room = room.min(outbox.room().or_one());
+            room.octets = room.octets.min(outbox.until_due());
         }
-        if woken > 0 {
+        if woken > 0 || wakes_together {
             self.busy = Some(Instant::now());
             self.turn.woke(woken);
         }
@@ -559,6 +567,7 @@ impl State {
     /// Closes the socket for new messages, and wakes every waiting task.
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.effects.wake(self.together.end());
         self.effects.wake(self.requests.as_mut().and_then(Requests::end));
         self.effects.wake(self.watchers.take_all());
         for (_, peer) in &self.peers {

@@ -382,10 +382,25 @@ impl State {
         if let Some(waker) = lane.outbox.take_idle() {
             self.turn.woke(1);
             self.effects.wake([waker]);
-        } else if lane.outbox.is_due() {
+        } else if lane.outbox.is_due() && !self.hand_over(key, events) {
             self.write_queued(key, events);
         }
         self.lanes[key].outbox.is_full()
+    }
+
+    /// Leaves the queued messages of a peer of this process in its own queue, as far as there is room.
+    /// Returns whether there was room for any.
+    pub(super) fn hand_over(&mut self, key: usize, events: &Events) -> bool {
+        let lane = &mut self.lanes[key];
+        lane.seal();
+        let (messages, octets, receiver) = lane.outbox.hand_over();
+        self.effects.wake(receiver);
+        if messages > 0 {
+            self.written(key, messages, octets, events);
+            // The marks of both queues are exact: they leave room at once.
+            self.make_ready(key);
+        }
+        messages > 0
     }
 
     /// Writes the queued messages of a peer whose driver has rested until they were many.
@@ -593,6 +608,7 @@ impl Lane {
         let start = self.journal.end();
         self.journal.append(first, rest);
         self.outbox.append(self.journal.open(), start..start + length);
+        self.hold();
     }
 
     /// Whether a message can be [appended](Self::append) without any wake-up.
@@ -606,6 +622,15 @@ impl Lane {
         self.journal.seal();
         for run in runs {
             self.outbox.push(run);
+        }
+        self.hold();
+    }
+
+    /// Lets a receiver of this process fetch the messages as soon as it finds no other.
+    #[inline]
+    fn hold(&self) {
+        if let Some(direct) = self.outbox.direct() {
+            direct.hold();
         }
     }
 }

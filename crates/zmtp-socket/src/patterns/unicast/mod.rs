@@ -17,7 +17,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
@@ -25,13 +25,14 @@ use bytes::Bytes;
 use lanes::State;
 pub(crate) use requests::Answer;
 pub(crate) use sending::To;
-use session::{UnicastIntake, UnicastSession};
+use session::{UnicastHolder, UnicastIntake, UnicastSession};
 use tokio::sync::Notify;
 use zmtp_codec::{Message, PeerInfo};
 
 use crate::endpoint::Endpoint;
 use crate::engine::driver::{Core, Ways};
 use crate::engine::signal::Kill;
+use crate::engine::transport::Direct;
 use crate::error::{Closed, Reason};
 use crate::monitor::Events;
 use crate::options::{InTurn, Marks, Receiving, Replying, Requesting, Sending, WhenFull};
@@ -134,6 +135,8 @@ pub(crate) struct UnicastCore {
     inbox: Mutex<Inbox>,
     config: Config,
     turn_is_over: TurnIsOver,
+    /// Whether senders of this process may hold messages for this socket.
+    is_held_for: AtomicBool,
     /// The number of malformed messages.
     filtered: AtomicU64,
     /// Notified at every new peer, and at the end.
@@ -148,6 +151,7 @@ impl UnicastCore {
             inbox: Mutex::new(Inbox::new(&config.receiving)),
             config,
             turn_is_over: TurnIsOver::default(),
+            is_held_for: AtomicBool::new(false),
             filtered: AtomicU64::new(0),
             changed: Notify::new(),
             events,
@@ -208,6 +212,18 @@ impl Source for UnicastCore {
     fn inbox(&self) -> &Mutex<Inbox> {
         &self.inbox
     }
+
+    fn fetch(&self) -> bool {
+        let is_held_for = self.is_held_for.swap(false, Ordering::Acquire);
+        if is_held_for {
+            let lanes = lock(&self.state);
+            let ways = lanes.lanes.iter().filter_map(|(_, lane)| lane.outbox.direct().cloned());
+            let ways: Vec<_> = ways.collect();
+            drop(lanes);
+            ways.iter().for_each(Direct::fetch);
+        }
+        is_held_for
+    }
 }
 
 impl Core for UnicastCore {
@@ -231,6 +247,9 @@ impl Core for UnicastCore {
         if let Some((direct, limits)) = direct {
             let intake = UnicastIntake { core: self.clone(), peer: peer.id(), queue };
             direct.accept(limits, Arc::new(intake));
+        }
+        if let Some((direct, _limits)) = ways.direct {
+            direct.offer(Arc::new(UnicastHolder { core: self.clone(), peer: peer.id(), lane }));
         }
         if self.config.probe {
             // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before our first

@@ -1,6 +1,7 @@
 //! One connection's side of a socket that sends each message to one peer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use zmtp_codec::{Batch, Connection, Message, Subscription};
@@ -8,7 +9,7 @@ use zmtp_codec::{Batch, Connection, Message, Subscription};
 use super::{Sends, UnicastCore};
 use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
-use crate::engine::transport::{Intake, NoRoom};
+use crate::engine::transport::{Holder, Intake, NoRoom};
 use crate::error::Reason;
 use crate::peer::PeerId;
 use crate::receive::LateWake;
@@ -85,18 +86,35 @@ impl Session for UnicastSession {
         _connection: &mut Connection,
         burst: &mut Burst,
     ) -> Poll<usize> {
-        let state = &mut *lock(&self.core.state);
-        let lane = &mut state.lanes[self.lane];
-        if lane.is_dying() {
-            return Poll::Pending;
+        let state = &mut *Guard::lock(&self.core.state);
+        loop {
+            let lane = &mut state.lanes[self.lane];
+            if lane.is_dying() {
+                return Poll::Pending;
+            }
+            if lane.outbox.is_empty() {
+                lane.rest();
+            }
+            ready!(self.gathering.poll(cx, &mut lane.outbox));
+            let is_handed_over = state.hand_over(self.lane, &self.core.events);
+            let outbox = &mut state.lanes[self.lane].outbox;
+            // Of a socket that closes, nothing may be left when this is pending.
+            let is_closing = self.gathering.is_over();
+            match is_handed_over {
+                true if is_closing || outbox.is_empty() => continue,
+                true => {
+                    // Others may have the lock before the rest goes.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                false if !is_closing && outbox.awaits_room_there(cx.waker()) => {
+                    return Poll::Pending;
+                }
+                false => {}
+            }
+            outbox.take(burst);
+            return Poll::Ready(0);
         }
-        if lane.outbox.is_empty() {
-            lane.rest();
-        }
-        ready!(self.gathering.poll(cx, &mut lane.outbox));
-        lane.seal();
-        lane.outbox.take(burst);
-        Poll::Ready(0)
     }
 
     fn drain(&mut self) {
@@ -160,8 +178,32 @@ impl Intake for UnicastIntake {
         lock(&self.core.inbox).take_in(self.queue, self.peer, message).ok_or(NoRoom)
     }
 
+    fn take_front(&self, batch: &mut Batch) -> Option<Waker> {
+        lock(&self.core.inbox).take_in_front(self.queue, self.peer, batch)
+    }
+
+    fn note_held(&self) {
+        self.core.is_held_for.store(true, Ordering::Release);
+    }
+
     fn await_room(&self, driver: &mut Option<Waker>) {
         lock(&self.core.inbox).await_room(self.queue, self.peer, driver);
+    }
+}
+
+/// Where the messages for one peer of the same process wait.
+pub(super) struct UnicastHolder {
+    pub(super) core: Arc<UnicastCore>,
+    pub(super) peer: PeerId,
+    pub(super) lane: usize,
+}
+
+impl Holder for UnicastHolder {
+    fn hand_over(&self) {
+        let mut state = Guard::lock(&self.core.state);
+        if state.peers.get(&self.peer) == Some(&self.lane) {
+            state.hand_over(self.lane, &self.core.events);
+        }
     }
 }
 

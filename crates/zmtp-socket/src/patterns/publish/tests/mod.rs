@@ -5,6 +5,7 @@ mod large;
 mod leaving;
 mod model;
 mod sink;
+mod together;
 
 use std::io::IoSlice;
 use std::sync::Arc;

@@ -1,0 +1,85 @@
+//! Drivers that are left waiting, and woken together.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::*;
+
+fn readers(core: &Arc<PubCore>) -> [Reader; 3] {
+    let mut readers =
+        [(0, "a"), (1, "b"), (2, "c")].map(|(id, topic)| Reader::with_id(core, id, topic));
+    // Their drivers wait.
+    assert!(!readers.each_mut().map(Reader::take).contains(&true));
+    readers
+}
+
+fn woken(readers: &[Reader; 3]) -> [usize; 3] {
+    readers.each_ref().map(|reader| reader.woken.0.load(Ordering::Relaxed))
+}
+
+/// Waits until the drivers have been woken so often.
+async fn until_woken(readers: &[Reader; 3], times: [usize; 3]) {
+    let waiting = async {
+        while woken(readers) != times {
+            yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), waiting).await.expect("they are woken");
+}
+
+/// Sends from a thread outside of every runtime, as a sender that has just sent another message.
+fn send_busily(core: &Arc<PubCore>, message: &str) {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            lock(&core.state).busy = Some(Instant::now() + Duration::from_secs(60));
+            core.try_send(&message.into()).unwrap();
+        });
+    });
+}
+
+#[tokio::test]
+async fn a_busy_sender_beside_the_drivers_leaves_them_to_the_task() {
+    let core = publisher(10);
+    let mut readers = readers(&core);
+    core.try_send(&"a 1".into()).unwrap();
+    assert_eq!(woken(&readers), [1, 0, 0], "on the thread of the drivers, they are woken at once");
+    send_busily(&core, "b 1");
+    send_busily(&core, "b 2");
+    send_busily(&core, "c 1");
+    assert_eq!(woken(&readers), [1, 0, 0]);
+    until_woken(&readers, [1, 1, 1]).await;
+    for (reader, messages) in readers.iter_mut().zip([1, 2, 1]) {
+        assert!(reader.take());
+        assert_eq!(
+            reader.session.core.settled().peers[reader.session.key()].outbox.queued(),
+            messages
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_closes_leaves_nobody_waiting() {
+    let core = publisher(10);
+    let readers = readers(&core);
+    yield_now().await;
+    send_busily(&core, "b");
+    core.close();
+    until_woken(&readers, [0, 1, 0]).await;
+}
+
+#[test]
+fn without_the_task_drivers_are_woken_at_once() {
+    let core = publisher(10);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let readers = runtime.block_on(async { readers(&core) });
+    send_busily(&core, "a");
+    assert_eq!(woken(&readers), [0; 3]);
+    drop(runtime);
+    assert_eq!(woken(&readers), [1, 0, 0], "the task has woken it at its end");
+    send_busily(&core, "b");
+    assert_eq!(woken(&readers), [1, 1, 0]);
+}
