@@ -106,8 +106,12 @@ pub(crate) fn write(
 }
 
 /// Writes the queued messages of a peer whose driver rests. Returns the numbers of messages and octets
-/// that the transport has taken, and the waker of the driver if it has to write the rest.
+/// that the transport has taken, and the waker of the driver if it has to write the rest, or all: where
+/// only the driver may write, as if messages are sealed.
 pub(crate) fn write_queued(outbox: &mut Outbox) -> (usize, usize, Option<Waker>) {
+    if outbox.outlet().is_none() {
+        return (0, 0, outbox.waker.take());
+    }
     let mut burst = Burst::default();
     outbox.lend(&mut burst);
     let (mut messages, mut octets) = (0, 0);

@@ -62,6 +62,19 @@ async fn a_busy_sender_beside_the_drivers_leaves_them_to_the_task() {
 }
 
 #[tokio::test]
+async fn where_only_the_driver_may_write_a_full_queue_is_left_to_it_whole() {
+    let core = publisher_that_waits(2);
+    let readers = readers(&core);
+    send_busily(&core, "a 1");
+    send_busily(&core, "a 2");
+    let state = core.settled();
+    let outbox = &state.peers[readers[0].session.key()].outbox;
+    assert!(outbox.is_full() && !outbox.has_begun(), "it may have to be sealed");
+    drop(state);
+    until_woken(&readers, [1, 0, 0]).await;
+}
+
+#[tokio::test]
 async fn a_socket_that_closes_leaves_nobody_waiting() {
     let core = publisher(10);
     let readers = readers(&core);
