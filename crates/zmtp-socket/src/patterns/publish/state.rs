@@ -658,7 +658,11 @@ impl State {
                 return None;
             }
         }
-        Some((self.topics.remove_peer(key), self.peers.remove(key)))
+        let memory = (self.topics.remove_peer(key), self.peers.remove(key));
+        if self.peers.is_empty() {
+            self.effects.wake(self.together.end());
+        }
+        Some(memory)
     }
 }
 

@@ -22,7 +22,6 @@ use crate::engine::short_sleep::ShortSleep;
 use crate::send::at_once;
 use crate::send::gathering::LONGEST_REST;
 use crate::send::guard::Guard;
-use crate::sync::lock;
 
 /// The drivers that are left waiting.
 #[derive(Debug, Default)]
@@ -42,7 +41,7 @@ impl Together {
         self.task.take()
     }
 
-    /// The task ends when the socket does.
+    /// Returns the task, to be woken if it waits: it ends with the socket, and without any peer.
     pub(super) fn end(&mut self) -> Option<Waker> {
         self.task.take()
     }
@@ -75,8 +74,13 @@ impl State {
     }
 
     fn poll_late(&mut self, cx: &Context<'_>) -> Poll<bool> {
-        if self.closed || !self.together.late.is_empty() {
-            return Poll::Ready(!self.closed);
+        if self.closed || self.peers.is_empty() {
+            self.together.has_task = false;
+            self.wake_late();
+            return Poll::Ready(false);
+        }
+        if !self.together.late.is_empty() {
+            return Poll::Ready(true);
         }
         self.together.task = Some(cx.waker().clone());
         Poll::Pending
@@ -89,18 +93,21 @@ impl PubCore {
         if let Ok(runtime) = Handle::try_current()
             && !mem::replace(&mut state.together.has_task, true)
         {
-            let task = Task(Arc::downgrade(self));
+            let mut task = Task { core: Arc::downgrade(self), is_over: false };
             // If there is no timer, drivers are woken at once from then on.
             runtime.spawn(async move { task.run().await.ok() });
         }
     }
 }
 
-/// The task of one socket. When it is dropped, nobody is left waiting.
-struct Task(Weak<PubCore>);
+/// The task of one socket. If it is dropped before it is over, nobody is left waiting.
+struct Task {
+    core: Weak<PubCore>,
+    is_over: bool,
+}
 
 impl Task {
-    async fn run(&self) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<()> {
         let mut sleep = None;
         while future::poll_fn(|cx| self.poll_late(cx)).await {
             let sleep = match &mut sleep {
@@ -109,22 +116,24 @@ impl Task {
             };
             sleep.start(LONGEST_REST)?;
             future::poll_fn(|cx| sleep.poll(cx)).await?;
-            if let Some(core) = self.0.upgrade() {
+            if let Some(core) = self.core.upgrade() {
                 Guard::lock(&core.state).wake_late();
             }
         }
+        self.is_over = true;
         Ok(())
     }
 
-    /// Whether the socket is open, once a driver has been left waiting.
+    /// Whether a driver has been left waiting, once there is one or the task is over.
     fn poll_late(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.0.upgrade().map_or(Poll::Ready(false), |core| lock(&core.state).poll_late(cx))
+        let core = self.core.upgrade();
+        core.map_or(Poll::Ready(false), |core| Guard::lock(&core.state).poll_late(cx))
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(core) = self.0.upgrade() {
+        if let Some(core) = self.core.upgrade().filter(|_| !self.is_over) {
             let mut state = Guard::lock(&core.state);
             state.together.has_task = false;
             state.wake_late();

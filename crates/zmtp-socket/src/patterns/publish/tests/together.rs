@@ -84,6 +84,20 @@ async fn a_socket_that_closes_leaves_nobody_waiting() {
     until_woken(&readers, [0, 1, 0]).await;
 }
 
+#[tokio::test]
+async fn the_task_ends_with_the_last_peer_and_another_begins_with_the_next() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let core = publisher(10);
+    for _ in 0..2 {
+        let readers = readers(&core);
+        yield_now().await;
+        assert_eq!(tasks(), 1);
+        drop(readers);
+        yield_now().await;
+        assert_eq!(tasks(), 0);
+    }
+}
+
 #[test]
 fn without_the_task_drivers_are_woken_at_once() {
     let core = publisher(10);
