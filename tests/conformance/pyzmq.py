@@ -73,17 +73,8 @@ def run(environment: Path, tests: list[str], options, more: dict[str, str]) -> d
             known = -1
             while (size := lines.stat().st_size if lines.exists() else 0) > known:
                 known = size
-                process = subprocess.Popen(
-                    command,
-                    cwd=folder_of_suite,
-                    env={**os.environ, "PYTHONPATH": str(PLUGIN), **own, **more},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    errors="replace",
-                    start_new_session=True,
-                )
+                environment_of_tests = {**os.environ, "PYTHONPATH": str(PLUGIN), **own, **more}
+                process = upstream.start(command, folder_of_suite, environment_of_tests)
                 try:
                     output, _ = process.communicate(timeout=300)
                 finally:

@@ -52,20 +52,25 @@ def end(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def start(command: list[object], folder: object, environment: dict[str, str]) -> subprocess.Popen:
+    """Starts a command in a folder, in a session of its own, so that `end` ends all that it begins."""
+    return subprocess.Popen(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
 def attempt(command: list[object], environment: dict[str, str], limit: float) -> tuple[int | None, str]:
     """Exit status and output of a command in an empty folder; no status if it took too long."""
     with tempfile.TemporaryDirectory(prefix="zmq") as folder:
-        process = subprocess.Popen(
-            [str(word) for word in command],
-            cwd=folder,
-            env={**environment, "TMPDIR": folder},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        process = start(command, folder, {**environment, "TMPDIR": folder})
         try:
             output, _ = process.communicate(timeout=limit)
             return process.returncode, output

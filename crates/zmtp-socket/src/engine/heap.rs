@@ -1,4 +1,4 @@
-//! What the allocator of the process does with freed memory.
+//! The amount of freed memory that the allocator of the process keeps.
 
 use std::hint::black_box;
 use std::sync::Once;

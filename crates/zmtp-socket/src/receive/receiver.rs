@@ -162,7 +162,7 @@ impl Receiver {
 
     /// Takes the next batch out of the inbox. Returns whether there was one; if not, waits for it.
     fn fill(&mut self, core: &impl Source, cx: Option<&mut Context<'_>>) -> Result<bool, Closed> {
-        // Who waits is woken with many messages at once, and need not fetch few.
+        // A receiver that waits is woken with many messages at once, and need not fetch few.
         let mut may_fetch = cx.is_none();
         loop {
             let mut wake = Vec::new();

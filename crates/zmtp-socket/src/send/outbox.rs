@@ -180,7 +180,7 @@ impl Outbox {
     /// [written](Self::written), and the receiver to be woken, if it waits.
     pub(crate) fn hand_over(&mut self) -> (usize, usize, Option<Waker>) {
         let (mut messages, mut octets, mut receiver) = (0, 0, None);
-        let is_free = self.taken == 0 && self.begun.is_empty();
+        let is_free = self.taken == 0 && !self.has_begun();
         while octets < TAKE
             && let Some(direct) = self.direct.as_ref().filter(|_| is_free)
             && let Some(run) = self.runs.front_mut()
@@ -207,9 +207,11 @@ impl Outbox {
     /// Lets the driver wait for room in the peer's own queue. Returns `false` if there is room, or none to
     /// wait for.
     pub(crate) fn awaits_room_there(&mut self, driver: &Waker) -> bool {
-        self.waker = Some(driver.clone());
-        self.await_room_there();
-        self.waker.take().is_none()
+        let Some(direct) = &self.direct else { return false };
+        let mut driver = Some(driver.clone());
+        direct.await_room(&mut driver);
+        self.waker = None;
+        driver.is_none()
     }
 
     /// The driver is not woken while there is no room for more in the peer's own queue.
@@ -611,11 +613,6 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
-    /// Whether a sender has begun a message and not finished it.
-    pub(crate) fn begins(&self) -> bool {
-        !self.begun.is_empty()
-    }
-
     pub(crate) fn runs(&self) -> usize {
         self.runs.len()
     }

@@ -107,7 +107,7 @@ async fn what_a_sender_writes_by_itself_of_a_message_and_cannot_finish_is_shared
     }
     assert_eq!(core.stats().queued, 1);
     let state = core.settled();
-    let begun = state.peers[reader.session.key()].outbox.begins();
+    let begun = state.peers[reader.session.key()].outbox.has_begun();
     drop(state);
     assert!(reader.take());
     for (octets, _) in pieces(&reader) {
