@@ -423,7 +423,7 @@ pub unsafe extern "C" fn zmq_msg_init_data(
             None => Bytes::from_static(unsafe { octets(data, size) }?),
         };
         let mut part = Part::sharing(octets);
-        part.is_shared = ffn.is_none();
+        (part.is_shared, part.is_lent) = (ffn.is_none(), ffn.is_some());
         // SAFETY: the caller gives the place for a message; see the module's section.
         unsafe { put_part(msg, part) }
     })

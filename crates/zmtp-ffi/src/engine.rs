@@ -1,6 +1,7 @@
 //! The library's sockets of all types, behind one Rust type.
 
 use std::ffi::c_int;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -418,6 +419,27 @@ impl Engine {
             Self::Push(socket) => send!(socket),
             Self::Dealer(socket) => send!(socket),
             Self::Pair(socket) => send!(socket),
+            _ => None,
+        }
+    }
+
+    /// What waits until the transports have taken all queued messages; `None` if the socket cannot tell.
+    pub(crate) fn flusher(&self) -> Option<Box<dyn Fn() -> Pending<()> + Send + Sync>> {
+        macro_rules! flush {
+            ($socket:expr) => {{
+                let handle = $socket.handle();
+                Some(Box::new(move || {
+                    let mut handle = handle.clone();
+                    Box::pin(poll_fn(move |cx| Pin::new(&mut handle).poll_flush(cx).map(drop)))
+                }))
+            }};
+        }
+        match self {
+            Self::Pub(socket) => flush!(socket),
+            Self::XPub(socket, _) => flush!(socket),
+            Self::Push(socket) => flush!(socket),
+            Self::Dealer(socket) => flush!(socket),
+            Self::Pair(socket) => flush!(socket),
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ mod filters;
 mod handles;
 mod io;
 mod kind;
+mod lent;
 mod link;
 mod message;
 mod monitor;

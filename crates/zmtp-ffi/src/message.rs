@@ -22,6 +22,8 @@ pub(crate) struct Part {
     pub(crate) more: bool,
     /// Whether the octets may be shared with others.
     pub(crate) is_shared: bool,
+    /// Whether the octets are the program's, with a function that frees them.
+    pub(crate) is_lent: bool,
     /// The peer that it came from.
     pub(crate) peer: Option<Peer>,
 }
@@ -66,7 +68,7 @@ impl Part {
     pub(crate) fn received(octets: Bytes, more: bool, peer: Option<Peer>) -> Self {
         let body =
             if octets.len() <= INLINE { Body::inline(&octets) } else { Body::Shared(octets) };
-        Self { body, more, is_shared: false, peer }
+        Self { body, more, peer, ..Self::default() }
     }
 
     /// Replaces the content by a copy of these octets, from that peer. Returns octets that the part
@@ -90,7 +92,7 @@ impl Part {
                 }
             }
         }
-        (self.more, self.is_shared) = (false, false);
+        (self.more, self.is_shared, self.is_lent) = (false, false, false);
         if !self.peer.as_ref().is_some_and(|own| own.is(peer)) {
             self.peer = Some(peer.clone());
         }
@@ -139,6 +141,12 @@ impl Part {
         matches!(self.body, Body::Shared(_)) || self.octets().len() >= large
     }
 
+    /// The octets, if the program waits to free them and sending copies them.
+    #[inline]
+    pub(crate) fn lent(&mut self) -> Option<Bytes> {
+        (self.is_lent && self.octets().len() < LARGE).then(|| self.share())
+    }
+
     /// Octets to keep beyond the part: shared, unless they lie in the part itself. They do not
     /// move.
     pub(crate) fn share(&mut self) -> Bytes {
@@ -156,11 +164,11 @@ impl Part {
         let (more, peer) = (self.more, self.peer.clone());
         if let Body::Inline(length, octets) = &self.body {
             let body = Body::Inline(*length, *octets);
-            return Self { body, more, is_shared: false, peer };
+            return Self { body, more, peer, ..Self::default() };
         }
         self.is_shared = true;
         let body = Body::Shared(self.share());
-        Self { body, more, is_shared: true, peer }
+        Self { body, more, is_shared: true, is_lent: self.is_lent, peer }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::errno::Errno;
 use crate::handles::{Guard, Handle, Table};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
+use crate::lent::Lent;
 use crate::message::Part;
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
@@ -55,8 +56,11 @@ pub(crate) struct Socket {
     /// Whether it is a publisher that waits for room.
     waits: bool,
     copies: bool,
-    /// The parts of an incomplete message to be sent.
+    /// The parts of an incomplete message to be sent, and the buffers of those that are lent.
     outgoing: Vec<Bytes>,
+    lent_parts: Vec<Bytes>,
+    /// The buffers of sent messages.
+    lent: Lent,
     /// The message whose parts are being received, and the index of the next part.
     incoming: Option<(Incoming, usize)>,
     /// Whether further parts follow the last received one.
@@ -136,6 +140,14 @@ impl Sending<'_> {
         }
     }
 
+    /// The octets, if the program waits to free them and sending copies them.
+    fn lent(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Part(part) => part.lent(),
+            _ => None,
+        }
+    }
+
     fn octets(&self) -> &[u8] {
         match self {
             Self::Lent(octets) => octets,
@@ -166,6 +178,8 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
         waits: false,
         copies: context.defaults().copies,
         outgoing: Vec::new(),
+        lent_parts: Vec::new(),
+        lent: Lent::default(),
         incoming: None,
         has_more: false,
         turn: match kind {
@@ -228,6 +242,9 @@ pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Resul
             Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
                 Ok(()) => {
                     socket.touch();
+                    if let Some(buffer) = part.lent() {
+                        socket.keep(buffer);
+                    }
                     if socket.is_local {
                         give_turn(socket, part.octets().len());
                     }
@@ -285,19 +302,23 @@ fn send_slowly(
         .0;
     }
     socket.outgoing.push(part.share());
+    let lent = part.lent();
     if more {
+        socket.lent_parts.extend(lent);
         return Ok(());
     }
     let parts = std::mem::take(&mut socket.outgoing);
     let message = Message::multipart(parts).expect("there is one part at least");
-    send_message(socket, handle, message, dontwait, time)
+    send_message(socket, handle, message, lent, dontwait, time)
 }
 
-/// Sends a whole message. If that fails, the parts before the last one are kept.
+/// Sends a whole message, whose last part may have a buffer that is `lent`. If that fails, the parts before the last
+/// one are kept.
 fn send_message(
     socket: Locked,
     handle: Handle,
     message: Message,
+    lent: Option<Bytes>,
     dontwait: bool,
     time: c_int,
 ) -> Result<(), Errno> {
@@ -320,6 +341,8 @@ fn send_message(
                 known.is_ended = true;
             }
             socket.touch();
+            let buffers = std::mem::take(&mut socket.lent_parts);
+            buffers.into_iter().chain(lent).for_each(|buffer| socket.keep(buffer));
             Ok(())
         }
         Err(errno) => {
@@ -456,6 +479,17 @@ impl Socket {
     fn touch(&self) {
         if self.is_local {
             self.member.context.touch();
+        }
+    }
+
+    /// Keeps the buffer of a message until that has been sent.
+    #[cold]
+    fn keep(&self, buffer: Bytes) {
+        let Some(Built { engine, io }) = &self.built else { return };
+        if let Some(flusher) = engine.flusher()
+            && self.lent.keep(buffer)
+        {
+            io.spawn(self.lent.clone().free(flusher));
         }
     }
 

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::ptr::{self, null_mut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -205,6 +205,40 @@ fn memory_that_is_no_message_is_an_error() {
     assert_eq!(unsafe { zmq_msg_close(pointer) }, 0);
     // SAFETY: as before.
     fails(unsafe { zmq_msg_close(pointer) }, libc::EFAULT);
+}
+
+/// A program that waits for the call knows by it that the message has been sent.
+#[test]
+fn a_buffer_is_freed_when_its_message_has_been_sent_however_short_it_is() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+    static OCTETS: &[u8] = b"lent";
+
+    unsafe extern "C" fn free(_: *mut c_void, _: *mut c_void) {
+        FREED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let context = zmq_ctx_new();
+    let (push, pull) = (zmq_socket(context, ZMQ_PUSH), zmq_socket(context, ZMQ_PULL));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = format!("tcp://127.0.0.1:{port}");
+    assert_eq!(connect(push, &endpoint), 0);
+    for flags in [0, ZMQ_SNDMORE, 0] {
+        let mut message = MaybeUninit::zeroed();
+        let (place, data) = (message.as_mut_ptr(), OCTETS.as_ptr().cast_mut().cast());
+        // SAFETY: it is the place for a message, and the octets stay for ever.
+        assert_eq!(unsafe { zmq_msg_init_data(place, data, 4, Some(free), null_mut()) }, 0);
+        // SAFETY: it is a message now.
+        assert_eq!(unsafe { zmq_msg_send(place, push, flags) }, 4);
+    }
+    assert_eq!(FREED.load(Ordering::Relaxed), 0, "nobody has got the messages");
+    assert_eq!(bind(pull, &endpoint), 0);
+    for _ in 0..3 {
+        assert_eq!(receive(pull, &mut [0; 4], 0), 4);
+    }
+    while FREED.load(Ordering::Relaxed) < 3 {
+        thread::yield_now();
+    }
+    assert_eq!((zmq_close(push), zmq_close(pull), zmq_ctx_term(context)), (0, 0, 0));
 }
 
 #[test]
