@@ -42,8 +42,9 @@ with client.setup_kernel():
         client.execute_cell(cell, number)
     # A cell that would run for ever is interrupted.
     kernel = client.kc
-    asked = kernel.execute("import time\\nwhile True: time.sleep(0.01)")
-    while kernel.get_iopub_msg(timeout=60)["content"].get("execution_state") != "busy":
+    # A kernel that is busy but does not yet run the cell's code ignores the interrupt, so the cell says when it runs.
+    asked = kernel.execute("import time\\nprint('running')\\nwhile True: time.sleep(0.01)")
+    while kernel.get_iopub_msg(timeout=60)["content"].get("text") != "running\\n":
         pass
     manager.interrupt_kernel()
     reply = kernel.get_shell_msg(timeout=60)
