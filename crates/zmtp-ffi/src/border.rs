@@ -396,9 +396,11 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     call_int(|| {
-        let part = Part::with_size(size).ok_or(Errno::ENOMEM)?;
+        // Made where it stays: it is never copied.
         // SAFETY: the caller gives the place for a message; see the module's section.
-        unsafe { put_part(msg, part) }
+        unsafe { put_part(msg, Part::default()) }?;
+        // SAFETY: it is a message now.
+        unsafe { part(msg) }?.set_size(size).ok_or(Errno::ENOMEM)
     })
 }
 

@@ -43,10 +43,10 @@ impl Default for Body {
 }
 
 impl Part {
-    /// A part of `size` octets, all zero, for its user to write into.
+    /// Gives an empty part `size` octets, all zero, for its user to write into; `None` if there is no such memory.
     #[inline]
-    pub(crate) fn with_size(size: usize) -> Option<Self> {
-        let body = match u8::try_from(size) {
+    pub(crate) fn set_size(&mut self, size: usize) -> Option<()> {
+        self.body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
             _ => {
                 if size >= LARGE {
@@ -56,7 +56,7 @@ impl Part {
                 Body::Owned(zeros(size))
             }
         };
-        Some(Self { body, ..Self::default() })
+        Some(())
     }
 
     /// A part that shares these octets.
@@ -200,10 +200,16 @@ impl Body {
 mod tests {
     use super::*;
 
+    fn with_size(size: usize) -> Part {
+        let mut part = Part::default();
+        part.set_size(size).expect("there is so much memory");
+        part
+    }
+
     #[test]
     fn octets_stay_where_they_are_when_they_become_shared() {
         for size in [0, 1, INLINE, INLINE + 1, 100_000] {
-            let mut part = Part::with_size(size).unwrap();
+            let mut part = with_size(size);
             part.octets_mut().expect("it is new").fill(7);
             let place = part.octets().as_ptr();
             let copy = part.copy();
@@ -234,7 +240,6 @@ mod tests {
     fn a_part_is_filled_anew_whatever_it_had() {
         let (one, other) = (peer(), peer());
         let shared = || Part::sharing(Bytes::from_static(&[1; 100]));
-        let with_size = |size| Part::with_size(size).unwrap();
         for make in [&|| with_size(3), &|| with_size(100), &|| with_size(200), &shared]
             as [&dyn Fn() -> Part; 4]
         {
@@ -261,7 +266,7 @@ mod tests {
     fn only_memory_that_is_shared_or_large_is_shared_when_it_is_sent() {
         for (large, is_local) in [(LARGE, false), (LARGE_INSIDE, true)] {
             for (size, is_shared) in [(INLINE, false), (large - 1, false), (large, true)] {
-                assert_eq!(Part::with_size(size).unwrap().is_sent_shared(is_local), is_shared);
+                assert_eq!(with_size(size).is_sent_shared(is_local), is_shared);
             }
         }
         assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(false), "its owner may ask");
@@ -270,6 +275,6 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "a request for so much memory ends Miri")]
     fn no_part_is_too_large_for_the_machine_to_say_so() {
-        assert!(Part::with_size(usize::MAX / 2).is_none());
+        assert!(Part::default().set_size(usize::MAX / 2).is_none());
     }
 }

@@ -123,6 +123,7 @@ pub(crate) enum Sending<'a> {
 }
 
 impl Sending<'_> {
+    #[inline]
     fn outgoing(&mut self, is_local: bool) -> Outgoing<'_> {
         match self {
             Self::Lent(octets) => Outgoing::from(*octets),

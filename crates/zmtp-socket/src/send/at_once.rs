@@ -60,49 +60,50 @@ pub(crate) fn write(
 ) -> Option<(usize, Option<Waker>)> {
     let outlet = outbox.idle_outlet()?;
     let (first, rest) = message.parts();
-    if length < LARGE {
+    // If the system takes no octet, or reports an error, the driver handles it.
+    let (begun, written) = if message.has_large_part() {
+        let mut begun: Burst = message.to_runs().iter().collect();
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = begun.slices(&mut slices);
+        let written = outlet.try_write(&slices[..count]).ok()?;
+        begun.advance(written);
+        (begun, written)
+    } else if length < LARGE {
         if is_busy(busy) {
             return None;
         }
-    } else if !rest.is_empty() {
-        return None;
-    }
-    let mut head = BytesMut::new();
-    let body = if length < LARGE {
-        encode(first, rest, &mut head);
-        &[]
-    } else {
+        let mut octets = BytesMut::new();
+        encode(first, rest, &mut octets);
+        let written = outlet.try_write(&[IoSlice::new(&octets)]).ok()?;
+        (left_of(octets.freeze(), written), written)
+    } else if rest.is_empty() {
+        let mut head = BytesMut::new();
         let size = first.len() as u64;
         FrameHeader { more: false, command: false, size }.encode(&mut head);
-        first
-    };
-    // If the system takes no octet, or reports an error, the driver handles it.
-    let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(body)]).ok()?;
-    let begun = match written.checked_sub(head.len()) {
-        _ if written == length => Burst::default(),
-        Some(of_body) => Burst::of_torn(match message.shared() {
-            Some(message) => message.parts()[0].slice(of_body..),
-            None => Bytes::copy_from_slice(&body[of_body..]),
-        }),
-        None => {
-            let mut begun = Burst::default();
-            match message.shared().filter(|_| !body.is_empty()) {
-                Some(message) => {
-                    begun.push(head.freeze(), 0, body.len());
-                    begun.push(message.parts()[0].clone(), 1, 0);
-                }
-                None => {
-                    head.extend_from_slice(body);
-                    begun.push(head.freeze(), 1, 0);
-                }
+        let written = outlet.try_write(&[IoSlice::new(&head), IoSlice::new(first)]).ok()?;
+        let begun = match written.checked_sub(head.len()) {
+            _ if written == length => Burst::default(),
+            Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&first[of_body..])),
+            None => {
+                head.extend_from_slice(first);
+                left_of(head.freeze(), written)
             }
-            begun.advance(written);
-            begun
-        }
+        };
+        (begun, written)
+    } else {
+        return None;
     };
     let waker = if begun.is_empty() { None } else { outbox.waker.take() };
     outbox.begin(begun, written, length - written);
     Some((written, waker))
+}
+
+/// The rest of a message of which the transport has taken so many octets.
+fn left_of(message: Bytes, written: usize) -> Burst {
+    let mut left = Burst::default();
+    left.push(message, 1, 0);
+    left.advance(written);
+    left
 }
 
 /// Writes the queued messages of a peer whose driver rests. Returns the numbers of messages and octets
@@ -138,4 +139,69 @@ pub(crate) fn count(totals: &mut Stats, written: usize, length: usize) {
     totals.sent_octets += written as u64;
     totals.queued += u64::from(rest > 0);
     totals.queued_octets += rest as u64;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use zmtp_codec::Message;
+
+    use super::*;
+    use crate::send::gathering::tests::outbox;
+
+    /// Writes a message at once, then what the driver would write. Returns whether there was such a rest.
+    async fn is_continued(message: Outgoing<'_>) -> bool {
+        let (mut outbox, mut peer) = outbox().await;
+        let (first, rest) = message.parts();
+        let mut expected = BytesMut::new();
+        encode(first, rest, &mut expected);
+
+        outbox.wait(Waker::noop(), 0);
+        let (written, driver) = write(&mut outbox, &mut None, &message, expected.len()).unwrap();
+        let mut left = Burst::default();
+        outbox.claim(&mut left);
+        assert_eq!(written + left.len(), expected.len());
+        assert_eq!(
+            (driver.is_some(), outbox.sent.messages),
+            (!left.is_empty(), left.is_empty().into())
+        );
+
+        let mut received = vec![0; written];
+        peer.read_exact(&mut received).await.unwrap();
+        received.extend(left.pieces().flatten());
+        assert!(received == expected, "of {} octets, {written} were written", expected.len());
+        assert_eq!(left.advance(left.len()), usize::from(driver.is_some()));
+        driver.is_some()
+    }
+
+    #[tokio::test]
+    async fn a_message_to_an_idle_peer_goes_as_far_as_the_transport_takes_it_and_the_driver_goes_on()
+     {
+        // More than the system takes at once.
+        let much = vec![7; 32 << 20];
+        let parts = |body: &[u8]| {
+            Message::multipart(
+                ["", "x"]
+                    .map(|it| it.to_owned().into())
+                    .into_iter()
+                    .chain([Bytes::copy_from_slice(body), "end".into()]),
+            )
+            .unwrap()
+        };
+        assert!(!is_continued("small".into()).await);
+        assert!(!is_continued((&parts(b"small")).into()).await);
+        assert!(!is_continued((&much[..LARGE]).into()).await);
+        assert!(!is_continued((&parts(&much[..LARGE])).into()).await);
+        assert!(is_continued((&much).into()).await);
+        assert!(is_continued(Bytes::from(much.clone()).into()).await);
+        assert!(is_continued((&parts(&much)).into()).await);
+    }
+
+    #[tokio::test]
+    async fn many_small_parts_are_left_to_the_driver_since_they_are_copied() {
+        let (mut outbox, _peer) = outbox().await;
+        outbox.wait(Waker::noop(), 0);
+        let message = Message::multipart(vec![vec![7; LARGE - 1]; 2]).unwrap();
+        assert!(write(&mut outbox, &mut None, &(&message).into(), message.encoded_len()).is_none());
+    }
 }

@@ -21,6 +21,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::Outbox;
 use crate::engine::short_sleep::ShortSleep;
+use crate::stats::Count;
 
 /// When so many octets are queued, a resting driver is woken, or a sender writes them for it.
 pub(crate) const MUCH: usize = 128 << 10;
@@ -28,9 +29,14 @@ pub(crate) const MUCH: usize = 128 << 10;
 /// The same for a peer in the same process, where a write costs no system call.
 const MUCH_INSIDE: usize = 16 << 10;
 
-/// A peer that is sent so many octets while its driver is woken is busy. It is no longer busy if it is
-/// sent fewer while its driver [rests](REST).
+/// A peer that is sent so many octets, in several messages, while its driver is woken is busy. It is no longer busy if
+/// it is sent fewer, or one message, while its driver [rests](REST): who sends one message at a time may wait for an
+/// answer to each.
 const BUSY: usize = 4 << 10;
+
+fn is_busy(messages: usize, octets: usize) -> bool {
+    messages > 1 && octets >= BUSY
+}
 
 /// How long a driver rests at first, and at most. It rests longer each time that the sender writes
 /// meanwhile. The last messages of a sender that has stopped wait for one such time, or two.
@@ -53,8 +59,8 @@ pub(crate) struct Rest {
     sleep: ShortSleep,
     is_resting: bool,
     time: Duration,
-    /// The number of octets that had been sent when the rest began.
-    sent: u64,
+    /// The messages and octets that had been sent when the rest began.
+    sent: Count,
 }
 
 impl Gathering {
@@ -68,14 +74,15 @@ impl Gathering {
         let has_much = queued >= much || outbox.is_full();
         if let Self::Busy(rest) = self
             && !has_much
-            && rest.poll(cx, outbox.sent.octets).is_pending()
+            && rest.poll(cx, outbox.sent).is_pending()
         {
             outbox.wait(cx.waker(), much);
             return Poll::Pending;
         }
+        let is_busy = is_busy(outbox.queued(), queued);
         match self {
-            Self::Busy(rest) if queued >= BUSY => rest.is_resting = false,
-            Self::Idle if queued >= BUSY && (outbox.is_direct() || outbox.outlet().is_some()) => {
+            Self::Busy(rest) if is_busy => rest.is_resting = false,
+            Self::Idle if is_busy && (outbox.is_direct() || outbox.outlet().is_some()) => {
                 *self = Self::begin(outbox.is_sent_outside());
             }
             // An idle peer keeps no timer.
@@ -105,16 +112,20 @@ impl Gathering {
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
             _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
-                Self::Busy(Box::new(Rest { sleep, is_resting: false, time: REST, sent: 0 }))
+                Self::Busy(Box::new(Rest {
+                    sleep,
+                    is_resting: false,
+                    time: REST,
+                    sent: Count::default(),
+                }))
             }),
         }
     }
 }
 
 impl Rest {
-    /// Rests while a sender writes much; `sent` is the number of octets sent so far. A timer that fails
-    /// ends the rest.
-    fn poll(&mut self, cx: &mut Context<'_>, sent: u64) -> Poll<()> {
+    /// Rests while a sender writes much; `sent` is all that has been sent so far. A timer that fails ends the rest.
+    fn poll(&mut self, cx: &mut Context<'_>, sent: Count) -> Poll<()> {
         loop {
             if !self.is_resting {
                 self.sent = sent;
@@ -125,7 +136,9 @@ impl Rest {
             self.is_resting = true;
             let rested = ready!(self.sleep.poll(cx));
             self.is_resting = false;
-            if rested.is_err() || sent - self.sent < BUSY as u64 {
+            let (messages, octets) =
+                (sent.messages - self.sent.messages, sent.octets - self.sent.octets);
+            if rested.is_err() || !is_busy(messages as usize, octets as usize) {
                 self.time = REST;
                 return Poll::Ready(());
             }
@@ -135,7 +148,7 @@ impl Rest {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::task::Waker;
 
@@ -149,9 +162,10 @@ mod tests {
     use crate::options::{HighWaterMark, Marks};
     use crate::send::Run;
 
-    const ALL: usize = 1 << 20;
+    const ALL: usize = 64 << 20;
 
-    async fn outbox() -> (Outbox, TcpStream) {
+    /// An outbox of a peer over tcp, and what that peer receives.
+    pub(in crate::send) async fn outbox() -> (Outbox, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let outlet = Outlet::Tcp(Arc::new(stream.into_split().1));
@@ -167,6 +181,12 @@ mod tests {
     /// Queues a message of so many octets.
     fn queue(outbox: &mut Outbox, octets: usize) {
         outbox.push(&Run::apart(Bytes::from(vec![0; octets]), 1, 0));
+    }
+
+    /// Queues what makes a peer busy.
+    fn queue_busy(outbox: &mut Outbox) {
+        queue(outbox, BUSY - 1);
+        queue(outbox, 1);
     }
 
     /// Whether the driver takes the queued messages; then the transport takes them.
@@ -187,9 +207,11 @@ mod tests {
             let mut gathering = Gathering::default();
             queue(&mut outbox, BUSY - 1);
             assert!(takes(&mut gathering, &mut outbox), "it is not busy");
+            queue(&mut outbox, 10 * BUSY);
+            assert!(takes(&mut gathering, &mut outbox), "nor by one message");
             queue(&mut outbox, 1);
             assert!(takes(&mut gathering, &mut outbox), "nor before");
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, MUCH - 1);
             assert!(!takes(&mut gathering, &mut outbox) && !outbox.is_due(), "it rests");
@@ -208,12 +230,12 @@ mod tests {
         with_workers(async {
             let (mut outbox, _peer) = outbox().await;
             let mut gathering = Gathering::default();
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, 1);
             std::future::poll_fn(|cx| gathering.poll(cx, &mut outbox)).await;
             assert!(matches!(gathering, Gathering::Idle), "it is not busy any more");
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, 1);
             assert!(!takes(&mut gathering, &mut outbox));
@@ -227,7 +249,7 @@ mod tests {
         let (mut outbox, _peer) = outbox().await;
         let mut gathering = Gathering::default();
         for _ in 0..3 {
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, 1);
             assert!(takes(&mut gathering, &mut outbox));
@@ -245,7 +267,7 @@ mod tests {
                 false => outbox.take_idle(),
             })
             .expect("it waits");
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             queue(&mut outbox, 1);
             assert_eq!(takes(&mut gathering, &mut outbox), !rests);
@@ -257,11 +279,11 @@ mod tests {
         with_workers(async {
             let (mut outbox, _peer) = outbox().await;
             let mut gathering = Gathering::default();
-            queue(&mut outbox, BUSY);
+            queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             assert!(!takes(&mut gathering, &mut outbox));
-            for written in [2 * BUSY as u64, BUSY as u64] {
-                outbox.sent.octets += written;
+            for written in [2 * BUSY, BUSY] {
+                outbox.sent.add(2, written);
                 let mut polls = 0;
                 std::future::poll_fn(|cx| {
                     polls += 1;
@@ -278,6 +300,7 @@ mod tests {
                 })
                 .await;
             }
+            outbox.sent.add(1, 10 * BUSY);
             std::future::poll_fn(|cx| {
                 let _nothing = gathering.poll(cx, &mut outbox);
                 if matches!(gathering, Gathering::Idle) { Poll::Ready(()) } else { Poll::Pending }

@@ -650,6 +650,14 @@ impl Short {
     }
 }
 
+impl<'a> FromIterator<&'a Run> for Burst {
+    fn from_iter<I: IntoIterator<Item = &'a Run>>(runs: I) -> Self {
+        let mut burst = Self::default();
+        runs.into_iter().for_each(|run| burst.push(run.octets(), run.messages, run.continued));
+        burst
+    }
+}
+
 impl Run {
     /// A run with a segment of its own.
     pub(crate) fn apart(octets: Bytes, messages: usize, continued: usize) -> Self {
