@@ -43,6 +43,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--secs", type=float, default=1.0, help="how long one run sends")
     parser.add_argument("--timeout", type=float, default=25.0, help="seconds until a run has failed")
+    parser.add_argument("--setup", type=float, default=20.0, help="seconds for all to connect and subscribe, below --timeout")
     parser.add_argument("--sizes", default="", help="of the scenarios one and pipeline, in octets: 64,1024")
     parser.add_argument("--base", default="libzmq-bp", help="the peer that ratios refer to")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
@@ -98,10 +99,10 @@ def cases(name, options):
 def one_run(name, case, pair, round_, options):
     metrics = trial.run(pair, case, options, count_calls=round_ == "calls")
     if round_ == "calls":
-        metrics = {key: value for key, value in metrics.items() if key.startswith(("calls", "error"))}
+        metrics = {key: value for key, value in metrics.items() if key.startswith(("calls", "error", "late"))}
     record = {"scenario": name, "case": case.key, "sender": pair[0], "receiver": pair[1], "round": round_, **metrics}
     told = "calls_sender" if round_ == "calls" else SCENARIOS[name].metric
-    said = metrics.get("error") or metrics.get("wrong") or tables.number(metrics.get(told))
+    said = metrics.get("error") or metrics.get("late") or metrics.get("wrong") or tables.number(metrics.get(told))
     note(f"{name}, {case.key}, round {round_}: {tables.label(pair)}: {said}")
     if options.out:
         results.save(options.out, record)

@@ -26,6 +26,7 @@ class Peer:
     unbounded: bool = False  # queues as much as is sent: bound what is
     floor: bool = False  # no library: one sender, one receiver, or requests; tcp
     patterns: tuple = ("pub-sub", "push-pull", "req-rep", "dealer-router")
+    in_turn: bool = False  # one process can have several senders
     single: str = ""  # the pattern of which a socket has one peer only
     ipc: bool = True
     inproc: bool = False
@@ -36,9 +37,16 @@ class Peer:
 PUB_SUB = ("pub-sub",)
 
 PEERS = {
-    "ours": Peer("peer-ours", "zmtp-socket", sender="--nodrop", inproc=True, curve=True, proxy=True),
+    "ours": Peer("peer-ours", "zmtp-socket", sender="--nodrop", in_turn=True, inproc=True, curve=True, proxy=True),
     "ours-multi": Peer(
-        "peer-ours", "zmtp-socket, 2 workers", both="--rt multi", sender="--nodrop", inproc=True, curve=True, proxy=True
+        "peer-ours",
+        "zmtp-socket, 2 workers",
+        both="--rt multi",
+        sender="--nodrop",
+        in_turn=True,
+        inproc=True,
+        curve=True,
+        proxy=True,
     ),
     "ours-many": Peer("peer-ours", "zmtp-socket, 64 in a call", both="--together 64", sender="--nodrop", inproc=True),
     "ours-shared": Peer(
@@ -48,6 +56,7 @@ PEERS = {
         "peer-ours-blocking",
         "zmtp-socket, blocking",
         sender="--nodrop",
+        in_turn=True,
         curve=True,
         proxy=True,
         patterns=("pub-sub", "push-pull"),
@@ -65,9 +74,16 @@ PEERS = {
         "peer-raw", "raw tcp, SO_SNDBUF 256 KiB", both="--sndbuf 262144", slow="--rt tokio", floor=True, ipc=False
     ),
     "libzmq-bp": Peer(
-        "peer-libzmq", "libzmq", sender="--nodrop --hwm 1000", receiver="--hwm 1000", inproc=True, curve=True, proxy=True
+        "peer-libzmq",
+        "libzmq",
+        sender="--nodrop --hwm 1000",
+        receiver="--hwm 1000",
+        in_turn=True,
+        inproc=True,
+        curve=True,
+        proxy=True,
     ),
-    "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, inproc=True),
+    "libzmq": Peer("peer-libzmq", "libzmq, unbounded", unbounded=True, in_turn=True, inproc=True),
     "omq": Peer("peer-omq", "omq-tokio, blocking", sender="--nodrop", receiver="--hwm 1000", inproc=True),
     "omq-tokio": Peer("peer-omq", "omq-tokio", both="--rt current", sender="--nodrop", receiver="--hwm 1000"),
     "rzmq": Peer("peer-rzmq", "rzmq", sender="--nodrop --hwm 1000", receiver="--hwm 1000", inproc=True),

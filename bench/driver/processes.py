@@ -11,6 +11,10 @@ class Failure(Exception):
     """A peer did not do what the protocol asks."""
 
 
+class Late(Failure):
+    """It did not do so in time."""
+
+
 class Process:
     """A peer. Its standard output is read by a thread, so that every wait can have an end."""
 
@@ -67,7 +71,7 @@ class Process:
             try:
                 line = self.lines.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                raise Failure(f"{self._name()}: no {what} in {seconds:.0f} s") from None
+                raise Late(f"{self._name()}: no {what} in {seconds:.0f} s") from None
             if line is None:
                 raise Failure(f"{self._name()} ended before {what}: {' | '.join(self.complaints)}")
             if wanted(line):

@@ -47,6 +47,6 @@ class Results:
         """What went wrong in the runs of a cell, in words."""
         runs = self.runs(pair, case)
         words = [f"lost {lost:.1%}"] if (lost := self.median(pair, case, "lost") or 0) > 0.0005 else []
-        words += sorted({run["wrong"] for run in runs if run.get("wrong")})
+        words += sorted({run[key] for run in runs for key in ("wrong", "late") if run.get(key)})
         failed = sum("error" in run for run in runs)
         return words + ([f"{failed} of {len(runs)} failed"] if failed else [])

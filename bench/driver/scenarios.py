@@ -11,11 +11,13 @@ class Case:
     size: int = 64
     mode: str = "thr"
     pattern: str = "pub-sub"
-    senders: int = 1  # each in a process of its own
+    senders: int = 1  # sockets
+    own_senders: int = 1  # those of one process, which send in turn
     processes: int = 1  # of receivers
     sockets: int = 1  # in each of them; of what makes requests, in the sender's process
-    window: int = 1  # requests of each socket that wait for their answer
+    window: int = 1  # requests of each socket that wait for their answer; messages of a sender's turn
     zips: int = 0  # zipcodes for each socket; 0 subscribes to everything
+    topics: int = 0  # topics that each socket subscribes to and messages begin with; likewise
     transport: str = "tcp"
     curve: bool = False
     proxies: int = 0  # of the sender's implementation, one behind the other
@@ -46,6 +48,7 @@ class Scenario:
     percentiles: bool = False  # of the time that a message, or a request and its answer, takes
     floor: bool = False  # whether the raw socket can take part
     axis: str = ""  # what grows from case to case; slopes against it are stated
+    memory: str = "peak_sender"  # the peak that is drawn beside it
     default: bool = True  # whether it runs when no scenario is named
 
     def takes(self, peer, case):
@@ -53,6 +56,7 @@ class Scenario:
         transport = {"ipc": peer.ipc, "inproc": peer.inproc}.get(case.transport, True)
         able = (peer.curve or not case.curve) and (peer.proxy or not case.proxies)
         floor = self.floor and (case.one_to_one or case.asks)
+        able = able and (peer.in_turn or case.own_senders == 1)
         pattern = case.pattern in peer.patterns and (case.one_to_one or case.pattern != peer.single)
         return transport and able and pattern and (floor or not peer.floor)
 
@@ -85,12 +89,21 @@ def growing(title, axis, values, case, **more):
     return Scenario(title, cases, axis=axis, default=False, **more)
 
 
+def subscribers(count):
+    """So many SUBs: up to 1000 in one process, because some libraries need two open files for each."""
+    return {"processes": -(-count // 1000), "sockets": min(count, 1000)}
+
+
+TOPICS = (1, 100, 10_000, 100_000, 1_000_000)
+PUBLISHERS = (1, 8, 64, 256, 1000)
+LEAVES = (1, 2, 4, 8)
+
 GROWTH = {
     "grow-wanting": growing(
         "One PUB to many SUBs that want every message, 64 B over tcp, all deliveries together",
         "subscribers",
-        (1, 4, 16, 64, 256, 1000),
-        lambda key, x: Case(key, sockets=x, x=x),
+        (1, 4, 16, 64, 256, 1000, 10_000),
+        lambda key, x: Case(key, **subscribers(x), x=x),
     ),
     "grow-others": growing(
         "Weather updates to many SUBs of one zipcode of 99,999 each, published messages",
@@ -99,10 +112,10 @@ GROWTH = {
         lambda key, x: Case(key, mode="weather", sockets=x, zips=1, x=x),
     ),
     "grow-topics": growing(
-        "Weather updates to one SUB of many zipcodes of 99,999, published messages",
+        "One PUB to one SUB of many topics, each message of one of them, 64 B over tcp",
         "topics",
-        (1, 10, 100, 1000, 10_000, 90_000),
-        lambda key, x: Case(key, mode="weather", zips=x, x=x),
+        TOPICS,
+        lambda key, x: Case(key, topics=x, x=x),
     ),
     "grow-proxies": growing(
         "One PUB to one SUB through proxies in a row, 64 B over tcp",
@@ -113,14 +126,15 @@ GROWTH = {
     "grow-tree": growing(
         "One PUB through a root proxy and leaf proxies to eight SUBs of each leaf, 64 B over tcp, all deliveries together",
         "leaves",
-        (1, 2, 4, 8),
+        LEAVES,
         lambda key, x: Case(key, processes=x, sockets=8, proxies=2, branches=x, x=x),
     ),
     "grow-publishers": growing(
-        "PUBs that connect, each a process, to one SUB, 64 B over tcp, all messages together",
+        "PUBs of one process, ten messages of each in turn, to one SUB, 64 B over tcp, all messages together",
         "publishers",
-        (1, 4, 16, 64),
-        lambda key, x: Case(key, senders=x, x=x),
+        PUBLISHERS,
+        lambda key, x: Case(key, senders=x, own_senders=x, window=10, x=x),
+        memory="peak_receiver",
     ),
     "grow-latency": growing(
         "One-way latency to SUBs that want every message, 64 B every 100 µs over tcp",
@@ -129,11 +143,33 @@ GROWTH = {
         lambda key, x: Case(key, mode="lat", sockets=x, x=x),
         **LATENCY,
     ),
+    "grow-topics-latency": growing(
+        "One-way latency to one SUB of many topics, 64 B every 100 µs over tcp",
+        "topics",
+        TOPICS,
+        lambda key, x: Case(key, mode="lat", topics=x, x=x),
+        **LATENCY,
+    ),
+    "grow-publishers-latency": growing(
+        "One-way latency from PUBs of one process in turn to one SUB, 64 B every 100 µs over tcp",
+        "publishers",
+        PUBLISHERS,
+        lambda key, x: Case(key, mode="lat", senders=x, own_senders=x, x=x),
+        memory="peak_receiver",
+        **LATENCY,
+    ),
     "grow-proxies-latency": growing(
         "One-way latency through proxies in a row, 64 B every 100 µs over tcp",
         "proxies",
         range(6),
         lambda key, x: Case(key, mode="lat", proxies=x, x=x),
+        **LATENCY,
+    ),
+    "grow-tree-latency": growing(
+        "One-way latency through a root proxy and leaf proxies to eight SUBs of each leaf, 64 B every 100 µs over tcp",
+        "leaves",
+        LEAVES,
+        lambda key, x: Case(key, mode="lat", processes=x, sockets=8, proxies=2, branches=x, x=x),
         **LATENCY,
     ),
     "grow-idle": growing(

@@ -14,6 +14,8 @@ COSTS = (
     ("peak of sender, MiB", "peak_sender"),
     ("peak of receiver, MiB", "peak_receiver"),
 )
+# Where something grows, the set-up grows too.
+SETUP = ("set-up, s", "setup")
 
 
 def show(scenario, results, base):
@@ -25,7 +27,7 @@ def show(scenario, results, base):
         yield from _costs(results, tuple((name, name) for name in PERCENTILES))
     if scenario.metric != "per_connection":
         yield "\nCosts: CPU for each message, system calls and context switches per 1000 messages, memory:\n"
-        yield from _costs(results, COSTS)
+        yield from _costs(results, (*COSTS, SETUP) if scenario.axis else COSTS)
     if scenario.axis:
         yield from _slopes(scenario, results)
 
@@ -71,7 +73,7 @@ def _costs(results, columns):
 
 def _slopes(scenario, results):
     yield f"\n{slopes.meaning(scenario)}\n"
-    metrics = ((scenario.unit, scenario.metric), *COSTS[:2], *COSTS[6:])
+    metrics = ((scenario.unit, scenario.metric), *COSTS[:2], *COSTS[6:], SETUP)
     yield from _header(["", *(name for name, _ in metrics)])
     for pair in results.pairs:
         values = [slopes.slope(scenario, results, pair, metric) for _, metric in metrics]

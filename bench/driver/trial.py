@@ -9,7 +9,7 @@ import time
 from functools import partial
 
 from . import peers, perf
-from .processes import Failure, Process
+from .processes import Failure, Late, Process
 from .tables import PERCENTILES
 
 ENOUGH = 1_000_000_000  # messages: the time ends the run
@@ -18,12 +18,14 @@ IDLE_SUBSCRIBERS = "ours"
 
 
 def run(pair, case, options, count_calls=False):
-    """Runs a pair once; gives the metrics, or `{"error": …}`."""
+    """Runs a pair once; gives the metrics, `{"late": …}` if the set-up took too long, or `{"error": …}`."""
     trial = _asking if case.asks else _apart
     trial = {"idle": _idle, "inproc": _inproc}.get(case.mode if case.mode == "idle" else case.transport, trial)
     try:
         with contextlib.ExitStack() as stack:
             return trial(pair, case, options, count_calls, stack)
+    except Late as late:
+        return {"late": str(late)}
     except (Failure, OSError, ValueError, KeyError) as failure:
         return {"error": f"{type(failure).__name__}: {failure}"}
 
@@ -31,6 +33,7 @@ def run(pair, case, options, count_calls=False):
 def _apart(pair, case, options, count_calls, stack):
     """Senders and receivers in processes of their own."""
     endpoint = _endpoint(case.transport, stack)
+    begun = time.monotonic()
     if case.senders > 1:  # the receiver binds
         receivers = _receivers(stack, pair, case, [endpoint], options)
         receivers[0].expect("BOUND", 10)
@@ -43,8 +46,8 @@ def _apart(pair, case, options, count_calls, stack):
             branches = case.branches if level else 1
             leaves = [_proxied(stack, pair, case, leaf) for leaf in leaves for _ in range(branches)]
         receivers = _receivers(stack, pair, case, leaves, options)
-    for receiver in receivers:
-        receiver.expect("SYNCED", 20)
+    _synced(receivers, options)
+    setup = time.monotonic() - begun
     counters = _counters(count_calls, senders, receivers)
     time.sleep(0.3 if case.mode == "weather" else 0.05)  # other prefixes than that of `~S` may be on their way
     for sender in senders:
@@ -53,13 +56,14 @@ def _apart(pair, case, options, count_calls, stack):
     calls = [counter.read() for counter in counters]
     for sender in senders:
         sender.stop()
-    return _metrics(case, [sender.report(8) for sender in senders], received, calls)
+    return _metrics(case, [sender.report(8) for sender in senders], received, calls) | {"setup": setup}
 
 
 def _senders(stack, pair, case, endpoint, options):
     start = partial(_start, stack, pair[0], "sender", case, endpoint, options)
     peers_of_each = ["--peers", str(case.receivers)]
-    return [start([*peers_of_each, "--index", str(index)]) for index in range(case.senders)]
+    firsts = range(0, case.senders, case.own_senders)
+    return [start([*peers_of_each, "--index", str(first)]) for first in firsts]
 
 
 def _receivers(stack, pair, case, endpoints, options):
@@ -80,7 +84,7 @@ def _asking(pair, case, options, count_calls, stack):
     answers = _start(stack, pair[1], "receiver", case, endpoint, options)
     answers.expect("BOUND", 10)
     requests = _start(stack, pair[0], "sender", case, endpoint, options)
-    requests.expect("SYNCED", 20)
+    _synced([requests], options)
     counters = _counters(count_calls, [requests], [answers])
     for each in (answers, requests):
         each.say("go")
@@ -101,6 +105,16 @@ def _inproc(pair, case, options, count_calls, stack):
     calls = [counter.read() for counter in counters]
     metrics = _metrics(case, [reports["sender"]], [reports["receiver"]], calls)
     return {key: value for key, value in metrics.items() if not key.endswith("_receiver")}
+
+
+def _synced(processes, options):
+    """Waits until all sockets have been heard of, in no more than the time for the set-up."""
+    end = time.monotonic() + options.setup
+    for process in processes:
+        try:
+            process.expect("SYNCED", max(0.0, end - time.monotonic()))
+        except Late:
+            raise Late(f"not set up in {options.setup:g} s") from None
 
 
 def _both_reports(process, options):
@@ -137,7 +151,8 @@ def _idle(pair, case, options, _count_calls, stack):
 def _start(stack, name, role, case, endpoint, options, more=()):
     words = peers.argv(name, role, case) + ["--endpoint", endpoint, "--timeout", str(options.timeout)]
     words += ["--pattern", case.pattern, "--mode", case.mode, "--size", str(case.size), *more]
-    words += ["--senders", str(case.senders), "--window", str(case.window), "--zips", str(case.zips)]
+    words += ["--senders", str(case.senders), "--own-senders", str(case.own_senders)]
+    words += ["--window", str(case.window), "--zips", str(case.zips), "--topics", str(case.topics)]
     count = ENOUGH
     if case.mode == "lat":
         count = int(options.secs * 10_000)
@@ -171,7 +186,8 @@ def _metrics(case, senders, receivers, calls):
         metrics[f"peak_{side}"] = max(each["peak_kb"] for each in reports) / 1024
     for side, count in zip(("calls_sender", "calls_receiver"), calls):
         metrics[side] = None if count is None else count / thousands
-    return metrics | {key: receivers[0][key] for key in PERCENTILES if key in receivers[0]}
+    # Of several processes the slowest.
+    return metrics | {key: max(each[key] for each in receivers) for key in PERCENTILES if key in receivers[0]}
 
 
 def _wrong(received, expected, receivers):

@@ -18,6 +18,8 @@ const CURVE_SERVERKEY: c_int = 50;
 pub enum SocketOption {
     /// Milliseconds that what is unsent outlives the socket.
     Linger = 17,
+    /// Connections that wait until they are accepted.
+    Backlog = 19,
     /// Messages queued for each peer; 0 is no limit.
     SendHwm = 23,
     /// Messages queued from each peer; 0 is no limit.

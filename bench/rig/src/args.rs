@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::topics::topic;
 use crate::weather::zipcode;
 use crate::{measure, signals};
 
@@ -37,21 +38,28 @@ pub struct Args {
     /// How many sockets will connect, for a library that has to be told.
     #[arg(long, default_value_t = 1)]
     pub peers: usize,
-    /// Senders, each in a process of its own. More than one connect, and the receiver binds.
+    /// Senders of all processes. More than one connect, and the receiver binds.
     #[arg(long, default_value_t = 1)]
     pub senders: usize,
-    /// Which of the senders this process is, from 0.
+    /// Which of the senders this process is, or its first, from 0.
     #[arg(long, default_value_t = 0)]
     pub index: usize,
+    /// Senders in this process, a socket each, which send in turn; for a library that can.
+    #[arg(long, default_value_t = 1)]
+    pub own_senders: usize,
     /// Sockets in the process of a receiver, or in one that makes requests.
     #[arg(long, default_value_t = 1)]
     pub sockets: usize,
-    /// Requests that a socket sends together, when the last ones have been answered.
+    /// Requests that a socket sends together, when the last ones have been answered; messages that one
+    /// of several senders of a process sends in its turn.
     #[arg(long, default_value_t = 1)]
     pub window: u64,
     /// Zipcodes that each socket subscribes to; 0 subscribes to everything.
     #[arg(long, default_value_t = 0)]
     pub zips: usize,
+    /// Topics that each socket subscribes to, and that messages begin with; 0 subscribes to everything.
+    #[arg(long = "topics", default_value_t = 0)]
+    pub topic_count: usize,
     /// The high-water mark, in messages; 0 is none, or the highest the library has.
     #[arg(long, default_value_t = 0)]
     pub hwm: u32,
@@ -198,11 +206,16 @@ impl Args {
         if self.pattern != Pattern::PubSub {
             return Vec::new();
         }
-        if self.zips == 0 {
+        let mut topics: Vec<String> = if self.topic_count > 0 {
+            (0..self.topic_count).map(topic).collect()
+        } else if self.zips > 0 {
+            let own = index * self.zips..(index + 1) * self.zips;
+            own.map(|global| format!("{:05}", zipcode(global))).collect()
+        } else {
             return vec![String::new()];
-        }
-        let own = index * self.zips..(index + 1) * self.zips;
-        own.map(|global| format!("{:05}", zipcode(global))).chain(["~".into()]).collect()
+        };
+        topics.push("~".into());
+        topics
     }
 }
 

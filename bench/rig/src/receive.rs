@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::send::{END, SYNC, parts};
+use crate::topics::Topics;
 use crate::{
     Args, Mode, Pattern, Role, Usage, Weather, now, print, resident_kib, signals, stopped,
 };
@@ -31,6 +32,7 @@ pub struct Group {
     progress: Vec<AtomicU64>,
     begun: OnceLock<Usage>,
     weather: Option<Weather>,
+    topics: Topics,
 }
 
 /// The messages that one socket has received.
@@ -105,6 +107,7 @@ impl Group {
             progress: (0..args.sockets).map(|_| AtomicU64::new(0)).collect(),
             begun: OnceLock::new(),
             weather: (args.mode == Mode::Weather).then(Weather::new),
+            topics: Topics::new(args.topic_count),
         });
         let watched = group.clone();
         std::thread::spawn(move || {
@@ -256,7 +259,8 @@ impl Tally {
         if mode == Mode::Weather {
             return;
         }
-        let number = head.get(1..9).and_then(|octets| octets.try_into().ok());
+        let at = self.group.topics.length();
+        let number = head.get(at + 1..at + 9).and_then(|octets| octets.try_into().ok());
         let Some(number) = number.map(u64::from_le_bytes).filter(|_| size == self.group.args.size)
         else {
             self.corrupt += 1;
@@ -318,7 +322,17 @@ impl Tally {
     fn compare(&mut self, body: &[u8]) {
         let right = match &self.texts {
             Some(texts) => texts.contains(body),
-            None => body[0] == b'd' && body.iter().skip(9).all(|octet| *octet == b'd'),
+            None => {
+                let topics = &self.group.topics;
+                let (topic, data) = body.split_at_checked(topics.length()).unwrap_or_default();
+                let number = data.get(1..9).and_then(|octets| octets.try_into().ok());
+                let filled =
+                    data.first() == Some(&b'd') && data.iter().skip(9).all(|it| *it == b'd');
+                // A time does not say which message it is.
+                let nth = number.map(|number| parts(u64::from_le_bytes(number)).1);
+                let timed = self.group.args.mode == Mode::Lat;
+                filled && (timed || nth.is_some_and(|nth| topics.of(nth) == topic))
+            }
         };
         self.corrupt += u64::from(!right);
     }
@@ -420,6 +434,23 @@ mod tests {
             tally.message(&body);
         }
         assert_eq!((tally.received, tally.corrupt), (COMPARED, 1));
+    }
+
+    #[test]
+    fn another_topic_than_that_of_the_message_is_found() {
+        let words = ["peer", "receiver", "--topics", "1000", "--size", "24", "--timeout", "3600"];
+        let group = Group::new(&Args::parse_from(words));
+        let topics = Topics::new(1000);
+        let [right, wrong] = [0, 1].map(|other| {
+            let mut tally = Tally::new(&group, 0);
+            for number in 0..COMPARED {
+                let mut body = crate::body(24);
+                topics.head(&mut body, number + other, number);
+                tally.message(&body);
+            }
+            tally.corrupt
+        });
+        assert_eq!((right, wrong), (0, 1));
     }
 
     #[test]

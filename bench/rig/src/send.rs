@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::topics::Topics;
 use crate::{
     Args, Mode, Pattern, Payload, Ticker, Usage, Weather, now, print, resident_kib, sleep, started,
     stopped,
@@ -72,38 +73,49 @@ pub(crate) fn parts(number: u64) -> (usize, u64) {
     ((number >> COUNT_BITS) as usize, number & ((1 << COUNT_BITS) - 1))
 }
 
-/// Runs a sender, from `~S` to its report.
-pub async fn send_all(mut sender: impl Sender, args: &Args) {
+/// Runs the only sender of a process, from `~S` to its report.
+pub async fn send_all(sender: impl Sender, args: &Args) {
+    send_in_turn(vec![sender], args).await;
+}
+
+/// Runs all senders of a process, which send in turn, from `~S` to their report.
+pub async fn send_in_turn(mut senders: Vec<impl Sender>, args: &Args) {
     if args.mode == Mode::Idle {
-        return idle(sender, args).await;
+        return idle(&mut senders[0], args).await;
     }
-    let sync = sync(args.index);
+    // Rarely where a round takes long, so that it does not delay those who are still connecting.
+    let pause = Duration::from_millis((args.peers as u64 / 20).max(5));
     while !started() {
         if stopped() {
             return;
         }
-        sender.send(&sync).await;
-        sleep(Duration::from_millis(5)).await;
+        for (index, sender) in (args.index..).zip(&mut senders) {
+            sender.send(&sync(index)).await;
+        }
+        sleep(pause).await;
     }
     let sent = match args.mode {
-        Mode::Weather => weather(&mut sender, args).await,
-        Mode::Lat => beat(&mut sender, args).await,
-        _ if args.together > 1 => flood_together(&mut sender, args).await,
-        _ => flood(&mut sender, args).await,
+        Mode::Weather => weather(&mut senders[0], args).await,
+        Mode::Lat => beat(&mut senders, args).await,
+        _ if args.together > 1 => flood_together(&mut senders[0], args).await,
+        _ => flood(&mut senders, args).await,
     };
-    let end = end(args.index, sent.sent);
     // One for each receiver, if only one of them gets it.
     let copies = if args.pattern == Pattern::PushPull { args.peers } else { 1 };
+    let in_turn = senders.len();
     loop {
-        for _ in 0..copies {
-            sender.send(&end).await;
+        for (place, sender) in senders.iter_mut().enumerate() {
+            let end = end(args.index + place, sent.of(place, in_turn));
+            for _ in 0..copies {
+                sender.send(&end).await;
+            }
         }
         if stopped() {
             break;
         }
         sleep(Duration::from_millis(10)).await;
     }
-    sent.report(args.name, sender.dropped());
+    sent.report(args.name, senders.iter().map(Sender::dropped).sum());
 }
 
 /// A run whose data have begun.
@@ -144,6 +156,11 @@ impl Sent {
     /// The number of messages.
     pub fn count(&self) -> u64 {
         self.sent
+    }
+
+    /// How many of the messages were sent by the sender at this place, from 0, of so many in turn.
+    fn of(&self, place: usize, in_turn: usize) -> u64 {
+        (self.sent + (in_turn - 1 - place) as u64) / in_turn as u64
     }
 
     /// Prints the resources used from the first message up to now.
@@ -193,7 +210,7 @@ struct Report<'a> {
     ivcsw: i64,
 }
 
-async fn idle(mut sender: impl Sender, args: &Args) {
+async fn idle(sender: &mut impl Sender, args: &Args) {
     let sync = sync(args.index);
     while !stopped() {
         sender.send(&sync).await;
@@ -206,27 +223,35 @@ async fn idle(mut sender: impl Sender, args: &Args) {
     print(&report.to_string());
 }
 
-async fn flood(sender: &mut impl Sender, args: &Args) -> Sent {
-    // The clock is read so rarely that this costs nothing.
-    let checked = if args.size >= 16_384 { 16 } else { 256 };
+async fn flood(senders: &mut [impl Sender], args: &Args) -> Sent {
+    let turn = match senders.len() {
+        // The clock is read so rarely that this costs nothing.
+        1 if args.size >= 16_384 => 16,
+        1 => 256,
+        _ => args.window,
+    };
+    let topics = Topics::new(args.topic_count);
     let mut body = body(args.size);
-    body[1..9].copy_from_slice(&u64::MAX.to_le_bytes());
+    topics.head(&mut body, 0, u64::MAX);
     let run = Run::begin(args);
     let mut sent = 0_u64;
-    while sent < args.count {
-        if args.payload == Payload::Fresh {
-            body[1..9].copy_from_slice(&number(args.index, sent).to_le_bytes());
+    while sent < args.count && !run.is_late() {
+        let turn = sent..args.count.min(sent + turn);
+        for (index, sender) in (args.index..).zip(&mut *senders) {
+            for nth in turn.clone() {
+                if args.payload == Payload::Fresh {
+                    topics.head(&mut body, nth, number(index, nth));
+                }
+                sender.send(&body).await;
+            }
         }
-        sender.send(&body).await;
-        sent += 1;
-        if sent.is_multiple_of(checked) && run.is_late() {
-            break;
-        }
+        sent = turn.end;
     }
-    run.end(sent)
+    run.end(sent * senders.len() as u64)
 }
 
 async fn flood_together(sender: &mut impl Sender, args: &Args) -> Sent {
+    let topics = Topics::new(args.topic_count);
     let mut bodies = vec![body(args.size); args.together];
     let run = Run::begin(args);
     let mut sent = 0_u64;
@@ -234,7 +259,7 @@ async fn flood_together(sender: &mut impl Sender, args: &Args) -> Sent {
         let rest = usize::try_from(args.count - sent).unwrap_or(usize::MAX);
         let bodies = &mut bodies[..rest.min(args.together)];
         for body in &mut *bodies {
-            body[1..9].copy_from_slice(&number(args.index, sent).to_le_bytes());
+            topics.head(body, sent, number(args.index, sent));
             sent += 1;
         }
         sender.send_many(bodies).await;
@@ -256,7 +281,8 @@ async fn weather(sender: &mut impl Sender, args: &Args) -> Sent {
     run.end(sent)
 }
 
-async fn beat(sender: &mut impl Sender, args: &Args) -> Sent {
+async fn beat(senders: &mut [impl Sender], args: &Args) -> Sent {
+    let topics = Topics::new(args.topic_count);
     let ticker = Ticker::new(Duration::from_micros(args.interval_us));
     let run = Run::begin(args);
     // At least three times the expected time: a beat that falls behind still ends.
@@ -265,9 +291,46 @@ async fn beat(sender: &mut impl Sender, args: &Args) -> Sent {
     let mut sent = 0;
     while sent < args.count && now() - run.t0 < longest {
         ticker.tick().await;
-        body[1..9].copy_from_slice(&now().to_le_bytes());
-        sender.send(&body).await;
+        let place = sent as usize % senders.len();
+        topics.head(&mut body, sent, now());
+        senders[place].send(&body).await;
         sent += 1;
     }
     run.end(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::run_ready;
+
+    /// Writes down the numbers of what it sends, as sender and count.
+    struct Scribe<'a>(&'a RefCell<Vec<(usize, u64)>>);
+
+    impl Sender for Scribe<'_> {
+        async fn send(&mut self, body: &[u8]) {
+            let number = body[1..9].try_into().map(u64::from_le_bytes).expect("eight octets");
+            self.0.borrow_mut().push(parts(number));
+        }
+    }
+
+    #[test]
+    fn senders_of_one_process_send_a_window_each_in_turn() {
+        let words = ["peer", "sender", "--index", "3", "--window", "2", "--count", "3"];
+        let written = RefCell::new(Vec::new());
+        let mut senders = [Scribe(&written), Scribe(&written)];
+        let sent = run_ready(flood(&mut senders, &Args::parse_from(words)));
+        assert_eq!(written.take(), [(3, 0), (3, 1), (4, 0), (4, 1), (3, 2), (4, 2)]);
+        assert_eq!((sent.count(), sent.of(0, 2), sent.of(1, 2)), (6, 3, 3));
+    }
+
+    #[test]
+    fn the_first_senders_have_sent_one_more_where_the_last_turn_was_not_full() {
+        let sent = Run::begin(&Args::parse_from(["peer", "sender"])).end(5);
+        assert_eq!([0, 1, 2].map(|place| sent.of(place, 3)), [2, 2, 1]);
+    }
 }

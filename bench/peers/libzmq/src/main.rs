@@ -3,7 +3,7 @@
 use libzmq::{Context, Message, Poll, Socket, SocketOption, SocketType};
 use rig::{
     Args, Group, Pattern, Receiver, Role, Sender, Tally, ask_all, curve, report_answering,
-    run_ready, send_all,
+    run_ready, send_in_turn,
 };
 
 /// Messages of one socket in a row, when others may be waiting.
@@ -50,6 +50,11 @@ fn main() {
 }
 
 fn sender(context: Context, args: &Args) {
+    let open = |_| LibzmqSocket { socket: open_sender(context, args), message: Message::default() };
+    run_ready(send_in_turn((0..args.own_senders).map(open).collect(), args));
+}
+
+fn open_sender(context: Context, args: &Args) -> Socket {
     let socket = match args.pattern {
         Pattern::PushPull => context.socket(SocketType::Push),
         _ => context.socket(SocketType::Pub),
@@ -63,7 +68,7 @@ fn sender(context: Context, args: &Args) {
         socket.curve_server(curve::SERVER_SECRET);
     }
     attach(&socket, args, !args.receiver_binds());
-    run_ready(send_all(LibzmqSocket { socket, message: Message::default() }, args));
+    socket
 }
 
 fn receivers(context: Context, args: &Args) {
@@ -111,6 +116,8 @@ fn answers(context: Context, args: &Args) {
 
 fn attach(socket: &Socket, args: &Args, bind: bool) {
     if bind {
+        // That of zmtp-socket: with libzmq's own, of 100, many peers that connect at once are not set up in time.
+        socket.set(SocketOption::Backlog, 4096);
         socket.bind(&args.endpoint);
         args.bound();
     } else {

@@ -17,6 +17,9 @@ pub fn pub_options(args: &Args) -> PubOptions {
         0 => options.send_hwm(HighWaterMark::Unlimited).send_hwm_octets(usize::MAX),
         count => options.send_hwm(HighWaterMark::messages(count as usize)),
     };
+    if args.topic_count > 0 {
+        options = options.max_subscriptions(usize::MAX).max_subscription_octets(usize::MAX);
+    }
     if args.sndbuf != 0 {
         options = options.send_buffer(args.sndbuf);
     }

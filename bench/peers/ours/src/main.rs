@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use peer_ours::{backend_options, pub_options, sub_options};
-use rig::{Args, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, runtime, send_all};
+use rig::{
+    Args, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, runtime, send_in_turn,
+};
 use zmtp_socket::kind::{Kind, ReceivesMessages, Sends};
 use zmtp_socket::{
     Context, DealerOptions, Options, PullOptions, PushOptions, RepOptions, ReqOptions,
@@ -104,10 +106,10 @@ fn main() {
 async fn sender(context: &Context, args: &Args) {
     match args.pattern {
         Pattern::PubSub => {
-            send(open(context, args, pub_options(args), !args.receiver_binds()).await, args).await;
+            send(context, pub_options(args), args).await;
         }
         Pattern::PushPull => {
-            send(open(context, args, PushOptions::new(), !args.receiver_binds()).await, args).await;
+            send(context, PushOptions::new(), args).await;
         }
         Pattern::ReqRep => {
             let open = async |_| open(context, args, ReqOptions::new(), false).await.into();
@@ -120,10 +122,18 @@ async fn sender(context: &Context, args: &Args) {
     }
 }
 
-async fn send<T: Sends>(socket: Socket<T>, args: &Args) {
+async fn send<T: Sends>(context: &Context, options: Options<T>, args: &Args) {
+    let mut sockets = Vec::new();
+    for _ in 0..args.own_senders {
+        sockets.push(open(context, args, options.clone(), !args.receiver_binds()).await);
+    }
+    let sockets = sockets.into_iter();
     match args.shared {
-        true => send_all(Sharing { socket, buffers: VecDeque::new() }, args).await,
-        false => send_all(Ours(socket), args).await,
+        true => {
+            let sharing = |socket| Sharing { socket, buffers: VecDeque::new() };
+            send_in_turn(sockets.map(sharing).collect(), args).await;
+        }
+        false => send_in_turn(sockets.map(Ours).collect(), args).await,
     }
 }
 

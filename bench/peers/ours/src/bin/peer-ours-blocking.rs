@@ -2,7 +2,8 @@
 
 use peer_ours::{backend_options, pub_options, sub_options};
 use rig::{
-    Args, Group, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, run_ready, send_all,
+    Args, Group, Pattern, Receiver, Role, Sender, Tally, ask_all, receive_all, run_ready,
+    send_in_turn,
 };
 use zmtp_socket::blocking::{Context, Socket, proxy};
 use zmtp_socket::kind::{Kind, ReceivesMessages, Sends};
@@ -42,14 +43,9 @@ fn main() {
 }
 
 fn sender(context: &Context, args: &Args) {
-    let bind = !args.receiver_binds();
     match args.pattern {
-        Pattern::PubSub => {
-            run_ready(send_all(Ours(open(context, args, pub_options(args), bind)), args));
-        }
-        Pattern::PushPull => {
-            run_ready(send_all(Ours(open(context, args, PushOptions::new(), bind)), args));
-        }
+        Pattern::PubSub => send(context, pub_options(args), args),
+        Pattern::PushPull => send(context, PushOptions::new(), args),
         Pattern::DealerRouter => {
             let open = async |_| Ours(open(context, args, DealerOptions::new(), false));
             run_ready(ask_all(args, open));
@@ -58,10 +54,15 @@ fn sender(context: &Context, args: &Args) {
     }
 }
 
+fn send<T: Sends>(context: &Context, options: Options<T>, args: &Args) {
+    let open = |_| Ours(open(context, args, options.clone(), !args.receiver_binds()));
+    run_ready(send_in_turn((0..args.own_senders).map(open).collect(), args));
+}
+
 fn receiver(context: &Context, args: &Args) {
     match args.pattern {
         Pattern::PubSub => receive(args, |index| {
-            let socket = open(context, args, sub_options(args), false);
+            let socket = open(context, args, sub_options(args), args.receiver_binds());
             for topic in args.topics(index) {
                 socket.subscribe(topic);
             }
