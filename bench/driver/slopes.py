@@ -20,6 +20,14 @@ def slope(scenario, results, pair, metric):
     return fit([(scale(x), scale(y)) for x, y in known]) if len(known) > 1 else None
 
 
+def words(scenario, results, pair, metric):
+    """The slope as a chart says it."""
+    value = slope(scenario, results, pair, metric)
+    if value is None:
+        return "no slope"
+    return f"{value:+,.2f} for each further one" if _from_zero(scenario) else f"slope {value:+.2f}"
+
+
 def points(scenario, results, pair, metric):
     """The medians of a pair, by their place on the axis."""
     found = ((case.x, results.median(pair, case.key, metric)) for case in scenario.cases)
