@@ -19,7 +19,7 @@ use crate::notes::{Notes, watch};
 use crate::role::{Side, open};
 use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
-use crate::text::octets;
+use crate::text::{counted, octets};
 
 /// How long the sockets still deliver at the end.
 const FINAL_LINGER: Duration = Duration::from_secs(1);
@@ -217,8 +217,8 @@ impl Proxy {
         let left = back.close_within(FINAL_LINGER).await.unsent;
         let stats = proxy.stats();
         notes.always(format_args!(
-            "forwarded {} messages ({}) and {} the other way; {} dropped, {left} undelivered",
-            HumanCount(stats.messages),
+            "forwarded {} ({}) and {} the other way; {} dropped, {left} undelivered",
+            counted(stats.messages, "message"),
             octets(stats.octets),
             HumanCount(stats.upstream),
             HumanCount(stats.dropped + front.totals().dropped + back.totals().dropped),

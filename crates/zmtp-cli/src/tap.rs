@@ -17,6 +17,7 @@ use crate::ending::{Ending, Failure, Usage};
 use crate::notes::{Notes, has_colours};
 use crate::output::Writer;
 use crate::signals::Signals;
+use crate::text::counted;
 use crate::traffic::{Heading, TrafficStyle};
 use crate::wire::net::{Listener, Stream, dial};
 
@@ -178,7 +179,9 @@ impl Relay {
         let waiting = self.observer().waiting(side);
         let ended = match waiting {
             0 => ended,
-            waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
+            waiting => {
+                format!("{ended}, with {} of an unfinished frame", counted(waiting as u64, "octet"))
+            }
         };
         let heading = self.heading();
         let mut line = Vec::new();

@@ -52,6 +52,12 @@ pub(crate) fn push_hex(octets: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// A number with its noun, for people: `1 message`, `2,000 messages`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", indicatif::HumanCount(count))
+}
+
 /// A number of octets, for people.
 pub(crate) fn octets(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
@@ -68,6 +74,15 @@ mod tests {
         let bad = [("\\", None), ("\\q", None), ("\\x1", None), ("\\x1ü", None), ("\\xgg", None)];
         for (text, octets) in rows.into_iter().chain(bad) {
             assert_eq!(unescape(text).ok().as_deref(), octets, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_noun_agrees_with_its_number() {
+        let rows =
+            [(0, "0 messages"), (1, "1 message"), (2, "2 messages"), (1000, "1,000 messages")];
+        for (count, shown) in rows {
+            assert_eq!(counted(count, "message"), shown);
         }
     }
 

@@ -5,6 +5,7 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::Measure;
+use crate::text::counted;
 
 /// The header of comma-separated values.
 pub(super) const CSV: &str = "kind,client,size,messages,seconds,per_second,mib_per_second,min_us,mean_us,\
@@ -127,8 +128,8 @@ impl Measured {
             (None, clients) => format!("all {clients}: "),
         };
         let mut line = format!(
-            "{kind}, {size} B: {who}{} messages in {:.3} s, {}/s, {:.1} MiB/s",
-            HumanCount(self.messages),
+            "{kind}, {size} B: {who}{} in {:.3} s, {}/s, {:.1} MiB/s",
+            counted(self.messages, "message"),
             self.seconds,
             HumanCount(self.per_second() as u64),
             self.mib_per_second(size),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 
 use super::report::Report;
+use crate::text::counted;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
@@ -42,9 +43,9 @@ fn panel(report: &Report, out: &mut String) {
     let micros = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
     let _ = write!(
         out,
-        "<text x=\"{LEFT}\" y=\"24\">{} B: {} requests, median {:.1} µs, 99 % within {:.1} µs</text>",
+        "<text x=\"{LEFT}\" y=\"24\">{} B: {}, median {:.1} µs, 99 % within {:.1} µs</text>",
         report.size,
-        latencies.len(),
+        counted(latencies.len(), "request"),
         micros(0.5),
         micros(0.99)
     );

@@ -29,7 +29,7 @@ use crate::notes::{Notes, watch};
 use crate::role::{Side, open};
 use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
-use crate::text::unescape;
+use crate::text::{counted, unescape};
 
 /// How long both sides still deliver at the end.
 const FINAL_LINGER: Duration = Duration::from_secs(1);
@@ -360,7 +360,7 @@ impl Sums {
         let count = HumanCount;
         notes.always(format_args!(
             "to NATS: {} forwarded, {} refused, {} undelivered; from NATS: {} forwarded, {} torn, {} dropped by us, \
-             {} by subscribers, {} undelivered; connected {} times",
+             {} by subscribers, {} undelivered; connected {}",
             count(self.to_nats),
             count(self.refused),
             count(self.undelivered_to_nats),
@@ -369,7 +369,7 @@ impl Sums {
             count(self.dropped_from_nats),
             count(self.dropped_by_subscribers),
             count(self.undelivered_to_subscribers),
-            count(self.connections),
+            counted(self.connections, "time"),
         ));
     }
 }

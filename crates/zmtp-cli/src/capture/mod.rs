@@ -19,6 +19,7 @@ use self::packet::Segment;
 use crate::ending::{Ending, Failure};
 use crate::notes::Notes;
 use crate::output::Writer;
+use crate::text::counted;
 use crate::traffic::{Heading, TrafficStyle};
 
 /// The buffer for the file, in octets; no captured packet is larger.
@@ -45,7 +46,8 @@ pub(crate) async fn read(
         (0, 0) => notes.warn(format_args!("{name}: there is no ZMTP connection in it")),
         (_, 0) => {}
         (_, count) => notes.warn(format_args!(
-            "{name}: {count} connections began before the capture, and were left out"
+            "{name}: left out {} that began before the capture",
+            counted(count, "connection")
         )),
     }
     Ok(Ending::Done)
@@ -216,7 +218,10 @@ impl Conversation {
             let waiting = self.observer.waiting(side);
             let how = match waiting {
                 0 => ended.to_owned(),
-                waiting => format!("{ended}, with {waiting} octets of an unfinished frame"),
+                waiting => format!(
+                    "{ended}, with {} of an unfinished frame",
+                    counted(waiting as u64, "octet")
+                ),
             };
             style.push_end(heading(number), side, &how, out);
         }

@@ -25,6 +25,7 @@ use crate::output::{OutputArgs, Writer};
 use crate::serving::{Sockets, serve};
 use crate::signals::Signals;
 use crate::summary::Meter;
+use crate::text::counted;
 
 /// How long a program still delivers after it was told to end, or after its time limit.
 const FINAL_LINGER: Duration = Duration::from_secs(1);
@@ -231,7 +232,8 @@ async fn close<T: Talks>(
     let announcement = async {
         sleep(PATIENCE).await;
         let queued = handle.totals().queued;
-        notes.info(format_args!("waiting until {queued} messages are delivered; Ctrl-C gives up"));
+        let queued = counted(queued, "message");
+        notes.info(format_args!("waiting for the delivery of {queued}; Ctrl-C gives up"));
         std::future::pending::<()>().await;
     };
     tokio::select! {

@@ -102,7 +102,7 @@ fn what_a_capture_has_of_zmtp_is_printed() {
             "  0.014000 #1 → is cut off by a reset",
         ],
     );
-    ended.says("1 connections began before the capture");
+    ended.says("left out 1 connection that began before the capture");
     let json = zmtp(&["tap", "--read", &file, "--json"]);
     assert!(
         json.stdout[6].starts_with("{\"connection\":1,\"more\":true,\"part\":\"ab\""),

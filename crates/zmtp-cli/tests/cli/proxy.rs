@@ -32,7 +32,7 @@ fn publishers_and_subscribers_meet() {
     proxy.terminate();
     let ended = proxy.end();
     ended.expect(0, &[]);
-    ended.says("forwarded 1 messages");
+    ended.says("forwarded 1 message (");
 }
 
 #[test]
