@@ -44,9 +44,9 @@ Examples:
   date | zmtp pub tcp://*:5556 --wait-for-peer      publish a line
   zmtp rep tcp://*:5555 --exec 'tr a-z A-Z'         a server in one line
 
-Endpoints are tcp://HOST:PORT, ipc:///PATH and ipc://@NAME (Linux). An endpoint without a
-single host, such as tcp://*:5556, is bound; an endpoint with a host is connected. --bind and
---connect override this.
+Endpoints are tcp://HOST:PORT, ws://HOST:PORT/PATH (WebSocket), ipc:///PATH and ipc://@NAME
+(Linux). An endpoint without a single host, such as tcp://*:5556, is bound; an endpoint with a
+host is connected. --bind and --connect override this.
 
 ",
     statuses!(),

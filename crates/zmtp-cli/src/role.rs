@@ -83,11 +83,12 @@ pub(crate) async fn open<'a, T: Kind>(
 /// The side that the form of an endpoint tells, if any.
 pub(crate) fn side_of(endpoint: &Endpoint) -> Option<Side> {
     match endpoint {
-        Endpoint::Tcp { host: Host::Any, .. } | Endpoint::Tcp { port: 0, .. } => Some(Side::Bind),
-        Endpoint::Tcp { host: Host::Ip(address), .. } if address.is_unspecified() => {
-            Some(Side::Bind)
-        }
-        Endpoint::Tcp { .. } => Some(Side::Connect),
+        Endpoint::Tcp { host, port } | Endpoint::Ws { host, port, .. } => Some(match host {
+            _ if *port == 0 => Side::Bind,
+            Host::Any => Side::Bind,
+            Host::Ip(address) if address.is_unspecified() => Side::Bind,
+            _ => Side::Connect,
+        }),
         Endpoint::Ipc(IpcAddress::Any) => Some(Side::Bind),
         _ => None,
     }
@@ -106,6 +107,10 @@ mod tests {
             ("tcp://127.0.0.1:*", Some(Side::Bind)),
             ("tcp://127.0.0.1:5556", Some(Side::Connect)),
             ("tcp://localhost:5556", Some(Side::Connect)),
+            ("ws://*:8080/feed", Some(Side::Bind)),
+            ("ws://0.0.0.0:8080", Some(Side::Bind)),
+            ("ws://127.0.0.1:*/feed", Some(Side::Bind)),
+            ("ws://localhost:8080/feed", Some(Side::Connect)),
             ("ipc://*", Some(Side::Bind)),
             ("ipc:///run/feed", None),
             ("ipc://@feed", None),

@@ -119,6 +119,7 @@ struct Serve {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Transport {
     Tcp,
+    Ws,
     Ipc,
     Inproc,
 }
@@ -128,6 +129,7 @@ impl Transport {
     fn endpoint(self) -> Endpoint {
         let text = match self {
             Self::Tcp => "tcp://127.0.0.1:*",
+            Self::Ws => "ws://127.0.0.1:*",
             Self::Ipc => "ipc://*",
             Self::Inproc => "inproc://bench",
         };

@@ -30,6 +30,14 @@ fn latencies_are_told_for_each_client_and_for_all() {
 }
 
 #[test]
+fn every_transport_is_measured() {
+    for transport in ["tcp", "ws", "ipc", "inproc"] {
+        let arguments = ["bench", "throughput", "--transport", transport, "-n", "100", "--json"];
+        assert_eq!(lines_of_json(&zmtp(&arguments))[0]["messages"], 100, "{transport}");
+    }
+}
+
+#[test]
 fn each_size_has_its_row_and_its_panel() {
     let folder = Folder::new();
     let svg = folder.path("latency.svg");

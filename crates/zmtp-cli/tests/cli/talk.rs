@@ -17,6 +17,14 @@ fn what_is_published_line_by_line_is_printed_line_by_line() {
 }
 
 #[test]
+fn websocket_endpoints_are_bound_or_connected_by_their_form() {
+    let (sub, endpoint) = Process::bound(&["sub", "ws://127.0.0.1:*/feed", "-n", "1"]);
+    assert!(endpoint.starts_with("ws://127.0.0.1:") && endpoint.ends_with("/feed"), "{endpoint}");
+    zmtp(&["pub", &endpoint, "-p", "-m", "over HTTP"]).expect(0, &[]);
+    sub.end().expect(0, &["over HTTP"]);
+}
+
+#[test]
 fn a_topic_is_the_first_part_and_subscribers_choose_by_it() {
     let bind = ["sub", "--bind", "tcp://127.0.0.1:*", "-t", "b", "-t", "c", "-n", "2"];
     let (sub, endpoint) = Process::bound(&bind);
