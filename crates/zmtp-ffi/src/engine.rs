@@ -307,7 +307,7 @@ impl Engine {
     /// Lends the next message and its sender to `look`, and takes it, if it has one part of at most
     /// `most` octets and arrived in the same batch as the last one.
     #[inline]
-    pub(crate) fn take_in_hand<R>(
+    pub(crate) fn lend_next<R>(
         &mut self,
         most: usize,
         look: impl FnOnce(&[u8], &Peer) -> R,
@@ -423,7 +423,8 @@ impl Engine {
         }
     }
 
-    /// What waits until the transports have taken all queued messages; `None` if the socket cannot tell.
+    /// Makes futures that wait until the transports have taken all queued messages; `None` if the
+    /// socket cannot tell.
     pub(crate) fn flusher(&self) -> Option<Box<dyn Fn() -> Pending<()> + Send + Sync>> {
         macro_rules! flush {
             ($socket:expr) => {{

@@ -74,7 +74,7 @@ impl Monitoring {
 }
 
 /// An event, its value, and the endpoint.
-type Told = (u16, u32, String);
+type Notice = (u16, u32, String);
 
 async fn tell(
     pair: PairSocket,
@@ -83,9 +83,9 @@ async fn tell(
     mut closings: mpsc::UnboundedReceiver<String>,
 ) {
     let mut dialled = HashSet::new();
-    let is_wanted = |told: &Told| c_int::from(told.0) & mask != 0;
+    let is_wanted = |notice: &Notice| c_int::from(notice.0) & mask != 0;
     loop {
-        let told = tokio::select! {
+        let notices = tokio::select! {
             biased;
             event = monitor.next() => match event {
                 Some(event) => translate(&event, &mut dialled),
@@ -96,10 +96,10 @@ async fn tell(
                 None => break,
             },
         };
-        for told in told.into_iter().filter(is_wanted) {
+        for notice in notices.into_iter().filter(is_wanted) {
             // If the PAIR has no reader, or a slow one, the send waits; the monitor queues events
             // meanwhile.
-            let mut sending = std::pin::pin!(pair.send(message(&told)));
+            let mut sending = std::pin::pin!(pair.send(message(&notice)));
             let sent = tokio::select! {
                 biased;
                 sent = &mut sending => sent,
@@ -122,7 +122,7 @@ async fn closings_end(closings: &mut mpsc::UnboundedReceiver<String>) {
     while closings.recv().await.is_some() {}
 }
 
-fn message((event, value, endpoint): &Told) -> Message {
+fn message((event, value, endpoint): &Notice) -> Message {
     let mut first = Vec::with_capacity(6);
     first.extend(event.to_ne_bytes());
     first.extend(value.to_ne_bytes());
@@ -130,7 +130,7 @@ fn message((event, value, endpoint): &Told) -> Message {
 }
 
 /// The events of libzmq for an event of ours. `dialled` are the endpoints that have a connection.
-fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
+fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Notice> {
     match event {
         Event::Listening { endpoint, .. } => vec![(LISTENING, 0, endpoint.to_string())],
         Event::AcceptFailed { endpoint, reason, .. } => {
@@ -138,16 +138,16 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
         }
         Event::Connected { peer, .. } => {
             let endpoint = peer.endpoint().to_string();
-            let mut told = Vec::new();
+            let mut notices = Vec::new();
             if !peer.is_dialled() {
                 return vec![(ACCEPTED, descriptor_of(peer), endpoint)];
             }
             dialled.insert(peer.endpoint().clone());
             if let Endpoint::Tcp { .. } = peer.endpoint() {
-                told.push((CONNECT_DELAYED, libc::EINPROGRESS.unsigned_abs(), endpoint.clone()));
+                notices.push((CONNECT_DELAYED, libc::EINPROGRESS.unsigned_abs(), endpoint.clone()));
             }
-            told.push((CONNECTED, descriptor_of(peer), endpoint));
-            told
+            notices.push((CONNECTED, descriptor_of(peer), endpoint));
+            notices
         }
         Event::HandshakeSucceeded { peer, .. } => {
             vec![(HANDSHAKE_SUCCEEDED, 0, peer.endpoint().to_string())]
@@ -162,17 +162,17 @@ fn translate(event: &Event, dialled: &mut HashSet<Endpoint>) -> Vec<Told> {
         }
         Event::RetryingIn { endpoint, delay, .. } => {
             let text = endpoint.to_string();
-            let mut told = Vec::new();
+            let mut notices = Vec::new();
             if !dialled.remove(endpoint) {
                 if let Endpoint::Tcp { .. } = endpoint {
                     let value = libc::EINPROGRESS.unsigned_abs();
-                    told.push((CONNECT_DELAYED, value, text.clone()));
+                    notices.push((CONNECT_DELAYED, value, text.clone()));
                 }
-                told.push((CLOSED, 0, text.clone()));
+                notices.push((CLOSED, 0, text.clone()));
             }
             let delay = u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
-            told.push((CONNECT_RETRIED, delay, text));
-            told
+            notices.push((CONNECT_RETRIED, delay, text));
+            notices
         }
         _ => Vec::new(),
     }

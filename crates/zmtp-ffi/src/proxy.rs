@@ -64,10 +64,10 @@ pub(crate) fn run(
         let [has_front, has_back] =
             [0, 1].map(|side: usize| items[side].events == 1 && items[side].revents == 1);
         if has_front {
-            hand_on((front, back), capture, &mut passed, 0)?;
+            forward((front, back), capture, &mut passed, 0)?;
         }
         if has_back && front != back {
-            hand_on((back, front), capture, &mut passed, 1)?;
+            forward((back, front), capture, &mut passed, 1)?;
         }
     }
     Ok(())
@@ -78,7 +78,7 @@ fn item(socket: Handle, events: c_int) -> zmq_pollitem_t {
 }
 
 /// Forwards the messages that have arrived, for one turn.
-fn hand_on(
+fn forward(
     (from, to): (Handle, Handle),
     capture: Option<Handle>,
     passed: &mut [Passed; 2],

@@ -374,7 +374,7 @@ pub(crate) fn receive_with<R>(
     if socket.incoming.is_none()
         && socket.turn == Turn::Any
         && let Some(built) = &mut socket.built
-        && let Some(copied) = built.engine.take_in_hand(COPIED, copy)
+        && let Some(copied) = built.engine.lend_next(COPIED, copy)
     {
         socket.has_more = false;
         socket.touch();

@@ -106,7 +106,7 @@ impl Receiver {
     /// Lends the next message of the batch to `look`, with its sender, and takes it, if it has one part
     /// of at most `most` octets.
     #[inline]
-    pub(crate) fn take_in_hand<R>(
+    pub(crate) fn lend_next<R>(
         &mut self,
         core: &impl Source,
         most: usize,
@@ -236,7 +236,7 @@ mod tests {
         inbox.deliver(key, batch);
         let (core, mut receiver) = (Core(Mutex::new(inbox)), Receiver::default());
         let lent = |receiver: &mut Receiver| {
-            receiver.take_in_hand(&core, 3, |body, peer| (body.to_vec(), peer.id()))
+            receiver.lend_next(&core, 3, |body, peer| (body.to_vec(), peer.id()))
         };
         assert_eq!(lent(&mut receiver), None, "nothing is in hand");
         assert_eq!(receiver.try_next(&core).unwrap(), Some("first".into()));

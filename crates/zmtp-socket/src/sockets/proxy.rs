@@ -157,7 +157,7 @@ impl Proxy {
     }
 
     /// Forwards the received messages.
-    async fn hand_on(&mut self) -> Result<(), Closed> {
+    async fn forward(&mut self) -> Result<(), Closed> {
         while let Some(tap) = &self.capture
             && let Some(batch) = self.for_tap.front_mut()
         {
@@ -248,15 +248,15 @@ impl Proxy {
 }
 
 /// Forwards step by step, as a [handle](ProxyHandle::obey) orders.
-pub(crate) trait HandsOn: Send {
+pub(crate) trait Forwards: Send {
     /// Waits for what comes next, and forwards it. If the future is dropped, what was taken and not
     /// forwarded is kept.
-    fn hand_on_next(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
+    fn forward_next(&mut self) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
-impl HandsOn for Proxy {
-    async fn hand_on_next(&mut self) -> Result<(), Closed> {
-        self.hand_on().await?;
+impl Forwards for Proxy {
+    async fn forward_next(&mut self) -> Result<(), Closed> {
+        self.forward().await?;
         let received = poll_fn(|cx| {
             // Each side has a turn in each round, so a flood on one side does not keep the other
             // waiting.
@@ -268,7 +268,7 @@ impl HandsOn for Proxy {
             }
         })
         .await?;
-        self.hand_on().await?;
+        self.forward().await?;
         if !received {
             yield_now().await;
         }
@@ -299,7 +299,7 @@ impl ProxyHandle {
     }
 
     /// Takes step after step, as ordered, until it is stopped or a step finds that a socket is closed.
-    pub(crate) async fn obey(&self, servant: &mut impl HandsOn) {
+    pub(crate) async fn obey(&self, servant: &mut impl Forwards) {
         let mut commands = self.0.command.subscribe();
         loop {
             let command = *commands.borrow_and_update();
@@ -309,7 +309,7 @@ impl ProxyHandle {
                 Command::Run => tokio::select! {
                     biased;
                     _ = commands.changed() => false,
-                    stepped = servant.hand_on_next() => stepped.is_err(),
+                    stepped = servant.forward_next() => stepped.is_err(),
                 },
             };
             if ended {
@@ -412,7 +412,7 @@ mod tests {
             publish(&server, &mut proxy, 250).await;
             published += 250;
             while handle.stats().messages < published as u64 {
-                proxy.hand_on_next().await.expect("both are open");
+                proxy.forward_next().await.expect("both are open");
                 let stats = handle.stats();
                 let asked = if stats.messages < enough as u64 { 0 } else { REQUESTS };
                 assert_eq!(stats.subscriptions, asked as u64, "after {} messages", stats.messages);
@@ -427,7 +427,7 @@ mod tests {
         publish(&server, &mut proxy, REQUESTS + 1).await;
         let begin = Instant::now();
         for (round, at) in [0, 0, 1, 1, 1].into_iter().enumerate() {
-            proxy.hand_on_next().await.expect("both are open");
+            proxy.forward_next().await.expect("both are open");
             // The first round forwards messages.
             assert_eq!(handle.stats().subscriptions, (round * REQUESTS) as u64);
             assert!(begin.elapsed() >= at * PAUSE && begin.elapsed() <= 2 * at * PAUSE, "{round}");

@@ -16,7 +16,7 @@ use crate::send::Outgoing;
 use crate::send::outgoing::encoded_len;
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{Dealer, Kind, Pair, Pull, Push, Receives, Router};
-use crate::sockets::proxy::{HandsOn, ProxyHandle};
+use crate::sockets::proxy::{Forwards, ProxyHandle};
 use crate::sockets::pub_socket::PubSocket;
 use crate::sockets::socket::Socket;
 
@@ -117,9 +117,9 @@ impl<F: Relays<B>, B: Kind> Relay<F, B> {
     }
 }
 
-impl<F: Relays<B>, B: Kind> HandsOn for Relay<F, B> {
+impl<F: Relays<B>, B: Kind> Forwards for Relay<F, B> {
     /// Forwards until one of the sockets is closed.
-    async fn hand_on_next(&mut self) -> Result<(), Closed> {
+    async fn forward_next(&mut self) -> Result<(), Closed> {
         F::pass(self).await.map(|never| match never {})
     }
 }
@@ -143,7 +143,7 @@ impl InHand {
         is_down: bool,
     ) -> Result<Infallible, Closed> {
         loop {
-            self.hand_on(target, tap, handle).await?;
+            self.forward(target, tap, handle).await?;
             let first = source.recv().await.map_err(|_closed| Closed)?;
             self.messages.push_back(F::message(first));
             while self.messages.len() < TURN
@@ -159,14 +159,14 @@ impl InHand {
                 }
                 false => counts.upstream += messages,
             });
-            self.hand_on(target, tap, handle).await?;
+            self.forward(target, tap, handle).await?;
             // The other direction, and the tasks that bring messages, have their turn.
             yield_now().await;
         }
     }
 
     /// Forwards the messages that were taken.
-    async fn hand_on<T: Target>(
+    async fn forward<T: Target>(
         &mut self,
         target: &Handle<T>,
         tap: Option<&PubSocket>,

@@ -218,7 +218,7 @@ impl<T: ReceivesMessages> Socket<T> {
         most: usize,
         look: impl FnOnce(&[u8], &Peer) -> R,
     ) -> Option<R> {
-        self.receiver.take_in_hand(&*self.handle.engine.core, most, look)
+        self.receiver.lend_next(&*self.handle.engine.core, most, look)
     }
 
     /// Drops the messages that have arrived through a [connected](Handle::connect) endpoint and were not

@@ -62,7 +62,7 @@ pub(super) struct Requests {
     departed: Unread,
     /// Topics that were reported as wanted, where only the end of the last subscription is
     /// reported.
-    told: BTreeSet<Bytes>,
+    reported: BTreeSet<Bytes>,
     reader: Option<Waker>,
 }
 
@@ -93,7 +93,7 @@ impl Requests {
             next: 0,
             unread: BTreeMap::new(),
             departed: Unread::default(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             reader: None,
         }
     }
@@ -106,19 +106,19 @@ impl Requests {
         change: Change,
     ) -> Result<(), Overrun> {
         let begins = matches!(subscription, Subscription::Subscribe(_));
-        let is_told = match self.verbosity {
+        let is_reported = match self.verbosity {
             Verbosity::Distinct => change == Change::OfAll,
             Verbosity::Subscriptions if begins => true,
             Verbosity::Subscriptions => {
                 if change >= Change::OfPeer {
                     self.take_back(peer, subscription.topic());
                 }
-                change == Change::OfAll && self.told.remove(subscription.topic())
+                change == Change::OfAll && self.reported.remove(subscription.topic())
             }
             // A repeated subscription is not a new one, and its end does not end the first one.
             Verbosity::All => change >= Change::OfPeer,
         };
-        if is_told { self.add_change(peer, subscription) } else { Ok(()) }
+        if is_reported { self.add_change(peer, subscription) } else { Ok(()) }
     }
 
     /// Adds a subscription or its end.
@@ -215,7 +215,7 @@ impl Requests {
         if let (Verbosity::Subscriptions, Request::Subscribe { topic, .. }) =
             (self.verbosity, &request)
         {
-            self.told.insert(topic.clone());
+            self.reported.insert(topic.clone());
         }
         Some(request)
     }
@@ -347,12 +347,12 @@ mod tests {
         ];
         for (verbosity, expected) in rows {
             let mut requests = requests(verbosity);
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             for (id, subscription, change) in steps.clone() {
                 requests.tell(&peer(id), subscription, change).expect("within limits");
-                told.extend(pending(&mut requests));
+                reported.extend(pending(&mut requests));
             }
-            assert_eq!(told, expected, "{verbosity:?}");
+            assert_eq!(reported, expected, "{verbosity:?}");
         }
     }
 
@@ -403,16 +403,16 @@ mod tests {
         for (reads, expected) in [([0; 4], vec![]), ([0, 1, 0, 0], vec!["+1 b\"a\"", "-2 b\"a\""])]
         {
             let mut requests = requests(Verbosity::Subscriptions);
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             for ((id, subscription, change), read) in steps.clone().into_iter().zip(reads) {
                 if read > 0 {
-                    told.extend(pending(&mut requests));
+                    reported.extend(pending(&mut requests));
                 }
                 requests.tell(&peer(id), subscription, change).expect("within limits");
             }
-            told.extend(pending(&mut requests));
-            assert_eq!(told, expected);
-            assert!(requests.told.is_empty());
+            reported.extend(pending(&mut requests));
+            assert_eq!(reported, expected);
+            assert!(requests.reported.is_empty());
         }
     }
 

@@ -109,19 +109,19 @@ impl Topics {
         self.leaving += 1;
     }
 
-    /// Removes some topics of a peer that is leaving. With `told`, returns these topics and the effect
+    /// Removes some topics of a peer that is leaving. With `reported`, returns these topics and the effect
     /// of the end of each. Returns `None` once no topic is left.
-    pub(crate) fn forget(&mut self, key: usize, told: bool) -> Option<Vec<(Bytes, Change)>> {
+    pub(crate) fn forget(&mut self, key: usize, reported: bool) -> Option<Vec<(Bytes, Change)>> {
         let held = &self.peers[key];
         let slice = held.topics.len() * SLICE_OCTETS / held.octets.max(1);
-        self.forget_at_most(key, slice.clamp(1, SLICE), told)
+        self.forget_at_most(key, slice.clamp(1, SLICE), reported)
     }
 
     fn forget_at_most(
         &mut self,
         key: usize,
         slice: usize,
-        told: bool,
+        reported: bool,
     ) -> Option<Vec<(Bytes, Change)>> {
         let held = &mut self.peers[key];
         let count = held.topics.len();
@@ -133,7 +133,7 @@ impl Topics {
         held.octets -= held.octets * slice.len() / count;
         let mut left = Vec::new();
         for (entry, Subscribed { place, .. }) in slice {
-            let topic = told.then(|| self.index.key(entry));
+            let topic = reported.then(|| self.index.key(entry));
             let change = self.give_up(entry, place);
             left.extend(topic.map(|topic| (topic.into(), change)));
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! the filter's order     a  b  c  ·  e  f      of all topics, shared by all publishers
 //!                                 ▲
-//! an upstream                     told         everything before has been sent,
+//! an upstream                     sent_to      everything before has been sent,
 //!                                 cancels      but not the ends of these topics since
 //! ```
 
@@ -24,12 +24,12 @@ use crate::send::Outbox;
 pub(super) struct Upstream {
     pub(super) peer: Peer,
     /// The place in the order of subscriptions before which everything has been sent.
-    told: u64,
+    sent_to: u64,
     /// Topics that were sent and have ended since, by the numbers of these changes.
     cancels: BTreeMap<u64, Bytes>,
     /// The number of the change for each of these topics.
     cancelled: BTreeMap<Bytes, u64>,
-    /// The places, from `told` on, of topics that ended and were subscribed to again while the publisher
+    /// The places, from `sent_to` on, of topics that ended and were subscribed to again while the publisher
     /// was sent neither change.
     known: BTreeSet<u64>,
     /// Topics that were subscribed to repeatedly; the repetition is sent after all else.
@@ -42,7 +42,7 @@ impl Upstream {
     pub(super) fn new(peer: Peer, outbox: Outbox) -> Self {
         let (cancels, cancelled) = (BTreeMap::new(), BTreeMap::new());
         let (known, repeated) = (BTreeSet::new(), BTreeSet::new());
-        Self { peer, told: 0, cancels, cancelled, known, repeated, outbox }
+        Self { peer, sent_to: 0, cancels, cancelled, known, repeated, outbox }
     }
 
     /// Notes that a topic was subscribed to, which has this place in the order.
@@ -61,7 +61,7 @@ impl Upstream {
     /// Notes the end of a topic.
     pub(super) fn ended(&mut self, ended: &Ended) {
         self.repeated.remove(&ended.topic);
-        if ended.place < self.told || self.known.remove(&ended.place) {
+        if ended.place < self.sent_to || self.known.remove(&ended.place) {
             self.cancels.insert(ended.at, ended.topic.clone());
             self.cancelled.insert(ended.topic.clone(), ended.at);
         }
@@ -77,7 +77,7 @@ impl Upstream {
         octets: usize,
         changes: &mut Vec<Subscription>,
     ) -> usize {
-        let mut topics = filter.topics_from(self.told).peekable();
+        let mut topics = filter.topics_from(self.sent_to).peekable();
         let (mut taken, mut taken_octets) = (0, 0);
         while taken < steps && taken_octets < octets {
             let place = topics.peek().map_or(u64::MAX, |(place, _)| *place);
@@ -87,7 +87,7 @@ impl Upstream {
                 taken_octets += topic.len();
                 changes.push(Subscription::Cancel(topic));
             } else if let Some((place, topic)) = topics.next() {
-                self.told = place + 1;
+                self.sent_to = place + 1;
                 if !self.known.remove(&place) {
                     taken_octets += topic.len();
                     changes.push(Subscription::Subscribe(topic.clone()));

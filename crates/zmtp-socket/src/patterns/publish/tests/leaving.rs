@@ -88,13 +88,13 @@ fn an_xpub_is_told_the_end_of_each_topic_of_a_peer_that_leaves_once_and_of_no_ot
         // Other peers come and leave meanwhile.
         let (subscribe, cancel) = (Subscription::Subscribe, Subscription::Cancel);
         other.session.subscription(subscribe(Bytes::from("1"))).expect("within limits");
-        let mut told = requests(&core);
+        let mut reported = requests(&core);
         while leaving.session.leave() {
-            told.extend(requests(&core));
+            reported.extend(requests(&core));
         }
         other.session.subscription(cancel(Bytes::from("1"))).expect("it is held");
-        told.extend(requests(&core));
-        told.sort();
+        reported.extend(requests(&core));
+        reported.sort();
         let ended = (0..2 * SLICE).map(|number| format!("-1 b\"{number}\""));
         let mut expected: Vec<String> = match verbosity {
             Verbosity::All => ended.chain(["+2 b\"1\"".into(), "-2 b\"1\"".into()]).collect(),
@@ -102,7 +102,7 @@ fn an_xpub_is_told_the_end_of_each_topic_of_a_peer_that_leaves_once_and_of_no_ot
             _ => ended.skip(2).chain(["-2 b\"1\"".into()]).collect(),
         };
         expected.sort();
-        assert_eq!(told, expected, "{verbosity:?}");
+        assert_eq!(reported, expected, "{verbosity:?}");
     }
 }
 

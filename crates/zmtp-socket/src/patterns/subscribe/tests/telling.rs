@@ -40,7 +40,7 @@ impl Scene {
     }
 
     /// All changes that a publisher is still to be sent, with `-` before a cancelled topic.
-    fn told(&mut self, key: usize) -> Vec<String> {
+    fn changes(&mut self, key: usize) -> Vec<String> {
         let (changes, taken) = self.step(key, 1000, usize::MAX);
         assert!(taken < 1000);
         changes.iter().map(text).collect()
@@ -60,13 +60,13 @@ fn changes_are_told_in_the_order_in_which_they_were_made() {
     let mut scene = Scene::default();
     scene.subscribe("c");
     let publisher = scene.open();
-    assert_eq!(scene.told(publisher), ["c"]);
+    assert_eq!(scene.changes(publisher), ["c"]);
     scene.subscribe("b");
     scene.unsubscribe("c");
     scene.subscribe("a");
-    assert_eq!(scene.told(publisher), ["b", "-c", "a"]);
+    assert_eq!(scene.changes(publisher), ["b", "-c", "a"]);
     let another = scene.open();
-    assert_eq!(scene.told(another), ["b", "a"]);
+    assert_eq!(scene.changes(another), ["b", "a"]);
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn a_change_taken_back_before_it_was_told_is_not_told() {
     scene.subscribe("a");
     scene.subscribe("b");
     scene.unsubscribe("a");
-    assert_eq!(scene.told(publisher), ["b"]);
+    assert_eq!(scene.changes(publisher), ["b"]);
     scene.unsubscribe("b");
     scene.subscribe("c");
     scene.subscribe("b");
-    assert_eq!(scene.told(publisher), ["c"]);
+    assert_eq!(scene.changes(publisher), ["c"]);
     scene.unsubscribe("b");
-    assert_eq!(scene.told(publisher), ["-b"]);
+    assert_eq!(scene.changes(publisher), ["-b"]);
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn a_topic_that_is_given_up_and_taken_again_is_known_until_it_is_given_up_for_go
     let mut scene = Scene::default();
     let publisher = scene.open();
     scene.subscribe("a");
-    assert_eq!(scene.told(publisher), ["a"]);
+    assert_eq!(scene.changes(publisher), ["a"]);
     for _ in 0..1000 {
         scene.unsubscribe("a");
         scene.subscribe("a");
     }
     scene.unsubscribe("a");
-    assert_eq!(scene.told(publisher), ["-a"]);
-    assert_eq!(scene.told(publisher), Vec::<String>::new());
+    assert_eq!(scene.changes(publisher), ["-a"]);
+    assert_eq!(scene.changes(publisher), Vec::<String>::new());
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_need_not_be_told_is_passed_over_in_steps() {
     let publisher = scene.open();
     let topics: Vec<String> = (0..10).map(|number| number.to_string()).collect();
     topics.iter().for_each(|topic| scene.subscribe(topic));
-    assert_eq!(scene.told(publisher).len(), 10);
+    assert_eq!(scene.changes(publisher).len(), 10);
     topics.iter().for_each(|topic| scene.unsubscribe(topic));
     topics.iter().for_each(|topic| scene.subscribe(topic));
     for taken in [4, 4, 2, 0] {
@@ -161,7 +161,7 @@ impl Model {
     }
 
     /// Each change must be one from the publisher's point of view.
-    fn hear(&mut self, change: &Subscription) {
+    fn apply(&mut self, change: &Subscription) {
         let topic = String::from_utf8_lossy(change.topic()).into_owned();
         let begins = matches!(change, Subscription::Subscribe(_));
         assert_eq!(self.untold.remove(0), (topic.clone(), begins));
@@ -221,7 +221,7 @@ proptest! {
                     if let Some(key) = chosen(&models, number) {
                         let model = models.get_mut(&key).expect("it is there");
                         let (changes, taken) = scene.step(key, steps, usize::MAX);
-                        changes.iter().for_each(|change| model.hear(change));
+                        changes.iter().for_each(|change| model.apply(change));
                         prop_assert!(taken == steps || model.untold.is_empty());
                     }
                 }
@@ -229,7 +229,7 @@ proptest! {
         }
         let all: BTreeSet<String> = order.into_iter().collect();
         for (key, mut model) in models {
-            scene.step(key, 1000, usize::MAX).0.iter().for_each(|change| model.hear(change));
+            scene.step(key, 1000, usize::MAX).0.iter().for_each(|change| model.apply(change));
             prop_assert_eq!(&model.untold, &[]);
             prop_assert_eq!(&model.knows, &all);
         }
