@@ -44,7 +44,7 @@ class Results:
         return statistics.median(values) if values else None
 
     def faults(self, pair, case):
-        """What went wrong in the runs of a cell, in words."""
+        """The faults in the runs of a cell, in words."""
         runs = self.runs(pair, case)
         words = [f"lost {lost:.1%}"] if (lost := self.median(pair, case, "lost") or 0) > 0.0005 else []
         words += sorted({run[key] for run in runs for key in ("wrong", "late") if run.get(key)})

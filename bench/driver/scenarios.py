@@ -1,4 +1,4 @@
-"""What is measured, as data."""
+"""The scenarios that are measured, as data."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ import math
 
 
 def meaning(scenario):
-    """What the numbers of `slope` say."""
+    """A sentence that explains the numbers of `slope`."""
     if _from_zero(scenario):
         return f"By how much each further one of the {scenario.axis} changes it (least squares):"
     return (

@@ -191,7 +191,7 @@ def _metrics(case, senders, receivers, calls):
 
 
 def _wrong(received, expected, receivers):
-    """What no library may do, also one that drops."""
+    """The faults that no library may have, also if it drops messages."""
     total = {key: sum(each.get(key, 0) for each in receivers) for key in ("disorder", "corrupt")}
     faults = [f"{count} in {key}" for key, count in total.items() if count]
     if received > expected:

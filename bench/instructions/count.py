@@ -143,7 +143,7 @@ def run(command):
 
 
 def tools():
-    """What the numbers depend on beside the sources."""
+    """The tools that the numbers depend on beside the sources."""
     compiler = subprocess.run(["rustc", "--version"], cwd=HERE.parent, capture_output=True, text=True, check=True)
     return {
         "rustc": compiler.stdout.split()[1],

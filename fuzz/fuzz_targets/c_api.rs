@@ -104,7 +104,7 @@ struct Program {
     dead: Vec<*mut c_void>,
     slots: Vec<Slot>,
     pipe: [*mut c_void; 2],
-    /// What has been sent from each end and not received at the other.
+    /// Messages that have been sent from each end and not received at the other.
     under_way: [VecDeque<Vec<u8>>; 2],
 }
 

@@ -53,7 +53,7 @@ def suite() -> Path:
 
 
 def isolation(build: upstream.Build) -> dict[str, str]:
-    """What gives a process a network namespace of its own, if that is allowed here."""
+    """The environment that gives a process a network namespace of its own, if that is allowed here."""
     more = {"LD_PRELOAD": str(build.preload("isolate")), "CONFORMANCE_ISOLATE": "1"}
     allowed = subprocess.run(["true"], env={**os.environ, **more}, capture_output=True).returncode == 0
     if not allowed:

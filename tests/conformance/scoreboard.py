@@ -1,4 +1,4 @@
-"""What the scoreboards have in common: the lists in this folder, the table, the exit status.
+"""Code that the scoreboards share: the lists in this folder, the table, the exit status.
 
 A list names one test a line. That of real libzmq has each test's family before its name: the last letter
 that its sockets need. A test in our list that no longer passes makes the exit status 1.

@@ -179,7 +179,7 @@ def a_server_dies_and_comes_back(world: World) -> None:
     updates(client, "2")
 
 
-# What the server is when it is back: it has what the client asks for.
+# The server after its restart: it goes on with the number that the client asks for.
 COUNTING_FROM_TWO = """
 import sys, zmq
 with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:

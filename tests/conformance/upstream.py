@@ -22,7 +22,7 @@ NATIVE = Path(__file__).resolve().parent / "native"
 OURS = ROOT / "target/release/libzmq.so"
 PYZMQ = "pyzmq==27.3.0"
 
-# What libzmq's build would have found out on Linux.
+# The macros that libzmq's own build defines on Linux.
 PLATFORM = """LINUX IPC UIO SO_PEERCRED CURVE EVENTFD SO_PRIORITY FORK CLOCK_GETTIME""".split()
 FLAGS = [
     "-w",

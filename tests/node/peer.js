@@ -33,7 +33,7 @@ const libzmq = () => {
     };
 };
 
-// What a mechanism asks for. Whom a server lets in is for a ZAP handler to say.
+// The options of a mechanism. A ZAP handler decides which clients a server admits.
 const security = (zmq, options) => {
     if (options.server) {
         guard(zmq, options);

@@ -97,7 +97,7 @@ class Peer:
         try:
             parts = self.socket.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
-            # What has arrived is what libzmq itself notes of a peer that it has let in.
+            # libzmq has processed an event of its own, such as a new peer: no message has come.
             return
         say("got", *map(word, parts))
 

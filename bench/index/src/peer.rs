@@ -44,7 +44,7 @@ impl Peer {
         }
         let marker = Bytes::copy_from_slice(marker.as_bytes());
         self.connection.subscribe(&Subscription::Subscribe(marker.clone())).expect("in traffic");
-        // What comes may still be an earlier marker.
+        // The first message may still be an earlier marker.
         self.wait_for(|event| matches!(event, Event::Message(it) if it.first() == &marker));
         let elapsed = start.elapsed();
         self.connection.subscribe(&Subscription::Cancel(marker)).expect("in traffic");

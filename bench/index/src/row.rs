@@ -7,7 +7,7 @@ use rig::Memory;
 
 const PASSES: usize = 3;
 
-/// What was measured; what could not be is `None`.
+/// The measurements of an index; `None` where one could not be made.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// Octets of memory for each subscription.

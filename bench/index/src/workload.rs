@@ -1,4 +1,4 @@
-//! What every entrant is put through.
+//! The operations that every index is measured with.
 
 use micro::topics::{drawn, long_topic, zipcode};
 

@@ -56,7 +56,7 @@ fn main() {
     println!("{}", run());
 }
 
-/// What is done in here is counted, and nothing else: `count.py` names this function to callgrind.
+/// Only instructions within this function are counted: `count.py` names this function to callgrind.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     work();
@@ -215,7 +215,7 @@ fn zipcodes() -> PrefixMap {
     index
 }
 
-/// What the caller of `send` pays: drivers run between the rounds only.
+/// The cost of `send` for its caller: drivers run between the rounds only.
 fn try_send(subscribers: usize, messages: usize) -> usize {
     let mut scene = Scene::new(subscribers);
     let operations = rounds(messages, &mut scene, Scene::drain, |scene| {

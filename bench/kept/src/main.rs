@@ -1,4 +1,4 @@
-//! What a received message that is kept costs in memory: a subscriber keeps one of many, and its process
+//! The memory that a received message costs while it is kept: a subscriber keeps one of many, and its process
 //! grows by so many times what it has kept. `cargo run --release -p kept`.
 
 use std::error::Error;
@@ -93,7 +93,7 @@ fn keep(library: &str, endpoint: &str, size: usize, each: usize) -> Result<(), F
                 let mut socket = SubSocket::with_options(SubOptions::new().receive_hwm(mark));
                 socket.subscribe("");
                 socket.connect(endpoint)?;
-                // What is needed once is there.
+                // After these messages, the memory that is needed only once is there.
                 for _ in 0..4 * each {
                     socket.recv().await?;
                 }
@@ -134,7 +134,7 @@ fn keep(library: &str, endpoint: &str, size: usize, each: usize) -> Result<(), F
     }
 }
 
-/// What is in memory without what is free.
+/// The octets in memory, without those that the allocator has free.
 fn rest() -> Result<u64, Failure> {
     Memory::trim();
     Ok(Memory::of_self().resident()?)

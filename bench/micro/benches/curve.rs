@@ -1,4 +1,4 @@
-//! What CURVE costs: sealing bursts, opening them, and a handshake.
+//! The cost of CURVE: sealing bursts, opening them, and a handshake.
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What one `send` and one `recv` cost the task that calls them. The drivers of the connections, which
+//! The cost of one `send` and one `recv` for the task that calls them. The drivers of the connections, which
 //! are pipes in memory, run between the samples and are not measured.
 
 use std::cell::RefCell;

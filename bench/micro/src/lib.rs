@@ -1,4 +1,4 @@
-//! What the microbenchmarks, the comparison of indexes and the count of instructions have in common.
+//! Code that the microbenchmarks, the comparison of indexes and the count of instructions share.
 
 pub mod scene;
 pub mod topics;

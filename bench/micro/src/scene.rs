@@ -5,7 +5,7 @@ use zmtp_socket::{Context, PubOptions, PubSocket, SubOptions, SubSocket};
 
 /// Messages of a sample: below the high-water mark, and few enough for `send` to give no turns.
 pub const BATCH: usize = 256;
-/// What is sent.
+/// The message that is sent.
 pub const BODY: [u8; 64] = [b'd'; 64];
 
 /// A publisher and its subscribers on one current-thread runtime, which runs only when told to.

@@ -11,7 +11,7 @@ use crate::{measure, signals};
 /// How a peer is to take part in a run.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// What this process is.
+    /// The part that this process plays.
     #[arg(value_enum)]
     pub role: Role,
     /// The types of the sockets.
@@ -35,7 +35,7 @@ pub struct Args {
     /// Send no longer than this many seconds.
     #[arg(long, default_value_t = 5.0)]
     pub max_secs: f64,
-    /// How many sockets will connect, for a library that has to be told.
+    /// The sockets that will connect. Some libraries must know how many.
     #[arg(long, default_value_t = 1)]
     pub peers: usize,
     /// Senders of all processes. More than one connect, and the receiver binds.
@@ -72,13 +72,14 @@ pub struct Args {
     /// The runtime, by a name the peer knows: current, multi …
     #[arg(long)]
     pub rt: Option<String>,
-    /// Messages that are sent in one call, by a library that can; then it receives many in one, too.
+    /// Messages that are sent in one call, if the library can send several. It then receives several
+    /// in one call, too.
     #[arg(long, default_value_t = 1)]
     pub together: usize,
-    /// Send each body from the buffer that it is made in, which the library shares, with a library that can.
+    /// Send each body without a copy, from the buffer in which it was made, if the library can.
     #[arg(long)]
     pub shared: bool,
-    /// Threads for input and output, for a library that has its own.
+    /// I/O threads, for a library that starts its own.
     #[arg(long, default_value_t = 1)]
     pub io_threads: usize,
     /// Microseconds between two messages in the latency mode.
@@ -105,7 +106,7 @@ pub struct Args {
     pub name: &'static str,
 }
 
-/// What a process is.
+/// The part of a process in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
     /// One socket that sends, or all that make requests.

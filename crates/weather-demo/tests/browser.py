@@ -139,7 +139,7 @@ class Page:
         self.call("Input.insertText", text=prefix)
 
     def complaints(self):
-        """What the console and the browser's log have said, but for a server that was away."""
+        """The errors in the console and in the browser's log, without those of a server that was away."""
         said = []
         for event in self.browser.events:
             if event.get("sessionId") != self.session:
@@ -275,7 +275,7 @@ def check_picture(page, theme):
 
 
 def check_tree(page):
-    """What a screen reader finds."""
+    """Checks the roles and names that a screen reader finds."""
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     found = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]}
     roles = {role for role, _ in found}

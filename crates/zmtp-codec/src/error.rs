@@ -156,13 +156,13 @@ pub enum ProtocolError {
     Command {
         /// The name of the command, or "unnamed".
         command: &'static str,
-        /// What is wrong with it.
+        /// The fault, in words.
         problem: &'static str,
     },
     /// A list of properties does not have the form it must have.
     #[error("malformed metadata: {problem}")]
     Metadata {
-        /// What is wrong with it.
+        /// The fault, in words.
         problem: &'static str,
     },
     /// A command came where another was expected.

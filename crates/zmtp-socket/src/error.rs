@@ -54,9 +54,9 @@ pub enum ConnectError {
     /// This system cannot do what the options ask for, or has no such transport.
     #[error("cannot connect to {endpoint}: {source}")]
     Unsupported {
-        /// What was to be connected.
+        /// The endpoint that was to be connected.
         endpoint: Endpoint,
-        /// What is missing.
+        /// The option or the transport that this system lacks.
         source: io::Error,
     },
     /// Another peer of the ROUTER has the [identity](crate::EndpointOptions::peer_identity) that was to
@@ -66,7 +66,7 @@ pub enum ConnectError {
     )]
     #[non_exhaustive]
     IdentityTaken {
-        /// What was to be connected.
+        /// The endpoint that was to be connected.
         endpoint: Endpoint,
     },
     /// The socket's options do not make sense together.

@@ -127,7 +127,7 @@ mod sockets;
 mod stats;
 mod sync;
 
-/// What a message is made of.
+/// The octets of a message part. A clone shares them, and copies nothing.
 pub use bytes::Bytes;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress, OpenEndpoints};
 #[cfg(feature = "simulation")]

@@ -7,7 +7,7 @@ use zmtp_codec::{Batch, Message};
 
 use crate::peer::Peer;
 
-/// What one socket has done since it was made. A message that goes to three peers counts three
+/// The counters of one socket since it was made. A message that goes to three peers counts three
 /// times. Octets are those of whole frames, headers included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -1,4 +1,4 @@
-//! What a socket is told while it is in use, and what endpoints ask of the system.
+//! Changes of a socket while it is in use, and the settings that endpoints make in the system.
 
 use std::future::poll_fn;
 use std::time::Duration;

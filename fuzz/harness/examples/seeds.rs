@@ -30,7 +30,7 @@ const PING: &[u8] = b"\x04\x0A\x04PING\0\x0Aabc";
 const ERROR: &[u8] = b"\x04\x0A\x05ERROR\x03400";
 const WEATHER: &[u8] = b"\x00\x0B10001 17 40";
 
-/// What the first octet of a connection's instructions says: who we are, what is already done.
+// The bits of the first octet of a connection's instructions: our socket type, and how far the handshake is.
 const PUB: u8 = 0;
 const SUB: u8 = 1;
 const AT_3_0: u8 = 4;
@@ -393,7 +393,7 @@ const SAID: &[u8] = b"\x02\x00\x03abc\x0F";
 const FLOOD: &[u8] =
     b"\x03\x2D\0\x01a\0\x01b\0\x01c\0\x01d\0\x01e\0\x01f\0\x01g\0\x01h\0\x01i\0\x01j\0\x01k\0\x01l\0\x01m\0\x01n\0\x01o";
 
-/// What the socket is, then what happens.
+/// The socket type, then the steps.
 const UNICAST: &[Seed] = &[
     ("pull", &[&[0], MET, SAID, b"\x06\x04\x0F"]),
     ("pull-flooded", &[&[0], MET, FLOOD, b"\x04\x0F"]),
@@ -463,8 +463,7 @@ const OPTIONS: &[Seed] = &[
     ("xsub-to-a-pub", &[&[64, 0, 1, 37, 1, 5]]),
 ];
 
-/// What is done with a key, how many octets are new in it, and how many are the last key's.
-/// A key, which box is forged, and texts.
+/// A key, the box that is forged, and texts.
 const CIPHER: &[Seed] = &[
     ("empty", &[&[1; 32], b"\xFF", b"\0\0\0\x01"]),
     (

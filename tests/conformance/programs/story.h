@@ -1,4 +1,4 @@
-/* What the two programs have in common: promises, stories, and an end for each of them. */
+/* Code that the two programs share: promises, stories, and an end for each of them. */
 #ifndef STORY_H
 #define STORY_H
 

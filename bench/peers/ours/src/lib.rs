@@ -1,5 +1,5 @@
-//! What the peers of zmtp-socket, async and blocking, have in common. Each is a program of its own: in one,
-//! the compiler would not inline what both call.
+//! Code that the peers of zmtp-socket, async and blocking, share. Each is a program of its own: in
+//! one program, the compiler would not inline functions that both call.
 
 use rig::{Args, Mode, curve};
 use zmtp_socket::{

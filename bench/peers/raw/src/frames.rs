@@ -4,7 +4,7 @@ use rig::Tally;
 
 /// The largest body that is put together; of a larger one only the beginning is looked at.
 const WHOLE: usize = 65536;
-/// What of a larger one is looked at.
+/// The octets at the beginning of a larger message that are looked at.
 const HEAD: usize = 16;
 
 /// A message of one part on the wire (RFC 23, Framing).

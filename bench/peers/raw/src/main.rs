@@ -75,7 +75,7 @@ fn main() {
 async fn sender(args: &Args, on_tokio: bool) {
     let listener = TcpListener::bind(args.address()).expect("the address is free");
     if args.sndbuf != 0 {
-        // What is accepted has the listener's.
+        // An accepted connection inherits the listener's buffer size.
         let listener = SockRef::from(&listener);
         listener.set_send_buffer_size(args.sndbuf as usize).expect("a tcp socket");
     }

@@ -124,7 +124,7 @@ const chart = (id, value) => {
     get(id).querySelector("output").textContent = numbers.format(value);
 };
 
-// What the server says of itself, once a second.
+// The counters of the server, which it sends once a second.
 const server = ({ published, dropped, subscribers }) => {
     chart("published", published);
     chart("dropped", dropped);

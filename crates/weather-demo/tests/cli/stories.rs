@@ -177,7 +177,7 @@ fn a_server_is_killed_and_another_takes_its_place(endpoint: &str) {
 fn a_slow_client_reads_on_after_a_fast_server_is_gone(endpoint: &str) {
     let mut server = Process::publisher(endpoint, &["--zipcode", "10002", "--stats"]);
     let mut client = Process::subscriber(endpoint, &["--updates", "1000000", "--delay", "2ms"]);
-    // What has been sent and is not printed is in the client's buffers, or the transport's.
+    // Messages that have been sent and are not printed are in the client's buffers, or the transport's.
     let (mut sent, mut printed) = (0, 0);
     while sent < printed + 800 {
         sent += number_before(" sent/s", &server.stderr.wait_for(" sent/s"));

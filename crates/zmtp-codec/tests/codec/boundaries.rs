@@ -1,4 +1,4 @@
-//! What this crate must never name.
+//! Names that must not occur in this crate: those of I/O, clocks and threads.
 
 use std::fs;
 use std::path::Path;

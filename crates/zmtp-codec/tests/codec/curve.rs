@@ -16,7 +16,7 @@ use crate::wire::ERROR_400;
 
 pub(crate) const NOW: Duration = Duration::from_secs(1);
 
-/// What `vectors/curve.py` has written under this name.
+/// The octets that `vectors/curve.py` has written under this name.
 pub(crate) fn vector(name: &str) -> Vec<u8> {
     let line = |line: &'static str| line.split_once(' ').filter(|(found, _)| *found == name);
     let digits = include_str!("../vectors/curve.txt").lines().find_map(line).expect("a vector").1;

@@ -13,7 +13,7 @@ use crate::curve::{
     NOW, client, client_in_traffic, greeting, in_traffic, server, server_in_traffic,
 };
 
-/// What a MESSAGE has beside its body.
+/// The octets of a MESSAGE beside its body.
 const OVERHEAD: u64 = 33;
 
 fn limited(limits: Limits) -> Connection {

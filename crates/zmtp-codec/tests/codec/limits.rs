@@ -1,4 +1,5 @@
-//! What a hostile peer gets: an error, and no memory that it has not paid for in octets.
+//! Limits on a hostile peer: it gets an error, and makes us reserve no memory for octets that it
+//! has not sent.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use zmtp_codec::{
 
 use crate::wire::*;
 
-/// What is heard of a side that says this in these pieces, while the other says something else.
+/// The observations of one side that sends these pieces, while the other side sends something else.
 fn heard<'a>(side: Side, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(u64, Said)> {
     let mut observer = Observer::default();
     let mut heard = Vec::new();

@@ -21,7 +21,7 @@ struct Pair {
     sides: [Connection; 2],
     events: [Vec<Event>; 2],
     errors: [Option<Error>; 2],
-    /// What this side wrote while its wire was cut is lost.
+    /// Whether the wire of this side is cut: octets that it writes meanwhile are lost.
     cut: [bool; 2],
     /// A side that is paused leaves on the wire what was sent to it.
     paused: [bool; 2],
@@ -324,7 +324,7 @@ fn silence_proves_nothing_while_reading_is_paused() {
     pair.pass(Duration::from_secs(60));
     assert!(pair.alive(), "{:?}", pair.errors);
 
-    // What was suspended starts anew, and does end.
+    // The deadline that was suspended starts anew, and does pass.
     pair.pause(0);
     pair.cut = [true, true];
     pair.pass(Duration::from_secs(60));

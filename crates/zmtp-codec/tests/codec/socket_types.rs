@@ -1,5 +1,5 @@
-//! What each socket type announces, and which peers it takes (RFC 37, The Socket-Type Property and The
-//! Identity Property).
+//! The metadata that each socket type announces, and the peers that it accepts (RFC 37, The
+//! Socket-Type Property and The Identity Property).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn ready(name: &str) -> &'static [u8] {
     READIES.into_iter().find(|(own, _)| *own == name).expect("it is listed").1
 }
 
-/// What comes of a peer that says this after its greeting, and what we have written by then.
+/// Passes a greeting and these octets to a connection. Returns its first event, and the octets that it wrote.
 fn meet(config: Config, said: &[u8]) -> (Result<Option<Event>, Error>, Vec<u8>) {
     let mut connection = Connection::new(Arc::new(config));
     connection.receive(Duration::ZERO, &[GREETING, said].concat());

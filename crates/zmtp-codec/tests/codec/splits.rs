@@ -11,7 +11,7 @@ use zmtp_codec::{
 
 use crate::wire::*;
 
-/// What came of a conversation: events, the error that ended it, and all that we wrote.
+/// The outcome of a conversation: events, the error that ended it, and all that we wrote.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) events: Vec<Event>,

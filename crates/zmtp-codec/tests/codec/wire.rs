@@ -1,4 +1,4 @@
-//! What peers say, spelt out.
+//! The octets that peers send, spelt out.
 
 /// The greeting of a peer of ZMTP 3.1 with NULL, as libzmq pads it.
 pub(crate) const NULL_3_1: &[u8] =
@@ -13,7 +13,7 @@ pub(crate) const PLAIN_3_1: &[u8] =
     b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\x01PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// What we send first: zeros for padding.
+/// Our own greeting, which is padded with zeros.
 pub(crate) const OUR_NULL_3_1: &[u8] =
     b"\xFF\0\0\0\0\0\0\0\0\x7F\x03\x01NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
