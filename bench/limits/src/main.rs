@@ -1,5 +1,5 @@
-//! What hostile and stuck peers cost, ours beside libzmq: prints one table, and a line of progress for each
-//! of its rows.
+//! The cost of hostile and stuck peers, for this library and for libzmq: prints one table, and a
+//! line of progress for each of its rows.
 //!
 //! `limits` makes every attack on a socket's memory; `limits idle --connections 1000` makes one, with numbers
 //! of its own; `limits neighbours` measures what attacks do to the peers beside the attacker; `limits crowd`
@@ -28,17 +28,15 @@ use crate::trial::Trial;
 use crate::victim::Library;
 
 #[derive(Debug, Parser)]
-#[command(
-    about = "What hostile and stuck peers cost a socket and its other peers, ours beside libzmq"
-)]
+#[command(about = "The cost of hostile and stuck peers, for this library and for libzmq")]
 struct Command {
     /// Print the table as Markdown.
     #[arg(long, global = true)]
     markdown: bool,
-    /// Whom to attack.
+    /// The libraries to attack.
     #[arg(long, global = true, value_delimiter = ',', default_value = "ours,libzmq")]
     victims: Vec<Library>,
-    /// One attack; all of those on memory otherwise.
+    /// The attack to make; all attacks on memory if it is not given.
     #[command(subcommand)]
     case: Option<Case>,
 }

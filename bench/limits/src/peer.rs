@@ -65,9 +65,9 @@ impl Peer {
         let mut peer = Self::connect(endpoint, width)?;
         peer.say(GREETING)?;
         let mut greeting = [0; 64];
-        peer.hear(&mut greeting)?;
+        peer.read(&mut greeting)?;
         peer.say(ready)?;
-        peer.hear_frame()?;
+        peer.read_frame()?;
         Ok(peer)
     }
 
@@ -82,9 +82,9 @@ impl Peer {
     pub(crate) fn newcomer(endpoint: &str, victim: Role) -> io::Result<Duration> {
         let start = Instant::now();
         match victim {
-            Role::Pub => Self::subscriber(endpoint, Width::Wide, TICK)?.hear_tick()?,
+            Role::Pub => Self::subscriber(endpoint, Width::Wide, TICK)?.wait_for_tick()?,
             // A subscriber says what it subscribes to.
-            Role::Sub => drop(Self::open(endpoint, Width::Wide, READY_PUB)?.hear_frame()?),
+            Role::Sub => drop(Self::open(endpoint, Width::Wide, READY_PUB)?.read_frame()?),
         }
         Ok(start.elapsed())
     }
@@ -121,7 +121,7 @@ impl Peer {
     }
 
     /// Waits for octets, but not for long. Says how many came.
-    pub(crate) fn hear_some(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read_some(&mut self, octets: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(SHORT))?;
         match self.stream.read(octets) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
@@ -131,27 +131,27 @@ impl Peer {
     }
 
     /// Waits for so many octets, whatever they are, unless `stop` comes first. Returns whether they came.
-    pub(crate) fn hear_unless(&mut self, mut octets: usize, stop: &AtomicBool) -> io::Result<bool> {
+    pub(crate) fn read_unless(&mut self, mut octets: usize, stop: &AtomicBool) -> io::Result<bool> {
         let mut room = vec![0; 64 << 10];
         while octets > 0 && !stop.load(Ordering::Relaxed) {
-            octets = octets.saturating_sub(self.hear_some(&mut room)?);
+            octets = octets.saturating_sub(self.read_some(&mut room)?);
         }
         Ok(octets == 0)
     }
 
     /// Waits for so many octets.
-    pub(crate) fn hear(&mut self, octets: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn read(&mut self, octets: &mut [u8]) -> io::Result<()> {
         self.stream.read_exact(octets)
     }
 
     /// Waits for a tick, whatever comes before it.
-    pub(crate) fn hear_tick(&mut self) -> io::Result<()> {
-        while self.hear_frame()? != TICK.as_bytes() {}
+    pub(crate) fn wait_for_tick(&mut self) -> io::Result<()> {
+        while self.read_frame()? != TICK.as_bytes() {}
         Ok(())
     }
 
     /// Reads and forgets until the connection ends.
-    pub(crate) fn hear_all(mut self) -> io::Result<()> {
+    pub(crate) fn read_all(mut self) -> io::Result<()> {
         self.stream.set_read_timeout(None)?;
         io::copy(&mut self.stream, &mut io::sink()).map(drop)
     }
@@ -162,14 +162,14 @@ impl Peer {
     }
 
     /// The body of the next frame.
-    fn hear_frame(&mut self) -> io::Result<Vec<u8>> {
+    fn read_frame(&mut self) -> io::Result<Vec<u8>> {
         let mut flags = [0];
-        self.hear(&mut flags)?;
+        self.read(&mut flags)?;
         let mut size = [0; 8];
         let is_long = flags[0] & 2 != 0;
-        self.hear(if is_long { &mut size } else { &mut size[7..] })?;
+        self.read(if is_long { &mut size } else { &mut size[7..] })?;
         let mut body = vec![0; u64::from_be_bytes(size) as usize];
-        self.hear(&mut body)?;
+        self.read(&mut body)?;
         Ok(body)
     }
 }

@@ -17,7 +17,7 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// that ours gives a peer to hang up when it has had enough of it.
 const RESTLESS: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_millis(1200);
-/// What memory at rest still changes by.
+/// The most that memory at rest still changes by, in octets.
 const STIR: u64 = 64 << 10;
 
 /// A victim. It ends when this is dropped.

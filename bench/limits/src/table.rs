@@ -1,4 +1,4 @@
-//! What was measured, as a table.
+//! Measurements as a table.
 
 /// A column's name, and whether its cells are numbers.
 pub(crate) type Column = (&'static str, bool);

@@ -8,7 +8,7 @@ use crate::process::Process;
 use crate::table::{Column, mib, milliseconds, none};
 use crate::victim::{self, Bounds, Library, Role};
 
-/// What is told of each trial.
+/// The columns of the table.
 pub(crate) const COLUMNS: &[Column] = &[
     ("attack", false),
     ("victim", false),
@@ -34,30 +34,30 @@ pub(crate) struct Trial<'a> {
     pub(crate) attack: Box<Assault<'a>>,
 }
 
-/// What an attacker does, until the victim has taken all of it or has had enough.
+/// The attack itself. It returns when the victim has taken all of it, or has ended the connections.
 pub(crate) type Assault<'a> = dyn Fn(&mut Process) -> io::Result<Attack> + 'a;
 
 /// An attack that stands: its peers hold on until they are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Attack {
     pub(crate) peers: Vec<Peer>,
-    /// What the memory is divided by; the connections that the victim keeps, if nothing is given.
+    /// The divisor of the memory; if it is `None`, the connections that the victim keeps.
     pub(crate) units: Option<u64>,
     pub(crate) remark: String,
 }
 
-/// What an attack cost, in octets.
+/// The cost of an attack, in octets.
 #[derive(Debug)]
 pub(crate) struct Cost {
     pub(crate) before: u64,
     pub(crate) peak: u64,
     /// While the attackers hold on, without what the allocator keeps of what has been freed.
     pub(crate) held: u64,
-    /// What was reserved meanwhile, in memory or not, beside what had been before.
+    /// The growth of the reserved address space meanwhile, whether it is in memory or not.
     pub(crate) reserved: u64,
-    /// After they have left, likewise.
+    /// After the attackers have left, likewise.
     pub(crate) after: u64,
-    /// What is held, for each unit or connection; none if no connection is kept.
+    /// The memory held for each unit or connection; `None` if no connection is kept.
     pub(crate) each: Option<u64>,
     /// Connections of the attackers that the victim has kept,
     pub(crate) kept: usize,
@@ -84,7 +84,7 @@ impl Trial<'_> {
     pub(crate) fn run(&self, library: Library) -> io::Result<Cost> {
         let mut victim = Process::start(victim::arguments(library, self.role, &self.bounds))?;
         let idle = victim.descriptors()?;
-        // What it needs once for whoever comes is there after the first has come.
+        // The memory that the victim needs once for all peers is there after the first peer has come.
         Peer::newcomer(&victim.endpoint, self.role)?;
         victim.has_closed_all_but(idle)?;
         let before = victim.memory_at_rest()?;

@@ -19,13 +19,13 @@ const LOOK: Duration = Duration::from_millis(100);
 /// One peer sends parts of a message that all have MORE.
 #[derive(Args, Debug)]
 pub(crate) struct More {
-    /// Ends after so many octets,
+    /// Ends after so many octets.
     #[arg(long, default_value_t = 2 << 30)]
     octets: u64,
-    /// or so many seconds,
+    /// Ends after so many seconds.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// or when the victim has so many octets in memory.
+    /// Ends when the victim has so many octets in memory.
     #[arg(long, default_value_t = 3 << 30)]
     enough: u64,
 }

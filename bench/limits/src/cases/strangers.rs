@@ -32,7 +32,7 @@ impl Strangers {
         let one = |number| {
             let mut peer = Peer::connect(&victim.endpoint, Width::Wide)?;
             // It has been accepted: more would not fit the queue of those that wait for it.
-            peer.hear(&mut [0])?;
+            peer.read(&mut [0])?;
             if number % 2 == 0 {
                 peer.say(&GREETING[..GREETING.len() / 2])?;
             }

@@ -85,7 +85,7 @@ impl Stuck {
         let mut peers = (0..self.picky).map(stuck).collect::<io::Result<Vec<_>>>()?;
         let healthy = Peer::subscriber(&victim.endpoint, Width::Wide, "f")?;
         peers.push(healthy.twin()?);
-        thread::spawn(|| healthy.hear_all());
+        thread::spawn(|| healthy.read_all());
         Peer::newcomer(&victim.endpoint, Role::Pub)?;
         let (rounds, topics) = (self.rounds, self.picky);
         victim.publish(Plan { rounds, topics, size: self.small, filler: self.large })?;

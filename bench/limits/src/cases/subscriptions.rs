@@ -63,6 +63,6 @@ impl Subscriptions {
         }
         output.extend(subscribe(TICK.as_bytes()));
         peer.say(&output)?;
-        peer.hear_tick()
+        peer.wait_for_tick()
     }
 }

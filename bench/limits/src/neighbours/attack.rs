@@ -1,4 +1,4 @@
-//! What an attacker does to a victim that has a neighbour.
+//! The attacks on a victim that has a neighbour.
 
 use std::fmt;
 use std::io;
@@ -64,7 +64,7 @@ fn churn(endpoint: &str) -> io::Result<Assault> {
 fn leave(endpoint: &str, topics: u32) -> io::Result<Assault> {
     let mut peer = Peer::open(endpoint, Width::Wide, READY_SUB)?;
     peer.say(&subscriptions(topics))?;
-    peer.hear_tick()?;
+    peer.wait_for_tick()?;
     Ok(Box::new(move |_| {
         drop(peer);
         Ok(String::new())
@@ -74,7 +74,7 @@ fn leave(endpoint: &str, topics: u32) -> io::Result<Assault> {
 fn judged(endpoint: &str) -> io::Result<Assault> {
     let mut peer = Peer::connect(endpoint, Width::Wide)?;
     peer.say(GREETING)?;
-    peer.hear(&mut [0; 64])?;
+    peer.read(&mut [0; 64])?;
     peer.say(READY_SUB)?;
     let block = subscribe(topic(0).as_bytes()).repeat(10_000);
     Ok(Box::new(move |stop| {
@@ -90,7 +90,7 @@ fn newcomer(endpoint: &str, topics: u32) -> io::Result<Assault> {
         let start = Instant::now();
         let taken = peer.say_on(&said, said.len() as u64, stop)?;
         // It hears nothing but ticks, and these when all before has been read.
-        if taken == said.len() as u64 && peer.hear_unless(1, stop)? {
+        if taken == said.len() as u64 && peer.read_unless(1, stop)? {
             return Ok(format!("served after {:.0} ms", start.elapsed().as_secs_f64() * 1e3));
         }
         Ok("not served in time".into())
@@ -102,14 +102,14 @@ fn publisher(endpoint: String, topics: u32) -> Assault {
         let mut times = 0;
         while !stop.load(Ordering::Relaxed) {
             let mut peer = Peer::open(&endpoint, Width::Wide, READY_PUB)?;
-            times += u32::from(peer.hear_unless(told(topics), stop)?);
+            times += u32::from(peer.read_unless(octets_for(topics), stop)?);
         }
         Ok(format!("told all {times} times"))
     })
 }
 
 /// Octets by which a publisher is told so many topics.
-pub(super) fn told(topics: u32) -> usize {
+pub(super) fn octets_for(topics: u32) -> usize {
     topics as usize * subscribe(topic(0).as_bytes()).len()
 }
 

@@ -1,4 +1,4 @@
-//! What is measured while messages flow.
+//! Meters of the flow of messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What a peer can do to its neighbours: how much less they receive while it attacks, for how long they
-//! receive nothing, and for how long nobody else gets a turn or the socket's lock.
+//! The damage that a peer can do to its neighbours: how much less they receive while it attacks,
+//! for how long they receive nothing, and for how long nobody else gets a turn or the socket's lock.
 
 mod attack;
 mod meter;
@@ -24,16 +24,16 @@ pub(crate) struct Neighbours {
     /// The rows whose names contain one of these, such as `churn`, `leave-proxy` or
     /// `newcomer-direct-current`; all rows otherwise.
     rows: Vec<String>,
-    /// Topics of a subscriber that leaves, and of one that a publisher comes to.
+    /// Topics of a subscriber that leaves, and of a subscriber to which a publisher connects.
     #[arg(long, default_value_t = 1_000_000)]
     topics: u32,
-    /// Topics of a subscriber that comes. Never more than the others have.
+    /// Topics of a subscriber that comes; at most as many as the others have.
     #[arg(long, default_value_t = 100_000)]
     newcomer_topics: u32,
-    /// Milliseconds that are measured without the attack,
+    /// Milliseconds that are measured without the attack.
     #[arg(long, default_value_t = 700)]
     before: u64,
-    /// and with it.
+    /// Milliseconds that are measured with the attack.
     #[arg(long, default_value_t = 2000)]
     during: u64,
 }
@@ -72,7 +72,7 @@ impl Neighbours {
         of_subscribers
             .chain([(Nothing, Sub), (Publisher, Sub)])
             .flat_map(move |(attack, shape)| engines.map(|engine| self.row(attack, shape, engine)))
-            // What is put in libzmq's place to judge is a handler of the user's own.
+            // libzmq leaves this judgement to a handler that the user writes.
             .filter(|row| row.attack != Judged || row.engine != Engine::Libzmq)
             .filter(|row| {
                 let name = row.to_string();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use super::attack::{Attack, told};
+use super::attack::{Attack, octets_for};
 use super::meter::Meter;
 use super::scene::{self, BETWEEN_TICKS, Engine, FLOOD, FRAME, Settings, Shape, flood};
 use crate::peer::{Peer, READY_PUB, Width};
@@ -15,7 +15,8 @@ use crate::victim::{Library, TICK};
 /// Messages are given so long to flow evenly.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is told of each row. Where there are two figures, they are without the attack and with it.
+/// The columns of the table. Where a column is followed by `during`, the first is without the attack and the
+/// second with it.
 pub(super) const COLUMNS: &[Column] = &[
     ("attack", false),
     ("victim", false),
@@ -46,7 +47,7 @@ pub(super) struct Row {
     pub(super) during: Duration,
 }
 
-/// What was measured.
+/// The measurements of a row.
 #[derive(Debug)]
 pub(super) struct Outcome {
     before: Phase,
@@ -56,7 +57,7 @@ pub(super) struct Outcome {
     remark: String,
 }
 
-/// What was measured over some time.
+/// The measurements over some time.
 #[derive(Debug)]
 struct Phase {
     /// Messages a second that reach the neighbour, and the longest time without one.
@@ -100,9 +101,9 @@ impl Row {
             let stop = StopAtEnd(stopped);
             if shape != Shape::Direct {
                 let mut publisher = Peer::open(first, Width::Wide, READY_PUB)?;
-                publisher.hear_unless(told(topics), stopped)?;
+                publisher.read_unless(octets_for(topics), stopped)?;
                 let ear = publisher.twin()?;
-                threads.spawn(|| ear.hear_all());
+                threads.spawn(|| ear.read_all());
                 threads.spawn(move || publisher.say_on(&block(), u64::MAX, stopped));
             }
             if shape != Shape::Sub {
@@ -115,7 +116,7 @@ impl Row {
             let before = self.measure(&mut victim, meter, self.before)?;
             let assault = self.attack.prepare(last, self.topics)?;
             victim.memory.forget_peak()?;
-            // What came meanwhile is not counted.
+            // Messages that came meanwhile are not counted.
             self.measure(&mut victim, meter, Duration::ZERO)?;
             let attacker = threads.spawn(|| assault(stopped));
             let during = self.measure(&mut victim, meter, self.during)?;
@@ -150,14 +151,14 @@ fn receive(mut neighbour: Peer, meter: &Meter, stop: &AtomicBool) -> io::Result<
     let mut room = vec![0; 256 << 10];
     let mut octets = 0;
     while !stop.load(Ordering::Relaxed) {
-        octets += neighbour.hear_some(&mut room)?;
+        octets += neighbour.read_some(&mut room)?;
         meter.count((octets / FRAME) as u64);
         octets %= FRAME;
     }
     Ok(())
 }
 
-/// What a publisher writes at once: frames of the flood, and a tick.
+/// The octets that a publisher writes at once: frames of the flood, and a tick.
 fn block() -> Vec<u8> {
     let frame = [&[0, (FRAME - 2) as u8], &flood()[..]].concat();
     [frame.repeat(BETWEEN_TICKS), vec![0, TICK.len() as u8], TICK.into()].concat()

@@ -22,7 +22,7 @@ use rig::Memory;
 
 pub(crate) use plan::{FILLED, Plan, topic};
 
-/// What a publisher publishes while it has nothing else to publish.
+/// The message that a publisher sends while it has nothing else to send.
 pub(crate) const TICK: &str = "~";
 
 /// The order to keep no free memory.
@@ -45,7 +45,7 @@ const SILENCE: Duration = Duration::from_millis(20);
 const BREATH: usize = 1 << 20;
 const LONG: Duration = Duration::from_millis(1);
 
-/// What a victim is.
+/// The arguments of a victim.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
     #[arg(value_enum)]
@@ -59,7 +59,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: u64,
 }
 
-/// What its user has set against the likes of us; the library's defaults otherwise.
+/// The limits that the victim's user has set; without them, the library's defaults.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Bounds {
     /// Distinct topics of one peer.
@@ -71,7 +71,7 @@ pub(crate) struct Bounds {
     /// Milliseconds between two heartbeats.
     #[arg(long)]
     pub(crate) heartbeat: Option<u32>,
-    /// It publishes nothing but what it is told to.
+    /// Publishes only what the standard input asks for.
     #[arg(long)]
     pub(crate) silent: bool,
 }
@@ -118,7 +118,7 @@ pub(crate) fn run(settings: &Settings) {
     }
 }
 
-/// What the standard input asks for. At its end the process ends, whatever it is doing.
+/// The plans that come on the standard input. When that ends, the process ends at once.
 fn orders() -> Receiver<Plan> {
     let (sender, plans) = channel();
     thread::spawn(move || {

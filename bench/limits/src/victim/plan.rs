@@ -1,4 +1,4 @@
-//! What a victim is told to publish, as one line of text.
+//! The messages that a victim is to publish, as one line of text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
 /// So many messages have a filler behind them.
 pub(crate) const FILLED: u32 = 16;
 
-/// What a topic of the plan is called.
+/// The name of a topic of the plan.
 pub(crate) fn topic(number: u32) -> String {
     format!("d{number:04}")
 }

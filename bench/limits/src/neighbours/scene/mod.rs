@@ -27,14 +27,14 @@ pub(super) const BETWEEN_TICKS: usize = 1000;
 /// How often a task of ours wants a turn.
 const BEAT: Duration = Duration::from_micros(500);
 
-/// What the victim is, beside its library.
+/// The arguments of the victim.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
     #[arg(value_enum)]
     pub(super) shape: Shape,
     #[arg(value_enum)]
     pub(super) engine: Engine,
-    /// Lets the first peer in at once, and thinks about every later one for a minute.
+    /// Admits the first peer at once, and takes a minute to decide about each later one.
     #[arg(long)]
     pub(super) judges: bool,
     /// Topics that a subscriber subscribes to.
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     pub(super) timeout: u64,
 }
 
-/// What stands between the attacker and its neighbour.
+/// The sockets between the attacker and its neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shape {
     /// A PUB that sends the flood.
@@ -67,9 +67,9 @@ pub(super) enum Engine {
     Libzmq,
 }
 
-/// What the victim measures of itself.
+/// The measurements of the victim itself.
 struct Probe {
-    /// What a subscriber receives.
+    /// The messages that a subscriber receives.
     received: Meter,
     /// From one turn of a task to the next, which it wants after a [`BEAT`].
     turn: Longest,
@@ -79,7 +79,7 @@ struct Probe {
 
 static PROBE: Probe = Probe { received: Meter::new(), turn: Longest::new(), lock: Longest::new() };
 
-/// What a victim says of itself. A time is zero where it is not measured.
+/// The figures that a victim reports of itself. A time is zero where it is not measured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figures {
     pub(super) received: u64,
@@ -98,7 +98,7 @@ pub(super) fn start(settings: &Settings) -> io::Result<Process> {
     Process::start(arguments)
 }
 
-/// What the victim has measured since it was asked last.
+/// The figures of the victim since they were asked for last.
 pub(super) fn figures(victim: &mut Process) -> io::Result<Figures> {
     let answer = victim.ask("look")?;
     let numbers: Vec<u64> = answer.split(' ').map_while(|word| word.parse().ok()).collect();
