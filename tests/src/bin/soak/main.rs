@@ -61,14 +61,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
-    /// Soaks for so many minutes.
+    /// Runs the soak.
     Run {
-        /// How long; a part of a minute is possible.
+        /// How many minutes it lasts; a fraction is possible.
         minutes: f64,
-        /// What happens follows from it, though not when; drawn if it is not given.
+        /// Determines the events, but not their times; a random one if it is not given.
         seed: Option<u64>,
     },
-    /// Some nodes, told by lines what to do: what the soak starts itself as.
+    /// Runs some nodes, which obey lines on the standard input: the soak starts itself so.
     #[command(hide = true)]
     Child {
         /// The nodes.
@@ -108,7 +108,7 @@ async fn soak(time: Duration, seed: u64) -> ExitCode {
         }
     }
     // The children's reports come before the faults that followed from them.
-    broken.splice(0..0, world.news.said().broken);
+    broken.splice(0..0, world.news.totals().broken);
     let (lines, grown) = memory.verdict();
     broken.extend(grown);
     report(&world, &lines, begun.elapsed());
@@ -133,7 +133,7 @@ async fn go_on(
     world.begin().await?;
     let between = BETWEEN.min(time / 4);
     let (mut next, mut progress) = (begun + between, begun + PROGRESS);
-    while world.news.said().broken.is_empty() {
+    while world.news.totals().broken.is_empty() {
         let over = begun.elapsed() >= time;
         if over || next <= Instant::now() {
             world.reckon().await?;
@@ -150,12 +150,12 @@ async fn go_on(
             );
         }
         if progress <= Instant::now() {
-            let said = world.news.said();
+            let totals = world.news.totals();
             println!(
                 "{:4} s: {} messages, {} dropped, {} reckonings; memory {} MiB",
                 begun.elapsed().as_secs(),
-                said.received,
-                said.dropped,
+                totals.received,
+                totals.dropped,
                 world.ledger.reckonings,
                 memory.now()
             );
@@ -166,13 +166,13 @@ async fn go_on(
 }
 
 fn report(world: &World, memory: &[String], time: Duration) {
-    let (said, done, ledger) = (world.news.said(), &world.done, &world.ledger);
+    let (totals, done, ledger) = (world.news.totals(), &world.done, &world.ledger);
     let row = |name: &str, value: u64| println!("{name:<44} {value:>12}");
     println!("\nafter {} s", time.as_secs());
-    row("handshakes done, as our sockets count them", said.links);
-    row("messages received and checked", said.received);
-    row("octets of these", said.octets);
-    row("messages dropped and counted", said.dropped);
+    row("handshakes done, as our sockets count them", totals.links);
+    row("messages received and checked", totals.received);
+    row("octets of these", totals.octets);
+    row("messages dropped and counted", totals.dropped);
     row("processes killed", done.kills);
     row("processes that ended by themselves", done.quits);
     row("sockets closed or dropped for another", done.reopened);

@@ -17,10 +17,10 @@ use crate::child::Spec;
 
 /// The reports of all children that no command asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct News(Arc<Mutex<Said>>);
+pub(crate) struct News(Arc<Mutex<Totals>>);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Totals {
     pub(crate) broken: Vec<String>,
     pub(crate) received: u64,
     pub(crate) octets: u64,
@@ -37,16 +37,17 @@ pub(crate) struct Process {
 }
 
 impl News {
-    pub(crate) fn said(&self) -> Said {
+    pub(crate) fn totals(&self) -> Totals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn hear(&self, kind: &str, rest: &str) {
-        let said = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, kind: &str, rest: &str) {
+        let totals = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kind == "!" {
-            return said.broken.push(rest.to_owned());
+            return totals.broken.push(rest.to_owned());
         }
-        let counts = [&mut said.received, &mut said.octets, &mut said.dropped, &mut said.links];
+        let counts =
+            [&mut totals.received, &mut totals.octets, &mut totals.dropped, &mut totals.links];
         for (count, more) in counts.into_iter().zip(rest.split(' ')) {
             *count += more.parse::<u64>().expect("a child tells numbers");
         }
@@ -142,7 +143,7 @@ async fn read(
         match nodes.get(to) {
             // There is no receiver if the conductor has given up.
             Some(node) => drop(node.send(rest.to_owned())),
-            None => news.hear(to, rest),
+            None => news.add(to, rest),
         }
         line.clear();
     }

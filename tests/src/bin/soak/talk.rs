@@ -101,7 +101,7 @@ impl Round {
         if hears {
             within("all that was sent", async {
                 while self.heard + server.stats().dropped < stats.sent {
-                    self.hear(&mut server).await;
+                    self.receive(&mut server).await;
                 }
             })
             .await;
@@ -122,11 +122,11 @@ impl Round {
     /// Receives for as long as it is polled.
     async fn listen(&mut self, server: &mut XPubSocket) {
         loop {
-            self.hear(server).await;
+            self.receive(server).await;
         }
     }
 
-    async fn hear(&mut self, server: &mut XPubSocket) {
+    async fn receive(&mut self, server: &mut XPubSocket) {
         let request = server.recv().await.expect("it is open");
         let Request::Message { message, .. } = request else { panic!("{request:?}") };
         let number = message.first()[1..9].try_into().map(u64::from_be_bytes);

@@ -129,7 +129,7 @@ async fn flow<S: Sends, R: Receives>(
     if cuts == 0 {
         within("all that was sent", async {
             while ear.heard < stats.sent {
-                ear.hear().await;
+                ear.receive().await;
             }
         })
         .await;
@@ -160,11 +160,11 @@ impl<R: Receives> Ear<R> {
     /// Receives for as long as it is polled.
     async fn listen(&mut self) {
         loop {
-            self.hear().await;
+            self.receive().await;
         }
     }
 
-    async fn hear(&mut self) {
+    async fn receive(&mut self) {
         let message = (self.message_of)(self.socket.recv().await.expect("it is open"));
         let number = number_of(&message);
         assert!(number > self.last, "{number} after {}", self.last);
