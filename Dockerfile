@@ -2,8 +2,11 @@
 FROM rust:1.89-slim-bookworm AS build
 WORKDIR /zmtp
 COPY . .
-RUN cargo build --locked --release -p zmtp-cli
+# Static: the image needs no library.
+RUN RUSTFLAGS="-C target-feature=+crt-static" \
+    cargo build --locked --release -p zmtp-cli --target "$(rustc --print host-tuple)" && \
+    cp target/*/release/zmtp /usr/bin/zmtp
 
-FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /zmtp/target/release/zmtp /usr/bin/zmtp
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /usr/bin/zmtp /usr/bin/zmtp
 ENTRYPOINT ["/usr/bin/zmtp"]

@@ -8,14 +8,15 @@ use bytes::BytesMut;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use zmtp_codec::{Config, Event, Greeting, Mechanism, Metadata, SocketType, Subscription, Version};
-use zmtp_socket::Endpoint;
+use zmtp_socket::wire::Stream;
+use zmtp_socket::{Endpoint, SubOptions};
 
 use crate::ending::{Ending, Failure};
 use crate::notes::has_colours;
 use crate::ping::{ProbeArgs, ProbeOutcome, millis};
+use crate::probe::Probe;
 use crate::signals::Signals;
 use crate::traffic::part;
-use crate::wire::probe::Probe;
 
 /// The most topics that are listed.
 const TOPICS: usize = 1000;
@@ -23,7 +24,7 @@ const TOPICS: usize = 1000;
 /// `zmtp inspect`
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The peer: tcp://HOST:PORT or ipc:///PATH
+    /// The peer: tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH
     endpoint: Endpoint,
 
     /// Test on further connections which deviations the peer tolerates
@@ -134,6 +135,10 @@ impl Inspect {
 
     /// Sends unusual input to the peer, each kind on a connection of its own, followed by a PING.
     async fn tolerance(&self, config: &Arc<Config>, is_sealed: bool, report: &mut Report) {
+        if matches!(self.endpoint, Endpoint::Ws { .. }) {
+            let line = "not tested: over ws:// such input cannot be sent";
+            return report.add("tolerance", "tolerates", line.to_owned(), json!(null));
+        }
         let mut older = Config::clone(config);
         older.version = Version::V3_0;
         let mut verdicts = vec![("a peer of ZMTP 3.0", self.verdict(&older.into(), &[]).await)];
@@ -179,7 +184,8 @@ impl Inspect {
     /// side before it does so.
     async fn verdict_at_once(&self, config: &Arc<Config>) -> &'static str {
         let patience = *self.probing.timeout;
-        let Ok((mut stream, _)) = crate::wire::net::dial(&self.endpoint).await else {
+        let dialled = Stream::connect(&self.endpoint, &SubOptions::new()).await;
+        let Ok((mut stream, _)) = dialled else {
             return "cannot be reached any more";
         };
         let greeting = Greeting {
@@ -239,6 +245,11 @@ impl Report {
         let line = format!("{}, connected in {time:.3} ms", probe.address);
         self.add("address", "address", line, json!(probe.address));
         self.values.insert("connect_ms".to_owned(), json!(time));
+        if let Some(profile) = probe.sub_protocol() {
+            // ZWS has no greeting.
+            self.add("sub-protocol", "sub_protocol", profile.to_owned(), json!(profile));
+            return;
+        }
         let Some(greeting) = probe.observed.greeting else { return };
         let Greeting { version, mechanism, as_server } = greeting;
         let side = if as_server { ", as its server" } else { "" };

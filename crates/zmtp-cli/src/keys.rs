@@ -52,22 +52,15 @@ impl Security {
             }
             return Ok(options.plain_server(table));
         }
-        match self.mechanism()? {
-            Mechanism::PlainClient { username, password } => {
-                Ok(options.plain_client(username, password))
-            }
-            Mechanism::CurveClient { server_key, keys } => {
-                Ok(options.curve_client(server_key, keys))
-            }
-            Mechanism::CurveServer { keys } => {
-                let options = options.curve_server(keys);
-                let Some(file) = &self.curve_allow else { return Ok(options) };
-                let text = read(file)?;
-                let keys = lines(&text).map(|line| public_key(line, file));
-                Ok(options.authorize(allow_keys(keys.collect::<Result<Vec<_>, _>>()?)))
-            }
-            _ => Ok(options),
-        }
+        let mechanism = self.mechanism()?;
+        let is_server = matches!(mechanism, Mechanism::CurveServer { .. });
+        let options = with_mechanism(options, mechanism);
+        let Some(file) = self.curve_allow.as_ref().filter(|_| is_server) else {
+            return Ok(options);
+        };
+        let text = read(file)?;
+        let keys = lines(&text).map(|line| public_key(line, file));
+        Ok(options.authorize(allow_keys(keys.collect::<Result<Vec<_>, _>>()?)))
     }
 
     /// The mechanism of a connection that is not a PLAIN server.
@@ -89,6 +82,19 @@ impl Security {
             (None, Some(keys)) => Mechanism::CurveServer { keys },
             (None, None) => Mechanism::Null,
         })
+    }
+}
+
+/// Options with a mechanism that is not a PLAIN server's.
+pub(crate) fn with_mechanism<T: Configured>(
+    options: Options<T>,
+    mechanism: Mechanism,
+) -> Options<T> {
+    match mechanism {
+        Mechanism::PlainClient { username, password } => options.plain_client(username, password),
+        Mechanism::CurveClient { server_key, keys } => options.curve_client(server_key, keys),
+        Mechanism::CurveServer { keys } => options.curve_server(keys),
+        _ => options,
     }
 }
 

@@ -18,6 +18,7 @@ mod manual;
 mod notes;
 mod output;
 mod ping;
+mod probe;
 mod proxy;
 mod role;
 mod serving;
@@ -28,7 +29,6 @@ mod tap;
 mod text;
 mod top;
 mod traffic;
-mod wire;
 
 use std::process::ExitCode;
 

@@ -13,15 +13,16 @@ use zmtp_socket::Endpoint;
 use crate::ending::{Ending, Failure};
 use crate::keys::Security;
 use crate::notes::Notes;
-use crate::signals::Signals;
-use crate::wire::probe::{
-    HARMLESS, Probe, ProbeError, diagnose, harmless_partner, mismatching_type, wants,
+use crate::probe::{
+    HARMLESS, Probe, ProbeError, diagnose, harmless_partner, is_refused_upgrade, mismatching_type,
+    wants,
 };
+use crate::signals::Signals;
 
 /// `zmtp ping`
 #[derive(Debug, Args)]
 pub(crate) struct Ping {
-    /// The peer: tcp://HOST:PORT or ipc:///PATH
+    /// The peer: tcp://HOST:PORT, ipc:///PATH or ws://HOST:PORT/PATH
     endpoint: Endpoint,
 
     /// How many PINGs to send
@@ -113,7 +114,7 @@ impl ProbeArgs {
             }
             let mut diagnosis = diagnose(&failed, &probe.observed, &mechanism);
             if probe.observed.greeting.is_none()
-                && probe.observed.octets > 0
+                && (probe.observed.octets > 0 || is_refused_upgrade(&failed))
                 && let Some(greeting) = self.find_greeting(endpoint, mechanism.name()).await
             {
                 diagnosis = wants(greeting.mechanism);
@@ -135,7 +136,8 @@ impl ProbeArgs {
     }
 
     /// The greeting of a peer that closes the connection within it, as libzmq does on a mechanism
-    /// that it does not accept. It is found by announcing the other mechanisms.
+    /// that it does not accept, or that refuses our WebSocket upgrade. It is found by announcing the
+    /// other mechanisms.
     async fn find_greeting(&self, endpoint: &Endpoint, ours: MechanismName) -> Option<Greeting> {
         let keys = CurveKeyPair::generate().ok()?;
         let others = [

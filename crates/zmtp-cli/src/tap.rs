@@ -3,14 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use zmtp_codec::{Observation, Observer, Side};
-use zmtp_socket::Endpoint;
+use zmtp_socket::wire::{Listener, Stream};
+use zmtp_socket::{Endpoint, SubOptions};
 
 use crate::capture;
 use crate::ending::{Ending, Failure, Usage};
@@ -19,10 +21,12 @@ use crate::output::Writer;
 use crate::signals::Signals;
 use crate::text::counted;
 use crate::traffic::{Heading, TrafficStyle};
-use crate::wire::net::{Listener, Stream, dial};
 
 /// How many pieces of output may wait; the relay then waits for the reader.
 const WAITING: usize = 64;
+
+/// How long a relay rests when a connection cannot be accepted, for lack of descriptors as a rule.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// `zmtp tap`
 #[derive(Debug, Args)]
@@ -83,7 +87,12 @@ impl Tap {
         notes: &Notes,
     ) -> Result<Ending, Failure> {
         let mut signals = Signals::new()?;
-        let (listener, name) = Listener::bind(listen)
+        for endpoint in [listen, target] {
+            if matches!(endpoint, Endpoint::Ws { .. }) {
+                return Err(Usage(format!("{endpoint}: tap relays tcp and ipc only")).into());
+            }
+        }
+        let (mut listener, name) = Listener::bind(listen, &SubOptions::new())
             .await
             .map_err(|error| format!("cannot listen at {listen}: {error}"))?;
         notes.info(format_args!("listening at {name}"));
@@ -116,7 +125,10 @@ impl Tap {
                         };
                         relays.spawn(Arc::new(relay).run(stream, from, target.clone()));
                     }
-                    Err(error) => notes.warn(format_args!("cannot accept: {error}")),
+                    Err(error) => {
+                        notes.warn(format_args!("cannot accept: {error}"));
+                        sleep(PAUSE).await;
+                    }
                 },
                 Some(_) = relays.join_next() => {}
             }
@@ -141,7 +153,7 @@ struct Relay {
 
 impl Relay {
     async fn run(self: Arc<Self>, stream: Stream, from: String, target: Endpoint) {
-        let (theirs, address) = match dial(&target).await {
+        let (theirs, address) = match Stream::connect(&target, &SubOptions::new()).await {
             Ok(dialled) => dialled,
             Err(error) => {
                 return self.note(&format!("{from}: cannot reach {target}: {error}")).await;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use zmtp_codec::{Command, Greeting, Metadata, Said, Side, Subscription};
 
 use crate::json::push_part;
-use crate::wire::probe::command_name;
+use crate::probe::command_name;
 
 /// The style of the lines.
 #[derive(Clone, Copy, Debug)]

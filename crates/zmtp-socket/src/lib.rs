@@ -132,6 +132,7 @@ pub use bytes::Bytes;
 pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress, OpenEndpoints};
 #[cfg(feature = "simulation")]
 pub use engine::transport::simulation;
+pub use engine::wire;
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, RequestError,
     SendError, TryRecvError, UnknownEndpoint,

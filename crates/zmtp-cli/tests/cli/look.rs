@@ -63,6 +63,45 @@ fn a_wrong_key_is_told_from_one_that_is_not_let_in_and_from_none() {
     ended.says("at our HELLO");
 }
 
+/// Over WebSocket the upgrade decides on the mechanism, and a server may refuse it.
+#[test]
+fn a_peer_over_websocket_is_looked_at_as_any_other() {
+    let folder = Folder::new();
+    let [server, client] = ["server", "client"].map(|name| {
+        zmtp(&["keygen", &folder.path(name)]);
+        folder.path(name)
+    });
+    let server_key = format!("{server}.pub");
+    let (_sub, endpoint) = Process::bound(&["sub", "ws://127.0.0.1:*/peer", "--topic", "weather."]);
+    let ended = zmtp(&["inspect", &endpoint, "--tolerates"]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    reports(&ended, &["sub-protocol", "ZWS2.0/NULL"]);
+    reports(&ended, &["socket type", "SUB"]);
+    reports(&ended, &["subscriptions", "\"weather.\""]);
+    reports(&ended, &["heartbeat", "answers PING"]);
+    reports(&ended, &["tolerance", "not tested"]);
+    assert!(!ended.stdout.iter().any(|line| line.contains("greeting")), "{ended:#?}");
+    let ended = zmtp(&["ping", &endpoint, "--count", "2"]);
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    reports(&ended, &["PONG 2"]);
+
+    let elsewhere = endpoint.replace("/peer", "/elsewhere");
+    let ended = zmtp(&["ping", &elsewhere]);
+    ended.expect(1, &[]);
+    ended.says("404");
+
+    let (_pull, endpoint) =
+        Process::bound(&["pull", "ws://127.0.0.1:*", "--curve-secret", &server]);
+    let ended = zmtp(&["ping", &endpoint]);
+    ended.expect(1, &[]);
+    ended.says("it requires CURVE");
+    let keys = ["--curve-server", &server_key, "--curve-secret", &client];
+    let ended = zmtp(&[&["inspect", &endpoint], &keys[..]].concat());
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    reports(&ended, &["sub-protocol", "ZWS2.0/CURVE"]);
+    reports(&ended, &["socket type", "PULL"]);
+}
+
 /// Greets only those that announce CURVE, as libzmq does: it hangs up on others within its greeting.
 #[test]
 fn a_peer_that_hangs_up_within_its_greeting_is_asked_for_what_it_wants() {
@@ -194,6 +233,13 @@ fn a_tap_shows_no_password_and_what_is_sealed_only_by_its_size() {
     pull.end().expect(0, &["psst"]);
     tap.stdout.wait_for("→ INITIATE [");
     tap.stdout.wait_for("→ sealed frame [37]");
+}
+
+#[test]
+fn a_tap_of_websocket_is_refused() {
+    let ended = zmtp(&["tap", "tcp://127.0.0.1:*", "ws://127.0.0.1:5556"]);
+    ended.expect(2, &[]);
+    ended.says("tcp and ipc only");
 }
 
 #[test]

@@ -16,3 +16,4 @@ pub(crate) mod short_sleep;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod transport;
+pub mod wire;

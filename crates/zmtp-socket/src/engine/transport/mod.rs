@@ -128,6 +128,15 @@ impl Stream {
         }
     }
 
+    /// The sub-protocol of a WebSocket connection, after its upgrade.
+    pub(crate) fn sub_protocol(&self) -> Option<&'static str> {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::Ws(socket) => socket.sub_protocol(),
+            _ => None,
+        }
+    }
+
     /// The receipts that are exchanged beside the octets. They are returned once.
     pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {

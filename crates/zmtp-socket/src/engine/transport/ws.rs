@@ -233,6 +233,14 @@ impl WebSocket {
         }
     }
 
+    /// The sub-protocol that was agreed on, after the upgrade.
+    pub(super) fn sub_protocol(&self) -> Option<&'static str> {
+        match &self.state {
+            State::Open(open) => Some(open.inbound.profile().name()),
+            _ => None,
+        }
+    }
+
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Open>> {
         if let State::Upgrading(upgrade) = &mut self.state {
             let upgraded = ready!(upgrade.as_mut().poll(cx));

@@ -131,6 +131,10 @@ impl Inbound {
         }
     }
 
+    pub(super) fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// Notes that the handshake is done.
     pub(super) fn establish(&mut self, limit: usize) {
         self.limit = limit;

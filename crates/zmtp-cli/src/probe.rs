@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use zmtp_codec::{
     Command, Config, Connection, Error, Event, Greeting, Mechanism, MechanismName, Mismatch,
     Observer, PeerInfo, Said, Side, SocketType,
 };
-use zmtp_socket::Endpoint;
+use zmtp_socket::wire::Stream;
+use zmtp_socket::{Endpoint, SubOptions};
 
-use super::net::{Stream, dial};
+use crate::keys::with_mechanism;
 
 /// A connection that was dialled.
 pub(crate) struct Probe {
@@ -66,7 +67,8 @@ impl Probe {
         patience: Duration,
     ) -> Result<Self, ProbeError> {
         let began = Instant::now();
-        let dialled = tokio::time::timeout(patience, dial(endpoint)).await;
+        let options = with_mechanism(SubOptions::new(), config.mechanism.clone());
+        let dialled = timeout(patience, Stream::connect(endpoint, &options)).await;
         let (stream, address) = dialled.map_err(|_| ProbeError::Silence)??;
         Ok(Self {
             stream,
@@ -88,6 +90,7 @@ impl Probe {
         let deadline = began + patience;
         loop {
             if let Event::Ready(info) = self.next(deadline).await? {
+                self.stream.establish();
                 return Ok((*info, began.elapsed()));
             }
         }
@@ -99,6 +102,11 @@ impl Probe {
             Err(ProbeError::Silence) => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// The WebSocket sub-protocol, over `ws://`.
+    pub(crate) fn sub_protocol(&self) -> Option<&'static str> {
+        self.stream.sub_protocol()
     }
 
     /// Whether traffic is sealed, so that a PONG looks like any other frame.
@@ -217,6 +225,11 @@ pub(crate) fn command_name(command: &Command) -> String {
         _ => "?",
     }
     .to_owned()
+}
+
+/// Whether a WebSocket server has refused the upgrade.
+pub(crate) fn is_refused_upgrade(failed: &ProbeError) -> bool {
+    matches!(failed, ProbeError::Transport(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 /// The type of the peer, if the handshake failed for that.
