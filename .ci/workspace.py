@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Tells .ci/run what cargo knows of the workspace in the current folder.
 
-members        the names of its crates
-published      of these, the ones that may go to a registry
+published      its crates that may go to a registry
 libraries      of these, the ones without a program
 rust-version   fails if a locked dependency needs a newer Rust than the crates say that they do
 """
@@ -18,8 +17,6 @@ def main():
     ids = set(metadata["workspace_members"])
     members = [package for package in metadata["packages"] if package["id"] in ids]
     match sys.argv[1:]:
-        case ["members"]:
-            print(*(member["name"] for member in members), sep="\n")
         case ["published"]:
             # None is any registry; `publish = false` is an empty list of them.
             print(*(member["name"] for member in members if member["publish"] is None), sep="\n")

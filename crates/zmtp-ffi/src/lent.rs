@@ -24,11 +24,19 @@ struct List {
 }
 
 impl Lent {
-    /// Keeps a buffer. The caller has to [wait](Self::free) if this returns true.
+    /// Keeps a buffer. If this returns true, the caller has to [wait](Self::free), or to free it
+    /// [now](Self::free_now).
     pub(crate) fn keep(&self, buffer: Bytes) -> bool {
         let mut list = lock(&self.0);
         list.buffers.push(buffer);
         !mem::replace(&mut list.is_awaited, true)
+    }
+
+    /// Frees the buffers of a socket that cannot tell when its messages have been sent.
+    pub(crate) fn free_now(&self) {
+        // The program's functions run without the lock.
+        let buffers = mem::take(&mut *lock(&self.0));
+        drop(buffers);
     }
 
     /// Frees the buffers when their messages have been sent; `flush` begins to wait for all messages that are queued.
@@ -85,6 +93,9 @@ mod tests {
         assert!(freeing.as_mut().poll(cx).is_ready());
         assert!(is_free(&second));
         assert_eq!(*lock(&flushes), 2);
-        assert!(lent.keep(first), "somebody has to wait again");
+        assert!(lent.keep(first.clone()), "somebody has to wait again");
+        lent.free_now();
+        assert!(is_free(&first));
+        assert!(lent.keep(first), "nobody waits after that");
     }
 }

@@ -487,10 +487,12 @@ impl Socket {
     #[cold]
     fn keep(&self, buffer: Bytes) {
         let Some(Built { engine, io }) = &self.built else { return };
-        if let Some(flusher) = engine.flusher()
-            && self.lent.keep(buffer)
-        {
-            io.spawn(self.lent.clone().free(flusher));
+        if !self.lent.keep(buffer) {
+            return;
+        }
+        match engine.flusher() {
+            Some(flusher) => io.spawn(self.lent.clone().free(flusher)),
+            None => self.lent.free_now(),
         }
     }
 
