@@ -5,14 +5,16 @@
 //! run, but not in what is measured.
 
 use std::hint::black_box;
+use std::pin::pin;
 use std::process::exit;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use micro::scene::{BATCH, BODY, Scene};
 use micro::topics::{drawn, zipcode};
 use micro::wire::{in_traffic, sealed};
-use zmtp_codec::{Connection, Event, Message};
+use zmtp_codec::{Batch, Connection, Event, Message};
 use zmtp_socket::fuzzing::PrefixMap;
 
 /// Rounds before any is counted: queues and buffers grow to their size in them.
@@ -24,11 +26,12 @@ const ZIPCODES: u32 = 10_000;
 /// The name of a scenario, and what runs it and returns the number of operations.
 type Scenario = (&'static str, fn() -> usize);
 
-const SCENARIOS: [Scenario; 16] = [
+const SCENARIOS: [Scenario; 19] = [
     ("encode, 64 B", || encode(64)),
     ("encode, 16 KiB", || encode(16 << 10)),
     ("decode one by one, 64 B", || decode(one_by_one)),
     ("decode in batches, 64 B", || decode(in_batches)),
+    ("decode borrowed, 64 B", || decode(borrowed)),
     ("seal, 64 B", || seal(64, BATCH)),
     ("seal, 16 KiB", || seal(16 << 10, 16)),
     ("open, 64 B", || open(64, BATCH)),
@@ -40,7 +43,9 @@ const SCENARIOS: [Scenario; 16] = [
     ("try_send, 64 B, 32 subscribers", || try_send(32, BATCH)),
     // Valgrind takes its time: fewer messages will do.
     ("try_send, 64 B, 1000 subscribers", || try_send(1000, BATCH / 8)),
+    ("send_many, 64 B, 1 subscriber", send_many),
     ("try_recv, 64 B", try_recv),
+    ("recv_batch, 64 B", recv_batch),
     ("subscribe and cancel, 10,000 zipcodes", change),
 ];
 
@@ -127,6 +132,21 @@ fn in_batches(connection: &mut Connection) -> usize {
         }
     }
     count
+}
+
+fn borrowed(connection: &mut Connection) -> usize {
+    let mut count = 0;
+    while let Some(batch) = connection.poll_batch(BATCH) {
+        count += batch.len();
+        looked_at(&batch);
+    }
+    count
+}
+
+fn looked_at(batch: &Batch) {
+    for message in batch {
+        black_box(message.first());
+    }
 }
 
 /// Under CURVE, in bursts of so many messages. How many instructions that takes depends on the vectors that
@@ -226,6 +246,35 @@ fn try_send(subscribers: usize, messages: usize) -> usize {
     let lost = scene.publisher.stats().dropped;
     assert_eq!(lost, 0, "what is dropped costs less than what is queued");
     operations
+}
+
+/// A call for each round: those of all rounds are one turn of the sender.
+fn send_many() -> usize {
+    let messages = [BODY; BATCH / 4];
+    rounds(messages.len(), &mut Scene::new(1), Scene::drain, |scene| {
+        let sent = at_once(scene.publisher.send_many(black_box(&messages)));
+        assert_eq!(sent, Ok(messages.len()));
+    })
+}
+
+/// Messages that are only looked at.
+fn recv_batch() -> usize {
+    rounds(BATCH, &mut Scene::new(1), Scene::fill, |scene| {
+        let mut received = 0;
+        while received < BATCH {
+            let batch = at_once(scene.subscribers[0].recv_batch()).expect("the socket is open");
+            received += batch.len();
+            looked_at(&batch);
+        }
+    })
+}
+
+/// The result of a call that need not wait.
+fn at_once<T>(call: impl Future<Output = T>) -> T {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("the call waits"),
+    }
 }
 
 fn try_recv() -> usize {

@@ -53,25 +53,34 @@ impl FrameHeader {
     }
 
     /// Appends this header to `out` in its shortest form.
-    #[inline]
+    #[inline(always)]
     pub fn encode(&self, out: &mut BytesMut) {
         // With a length that the compiler knows, the octets are stored directly, without a call.
-        match self.octets() {
-            ([flags, size, ..], 2) => out.extend_from_slice(&[flags, size]),
-            (octets, _) => out.extend_from_slice(&octets),
+        match u8::try_from(self.size) {
+            Ok(size) => out.extend_from_slice(&[self.flags(), size]),
+            Err(_) => out.extend_from_slice(&self.long_form()),
         }
     }
 
     /// The octets of the shortest form, and their number.
     #[inline]
     pub(crate) fn octets(&self) -> ([u8; 9], usize) {
-        let flags = if self.more { MORE } else { 0 } | if self.command { COMMAND } else { 0 };
-        if let Ok(size) = u8::try_from(self.size) {
-            ([flags, size, 0, 0, 0, 0, 0, 0, 0], 2)
-        } else {
-            let [a, b, c, d, e, f, g, h] = self.size.to_be_bytes();
-            ([flags | LONG, a, b, c, d, e, f, g, h], 9)
+        match u8::try_from(self.size) {
+            Ok(size) => ([self.flags(), size, 0, 0, 0, 0, 0, 0, 0], 2),
+            Err(_) => (self.long_form(), 9),
         }
+    }
+
+    /// The flags, without LONG.
+    #[inline]
+    fn flags(&self) -> u8 {
+        u8::from(self.more) * MORE | u8::from(self.command) * COMMAND
+    }
+
+    #[inline]
+    fn long_form(&self) -> [u8; 9] {
+        let [a, b, c, d, e, f, g, h] = self.size.to_be_bytes();
+        [self.flags() | LONG, a, b, c, d, e, f, g, h]
     }
 
     /// How many octets [`encode`](Self::encode) appends: 2 or 9.

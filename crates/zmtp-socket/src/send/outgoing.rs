@@ -89,13 +89,18 @@ pub(crate) fn encoded_len(first: &[u8], rest: &[Bytes]) -> usize {
 }
 
 /// Appends a message to `out`.
-#[inline]
+#[inline(always)]
 pub(crate) fn encode(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
     match rest {
         // The usual case: no loop over the parts is needed.
         [] => encode_frame(false, first, out),
-        _ => encode_message(iter::once(first).chain(rest.iter().map(Bytes::as_ref)), out),
+        _ => encode_parts(first, rest, out),
     }
+}
+
+#[inline(never)]
+fn encode_parts(first: &[u8], rest: &[Bytes], out: &mut BytesMut) {
+    encode_message(iter::once(first).chain(rest.iter().map(Bytes::as_ref)), out);
 }
 
 impl<'a> From<&'a [u8]> for Outgoing<'a> {
