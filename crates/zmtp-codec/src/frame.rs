@@ -74,7 +74,7 @@ impl FrameHeader {
     /// The flags, without LONG.
     #[inline]
     fn flags(&self) -> u8 {
-        u8::from(self.more) * MORE | u8::from(self.command) * COMMAND
+        (if self.more { MORE } else { 0 }) | (if self.command { COMMAND } else { 0 })
     }
 
     #[inline]
@@ -105,8 +105,9 @@ impl FrameHeader {
 /// Appends one message frame to `out`.
 #[inline]
 pub fn encode_frame(more: bool, body: &[u8], out: &mut BytesMut) {
-    out.reserve(body.len().saturating_add(9));
-    FrameHeader::of_part(more, body).encode(out);
+    let header = FrameHeader::of_part(more, body);
+    out.reserve(body.len().saturating_add(header.encoded_len()));
+    header.encode(out);
     out.extend_from_slice(body);
 }
 

@@ -41,7 +41,11 @@ impl Message {
         let mut parts = parts.into_iter().map(Into::into);
         let first = parts.next()?;
         let Some(second) = parts.next() else { return Some(first.into()) };
-        Some(Self(Parts::Many([first, second].into_iter().chain(parts).collect())))
+        // Two parts, as every request has, are allocated once; of an unknown number, a list is made first.
+        let Some(third) = parts.next() else {
+            return Some(Self(Parts::Many([first, second].into())));
+        };
+        Some(Self(Parts::Many([first, second, third].into_iter().chain(parts).collect())))
     }
 
     /// The first part; in publish/subscribe, by convention the topic.

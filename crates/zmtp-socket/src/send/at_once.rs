@@ -72,10 +72,13 @@ pub(crate) fn write(
         if is_busy(busy) {
             return None;
         }
-        let mut octets = BytesMut::new();
+        let mut octets = BytesMut::with_capacity(length);
         encode(first, rest, &mut octets);
         let written = outlet.try_write(&[IoSlice::new(&octets)]).ok()?;
-        (left_of(octets.freeze(), written), written)
+        match written == length {
+            true => (Burst::default(), written),
+            false => (left_of(octets.freeze(), written), written),
+        }
     } else if rest.is_empty() {
         let mut head = BytesMut::new();
         let size = first.len() as u64;
@@ -148,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::send::gathering::tests::outbox;
+    use crate::send::outgoing::encoded_len;
 
     /// Writes a message at once, then what the driver would write. Returns whether there was such a rest.
     async fn is_continued(message: Outgoing<'_>) -> bool {
@@ -195,6 +199,23 @@ mod tests {
         assert!(is_continued((&much).into()).await);
         assert!(is_continued(Bytes::from(much.clone()).into()).await);
         assert!(is_continued((&parts(&much)).into()).await);
+    }
+
+    #[tokio::test]
+    async fn a_small_message_of_which_the_transport_takes_a_part_is_continued() {
+        // Nobody reads. The length divides no buffer of the system.
+        let (mut outbox, _peer) = outbox().await;
+        outbox.wait(Waker::noop(), 0);
+        let message = vec![7; 20_011];
+        let length = encoded_len(&message, &[]);
+        let mut torn = std::iter::repeat_with(|| {
+            write(&mut outbox, &mut None, &(&message).into(), length)
+                .expect("the transport takes a part of some message before it takes none")
+        });
+        let (written, driver) = torn.find(|(written, _)| *written < length).unwrap();
+        let mut left = Burst::default();
+        outbox.claim(&mut left);
+        assert_eq!((written + left.len(), driver.is_some()), (length, true));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! The locked state of a core that sends, and its effects on others once the lock is released.
 
+use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
@@ -10,15 +11,16 @@ use crate::sync::lock;
 
 /// A state that collects effects, which are due when its lock is released.
 pub(crate) trait Effectful {
-    /// Takes it out.
-    fn take_effects(&mut self) -> Effects;
+    /// The effects so far. They are taken out.
+    fn effects(&mut self) -> &mut Effects;
 }
 
 /// The locked state. Its [effects](Effects) are executed after the lock is released.
 pub(crate) struct Guard<'a, S: Effectful> {
     // Fields are dropped in this order: the lock is released first.
     state: MutexGuard<'a, S>,
-    effects: Effects,
+    /// Most often nothing, which costs nothing to drop.
+    effects: Option<Effects>,
 }
 
 /// Effects of a change of the state: wakers, events for the log and the monitors, dropped messages, and
@@ -27,7 +29,7 @@ pub(crate) struct Guard<'a, S: Effectful> {
 #[derive(Default)]
 pub(crate) struct Effects {
     pub(crate) dropped: Vec<Run>,
-    pub(crate) _spent: Option<Box<dyn Send>>,
+    pub(crate) spent: Option<Box<dyn Send>>,
     recorded: Vec<Recorded>,
     wakers: Vec<Waker>,
 }
@@ -40,7 +42,7 @@ impl<'a, S: Effectful> Guard<'a, S> {
 
 impl<'a, S: Effectful> From<MutexGuard<'a, S>> for Guard<'a, S> {
     fn from(state: MutexGuard<'a, S>) -> Self {
-        Self { state, effects: Effects::default() }
+        Self { state, effects: None }
     }
 }
 
@@ -60,11 +62,19 @@ impl<S: Effectful> DerefMut for Guard<'_, S> {
 
 impl<S: Effectful> Drop for Guard<'_, S> {
     fn drop(&mut self) {
-        self.effects = self.state.take_effects();
+        let effects = self.state.effects();
+        if !effects.is_empty() {
+            self.effects = Some(mem::take(effects));
+        }
     }
 }
 
 impl Effects {
+    fn is_empty(&self) -> bool {
+        let Self { dropped, spent, recorded, wakers } = self;
+        dropped.is_empty() && spent.is_none() && recorded.is_empty() && wakers.is_empty()
+    }
+
     /// Adds wakers to call.
     pub(crate) fn wake(&mut self, wakers: impl IntoIterator<Item = Waker>) {
         self.wakers.extend(wakers);

@@ -1,20 +1,21 @@
 //! How much is read from a peer, and when.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
 use bytes::BytesMut;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 use zmtp_codec::Connection;
 
-/// Octets reserved for a read from a peer that has been quiet.
+/// Octets reserved for a read from a peer that has been quiet, and sent more than a [`FIRST_READ`] before.
 const SMALL_READ: usize = 8 << 10;
 
-/// Octets reserved for a read from a peer that has not finished its handshake: many strangers may come
-/// at once. While a peer is being authorized, no more than that is kept of its further input. Reading
-/// that much lets us notice that it has closed the connection.
+/// Octets reserved for a read from a peer that sends little at a time: allocators are fastest up to this
+/// size. The same for a peer that has not finished its handshake, since many strangers may come at once.
+/// While a peer is being authorized, no more than that is kept of its further input. Reading that much
+/// lets us notice that it has closed the connection.
 const FIRST_READ: usize = 1 << 10;
 
 /// Octets reserved for a read once reads come back full.
@@ -33,19 +34,21 @@ pub(super) enum Backlog {
 /// The reading side of a connection.
 pub(super) struct Reader {
     size: usize,
+    /// How many octets have come since the peer was quiet, up to 65,535: there is a reader for each of
+    /// many connections.
+    heard: u16,
     is_stranger: bool,
     pub(super) backlog: Backlog,
 }
 
 impl Reader {
     pub(super) fn new() -> Self {
-        Self { size: FIRST_READ, is_stranger: true, backlog: Backlog::Nothing }
+        Self { size: FIRST_READ, heard: 0, is_stranger: true, backlog: Backlog::Nothing }
     }
 
     /// The handshake is done.
     pub(super) fn establish(&mut self) {
         self.is_stranger = false;
-        self.size = SMALL_READ;
     }
 
     /// Reads once into the connection's input. Returns the number of octets: zero at the end of the
@@ -66,11 +69,17 @@ impl Reader {
         if read.is_pending() && input.is_empty() {
             // A quiet peer keeps no read buffer.
             *input = BytesMut::new();
-            self.size = if self.is_stranger { FIRST_READ } else { SMALL_READ };
+            self.size = match mem::take(&mut self.heard) {
+                // It has been quiet since the last read.
+                0 => self.size,
+                heard if usize::from(heard) > FIRST_READ && !self.is_stranger => SMALL_READ,
+                _ => FIRST_READ,
+            };
         }
         let arrived = ready!(read)?;
+        self.heard = self.heard.saturating_add(u16::try_from(arrived).unwrap_or(u16::MAX));
         if arrived == room && !self.is_stranger {
-            self.size = LARGE_READ.min(self.size * 2);
+            self.size = LARGE_READ.min((self.size * 2).max(SMALL_READ));
         }
         Poll::Ready(Ok(arrived))
     }
@@ -132,10 +141,31 @@ mod tests {
         read(&mut reader, &mut connection, &said, false);
         assert_eq!(reader.size, LARGE_READ);
         // When the peer is quiet, neither the size nor the buffer is kept.
+        be_quiet(&mut reader, &mut connection);
+        assert_eq!((reader.size, connection.input().capacity()), (SMALL_READ, 0));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_says_little_at_a_time_gets_a_little_buffer() {
+        let (mut reader, mut connection) = (Reader::new(), connection());
+        reader.establish();
+        let long = [7; FIRST_READ + 1];
+        for (said, size) in
+            [(&long[..9], FIRST_READ), (&long, SMALL_READ), (&long[..9], FIRST_READ)]
+        {
+            read(&mut reader, &mut connection, said, false);
+            be_quiet(&mut reader, &mut connection);
+            assert_eq!(reader.size, size, "after {} octets", said.len());
+            // It may be asked again before anything comes.
+            be_quiet(&mut reader, &mut connection);
+            assert_eq!(reader.size, size);
+        }
+    }
+
+    fn be_quiet(reader: &mut Reader, connection: &mut Connection) {
         connection.input().clear();
         let (mut near, _far) = tokio::io::duplex(1);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(reader.poll_read(cx, &mut near, &mut connection, false).is_pending());
-        assert_eq!((reader.size, connection.input().capacity()), (SMALL_READ, 0));
+        assert!(reader.poll_read(cx, &mut near, connection, false).is_pending());
     }
 }

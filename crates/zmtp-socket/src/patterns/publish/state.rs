@@ -667,9 +667,10 @@ impl State {
 }
 
 impl Effectful for State {
-    fn take_effects(&mut self) -> Effects {
-        let mut effects = std::mem::take(&mut self.effects);
-        effects._spent = self.topics.take_spent();
-        effects
+    fn effects(&mut self) -> &mut Effects {
+        if let Some(spent) = self.topics.take_spent() {
+            self.effects.spent = Some(spent);
+        }
+        &mut self.effects
     }
 }

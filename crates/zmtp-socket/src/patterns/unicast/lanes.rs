@@ -636,7 +636,7 @@ impl Lane {
 }
 
 impl Effectful for State {
-    fn take_effects(&mut self) -> Effects {
-        std::mem::take(&mut self.effects)
+    fn effects(&mut self) -> &mut Effects {
+        &mut self.effects
     }
 }
