@@ -63,6 +63,7 @@ impl FrameHeader {
     }
 
     /// The octets of the shortest form, and their number.
+    #[cfg(feature = "curve")]
     #[inline]
     pub(crate) fn octets(&self) -> ([u8; 9], usize) {
         match u8::try_from(self.size) {
