@@ -52,12 +52,9 @@ impl Security {
             }
             return Ok(options.plain_server(table));
         }
-        let mechanism = self.mechanism()?;
-        let is_server = matches!(mechanism, Mechanism::CurveServer { .. });
-        let options = with_mechanism(options, mechanism);
-        let Some(file) = self.curve_allow.as_ref().filter(|_| is_server) else {
-            return Ok(options);
-        };
+        let options = with_mechanism(options, self.mechanism()?);
+        // Only a CURVE server can be given one.
+        let Some(file) = &self.curve_allow else { return Ok(options) };
         let text = read(file)?;
         let keys = lines(&text).map(|line| public_key(line, file));
         Ok(options.authorize(allow_keys(keys.collect::<Result<Vec<_>, _>>()?)))

@@ -75,10 +75,7 @@ pub(crate) fn write(
         let mut octets = BytesMut::with_capacity(length);
         encode(first, rest, &mut octets);
         let written = outlet.try_write(&[IoSlice::new(&octets)]).ok()?;
-        match written == length {
-            true => (Burst::default(), written),
-            false => (left_of(octets.freeze(), written), written),
-        }
+        (left_of(octets, written), written)
     } else if rest.is_empty() {
         let mut head = BytesMut::new();
         let size = first.len() as u64;
@@ -89,7 +86,7 @@ pub(crate) fn write(
             Some(of_body) => Burst::of_torn(Bytes::copy_from_slice(&first[of_body..])),
             None => {
                 head.extend_from_slice(first);
-                left_of(head.freeze(), written)
+                left_of(head, written)
             }
         };
         (begun, written)
@@ -102,10 +99,12 @@ pub(crate) fn write(
 }
 
 /// The rest of a message of which the transport has taken so many octets.
-fn left_of(message: Bytes, written: usize) -> Burst {
+fn left_of(message: BytesMut, written: usize) -> Burst {
     let mut left = Burst::default();
-    left.push(message, 1, 0);
-    left.advance(written);
+    if written < message.len() {
+        left.push(message.freeze(), 1, 0);
+        left.advance(written);
+    }
     left
 }
 
