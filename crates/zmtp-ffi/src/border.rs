@@ -235,6 +235,31 @@ pub(crate) fn set_scheduling(policy: c_int, priority: c_int) -> Result<(), Errno
     }
 }
 
+/// Whether the program has a function for a signal that may come at any time.
+pub(crate) fn handles_signals() -> bool {
+    // The others come from what a thread itself does. The standard library handles some of them.
+    const FAULTS: [c_int; 7] = [
+        libc::SIGABRT,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGSEGV,
+        libc::SIGSYS,
+        libc::SIGTRAP,
+    ];
+    let is_handled = |signal| {
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: no action is given, and there is room for the one that is asked for.
+        if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        // SAFETY: the call has succeeded, and so has filled the action in.
+        let action = unsafe { action.assume_init() };
+        ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction)
+    };
+    (1..=libc::SIGRTMAX()).any(|signal| !FAULTS.contains(&signal) && is_handled(signal))
+}
+
 /// A function of the program, with its argument. It is called on any thread.
 #[derive(Clone, Copy, Debug)]
 struct Job<F> {

@@ -39,6 +39,8 @@ pub(crate) struct Context {
     state: Mutex<State>,
     /// Whether messages may be in transit between its sockets.
     is_busy: AtomicBool,
+    /// Whether the program may wait for a socket's descriptor (`ZMQ_FD`), in a way that is not known here.
+    is_watched: AtomicBool,
     /// Whether every call on its sockets fails.
     is_terminated: AtomicBool,
     /// The process in which it was made.
@@ -109,6 +111,7 @@ impl Context {
                 gone: None,
             }),
             is_busy: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             is_terminated: AtomicBool::new(false),
             process: process::id(),
         };
@@ -212,6 +215,15 @@ impl Context {
             state.threads.push(thread);
         }
         Ok(state.threads[next].clone())
+    }
+
+    /// Takes note that the program has been given a socket's descriptor.
+    pub(crate) fn watch(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
     }
 
     /// Takes note that a socket has sent or received inside the process.

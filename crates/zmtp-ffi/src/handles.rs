@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 /// The bits of a handle for the count of its place's uses, for the kind, and for the place. Miri has no room for more.
 const USE_BITS: u32 = 4;
@@ -73,6 +73,14 @@ struct Entry<T> {
 #[derive(Debug)]
 pub(crate) struct Guard<'a, T>(MutexGuard<'a, Entry<T>>);
 
+/// Why there is no access to the value of a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Closed,
+    /// Another thread has it.
+    Busy,
+}
+
 impl<T> Table<T> {
     /// The table of one kind. Each kind has its own number below 8.
     pub(crate) const fn new(kind: usize) -> Self {
@@ -114,6 +122,20 @@ impl<T> Table<T> {
         let (place, uses) = self.split(handle)?;
         let entry = lock(&self.place(place)?.0);
         (entry.uses == uses && entry.value.is_some()).then_some(Guard(entry))
+    }
+
+    /// As [`lock`](Self::lock); but if another thread has the value, it does not wait.
+    pub(crate) fn try_lock(&self, handle: Handle) -> Result<Guard<'_, T>, Missing> {
+        let (place, uses) = self.split(handle).ok_or(Missing::Closed)?;
+        let entry = match self.place(place).ok_or(Missing::Closed)?.0.try_lock() {
+            Ok(entry) => entry,
+            Err(TryLockError::Poisoned(entry)) => entry.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Missing::Busy),
+        };
+        match entry.uses == uses && entry.value.is_some() {
+            true => Ok(Guard(entry)),
+            false => Err(Missing::Closed),
+        }
     }
 
     /// Closes a handle. Returns its value.
@@ -184,9 +206,14 @@ mod tests {
         assert!(!handle.to_pointer().is_null());
         assert_eq!(Handle::of(handle.to_pointer()), handle);
         assert_eq!(NUMBERS.lock(handle).as_deref(), Some(&7));
+        assert_eq!(NUMBERS.try_lock(handle).as_deref(), Ok(&7));
+        let held = NUMBERS.lock(handle);
+        assert_eq!(NUMBERS.try_lock(handle).err(), Some(Missing::Busy));
+        drop(held);
         assert!(OTHERS.lock(handle).is_none(), "it is of another kind");
         assert_eq!((NUMBERS.remove(handle), NUMBERS.remove(handle)), (Some(7), None));
         assert!(NUMBERS.lock(handle).is_none());
+        assert_eq!(NUMBERS.try_lock(handle).err(), Some(Missing::Closed));
         let again = NUMBERS.insert(8).unwrap();
         assert_ne!(again, handle, "the place is used anew, and the old handle stays closed");
         assert!(NUMBERS.lock(handle).is_none());

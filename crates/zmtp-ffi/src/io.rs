@@ -13,12 +13,12 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
 use tokio::task::yield_now;
+use zmtp_socket::blocking::{SharedRuntime, Wait};
 
-use crate::border;
 use crate::errno::Errno;
 use crate::handles::lock;
+use crate::{border, interrupt};
 
 thread_local! {
     static IS_IO: Cell<bool> = const { Cell::new(false) };
@@ -30,17 +30,19 @@ const STEPS: usize = 12;
 
 /// A thread whose runtime runs the connections of sockets. It ends when this value is dropped.
 ///
-/// It blocks all signals, which are for the program's own threads.
+/// It blocks all signals, which are for the program's own threads. It rests while a thread of the program
+/// [runs the runtime](interrupt).
 #[derive(Debug)]
 pub(crate) struct Io {
-    runtime: Handle,
-    _end: oneshot::Sender<()>,
+    runtime: SharedRuntime,
+    /// Whether a thread that waits may run the runtime in place of this thread.
+    may_rest: bool,
     /// The process of the thread, which a fork does not copy.
     process: u32,
 }
 
 /// How to run the threads of a context.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Threads {
     /// The system's scheduling policy, and the priority within it.
     pub(crate) policy: Option<c_int>,
@@ -86,32 +88,32 @@ impl Threads {
 
 impl Io {
     pub(crate) fn start(threads: &Threads) -> Result<Arc<Self>, Errno> {
+        let may_rest = *threads == Threads::default();
         let threads = threads.clone();
-        let name = threads.name();
-        let (end, ended) = oneshot::channel::<()>();
-        let runtime = Builder::new_current_thread()
+        let thread = thread::Builder::new().name(threads.name());
+        let mut runtime = Builder::new_current_thread();
+        runtime
             .enable_all()
             .on_thread_start(block_signals)
-            .build()
-            .map_err(|error| Errno::from(&error))?;
-        let handle = runtime.handle().clone();
-        let work = move || {
+            .on_thread_park(interrupt::before_sleep)
+            .on_thread_unpark(interrupt::after_sleep);
+        let begin = move || {
             block_signals();
             threads.apply();
             IS_IO.set(true);
-            // The result does not matter: the context has been dropped in any case.
-            let _end = runtime.block_on(ended);
         };
-        let thread = thread::Builder::new().name(name).spawn(work);
-        thread.map_err(|error| Errno::from(&error))?;
-        Ok(Arc::new(Self { runtime: handle, _end: end, process: process::id() }))
+        let runtime = SharedRuntime::start(&mut runtime, thread, begin);
+        let runtime = runtime.map_err(|error| Errno::from(&error))?;
+        Ok(Arc::new(Self { runtime, may_rest, process: process::id() }))
     }
 
     /// Makes a call that needs a runtime.
     pub(crate) fn within<T: Send>(&self, call: impl FnOnce() -> T + Send) -> T {
         let call = || {
-            let _within = self.runtime.enter();
-            call()
+            let _within = self.runtime.handle().enter();
+            let made = call();
+            self.attend();
+            made
         };
         match Handle::try_current() {
             // A program's last functions (`atexit`, destructors of C++) run when the variables of their thread are
@@ -125,8 +127,20 @@ impl Io {
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if self.is_here() {
-            self.runtime.spawn(task);
+            self.runtime.handle().spawn(task);
+            self.attend();
         }
+    }
+
+    /// Has the tasks run that a call has woken.
+    #[inline]
+    pub(crate) fn attend(&self) {
+        self.runtime.attend();
+    }
+
+    /// Begins a wait of this thread, after so many in a row.
+    pub(crate) fn begin_wait(&self, waits: u32) -> Wait<'_> {
+        self.runtime.begin(if self.may_rest && self.is_here() { waits } else { 0 })
     }
 
     /// Waits until `task`, which runs on this thread, is done. The task must be short.
@@ -138,7 +152,7 @@ impl Io {
             return None;
         }
         let (sender, receiver) = sync_channel(1);
-        self.runtime.spawn(async move {
+        self.spawn(async move {
             // The caller waits for the result.
             let _sent = sender.send(task.await);
         });
@@ -161,9 +175,17 @@ impl Io {
     }
 }
 
-/// Whether the current thread is an I/O thread, which must not wait for itself.
+/// Whether the current thread is an I/O thread, or does an I/O thread's work: it must not wait for itself.
 pub(crate) fn is_io_thread() -> bool {
     IS_IO.get()
+}
+
+/// Does an I/O thread's work on this thread.
+pub(crate) fn as_io_thread<T>(work: impl FnOnce() -> T) -> T {
+    IS_IO.set(true);
+    let done = work();
+    IS_IO.set(false);
+    done
 }
 
 fn block_signals() {

@@ -15,6 +15,7 @@ mod engine;
 mod errno;
 mod filters;
 mod handles;
+mod interrupt;
 mod io;
 mod kind;
 mod lent;

@@ -1,39 +1,54 @@
-//! The wait of a thread for a socket: in `poll(2)`, on a descriptor that every change writes to.
+//! The wait of a thread for a socket: in `poll(2)`, on a descriptor that every change writes to. (A thread that gets
+//! single messages one after the other waits in another way: see [`interrupt`](crate::interrupt).)
 //!
 //! A signal of the system that the thread handles ends the wait, so Ctrl-C ends a program that
 //! waits for a message. The descriptor is also the value of `ZMQ_FD`.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::task::Wake;
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::errno::Errno;
+use crate::handles::lock;
 
 /// A descriptor that becomes readable when something may have changed.
 #[derive(Debug)]
-pub(crate) struct Signal(EventFd);
+pub(crate) struct Signal {
+    descriptor: EventFd,
+    /// Also woken: a thread that waits in the runtime in place of `poll(2)`.
+    waiter: Mutex<Option<Waker>>,
+}
 
 impl Signal {
     pub(crate) fn new() -> Result<Arc<Self>, Errno> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        Ok(Arc::new(Self(EventFd::from_value_and_flags(0, flags)?)))
+        let descriptor = EventFd::from_value_and_flags(0, flags)?;
+        Ok(Arc::new(Self { descriptor, waiter: Mutex::new(None) }))
     }
 
     /// Makes the descriptor readable.
     pub(crate) fn raise(&self) {
         // If it cannot be written to, it is full, and so readable.
-        let _written = self.0.write(1);
+        let _written = self.descriptor.write(1);
+        if let Some(waiter) = &*lock(&self.waiter) {
+            waiter.wake_by_ref();
+        }
+    }
+
+    /// Has `waiter` woken, too, whenever the signal is raised; nobody, if it is `None`.
+    pub(crate) fn wakes(&self, waiter: Option<Waker>) {
+        *lock(&self.waiter) = waiter;
     }
 
     /// Clears the signal. A state that is checked after this, and found not to hold, raises the
     /// signal again once it holds.
     pub(crate) fn drain(&self) {
         // If nothing can be read, it was not raised.
-        let _read = self.0.read();
+        let _read = self.descriptor.read();
     }
 
     /// Waits until it is raised or the deadline is over. Returns whether it is raised.
@@ -45,7 +60,7 @@ impl Signal {
 
 impl AsFd for Signal {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 

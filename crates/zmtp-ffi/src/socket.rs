@@ -8,20 +8,21 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use zmtp_socket::blocking::Wait;
 use zmtp_socket::{Endpoint, IpcAddress, Message, Outgoing, Peer, SendError};
 
 use crate::address;
 use crate::context::{Context, Member};
 use crate::engine::{Engine, Incoming, Pending};
 use crate::errno::Errno;
-use crate::handles::{Guard, Handle, Table};
+use crate::handles::{Guard, Handle, Missing, Table};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
 use crate::lent::Lent;
 use crate::message::Part;
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
-use crate::{border, link, monitor};
+use crate::{border, interrupt, link, monitor};
 
 /// The open sockets.
 pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
@@ -66,6 +67,8 @@ pub(crate) struct Socket {
     /// Whether further parts follow the last received one.
     has_more: bool,
     turn: Turn,
+    /// How many messages in a row were waited for.
+    waits_in_a_row: u32,
     monitor: Option<monitor::Monitoring>,
     // The last field: the context waits until this is dropped.
     member: Member,
@@ -188,6 +191,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
             Kind::Rep => Turn::Receive,
             _ => Turn::Any,
         },
+        waits_in_a_row: 0,
         monitor: None,
         member,
     };
@@ -242,6 +246,7 @@ pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Resul
         match &mut socket.built {
             Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
                 Ok(()) => {
+                    built.io.attend();
                     socket.touch();
                     if let Some(buffer) = part.lent() {
                         socket.keep(buffer);
@@ -333,6 +338,9 @@ fn send_message(
     });
     match sent {
         Ok((mut socket, ())) => {
+            if let Some(built) = &socket.built {
+                built.io.attend();
+            }
             if socket.turn != Turn::Any {
                 socket.turn = Turn::Receive;
             }
@@ -377,6 +385,7 @@ pub(crate) fn receive_with<R>(
         && let Some(copied) = built.engine.lend_next(COPIED, copy)
     {
         socket.has_more = false;
+        socket.waits_in_a_row = 0;
         socket.touch();
         return Ok(copied);
     }
@@ -398,9 +407,13 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
         }
         if socket.incoming.is_none() {
             match socket.try_recv() {
-                Some(received) => socket.begin(received?),
+                Some(received) => {
+                    socket.waits_in_a_row = 0;
+                    socket.begin(received?);
+                }
                 None => {
                     let time = socket.options.int(options::RCVTIMEO);
+                    socket.waits_in_a_row = socket.waits_in_a_row.saturating_add(1);
                     let waited =
                         wait(socket, handle, dontwait, time, |socket, cx| {
                             match &mut socket.built {
@@ -461,8 +474,33 @@ fn wait<T>(
                 Poll::Pending => Err(Errno::EAGAIN),
             };
         }
+        let is_apart = socket.is_local || socket.member.context.is_watched();
+        let waits = if is_apart { 0 } else { interrupt::counted(&mut socket.waits_in_a_row) };
+        let io = socket.built.as_ref().map(|built| built.io.clone());
         drop(socket);
-        is_last = !signal.wait(deadline)?;
+        let wait = io.as_deref().map(|io| io.begin_wait(waits));
+        if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
+            let once_more = |cx: &mut TaskContext<'_>| {
+                let mut socket = match SOCKETS.try_lock(handle) {
+                    Ok(socket) => socket,
+                    Err(Missing::Closed) => return Poll::Ready(Err(Errno::ENOTSOCK)),
+                    // Its call may wait for the runtime.
+                    Err(Missing::Busy) => {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                };
+                socket.member.context.check()?;
+                attempt(&mut socket, cx).map_ok(|done| (socket, done))
+            };
+            if let Some(done) = interrupt::wait(runtime, &signal, deadline, once_more)? {
+                return Ok(done);
+            }
+            is_last = true;
+        } else {
+            is_last = !signal.wait(deadline)?;
+        }
+        drop(wait);
         // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
@@ -855,7 +893,10 @@ pub(crate) fn option(handle: Handle, number: c_int) -> Result<Value, Errno> {
     let mut socket = lock(handle)?;
     Ok(match number {
         options::RCVMORE => Value::Int(socket.has_more.into()),
-        options::FD => Value::Int(socket.signal.as_fd().as_raw_fd()),
+        options::FD => {
+            socket.member.context.watch();
+            Value::Int(socket.signal.as_fd().as_raw_fd())
+        }
         options::EVENTS => Value::Int(events_of(&mut socket, POLLIN | POLLOUT, true)),
         options::LAST_ENDPOINT => {
             Value::Text(Bytes::copy_from_slice(socket.last_endpoint.as_bytes()))

@@ -30,6 +30,13 @@ impl<T: Kind> Handle<T> {
         Self { handle, thread }
     }
 
+    /// Returns what a call has made, after which tasks may have to run.
+    #[inline]
+    fn attending<R>(&self, made: R) -> R {
+        self.thread.attend();
+        made
+    }
+
     /// Listens on an endpoint, and returns it with its real port. A socket may bind and connect any
     /// number of endpoints.
     ///
@@ -37,7 +44,7 @@ impl<T: Kind> Handle<T> {
     /// [`BindError`] if the endpoint cannot be parsed or bound, the options contradict each other,
     /// or the socket is closed.
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
-        self.thread.block_on(self.handle.bind(endpoint))?
+        self.thread.block_on(0, self.handle.bind(endpoint))?
     }
 
     /// Does as [`bind`](Self::bind), with options of its own for this endpoint and its connections:
@@ -50,7 +57,7 @@ impl<T: Kind> Handle<T> {
         endpoint: impl IntoEndpoint,
         change: impl FnOnce(EndpointOptions) -> EndpointOptions,
     ) -> Result<Endpoint, BindError> {
-        self.thread.block_on(self.handle.bind_with(endpoint, change))?
+        self.thread.block_on(0, self.handle.bind_with(endpoint, change))?
     }
 
     /// Connects to a peer's endpoint in the background, and again whenever the connection is lost. Returns
@@ -60,8 +67,7 @@ impl<T: Kind> Handle<T> {
     /// [`ConnectError`] if the endpoint cannot be parsed, the options contradict each other, the
     /// system cannot do what they ask for, or the socket is closed.
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, ConnectError> {
-        let _within = self.thread.enter()?;
-        self.handle.connect(endpoint)
+        self.thread.within(|| self.handle.connect(endpoint))?
     }
 
     /// Does as [`connect`](Self::connect), with options of its own for this endpoint: `change` is
@@ -75,8 +81,7 @@ impl<T: Kind> Handle<T> {
         endpoint: impl IntoEndpoint,
         change: impl FnOnce(EndpointOptions) -> EndpointOptions,
     ) -> Result<Endpoint, ConnectError> {
-        let _within = self.thread.enter()?;
-        self.handle.connect_with(endpoint, change)
+        self.thread.within(|| self.handle.connect_with(endpoint, change))?
     }
 
     /// Ends a bound endpoint and all its connections. Its address is free again when this returns.
@@ -85,7 +90,7 @@ impl<T: Kind> Handle<T> {
     /// [`UnknownEndpoint`] if it cannot be parsed or is not bound.
     pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
-        let ended = self.thread.block_on(self.handle.unbind(&endpoint));
+        let ended = self.thread.block_on(0, self.handle.unbind(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotBound(endpoint)))
     }
 
@@ -95,7 +100,7 @@ impl<T: Kind> Handle<T> {
     /// [`UnknownEndpoint`] if it cannot be parsed or is not connected.
     pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
-        let ended = self.thread.block_on(self.handle.disconnect(&endpoint));
+        let ended = self.thread.block_on(0, self.handle.disconnect(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotConnected(endpoint)))
     }
 
@@ -127,13 +132,13 @@ impl<T: Kind> Handle<T> {
     /// Returns the number of messages that could not be delivered, and of those that have arrived and can
     /// still be received.
     pub fn close(&self) -> Unfinished {
-        self.thread.block_on(self.handle.close()).unwrap_or_default()
+        self.thread.block_on(0, self.handle.close()).unwrap_or_default()
     }
 
     /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
     /// [`linger`](crate::Options::linger) says.
     pub fn close_within(&self, time: Duration) -> Unfinished {
-        self.thread.block_on(self.handle.close_within(time)).unwrap_or_default()
+        self.thread.block_on(0, self.handle.close_within(time)).unwrap_or_default()
     }
 }
 
@@ -154,7 +159,7 @@ impl<T: Sends> Handle<T> {
         let core = &self.handle.engine.core;
         loop {
             match core.send_now(message) {
-                Some(sent) => return sent,
+                Some(sent) => return self.attending(sent),
                 // Much has been sent, or a queue is full, and a sender that does not wait would lose the
                 // next message: the other threads' turn. A sender that waits gives them theirs when it
                 // has to.
@@ -180,7 +185,10 @@ impl<T: Sends> Handle<T> {
     ) -> Result<(), SendError> {
         let (core, message) = (&self.handle.engine.core, message.into());
         core.take_turn();
-        core.send_now(&message).unwrap_or_else(|| self.send_when_room(&message, Some(time)))
+        match core.send_now(&message) {
+            Some(sent) => self.attending(sent),
+            None => self.send_when_room(&message, Some(time)),
+        }
     }
 
     /// Waits for room, no longer than `time` and than the socket's options say.
@@ -194,12 +202,12 @@ impl<T: Sends> Handle<T> {
             WhenFull::Wait => None,
             WhenFull::WaitFor(patience) => Some(patience),
             // It was another sender's turn that was over.
-            _ => return core.try_send(message),
+            _ => return self.attending(core.try_send(message)),
         };
         let sending = core.send_when_room(message);
         match [time, patience].into_iter().flatten().min() {
-            Some(time) => self.thread.wait_for(time, sending)?.ok_or(SendError::Full),
-            None => self.thread.wait(sending),
+            Some(time) => self.thread.wait_for(0, time, sending)?.ok_or(SendError::Full),
+            None => self.thread.wait(0, sending),
         }
     }
 
@@ -209,7 +217,7 @@ impl<T: Sends> Handle<T> {
     /// As [`Handle::try_send`](crate::Handle::try_send).
     #[inline]
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        self.handle.try_send(message)
+        self.attending(self.handle.try_send(message))
     }
 }
 
@@ -224,7 +232,7 @@ impl<T: Publishes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
-        self.thread.wait(self.handle.wait_for_subscriber(topic))
+        self.thread.wait(0, self.handle.wait_for_subscriber(topic))
     }
 
     /// Does as [`wait_for_subscriber`](Self::wait_for_subscriber), but no longer than `time`. Returns
@@ -237,7 +245,7 @@ impl<T: Publishes> Handle<T> {
         topic: impl AsRef<[u8]>,
         time: Duration,
     ) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(time, self.handle.wait_for_subscriber(topic))?.is_some())
+        Ok(self.thread.wait_for(0, time, self.handle.wait_for_subscriber(topic))?.is_some())
     }
 }
 
@@ -246,17 +254,19 @@ impl<T: Subscribes> Handle<T> {
     /// Subscriptions count: two to the same topic take two calls of [`unsubscribe`](Self::unsubscribe).
     pub fn subscribe(&self, topic: impl AsRef<[u8]>) {
         self.handle.subscribe(topic);
+        self.thread.attend();
     }
 
     /// Subscribes to every message, by the empty topic; [`unsubscribe`](Self::unsubscribe) of that
     /// ends it.
     pub fn subscribe_all(&self) {
         self.handle.subscribe_all();
+        self.thread.attend();
     }
 
     /// Cancels one subscription. Returns whether there was such a subscription.
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> bool {
-        self.handle.unsubscribe(topic)
+        self.attending(self.handle.unsubscribe(topic))
     }
 
     /// How many publishers are connected and have completed their handshake.
@@ -269,7 +279,7 @@ impl<T: Subscribes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_publisher(&self) -> Result<(), Closed> {
-        self.thread.wait(self.handle.wait_for_publisher())
+        self.thread.wait(0, self.handle.wait_for_publisher())
     }
 
     /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns whether
@@ -278,7 +288,7 @@ impl<T: Subscribes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(time, self.handle.wait_for_publisher())?.is_some())
+        Ok(self.thread.wait_for(0, time, self.handle.wait_for_publisher())?.is_some())
     }
 }
 
@@ -293,7 +303,7 @@ impl<T: Unicasts> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_peer(&self) -> Result<(), Closed> {
-        self.thread.wait(self.handle.wait_for_peer())
+        self.thread.wait(0, self.handle.wait_for_peer())
     }
 
     /// Does as [`wait_for_peer`](Self::wait_for_peer), but no longer than `time`. Returns whether there is
@@ -302,7 +312,7 @@ impl<T: Unicasts> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_peer_timeout(&self, time: Duration) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(time, self.handle.wait_for_peer())?.is_some())
+        Ok(self.thread.wait_for(0, time, self.handle.wait_for_peer())?.is_some())
     }
 }
 
@@ -317,7 +327,7 @@ impl Handle<Rep> {
         reply: Reply,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.thread.block_on(reply.send(message))?
+        self.thread.block_on(0, reply.send(message))?
     }
 }
 
@@ -333,7 +343,7 @@ impl Handle<Router> {
         peer: impl Into<Destination<'a>>,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.thread.block_on(self.handle.send_to(peer, message))?
+        self.thread.block_on(0, self.handle.send_to(peer, message))?
     }
 
     /// Does as [`send_to`](Self::send_to), but never waits.
@@ -345,7 +355,7 @@ impl Handle<Router> {
         peer: impl Into<Destination<'a>>,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.handle.try_send_to(peer, message)
+        self.attending(self.handle.try_send_to(peer, message))
     }
 
     /// The connected peer that has an identity.
@@ -355,7 +365,7 @@ impl Handle<Router> {
 
     /// Ends the connection of one peer. Returns whether it was there. A peer that dialled us may come back.
     pub fn disconnect_peer(&self, peer: &Peer) -> bool {
-        self.handle.disconnect_peer(peer)
+        self.attending(self.handle.disconnect_peer(peer))
     }
 }
 
@@ -369,17 +379,17 @@ impl Handle<XPub> {
         peer: &Peer,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<bool, SendError> {
-        self.handle.send_to(peer, message)
+        self.attending(self.handle.send_to(peer, message))
     }
 
     /// As [`XPubHandle::subscribe`](crate::XPubHandle::subscribe).
     pub fn subscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
-        self.handle.subscribe(peer, topic)
+        self.attending(self.handle.subscribe(peer, topic))
     }
 
     /// As [`XPubHandle::unsubscribe`](crate::XPubHandle::unsubscribe).
     pub fn unsubscribe(&self, peer: &Peer, topic: impl AsRef<[u8]>) -> bool {
-        self.handle.unsubscribe(peer, topic)
+        self.attending(self.handle.unsubscribe(peer, topic))
     }
 }
 

@@ -39,6 +39,7 @@ mod monitor;
 mod park;
 mod proxy;
 mod relay;
+mod shared_runtime;
 mod socket;
 mod thread;
 
@@ -49,6 +50,9 @@ pub use handle::Handle;
 pub use monitor::Monitor;
 pub use proxy::{Proxy, proxy};
 pub use relay::{Relay, relay};
+// For libzmq's C interface, whose calls wait in their own way.
+#[doc(hidden)]
+pub use shared_runtime::{SharedRuntime, Wait};
 pub use socket::Socket;
 use thread::IoThread;
 

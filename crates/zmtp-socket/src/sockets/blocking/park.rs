@@ -1,4 +1,4 @@
-//! How a thread waits for a future: parked, and woken by the future's waker.
+//! How a thread waits for a future while the I/O thread runs the runtime: parked, and woken by the future's waker.
 //!
 //! No runtime takes part. So a wait is the same wherever it is begun, also within a task of a runtime,
 //! which is then blocked.

@@ -29,6 +29,8 @@ use crate::stats::Unfinished;
 pub struct Socket<T: Kind> {
     socket: crate::Socket<T>,
     home: Home<T>,
+    /// How many times in a row it had to wait for what it received.
+    waits: u32,
 }
 
 /// The thread of a socket, kept until the socket has delivered what it still may.
@@ -47,7 +49,7 @@ impl<T: Kind> Socket<T> {
     }
 
     pub(super) fn of(socket: crate::Socket<T>, thread: Arc<IoThread>) -> Self {
-        Self { home: Home(Handle::of(socket.handle(), thread)), socket }
+        Self { home: Home(Handle::of(socket.handle(), thread)), socket, waits: 0 }
     }
 
     pub(super) fn into_parts(self) -> (crate::Socket<T>, Home<T>) {
@@ -64,14 +66,14 @@ impl<T: Kind> Socket<T> {
     /// of those that had arrived and were not received.
     pub fn close(self) -> Unfinished {
         let (socket, home) = self.into_parts();
-        home.0.thread.block_on(socket.close()).unwrap_or_default()
+        home.0.thread.block_on(0, socket.close()).unwrap_or_default()
     }
 
     /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
     /// [`linger`](Options::linger) says.
     pub fn close_within(self, time: Duration) -> Unfinished {
         let (socket, home) = self.into_parts();
-        home.0.thread.block_on(socket.close_within(time)).unwrap_or_default()
+        home.0.thread.block_on(0, socket.close_within(time)).unwrap_or_default()
     }
 }
 
@@ -84,9 +86,12 @@ impl<T: Receives> Socket<T> {
     /// everything that had arrived has been received.
     #[inline]
     pub fn recv(&mut self) -> Result<T::Received, RecvError> {
-        match self.socket.try_recv() {
+        match self.try_recv() {
             Ok(received) => Ok(received),
-            Err(_none_yet) => self.home.0.thread.wait(self.socket.recv()),
+            Err(_none_yet) => {
+                self.waits = self.waits.saturating_add(1);
+                self.home.0.thread.wait(self.waits, self.socket.recv())
+            }
         }
     }
 
@@ -96,8 +101,11 @@ impl<T: Receives> Socket<T> {
     /// [`TryRecvError::Empty`] if nothing has come in that time; [`TryRecvError::Closed`] as for
     /// [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, time: Duration) -> Result<T::Received, TryRecvError> {
-        match self.socket.try_recv() {
-            Err(TryRecvError::Empty) => self.home.0.thread.receive_for(time, self.socket.recv()),
+        match self.try_recv() {
+            Err(TryRecvError::Empty) => {
+                self.waits = self.waits.saturating_add(1);
+                self.home.0.thread.receive_for(self.waits, time, self.socket.recv())
+            }
             done => done,
         }
     }
@@ -108,7 +116,9 @@ impl<T: Receives> Socket<T> {
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
-        self.socket.try_recv()
+        let received = self.socket.try_recv()?;
+        self.waits = 0;
+        Ok(received)
     }
 
     /// Waits for the next item, and appends it to `received` with those that have arrived after it,
@@ -125,7 +135,11 @@ impl<T: Receives> Socket<T> {
             return Ok(0);
         }
         received.push(self.recv()?);
-        Ok(1 + self.socket.take_arrived(received, limit - 1))
+        let others = self.socket.take_arrived(received, limit - 1);
+        if others > 0 {
+            self.waits = 0;
+        }
+        Ok(1 + others)
     }
 }
 
@@ -159,7 +173,8 @@ impl Socket<Req> {
         &mut self,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<Message, RequestError> {
-        self.home.0.thread.block_on(self.socket.request(message))?
+        self.waits = self.waits.saturating_add(1);
+        self.home.0.thread.block_on(self.waits, self.socket.request(message))?
     }
 }
 

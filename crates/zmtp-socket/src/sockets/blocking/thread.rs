@@ -1,13 +1,18 @@
 //! The thread that does the network I/O.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, process, thread};
 
-use tokio::runtime::{Builder, EnterGuard, Handle};
-use tokio_util::sync::CancellationToken;
+use tokio::runtime::Builder;
+use tokio::task::coop::unconstrained;
+use tokio::time::timeout;
 
 use super::park;
+use super::shared_runtime::SharedRuntime;
 use crate::error::{Closed, RecvError, TryRecvError};
 
 /// A thread with a runtime. It ends when this is dropped.
@@ -15,22 +20,18 @@ use crate::error::{Closed, RecvError, TryRecvError};
 /// A fork copies this value, but not the thread. In the new process every call that waits or needs the
 /// runtime therefore fails: it would hang, or disturb what both processes share.
 pub(super) struct IoThread {
-    runtime: Handle,
-    end: CancellationToken,
+    runtime: SharedRuntime,
     /// The process that the thread runs in.
     process: u32,
 }
 
 impl IoThread {
     pub(super) fn start() -> Arc<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("the system gives descriptors for a runtime");
-        let (handle, end) = (runtime.handle().clone(), CancellationToken::new());
-        let this = Self { runtime: handle, end: end.clone(), process: process::id() };
-        let work = move || runtime.block_on(end.cancelled());
-        let thread = thread::Builder::new().name("zmtp-io".into()).spawn(work);
-        thread.expect("the system gives a thread");
-        Arc::new(this)
+        let thread = thread::Builder::new().name("zmtp-io".into());
+        let runtime =
+            SharedRuntime::start(Builder::new_current_thread().enable_all(), thread, || {});
+        let runtime = runtime.expect("the system gives a thread, and descriptors for a runtime");
+        Arc::new(Self { runtime, process: process::id() })
     }
 
     /// Whether the thread belongs to this process, and was not left behind by a fork.
@@ -38,44 +39,88 @@ impl IoThread {
         self.process == process::id()
     }
 
-    /// Enters the runtime: until the guard is dropped, the caller can use it and spawn tasks on it.
-    pub(super) fn enter(&self) -> Result<EnterGuard<'_>, Closed> {
-        if self.is_here() { Ok(self.runtime.enter()) } else { Err(Closed) }
+    /// Makes a call within the runtime: it can use that and spawn tasks on it.
+    pub(super) fn within<T>(&self, call: impl FnOnce() -> T) -> Result<T, Closed> {
+        if !self.is_here() {
+            return Err(Closed);
+        }
+        let _within = self.runtime.handle().enter();
+        let made = call();
+        self.attend();
+        Ok(made)
     }
 
-    /// Waits on the caller's thread for `future`, which may use the runtime.
-    pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Closed> {
-        let _within = self.enter()?;
-        Ok(park::block_on(future))
+    /// Has the tasks run that a call has woken.
+    #[inline]
+    pub(super) fn attend(&self) {
+        self.runtime.attend();
+    }
+
+    /// Waits on the caller's thread for `future`, which may use the runtime. The caller has just waited so many times
+    /// in a row.
+    pub(super) fn block_on<F: Future>(&self, waits: u32, future: F) -> Result<F::Output, Closed> {
+        let mut future = pin!(future);
+        // Within it, this thread could not run it.
+        let entering = poll_fn(|cx| {
+            let _within = self.runtime.handle().enter();
+            future.as_mut().poll(cx)
+        });
+        self.wait(waits, async { Ok(entering.await) })
     }
 
     /// Waits on the caller's thread for something that this thread causes.
     pub(super) fn wait<T, E: From<Closed>>(
         &self,
+        waits: u32,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        if self.is_here() { park::block_on(coming) } else { Err(Closed.into()) }
+        match self.is_here() {
+            true => self.block(waits, None, coming).expect("there is no deadline"),
+            false => Err(Closed.into()),
+        }
     }
 
     /// As [`wait`](Self::wait), but no longer than `time`.
     pub(super) fn wait_for<T, E: From<Closed>>(
         &self,
+        waits: u32,
         time: Duration,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<Option<T>, E> {
         match self.is_here() {
-            true => park::block_for(time, coming).transpose(),
+            true => self.block(waits, Some(time), coming).transpose(),
             false => Err(Closed.into()),
+        }
+    }
+
+    /// Waits for `future`, but no longer than `time`.
+    fn block<F: Future>(&self, waits: u32, time: Option<Duration>, future: F) -> Option<F::Output> {
+        let mut future = pin!(unconstrained(future));
+        // Most are done at once, and leave the runtime alone.
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            self.attend();
+            return Some(output);
+        }
+        let wait = self.runtime.begin(waits);
+        match (wait.runtime(), time) {
+            (Some(runtime), None) => Some(runtime.block_on(future)),
+            (Some(runtime), Some(time)) => {
+                runtime.block_on(async { timeout(time, future).await.ok() })
+            }
+            (None, None) => Some(park::block_on(future)),
+            (None, Some(time)) => park::block_for(time, future),
         }
     }
 
     /// Waits for something to be received, but no longer than `time`.
     pub(super) fn receive_for<T>(
         &self,
+        waits: u32,
         time: Duration,
         receiving: impl Future<Output = Result<T, RecvError>>,
     ) -> Result<T, TryRecvError> {
-        match self.wait_for(time, receiving) {
+        match self.wait_for(waits, time, receiving) {
             Ok(received) => received.ok_or(TryRecvError::Empty),
             Err(RecvError::Closed(closed)) => Err(closed.into()),
         }
@@ -84,7 +129,9 @@ impl IoThread {
     /// Waits for `task`, which runs on this thread and not on the caller's.
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         if self.is_here() {
-            park::block_on(self.runtime.spawn(task)).expect("nothing of ours panics");
+            let task = self.runtime.handle().spawn(task);
+            let done = self.block(0, None, task).expect("there is no deadline");
+            done.expect("nothing of ours panics");
         }
     }
 
@@ -94,18 +141,11 @@ impl IoThread {
             return;
         }
         let this = self.clone();
-        self.runtime.spawn(async move {
+        self.runtime.handle().spawn(async move {
             last.await;
             drop(this);
         });
-    }
-}
-
-impl Drop for IoThread {
-    fn drop(&mut self) {
-        if self.is_here() {
-            self.end.cancel();
-        }
+        self.attend();
     }
 }
 

@@ -1,0 +1,368 @@
+//! A runtime that its I/O thread runs, or in its place a thread that waits.
+//!
+//! If the I/O thread runs it, a message takes two switches of threads: the system wakes the I/O thread, which wakes
+//! the thread that waits for the message. A thread that waits for each message anew saves the second one: it runs
+//! the runtime while it waits, and the I/O thread rests.
+//!
+//! ```text
+//!                     a thread begins to wait, and may run it
+//!   I/O thread runs ───────────────────────────────────────────▶ I/O thread rests
+//!                   ◀───────────────────────────────────────────
+//!                     work is left that nobody runs, or nobody has waited for one or two milliseconds
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
+
+/// After how many waits in a row a thread may run the runtime.
+const PATIENCE: u32 = 8;
+
+/// The patience doubles whenever the I/O thread has to be called back, so many times at most.
+const DOUBLINGS: u32 = 9;
+
+/// How often a resting I/O thread looks whether threads still wait.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A runtime with an I/O thread, which ends when this value is dropped.
+pub struct SharedRuntime {
+    handle: Handle,
+    /// The I/O thread owns it, and so is the one to drop it: no task may.
+    runtime: Weak<Runtime>,
+    duty: Arc<Duty>,
+}
+
+/// Whose turn it is to run the runtime.
+#[derive(Default)]
+struct Duty {
+    state: Mutex<State>,
+    /// Whether the I/O thread rests, or is about to.
+    rests: AtomicBool,
+    /// Tells the running I/O thread that it is to rest or to end.
+    stop: Notify,
+    /// Tells the resting one that the state has changed.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether a thread that waits runs the runtime.
+    is_run: bool,
+    /// How often such a thread has begun to.
+    turns: u64,
+    /// How many threads wait and do not run it.
+    others: u32,
+    /// How often the I/O thread has been called back.
+    calls: u32,
+    is_called: bool,
+    /// Whether the I/O thread sleeps until the thread that waits now is done.
+    sleeps: bool,
+    has_ended: bool,
+}
+
+/// A thread's wait, which lasts until this value is dropped.
+pub struct Wait<'a> {
+    shared: &'a SharedRuntime,
+    runtime: Option<Arc<Runtime>>,
+}
+
+impl SharedRuntime {
+    /// Starts the thread, whose first act is `begin`.
+    ///
+    /// # Errors
+    /// If the system gives no thread, or no descriptors for a runtime.
+    pub fn start(
+        runtime: &mut Builder,
+        thread: thread::Builder,
+        begin: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let runtime = Arc::new(runtime.build()?);
+        let duty = Arc::new(Duty::default());
+        let this = Self {
+            handle: runtime.handle().clone(),
+            runtime: Arc::downgrade(&runtime),
+            duty: duty.clone(),
+        };
+        thread.spawn(move || {
+            begin();
+            while !duty.lock().has_ended {
+                runtime.block_on(duty.stop.notified());
+                duty.rest();
+            }
+        })?;
+        Ok(this)
+    }
+
+    /// The runtime, for tasks. A caller that spawns some calls [`attend`](Self::attend) afterwards.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Begins a wait of this thread, which has just waited so many times in a row.
+    pub fn begin(&self, waits: u32) -> Wait<'_> {
+        let mut state = self.duty.lock();
+        let may_run = waits >= state.patience()
+            && state.others == 0
+            && !state.is_run
+            && !state.is_called
+            && Handle::try_current().is_err_and(|error| error.is_missing_context());
+        let runtime = if may_run { self.runtime.upgrade() } else { None };
+        if runtime.is_some() {
+            state.is_run = true;
+            state.turns += 1;
+            if !self.duty.rests.swap(true, Ordering::Relaxed) {
+                self.duty.stop.notify_one();
+            }
+        } else {
+            state.others += 1;
+            self.duty.call_back(&mut state);
+        }
+        drop(state);
+        Wait { shared: self, runtime }
+    }
+
+    /// Has the I/O thread do what was just given to the runtime, if it rests and nobody else runs it.
+    #[inline]
+    pub fn attend(&self) {
+        if self.duty.rests.load(Ordering::Relaxed) && self.has_work() {
+            self.duty.call_back(&mut self.duty.lock());
+        }
+    }
+
+    /// Whether a task has been woken from outside the runtime and has not run since.
+    fn has_work(&self) -> bool {
+        self.handle.metrics().global_queue_depth() > 0
+    }
+}
+
+impl Wait<'_> {
+    /// The runtime that this thread is to run, with [`block_on`](Runtime::block_on), while it waits; if it is to.
+    pub fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_deref()
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let duty = &self.shared.duty;
+        let mut state = duty.lock();
+        if self.runtime.is_none() {
+            state.others -= 1;
+            return;
+        }
+        state.is_run = false;
+        if state.others > 0 || self.shared.has_work() {
+            duty.call_back(&mut state);
+        } else if state.sleeps {
+            duty.changed.notify_one();
+        }
+    }
+}
+
+impl Duty {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is locked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the I/O thread back, if it rests and nobody runs the runtime.
+    fn call_back(&self, state: &mut State) {
+        if self.rests.load(Ordering::Relaxed) && !state.is_run && !state.is_called {
+            state.is_called = true;
+            state.calls = state.calls.saturating_add(1);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Rests for as long as the I/O thread is not needed.
+    fn rest(&self) {
+        let mut state = self.lock();
+        let mut seen = None;
+        while self.rests.load(Ordering::Relaxed) && !state.is_called && !state.has_ended {
+            if seen != Some(state.turns) {
+                seen = Some(state.turns);
+                let waited = self.changed.wait_timeout(state, TICK);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            } else if state.is_run {
+                // The same wait as a tick ago: it may be a long one.
+                state.sleeps = true;
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.sleeps = false;
+                seen = None;
+            } else {
+                break;
+            }
+        }
+        state.is_called = false;
+        self.rests.store(false, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn patience(&self) -> u32 {
+        PATIENCE << self.calls.min(DOUBLINGS)
+    }
+}
+
+impl Drop for SharedRuntime {
+    fn drop(&mut self) {
+        self.duty.lock().has_ended = true;
+        self.duty.stop.notify_one();
+        self.duty.changed.notify_one();
+    }
+}
+
+impl fmt::Debug for SharedRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedRuntime").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("runs", &self.runtime.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread::ThreadId;
+    use std::time::Instant;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn start() -> SharedRuntime {
+        let mut runtime = Builder::new_current_thread();
+        SharedRuntime::start(runtime.enable_all(), thread::Builder::new(), || {}).unwrap()
+    }
+
+    impl SharedRuntime {
+        /// A task that tells which thread runs it.
+        fn task(&self) -> oneshot::Receiver<ThreadId> {
+            let (tell, told) = oneshot::channel();
+            self.handle.spawn(async move { tell.send(thread::current().id()) });
+            told
+        }
+
+        /// Waits for a task, and returns whether this thread was to run it.
+        fn runs(&self, waits: u32) -> bool {
+            let wait = self.begin(waits);
+            let task = self.task();
+            match wait.runtime() {
+                Some(runtime) => runtime.block_on(task).unwrap(),
+                None => task.blocking_recv().unwrap(),
+            };
+            wait.runtime().is_some()
+        }
+
+        fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+            let begun = Instant::now();
+            while !is_so(&self.duty.lock()) {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_again_and_again_runs_the_tasks() {
+        let (shared, here) = (start(), thread::current().id());
+        assert!((0..PATIENCE).all(|waits| !shared.runs(waits)));
+        assert!((PATIENCE..1000).all(|waits| shared.runs(waits)));
+        // The I/O thread may still have run the first ones.
+        let wait = shared.begin(PATIENCE);
+        assert_eq!(wait.runtime().unwrap().block_on(shared.task()).unwrap(), here);
+    }
+
+    #[test]
+    fn the_io_thread_is_back_when_nobody_waits_any_more() {
+        let shared = start();
+        assert!(shared.runs(PATIENCE));
+        // Nothing calls it back.
+        assert_ne!(shared.task().blocking_recv().unwrap(), thread::current().id());
+        assert_eq!(shared.duty.lock().calls, 0);
+    }
+
+    #[test]
+    fn the_io_thread_is_called_back_for_work_and_then_it_takes_more_waits() {
+        let shared = start();
+        let mut calls = 0;
+        while calls <= DOUBLINGS {
+            let patience = PATIENCE << calls;
+            assert!(!shared.runs(patience - 1) && shared.runs(patience));
+            let task = shared.task();
+            shared.attend();
+            task.blocking_recv().unwrap();
+            shared.until("it is back", |_| !shared.duty.rests.load(Ordering::Relaxed));
+            // Now and then it has come back by itself.
+            let called = shared.duty.lock().calls;
+            assert!(called == calls || called == calls + 1);
+            calls = called;
+        }
+        assert!(shared.runs(PATIENCE << DOUBLINGS), "no more than so many");
+    }
+
+    #[test]
+    fn a_thread_that_still_waits_is_served_when_the_one_that_ran_the_tasks_leaves() {
+        let shared = start();
+        let wait = shared.begin(PATIENCE);
+        assert!(wait.runtime().is_some());
+        thread::scope(|scope| {
+            let other = scope.spawn(|| shared.runs(PATIENCE));
+            shared.until("the other waits", |state| state.others == 1);
+            // Long enough for the I/O thread to go to sleep.
+            shared.until("it sleeps", |state| state.sleeps);
+            drop(wait);
+            assert!(!other.join().unwrap());
+        });
+    }
+
+    /// A program that does nothing else takes no processor time.
+    #[test]
+    fn the_io_thread_sleeps_through_a_long_wait() {
+        let shared = start();
+        let wait = shared.begin(PATIENCE);
+        shared.until("it sleeps", |state| state.sleeps);
+        drop(wait);
+        shared.until("it is back", |state| !state.sleeps);
+        assert_ne!(shared.task().blocking_recv().unwrap(), thread::current().id());
+    }
+
+    #[test]
+    fn a_thread_of_another_runtime_does_not_run_this_one() {
+        let shared = start();
+        let other = Builder::new_current_thread().build().unwrap();
+        let wait = other.block_on(async { shared.begin(PATIENCE) });
+        assert!(wait.runtime().is_none());
+    }
+
+    #[test]
+    fn the_end_ends_the_thread_also_while_that_rests() {
+        /// Dropped with the runtime.
+        struct Last(mpsc::Sender<ThreadId>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                self.0.send(thread::current().id()).unwrap();
+            }
+        }
+        for waits in [0, PATIENCE] {
+            let shared = start();
+            let (last, dropped) = mpsc::channel();
+            let last = Last(last);
+            shared.handle.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(last);
+            });
+            assert_eq!(shared.runs(waits), waits == PATIENCE);
+            drop(shared);
+            assert_ne!(dropped.recv().unwrap(), thread::current().id());
+        }
+    }
+}
