@@ -13,14 +13,15 @@ use std::time::Instant;
 use errno::{Errno as SystemErrno, errno, set_errno};
 use tokio::runtime::Runtime;
 use tokio::time::timeout_at;
+use zmtp_socket::blocking::Waits;
 
 use crate::border;
 use crate::errno::Errno;
 use crate::io::as_io_thread;
 use crate::signal::Signal;
 
-/// After so many waits in a row it is looked, each time, whether the program handles signals.
-const CHECKED: u32 = 64;
+/// How many waits pass until it is looked again whether the program handles signals.
+const LOOKS: u32 = 64;
 
 thread_local! {
     /// The wait of this thread, if it runs the runtime.
@@ -28,13 +29,32 @@ thread_local! {
     static IS_INTERRUPTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many waits in a row count for this kind of wait, of so many that there were; it is none, and they begin anew, if
-/// the program handles signals.
-pub(crate) fn counted(waits: &mut u32) -> u32 {
-    if *waits > 0 && waits.is_multiple_of(CHECKED) && border::handles_signals() {
-        *waits = 0;
+/// The waits of a socket for messages.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    waits: Waits,
+    /// Whether the program handles signals, and for how many waits that counts as known.
+    is_signalled: bool,
+    known: u32,
+}
+
+impl Waiting {
+    /// A message was there without a wait.
+    #[inline]
+    pub(crate) fn spare(&mut self) {
+        self.waits.halve();
     }
-    waits.saturating_sub(CHECKED)
+
+    /// Another message has to be waited for. Returns the waits that count for running the runtime.
+    pub(crate) fn begin(&mut self) -> Waits {
+        if self.known == 0 {
+            self.known = LOOKS;
+            self.is_signalled = border::handles_signals();
+        }
+        self.known -= 1;
+        self.waits.add();
+        if self.is_signalled { Waits::default() } else { self.waits }
+    }
 }
 
 /// Waits in `runtime`, which this thread runs, until `attempt` is ready: `None` if the deadline comes first. Everything

@@ -14,7 +14,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::yield_now;
-use zmtp_socket::blocking::{SharedRuntime, Wait};
+use zmtp_socket::blocking::{SharedRuntime, Wait, Waits};
 
 use crate::errno::Errno;
 use crate::handles::lock;
@@ -138,9 +138,10 @@ impl Io {
         self.runtime.attend();
     }
 
-    /// Begins a wait of this thread, after so many in a row.
-    pub(crate) fn begin_wait(&self, waits: u32) -> Wait<'_> {
-        self.runtime.begin(if self.may_rest && self.is_here() { waits } else { 0 })
+    /// Begins a wait of this thread, after so many.
+    pub(crate) fn begin_wait(&self, waits: Waits) -> Wait<'_> {
+        let may_rest = self.may_rest && self.is_here();
+        self.runtime.begin(if may_rest { waits } else { Waits::default() })
     }
 
     /// Waits until `task`, which runs on this thread, is done. The task must be short.

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp_socket::blocking::Wait;
+use zmtp_socket::blocking::{Wait, Waits};
 use zmtp_socket::{Endpoint, IpcAddress, Message, Outgoing, Peer, SendError};
 
 use crate::address;
@@ -16,13 +16,14 @@ use crate::context::{Context, Member};
 use crate::engine::{Engine, Incoming, Pending};
 use crate::errno::Errno;
 use crate::handles::{Guard, Handle, Missing, Table};
+use crate::interrupt::{self, Waiting};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
 use crate::lent::Lent;
 use crate::message::Part;
 use crate::options::{self, Options, Row, Value};
 use crate::signal::{Signal, deadline_in};
-use crate::{border, interrupt, link, monitor};
+use crate::{border, link, monitor};
 
 /// The open sockets.
 pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
@@ -67,8 +68,8 @@ pub(crate) struct Socket {
     /// Whether further parts follow the last received one.
     has_more: bool,
     turn: Turn,
-    /// How many messages in a row were waited for.
-    waits_in_a_row: u32,
+    /// Its waits for messages.
+    waiting: Waiting,
     monitor: Option<monitor::Monitoring>,
     // The last field: the context waits until this is dropped.
     member: Member,
@@ -191,7 +192,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
             Kind::Rep => Turn::Receive,
             _ => Turn::Any,
         },
-        waits_in_a_row: 0,
+        waiting: Waiting::default(),
         monitor: None,
         member,
     };
@@ -302,7 +303,7 @@ fn send_slowly(
     if is_first && (more || socket.kind.names_peer()) {
         // Room is checked for the first part; the others follow it in any case.
         let first = part.octets();
-        socket = wait(socket, handle, dontwait, time, |socket, cx| {
+        socket = wait(socket, handle, dontwait, time, Waits::default(), |socket, cx| {
             socket.poll_first(first, dontwait, cx)
         })?
         .0;
@@ -333,7 +334,7 @@ fn send_message(
         [name, end] if end.is_empty() && socket.kind == Kind::Stream => Some(name.clone()),
         _ => None,
     };
-    let sent = wait(socket, handle, dontwait, time, |socket, cx| {
+    let sent = wait(socket, handle, dontwait, time, Waits::default(), |socket, cx| {
         socket.poll_send(&message, &mut pending, cx)
     });
     match sent {
@@ -385,7 +386,7 @@ pub(crate) fn receive_with<R>(
         && let Some(copied) = built.engine.lend_next(COPIED, copy)
     {
         socket.has_more = false;
-        socket.waits_in_a_row = 0;
+        socket.waiting.spare();
         socket.touch();
         return Ok(copied);
     }
@@ -408,19 +409,29 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
         if socket.incoming.is_none() {
             match socket.try_recv() {
                 Some(received) => {
-                    socket.waits_in_a_row = 0;
+                    socket.waiting.spare();
                     socket.begin(received?);
                 }
                 None => {
                     let time = socket.options.int(options::RCVTIMEO);
-                    socket.waits_in_a_row = socket.waits_in_a_row.saturating_add(1);
+                    let is_apart = socket.is_local || socket.member.context.is_watched();
+                    let waits = if dontwait || is_apart {
+                        Waits::default()
+                    } else {
+                        socket.waiting.begin()
+                    };
                     let waited =
-                        wait(socket, handle, dontwait, time, |socket, cx| {
-                            match &mut socket.built {
+                        wait(
+                            socket,
+                            handle,
+                            dontwait,
+                            time,
+                            waits,
+                            |socket, cx| match &mut socket.built {
                                 Some(built) => built.engine.poll_recv(cx),
                                 None => Poll::Pending,
-                            }
-                        })?;
+                            },
+                        )?;
                     socket = waited.0;
                     socket.begin(waited.1);
                 }
@@ -446,12 +457,14 @@ fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
 }
 
 /// Waits until `attempt` is ready: at most `time` milliseconds, and not at all with `dontwait` or
-/// on an I/O thread. The socket is unlocked meanwhile.
+/// on an I/O thread. The socket is unlocked meanwhile. After enough `waits`, the thread does the I/O thread's
+/// work meanwhile.
 fn wait<T>(
     mut socket: Locked,
     handle: Handle,
     dontwait: bool,
     time: c_int,
+    waits: Waits,
     mut attempt: impl FnMut(&mut Socket, &mut TaskContext<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<(Locked, T), Errno> {
     let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
@@ -474,8 +487,6 @@ fn wait<T>(
                 Poll::Pending => Err(Errno::EAGAIN),
             };
         }
-        let is_apart = socket.is_local || socket.member.context.is_watched();
-        let waits = if is_apart { 0 } else { interrupt::counted(&mut socket.waits_in_a_row) };
         let io = socket.built.as_ref().map(|built| built.io.clone());
         drop(socket);
         let wait = io.as_deref().map(|io| io.begin_wait(waits));

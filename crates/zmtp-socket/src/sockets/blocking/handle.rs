@@ -44,7 +44,7 @@ impl<T: Kind> Handle<T> {
     /// [`BindError`] if the endpoint cannot be parsed or bound, the options contradict each other,
     /// or the socket is closed.
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, BindError> {
-        self.thread.block_on(0, self.handle.bind(endpoint))?
+        self.thread.block_on(self.handle.bind(endpoint))?
     }
 
     /// Does as [`bind`](Self::bind), with options of its own for this endpoint and its connections:
@@ -57,7 +57,7 @@ impl<T: Kind> Handle<T> {
         endpoint: impl IntoEndpoint,
         change: impl FnOnce(EndpointOptions) -> EndpointOptions,
     ) -> Result<Endpoint, BindError> {
-        self.thread.block_on(0, self.handle.bind_with(endpoint, change))?
+        self.thread.block_on(self.handle.bind_with(endpoint, change))?
     }
 
     /// Connects to a peer's endpoint in the background, and again whenever the connection is lost. Returns
@@ -90,7 +90,7 @@ impl<T: Kind> Handle<T> {
     /// [`UnknownEndpoint`] if it cannot be parsed or is not bound.
     pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
-        let ended = self.thread.block_on(0, self.handle.unbind(&endpoint));
+        let ended = self.thread.block_on(self.handle.unbind(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotBound(endpoint)))
     }
 
@@ -100,7 +100,7 @@ impl<T: Kind> Handle<T> {
     /// [`UnknownEndpoint`] if it cannot be parsed or is not connected.
     pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), UnknownEndpoint> {
         let endpoint = endpoint.into_endpoint()?;
-        let ended = self.thread.block_on(0, self.handle.disconnect(&endpoint));
+        let ended = self.thread.block_on(self.handle.disconnect(&endpoint));
         ended.unwrap_or(Err(UnknownEndpoint::NotConnected(endpoint)))
     }
 
@@ -132,13 +132,13 @@ impl<T: Kind> Handle<T> {
     /// Returns the number of messages that could not be delivered, and of those that have arrived and can
     /// still be received.
     pub fn close(&self) -> Unfinished {
-        self.thread.block_on(0, self.handle.close()).unwrap_or_default()
+        self.thread.block_on(self.handle.close()).unwrap_or_default()
     }
 
     /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
     /// [`linger`](crate::Options::linger) says.
     pub fn close_within(&self, time: Duration) -> Unfinished {
-        self.thread.block_on(0, self.handle.close_within(time)).unwrap_or_default()
+        self.thread.block_on(self.handle.close_within(time)).unwrap_or_default()
     }
 }
 
@@ -206,8 +206,8 @@ impl<T: Sends> Handle<T> {
         };
         let sending = core.send_when_room(message);
         match [time, patience].into_iter().flatten().min() {
-            Some(time) => self.thread.wait_for(0, time, sending)?.ok_or(SendError::Full),
-            None => self.thread.wait(0, sending),
+            Some(time) => self.thread.wait_for(time, sending)?.ok_or(SendError::Full),
+            None => self.thread.wait(sending),
         }
     }
 
@@ -232,7 +232,7 @@ impl<T: Publishes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_subscriber(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
-        self.thread.wait(0, self.handle.wait_for_subscriber(topic))
+        self.thread.wait(self.handle.wait_for_subscriber(topic))
     }
 
     /// Does as [`wait_for_subscriber`](Self::wait_for_subscriber), but no longer than `time`. Returns
@@ -245,7 +245,7 @@ impl<T: Publishes> Handle<T> {
         topic: impl AsRef<[u8]>,
         time: Duration,
     ) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(0, time, self.handle.wait_for_subscriber(topic))?.is_some())
+        Ok(self.thread.wait_for(time, self.handle.wait_for_subscriber(topic))?.is_some())
     }
 }
 
@@ -279,7 +279,7 @@ impl<T: Subscribes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_publisher(&self) -> Result<(), Closed> {
-        self.thread.wait(0, self.handle.wait_for_publisher())
+        self.thread.wait(self.handle.wait_for_publisher())
     }
 
     /// Does as [`wait_for_publisher`](Self::wait_for_publisher), but no longer than `time`. Returns whether
@@ -288,7 +288,7 @@ impl<T: Subscribes> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_publisher_timeout(&self, time: Duration) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(0, time, self.handle.wait_for_publisher())?.is_some())
+        Ok(self.thread.wait_for(time, self.handle.wait_for_publisher())?.is_some())
     }
 }
 
@@ -303,7 +303,7 @@ impl<T: Unicasts> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_peer(&self) -> Result<(), Closed> {
-        self.thread.wait(0, self.handle.wait_for_peer())
+        self.thread.wait(self.handle.wait_for_peer())
     }
 
     /// Does as [`wait_for_peer`](Self::wait_for_peer), but no longer than `time`. Returns whether there is
@@ -312,7 +312,7 @@ impl<T: Unicasts> Handle<T> {
     /// # Errors
     /// [`Closed`] once the socket has been closed.
     pub fn wait_for_peer_timeout(&self, time: Duration) -> Result<bool, Closed> {
-        Ok(self.thread.wait_for(0, time, self.handle.wait_for_peer())?.is_some())
+        Ok(self.thread.wait_for(time, self.handle.wait_for_peer())?.is_some())
     }
 }
 
@@ -327,7 +327,7 @@ impl Handle<Rep> {
         reply: Reply,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.thread.block_on(0, reply.send(message))?
+        self.thread.block_on(reply.send(message))?
     }
 }
 
@@ -343,7 +343,7 @@ impl Handle<Router> {
         peer: impl Into<Destination<'a>>,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.thread.block_on(0, self.handle.send_to(peer, message))?
+        self.thread.block_on(self.handle.send_to(peer, message))?
     }
 
     /// Does as [`send_to`](Self::send_to), but never waits.

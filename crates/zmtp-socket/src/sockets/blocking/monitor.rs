@@ -28,7 +28,7 @@ impl Monitor {
     /// socket has been closed and all have been read.
     pub fn next_timeout(&mut self, time: Duration) -> Option<Event> {
         let next = async { self.events.next().await.ok_or(Closed) };
-        self.thread.wait_for(0, time, next).ok().flatten()
+        self.thread.wait_for(time, next).ok().flatten()
     }
 
     /// The next event if it has already happened.
@@ -46,6 +46,6 @@ impl Iterator for Monitor {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        self.thread.wait(0, async { self.events.next().await.ok_or(Closed) }).ok()
+        self.thread.wait(async { self.events.next().await.ok_or(Closed) }).ok()
     }
 }

@@ -19,11 +19,14 @@ use std::{fmt, io, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
-/// After how many waits in a row a thread may run the runtime.
+/// After how many [`Waits`] a thread may run the runtime.
 const PATIENCE: u32 = 8;
 
 /// The patience doubles whenever the I/O thread has to be called back, so many times at most.
-const DOUBLINGS: u32 = 9;
+const DOUBLINGS: u32 = 3;
+
+/// Of this many waits, one message that came without a wait leaves enough.
+const MOST_WAITS: u32 = 2 * (PATIENCE << DOUBLINGS);
 
 /// How often a resting I/O thread looks whether threads still wait.
 const TICK: Duration = Duration::from_millis(1);
@@ -64,6 +67,24 @@ struct State {
     has_ended: bool,
 }
 
+/// How many messages were waited for, almost in a row: each that was there without a wait halves the number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits(u32);
+
+impl Waits {
+    /// Another message has to be waited for.
+    #[inline]
+    pub fn add(&mut self) {
+        self.0 = (self.0 + 1).min(MOST_WAITS);
+    }
+
+    /// Another message was there.
+    #[inline]
+    pub fn halve(&mut self) {
+        self.0 /= 2;
+    }
+}
+
 /// A thread's wait, which lasts until this value is dropped.
 pub struct Wait<'a> {
     shared: &'a SharedRuntime,
@@ -102,10 +123,10 @@ impl SharedRuntime {
         &self.handle
     }
 
-    /// Begins a wait of this thread, which has just waited so many times in a row.
-    pub fn begin(&self, waits: u32) -> Wait<'_> {
+    /// Begins a wait of this thread, after so many.
+    pub fn begin(&self, waits: Waits) -> Wait<'_> {
         let mut state = self.duty.lock();
-        let may_run = waits >= state.patience()
+        let may_run = waits.0 >= state.patience()
             && state.others == 0
             && !state.is_run
             && !state.is_called
@@ -253,7 +274,7 @@ mod tests {
 
         /// Waits for a task, and returns whether this thread was to run it.
         fn runs(&self, waits: u32) -> bool {
-            let wait = self.begin(waits);
+            let wait = self.begin(Waits(waits));
             let task = self.task();
             match wait.runtime() {
                 Some(runtime) => runtime.block_on(task).unwrap(),
@@ -277,8 +298,21 @@ mod tests {
         assert!((0..PATIENCE).all(|waits| !shared.runs(waits)));
         assert!((PATIENCE..1000).all(|waits| shared.runs(waits)));
         // The I/O thread may still have run the first ones.
-        let wait = shared.begin(PATIENCE);
+        let wait = shared.begin(Waits(PATIENCE));
         assert_eq!(wait.runtime().unwrap().block_on(shared.task()).unwrap(), here);
+    }
+
+    #[test]
+    fn a_thread_whose_messages_come_in_pairs_does_not_run_the_tasks() {
+        let mut waits = Waits::default();
+        (0..1000).for_each(|_| waits.add());
+        waits.halve();
+        assert!(waits.0 >= PATIENCE << DOUBLINGS, "one pair makes no difference");
+        for _ in 0..20 {
+            waits.add();
+            waits.halve();
+        }
+        assert!(waits.0 < PATIENCE);
     }
 
     #[test]
@@ -312,7 +346,7 @@ mod tests {
     #[test]
     fn a_thread_that_still_waits_is_served_when_the_one_that_ran_the_tasks_leaves() {
         let shared = start();
-        let wait = shared.begin(PATIENCE);
+        let wait = shared.begin(Waits(PATIENCE));
         assert!(wait.runtime().is_some());
         thread::scope(|scope| {
             let other = scope.spawn(|| shared.runs(PATIENCE));
@@ -328,7 +362,7 @@ mod tests {
     #[test]
     fn the_io_thread_sleeps_through_a_long_wait() {
         let shared = start();
-        let wait = shared.begin(PATIENCE);
+        let wait = shared.begin(Waits(PATIENCE));
         shared.until("it sleeps", |state| state.sleeps);
         drop(wait);
         shared.until("it is back", |state| !state.sleeps);
@@ -339,7 +373,7 @@ mod tests {
     fn a_thread_of_another_runtime_does_not_run_this_one() {
         let shared = start();
         let other = Builder::new_current_thread().build().unwrap();
-        let wait = other.block_on(async { shared.begin(PATIENCE) });
+        let wait = other.block_on(async { shared.begin(Waits(PATIENCE)) });
         assert!(wait.runtime().is_none());
     }
 

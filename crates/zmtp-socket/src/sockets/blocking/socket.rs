@@ -8,6 +8,7 @@ use zmtp_codec::Message;
 
 use super::Context;
 use super::handle::Handle;
+use super::shared_runtime::Waits;
 use super::thread::IoThread;
 use crate::error::{RecvError, RequestError, TryRecvError};
 use crate::options::Options;
@@ -29,8 +30,7 @@ use crate::stats::Unfinished;
 pub struct Socket<T: Kind> {
     socket: crate::Socket<T>,
     home: Home<T>,
-    /// How many times in a row it had to wait for what it received.
-    waits: u32,
+    waits: Waits,
 }
 
 /// The thread of a socket, kept until the socket has delivered what it still may.
@@ -49,7 +49,7 @@ impl<T: Kind> Socket<T> {
     }
 
     pub(super) fn of(socket: crate::Socket<T>, thread: Arc<IoThread>) -> Self {
-        Self { home: Home(Handle::of(socket.handle(), thread)), socket, waits: 0 }
+        Self { home: Home(Handle::of(socket.handle(), thread)), socket, waits: Waits::default() }
     }
 
     pub(super) fn into_parts(self) -> (crate::Socket<T>, Home<T>) {
@@ -66,14 +66,14 @@ impl<T: Kind> Socket<T> {
     /// of those that had arrived and were not received.
     pub fn close(self) -> Unfinished {
         let (socket, home) = self.into_parts();
-        home.0.thread.block_on(0, socket.close()).unwrap_or_default()
+        home.0.thread.block_on(socket.close()).unwrap_or_default()
     }
 
     /// Does as [`close`](Self::close), but delivers for no longer than `time`, whatever
     /// [`linger`](Options::linger) says.
     pub fn close_within(self, time: Duration) -> Unfinished {
         let (socket, home) = self.into_parts();
-        home.0.thread.block_on(0, socket.close_within(time)).unwrap_or_default()
+        home.0.thread.block_on(socket.close_within(time)).unwrap_or_default()
     }
 }
 
@@ -89,8 +89,8 @@ impl<T: Receives> Socket<T> {
         match self.try_recv() {
             Ok(received) => Ok(received),
             Err(_none_yet) => {
-                self.waits = self.waits.saturating_add(1);
-                self.home.0.thread.wait(self.waits, self.socket.recv())
+                self.waits.add();
+                self.home.0.thread.wait_after(self.waits, self.socket.recv())
             }
         }
     }
@@ -103,7 +103,7 @@ impl<T: Receives> Socket<T> {
     pub fn recv_timeout(&mut self, time: Duration) -> Result<T::Received, TryRecvError> {
         match self.try_recv() {
             Err(TryRecvError::Empty) => {
-                self.waits = self.waits.saturating_add(1);
+                self.waits.add();
                 self.home.0.thread.receive_for(self.waits, time, self.socket.recv())
             }
             done => done,
@@ -117,7 +117,7 @@ impl<T: Receives> Socket<T> {
     #[inline]
     pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
         let received = self.socket.try_recv()?;
-        self.waits = 0;
+        self.waits.halve();
         Ok(received)
     }
 
@@ -136,9 +136,7 @@ impl<T: Receives> Socket<T> {
         }
         received.push(self.recv()?);
         let others = self.socket.take_arrived(received, limit - 1);
-        if others > 0 {
-            self.waits = 0;
-        }
+        (0..others).for_each(|_| self.waits.halve());
         Ok(1 + others)
     }
 }
@@ -173,8 +171,8 @@ impl Socket<Req> {
         &mut self,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<Message, RequestError> {
-        self.waits = self.waits.saturating_add(1);
-        self.home.0.thread.block_on(self.waits, self.socket.request(message))?
+        self.waits.add();
+        self.home.0.thread.block_on_after(self.waits, self.socket.request(message))?
     }
 }
 

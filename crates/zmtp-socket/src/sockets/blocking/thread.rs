@@ -12,7 +12,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
 use super::park;
-use super::shared_runtime::SharedRuntime;
+use super::shared_runtime::{SharedRuntime, Waits};
 use crate::error::{Closed, RecvError, TryRecvError};
 
 /// A thread with a runtime. It ends when this is dropped.
@@ -56,22 +56,38 @@ impl IoThread {
         self.runtime.attend();
     }
 
-    /// Waits on the caller's thread for `future`, which may use the runtime. The caller has just waited so many times
-    /// in a row.
-    pub(super) fn block_on<F: Future>(&self, waits: u32, future: F) -> Result<F::Output, Closed> {
+    /// Waits on the caller's thread for `future`, which may use the runtime.
+    pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Closed> {
+        self.block_on_after(Waits::default(), future)
+    }
+
+    /// As [`block_on`](Self::block_on), for a caller that has waited before.
+    pub(super) fn block_on_after<F: Future>(
+        &self,
+        waits: Waits,
+        future: F,
+    ) -> Result<F::Output, Closed> {
         let mut future = pin!(future);
-        // Within it, this thread could not run it.
-        let entering = poll_fn(|cx| {
+        // Only polled within the runtime: a thread that is within one cannot run it.
+        let within = poll_fn(|cx| {
             let _within = self.runtime.handle().enter();
             future.as_mut().poll(cx)
         });
-        self.wait(waits, async { Ok(entering.await) })
+        self.wait_after(waits, async { Ok(within.await) })
     }
 
     /// Waits on the caller's thread for something that this thread causes.
     pub(super) fn wait<T, E: From<Closed>>(
         &self,
-        waits: u32,
+        coming: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.wait_after(Waits::default(), coming)
+    }
+
+    /// As [`wait`](Self::wait), for a caller that has waited before.
+    pub(super) fn wait_after<T, E: From<Closed>>(
+        &self,
+        waits: Waits,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         match self.is_here() {
@@ -83,22 +99,43 @@ impl IoThread {
     /// As [`wait`](Self::wait), but no longer than `time`.
     pub(super) fn wait_for<T, E: From<Closed>>(
         &self,
-        waits: u32,
         time: Duration,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<Option<T>, E> {
         match self.is_here() {
-            true => self.block(waits, Some(time), coming).transpose(),
+            true => self.block(Waits::default(), Some(time), coming).transpose(),
             false => Err(Closed.into()),
         }
     }
 
+    /// Waits for something to be received, but no longer than `time`.
+    pub(super) fn receive_for<T>(
+        &self,
+        waits: Waits,
+        time: Duration,
+        receiving: impl Future<Output = Result<T, RecvError>>,
+    ) -> Result<T, TryRecvError> {
+        if !self.is_here() {
+            return Err(Closed.into());
+        }
+        match self.block(waits, Some(time), receiving) {
+            Some(received) => received.map_err(|RecvError::Closed(closed)| closed.into()),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
     /// Waits for `future`, but no longer than `time`.
-    fn block<F: Future>(&self, waits: u32, time: Option<Duration>, future: F) -> Option<F::Output> {
+    fn block<F: Future>(
+        &self,
+        waits: Waits,
+        time: Option<Duration>,
+        future: F,
+    ) -> Option<F::Output> {
+        // Within a task of a tokio runtime, a future that has used up the task's budget would wait for the
+        // task to yield, which it never does while this blocks it.
         let mut future = pin!(unconstrained(future));
         // Most are done at once, and leave the runtime alone.
-        let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             self.attend();
             return Some(output);
         }
@@ -113,24 +150,11 @@ impl IoThread {
         }
     }
 
-    /// Waits for something to be received, but no longer than `time`.
-    pub(super) fn receive_for<T>(
-        &self,
-        waits: u32,
-        time: Duration,
-        receiving: impl Future<Output = Result<T, RecvError>>,
-    ) -> Result<T, TryRecvError> {
-        match self.wait_for(waits, time, receiving) {
-            Ok(received) => received.ok_or(TryRecvError::Empty),
-            Err(RecvError::Closed(closed)) => Err(closed.into()),
-        }
-    }
-
     /// Waits for `task`, which runs on this thread and not on the caller's.
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         if self.is_here() {
             let task = self.runtime.handle().spawn(task);
-            let done = self.block(0, None, task).expect("there is no deadline");
+            let done = self.block(Waits::default(), None, task).expect("there is no deadline");
             done.expect("nothing of ours panics");
         }
     }
