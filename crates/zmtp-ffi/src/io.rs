@@ -138,10 +138,10 @@ impl Io {
         self.runtime.attend();
     }
 
-    /// Begins a wait of this thread, after so many.
-    pub(crate) fn begin_wait(&self, waits: Waits) -> Wait<'_> {
-        let may_rest = self.may_rest && self.is_here();
-        self.runtime.begin(if may_rest { waits } else { Waits::default() })
+    /// Begins a wait of this thread, after so many; `None` if the I/O thread was left behind by a fork.
+    pub(crate) fn begin_wait(&self, waits: Waits) -> Option<Wait<'_>> {
+        let waits = if self.may_rest { waits } else { Waits::default() };
+        self.is_here().then(|| self.runtime.begin(waits))
     }
 
     /// Waits until `task`, which runs on this thread, is done. The task must be short.
@@ -183,10 +183,16 @@ pub(crate) fn is_io_thread() -> bool {
 
 /// Does an I/O thread's work on this thread.
 pub(crate) fn as_io_thread<T>(work: impl FnOnce() -> T) -> T {
+    /// Also if the work panics.
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            IS_IO.set(false);
+        }
+    }
     IS_IO.set(true);
-    let done = work();
-    IS_IO.set(false);
-    done
+    let _until = Until;
+    work()
 }
 
 fn block_signals() {

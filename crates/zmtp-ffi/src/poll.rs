@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zmtp_socket::blocking::Waits;
 
 use crate::border;
 use crate::errno::Errno;
@@ -42,6 +43,9 @@ pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, 
             return Ok(ready);
         }
         let mut fds = descriptors(items, &signals);
+        let threads: Vec<_> = sockets(items).filter_map(socket::io_thread).collect();
+        // Until they are dropped, the I/O threads do not rest.
+        let _waits: Vec<_> = threads.iter().map(|io| io.begin_wait(Waits::default())).collect();
         is_last = poll(&mut fds, time_until(deadline))? == 0;
     }
 }
@@ -73,6 +77,11 @@ fn look(items: &mut [zmq_pollitem_t], settles: bool) -> Result<(c_int, Vec<Arc<S
     }
     ready += items.iter().filter(|item| item.revents != 0).count() as c_int;
     Ok((ready, signals))
+}
+
+fn sockets(items: &[zmq_pollitem_t]) -> impl Iterator<Item = Handle> {
+    let sockets = items.iter().filter(|item| !item.socket.is_null());
+    sockets.map(|item| Handle::of(item.socket))
 }
 
 fn is_descriptor(item: &zmq_pollitem_t) -> bool {

@@ -489,7 +489,7 @@ fn wait<T>(
         }
         let io = socket.built.as_ref().map(|built| built.io.clone());
         drop(socket);
-        let wait = io.as_deref().map(|io| io.begin_wait(waits));
+        let wait = io.as_deref().and_then(|io| io.begin_wait(waits));
         if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
             let once_more = |cx: &mut TaskContext<'_>| {
                 let mut socket = match SOCKETS.try_lock(handle) {
@@ -934,6 +934,11 @@ fn events_of(socket: &mut Socket, asked: c_int, settles: bool) -> c_int {
         return socket.events(asked);
     }
     events
+}
+
+/// The I/O thread of a socket, if it has one by now.
+pub(crate) fn io_thread(handle: Handle) -> Option<Arc<Io>> {
+    SOCKETS.lock(handle)?.built.as_ref().map(|built| built.io.clone())
 }
 
 /// The type of a socket.
