@@ -101,8 +101,8 @@ pub(crate) fn before_sleep() {
 /// one that handles no signals is not told.
 pub(crate) fn after_sleep() {
     if Errno(errno().0) == Errno::EINTR
-        && let Some(waiter) = WAITER.take()
         && border::handles_signals()
+        && let Some(waiter) = WAITER.take()
     {
         IS_INTERRUPTED.set(true);
         waiter.wake();

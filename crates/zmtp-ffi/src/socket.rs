@@ -871,10 +871,12 @@ pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result
         *waits = options.flag(options::XPUB_NODROP);
         if let Some(built) = built
             && before.value(number) != options.value(number)
-            && !built.engine.change(number, options)
         {
-            *options = before;
-            return Err(Errno::EINVAL);
+            if !built.engine.change(number, options) {
+                *options = before;
+                return Err(Errno::EINVAL);
+            }
+            built.io.attend();
         }
         return Ok(());
     }
@@ -884,7 +886,10 @@ pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result
         return Err(Errno::EINVAL);
     }
     match &socket.built {
-        Some(built) => built.engine.subscribe(octets, wants),
+        Some(built) => {
+            built.engine.subscribe(octets, wants);
+            built.io.attend();
+        }
         None if socket.kind == Kind::XPub => {}
         None if wants => socket.subscriptions.push(Bytes::copy_from_slice(octets)),
         None => {

@@ -355,6 +355,7 @@ mod tests {
             shared.until("it sleeps", |state| state.sleeps);
             drop(wait);
             assert!(!other.join().unwrap());
+            assert_eq!(shared.duty.lock().calls, 1, "it did not come by itself");
         });
     }
 
