@@ -8,7 +8,7 @@
 //!                     a thread begins to wait, and may run it
 //!   I/O thread runs ───────────────────────────────────────────▶ I/O thread rests
 //!                   ◀───────────────────────────────────────────
-//!                     work is left that nobody runs, or nobody has waited for one or two milliseconds
+//!                     work is left that nobody runs, or nobody has waited for some milliseconds
 //! ```
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +28,10 @@ const DOUBLINGS: u32 = 3;
 /// Of this many waits, one message that came without a wait leaves enough.
 const MOST_WAITS: u32 = 2 * (PATIENCE << DOUBLINGS);
 
-/// How often a resting I/O thread looks whether threads still wait.
+/// How often a resting I/O thread looks whether threads still wait: less and less often while they do, since each look
+/// may delay a message.
 const TICK: Duration = Duration::from_millis(1);
+const LONGEST_TICK: Duration = Duration::from_millis(8);
 
 /// A runtime with an I/O thread, which ends when this value is dropped.
 pub struct SharedRuntime {
@@ -203,11 +205,13 @@ impl Duty {
     fn rest(&self) {
         let mut state = self.lock();
         let mut seen = None;
+        let mut tick = TICK;
         while self.rests.load(Ordering::Relaxed) && !state.is_called && !state.has_ended {
             if seen != Some(state.turns) {
                 seen = Some(state.turns);
-                let waited = self.changed.wait_timeout(state, TICK);
+                let waited = self.changed.wait_timeout(state, tick);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                tick = LONGEST_TICK.min(2 * tick);
             } else if state.is_run {
                 // The same wait as a tick ago: it may be a long one.
                 state.sleeps = true;
@@ -344,19 +348,17 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_still_waits_is_served_when_the_one_that_ran_the_tasks_leaves() {
+    fn the_io_thread_is_called_back_when_one_thread_leaves_and_another_still_waits() {
         let shared = start();
-        let wait = shared.begin(Waits(PATIENCE));
-        assert!(wait.runtime().is_some());
-        thread::scope(|scope| {
-            let other = scope.spawn(|| shared.runs(PATIENCE));
-            shared.until("the other waits", |state| state.others == 1);
-            // Long enough for the I/O thread to go to sleep.
-            shared.until("it sleeps", |state| state.sleeps);
-            drop(wait);
-            assert!(!other.join().unwrap());
-            assert_eq!(shared.duty.lock().calls, 1, "it did not come by itself");
-        });
+        let runs = shared.begin(Waits(PATIENCE));
+        assert!(runs.runtime().is_some());
+        let waits = shared.begin(Waits(PATIENCE));
+        assert!(waits.runtime().is_none());
+        assert_eq!(shared.duty.lock().calls, 0);
+        drop(runs);
+        assert_eq!(shared.duty.lock().calls, 1);
+        shared.until("it is back", |_| !shared.duty.rests.load(Ordering::Relaxed));
+        drop(waits);
     }
 
     /// A program that does nothing else takes no processor time.
