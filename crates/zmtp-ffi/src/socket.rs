@@ -407,39 +407,30 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
             socket = yield_first(socket, handle)?;
         }
         if socket.incoming.is_none() {
-            match socket.try_recv() {
-                Some(received) => {
-                    socket.waiting.spare();
-                    socket.begin(received?);
-                }
-                None => {
-                    let time = socket.options.int(options::RCVTIMEO);
-                    let is_apart = socket.is_local || socket.member.context.is_watched();
-                    let waits = if dontwait || is_apart {
-                        Waits::default()
-                    } else {
-                        socket.waiting.begin()
-                    };
-                    let waited =
-                        wait(
-                            socket,
-                            handle,
-                            dontwait,
-                            time,
-                            waits,
-                            |socket, cx| match &mut socket.built {
-                                Some(built) => built.engine.poll_recv(cx),
-                                None => Poll::Pending,
-                            },
-                        )?;
-                    socket = waited.0;
-                    socket.begin(waited.1);
-                }
-            }
+            socket = receive_message(socket, handle, dontwait)?;
         }
     }
     socket.touch();
     Ok(socket.next_part())
+}
+
+/// Receives a whole message, and begins to give out its parts.
+fn receive_message(mut socket: Locked, handle: Handle, dontwait: bool) -> Result<Locked, Errno> {
+    if let Some(received) = socket.try_recv() {
+        socket.waiting.spare();
+        socket.begin(received?);
+        return Ok(socket);
+    }
+    let time = socket.options.int(options::RCVTIMEO);
+    let is_apart = socket.is_local || socket.member.context.is_watched();
+    let waits = if dontwait || is_apart { Waits::default() } else { socket.waiting.begin() };
+    let poll = |socket: &mut Socket, cx: &mut TaskContext<'_>| match &mut socket.built {
+        Some(built) => built.engine.poll_recv(cx),
+        None => Poll::Pending,
+    };
+    let (mut socket, received) = wait(socket, handle, dontwait, time, waits, poll)?;
+    socket.begin(received);
+    Ok(socket)
 }
 
 /// Lets other threads run for a while, until a message has arrived: they gather what they send.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use std::{fmt, process, thread};
 
 use tokio::runtime::Builder;
-use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
 use super::park;
@@ -131,9 +130,7 @@ impl IoThread {
         time: Option<Duration>,
         future: F,
     ) -> Option<F::Output> {
-        // Within a task of a tokio runtime, a future that has used up the task's budget would wait for the
-        // task to yield, which it never does while this blocks it.
-        let mut future = pin!(unconstrained(future));
+        let mut future = pin!(future);
         // Most are done at once, and leave the runtime alone.
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             self.attend();
