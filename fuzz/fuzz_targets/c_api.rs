@@ -231,6 +231,7 @@ impl Program {
         let outcome = unsafe { zmq_setsockopt(socket, option, data.cast(), length) };
         match (kind, length) {
             (None, _) => fails(outcome, &[ENOTSOCK]),
+            (Some(_), usize::MAX) if self.is_shut => fails(outcome, &[ETERM]),
             (Some(_), usize::MAX) => fails(outcome, &[EINVAL]),
             _ => assert!(outcome == 0 || outcome == -1 && zmq_errno() != 0),
         }
@@ -303,7 +304,8 @@ impl Program {
         let count = c_int::try_from(items.len()).expect("a few");
         let ready = unsafe { zmq_poll(items.as_mut_ptr(), count, 0) };
         if has_dead {
-            fails(ready, &[ENOTSOCK]);
+            // The first item with an error decides.
+            fails(ready, if self.is_shut { &[ENOTSOCK, ETERM] } else { &[ENOTSOCK] });
         } else if ready >= 0 {
             let with_events = items.iter().filter(|item| item.revents != 0).count();
             assert_eq!(usize::try_from(ready), Ok(with_events));

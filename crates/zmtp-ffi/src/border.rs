@@ -270,6 +270,21 @@ struct Job<F> {
 // SAFETY: by the manual pages, such a function may be called with its argument on any thread.
 unsafe impl<F> Send for Job<F> {}
 
+/// `size` octets that hold anything, as `malloc(3)` gives them; `None` if there is no such memory. To write zeros to a
+/// large message costs as much as to copy it.
+///
+/// # Safety
+/// The program gets the place of the octets before they are read: it may have written them, for all that a compiler
+/// knows.
+#[inline]
+unsafe fn unwritten(size: usize) -> Option<Box<[u8]>> {
+    let mut octets = Vec::<MaybeUninit<u8>>::new();
+    octets.try_reserve_exact(size).ok()?;
+    octets.resize_with(size, MaybeUninit::uninit);
+    // SAFETY: by the caller's promise, they are taken as written.
+    Some(unsafe { octets.into_boxed_slice().assume_init() })
+}
+
 /// Octets of the program, which the program frees.
 struct External {
     data: *mut c_void,
@@ -425,7 +440,9 @@ pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> 
         // SAFETY: the caller gives the place for a message; see the module's section.
         unsafe { put_part(msg, Part::default()) }?;
         // SAFETY: it is a message now.
-        unsafe { part(msg) }?.set_size(size).ok_or(Errno::ENOMEM)
+        let part = unsafe { part(msg) }?;
+        // SAFETY: nothing reads them in this call, and after it their place is the program's.
+        part.set_size(size, |size| unsafe { unwritten(size) }).ok_or(Errno::ENOMEM)
     })
 }
 

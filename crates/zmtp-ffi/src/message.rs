@@ -43,18 +43,17 @@ impl Default for Body {
 }
 
 impl Part {
-    /// Gives an empty part `size` octets, all zero, for its user to write into; `None` if there is no such memory.
+    /// Gives an empty part `size` octets for its user to write into: in the part itself, or else those that `make`
+    /// returns.
     #[inline]
-    pub(crate) fn set_size(&mut self, size: usize) -> Option<()> {
+    pub(crate) fn set_size(
+        &mut self,
+        size: usize,
+        make: impl FnOnce(usize) -> Option<Box<[u8]>>,
+    ) -> Option<()> {
         self.body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
-            _ => {
-                if size >= LARGE {
-                    // A call that may fail tells whether there is so much memory.
-                    Vec::<u8>::new().try_reserve_exact(size).ok()?;
-                }
-                Body::Owned(zeros(size))
-            }
+            _ => Body::Owned(make(size)?),
         };
         Some(())
     }
@@ -172,22 +171,6 @@ impl Part {
     }
 }
 
-/// `size` octets, all zero.
-#[inline]
-#[expect(
-    clippy::slow_vector_initialization,
-    reason = "the system's allocator keeps small pieces ready for those alone that ask for no zeros"
-)]
-fn zeros(size: usize) -> Box<[u8]> {
-    if size >= LARGE {
-        // The allocator provides zeros, which for large sizes cost nothing.
-        return vec![0; size].into_boxed_slice();
-    }
-    let mut octets = Vec::with_capacity(size);
-    octets.resize(size, 0);
-    octets.into_boxed_slice()
-}
-
 impl Body {
     fn inline(octets: &[u8]) -> Self {
         let mut inline = [0; INLINE];
@@ -202,7 +185,7 @@ mod tests {
 
     fn with_size(size: usize) -> Part {
         let mut part = Part::default();
-        part.set_size(size).expect("there is so much memory");
+        part.set_size(size, |size| Some(vec![0; size].into())).expect("there is so much memory");
         part
     }
 
@@ -270,11 +253,5 @@ mod tests {
             }
         }
         assert!(Part::sharing(Bytes::from_static(b"x")).is_sent_shared(false), "its owner may ask");
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "a request for so much memory ends Miri")]
-    fn no_part_is_too_large_for_the_machine_to_say_so() {
-        assert!(Part::default().set_size(usize::MAX / 2).is_none());
     }
 }

@@ -181,6 +181,10 @@ fn a_length_that_nothing_can_have_is_an_error() {
         // SAFETY: it is the place for a message.
         fails(unsafe { zmq_msg_init_size(place, length) }, libc::ENOMEM);
     }
+    let mut message = MaybeUninit::zeroed();
+    // SAFETY: it is the place for a message.
+    let made = unsafe { zmq_msg_init_size(message.as_mut_ptr(), isize::MAX as usize) };
+    fails(made, libc::ENOMEM);
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
 }
 

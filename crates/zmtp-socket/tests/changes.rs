@@ -103,6 +103,25 @@ async fn queues_inside_the_process_hold_exactly_what_both_marks_say() {
 }
 
 #[tokio::test]
+async fn a_full_queue_inside_the_process_goes_on_to_the_peer_while_no_task_runs() {
+    let context = Context::new();
+    let hwm = HighWaterMark::messages;
+    let push = context.socket(PushOptions::new().send_hwm(hwm(1)));
+    let mut pull = context.socket(PullOptions::new().receive_hwm(hwm(4)));
+    push.bind("inproc://line").await.unwrap();
+    pull.connect("inproc://line").unwrap();
+    within(push.wait_for_peer()).await.unwrap();
+    within(pull.wait_for_peer()).await.unwrap();
+    for number in 0..5 {
+        push.try_send(&[number][..]).expect("there is room at the peer, and then here");
+    }
+    assert!(matches!(push.try_send(&[5][..]), Err(SendError::Full)));
+    for number in 0..5 {
+        assert_eq!(within(pull.recv()).await.unwrap().first()[..], [number]);
+    }
+}
+
+#[tokio::test]
 async fn an_xpub_tells_other_things_once_it_is_told_to() {
     let context = Context::new();
     let mut publisher = context.xpub_socket(XPubOptions::new());

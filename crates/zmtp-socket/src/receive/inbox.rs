@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
-use zmtp_codec::{Batch, Message};
+use zmtp_codec::{Batch, Message, MessageRef};
 
 use super::newest::Newest;
 use crate::endpoint::Endpoint;
@@ -223,17 +223,24 @@ impl Inbox {
         }
     }
 
-    /// Adds messages from the front of a batch that a sender of this process brings, as far as there is room, if
-    /// its socket is there. Returns the receiver to be woken, if it waits.
+    /// Adds messages from the front of a batch that a sender of this process brings, as far as there is room and
+    /// they are allowed, if its socket is there. Returns the receiver to be woken, if it waits.
     pub(crate) fn take_in_front(
         &mut self,
         key: usize,
         peer: PeerId,
         batch: &mut Batch,
+        is_allowed: impl Fn(&MessageRef<'_>) -> bool,
     ) -> Option<Waker> {
         let mut receiver = None;
-        while !(*batch).is_empty() && self.is_open(key, peer) && self.room(key) > 0 {
-            let front = batch.split_to(self.room(key).min(BATCH));
+        while self.is_open(key, peer) {
+            // The others are not looked at: they may be many, and come here again.
+            let room = self.room(key).min(BATCH);
+            let allowed = batch.iter().take(room).take_while(&is_allowed).count();
+            if allowed == 0 {
+                break;
+            }
+            let front = batch.split_to(allowed);
             self.arrived(key, Count::of_batch(&front));
             receiver = self.deliver(key, front).or(receiver);
         }
@@ -499,18 +506,44 @@ mod tests {
         let (key, id) = (publisher(&mut inbox), PeerId(0));
         inbox.wait(&Context::from_waker(Waker::noop()));
         let mut brought = batch(key, 0..BATCH + 5);
-        assert!(inbox.take_in_front(key, id, &mut brought).is_some(), "the receiver waits");
+        assert!(
+            inbox.take_in_front(key, id, &mut brought, |_| true).is_some(),
+            "the receiver waits"
+        );
         assert_eq!((brought.len(), inbox.room(key)), (3, 0));
         assert_eq!(inbox.received.messages as usize, BATCH + 2);
-        assert!(inbox.take_in_front(key, id, &mut brought).is_none() && brought.len() == 3);
+        assert!(
+            inbox.take_in_front(key, id, &mut brought, |_| true).is_none() && brought.len() == 3
+        );
         let mut current = Taken::default();
         assert_eq!(exchange(&mut inbox, &mut current).len(), BATCH, "a turn is not longer");
         assert_eq!(exchange(&mut inbox, &mut current).len(), 2);
         let _none = exchange(&mut inbox, &mut current);
-        inbox.take_in_front(key, PeerId(1), &mut brought);
+        inbox.take_in_front(key, PeerId(1), &mut brought, |_| true);
         assert_eq!(brought.len(), 3, "that peer is not here");
-        inbox.take_in_front(key, id, &mut brought);
+        inbox.take_in_front(key, id, &mut brought, |_| true);
         assert_eq!((brought.len(), exchange(&mut inbox, &mut current).len()), (0, 3));
+    }
+
+    #[test]
+    fn a_sender_that_brings_many_messages_has_only_those_looked_at_that_there_is_room_for() {
+        let mut inbox = inbox(2);
+        let (key, looked) = (publisher(&mut inbox), std::cell::Cell::new(0));
+        let mut brought = batch(key, 0..100);
+        let mut take = |inbox: &mut Inbox, allowed: usize| {
+            inbox.take_in_front(key, PeerId(0), &mut brought, |_| {
+                looked.set(looked.get() + 1);
+                looked.get() <= allowed
+            });
+            (looked.replace(0), brought.len())
+        };
+        assert_eq!(
+            take(&mut inbox, 1),
+            (3, 99),
+            "the second is not allowed, nor when it is the first"
+        );
+        assert_eq!(take(&mut inbox, 9), (1, 98));
+        assert_eq!(take(&mut inbox, 9), (0, 98), "it is full");
     }
 
     #[test]

@@ -15,9 +15,9 @@ pub(crate) trait Intake: Send + Sync {
     /// peer has left.
     fn take(&self, message: Message) -> Result<Option<Waker>, NoRoom>;
 
-    /// Queues messages from the front of `batch`, as far as there is room. Returns the receiver to be woken, if
-    /// it waits.
-    fn take_front(&self, batch: &mut Batch) -> Option<Waker>;
+    /// Queues messages from the front of `batch`, as far as there is room and they keep to the limits. Returns the
+    /// receiver to be woken, if it waits.
+    fn take_front(&self, batch: &mut Batch, limits: &Limits) -> Option<Waker>;
 
     /// Notes that a sender holds messages, for the receiver that finds none here.
     fn note_held(&self);
@@ -35,6 +35,17 @@ pub(crate) trait Holder: Send + Sync {
 /// The queue is full, or the peer has left.
 #[derive(Debug)]
 pub(crate) struct NoRoom;
+
+/// Whether a message keeps to the limits.
+pub(crate) fn is_allowed(message: &MessageRef<'_>, limits: &Limits) -> bool {
+    match message.is_multipart() {
+        false => limits.allow(message.first().len() as u64, 1),
+        true => {
+            let size: usize = message.parts().map(<[u8]>::len).sum();
+            limits.allow(size as u64, message.parts().count())
+        }
+    }
+}
 
 /// The intake of one side, from the end of its handshake on, and the limits that it sets.
 #[derive(Default)]
@@ -116,16 +127,10 @@ impl Direct {
     /// limits. Nothing may be on its way there through the pipe. Returns the receiver to be woken, if it waits.
     pub(crate) fn deliver_front(&self, batch: &mut Batch) -> Option<Waker> {
         let (limits, intake) = self.theirs.intake.get()?;
-        let size = |message: &MessageRef<'_>| message.parts().map(<[u8]>::len).sum::<usize>();
-        let is_allowed = |message: MessageRef<'_>| match message.is_multipart() {
-            false => limits.allow(message.first().len() as u64, 1),
-            true => limits.allow(size(&message) as u64, message.parts().count()),
-        };
-        if !batch.iter().all(is_allowed) {
-            return None;
-        }
-        self.theirs.unanswered.fetch_add(batch.len(), Ordering::Relaxed);
-        intake.take_front(batch)
+        let before = batch.len();
+        let receiver = intake.take_front(batch, limits);
+        self.theirs.unanswered.fetch_add(before - batch.len(), Ordering::Relaxed);
+        receiver
     }
 
     /// Whether the message that is sent now may be the answer to a single one.
@@ -162,8 +167,9 @@ mod tests {
             Ok(None)
         }
 
-        fn take_front(&self, batch: &mut Batch) -> Option<Waker> {
-            let _first = batch.split_to(2);
+        fn take_front(&self, batch: &mut Batch, limits: &Limits) -> Option<Waker> {
+            let allowed = batch.iter().take(2).take_while(|it| is_allowed(it, limits)).count();
+            let _taken = batch.split_to(allowed);
             None
         }
 
@@ -207,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_batch_goes_what_there_is_room_for_and_nothing_if_one_breaks_a_limit() {
+    fn of_a_batch_goes_what_there_is_room_for_up_to_a_message_that_breaks_a_limit() {
         let (near, far) = Direct::pair();
         let left = |messages: &[Message]| {
             let mut batch: Batch = messages.iter().cloned().collect();
@@ -218,9 +224,14 @@ mod tests {
         let limits = Limits::new().with_message_size(4).with_message_parts(2);
         far.accept(limits, Arc::new(Open::default()));
         assert_eq!(left(&[message(1), message(2), message(1)]), 1);
-        assert_eq!(left(&[message(1), message(3)]), 2, "it has too many parts");
-        assert_eq!(left(&[message(1), "abcde".into()]), 2, "it is too large");
-        assert_eq!(left(&[message(1), Message::multipart(["abc", "de"]).unwrap()]), 2);
+        assert_eq!(left(&[message(1), message(3)]), 1, "it has too many parts");
+        assert_eq!(left(&["abcde".into(), message(1)]), 2, "it is too large");
+        assert_eq!(left(&[message(1), Message::multipart(["abc", "de"]).unwrap()]), 1);
+        far.is_answer();
+        assert_eq!(left(&["abcde".into()]), 1);
+        assert!(!far.is_answer(), "nothing came");
+        left(&[message(1), message(3)]);
+        assert!(far.is_answer(), "one came");
     }
 
     #[test]

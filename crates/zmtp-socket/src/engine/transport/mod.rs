@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub(crate) use dialler::Dialler;
-pub(crate) use direct::{Direct, Holder, Intake, NoRoom};
+pub(crate) use direct::{Direct, Holder, Intake, NoRoom, is_allowed};
 use hub::Hub;
 use outlet::Inlet;
 pub(crate) use outlet::Outlet;

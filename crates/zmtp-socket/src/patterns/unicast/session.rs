@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
-use zmtp_codec::{Batch, Connection, Message, Subscription};
+use zmtp_codec::{Batch, Connection, Limits, Message, Subscription};
 
 use super::{Sends, UnicastCore};
 use crate::engine::burst::Burst;
 use crate::engine::driver::Session;
-use crate::engine::transport::{Holder, Intake, NoRoom};
+use crate::engine::transport::{Holder, Intake, NoRoom, is_allowed};
 use crate::error::Reason;
 use crate::peer::PeerId;
 use crate::receive::LateWake;
@@ -178,8 +178,9 @@ impl Intake for UnicastIntake {
         lock(&self.core.inbox).take_in(self.queue, self.peer, message).ok_or(NoRoom)
     }
 
-    fn take_front(&self, batch: &mut Batch) -> Option<Waker> {
-        lock(&self.core.inbox).take_in_front(self.queue, self.peer, batch)
+    fn take_front(&self, batch: &mut Batch, limits: &Limits) -> Option<Waker> {
+        let mut inbox = lock(&self.core.inbox);
+        inbox.take_in_front(self.queue, self.peer, batch, |message| is_allowed(message, limits))
     }
 
     fn note_held(&self) {
