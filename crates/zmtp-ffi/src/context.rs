@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::{mem, process};
 
 use crate::errno::Errno;
 use crate::handles::{Handle, Table, lock};
-use crate::io::{Io, Threads};
+use crate::io::{Io, Threads, finish_jobs};
 use crate::signal::Signal;
 
 /// The open contexts.
@@ -257,13 +257,21 @@ impl Context {
         lock(&self.state).sockets.values().for_each(|signal| signal.raise());
     }
 
-    /// Waits until all its sockets have been closed and have delivered their queued messages. If a
-    /// signal interrupts the wait, the call can be repeated.
+    /// Waits until all its sockets have been closed and have delivered their queued messages, its threads have ended,
+    /// and the program's functions have freed its buffers. If a signal interrupts the wait, the call can be repeated.
     pub(crate) fn terminate(&self) -> Result<(), Errno> {
         if self.is_forked() {
             return Ok(());
         }
         self.shut_down();
+        self.wait_for_sockets()?;
+        let threads = mem::take(&mut lock(&self.state).threads);
+        threads.iter().for_each(|thread| thread.end());
+        finish_jobs();
+        Ok(())
+    }
+
+    fn wait_for_sockets(&self) -> Result<(), Errno> {
         let gone = {
             let mut state = lock(&self.state);
             if state.count == 0 {

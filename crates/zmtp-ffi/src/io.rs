@@ -22,6 +22,7 @@ use crate::{border, interrupt};
 
 thread_local! {
     static IS_IO: Cell<bool> = const { Cell::new(false) };
+    static DOES_JOBS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How often a barrier yields to the other tasks. A message between two sockets in the process
@@ -170,6 +171,13 @@ impl Io {
         });
     }
 
+    /// Ends the thread, and waits for that. All sockets have been closed.
+    pub(crate) fn end(&self) {
+        if self.is_here() {
+            self.runtime.end();
+        }
+    }
+
     /// Whether the thread runs in this process, and was not left behind by a fork.
     pub(crate) fn is_here(&self) -> bool {
         self.process == process::id()
@@ -199,11 +207,14 @@ fn block_signals() {
     SigSet::all().thread_block().expect("the set of all signals is valid");
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The jobs for the thread that must not be an I/O thread, and its process.
+static JOBS: Mutex<Option<(u32, Sender<Job>)>> = Mutex::new(None);
+
 /// Runs `job` on a thread of its own if this is an I/O thread: the job may wait for something that
 /// the I/O thread must do.
 pub(crate) fn off_io_thread(job: impl FnOnce() + Send + 'static) {
-    type Job = Box<dyn FnOnce() + Send>;
-    static JOBS: Mutex<Option<(u32, Sender<Job>)>> = Mutex::new(None);
     if !is_io_thread() {
         return job();
     }
@@ -215,6 +226,7 @@ pub(crate) fn off_io_thread(job: impl FnOnce() + Send + 'static) {
             let (sender, receiver) = mpsc::channel::<Job>();
             let work = move || {
                 block_signals();
+                DOES_JOBS.set(true);
                 receiver.into_iter().for_each(|job| job());
             };
             let thread = thread::Builder::new().name("ZMQbg/free".into()).spawn(work);
@@ -227,4 +239,22 @@ pub(crate) fn off_io_thread(job: impl FnOnce() + Send + 'static) {
     };
     // The thread ends when the last sender is dropped.
     let _sent = sender.send(Box::new(job));
+}
+
+/// Waits until all jobs that were given [off the I/O threads](off_io_thread) are done, unless this is one of them.
+pub(crate) fn finish_jobs() {
+    if DOES_JOBS.get() {
+        return;
+    }
+    let (done, is_done) = sync_channel(1);
+    let last = move || {
+        let _told = done.send(());
+    };
+    let is_begun = match &*lock(&JOBS) {
+        Some((process, sender)) if *process == process::id() => sender.send(Box::new(last)).is_ok(),
+        _ => false,
+    };
+    if is_begun {
+        let _done = is_done.recv();
+    }
 }

@@ -13,8 +13,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
@@ -39,6 +40,8 @@ pub struct SharedRuntime {
     /// The I/O thread owns it, and so is the one to drop it: no task may.
     runtime: Weak<Runtime>,
     duty: Arc<Duty>,
+    /// The I/O thread, until somebody waits for its end.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Whose turn it is to run the runtime.
@@ -105,19 +108,30 @@ impl SharedRuntime {
     ) -> io::Result<Self> {
         let runtime = Arc::new(runtime.build()?);
         let duty = Arc::new(Duty::default());
-        let this = Self {
-            handle: runtime.handle().clone(),
-            runtime: Arc::downgrade(&runtime),
-            duty: duty.clone(),
-        };
-        thread.spawn(move || {
+        let (handle, weak) = (runtime.handle().clone(), Arc::downgrade(&runtime));
+        let ours = duty.clone();
+        let thread = thread.spawn(move || {
             begin();
-            while !duty.lock().has_ended {
-                runtime.block_on(duty.stop.notified());
-                duty.rest();
+            while !ours.lock().has_ended {
+                runtime.block_on(ours.stop.notified());
+                ours.rest();
+            }
+            // A name that is still being looked up is not waited for.
+            if let Some(runtime) = Arc::into_inner(runtime) {
+                runtime.shutdown_background();
             }
         })?;
-        Ok(this)
+        Ok(Self { handle, runtime: weak, duty, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the I/O thread, and waits until that has dropped all tasks. No thread may begin to wait afterwards.
+    pub fn end(&self) {
+        self.duty.end();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // If it has panicked, it has ended.
+            let _ended = thread.join();
+        }
     }
 
     /// The runtime, for tasks. A caller that spawns some calls [`attend`](Self::attend) afterwards.
@@ -192,6 +206,13 @@ impl Duty {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the I/O thread end.
+    fn end(&self) {
+        self.lock().has_ended = true;
+        self.stop.notify_one();
+        self.changed.notify_one();
+    }
+
     /// Calls the I/O thread back, if it rests and nobody runs the runtime.
     fn call_back(&self, state: &mut State) {
         if self.rests.load(Ordering::Relaxed) && !state.is_run && !state.is_called {
@@ -235,9 +256,7 @@ impl State {
 
 impl Drop for SharedRuntime {
     fn drop(&mut self) {
-        self.duty.lock().has_ended = true;
-        self.duty.stop.notify_one();
-        self.duty.changed.notify_one();
+        self.duty.end();
     }
 }
 
@@ -389,7 +408,7 @@ mod tests {
                 self.0.send(thread::current().id()).unwrap();
             }
         }
-        for waits in [0, PATIENCE] {
+        for (waits, is_awaited) in [(0, false), (PATIENCE, false), (0, true), (PATIENCE, true)] {
             let shared = start();
             let (last, dropped) = mpsc::channel();
             let last = Last(last);
@@ -398,8 +417,28 @@ mod tests {
                 drop(last);
             });
             assert_eq!(shared.runs(waits), waits == PATIENCE);
-            drop(shared);
-            assert_ne!(dropped.recv().unwrap(), thread::current().id());
+            if is_awaited {
+                shared.end();
+                assert_ne!(dropped.try_recv(), Ok(thread::current().id()));
+                shared.end();
+            } else {
+                drop(shared);
+                assert_ne!(dropped.recv().unwrap(), thread::current().id());
+            }
         }
+    }
+
+    #[test]
+    fn the_end_waits_for_no_thread_that_blocks() {
+        let shared = start();
+        let (go, went) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        shared.handle.spawn_blocking(move || {
+            tell.send(()).unwrap();
+            went.recv()
+        });
+        told.recv().unwrap();
+        shared.end();
+        drop(go);
     }
 }
