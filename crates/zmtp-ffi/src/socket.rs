@@ -241,25 +241,26 @@ fn lock(handle: Handle) -> Result<Locked, Errno> {
 pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     if socket.outgoing.is_empty() && flags & SNDMORE == 0 && socket.turn == Turn::Any {
-        let whole = part.outgoing(socket.is_local);
-        let waits = socket.waits;
+        let (is_local, waits) = (socket.is_local, socket.waits);
         let names_peer = socket.kind.names_peer() || !socket.kind.sends();
         match &mut socket.built {
-            Some(built) if !names_peer => match built.engine.try_send(whole, waits) {
-                Ok(()) => {
-                    built.io.attend();
-                    socket.touch();
-                    if let Some(buffer) = part.lent() {
-                        socket.keep(buffer);
+            Some(built) if !names_peer => {
+                match built.engine.try_send(part.outgoing(is_local), waits) {
+                    Ok(()) => {
+                        built.io.attend();
+                        socket.touch();
+                        if let Some(buffer) = part.lent() {
+                            socket.keep(buffer);
+                        }
+                        if socket.is_local {
+                            give_turn(socket, part.octets().len());
+                        }
+                        return Ok(());
                     }
-                    if socket.is_local {
-                        give_turn(socket, part.octets().len());
-                    }
-                    return Ok(());
+                    Err(SendError::Full) => {}
+                    Err(error) => return Err(error.into()),
                 }
-                Err(SendError::Full) => {}
-                Err(error) => return Err(error.into()),
-            },
+            }
             _ => {}
         }
     }
