@@ -264,6 +264,7 @@ impl Context {
             return Ok(());
         }
         self.shut_down();
+        self.engine.complete_inproc();
         self.wait_for_sockets()?;
         let threads = mem::take(&mut lock(&self.state).threads);
         threads.iter().for_each(|thread| thread.end());

@@ -188,6 +188,37 @@ fn a_length_that_nothing_can_have_is_an_error() {
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
 }
 
+/// Sends one octet, if there is room.
+fn send_octet(socket: *mut c_void) -> bool {
+    // SAFETY: the octet is there.
+    unsafe { zmq_send(socket, b"x".as_ptr().cast(), 1, ZMQ_DONTWAIT) == 1 }
+}
+
+#[test]
+fn what_was_sent_to_a_name_that_nobody_binds_does_not_hold_up_the_end() {
+    for (kind, other) in
+        [(ZMQ_PUSH, ZMQ_PULL), (ZMQ_DEALER, ZMQ_DEALER), (ZMQ_PAIR, ZMQ_PAIR), (ZMQ_REQ, ZMQ_REP)]
+    {
+        for was_bound in [false, true] {
+            let context = zmq_ctx_new();
+            let (sender, receiver) = (zmq_socket(context, kind), zmq_socket(context, other));
+            if was_bound {
+                assert_eq!(bind(receiver, "inproc://name"), 0);
+            }
+            // SAFETY: it is a text.
+            assert_eq!(unsafe { zmq_connect(sender, c"inproc://name".as_ptr()) }, 0);
+            assert!(send_octet(sender));
+            while kind != ZMQ_REQ && send_octet(sender) {}
+            // Without an option, they linger for ever.
+            assert_eq!((zmq_close(receiver), zmq_close(sender)), (0, 0));
+            let (handle, (tell, told)) = (context.addr(), channel());
+            thread::spawn(move || tell.send(zmq_ctx_term(ptr::without_provenance_mut(handle))));
+            let ended = told.recv_timeout(Duration::from_secs(20));
+            assert_eq!(ended, Ok(0), "socket type {kind}, bound: {was_bound}");
+        }
+    }
+}
+
 unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void) {
     unreachable!("it was refused");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::endpoint::Endpoint;
 use crate::engine::admission::Permit;
 use crate::engine::driver::{self, Core, End};
 use crate::engine::panics::{self, caught};
@@ -56,7 +57,7 @@ async fn round<C: Core>(
     backoff.limits = terms.options.reconnect;
     let begun = Instant::now();
     let end = attempt(dialler, task, &terms, core, socket, signal).await;
-    if signal.is_draining() && !core.has_unsent(&task.endpoint) {
+    if signal.is_draining() && (!core.has_unsent(&task.endpoint) || is_deserted(task, socket)) {
         return ControlFlow::Break(());
     }
     // Registered before the outcome is announced, so that a caller that then asks for an attempt at once
@@ -140,6 +141,11 @@ async fn over<C: Core>(signal: &mut Killed, task: &EndpointTask, core: &C) {
     if core.has_unsent(&task.endpoint) {
         signal.ended().await;
     }
+}
+
+/// Whether nobody will ever listen on the endpoint.
+fn is_deserted(task: &EndpointTask, socket: &Shared) -> bool {
+    matches!(&task.endpoint, Endpoint::Inproc(name) if socket.networks.is_without_inproc(name))
 }
 
 fn not_made(reason: Reason) -> End {

@@ -85,6 +85,13 @@ impl Context {
         self.networks.has_inproc(name)
     }
 
+    /// Takes note that no socket of this context will bind an `inproc` name any more. A closed socket then gives up
+    /// what it has to deliver to a name that nobody has bound.
+    #[doc(hidden)]
+    pub fn complete_inproc(&self) {
+        self.networks.complete_inproc();
+    }
+
     /// A new socket, of the kind that the options are for.
     pub fn socket<T: Kind>(&self, options: Options<T>) -> Socket<T> {
         Socket::with_context(self, options)

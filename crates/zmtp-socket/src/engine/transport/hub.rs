@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
@@ -30,7 +31,10 @@ pub(crate) struct Hub(Arc<Table>);
 #[derive(Default)]
 struct Table {
     names: Mutex<HashMap<String, Door>>,
+    /// Tells that a name has been bound, or that none will be.
     bound: Notify,
+    /// Whether no further name will be bound.
+    is_complete: AtomicBool,
 }
 
 impl Hub {
@@ -47,7 +51,18 @@ impl Hub {
         Ok(Listener { name: name.to_owned(), arrivals, hub: self.clone() })
     }
 
-    /// Connects to `name`, as soon as it has a listener.
+    /// Takes note that no further name will be bound.
+    pub(crate) fn complete(&self) {
+        self.0.is_complete.store(true, Ordering::Release);
+        self.0.bound.notify_waiters();
+    }
+
+    /// Whether `name` has no listener, and will have none.
+    pub(crate) fn is_without(&self, name: &str) -> bool {
+        self.0.is_complete.load(Ordering::Acquire) && !self.has(name)
+    }
+
+    /// Connects to `name`, as soon as it has a listener. Fails if it will have none.
     pub(crate) async fn dial(&self, name: &str, options: &TcpOptions) -> io::Result<Connected> {
         let (near, far) = tokio::io::duplex(PIPE);
         let (ours, theirs) = Beside::pair();
@@ -55,6 +70,9 @@ impl Hub {
             let bound = self.0.bound.notified();
             if let Some(door) = self.door(name) {
                 break door;
+            }
+            if self.is_without(name) {
+                return Err(refused());
             }
             bound.await;
         };
@@ -130,5 +148,27 @@ mod tests {
         let dialling = tokio::time::timeout(Duration::from_secs(60), hub.dial("name", &options));
         let error = dialling.await.expect("it is given up").err().expect("there is no room");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_will_bind_is_waited_for_no_longer() {
+        let (hub, options) = (Hub::default(), EndpointOptions::new().link.tcp);
+        let listener = hub.listen("bound").unwrap();
+        let dial = |name: &'static str| {
+            let (hub, options) = (hub.clone(), options.clone());
+            tokio::spawn(async move { hub.dial(name, &options).await.map(drop) })
+        };
+        let early = dial("free");
+        tokio::task::yield_now().await;
+        assert!(!hub.is_without("free"));
+        hub.complete();
+        for dialling in [early, dial("free")] {
+            let error = dialling.await.unwrap().expect_err("nobody is there");
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
+        assert!(hub.is_without("free") && !hub.is_without("bound"));
+        dial("bound").await.unwrap().unwrap();
+        drop(listener);
+        assert!(hub.is_without("bound"));
     }
 }

@@ -61,6 +61,16 @@ impl Networks {
         self.inproc.has(name)
     }
 
+    /// Takes note that no further name within the process will be bound.
+    pub(crate) fn complete_inproc(&self) {
+        self.inproc.complete();
+    }
+
+    /// Whether a name within the process has no listener, and will have none.
+    pub(crate) fn is_without_inproc(&self, name: &str) -> bool {
+        self.inproc.is_without(name)
+    }
+
     /// The source of the random jitter of a socket's reconnecting.
     pub(crate) fn chance(&self) -> fastrand::Rng {
         #[cfg(feature = "simulation")]
