@@ -36,9 +36,6 @@ const MORE: c_int = 1;
 const SRCFD: c_int = 2;
 const SHARED: c_int = 3;
 
-/// A message of so many octets may be more than there is memory for.
-const MUCH: usize = 32 << 10;
-
 /// The mark of a message in use, and of a closed one.
 const IN_USE: u64 = 0x9a1e_55a6_e0f0_0d5e;
 const CLOSED: u64 = 0;
@@ -281,12 +278,11 @@ unsafe impl<F> Send for Job<F> {}
 /// knows.
 #[inline]
 unsafe fn unwritten(size: usize) -> Option<Box<[u8]>> {
-    if size >= MUCH {
-        // Only a call that may fail tells whether there is so much memory.
-        Vec::<u8>::new().try_reserve_exact(size).ok()?;
-    }
+    let mut octets = Vec::<MaybeUninit<u8>>::new();
+    octets.try_reserve_exact(size).ok()?;
+    octets.resize_with(size, MaybeUninit::uninit);
     // SAFETY: by the caller's promise, they are taken as written.
-    Some(unsafe { Box::new_uninit_slice(size).assume_init() })
+    Some(unsafe { octets.into_boxed_slice().assume_init() })
 }
 
 /// Octets of the program, which the program frees.

@@ -38,7 +38,7 @@ pub(crate) async fn connect<C: Core>(task: Arc<EndpointTask>, core: Arc<C>, sock
         };
         tokio::select! {
             biased;
-            () = over(&mut signal, &task, &*core) => return,
+            () = over(&mut signal, &task, &*core, &socket) => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -57,7 +57,7 @@ async fn round<C: Core>(
     backoff.limits = terms.options.reconnect;
     let begun = Instant::now();
     let end = attempt(dialler, task, &terms, core, socket, signal).await;
-    if signal.is_draining() && (!core.has_unsent(&task.endpoint) || is_deserted(task, socket)) {
+    if signal.is_draining() && !has_to_deliver(task, &**core, socket) {
         return ControlFlow::Break(());
     }
     // Registered before the outcome is announced, so that a caller that then asks for an attempt at once
@@ -82,7 +82,7 @@ async fn round<C: Core>(
     announce(task, socket, delay, end.reason);
     tokio::select! {
         biased;
-        () = over(signal, task, &**core) => return ControlFlow::Break(()),
+        () = over(signal, task, &**core, socket) => return ControlFlow::Break(()),
         () = now => backoff.reset(),
         () = wait(delay) => {}
     }
@@ -109,7 +109,7 @@ async fn attempt<C: Core>(
 ) -> End {
     let dialled = tokio::select! {
         biased;
-        () = over(signal, task, &**core) => return not_made(Reason::Stopped),
+        () = over(signal, task, &**core, socket) => return not_made(Reason::Stopped),
         dialled = dialler.dial(&task.endpoint, &socket.networks, &terms.options) => dialled,
     };
     let (stream, address) = match dialled {
@@ -136,16 +136,20 @@ async fn attempt<C: Core>(
 }
 
 /// Waits for the end of the endpoint. A socket that lingers still has messages to deliver there.
-async fn over<C: Core>(signal: &mut Killed, task: &EndpointTask, core: &C) {
+async fn over<C: Core>(signal: &mut Killed, task: &EndpointTask, core: &C, socket: &Shared) {
     signal.drained().await;
-    if core.has_unsent(&task.endpoint) {
+    if has_to_deliver(task, core, socket) {
         signal.ended().await;
     }
 }
 
-/// Whether nobody will ever listen on the endpoint.
-fn is_deserted(task: &EndpointTask, socket: &Shared) -> bool {
-    matches!(&task.endpoint, Endpoint::Inproc(name) if socket.networks.is_without_inproc(name))
+/// Whether messages wait for the peer of the endpoint, and somebody may still come to listen there.
+fn has_to_deliver<C: Core>(task: &EndpointTask, core: &C, socket: &Shared) -> bool {
+    let is_deserted = matches!(
+        &task.endpoint,
+        Endpoint::Inproc(name) if socket.networks.is_without_inproc(name)
+    );
+    core.has_unsent(&task.endpoint) && !is_deserted
 }
 
 fn not_made(reason: Reason) -> End {

@@ -379,16 +379,14 @@ impl State {
             }
         }
         lane.outbox.await_room_there();
-        let may_hand_over = lane.outbox.is_full() && lane.outbox.is_direct();
+        let is_due = lane.outbox.is_due();
+        let may_hand_over = is_due || lane.outbox.is_full() && lane.outbox.is_direct();
         if may_hand_over && self.hand_over(key, events) {
             // The sender can go on, and does not wait for the driver.
-            return self.lanes[key].outbox.is_full();
-        }
-        let lane = &mut self.lanes[key];
-        if let Some(waker) = lane.outbox.take_idle() {
+        } else if let Some(waker) = self.lanes[key].outbox.take_idle() {
             self.turn.woke(1);
             self.effects.wake([waker]);
-        } else if lane.outbox.is_due() && !self.hand_over(key, events) {
+        } else if is_due {
             self.write_queued(key, events);
         }
         self.lanes[key].outbox.is_full()
