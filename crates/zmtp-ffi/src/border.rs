@@ -590,7 +590,7 @@ pub unsafe extern "C" fn zmq_msg_send(
         let part = unsafe { part(msg) }?;
         let length = length_of(part.octets());
         socket::send(Handle::of(socket), Sending::Part(part), flags)?;
-        *part = Part::default();
+        drop(part.clear());
         Ok(length)
     })
 }

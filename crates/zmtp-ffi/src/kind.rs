@@ -43,6 +43,12 @@ impl Kind {
         matches!(self, Self::Router | Self::Stream)
     }
 
+    /// Whether it sends a message as it is, to peers that it chooses itself.
+    #[inline]
+    pub(crate) fn sends_as_is(self) -> bool {
+        !matches!(self, Self::Router | Self::Stream | Self::Sub | Self::Pull)
+    }
+
     pub(crate) fn sends(self) -> bool {
         !matches!(self, Self::Sub | Self::Pull)
     }

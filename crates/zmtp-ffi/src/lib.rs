@@ -30,5 +30,6 @@ mod properties;
 mod proxy;
 mod signal;
 mod socket;
+mod spare;
 mod util;
 mod zap;

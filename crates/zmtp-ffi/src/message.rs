@@ -5,6 +5,8 @@ use std::mem;
 use bytes::Bytes;
 use zmtp_socket::Peer;
 
+use crate::spare;
+
 /// How many octets fit into the part itself.
 pub(crate) const INLINE: usize = 38;
 
@@ -43,8 +45,8 @@ impl Default for Body {
 }
 
 impl Part {
-    /// Gives an empty part `size` octets for its user to write into: in the part itself, or else those that `make`
-    /// returns.
+    /// Gives an empty part `size` octets for its user to write into: in the part itself, or else in a spare buffer,
+    /// or in one that `make` returns.
     #[inline]
     pub(crate) fn set_size(
         &mut self,
@@ -53,7 +55,10 @@ impl Part {
     ) -> Option<()> {
         self.body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
-            _ => Body::Owned(make(size)?),
+            _ => Body::Owned(match spare::take(size) {
+                Some(octets) => octets,
+                None => make(size)?,
+            }),
         };
         Some(())
     }
@@ -84,11 +89,10 @@ impl Part {
             body => {
                 let new = match octets.len() {
                     ..=INLINE => Body::inline(octets),
-                    _ => Body::Owned(octets.into()),
+                    _ => Body::Owned(copied(octets)),
                 };
-                if let Body::Shared(octets) = mem::replace(body, new) {
-                    shared = Some(octets);
-                }
+                shared = body.give_up();
+                *body = new;
             }
         }
         (self.more, self.is_shared, self.is_lent) = (false, false, false);
@@ -101,12 +105,9 @@ impl Part {
     /// Empties the part. Returns octets that it shared: dropping them may call their owner.
     #[inline]
     pub(crate) fn clear(&mut self) -> Option<Bytes> {
-        let shared = match &mut self.body {
-            Body::Shared(octets) => Some(mem::take(octets)),
-            _ => None,
-        };
-        *self = Self::default();
-        shared
+        (self.more, self.is_shared, self.is_lent) = (false, false, false);
+        self.peer = None;
+        self.body.give_up()
     }
 
     /// The descriptor of the connection that the part came through, if the connection has one.
@@ -177,6 +178,35 @@ impl Body {
         inline[..octets.len()].copy_from_slice(octets);
         Self::Inline(octets.len() as u8, inline)
     }
+
+    /// Empties it, and keeps its buffer for the next message, if it has one. Returns octets that it shared.
+    #[inline]
+    fn give_up(&mut self) -> Option<Bytes> {
+        let shared = match self {
+            Self::Inline(length, _) => {
+                *length = 0;
+                return None;
+            }
+            Self::Owned(octets) => {
+                spare::keep(mem::take(octets));
+                None
+            }
+            Self::Shared(octets) => Some(mem::take(octets)),
+        };
+        *self = Self::default();
+        shared
+    }
+}
+
+/// A copy of these octets, in a spare buffer if there is one.
+fn copied(octets: &[u8]) -> Box<[u8]> {
+    match spare::take(octets.len()) {
+        Some(mut spare) => {
+            spare.copy_from_slice(octets);
+            spare
+        }
+        None => octets.into(),
+    }
 }
 
 #[cfg(test)]
@@ -243,6 +273,20 @@ mod tests {
         let mut part = Part::sharing(Bytes::from_static(b"shared"));
         assert_eq!(part.clear().as_deref(), Some(&b"shared"[..]));
         assert!(part.octets().is_empty() && part.clear().is_none());
+    }
+
+    #[test]
+    fn the_buffer_of_a_part_that_is_emptied_is_the_next_ones() {
+        let mut part = with_size(100);
+        let place = part.octets().as_ptr();
+        assert!(part.clear().is_none());
+        let next = with_size(100);
+        assert_eq!(next.octets().as_ptr(), place);
+        let mut received = with_size(200);
+        spare::keep(vec![0; 100].into());
+        received.refill(&[7; 100], &peer());
+        assert_eq!(received.octets(), [7; 100]);
+        assert_eq!(spare::take(200).map(|octets| octets.len()), Some(200), "in place of its own");
     }
 
     #[test]

@@ -146,6 +146,7 @@ impl Sending<'_> {
     }
 
     /// The octets, if the program waits to free them and sending copies them.
+    #[inline]
     fn lent(&mut self) -> Option<Bytes> {
         match self {
             Self::Part(part) => part.lent(),
@@ -242,17 +243,17 @@ pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Resul
     let mut socket = lock(handle)?;
     if socket.outgoing.is_empty() && flags & SNDMORE == 0 && socket.turn == Turn::Any {
         let (is_local, waits) = (socket.is_local, socket.waits);
-        let names_peer = socket.kind.names_peer() || !socket.kind.sends();
+        let sends_as_is = socket.kind.sends_as_is();
         match &mut socket.built {
-            Some(built) if !names_peer => {
+            Some(built) if sends_as_is => {
                 match built.engine.try_send(part.outgoing(is_local), waits) {
                     Ok(()) => {
                         built.io.attend();
-                        socket.touch();
                         if let Some(buffer) = part.lent() {
                             socket.keep(buffer);
                         }
-                        if socket.is_local {
+                        if is_local {
+                            socket.touch();
                             give_turn(socket, part.octets().len());
                         }
                         return Ok(());

@@ -48,16 +48,19 @@ impl Journal {
 
     /// Makes sure that `length` octets fit the block. If this ends a block, returns its number and the
     /// peers that have ranges in it.
+    #[inline]
     pub(crate) fn make_room(&mut self, length: usize) -> Option<(u64, Vec<usize>)> {
-        if self.has_room(length) {
-            return None;
-        }
+        (!self.has_room(length)).then(|| self.begin_block(length))
+    }
+
+    #[inline(never)]
+    fn begin_block(&mut self, length: usize) -> (u64, Vec<usize>) {
         let ended = self.block;
         self.block += 1;
         self.begin_segment();
         // Uses the memory of an old block again if no range in it is left.
         self.octets.reserve(length.max(BLOCK));
-        Some((ended, std::mem::take(&mut self.readers)))
+        (ended, std::mem::take(&mut self.readers))
     }
 
     /// Encodes a message, for which there is [room](Self::make_room), into the open segment.

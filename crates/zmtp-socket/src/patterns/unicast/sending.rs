@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::UnicastCore;
@@ -79,8 +80,9 @@ impl SendCore for UnicastCore {
         let state = &mut *lock(&self.state);
         let mut sent = 0;
         for message in messages {
-            let length = length_of(message);
-            if length >= LARGE || state.append_next(message, length).is_none() {
+            let (first, rest) = message.parts();
+            let length = encoded_len(first, rest);
+            if length >= LARGE || state.append_next(first, rest, length).is_none() {
                 break;
             }
             sent += 1;
@@ -231,14 +233,15 @@ impl UnicastCore {
         message: &Outgoing<'_>,
         ticket: Option<Ticket>,
     ) -> Result<usize, SendError> {
-        let length = length_of(message);
+        let (first, rest) = message.parts();
+        let length = encoded_len(first, rest);
         if let To::Next = to
             && length < LARGE
             && self.config.request.is_none()
         {
             // The usual case: no task has to be woken.
             let state = &mut *lock(&self.state);
-            if let Some(key) = state.append_next(message, length) {
+            if let Some(key) = state.append_next(first, rest, length) {
                 self.end_turn(state);
                 return Ok(key);
             }
@@ -361,13 +364,13 @@ impl From<Refused> for SendError {
 impl State {
     /// Queues a small message for the next lane, if that is all there is to do. Returns that lane.
     #[inline]
-    fn append_next(&mut self, message: &Outgoing<'_>, length: usize) -> Option<usize> {
+    fn append_next(&mut self, first: &[u8], rest: &[Bytes], length: usize) -> Option<usize> {
         let key = *self.ready.front()?;
-        if !self.waiters.is_empty() || !self.lanes[key].goes_on(length) {
+        let lane = &mut self.lanes[key];
+        if !self.waiters.is_empty() || !lane.goes_on(length) {
             return None;
         }
-        let (first, rest) = message.parts();
-        self.lanes[key].append(first, rest, length);
+        lane.append(first, rest, length);
         self.totals.queued += 1;
         self.totals.queued_octets += length as u64;
         self.pass_turn(key);
