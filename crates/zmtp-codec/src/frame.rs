@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::error::ProtocolError;
-use crate::wire::take_body;
+use crate::wire::{CHUNK, take_body};
 
 const MORE: u8 = 1;
 const LONG: u8 = 2;
@@ -166,7 +166,7 @@ impl Frame {
         if input.len().saturating_sub(header_len) < size {
             return Ok(None);
         }
-        let body = take_body(input, header_len, size);
+        let body = take_body(input, header_len, size, CHUNK);
         Ok(Some(if header.command {
             Self::Command(body)
         } else {

@@ -10,7 +10,7 @@ use crate::greeting::Greeting;
 use crate::mechanism_name::MechanismName;
 use crate::metadata::Metadata;
 use crate::subscription::Subscription;
-use crate::wire::take_body;
+use crate::wire::{CHUNK, take_body};
 
 /// Decodes both directions of one connection without taking part in it.
 ///
@@ -275,7 +275,7 @@ impl Voice {
             return Ok(None);
         }
         self.position = self.position.saturating_add(header_len as u64).saturating_add(header.size);
-        Ok(Some(take_body(&mut self.input, header_len, size)))
+        Ok(Some(take_body(&mut self.input, header_len, size, CHUNK)))
     }
 }
 

@@ -72,14 +72,12 @@ impl<'a> Reader<'a> {
 }
 
 /// Takes a body of `size` octets from `input`, which must hold them, and drops the `before` octets
-/// that precede it.
+/// that precede it. The input lies in a buffer of at least `buffer` octets.
 #[inline]
-pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize) -> Bytes {
+pub(crate) fn take_body(input: &mut BytesMut, before: usize, size: usize, buffer: usize) -> Bytes {
     let end = before.saturating_add(size);
-    // No buffer is smaller than a chunk, so this comparison alone settles nearly all bodies.
-    if size >= least_shared(CHUNK)
-        && size >= least_shared(size_of_buffer(input))
-        && end <= input.len()
+    // The first comparison alone settles nearly all bodies.
+    if size >= least_shared(buffer) && size >= least_shared(input.capacity()) && end <= input.len()
     {
         input.advance(before);
         return input.split_to(size).freeze();
@@ -105,13 +103,6 @@ pub(crate) const fn least_shared(pinned: usize) -> usize {
     pinned.div_ceil(2)
 }
 
-/// The size of the buffer that these octets lie in, or a little less. Octets that were before them
-/// in the buffer are not counted, but such a buffer has the size [`CHUNK`].
-#[inline]
-fn size_of_buffer(octets: &BytesMut) -> usize {
-    octets.capacity().max(CHUNK)
-}
-
 /// The same as [`take_body`], copied at any size: for octets that may be kept as long as the
 /// connection lasts.
 #[inline]
@@ -122,14 +113,14 @@ pub(crate) fn take_copy(input: &mut BytesMut, before: usize, size: usize) -> Byt
     body
 }
 
-/// Takes whole frames of messages, `size` octets at the front of `input`. Returns them with the
-/// size of the buffer that they lie in. A few frames are copied, so that they do not keep the read
-/// buffer, which has room for many.
-pub(crate) fn take_frames(input: &mut BytesMut, size: usize) -> (Bytes, usize) {
-    if size < COPY_TOGETHER_BELOW {
+/// Takes whole frames of messages, `size` octets at the front of `input`, which lies in a buffer of
+/// at least `buffer` octets. Returns them with the size of the buffer that they keep. A few frames
+/// are copied, so that they do not keep the read buffer, which has room for many.
+pub(crate) fn take_frames(input: &mut BytesMut, size: usize, buffer: usize) -> (Bytes, usize) {
+    let pinned = buffer.max(input.capacity());
+    if size < COPY_TOGETHER_BELOW.min(least_shared(pinned)) {
         return (take_copy(input, 0, size), size);
     }
-    let pinned = size_of_buffer(input);
     (input.split_to(size.min(input.len())).freeze(), pinned)
 }
 
@@ -139,34 +130,66 @@ pub(crate) fn read_ahead(missing: usize, arrived: usize) -> usize {
     missing.min(arrived.max(CHUNK))
 }
 
-/// Makes room for the next read: for about `usual` octets, or for `hint` octets that are missing of
-/// a frame. `had_large` notes that a frame larger than a [`CHUNK`] has had a buffer of its own.
-pub(crate) fn make_room(input: &mut BytesMut, had_large: &mut bool, hint: usize, usual: usize) {
-    let (arrived, usual) = (input.len(), usual.min(CHUNK));
-    let whole = arrived.saturating_add(hint);
-    let room = input.capacity().saturating_sub(arrived);
-    if whole > CHUNK {
-        // Only to the end of the frame, so that keeping it keeps nothing else.
-        *had_large = true;
-        if room < hint.min(PEEK) {
-            let mut octets = Vec::from(mem::take(input));
-            octets.reserve_exact(hint);
-            *input = Bytes::from(octets).into();
+/// The buffer that the input of a connection lies in.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    /// Its octets. The input's own capacity does not count those that have been taken from the
+    /// front.
+    size: usize,
+    /// Whether the last frame in it was larger than a [`CHUNK`], and so had it for itself.
+    had_large: bool,
+}
+
+/// A buffer that somebody else may have made.
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        Self { size: CHUNK, had_large: false }
+    }
+}
+
+impl ReadBuffer {
+    /// The size of the buffer, or less if the input's capacity is more.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Takes note that somebody else may exchange the buffer.
+    pub(crate) fn forget(&mut self) {
+        self.size = CHUNK;
+    }
+
+    /// Makes room for the next read: for about `usual` octets, or for `hint` octets that are missing
+    /// of a frame.
+    pub(crate) fn make_room(&mut self, input: &mut BytesMut, hint: usize, usual: usize) {
+        let (arrived, usual) = (input.len(), usual.min(CHUNK));
+        let whole = arrived.saturating_add(hint);
+        let room = input.capacity().saturating_sub(arrived);
+        if whole > CHUNK {
+            // Only to the end of the frame, so that keeping it keeps nothing else.
+            self.had_large = true;
+            if room < hint.min(PEEK) {
+                let mut octets = Vec::from(mem::take(input));
+                octets.reserve_exact(hint);
+                *input = Bytes::from(octets).into();
+                self.size = input.capacity();
+            }
+            return;
         }
-        return;
-    }
-    if *had_large && input.is_empty() {
-        // A new buffer: the large message, which may be kept, must not keep this one.
-        *input = BytesMut::new();
-    } else if room >= hint.max(usual / 4).max(1) {
-        return;
-    }
-    let size = if mem::take(had_large) { usual.min(PEEK) } else { usual };
-    let size = size.max(whole).max(arrived.saturating_add(usual.clamp(1, 1024)));
-    if !input.try_reclaim(size.saturating_sub(arrived)) {
-        let mut chunk = BytesMut::with_capacity(size);
-        chunk.extend_from_slice(input);
-        *input = chunk;
+        if self.had_large && input.is_empty() {
+            // A new buffer: the large message, which may be kept, must not keep this one.
+            *input = BytesMut::new();
+        } else if room >= hint.max(usual / 4).max(1) {
+            return;
+        }
+        let size = if mem::take(&mut self.had_large) { usual.min(PEEK) } else { usual };
+        let size = size.max(whole).max(arrived.saturating_add(usual.clamp(1, 1024)));
+        if !input.try_reclaim(size.saturating_sub(arrived)) {
+            let mut chunk = BytesMut::with_capacity(size);
+            chunk.extend_from_slice(input);
+            *input = chunk;
+            self.size = size;
+        }
     }
 }
 
@@ -195,7 +218,7 @@ mod tests {
         for (size, shared) in [(0, false), (CHUNK / 2 - 1, false), (CHUNK / 2, true)] {
             let mut input = BytesMut::from(&[&[6; 2][..], &vec![7; size], &[8; 8]].concat()[..]);
             let buffer = input.as_ptr_range();
-            let body = take_body(&mut input, 2, size);
+            let body = take_body(&mut input, 2, size, CHUNK);
             assert_eq!(body, vec![7; size]);
             assert_eq!(&input[..], [8; 8]);
             assert_eq!(buffer.contains(&body.as_ptr()), shared, "{size} octets");
@@ -203,9 +226,35 @@ mod tests {
     }
 
     #[test]
+    fn what_fills_half_of_a_smaller_buffer_is_shared_too() {
+        for (size, shared) in [(500, false), (512, true), (1000, true)] {
+            let (mut input, mut buffer) = (BytesMut::new(), ReadBuffer::default());
+            buffer.make_room(&mut input, 0, 1024);
+            input.resize(size, 7);
+            let memory = input.as_ptr_range();
+            let (mut others, size_known) = (input.clone(), buffer.size());
+            let body = take_body(&mut input, 0, size, size_known);
+            assert_eq!(memory.contains(&body.as_ptr()), shared, "{size} octets");
+            // Of a buffer that somebody else may have made, nothing is known.
+            buffer.forget();
+            let memory = others.as_ptr_range();
+            let (frames, pinned) = take_frames(&mut others, size, buffer.size());
+            assert!(!memory.contains(&frames.as_ptr()) && pinned == size);
+        }
+        // What was before it in the buffer counts.
+        let (mut input, mut buffer) = (BytesMut::new(), ReadBuffer::default());
+        buffer.make_room(&mut input, 0, 1024);
+        input.resize(900, 7);
+        input.advance(500);
+        let memory = input.as_ptr_range();
+        let (frames, pinned) = take_frames(&mut input, 400, buffer.size());
+        assert!(!memory.contains(&frames.as_ptr()) && pinned == 400);
+    }
+
+    #[test]
     fn a_large_frame_has_a_buffer_of_its_own_and_no_other_is_larger_than_a_chunk() {
-        let (mut input, mut had_large) = (BytesMut::new(), false);
-        make_room(&mut input, &mut had_large, 0, 1 << 20);
+        let (mut input, mut buffer) = (BytesMut::new(), ReadBuffer::default());
+        buffer.make_room(&mut input, 0, 1 << 20);
         assert_eq!(input.capacity(), CHUNK);
         // 1000 octets of a frame of 200,000 stand behind other frames.
         input.resize(CHUNK, 6);
@@ -214,21 +263,21 @@ mod tests {
         while input.len() < whole {
             let arrived = input.len();
             let hint = read_ahead(whole - arrived, arrived);
-            make_room(&mut input, &mut had_large, hint, CHUNK);
+            buffer.make_room(&mut input, hint, CHUNK);
             let capacity = input.capacity();
             assert!(capacity > arrived && capacity <= (arrived + hint).min(whole));
             input.resize(capacity, 7);
         }
         assert_eq!((input.len(), input.capacity()), (whole, whole));
-        let (frames, pinned) = take_frames(&mut input, whole);
+        let (frames, pinned) = take_frames(&mut input, whole, buffer.size());
         assert_eq!((frames.len(), pinned), (whole, whole));
         // The buffer is not used again, and another large frame may follow.
         drop(frames);
-        make_room(&mut input, &mut had_large, 0, CHUNK);
-        assert_eq!(input.capacity(), PEEK);
+        buffer.make_room(&mut input, 0, CHUNK);
+        assert_eq!((input.capacity(), buffer.size()), (PEEK, PEEK));
         input.resize(PEEK, 8);
         input.advance(PEEK - 10);
-        make_room(&mut input, &mut had_large, 0, CHUNK);
+        buffer.make_room(&mut input, 0, CHUNK);
         assert_eq!(input.capacity(), CHUNK);
         assert_eq!(input, [8; 10][..]);
     }
@@ -236,8 +285,8 @@ mod tests {
     #[test]
     fn room_is_made_for_what_is_read_whatever_is_there() {
         for (arrived, hint, usual) in [(0, 0, 0), (CHUNK, 0, 1024), (70_000, 1, 1), (10, 90, 20)] {
-            let (mut input, mut had_large) = (BytesMut::from(&vec![1; arrived][..]), false);
-            make_room(&mut input, &mut had_large, hint, usual);
+            let mut input = BytesMut::from(&vec![1; arrived][..]);
+            ReadBuffer::default().make_room(&mut input, hint, usual);
             assert!(input.capacity() > arrived, "{arrived}, {hint}, {usual}");
             assert_eq!(input, vec![1; arrived]);
         }

@@ -27,7 +27,7 @@ use crate::mechanism::Allowed;
 use crate::message::Message;
 use crate::subscription::Subscription;
 use crate::version::Version;
-use crate::wire::{make_room, read_ahead};
+use crate::wire::{ReadBuffer, read_ahead};
 
 /// One side of a connection, without I/O and without a clock.
 ///
@@ -110,6 +110,9 @@ impl Connection {
     /// The octets that have arrived and are not decoded yet: append to them, then call
     /// [`handle_input`](Self::handle_input). No memory is reserved here for an announced size.
     pub fn input(&mut self) -> &mut BytesMut {
+        if let State::Traffic(traffic) = &mut self.state {
+            traffic.buffer.forget();
+        }
         &mut self.input
     }
 
@@ -135,12 +138,12 @@ impl Connection {
     /// room itself, the message may keep all octets that it arrived with.
     pub fn make_room(&mut self, usual: usize) -> &mut BytesMut {
         let hint = self.read_hint();
-        // Before there is traffic, no frame is large.
-        let had_large = match &mut self.state {
-            State::Traffic(traffic) => &mut traffic.had_large,
-            _ => &mut false,
+        let buffer = match &mut self.state {
+            State::Traffic(traffic) => &mut traffic.buffer,
+            // Before there is traffic, no frame is large, and each is copied.
+            _ => &mut ReadBuffer::default(),
         };
-        make_room(&mut self.input, had_large, hint, usual);
+        buffer.make_room(&mut self.input, hint, usual);
         &mut self.input
     }
 
@@ -169,7 +172,7 @@ impl Connection {
     /// Appends `octets` to the input and calls [`handle_input`](Self::handle_input).
     pub fn receive(&mut self, now: Duration, octets: &[u8]) {
         if !self.is_closed() {
-            self.input.extend_from_slice(octets);
+            self.input().extend_from_slice(octets);
             self.handle_input(now, octets.len());
         }
     }

@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::socket_type::SocketType;
 use crate::subscription::Subscription;
 use crate::version::Version;
-use crate::wire::{take_body, take_copy, take_frames};
+use crate::wire::{CHUNK, ReadBuffer, take_body, take_copy, take_frames};
 
 /// How many octets of PONG may wait in the output. Beyond that, PINGs are not answered: a flood of
 /// PINGs from a peer that reads nothing must not grow our memory.
@@ -47,8 +47,8 @@ pub(super) struct Traffic {
     hears: bool,
     /// How many octets of a skipped frame are still to come.
     unheard: u64,
-    /// Whether the last frame in the input had a buffer of its own.
-    pub(super) had_large: bool,
+    /// The buffer of the input.
+    pub(super) buffer: ReadBuffer,
     /// The parts of a message that has not ended yet, and their octets.
     parts: Vec<Bytes>,
     parts_size: u64,
@@ -67,7 +67,7 @@ impl Traffic {
             publisher: config.socket_type.publishes(),
             hears: config.socket_type != SocketType::Pub,
             unheard: 0,
-            had_large: false,
+            buffer: ReadBuffer::default(),
             parts: Vec::new(),
             parts_size: 0,
             pongs: 0,
@@ -179,7 +179,7 @@ impl Traffic {
                 }
                 continue;
             }
-            let body = take_body(input, header_len, size);
+            let body = take_body(input, header_len, size, self.buffer_size());
             if self.is_single(header) {
                 return Ok(Some(self.whole(body.into())));
             }
@@ -273,9 +273,16 @@ impl Traffic {
             }
         }
         (messages > 0).then(|| {
-            let (octets, pinned) = take_frames(input, end);
+            let (octets, pinned) = take_frames(input, end, self.buffer_size());
             Batch::of_frames(octets, messages, pinned)
         })
+    }
+
+    /// The least size of the buffer that frames are taken from: the read buffer, or that of opened
+    /// octets.
+    #[inline]
+    fn buffer_size(&self) -> usize {
+        if self.channel.is_none() { self.buffer.size() } else { CHUNK }
     }
 
     /// Whether only a part of a message has come.

@@ -9,10 +9,10 @@ use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 use zmtp_codec::Connection;
 
-/// Octets reserved for a read from a peer that has been quiet, and sent more than a [`FIRST_READ`] before.
+/// Octets reserved, at least, for a read after one that came back full.
 const SMALL_READ: usize = 8 << 10;
 
-/// Octets reserved for a read from a peer that sends little at a time: allocators are fastest up to this
+/// Octets reserved for a read from a peer that has been quiet, at least: allocators are fastest up to this
 /// size. The same for a peer that has not finished its handshake, since many strangers may come at once.
 /// While a peer is being authorized, no more than that is kept of its further input. Reading that much
 /// lets us notice that it has closed the connection.
@@ -72,8 +72,8 @@ impl Reader {
             self.size = match mem::take(&mut self.heard) {
                 // It has been quiet since the last read.
                 0 => self.size,
-                heard if usize::from(heard) > FIRST_READ && !self.is_stranger => SMALL_READ,
-                _ => FIRST_READ,
+                _ if self.is_stranger => FIRST_READ,
+                heard => first_read_after(heard.into()),
             };
         }
         let arrived = ready!(read)?;
@@ -83,6 +83,12 @@ impl Reader {
         }
         Poll::Ready(Ok(arrived))
     }
+}
+
+/// Octets reserved for the first read from a peer that has been quiet, if so many came before: a little more than they
+/// are. If as many come, one read takes them all, and shows by its empty rest that there are no others.
+fn first_read_after(heard: usize) -> usize {
+    (heard + 1).next_power_of_two().clamp(FIRST_READ, LARGE_READ)
 }
 
 #[cfg(test)]
@@ -142,17 +148,23 @@ mod tests {
         assert_eq!(reader.size, LARGE_READ);
         // When the peer is quiet, neither the size nor the buffer is kept.
         be_quiet(&mut reader, &mut connection);
-        assert_eq!((reader.size, connection.input().capacity()), (SMALL_READ, 0));
+        assert_eq!((reader.size, connection.input().capacity()), (LARGE_READ, 0));
     }
 
     #[tokio::test]
-    async fn a_peer_that_says_little_at_a_time_gets_a_little_buffer() {
+    async fn a_peer_gets_a_buffer_for_as_much_as_it_says_at_a_time() {
         let (mut reader, mut connection) = (Reader::new(), connection());
         reader.establish();
-        let long = [7; FIRST_READ + 1];
-        for (said, size) in
-            [(&long[..9], FIRST_READ), (&long, SMALL_READ), (&long[..9], FIRST_READ)]
-        {
+        let long = [7; LARGE_READ + 1];
+        for (said, size) in [
+            (9, FIRST_READ),
+            (FIRST_READ - 1, FIRST_READ),
+            (FIRST_READ, 2 * FIRST_READ),
+            (16_395, 32 << 10),
+            (LARGE_READ + 1, LARGE_READ),
+            (9, FIRST_READ),
+        ] {
+            let said = &long[..said];
             read(&mut reader, &mut connection, said, false);
             be_quiet(&mut reader, &mut connection);
             assert_eq!(reader.size, size, "after {} octets", said.len());
