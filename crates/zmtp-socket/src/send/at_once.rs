@@ -159,7 +159,7 @@ mod tests {
         let mut expected = BytesMut::new();
         encode(first, rest, &mut expected);
 
-        outbox.wait(Waker::noop(), 0);
+        outbox.wait(Waker::noop());
         let (written, driver) = write(&mut outbox, &mut None, &message, expected.len()).unwrap();
         let mut left = Burst::default();
         outbox.claim(&mut left);
@@ -204,7 +204,7 @@ mod tests {
     async fn a_small_message_of_which_the_transport_takes_a_part_is_continued() {
         // Nobody reads. The length divides no buffer of the system.
         let (mut outbox, _peer) = outbox().await;
-        outbox.wait(Waker::noop(), 0);
+        outbox.wait(Waker::noop());
         let message = vec![7; 20_011];
         let length = encoded_len(&message, &[]);
         let mut torn = std::iter::repeat_with(|| {
@@ -220,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn many_small_parts_are_left_to_the_driver_since_they_are_copied() {
         let (mut outbox, _peer) = outbox().await;
-        outbox.wait(Waker::noop(), 0);
+        outbox.wait(Waker::noop());
         let message = Message::multipart(vec![vec![7; LARGE - 1]; 2]).unwrap();
         assert!(write(&mut outbox, &mut None, &(&message).into(), message.encoded_len()).is_none());
     }

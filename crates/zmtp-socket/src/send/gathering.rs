@@ -4,16 +4,17 @@
 //! There, a driver that is woken for each message runs beside the sender. It finds little to write each
 //! time, and both spend their time on wake-ups and on the lock. Therefore the driver of a busy peer
 //! rests until much is queued. Then the sender writes the queue by itself, if the message is for this
-//! peer alone:
+//! peer alone, and lets the driver rest as long again:
 //!
 //! ```text
-//! driver   wakes, takes much ──► rests ───────────────────────────► has rested: takes what is left
+//! driver   wakes, takes much ──► rests ──────────────────┬─────────► has rested: takes what is left
 //! sender           ... queues ... queues ... much: writes ... queues ... (stops)
 //! ```
 //!
 //! With a sender on a runtime of one thread, the driver runs when the sender yields, and finds much
 //! without a rest.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ fn is_busy(messages: usize, octets: usize) -> bool {
     messages > 1 && octets >= BUSY
 }
 
-/// How long a driver rests at first, and at most. It rests longer each time that the sender writes
+/// How long a driver rests at first, and at most. It rests longer each time that the sender has written
 /// meanwhile. The last messages of a sender that has stopped wait for one such time, or two.
 const REST: Duration = Duration::from_micros(100);
 pub(crate) const LONGEST_REST: Duration = Duration::from_micros(400);
@@ -56,11 +57,24 @@ pub(crate) enum Gathering {
 
 #[derive(Debug)]
 pub(crate) struct Rest {
-    sleep: ShortSleep,
+    timer: RestTimer,
     is_resting: bool,
-    time: Duration,
     /// The messages and octets that had been sent when the rest began.
     sent: Count,
+}
+
+/// The timer that ends a rest.
+#[derive(Clone, Debug)]
+pub(crate) struct RestTimer {
+    sleep: Arc<ShortSleep>,
+    time: Duration,
+}
+
+impl RestTimer {
+    /// Begins the rest, also if it has begun before. Returns whether there is a timer.
+    pub(crate) fn start(&self) -> bool {
+        self.sleep.start(self.time).is_ok()
+    }
 }
 
 impl Gathering {
@@ -76,7 +90,7 @@ impl Gathering {
             && !has_much
             && rest.poll(cx, outbox.sent).is_pending()
         {
-            outbox.wait(cx.waker(), much);
+            outbox.rest(cx.waker(), much, &rest.timer);
             return Poll::Pending;
         }
         let is_busy = is_busy(outbox.queued(), queued);
@@ -90,7 +104,7 @@ impl Gathering {
             Self::Idle | Self::Over => {}
         }
         if outbox.is_empty() {
-            outbox.wait(cx.waker(), 0);
+            outbox.wait(cx.waker());
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -112,12 +126,8 @@ impl Gathering {
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
             _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
-                Self::Busy(Box::new(Rest {
-                    sleep,
-                    is_resting: false,
-                    time: REST,
-                    sent: Count::default(),
-                }))
+                let timer = RestTimer { sleep: Arc::new(sleep), time: REST };
+                Self::Busy(Box::new(Rest { timer, is_resting: false, sent: Count::default() }))
             }),
         }
     }
@@ -129,27 +139,26 @@ impl Rest {
         loop {
             if !self.is_resting {
                 self.sent = sent;
-                if self.sleep.start(self.time).is_err() {
+                if !self.timer.start() {
                     return Poll::Ready(());
                 }
             }
             self.is_resting = true;
-            let rested = ready!(self.sleep.poll(cx));
+            let rested = ready!(self.timer.sleep.poll(cx));
             self.is_resting = false;
             let (messages, octets) =
                 (sent.messages - self.sent.messages, sent.octets - self.sent.octets);
             if rested.is_err() || !is_busy(messages as usize, octets as usize) {
-                self.time = REST;
+                self.timer.time = REST;
                 return Poll::Ready(());
             }
-            self.time = LONGEST_REST.min(self.time * 2);
+            self.timer.time = LONGEST_REST.min(self.timer.time * 2);
         }
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 pub(super) mod tests {
-    use std::sync::Arc;
     use std::task::Waker;
 
     use bytes::Bytes;
@@ -160,7 +169,7 @@ pub(super) mod tests {
     use crate::engine::burst::Burst;
     use crate::engine::transport::Outlet;
     use crate::options::{HighWaterMark, Marks};
-    use crate::send::Run;
+    use crate::send::{Run, at_once};
 
     const ALL: usize = 64 << 20;
 
@@ -261,7 +270,7 @@ pub(super) mod tests {
         let (mut outbox, _peer) = outbox().await;
         let mut gathering = Gathering::default();
         for (is_outside, rests) in [(false, false), (true, true)] {
-            outbox.wait(Waker::noop(), 0);
+            outbox.wait(Waker::noop());
             std::thread::scope(|scope| match is_outside {
                 true => scope.spawn(|| outbox.take_idle()).join().unwrap(),
                 false => outbox.take_idle(),
@@ -292,7 +301,7 @@ pub(super) mod tests {
                     match (&gathering, polls) {
                         (Gathering::Busy(_), 1) => Poll::Pending,
                         (Gathering::Busy(rest), _) => {
-                            assert!(rest.is_resting && rest.time > REST);
+                            assert!(rest.is_resting && rest.timer.time > REST);
                             Poll::Ready(())
                         }
                         _ => panic!("it rests no more"),
@@ -306,6 +315,40 @@ pub(super) mod tests {
                 if matches!(gathering, Gathering::Idle) { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
+        });
+    }
+
+    #[test]
+    fn a_sender_that_writes_for_the_driver_lets_it_rest_as_long_again() {
+        with_workers(async {
+            let (mut outbox, _peer) = outbox().await;
+            let mut gathering = Gathering::default();
+            queue_busy(&mut outbox);
+            assert!(takes(&mut gathering, &mut outbox));
+            assert!(!takes(&mut gathering, &mut outbox), "it rests");
+            let Gathering::Busy(rest) = &mut gathering else { panic!("it rests") };
+            rest.timer.time = Duration::from_millis(900);
+            assert!(!takes(&mut gathering, &mut outbox), "the outbox has the longer time");
+            for writes in [true, false] {
+                let Gathering::Busy(rest) = &gathering else { panic!("it rests") };
+                rest.timer.sleep.start(Duration::from_nanos(1)).unwrap();
+                if writes {
+                    queue(&mut outbox, MUCH);
+                    let (messages, octets, driver) = at_once::write_queued(&mut outbox);
+                    outbox.written(messages, octets);
+                    assert!(driver.is_none() && outbox.is_empty(), "all is written");
+                }
+                let rests = std::future::poll_fn(|cx| {
+                    let _nothing = gathering.poll(cx, &mut outbox);
+                    if matches!(gathering, Gathering::Idle) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                });
+                let rests = tokio::time::timeout(Duration::from_millis(50), rests).await.is_err();
+                assert_eq!(rests, writes);
+            }
         });
     }
 }

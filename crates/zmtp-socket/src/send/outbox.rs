@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 use zmtp_codec::{Batch, FrameHeader, Message};
 
+use super::gathering::RestTimer;
 use super::journal::{BLOCK, Segment};
 use super::room::Room;
 use super::waiters::{Ticket, Waiters};
@@ -67,6 +68,8 @@ pub(crate) struct Outbox {
     /// The number of queued octets at which a resting driver is to be woken; zero if it is to be woken
     /// for any message.
     wake_at: usize,
+    /// Ends the rest of a resting driver.
+    timer: Option<RestTimer>,
     /// Whether the sender that woke the driver last runs on a thread outside of every runtime.
     sent_outside: bool,
     /// The writing side for senders, which may use it while the driver waits.
@@ -107,6 +110,7 @@ impl Outbox {
             block: None,
             waker: None,
             wake_at: 0,
+            timer: None,
             sent_outside: false,
             outlet,
             direct: None,
@@ -242,9 +246,19 @@ impl Outbox {
         }
     }
 
-    /// Lets the driver wait until so many octets are queued, or for any message if that is zero.
-    pub(crate) fn wait(&mut self, waker: &Waker, octets: usize) {
-        self.wake_at = octets;
+    /// Lets the driver wait for any message.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        (self.wake_at, self.timer) = (0, None);
+        self.keep(waker);
+    }
+
+    /// Lets the driver rest until so many octets are queued, or the timer ends the rest.
+    pub(crate) fn rest(&mut self, waker: &Waker, octets: usize, timer: &RestTimer) {
+        (self.wake_at, self.timer) = (octets, Some(timer.clone()));
+        self.keep(waker);
+    }
+
+    fn keep(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|ours| ours.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
@@ -316,9 +330,12 @@ impl Outbox {
     }
 
     /// Takes back the octets of the lent messages that the transport has not taken. Returns the waker of
-    /// the driver, if it has to write them.
+    /// the driver, if it has to write them. If none are left, the driver rests as long again.
     pub(crate) fn return_lent(&mut self, rest: Burst) -> Option<Waker> {
         self.begun = rest;
+        if let Some(timer) = self.timer.as_ref().filter(|_| self.begun.is_empty()) {
+            timer.start();
+        }
         self.waker.take_if(|_| !self.begun.is_empty())
     }
 
@@ -430,7 +447,7 @@ impl Outbox {
 
     /// Ends the writing of senders, when the connection is about to end.
     pub(crate) fn hang_up(&mut self) {
-        (self.outlet, self.direct) = (None, None);
+        (self.outlet, self.direct, self.timer) = (None, None, None);
     }
 
     /// Keeps the queue after the end of its connection. Messages that the driver had taken and not given

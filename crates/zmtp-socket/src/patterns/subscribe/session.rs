@@ -83,7 +83,7 @@ impl Session for SubscribeSession {
                 outbox.take(burst);
                 return Poll::Ready(0);
             }
-            outbox.wait(cx.waker(), 0);
+            outbox.wait(cx.waker());
             return Poll::Pending;
         }
         drop(guard);

@@ -333,12 +333,7 @@ impl State {
     /// Passes the turn to the next lane, after a message has been queued for this one.
     #[inline]
     pub(super) fn pass_turn(&mut self, key: usize) {
-        if self.lanes[key].outbox.is_full() {
-            self.lanes[key].is_ready = false;
-            self.ready.pop_front();
-        } else if self.ready.len() > 1 {
-            self.ready.rotate_left(1);
-        }
+        self.lanes[key].pass_turn(&mut self.ready);
     }
 
     /// Queues a message of so many octets, in `runs` if it has been prepared, or writes it at once.
@@ -613,6 +608,17 @@ impl Lane {
         self.journal.append(first, rest);
         self.outbox.append(self.journal.open(), start..start + length);
         self.hold();
+    }
+
+    /// Passes the turn to the next of the lanes that are `ready`, of which this is the first.
+    #[inline]
+    pub(super) fn pass_turn(&mut self, ready: &mut VecDeque<usize>) {
+        if self.outbox.is_full() {
+            self.is_ready = false;
+            ready.pop_front();
+        } else if ready.len() > 1 {
+            ready.rotate_left(1);
+        }
     }
 
     /// Whether a message can be [appended](Self::append) without any wake-up.

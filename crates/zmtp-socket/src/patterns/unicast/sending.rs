@@ -371,9 +371,9 @@ impl State {
             return None;
         }
         lane.append(first, rest, length);
+        lane.pass_turn(&mut self.ready);
         self.totals.queued += 1;
         self.totals.queued_octets += length as u64;
-        self.pass_turn(key);
         self.turn.spend(length, self.ready.is_empty());
         Some(key)
     }
