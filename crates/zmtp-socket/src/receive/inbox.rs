@@ -568,6 +568,26 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_a_sender_brings_one_by_one_are_gathered_for_one_turn_or_replaced() {
+        for (conflate, turns) in [(false, [BATCH, 1]), (true, [1, 0])] {
+            let hwm = HighWaterMark::messages(2 * BATCH);
+            let mut inbox = Inbox::new(&Receiving { hwm, conflate, ..Receiving::default() });
+            let (key, id) = (publisher(&mut inbox), PeerId(0));
+            assert!(!inbox.has_received(key));
+            for number in 0..=BATCH {
+                let message = Message::from(format!("{key}/{number}"));
+                assert!(inbox.take_in(key, id, message).is_some());
+                assert!(inbox.has_received(key));
+            }
+            let mut current = Taken::default();
+            let taken = [(); 2].map(|()| exchange(&mut inbox, &mut current));
+            assert_eq!([taken[0].len(), taken[1].len()], turns);
+            let newest = taken.iter().flatten().last();
+            assert_eq!(newest, Some(&format!("{key}/{BATCH}")), "in order");
+        }
+    }
+
+    #[test]
     fn the_driver_of_a_sender_that_brings_messages_is_woken_when_there_is_room() {
         let mut inbox = inbox(2);
         let (key, id) = (publisher(&mut inbox), PeerId(0));
