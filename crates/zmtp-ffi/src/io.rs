@@ -38,8 +38,6 @@ pub(crate) struct Io {
     runtime: SharedRuntime,
     /// Whether a thread that waits may run the runtime in place of this thread.
     may_rest: bool,
-    /// The process of the thread, which a fork does not copy.
-    process: u32,
 }
 
 /// How to run the threads of a context.
@@ -105,7 +103,7 @@ impl Io {
         };
         let runtime = SharedRuntime::start(&mut runtime, thread, begin);
         let runtime = runtime.map_err(|error| Errno::from(&error))?;
-        Ok(Arc::new(Self { runtime, may_rest, process: process::id() }))
+        Ok(Arc::new(Self { runtime, may_rest }))
     }
 
     /// Makes a call that needs a runtime.
@@ -173,14 +171,12 @@ impl Io {
 
     /// Ends the thread, and waits for that. All sockets have been closed.
     pub(crate) fn end(&self) {
-        if self.is_here() {
-            self.runtime.end();
-        }
+        self.runtime.end();
     }
 
     /// Whether the thread runs in this process, and was not left behind by a fork.
     pub(crate) fn is_here(&self) -> bool {
-        self.process == process::id()
+        self.runtime.is_here()
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fmt, io};
+use std::{fmt, io, mem, process};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
@@ -35,6 +35,9 @@ const TICK: Duration = Duration::from_millis(1);
 const LONGEST_TICK: Duration = Duration::from_millis(8);
 
 /// A runtime with an I/O thread, which ends when this value is dropped.
+///
+/// A fork copies this value, but not the thread: in the new process there is [nobody](Self::is_here) to run the
+/// runtime.
 pub struct SharedRuntime {
     handle: Handle,
     /// The I/O thread owns it, and so is the one to drop it: no task may.
@@ -42,6 +45,8 @@ pub struct SharedRuntime {
     duty: Arc<Duty>,
     /// The I/O thread, until somebody waits for its end.
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The process of the thread.
+    process: u32,
 }
 
 /// Whose turn it is to run the runtime.
@@ -121,11 +126,20 @@ impl SharedRuntime {
                 runtime.shutdown_background();
             }
         })?;
-        Ok(Self { handle, runtime: weak, duty, thread: Mutex::new(Some(thread)) })
+        let process = process::id();
+        Ok(Self { handle, runtime: weak, duty, thread: Mutex::new(Some(thread)), process })
+    }
+
+    /// Whether the thread belongs to this process, and was not left behind by a fork.
+    pub fn is_here(&self) -> bool {
+        self.process == process::id()
     }
 
     /// Ends the I/O thread, and waits until that has dropped all tasks. No thread may begin to wait afterwards.
     pub fn end(&self) {
+        if !self.is_here() {
+            return;
+        }
         self.duty.end();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -256,7 +270,12 @@ impl State {
 
 impl Drop for SharedRuntime {
     fn drop(&mut self) {
-        self.duty.end();
+        if self.is_here() {
+            return self.duty.end();
+        }
+        // The parent's thread may hold the locks, and a thread of this process may have its number.
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+        mem::forget(thread.take());
     }
 }
 

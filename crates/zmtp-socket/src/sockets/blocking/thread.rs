@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use std::{fmt, process, thread};
+use std::{fmt, thread};
 
 use tokio::runtime::Builder;
 use tokio::time::timeout;
@@ -20,8 +20,6 @@ use crate::error::{Closed, RecvError, TryRecvError};
 /// runtime therefore fails: it would hang, or disturb what both processes share.
 pub(super) struct IoThread {
     runtime: SharedRuntime,
-    /// The process that the thread runs in.
-    process: u32,
 }
 
 impl IoThread {
@@ -30,17 +28,12 @@ impl IoThread {
         let runtime =
             SharedRuntime::start(Builder::new_current_thread().enable_all(), thread, || {});
         let runtime = runtime.expect("the system gives a thread, and descriptors for a runtime");
-        Arc::new(Self { runtime, process: process::id() })
-    }
-
-    /// Whether the thread belongs to this process, and was not left behind by a fork.
-    fn is_here(&self) -> bool {
-        self.process == process::id()
+        Arc::new(Self { runtime })
     }
 
     /// Makes a call within the runtime: it can use that and spawn tasks on it.
     pub(super) fn within<T>(&self, call: impl FnOnce() -> T) -> Result<T, Closed> {
-        if !self.is_here() {
+        if !self.runtime.is_here() {
             return Err(Closed);
         }
         let _within = self.runtime.handle().enter();
@@ -89,7 +82,7 @@ impl IoThread {
         waits: Waits,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        match self.is_here() {
+        match self.runtime.is_here() {
             true => self.block(waits, None, coming).expect("there is no deadline"),
             false => Err(Closed.into()),
         }
@@ -101,7 +94,7 @@ impl IoThread {
         time: Duration,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<Option<T>, E> {
-        match self.is_here() {
+        match self.runtime.is_here() {
             true => self.block(Waits::default(), Some(time), coming).transpose(),
             false => Err(Closed.into()),
         }
@@ -114,7 +107,7 @@ impl IoThread {
         time: Duration,
         receiving: impl Future<Output = Result<T, RecvError>>,
     ) -> Result<T, TryRecvError> {
-        if !self.is_here() {
+        if !self.runtime.is_here() {
             return Err(Closed.into());
         }
         match self.block(waits, Some(time), receiving) {
@@ -149,7 +142,7 @@ impl IoThread {
 
     /// Waits for `task`, which runs on this thread and not on the caller's.
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if self.is_here() {
+        if self.runtime.is_here() {
             let task = self.runtime.handle().spawn(task);
             let done = self.block(Waits::default(), None, task).expect("there is no deadline");
             done.expect("nothing of ours panics");
@@ -158,7 +151,7 @@ impl IoThread {
 
     /// Runs `last` in the background, and keeps the thread for it.
     pub(super) fn finish(self: &Arc<Self>, last: impl Future<Output = ()> + Send + 'static) {
-        if !self.is_here() {
+        if !self.runtime.is_here() {
             return;
         }
         let this = self.clone();
