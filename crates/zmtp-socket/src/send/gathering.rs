@@ -15,6 +15,7 @@
 //! without a rest.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -57,23 +58,31 @@ pub(crate) enum Gathering {
 
 #[derive(Debug)]
 pub(crate) struct Rest {
-    timer: RestTimer,
+    timer: Arc<RestTimer>,
     is_resting: bool,
     /// The messages and octets that had been sent when the rest began.
     sent: Count,
 }
 
 /// The timer that ends a rest.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RestTimer {
-    sleep: Arc<ShortSleep>,
-    time: Duration,
+    sleep: ShortSleep,
+    micros: AtomicU32,
 }
 
 impl RestTimer {
     /// Begins the rest, also if it has begun before. Returns whether there is a timer.
     pub(crate) fn start(&self) -> bool {
-        self.sleep.start(self.time).is_ok()
+        self.sleep.start(self.time()).is_ok()
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Relaxed).into())
+    }
+
+    fn set_time(&self, time: Duration) {
+        self.micros.store(time.as_micros() as u32, Ordering::Relaxed);
     }
 }
 
@@ -126,7 +135,8 @@ impl Gathering {
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
             _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
-                let timer = RestTimer { sleep: Arc::new(sleep), time: REST };
+                let timer = Arc::new(RestTimer { sleep, micros: AtomicU32::default() });
+                timer.set_time(REST);
                 Self::Busy(Box::new(Rest { timer, is_resting: false, sent: Count::default() }))
             }),
         }
@@ -149,10 +159,10 @@ impl Rest {
             let (messages, octets) =
                 (sent.messages - self.sent.messages, sent.octets - self.sent.octets);
             if rested.is_err() || !is_busy(messages as usize, octets as usize) {
-                self.timer.time = REST;
+                self.timer.set_time(REST);
                 return Poll::Ready(());
             }
-            self.timer.time = LONGEST_REST.min(self.timer.time * 2);
+            self.timer.set_time(LONGEST_REST.min(self.timer.time() * 2));
         }
     }
 }
@@ -301,7 +311,7 @@ pub(super) mod tests {
                     match (&gathering, polls) {
                         (Gathering::Busy(_), 1) => Poll::Pending,
                         (Gathering::Busy(rest), _) => {
-                            assert!(rest.is_resting && rest.timer.time > REST);
+                            assert!(rest.is_resting && rest.timer.time() > REST);
                             Poll::Ready(())
                         }
                         _ => panic!("it rests no more"),
@@ -326,9 +336,8 @@ pub(super) mod tests {
             queue_busy(&mut outbox);
             assert!(takes(&mut gathering, &mut outbox));
             assert!(!takes(&mut gathering, &mut outbox), "it rests");
-            let Gathering::Busy(rest) = &mut gathering else { panic!("it rests") };
-            rest.timer.time = Duration::from_millis(900);
-            assert!(!takes(&mut gathering, &mut outbox), "the outbox has the longer time");
+            let Gathering::Busy(rest) = &gathering else { panic!("it rests") };
+            rest.timer.set_time(Duration::from_millis(900));
             for writes in [true, false] {
                 let Gathering::Busy(rest) = &gathering else { panic!("it rests") };
                 rest.timer.sleep.start(Duration::from_nanos(1)).unwrap();

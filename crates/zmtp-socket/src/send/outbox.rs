@@ -69,7 +69,7 @@ pub(crate) struct Outbox {
     /// for any message.
     wake_at: usize,
     /// Ends the rest of a resting driver.
-    timer: Option<RestTimer>,
+    timer: Option<Arc<RestTimer>>,
     /// Whether the sender that woke the driver last runs on a thread outside of every runtime.
     sent_outside: bool,
     /// The writing side for senders, which may use it while the driver waits.
@@ -253,7 +253,7 @@ impl Outbox {
     }
 
     /// Lets the driver rest until so many octets are queued, or the timer ends the rest.
-    pub(crate) fn rest(&mut self, waker: &Waker, octets: usize, timer: &RestTimer) {
+    pub(crate) fn rest(&mut self, waker: &Waker, octets: usize, timer: &Arc<RestTimer>) {
         (self.wake_at, self.timer) = (octets, Some(timer.clone()));
         self.keep(waker);
     }
