@@ -5,8 +5,11 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The size of a read buffer, unless it holds a single larger frame.
-pub(crate) const CHUNK: usize = 64 * 1024;
+/// The size of a read buffer, unless it holds a single larger frame: a frame of 64 KiB has room, too.
+pub(crate) const CHUNK: usize = 65 * 1024;
+
+/// How many octets to make room for in a frame of which less has come.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// Messages that came together and are shorter than this in all are copied out of the read buffer.
 const COPY_TOGETHER_BELOW: usize = 16 * 1024;
@@ -127,7 +130,7 @@ pub(crate) fn take_frames(input: &mut BytesMut, size: usize, buffer: usize) -> (
 /// How many octets to make room for when `arrived` octets of a frame have come and `missing` ones
 /// have not: memory at most doubles what the peer has sent.
 pub(crate) fn read_ahead(missing: usize, arrived: usize) -> usize {
-    missing.min(arrived.max(CHUNK))
+    missing.min(arrived.max(READ_AHEAD))
 }
 
 /// The buffer that the input of a connection lies in.
@@ -265,7 +268,8 @@ mod tests {
             let hint = read_ahead(whole - arrived, arrived);
             buffer.make_room(&mut input, hint, CHUNK);
             let capacity = input.capacity();
-            assert!(capacity > arrived && capacity <= (arrived + hint).min(whole));
+            let most = (arrived + hint).max(CHUNK).min(whole);
+            assert!(capacity > arrived && capacity <= most);
             input.resize(capacity, 7);
         }
         assert_eq!((input.len(), input.capacity()), (whole, whole));
@@ -295,7 +299,7 @@ mod tests {
     #[test]
     fn read_ahead_at_most_doubles_beyond_a_floor() {
         assert_eq!(read_ahead(10, 0), 10);
-        assert_eq!(read_ahead(usize::MAX, 9), 64 * 1024);
+        assert_eq!(read_ahead(usize::MAX, 9), READ_AHEAD);
         assert_eq!(read_ahead(usize::MAX, 1 << 20), 1 << 20);
     }
 }

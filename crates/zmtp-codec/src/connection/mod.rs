@@ -130,8 +130,8 @@ impl Connection {
         if size <= 255 { 0 } else { read_ahead(size.saturating_sub(arrived), arrived) }
     }
 
-    /// The input, with room for the next read: for `usual` octets, up to 64 KiB, or for the missing
-    /// rest of a frame. A frame of more than 64 KiB gets a buffer of its own, which has room for
+    /// The input, with room for the next read: for `usual` octets, up to 65 KiB, or for the missing
+    /// rest of a frame. A frame of more than 65 KiB gets a buffer of its own, which has room for
     /// its end and nothing after it, and grows by [`read_hint`](Self::read_hint).
     ///
     /// So a message that is taken and kept keeps at most about twice its size. If the caller makes

@@ -18,8 +18,8 @@ const SMALL_READ: usize = 8 << 10;
 /// lets us notice that it has closed the connection.
 const FIRST_READ: usize = 1 << 10;
 
-/// Octets reserved for a read once reads come back full.
-const LARGE_READ: usize = 64 << 10;
+/// Octets reserved for a read once reads come back full: a message of 64 KiB fits in.
+const LARGE_READ: usize = 65 << 10;
 
 /// Why input that has arrived is not processed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub(super) enum Backlog {
 /// The reading side of a connection.
 pub(super) struct Reader {
     size: usize,
-    /// How many octets have come since the peer was quiet, up to 65,535: there is a reader for each of
+    /// How many octets have come since the peer was quiet. A short number: there is a reader for each of
     /// many connections.
-    heard: u16,
+    heard: u32,
     is_stranger: bool,
     pub(super) backlog: Backlog,
 }
@@ -73,11 +73,11 @@ impl Reader {
                 // It has been quiet since the last read.
                 0 => self.size,
                 _ if self.is_stranger => FIRST_READ,
-                heard => first_read_after(heard.into()),
+                heard => first_read_after(heard as usize),
             };
         }
         let arrived = ready!(read)?;
-        self.heard = self.heard.saturating_add(u16::try_from(arrived).unwrap_or(u16::MAX));
+        self.heard = self.heard.saturating_add(u32::try_from(arrived).unwrap_or(u32::MAX));
         if arrived == room && !self.is_stranger {
             self.size = LARGE_READ.min((self.size * 2).max(SMALL_READ));
         }
@@ -161,6 +161,7 @@ mod tests {
             (FIRST_READ - 1, FIRST_READ),
             (FIRST_READ, 2 * FIRST_READ),
             (16_395, 32 << 10),
+            ((64 << 10) + 9, LARGE_READ),
             (LARGE_READ + 1, LARGE_READ),
             (9, FIRST_READ),
         ] {
