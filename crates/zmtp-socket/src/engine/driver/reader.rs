@@ -88,7 +88,7 @@ impl Reader {
 /// Octets reserved for the first read from a peer that has been quiet, if so many came before: a little more than they
 /// are. If as many come, one read takes them all, and shows by its empty rest that there are no others.
 fn first_read_after(heard: usize) -> usize {
-    (heard + 1).next_power_of_two().clamp(FIRST_READ, LARGE_READ)
+    (heard.min(LARGE_READ) + 1).next_power_of_two().clamp(FIRST_READ, LARGE_READ)
 }
 
 #[cfg(test)]
