@@ -151,7 +151,7 @@ impl Default for ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// The size of the buffer, or less if the input's capacity is more.
+    /// The size of the buffer. A buffer that somebody else has made may be larger.
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size
@@ -244,7 +244,7 @@ mod tests {
             let (frames, pinned) = take_frames(&mut others, size, buffer.size());
             assert!(!memory.contains(&frames.as_ptr()) && pinned == size);
         }
-        // What was before it in the buffer counts.
+        // The octets that were before these frames in the buffer count, too.
         let (mut input, mut buffer) = (BytesMut::new(), ReadBuffer::default());
         buffer.make_room(&mut input, 0, 1024);
         input.resize(900, 7);

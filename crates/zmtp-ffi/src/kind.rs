@@ -46,7 +46,7 @@ impl Kind {
     /// Whether it sends a message as it is, to peers that it chooses itself.
     #[inline]
     pub(crate) fn sends_as_is(self) -> bool {
-        !matches!(self, Self::Router | Self::Stream | Self::Sub | Self::Pull)
+        self.sends() && !self.names_peer()
     }
 
     pub(crate) fn sends(self) -> bool {

@@ -55,10 +55,7 @@ impl Part {
     ) -> Option<()> {
         self.body = match u8::try_from(size) {
             Ok(length) if size <= INLINE => Body::Inline(length, [0; INLINE]),
-            _ => Body::Owned(match spare::take(size) {
-                Some(octets) => octets,
-                None => make(size)?,
-            }),
+            _ => Body::Owned(spare::take(size).or_else(|| make(size))?),
         };
         Some(())
     }

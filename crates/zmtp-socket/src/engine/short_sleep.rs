@@ -48,7 +48,8 @@ mod linux {
                 let expired = guard.try_io(|timer| Ok(read(timer, &mut [0; 8])?));
                 // The timer was started again after it had been reported as ready.
                 let Ok(expired) = expired else { continue };
-                // It elapses once, and is ready again only after another start. Without this, the next call would read in vain.
+                // It elapses once, and is ready again only after another start. Without this, the next
+                // call would read in vain.
                 guard.clear_ready();
                 return Poll::Ready(expired.map(drop));
             }

@@ -219,6 +219,15 @@ pub(super) mod tests {
         is_ready
     }
 
+    /// Waits until the driver rests no more.
+    async fn until_idle(gathering: &mut Gathering, outbox: &mut Outbox) {
+        std::future::poll_fn(|cx| {
+            let _nothing = gathering.poll(cx, outbox);
+            if matches!(gathering, Gathering::Idle) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     #[test]
     fn with_workers_the_driver_of_a_busy_peer_rests_until_there_is_much_or_it_has_rested() {
         with_workers(async {
@@ -320,11 +329,7 @@ pub(super) mod tests {
                 .await;
             }
             outbox.sent.add(1, 10 * BUSY);
-            std::future::poll_fn(|cx| {
-                let _nothing = gathering.poll(cx, &mut outbox);
-                if matches!(gathering, Gathering::Idle) { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
+            until_idle(&mut gathering, &mut outbox).await;
         });
     }
 
@@ -347,15 +352,8 @@ pub(super) mod tests {
                     outbox.written(messages, octets);
                     assert!(driver.is_none() && outbox.is_empty(), "all is written");
                 }
-                let rests = std::future::poll_fn(|cx| {
-                    let _nothing = gathering.poll(cx, &mut outbox);
-                    if matches!(gathering, Gathering::Idle) {
-                        Poll::Ready(())
-                    } else {
-                        Poll::Pending
-                    }
-                });
-                let rests = tokio::time::timeout(Duration::from_millis(50), rests).await.is_err();
+                let end = until_idle(&mut gathering, &mut outbox);
+                let rests = tokio::time::timeout(Duration::from_millis(50), end).await.is_err();
                 assert_eq!(rests, writes);
             }
         });

@@ -330,12 +330,6 @@ impl State {
         }
     }
 
-    /// Passes the turn to the next lane, after a message has been queued for this one.
-    #[inline]
-    pub(super) fn pass_turn(&mut self, key: usize) {
-        self.lanes[key].pass_turn(&mut self.ready);
-    }
-
     /// Queues a message of so many octets, in `runs` if it has been prepared, or writes it at once.
     /// Returns whether that filled the queue.
     pub(super) fn queue(
@@ -610,7 +604,8 @@ impl Lane {
         self.hold();
     }
 
-    /// Passes the turn to the next of the lanes that are `ready`, of which this is the first.
+    /// Passes the turn to the next of the lanes that are `ready`, of which this is the first, after a message has
+    /// been queued here.
     #[inline]
     pub(super) fn pass_turn(&mut self, ready: &mut VecDeque<usize>) {
         if self.outbox.is_full() {

@@ -191,7 +191,8 @@ impl UnicastCore {
         waiting: &mut Waiting,
         waker: &Waker,
     ) -> Poll<Result<usize, SendError>> {
-        let length = length_of(message);
+        let (first, rest) = message.parts();
+        let length = encoded_len(first, rest);
         let runs = self.prepare(to, message, waiting.ticket);
         let mut state = Guard::lock(&self.state);
         let sent =
@@ -322,7 +323,7 @@ impl UnicastCore {
             state.await_answer(key);
         }
         if let To::Next = to {
-            state.pass_turn(key);
+            state.lanes[key].pass_turn(&mut state.ready);
         }
         let is_over = filled && state.ready.is_empty() && state.lanes.len() == 1;
         state.turn.spend(length, is_over);
@@ -336,12 +337,6 @@ impl UnicastCore {
             self.turn_is_over.set();
         }
     }
-}
-
-#[inline]
-fn length_of(message: &Outgoing<'_>) -> usize {
-    let (first, rest) = message.parts();
-    encoded_len(first, rest)
 }
 
 /// Why a message was not queued.
