@@ -322,6 +322,18 @@ impl Engine {
         }
     }
 
+    /// How many messages are known to have arrived and were not received; `None` if that is not known.
+    pub(crate) fn backlog(&self) -> Option<usize> {
+        Some(match self {
+            Self::Sub(socket) => socket.backlog(),
+            Self::Pull(socket) => socket.backlog(),
+            Self::Dealer(socket) => socket.backlog(),
+            Self::Pair(socket) => socket.backlog(),
+            Self::XSub(socket) => socket.backlog(),
+            _ => return None,
+        })
+    }
+
     /// Waits for the next message.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Errno>> {
         macro_rules! next {

@@ -25,6 +25,7 @@ mod monitor;
 mod options;
 #[cfg(test)]
 mod options_doc;
+mod patience;
 mod poll;
 mod properties;
 mod proxy;

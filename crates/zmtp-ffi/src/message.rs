@@ -14,7 +14,7 @@ pub(crate) const INLINE: usize = 38;
 const LARGE: usize = 32 << 10;
 
 /// The same inside the process, where the receiver gets the memory, too.
-const LARGE_INSIDE: usize = 4 << 10;
+pub(crate) const LARGE_INSIDE: usize = 2 << 10;
 
 /// One part of a message. It has no pointer to itself, so C may move it like any octets.
 #[derive(Debug, Default)]
@@ -148,7 +148,7 @@ impl Part {
     /// move.
     pub(crate) fn share(&mut self) -> Bytes {
         if let Body::Owned(octets) = &mut self.body {
-            self.body = Body::Shared(mem::take(octets).into());
+            self.body = Body::Shared(spare::share(mem::take(octets)));
         }
         match &self.body {
             Body::Shared(octets) => octets.clone(),

@@ -20,8 +20,9 @@ use crate::interrupt::{self, Waiting};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
 use crate::lent::Lent;
-use crate::message::Part;
+use crate::message::{LARGE_INSIDE, Part};
 use crate::options::{self, Options, Row, Value};
+use crate::patience::Patience;
 use crate::signal::{Signal, deadline_in};
 use crate::{border, link, monitor};
 
@@ -31,8 +32,9 @@ pub(crate) static SOCKETS: Table<Box<Socket>> = Table::new(2);
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
-/// Received parts of up to this many octets are copied, if that saves them memory of their own.
-const COPIED: usize = 4096;
+/// Received parts of up to this many octets are copied, if that saves them memory of their own. Larger ones that come
+/// from the same process have it.
+const COPIED: usize = LARGE_INSIDE - 1;
 
 pub(crate) const POLLIN: c_int = 1;
 pub(crate) const POLLOUT: c_int = 2;
@@ -70,6 +72,8 @@ pub(crate) struct Socket {
     turn: Turn,
     /// Its waits for messages.
     waiting: Waiting,
+    /// The same for messages of its own process.
+    patience: Patience,
     monitor: Option<monitor::Monitoring>,
     // The last field: the context waits until this is dropped.
     member: Member,
@@ -77,9 +81,6 @@ pub(crate) struct Socket {
 
 /// The octets after which a sender in the process lets other threads run.
 const TURN: usize = 256 << 10;
-
-/// How often a receiver in the process lets other threads run before it sleeps.
-const YIELDS: usize = 20;
 
 #[derive(Debug)]
 struct Built {
@@ -194,6 +195,7 @@ pub(crate) fn open(context: &Arc<Context>, kind: c_int) -> Result<Handle, Errno>
             _ => Turn::Any,
         },
         waiting: Waiting::default(),
+        patience: Patience::default(),
         monitor: None,
         member,
     };
@@ -438,15 +440,31 @@ fn receive_message(mut socket: Locked, handle: Handle, dontwait: bool) -> Result
 /// Lets other threads run for a while, until a message has arrived: they gather what they send.
 fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
     let mut cx = TaskContext::from_waker(Waker::noop());
-    for _ in 0..YIELDS {
-        if socket.poll_in(&mut cx) {
-            break;
-        }
-        drop(socket);
-        std::thread::yield_now();
-        socket = lock(handle)?;
+    let is_caught_up = socket.backlog() == Some(0);
+    if is_caught_up {
+        let pause = socket.patience.pause();
+        socket = let_run(socket, handle, pause)?;
     }
+    for look in 0..socket.patience.looks() {
+        if socket.poll_in(&mut cx) {
+            let messages = socket.backlog().filter(|_| is_caught_up).map(|others| 1 + others);
+            socket.patience.found(messages, look == 0);
+            return Ok(socket);
+        }
+        socket = let_run(socket, handle, 1)?;
+    }
+    socket.patience.failed();
     Ok(socket)
+}
+
+/// Lets other threads run so many times, and use the socket.
+fn let_run(socket: Locked, handle: Handle, times: u32) -> Result<Locked, Errno> {
+    if times == 0 {
+        return Ok(socket);
+    }
+    drop(socket);
+    (0..times).for_each(|_| std::thread::yield_now());
+    lock(handle)
 }
 
 /// Waits until `attempt` is ready: at most `time` milliseconds, and not at all with `dontwait` or
@@ -630,6 +648,11 @@ impl Socket {
     }
 
     /// Begins to give out the parts of a received message.
+    /// How many messages are known to have arrived and were not received; `None` if that is not known.
+    fn backlog(&self) -> Option<usize> {
+        self.built.as_ref()?.engine.backlog()
+    }
+
     fn begin(&mut self, incoming: Incoming) {
         if self.kind == Kind::Stream
             && let Some(name) = &incoming.identity

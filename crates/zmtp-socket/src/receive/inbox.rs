@@ -71,6 +71,8 @@ pub(crate) struct Taken {
     queue: usize,
     /// The messages that were in it.
     taken: Count,
+    /// How many messages of all publishers were left in the inbox.
+    pub(crate) left: u64,
 }
 
 impl Inbox {
@@ -209,17 +211,21 @@ impl Inbox {
         if !self.is_open(key, peer) || self.room(key) == 0 {
             return None;
         }
-        let count = Count::of(&message);
-        self.arrived(key, count);
-        let queue = &mut self.queues[key];
-        match queue.batches.back_mut() {
+        self.arrived(key, Count::of(&message));
+        Some(self.deliver_one(key, message))
+    }
+
+    /// Adds one message. Returns the waker of the receiver, if it waits.
+    fn deliver_one(&mut self, key: usize, message: Message) -> Option<Waker> {
+        match self.queues[key].batches.back_mut() {
             // One lock, and one wake-up, for all that come while the receiver is busy.
             Some(batch) if batch.len() < BATCH && !self.conflate => {
+                let count = Count::of(&message);
                 batch.push(message);
                 self.hold(key, count);
-                Some(self.receiver.take())
+                self.receiver.take()
             }
-            _ => Some(self.deliver(key, message.into())),
+            _ => self.deliver(key, message.into()),
         }
     }
 
@@ -240,9 +246,13 @@ impl Inbox {
             if allowed == 0 {
                 break;
             }
-            let front = batch.split_to(allowed);
+            let mut front = batch.split_to(allowed);
             self.arrived(key, Count::of_batch(&front));
-            receiver = self.deliver(key, front).or(receiver);
+            let woken = match allowed {
+                1 => front.next().and_then(|message| self.deliver_one(key, message)),
+                _ => self.deliver(key, front),
+            };
+            receiver = woken.or(receiver);
         }
         receiver
     }
@@ -302,6 +312,7 @@ impl Inbox {
         current.taken = Count::of_batch(&current.batch);
         queue.waiting -= current.taken;
         self.waiting -= current.taken;
+        current.left = self.waiting.messages;
         // The messages that a publisher sent before its connection was lost come before those that it
         // sends afterwards.
         match (queue.holds_messages(), queue.gone) {
@@ -585,6 +596,23 @@ mod tests {
             let newest = taken.iter().flatten().last();
             assert_eq!(newest, Some(&format!("{key}/{BATCH}")), "in order");
         }
+    }
+
+    #[test]
+    fn messages_that_are_handed_over_one_by_one_are_gathered_too() {
+        let mut inbox = inbox(10);
+        let key = publisher(&mut inbox);
+        for number in 0..3 {
+            let mut one = batch(key, number..number + 1);
+            inbox.take_in_front(key, PeerId(0), &mut one, |_| true);
+            assert!(one.is_empty());
+        }
+        inbox.take_in_front(key, PeerId(0), &mut batch(key, 3..5), |_| true);
+        let mut current = Taken::default();
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/0", "0/1", "0/2"]);
+        assert_eq!((current.left, inbox.queued().messages), (2, 2));
+        assert_eq!(exchange(&mut inbox, &mut current), ["0/3", "0/4"]);
+        assert_eq!((current.left, inbox.queued().messages), (0, 0));
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Receiver {
         Some(looked)
     }
 
+    /// How many messages had arrived and were not received, when the inbox was last looked into.
+    pub(crate) fn backlog(&self) -> usize {
+        self.current.batch.len() + self.current.left as usize
+    }
+
     /// Drops the messages that have arrived through a connected endpoint and were not received.
     pub(crate) fn discard(&mut self, core: &impl Source, endpoint: &Endpoint) {
         let (_batches, wake) = lock(core.inbox()).discard(endpoint);

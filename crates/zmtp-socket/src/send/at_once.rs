@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::FrameHeader;
 
-use super::outbox::LARGE;
+use super::outbox::{LARGE, LARGE_INSIDE};
 use super::outgoing::encode;
 use super::{Outbox, Outgoing};
 use crate::engine::burst::{Burst, SLICES};
@@ -16,9 +16,6 @@ use crate::stats::Stats;
 
 /// A sender whose messages follow each other within this time is busy.
 pub(crate) const BUSY: Duration = Duration::from_micros(50);
-
-/// Inside the process, a message of so many octets is small no more.
-const SHARED_INSIDE: usize = 4 << 10;
 
 /// Leaves a message of so many octets in the queue of a peer in the same process, if nothing is on its way
 /// there. Returns the receiver to be woken, if it waits; nothing if the message has to be queued here.
@@ -35,7 +32,7 @@ pub(crate) fn deliver(
         return None;
     }
     let follows = is_busy(busy) && !outbox.is_answer();
-    if follows && length < SHARED_INSIDE {
+    if follows && length < LARGE_INSIDE {
         return None;
     }
     outbox.deliver(message.to_message(), length)
@@ -61,8 +58,8 @@ pub(crate) fn write(
     let outlet = outbox.idle_outlet()?;
     let (first, rest) = message.parts();
     // If the system takes no octet, or reports an error, the driver handles it.
-    let (begun, written) = if message.has_large_part() {
-        let mut begun: Burst = message.to_runs().iter().collect();
+    let (begun, written) = if message.has_large_part(LARGE) {
+        let mut begun: Burst = message.to_runs(LARGE).iter().collect();
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = begun.slices(&mut slices);
         let written = outlet.try_write(&slices[..count]).ok()?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::runtime::Handle;
 use zmtp_codec::{Batch, FrameHeader, Message};
 
@@ -33,12 +33,15 @@ pub(crate) const SHORT: usize = 2 << 10;
 /// A part of so many octets is not copied if it can be shared.
 pub(crate) const LARGE: usize = 32 << 10;
 
+/// The same inside the process, where the receiver gets the memory, too.
+pub(crate) const LARGE_INSIDE: usize = 2 << 10;
+
 /// The number of octets above which a message is not copied under the lock.
 pub(crate) const COPY: usize = 256 << 10;
 
-/// Whether a message has a part that is large enough to be shared.
-pub(crate) fn has_large_part(message: &Message) -> bool {
-    message.parts().iter().any(|part| part.len() >= LARGE)
+/// Whether a message has a part of so many octets.
+pub(crate) fn has_large_part(message: &Message, large: usize) -> bool {
+    message.parts().iter().any(|part| part.len() >= large)
 }
 
 /// The queue of one peer. A message is in it until the transport has taken its last octet.
@@ -162,6 +165,12 @@ impl Outbox {
         self.direct.as_ref().is_some_and(Direct::is_open)
     }
 
+    /// From how many octets on a part is queued without a copy, if it can be shared.
+    #[inline]
+    pub(crate) fn large(&self) -> usize {
+        if self.direct.is_some() { LARGE_INSIDE } else { LARGE }
+    }
+
     /// Whether a message that is sent now may be the answer to a single one from there.
     pub(crate) fn is_answer(&self) -> bool {
         self.direct.as_ref().is_some_and(Direct::is_answer)
@@ -183,29 +192,70 @@ impl Outbox {
     /// segments are sealed. Returns the numbers of messages and octets, which still have to be counted as
     /// [written](Self::written), and the receiver to be woken, if it waits.
     pub(crate) fn hand_over(&mut self) -> (usize, usize, Option<Waker>) {
-        let (mut messages, mut octets, mut receiver) = (0, 0, None);
+        let (mut gone, mut receiver) = (Count::default(), None);
         let is_free = self.taken == 0 && !self.has_begun();
-        while octets < TAKE
+        while gone.octets < TAKE as u64
             && let Some(direct) = self.direct.as_ref().filter(|_| is_free)
-            && let Some(run) = self.runs.front_mut()
-            && let Some(mut batch) = run.to_batch()
+            && let Some((mut batch, runs)) = self.first_batch()
         {
+            gone += Count::of_batch(&batch);
+            let before = batch.len();
             receiver = direct.deliver_front(&mut batch).or(receiver);
-            let (left, size) = (batch.len(), batch.octets());
-            messages += run.messages - left;
-            octets += run.range.len() - size;
-            if left > 0 {
-                (run.messages, run.range.start) = (left, run.range.end - size);
+            let left = Count::of_batch(&batch);
+            gone -= left;
+            if !batch.is_empty() {
+                if batch.len() < before {
+                    let run = &mut self.runs[0];
+                    run.messages = batch.len();
+                    run.range.start = run.range.end - left.octets as usize;
+                }
                 break;
             }
-            self.runs.pop_front();
+            self.runs.drain(..runs);
         }
         if let Some(direct) = self.direct.as_ref().filter(|_| !self.runs.is_empty()) {
             direct.hold();
         }
+        let (messages, octets) = (gone.messages as usize, gone.octets as usize);
         self.waiting -= messages;
         self.taken += messages;
         (messages, octets, receiver)
+    }
+
+    /// The messages of the first run, or the first message, if large parts of it have runs of their own; and the
+    /// number of these runs.
+    fn first_batch(&self) -> Option<(Batch, usize)> {
+        let first = self.runs.front()?;
+        match first.to_batch() {
+            Some(batch) => Some((batch, 1)),
+            None => self.first_large().map(|(message, runs)| (message.into(), runs)),
+        }
+    }
+
+    fn first_large(&self) -> Option<(Message, usize)> {
+        let (mut parts, mut more, mut runs) = (Vec::new(), true, 0);
+        let mut octets = Bytes::new();
+        while more {
+            if octets.is_empty() {
+                octets = self.runs.get(runs)?.octets();
+                runs += 1;
+            }
+            let (header, header_len) = FrameHeader::decode(&octets).ok().flatten()?;
+            more = header.more;
+            octets.advance(header_len);
+            let size = header.size as usize;
+            // The rest of the frame is the whole of the next run.
+            parts.push(match size <= octets.len() {
+                true => octets.split_to(size),
+                false => {
+                    octets.clear();
+                    runs += 1;
+                    self.runs.get(runs - 1)?.octets()
+                }
+            });
+        }
+        // Runs that a driver has given back may hold other messages, too.
+        octets.is_empty().then_some((Message::multipart(parts)?, runs))
     }
 
     /// Lets the driver wait for room in the peer's own queue. Returns `false` if there is room, or none to
@@ -682,15 +732,15 @@ impl Run {
         Self { segment: Arc::new(Segment::apart(octets)), range, messages, continued }
     }
 
-    /// The runs of a message whose large parts are shared, each in a run of its own, and whose other
-    /// parts are copied.
-    pub(crate) fn of_large(message: &Message) -> Vec<Self> {
+    /// The runs of a message whose large parts, of so many octets, are shared, each in a run of its own, and whose
+    /// other parts are copied.
+    pub(crate) fn of_large(message: &Message, large: usize) -> Vec<Self> {
         let mut runs = Vec::new();
         let mut small = BytesMut::new();
         for (part, left) in message.parts().iter().zip((0..message.part_count()).rev()) {
             let header = FrameHeader { more: left > 0, command: false, size: part.len() as u64 };
             header.encode(&mut small);
-            if part.len() < LARGE {
+            if part.len() < large {
                 small.extend_from_slice(part);
             } else {
                 runs.push(Self::apart(small.split().freeze(), 0, part.len()));

@@ -44,18 +44,18 @@ impl Outgoing<'_> {
         message.parts().iter().map(|part| part.len()).filter(|length| *length < LARGE).sum()
     }
 
-    /// Whether it has a part that is large enough to be shared instead of copied.
-    pub(crate) fn has_large_part(&self) -> bool {
-        self.shared().is_some_and(has_large_part)
+    /// Whether it has a part of so many octets that can be shared instead of copied.
+    pub(crate) fn has_large_part(&self, large: usize) -> bool {
+        self.shared().is_some_and(|message| has_large_part(message, large))
     }
 
-    /// The message as runs for a queue, outside any block. Of the parts that can be shared, only small
-    /// ones are copied.
-    pub(crate) fn to_runs(&self) -> Vec<Run> {
+    /// The message as runs for a queue, outside any block. Of the parts that can be shared, only those of fewer octets
+    /// than `large` are copied.
+    pub(crate) fn to_runs(&self, large: usize) -> Vec<Run> {
         match &self.0 {
-            Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into()),
-            Parts::Borrowed(message) => Run::of_large(message),
-            Parts::Owned(message) => Run::of_large(message),
+            Parts::Slice(slice) => Run::of_large(&Bytes::copy_from_slice(slice).into(), large),
+            Parts::Borrowed(message) => Run::of_large(message, large),
+            Parts::Owned(message) => Run::of_large(message, large),
         }
     }
 

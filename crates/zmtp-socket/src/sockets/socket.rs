@@ -221,6 +221,12 @@ impl<T: ReceivesMessages> Socket<T> {
         self.receiver.lend_next(&*self.handle.engine.core, most, look)
     }
 
+    /// How many messages are known to have arrived and were not received. It takes no lock, so others may have
+    /// arrived since this socket last looked for them.
+    pub fn backlog(&self) -> usize {
+        self.receiver.backlog()
+    }
+
     /// Drops the messages that have arrived through a [connected](Handle::connect) endpoint and were not
     /// received: for a program that has [disconnected](Handle::disconnect) it and wants none of its
     /// messages any more.

@@ -37,7 +37,7 @@ use crate::monitor::Events;
 use crate::options::{Publishing, RequestOptions, Verbosity, WhenFull};
 use crate::peer::Peer;
 use crate::send::guard::Guard;
-use crate::send::outbox::COPY;
+use crate::send::outbox::{COPY, LARGE};
 use crate::send::turn::TurnIsOver;
 use crate::send::waiters::Ticket;
 use crate::send::{Outbox, Outgoing, Run};
@@ -126,7 +126,7 @@ impl PubCore {
         } else if state.finds_room(when_full, ticket) {
             // Some peer will take the message, so it is copied now, without the lock.
             drop(state);
-            let runs = message.to_runs();
+            let runs = message.to_runs(LARGE);
             state = Guard::lock(&self.state);
             // The state may have changed meanwhile.
             if state.closed {
@@ -268,7 +268,7 @@ impl PubCore {
     /// Sends `message` to one peer. Returns whether the peer is connected.
     pub(crate) fn send_to(&self, peer: &Peer, message: &Message) -> Result<bool, Closed> {
         // Any copies are made without the lock.
-        let runs = Run::of_large(message);
+        let runs = Run::of_large(message, LARGE);
         let mut state = Guard::lock(&self.state);
         if state.closed {
             return Err(Closed);
@@ -305,7 +305,8 @@ impl Core for PubCore {
     ) -> Result<PublishSession, Reason> {
         // Any copies are made without the lock.
         let welcome = lock(&self.state).welcome.clone();
-        let welcome = welcome.map(|message| (Run::of_large(&message), message.encoded_len()));
+        let welcome =
+            welcome.map(|message| (Run::of_large(&message, LARGE), message.encoded_len()));
         let mut state = self.settled();
         let kill = Some(kill).filter(|_| state.when_full == WhenFull::Disconnect);
         let outbox = Outbox::new(state.marks, ways.outlet.cloned(), kill);

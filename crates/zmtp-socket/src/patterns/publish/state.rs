@@ -219,8 +219,8 @@ impl State {
         if self.write_at_once(message, length) {
             return Ok(());
         }
-        if message.has_large_part() {
-            return self.publish_runs(&message.to_runs(), length, when_full, ticket);
+        if message.has_large_part(LARGE) {
+            return self.publish_runs(&message.to_runs(LARGE), length, when_full, ticket);
         }
         self.book_anew(length, when_full, ticket)?;
         let (first, rest) = message.parts();

@@ -34,6 +34,7 @@ use crate::options::{HighWaterMark, Subscribing, UpstreamOptions, WhenFull};
 use crate::patterns::peer_stats::peer_stats;
 use crate::peer::Peer;
 use crate::receive::{Inbox, LateWake, Source};
+use crate::send::outbox::LARGE;
 use crate::send::{Outbox, Outgoing, Run, SendCore};
 use crate::stats::{Count, PeerStats, Stats, Unfinished};
 use crate::sync::{lock, lock_to_wake, wait_until};
@@ -182,7 +183,7 @@ impl SubCore {
     /// Queues a message for every publisher that has room for it.
     fn send(&self, message: &Message) -> Result<(), Closed> {
         // Encoded once for all publishers, before the lock is taken.
-        let (runs, octets) = (Run::of_large(message), message.encoded_len());
+        let (runs, octets) = (Run::of_large(message, LARGE), message.encoded_len());
         let one = Count { messages: 1, octets: octets as u64 };
         // These events are emitted when the lock is released.
         let mut losses = Vec::new();

@@ -359,9 +359,10 @@ impl State {
         }
         self.totals.queued += 1;
         self.totals.queued_octets += length as u64;
+        let large = lane.outbox.large();
         match runs {
             Some(runs) => lane.push(runs),
-            None if message.has_large_part() => lane.push(&message.to_runs()),
+            None if message.has_large_part(large) => lane.push(&message.to_runs(large)),
             None => {
                 let (first, rest) = message.parts();
                 lane.append(first, rest, length);
@@ -407,7 +408,7 @@ impl State {
 
     /// Queues the first message of a connection, before those that wait for it.
     pub(super) fn push_first(&mut self, key: usize, message: &Message) {
-        let runs = Run::of_large(message);
+        let runs = Run::of_large(message, LARGE);
         let octets: usize = runs.iter().map(Run::len).sum();
         self.totals.queued += 1;
         self.totals.queued_octets += octets as u64;
@@ -619,7 +620,9 @@ impl Lane {
     /// Whether a message can be [appended](Self::append) without any wake-up.
     #[inline]
     pub(super) fn goes_on(&self, length: usize) -> bool {
-        (self.outbox.waker.is_none() || self.outbox.rests(length)) && self.journal.has_room(length)
+        (self.outbox.waker.is_none() || self.outbox.rests(length))
+            && length < self.outbox.large()
+            && self.journal.has_room(length)
     }
 
     fn push(&mut self, runs: &[Run]) {

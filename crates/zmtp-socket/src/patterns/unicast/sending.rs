@@ -82,7 +82,7 @@ impl SendCore for UnicastCore {
         for message in messages {
             let (first, rest) = message.parts();
             let length = encoded_len(first, rest);
-            if length >= LARGE || state.append_next(first, rest, length).is_none() {
+            if state.append_next(first, rest, length).is_none() {
                 break;
             }
             sent += 1;
@@ -237,7 +237,6 @@ impl UnicastCore {
         let (first, rest) = message.parts();
         let length = encoded_len(first, rest);
         if let To::Next = to
-            && length < LARGE
             && self.config.request.is_none()
         {
             // The usual case: no task has to be woken.
@@ -279,7 +278,7 @@ impl UnicastCore {
             Found::Lane(_) => {}
             Found::Full(_) | Found::Nobody => return None,
         }
-        Some(message.to_runs())
+        Some(message.to_runs(LARGE))
     }
 
     fn send_locked(

@@ -110,9 +110,11 @@ impl Session for UnicastSession {
                 false if !is_closing && outbox.awaits_room_there(cx.waker()) => {
                     return Poll::Pending;
                 }
+                // There may be room since.
+                false if state.hand_over(self.lane, &self.core.events) => continue,
                 false => {}
             }
-            outbox.take(burst);
+            state.lanes[self.lane].outbox.take(burst);
             return Poll::Ready(0);
         }
     }

@@ -17,6 +17,8 @@ use crate::options::HighWaterMark;
 use crate::send::SendCore as _;
 use crate::sync::Woken;
 
+mod inside;
+
 fn config(sends: Sends, hwm: usize) -> Config {
     let mark = HighWaterMark::Messages(NonZeroUsize::new(hwm).expect("a mark is positive"));
     let marks = Marks::new(mark, Some(usize::MAX), 0);

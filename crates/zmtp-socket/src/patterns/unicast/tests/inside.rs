@@ -1,0 +1,117 @@
+//! Two cores in one process: messages go from one's queue into the other's.
+
+use bytes::Bytes;
+use zmtp_codec::Limits;
+
+use super::*;
+use crate::engine::transport::Direct;
+use crate::options::Receiving;
+use crate::receive::Receiver;
+use crate::send::outbox::LARGE_INSIDE;
+
+/// A sender and a receiver, each with a mark of so many messages.
+struct Pair {
+    sender: Arc<UnicastCore>,
+    session: UnicastSession,
+    receiver: Arc<UnicastCore>,
+    _receiving: UnicastSession,
+    hand: Receiver,
+    connection: Connection,
+    /// What went another way than into the receiver's queue.
+    written: Burst,
+}
+
+impl Pair {
+    fn new(mark: usize) -> Self {
+        let (near, far) = Direct::pair();
+        let open = |direct: &Direct, limit| {
+            let hwm = HighWaterMark::messages(mark);
+            let receiving = Receiving { hwm, ..Receiving::default() };
+            let core = core(Config { receiving, ..config(Sends::InTurn, mark) });
+            let peer = Peer::new(next_id(), endpoint("inside"), "test");
+            let ways = Ways { outlet: None, direct: Some((direct, limit)) };
+            let info = PeerInfo::new(Version::V3_1);
+            let session = core.open(&peer, &info, ways, Kill::new().0).expect("it may");
+            (core, session)
+        };
+        let limits = Limits::new().with_message_size(1 << 20);
+        let (sender, session) = open(&near, limits);
+        let (receiver, _receiving) = open(&far, limits);
+        let connection = Connection::new(Arc::new(Wire::new(SocketType::Push)));
+        let (hand, written) = Default::default();
+        Self { sender, session, receiver, _receiving, hand, connection, written }
+    }
+
+    fn receive(&mut self) -> Option<Message> {
+        self.hand.try_next(&*self.receiver).expect("it is open")
+    }
+
+    /// Has the sender's driver do what it has to. Returns whether it has something to write.
+    fn drive(&mut self) -> bool {
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        self.session.poll_outgoing(&mut cx, &mut self.connection, &mut self.written).is_ready()
+    }
+}
+
+fn message(parts: &[usize], number: u8) -> Message {
+    Message::multipart(parts.iter().map(|size| vec![number; *size])).expect("there is a part")
+}
+
+#[test]
+fn a_large_message_that_has_to_wait_is_handed_over_without_a_copy() {
+    let mut pair = Pair::new(2);
+    let large = Bytes::from(vec![7; LARGE_INSIDE]);
+    for _ in 0..4 {
+        pair.sender.try_send(&large.clone().into()).expect("two wait here, and two there");
+    }
+    assert_eq!(pair.sender.try_send(&large.clone().into()), Err(SendError::Full));
+    for _ in 0..4 {
+        let message = pair.receive().expect("it was sent");
+        assert_eq!(message.first().as_ptr(), large.as_ptr());
+    }
+    assert_eq!(pair.receive(), None);
+    let totals = pair.sender.totals();
+    assert_eq!((totals.sent, totals.queued, totals.queued_octets), (4, 0, 0));
+}
+
+#[test]
+fn a_message_that_the_receiver_does_not_accept_goes_to_its_driver_which_ends_the_connection() {
+    let mut pair = Pair::new(10);
+    pair.sender.try_send(&vec![7; (1 << 20) + 1].into()).expect("there is room");
+    assert_eq!(pair.receive(), None);
+    assert!(pair.drive());
+    assert!(pair.written.len() > 1 << 20);
+}
+
+proptest! {
+    /// Whatever the sizes of the parts and the order of the calls: each message is received once, in order.
+    #[test]
+    fn all_messages_arrive_in_order(
+        mark in 1usize..5,
+        steps in proptest::collection::vec(
+            (0u8..4, proptest::collection::vec(
+                prop_oneof![0usize..300, LARGE_INSIDE - 1..LARGE_INSIDE + 2], 1..4,
+            )),
+            1..80,
+        ),
+    ) {
+        // For the timer of a driver that rests.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _within = runtime.enter();
+        let mut pair = Pair::new(mark);
+        let (mut sent, mut received) = (Vec::new(), Vec::new());
+        for (step, parts) in steps {
+            let message = message(&parts, sent.len() as u8);
+            match step {
+                0 | 1 if pair.sender.try_send(&(&message).into()).is_ok() => sent.push(message),
+                2 => prop_assert!(!pair.drive(), "nothing goes through the pipe"),
+                3 => received.extend(pair.receive()),
+                _ => {}
+            }
+        }
+        received.extend(std::iter::from_fn(|| pair.receive()));
+        prop_assert_eq!(received, sent);
+        let totals = pair.sender.totals();
+        prop_assert_eq!((totals.queued, totals.queued_octets), (0, 0));
+    }
+}
