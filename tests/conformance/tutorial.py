@@ -4,6 +4,7 @@
 tutorial.py [--theirs | --library PATH] [WORD...]: --theirs runs them on libzmq alone; words choose stories.
 """
 
+import re
 import signal
 import socket
 import subprocess
@@ -79,16 +80,19 @@ class Program:
         return self.output
 
     def wait_until_it_polls(self) -> None:
-        """Waits until its main thread waits in poll(2) or ppoll(2).
+        """Waits until its main thread has slept in one call of poll(2) or ppoll(2) for a while.
 
         A signal that comes after Python has last looked and before the system call begins is noted and ends nothing,
-        with libzmq too.
+        with libzmq too, whose threads wake each other some times at first.
         """
+        process, seen = Path(f"/proc/{self.process.pid}"), None
         while True:
-            call = Path(f"/proc/{self.process.pid}/syscall").read_text().split()
-            if call[0] in {"7", "73", "271"}:
+            time.sleep(0.05)
+            call = (process / "syscall").read_text()
+            switches = re.search(r"voluntary_ctxt_switches:.*", (process / "status").read_text())[0]
+            if call.split()[0] in {"7", "73", "271"} and seen == (call, switches):
                 return
-            time.sleep(0.01)
+            seen = call, switches
 
     def signal(self, number: int) -> int:
         """Sends it a signal that must end it at once; the exit status."""
