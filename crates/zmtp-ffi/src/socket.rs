@@ -647,12 +647,12 @@ impl Socket {
         }
     }
 
-    /// Begins to give out the parts of a received message.
     /// How many messages are known to have arrived and were not received; `None` if that is not known.
     fn backlog(&self) -> Option<usize> {
         self.built.as_ref()?.engine.backlog()
     }
 
+    /// Begins to give out the parts of a received message.
     fn begin(&mut self, incoming: Incoming) {
         if self.kind == Kind::Stream
             && let Some(name) = &incoming.identity

@@ -244,15 +244,12 @@ impl Outbox {
             more = header.more;
             octets.advance(header_len);
             let size = header.size as usize;
-            // The rest of the frame is the whole of the next run.
-            parts.push(match size <= octets.len() {
-                true => octets.split_to(size),
-                false => {
-                    octets.clear();
-                    runs += 1;
-                    self.runs.get(runs - 1)?.octets()
-                }
-            });
+            if octets.len() < size {
+                // The rest of the frame is the whole of the next run.
+                octets = self.runs.get(runs)?.octets();
+                runs += 1;
+            }
+            parts.push(octets.split_to(size));
         }
         // Runs that a driver has given back may hold other messages, too.
         octets.is_empty().then_some((Message::multipart(parts)?, runs))
