@@ -7,6 +7,11 @@
 //! A thread that takes each message as soon as it is there contends with the sender for the lock of the queue. So it
 //! looks later, and finds several.
 
+use std::time::Duration;
+
+/// For how long a thread lets others run at most: on a busy machine each of them runs for some milliseconds.
+pub(crate) const LONGEST: Duration = Duration::from_micros(300);
+
 /// How often a thread lets others run before it sleeps.
 const SHORT: u32 = 20;
 

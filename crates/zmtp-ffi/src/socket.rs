@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zmtp_socket::blocking::{Wait, Waits};
@@ -22,7 +22,7 @@ use crate::kind::Kind;
 use crate::lent::Lent;
 use crate::message::{LARGE_INSIDE, Part};
 use crate::options::{self, Options, Row, Value};
-use crate::patience::Patience;
+use crate::patience::{LONGEST, Patience};
 use crate::signal::{Signal, deadline_in};
 use crate::{border, link, monitor};
 
@@ -440,10 +440,11 @@ fn receive_message(mut socket: Locked, handle: Handle, dontwait: bool) -> Result
 /// Lets other threads run for a while, until a message has arrived: they gather what they send.
 fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
     let mut cx = TaskContext::from_waker(Waker::noop());
+    let end = Instant::now() + LONGEST;
     let is_caught_up = socket.backlog() == Some(0);
     if is_caught_up {
         let pause = socket.patience.pause();
-        socket = let_run(socket, handle, pause)?;
+        socket = let_run(socket, handle, pause, end)?;
     }
     for look in 0..socket.patience.looks() {
         if socket.poll_in(&mut cx) {
@@ -451,19 +452,27 @@ fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
             socket.patience.found(messages, look == 0);
             return Ok(socket);
         }
-        socket = let_run(socket, handle, 1)?;
+        if look > 0 && Instant::now() >= end {
+            break;
+        }
+        socket = let_run(socket, handle, 1, end)?;
     }
     socket.patience.failed();
     Ok(socket)
 }
 
-/// Lets other threads run so many times, and use the socket.
-fn let_run(socket: Locked, handle: Handle, times: u32) -> Result<Locked, Errno> {
+/// Lets other threads run so many times, until the `end` comes, and use the socket.
+fn let_run(socket: Locked, handle: Handle, times: u32, end: Instant) -> Result<Locked, Errno> {
     if times == 0 {
         return Ok(socket);
     }
     drop(socket);
-    (0..times).for_each(|_| std::thread::yield_now());
+    for _ in 0..times {
+        std::thread::yield_now();
+        if Instant::now() >= end {
+            break;
+        }
+    }
     lock(handle)
 }
 
