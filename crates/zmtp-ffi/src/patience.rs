@@ -32,13 +32,14 @@ pub(crate) struct Patience {
     sleeps: u32,
     /// How many there were before this one. They double when it fails.
     backoff: u32,
-    pause: u32,
+    /// Whether it looks later.
+    pauses: bool,
 }
 
 impl Patience {
     /// How often to let others run before the first look.
     pub(crate) fn pause(&self) -> u32 {
-        self.pause
+        if self.pauses { PAUSE } else { 0 }
     }
 
     /// How often to look, and to let others run in between.
@@ -52,18 +53,18 @@ impl Patience {
             self.backoff = 0;
         }
         let Some(messages) = messages else { return };
-        self.pause = match (at_once, messages) {
-            (false, _) => 0,
+        self.pauses = match (at_once, messages) {
+            (false, _) => false,
             // Nobody sends one message after the other: it may be an answer.
-            (true, 1) if self.pause > 0 => 0,
-            (true, ..FEW) => PAUSE,
-            (true, _) => self.pause,
+            (true, 1) if self.pauses => false,
+            (true, ..FEW) => true,
+            (true, _) => self.pauses,
         };
     }
 
     /// None has come: the thread sleeps.
     pub(crate) fn failed(&mut self) {
-        self.pause = 0;
+        self.pauses = false;
         if self.sleeps > 0 {
             self.sleeps -= 1;
         } else {

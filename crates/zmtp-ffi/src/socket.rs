@@ -439,16 +439,16 @@ fn receive_message(mut socket: Locked, handle: Handle, dontwait: bool) -> Result
 
 /// Lets other threads run for a while, until a message has arrived: they gather what they send.
 fn yield_first(mut socket: Locked, handle: Handle) -> Result<Locked, Errno> {
+    if socket.backlog().is_some_and(|messages| messages > 0) {
+        return Ok(socket);
+    }
     let mut cx = TaskContext::from_waker(Waker::noop());
     let end = Instant::now() + LONGEST;
-    let is_caught_up = socket.backlog() == Some(0);
-    if is_caught_up {
-        let pause = socket.patience.pause();
-        socket = let_run(socket, handle, pause, end)?;
-    }
+    let pause = socket.patience.pause();
+    socket = let_run(socket, handle, pause, end)?;
     for look in 0..socket.patience.looks() {
         if socket.poll_in(&mut cx) {
-            let messages = socket.backlog().filter(|_| is_caught_up).map(|others| 1 + others);
+            let messages = socket.backlog().map(|others| 1 + others);
             socket.patience.found(messages, look == 0);
             return Ok(socket);
         }
@@ -467,11 +467,12 @@ fn let_run(socket: Locked, handle: Handle, times: u32, end: Instant) -> Result<L
         return Ok(socket);
     }
     drop(socket);
-    for _ in 0..times {
-        std::thread::yield_now();
+    std::thread::yield_now();
+    for _ in 1..times {
         if Instant::now() >= end {
             break;
         }
+        std::thread::yield_now();
     }
     lock(handle)
 }

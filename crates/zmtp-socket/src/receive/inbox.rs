@@ -71,8 +71,6 @@ pub(crate) struct Taken {
     queue: usize,
     /// The messages that were in it.
     taken: Count,
-    /// How many messages of all publishers were left in the inbox.
-    pub(crate) left: u64,
 }
 
 impl Inbox {
@@ -312,7 +310,6 @@ impl Inbox {
         current.taken = Count::of_batch(&current.batch);
         queue.waiting -= current.taken;
         self.waiting -= current.taken;
-        current.left = self.waiting.messages;
         // The messages that a publisher sent before its connection was lost come before those that it
         // sends afterwards.
         match (queue.holds_messages(), queue.gone) {
@@ -610,9 +607,9 @@ mod tests {
         inbox.take_in_front(key, PeerId(0), &mut batch(key, 3..5), |_| true);
         let mut current = Taken::default();
         assert_eq!(exchange(&mut inbox, &mut current), ["0/0", "0/1", "0/2"]);
-        assert_eq!((current.left, inbox.queued().messages), (2, 2));
+        assert_eq!(inbox.queued().messages, 2);
         assert_eq!(exchange(&mut inbox, &mut current), ["0/3", "0/4"]);
-        assert_eq!((current.left, inbox.queued().messages), (0, 0));
+        assert_eq!(inbox.queued().messages, 0);
     }
 
     #[test]

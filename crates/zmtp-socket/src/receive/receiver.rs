@@ -54,6 +54,8 @@ pub(crate) struct Receiver {
     sender: Option<Peer>,
     /// The generation of the filter that has filtered the batch.
     generation: u64,
+    /// How many messages were left in the inbox.
+    left: usize,
 }
 
 impl Receiver {
@@ -121,12 +123,15 @@ impl Receiver {
 
     /// How many messages had arrived and were not received, when the inbox was last looked into.
     pub(crate) fn backlog(&self) -> usize {
-        self.current.batch.len() + self.current.left as usize
+        self.current.batch.len() + self.left
     }
 
     /// Drops the messages that have arrived through a connected endpoint and were not received.
     pub(crate) fn discard(&mut self, core: &impl Source, endpoint: &Endpoint) {
-        let (_batches, wake) = lock(core.inbox()).discard(endpoint);
+        let mut inbox = lock(core.inbox());
+        let (_batches, wake) = inbox.discard(endpoint);
+        self.left = inbox.queued().messages as usize;
+        drop(inbox);
         wake.into_iter().for_each(Waker::wake);
         let is_through = |peer: &Peer| peer.is_dialled() && peer.endpoint() == endpoint;
         if self.sender.as_ref().is_some_and(is_through) {
@@ -174,6 +179,7 @@ impl Receiver {
             let sender = {
                 let mut inbox = lock(core.inbox());
                 let sender = inbox.exchange(&mut self.current, &mut wake);
+                self.left = inbox.queued().messages as usize;
                 if sender.is_none() {
                     if inbox.is_closed() {
                         return Err(Closed);
@@ -228,6 +234,30 @@ mod tests {
         fn inbox(&self) -> &Mutex<Inbox> {
             &self.0
         }
+    }
+
+    #[test]
+    fn the_backlog_is_what_is_in_hand_and_what_was_left_in_the_inbox() {
+        let mut inbox = Inbox::new(&Receiving::default());
+        let endpoint = Endpoint::Inproc("test".into());
+        let key = inbox.open(Peer::dialled(PeerId(7), endpoint.clone(), "test"), 0);
+        for _ in 0..2 {
+            let batch: Batch = ["1", "2"].map(Message::from).into_iter().collect();
+            inbox.deliver(key, batch);
+        }
+        let (core, mut receiver) = (Core(Mutex::new(inbox)), Receiver::default());
+        let mut backlogs = Vec::new();
+        while receiver.try_next(&core).unwrap().is_some() {
+            backlogs.push(receiver.backlog());
+        }
+        assert_eq!(backlogs, [3, 2, 1, 0]);
+        for _ in 0..3 {
+            lock(&core.0).deliver(key, Message::from("x").into());
+        }
+        assert!(receiver.try_next(&core).unwrap().is_some());
+        assert_eq!(receiver.backlog(), 2);
+        receiver.discard(&core, &endpoint);
+        assert_eq!(receiver.backlog(), 0);
     }
 
     #[test]

@@ -199,12 +199,12 @@ impl Outbox {
             && let Some((mut batch, runs)) = self.first_batch()
         {
             gone += Count::of_batch(&batch);
-            let before = batch.len();
             receiver = direct.deliver_front(&mut batch).or(receiver);
             let left = Count::of_batch(&batch);
             gone -= left;
             if !batch.is_empty() {
-                if batch.len() < before {
+                // A message in several runs goes whole or not at all.
+                if runs == 1 {
                     let run = &mut self.runs[0];
                     run.messages = batch.len();
                     run.range.start = run.range.end - left.octets as usize;

@@ -111,7 +111,9 @@ impl Session for UnicastSession {
                     return Poll::Pending;
                 }
                 // There may be room since.
-                false if state.hand_over(self.lane, &self.core.events) => continue,
+                false if outbox.is_direct() && state.hand_over(self.lane, &self.core.events) => {
+                    continue;
+                }
                 false => {}
             }
             state.lanes[self.lane].outbox.take(burst);

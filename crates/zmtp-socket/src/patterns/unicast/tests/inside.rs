@@ -17,7 +17,7 @@ struct Pair {
     _receiving: UnicastSession,
     hand: Receiver,
     connection: Connection,
-    /// What went another way than into the receiver's queue.
+    /// The messages that did not go into the receiver's queue, but to be written.
     written: Burst,
 }
 
@@ -84,7 +84,7 @@ fn a_message_that_the_receiver_does_not_accept_goes_to_its_driver_which_ends_the
 }
 
 proptest! {
-    /// Whatever the sizes of the parts and the order of the calls: each message is received once, in order.
+    /// Each message is received once, in order. The sizes of the parts and the order of the calls make no difference.
     #[test]
     fn all_messages_arrive_in_order(
         mark in 1usize..5,
