@@ -192,9 +192,11 @@ pub(super) mod tests {
         (Outbox::new(marks, Some(outlet), None), listener.accept().await.unwrap().0)
     }
 
-    fn with_workers(test: impl Future<Output = ()>) {
+    /// Runs a test on the only worker. The runtime sees that a timer has elapsed only while the test waits, however
+    /// long the system keeps its thread from running.
+    fn with_workers(test: impl Future<Output = ()> + Send + 'static) {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(test);
+        runtime.block_on(runtime.spawn(test)).unwrap();
     }
 
     /// Queues a message of so many octets.
