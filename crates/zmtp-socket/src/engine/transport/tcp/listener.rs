@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{Networks, socket};
+use super::{Networks, established, socket};
 use crate::endpoint::Host;
 use crate::engine::transport::{Connected, addresses};
 use crate::options::TcpOptions;
@@ -85,7 +85,7 @@ impl Listener {
             // The address as it came: the canonical one has no zone.
             IpAddr::V6(_) => address,
         };
-        Poll::Ready(Ok((stream.into(), address.to_string())))
+        Poll::Ready(Ok((established(stream), address.to_string())))
     }
 
     fn poll_sockets(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {

@@ -16,6 +16,7 @@ struct Socket {
     user_timeout: Option<Duration>,
     type_of_service: u32,
     device: Option<Vec<u8>>,
+    congestion: Vec<u8>,
 }
 
 impl Socket {
@@ -40,6 +41,7 @@ impl Socket {
                 false => socket.tclass_v6().unwrap(),
             },
             device: socket.device().unwrap(),
+            congestion: socket.tcp_congestion().unwrap(),
         }
     }
 }
@@ -76,6 +78,31 @@ async fn a_connection_finds_its_own_death_and_takes_no_more_than_it_is_about_to_
             assert_eq!((end.keepalive, end.user_timeout), (Some(keepalive), None));
             assert_eq!((end.type_of_service, end.device), (0, None));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_inside_the_machine_is_sent_without_a_pace() {
+    for host in HOSTS {
+        let options = TcpOptions::default();
+        for end in ends(host, &options, &options).await {
+            assert!(end.congestion.starts_with(UNPACED), "{:?}", end.congestion);
+        }
+    }
+}
+
+#[test]
+fn a_peer_is_inside_the_machine_at_its_loopback_or_at_our_own_address() {
+    for (here, there, inside) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "127.0.0.2", true),
+        ("::1", "::1", true),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.2", true),
+        ("192.0.2.7", "192.0.2.7", true),
+        ("192.0.2.7", "192.0.2.8", false),
+        ("2001:db8::7", "2001:db8::8", false),
+    ] {
+        assert_eq!(is_inside(here.parse().unwrap(), there.parse().unwrap()), inside, "{there}");
     }
 }
 
