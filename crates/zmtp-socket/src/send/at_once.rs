@@ -3,55 +3,45 @@
 
 use std::io::IoSlice;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use zmtp_codec::FrameHeader;
 
 use super::outbox::{LARGE, LARGE_INSIDE};
 use super::outgoing::encode;
+use super::pace::Pace;
 use super::{Outbox, Outgoing};
 use crate::engine::burst::{Burst, SLICES};
 use crate::stats::Stats;
 
-/// A sender whose messages follow each other within this time is busy.
-pub(crate) const BUSY: Duration = Duration::from_micros(50);
-
 /// Leaves a message of so many octets in the queue of a peer in the same process, if nothing is on its way
 /// there. Returns the receiver to be woken, if it waits; nothing if the message has to be queued here.
 ///
-/// Small messages that follow one another closely are queued: they cost less together, and sender and receiver
+/// Small messages among others are queued: they cost less together, and sender and receiver
 /// do not contend for one lock.
 pub(crate) fn deliver(
     outbox: &mut Outbox,
-    busy: &mut Option<Instant>,
+    pace: &mut Pace,
     message: &Outgoing<'_>,
     length: usize,
 ) -> Option<Option<Waker>> {
     if !outbox.can_deliver() {
         return None;
     }
-    let follows = is_busy(busy) && !outbox.is_answer();
-    if follows && length < LARGE_INSIDE {
+    let is_among_others = pace.is_among_others() && !outbox.is_answer();
+    if is_among_others && length < LARGE_INSIDE {
         return None;
     }
     outbox.deliver(message.to_message(), length)
 }
 
-/// Whether the sender has sent something just before.
-fn is_busy(busy: &mut Option<Instant>) -> bool {
-    let now = Instant::now();
-    busy.replace(now).is_some_and(|before| now - before < BUSY)
-}
-
 /// Writes a message of so many octets to an idle peer. That saves a wake-up of its driver and, for a
 /// large message, the copy. Returns the number of octets that the transport has taken, and the waker of
 /// the driver if it has to write the rest. Returns `None` if the message has to be queued, as when a
-/// small message follows another closely: then the driver writes many at once. `busy` has the time of
-/// the message before.
+/// small message is among others: then the driver writes many at once.
 pub(crate) fn write(
     outbox: &mut Outbox,
-    busy: &mut Option<Instant>,
+    pace: &mut Pace,
     message: &Outgoing<'_>,
     length: usize,
 ) -> Option<(usize, Option<Waker>)> {
@@ -66,7 +56,7 @@ pub(crate) fn write(
         begun.advance(written);
         (begun, written)
     } else if length < LARGE {
-        if is_busy(busy) {
+        if pace.is_among_others() {
             return None;
         }
         let mut octets = BytesMut::with_capacity(length);
@@ -157,7 +147,8 @@ mod tests {
         encode(first, rest, &mut expected);
 
         outbox.wait(Waker::noop());
-        let (written, driver) = write(&mut outbox, &mut None, &message, expected.len()).unwrap();
+        let (written, driver) =
+            write(&mut outbox, &mut Pace::default(), &message, expected.len()).unwrap();
         let mut left = Burst::default();
         outbox.claim(&mut left);
         assert_eq!(written + left.len(), expected.len());
@@ -205,7 +196,7 @@ mod tests {
         let message = vec![7; 20_011];
         let length = encoded_len(&message, &[]);
         let mut torn = std::iter::repeat_with(|| {
-            write(&mut outbox, &mut None, &(&message).into(), length)
+            write(&mut outbox, &mut Pace::default(), &(&message).into(), length)
                 .expect("the transport takes a part of some message before it takes none")
         });
         let (written, driver) = torn.find(|(written, _)| *written < length).unwrap();
@@ -219,6 +210,9 @@ mod tests {
         let (mut outbox, _peer) = outbox().await;
         outbox.wait(Waker::noop());
         let message = Message::multipart(vec![vec![7; LARGE - 1]; 2]).unwrap();
-        assert!(write(&mut outbox, &mut None, &(&message).into(), message.encoded_len()).is_none());
+        assert!(
+            write(&mut outbox, &mut Pace::default(), &(&message).into(), message.encoded_len())
+                .is_none()
+        );
     }
 }

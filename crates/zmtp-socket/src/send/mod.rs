@@ -8,6 +8,7 @@ pub(crate) mod guard;
 pub(crate) mod journal;
 pub(crate) mod outbox;
 pub(crate) mod outgoing;
+pub(crate) mod pace;
 pub(crate) mod room;
 pub(crate) mod turn;
 pub(crate) mod waiters;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -26,6 +25,7 @@ use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::{LARGE, Outbox, Run};
 use crate::send::outgoing::encoded_len;
+use crate::send::pace::Pace;
 use crate::send::room::Room;
 use crate::send::turn::Turn;
 use crate::send::waiters::{Ticket, Tickets, Waiters};
@@ -57,8 +57,8 @@ pub(super) struct State {
     pub(super) journal: Journal,
     /// The messages that were appended to the journal and stand in no outbox yet.
     pub(super) booking: Booking,
-    /// The time when a message last woke a driver, or was written without one.
-    pub(super) busy: Option<Instant>,
+    /// The pace of the messages that woke a driver or were written without one.
+    pub(super) pace: Pace,
     pub(super) closed: bool,
     pub(super) turn: Turn,
     /// The topics that match one message, and the peers that want it; kept for their memory.
@@ -114,7 +114,7 @@ impl State {
             keys: HashMap::new(),
             journal: Journal::default(),
             booking: Booking::default(),
-            busy: None,
+            pace: Pace::default(),
             closed: false,
             turn: Turn::default(),
             matching: Vec::new(),
@@ -275,7 +275,7 @@ impl State {
     fn try_write_at_once(&mut self, message: &Outgoing<'_>, length: usize) -> Option<()> {
         let ([key], 0) = (&self.wanted_by[..], self.booking.messages) else { return None };
         let outbox = &mut self.peers[*key].outbox;
-        let (written, waker) = at_once::write(outbox, &mut self.busy, message, length)?;
+        let (written, waker) = at_once::write(outbox, &mut self.pace, message, length)?;
         self.effects.wake(waker);
         at_once::count(&mut self.totals, written, length);
         self.turn.spend(length, false);
@@ -341,7 +341,7 @@ impl State {
             room.octets = room.octets.min(outbox.until_due());
         }
         if woken > 0 || wakes_together {
-            self.busy = Some(Instant::now());
+            self.pace.note();
             self.turn.woke(woken);
         }
         std::mem::swap(&mut self.booking.receivers, wanted_by);

@@ -11,7 +11,6 @@
 
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 use std::{future, io, mem};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -19,7 +18,6 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::PubCore;
 use super::state::State;
 use crate::engine::short_sleep::ShortSleep;
-use crate::send::at_once;
 use crate::send::gathering::LONGEST_REST;
 use crate::send::guard::Guard;
 
@@ -60,8 +58,7 @@ impl State {
             Ok(runtime) => runtime.runtime_flavor() != RuntimeFlavor::CurrentThread,
             Err(_) => true,
         };
-        let is_busy = |before: Instant| before.elapsed() < at_once::BUSY;
-        self.together.has_task && is_beside() && self.busy.is_some_and(is_busy)
+        self.together.has_task && is_beside() && self.pace.is_busy()
     }
 
     /// Wakes all that were left waiting.

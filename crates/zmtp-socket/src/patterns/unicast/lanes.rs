@@ -1,7 +1,6 @@
 //! The lanes of one socket: the queue to each peer, and their turns.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -19,6 +18,7 @@ use crate::send::flushing::Flushing;
 use crate::send::guard::{Effectful, Effects};
 use crate::send::journal::Journal;
 use crate::send::outbox::LARGE;
+use crate::send::pace::Pace;
 use crate::send::turn::Turn;
 use crate::send::waiters::{Tickets, Waiters};
 use crate::send::{Outbox, Outgoing, Run, at_once};
@@ -79,8 +79,7 @@ pub(super) struct Lane {
     /// Whether the connection is about to end: the peer is sent nothing more, and unsent messages are
     /// not given back.
     is_dying: bool,
-    /// The time when the last message was written at once, or could have been.
-    busy: Option<Instant>,
+    pub(super) pace: Pace,
 }
 
 /// A request that was sent, and has not been answered.
@@ -105,7 +104,7 @@ impl Lane {
             queue: None,
             is_ready: false,
             is_dying: false,
-            busy: None,
+            pace: Pace::default(),
         }
     }
 
@@ -127,13 +126,6 @@ impl Lane {
     /// Makes the queued messages readable for the driver, which takes them.
     pub(super) fn seal(&mut self) {
         self.journal.seal();
-    }
-
-    /// Notes that so many messages have arrived from the peer. The answer to a single one is written at
-    /// once, however closely it follows an earlier message. Several answers are left to the driver,
-    /// which writes them together.
-    pub(super) fn expect_answers(&mut self, messages: u64) {
-        self.busy = (messages > 1).then(Instant::now);
     }
 
     /// Frees the memory for new messages, since none is queued.
@@ -343,7 +335,7 @@ impl State {
         let lane = &mut self.lanes[key];
         if runs.is_none()
             && let Some(receiver) =
-                at_once::deliver(&mut lane.outbox, &mut lane.busy, message, length)
+                at_once::deliver(&mut lane.outbox, &mut lane.pace, message, length)
         {
             self.effects.wake(receiver);
             at_once::count(&mut self.totals, length, length);
@@ -351,7 +343,7 @@ impl State {
         }
         if runs.is_none()
             && let Some((written, waker)) =
-                at_once::write(&mut lane.outbox, &mut lane.busy, message, length)
+                at_once::write(&mut lane.outbox, &mut lane.pace, message, length)
         {
             self.effects.wake(waker);
             at_once::count(&mut self.totals, written, length);

@@ -17,6 +17,12 @@ use crate::options::HighWaterMark;
 use crate::send::SendCore as _;
 use crate::sync::Woken;
 
+#[cfg(target_os = "linux")]
+use {
+    crate::engine::transport::Outlet,
+    tokio::net::{TcpListener, TcpStream},
+};
+
 mod inside;
 
 fn config(sends: Sends, hwm: usize) -> Config {
@@ -78,8 +84,17 @@ impl Other {
             let metadata = zmtp_codec::Metadata::new().with("Identity", identity);
             info.metadata = metadata.expect("a valid property");
         }
+        Self::with_ways(core, peer, &info, Ways::default())
+    }
+
+    fn with_ways(
+        core: &Arc<UnicastCore>,
+        peer: Peer,
+        info: &PeerInfo,
+        ways: Ways<'_>,
+    ) -> Result<Self, Reason> {
         let (kill, killed) = Kill::new();
-        let session = core.open(&peer, &info, Ways::default(), kill)?;
+        let session = core.open(&peer, info, ways, kill)?;
         let connection = Connection::new(Arc::new(Wire::new(SocketType::Dealer)));
         Ok(Self { peer, session, connection, burst: Burst::default(), killed })
     }
@@ -121,6 +136,15 @@ impl Other {
     fn say(&mut self, text: &'static str) {
         self.session.messages(Batch::from(Message::from(text))).expect("it may speak");
     }
+}
+
+/// An outlet to a stream, and the other end of it.
+#[cfg(target_os = "linux")]
+async fn stream() -> (Outlet, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let outlet = Outlet::Tcp(Arc::new(stream.into_split().1));
+    (outlet, listener.accept().await.unwrap().0)
 }
 
 fn next_id() -> PeerId {
@@ -504,4 +528,23 @@ fn all_endpoints_of_a_pair_share_what_waits_for_its_peer() {
     assert_eq!(Other::accepted(&core).read(), ["4"]);
     core.disconnected(&endpoint("a"));
     assert_eq!(send(&core, "5"), Err(SendError::Full));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_answer_to_one_message_is_written_at_once_and_the_first_of_several_waits_for_the_others()
+ {
+    let core = core(config(Sends::InTurn, 10));
+    let (outlet, _far) = stream().await;
+    let ways = Ways { outlet: Some(&outlet), direct: None };
+    let peer = Peer::new(next_id(), endpoint("bound"), "test");
+    let info = PeerInfo::new(Version::V3_1);
+    let mut peer = Other::with_ways(&core, peer, &info, ways).unwrap();
+    for (said, queued) in [(1, 0), (3, 3), (1, 0), (1, 0), (2, 2)] {
+        assert!(!peer.take(), "the driver waits");
+        let batch: Batch = (0..said).map(|_| Message::from("?")).collect();
+        peer.session.messages(batch).unwrap();
+        (0..said).for_each(|_| core.try_send(&"!".into()).unwrap());
+        assert_eq!(peer.read().len(), queued, "after {said} messages");
+    }
 }

@@ -1,13 +1,14 @@
 //! Drivers that are left waiting, and woken together.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::*;
+use crate::send::pace::Pace;
 
 fn readers(core: &Arc<PubCore>) -> [Reader; 3] {
     let mut readers =
@@ -35,7 +36,7 @@ async fn until_woken(readers: &[Reader; 3], times: [usize; 3]) {
 fn send_busily(core: &Arc<PubCore>, message: &str) {
     thread::scope(|scope| {
         scope.spawn(|| {
-            lock(&core.state).busy = Some(Instant::now() + Duration::from_secs(60));
+            lock(&core.state).pace = Pace::busy();
             core.try_send(&message.into()).unwrap();
         });
     });
