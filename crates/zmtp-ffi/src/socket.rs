@@ -485,7 +485,7 @@ fn wait<T>(
     handle: Handle,
     dontwait: bool,
     time: c_int,
-    waits: Waits,
+    mut waits: Waits,
     mut attempt: impl FnMut(&mut Socket, &mut TaskContext<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<(Locked, T), Errno> {
     let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
@@ -525,17 +525,23 @@ fn wait<T>(
                 socket.member.context.check()?;
                 attempt(&mut socket, cx).map_ok(|done| (socket, done))
             };
-            if let Some(done) = interrupt::wait(runtime, &signal, deadline, once_more)? {
-                return Ok(done);
+            let done = interrupt::wait(runtime, &mut waits, &signal, deadline, once_more)?;
+            if let Some((mut socket, done)) = done {
+                socket.waiting.end(waits);
+                return Ok((socket, done));
             }
             is_last = true;
         } else {
             is_last = !signal.wait(deadline)?;
         }
+        let has_run = wait.as_ref().and_then(Wait::runtime).is_some();
         drop(wait);
         // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
+        if has_run {
+            socket.waiting.end(waits);
+        }
     }
 }
 

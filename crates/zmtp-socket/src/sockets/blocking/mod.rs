@@ -41,6 +41,7 @@ mod proxy;
 mod relay;
 mod shared_runtime;
 mod socket;
+mod spin;
 mod thread;
 
 use std::fmt;
