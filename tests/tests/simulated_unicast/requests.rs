@@ -351,8 +351,8 @@ async fn request(
 /// A server that answers until it is closed.
 struct Server {
     handle: Handle<Rep>,
-    /// Returns the number of accepted replies.
-    task: JoinHandle<u64>,
+    /// Returns the number of accepted replies, and the closed socket.
+    task: JoinHandle<(u64, RepSocket)>,
 }
 
 impl Server {
@@ -371,7 +371,9 @@ impl Server {
 
     async fn end(self) {
         self.handle.close().await;
-        let accepted = self.task.await.expect("it does not panic");
+        let (accepted, mut socket) = self.task.await.expect("it does not panic");
+        // While the last replies were sent, other requests may have come.
+        while socket.try_recv().is_ok() {}
         let stats = self.handle.stats();
         let counted = stats.sent + stats.dropped + stats.undelivered;
         assert_eq!((counted, stats.queued), (accepted, 0), "{stats:?}");
@@ -379,7 +381,7 @@ impl Server {
 }
 
 /// Answers each request when its time has come, in any order, or not at all.
-async fn serve(world: World, mut socket: RepSocket, mut chance: fastrand::Rng) -> u64 {
+async fn serve(world: World, mut socket: RepSocket, mut chance: fastrand::Rng) -> (u64, RepSocket) {
     let World { plan, served, is_well, .. } = world;
     let mut replies = JoinSet::new();
     while let Ok((request, reply)) = socket.recv().await {
@@ -403,7 +405,7 @@ async fn serve(world: World, mut socket: RepSocket, mut chance: fastrand::Rng) -
             }
         });
     }
-    replies.join_all().await.iter().sum()
+    (replies.join_all().await.iter().sum(), socket)
 }
 
 fn server_place(place: usize) -> String {
