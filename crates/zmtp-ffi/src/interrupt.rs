@@ -56,7 +56,7 @@ impl Waiting {
         if self.is_signalled { Waits::default() } else { self.waits }
     }
 
-    /// The wait is over; these are the waits with it.
+    /// Keeps the waits, among them one that is over.
     pub(crate) fn end(&mut self, waits: Waits) {
         self.waits = waits;
     }

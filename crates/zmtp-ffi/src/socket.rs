@@ -511,7 +511,9 @@ fn wait<T>(
         let io = socket.built.as_ref().map(|built| built.io.clone());
         drop(socket);
         let wait = io.as_deref().and_then(|io| io.begin_wait(waits));
-        if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
+        let runtime = wait.as_ref().and_then(Wait::runtime);
+        let runs = runtime.is_some();
+        if let Some(runtime) = runtime {
             let once_more = |cx: &mut TaskContext<'_>| {
                 let mut socket = match SOCKETS.try_lock(handle) {
                     Ok(socket) => socket,
@@ -534,12 +536,11 @@ fn wait<T>(
         } else {
             is_last = !signal.wait(deadline)?;
         }
-        let has_run = wait.as_ref().and_then(Wait::runtime).is_some();
         drop(wait);
         // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
-        if has_run {
+        if runs {
             socket.waiting.end(waits);
         }
     }

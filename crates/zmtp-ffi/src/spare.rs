@@ -31,7 +31,8 @@ thread_local! {
     static OWN: RefCell<Gathering> = const { RefCell::new(Gathering { buffers: Vec::new(), size: 0 }) };
 }
 
-/// The buffers that threads have left for each other. No thread waits for this lock: a fork may have copied it while it was locked.
+/// The buffers that threads have left for each other. No thread waits for this lock: a fork may have copied it while it
+/// was locked.
 static SHARED: Mutex<Vec<Gathering>> = Mutex::new(Vec::new());
 static SHARED_COUNT: AtomicUsize = AtomicUsize::new(0);
 

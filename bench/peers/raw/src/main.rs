@@ -25,7 +25,7 @@ enum Wire {
 
 impl Wire {
     fn new(stream: TcpStream, on_tokio: bool) -> Self {
-        set_up(&stream);
+        set_up(SockRef::from(&stream));
         if !on_tokio {
             return Self::Std(stream);
         }
@@ -51,11 +51,7 @@ impl Wire {
 }
 
 /// Sets a connection up as fast as the system's tcp is: without a wait for more to send, and without a pace.
-fn set_up<'a, S>(stream: &'a S)
-where
-    SockRef<'a>: From<&'a S>,
-{
-    let socket = SockRef::from(stream);
+fn set_up(socket: SockRef<'_>) {
     socket.set_tcp_nodelay(true).expect("a tcp socket");
     #[cfg(target_os = "linux")]
     socket.set_tcp_congestion(b"reno").expect("every Linux has it");
@@ -198,7 +194,7 @@ async fn answers(args: &Args) {
     report_answering(args);
     loop {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        set_up(&stream);
+        set_up(SockRef::from(&stream));
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while let Ok(read @ 1..) = stream.read(&mut buffer).await {

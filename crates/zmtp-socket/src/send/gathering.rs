@@ -172,7 +172,7 @@ pub(super) mod tests {
     use std::task::Waker;
 
     use bytes::Bytes;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpStream;
     use tokio::runtime::Builder;
 
     use super::*;
@@ -185,11 +185,9 @@ pub(super) mod tests {
 
     /// An outbox of a peer over tcp, and what that peer receives.
     pub(in crate::send) async fn outbox() -> (Outbox, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let outlet = Outlet::Tcp(Arc::new(stream.into_split().1));
+        let (outlet, peer) = Outlet::connected().await;
         let marks = Marks::new(HighWaterMark::messages(10), None, ALL);
-        (Outbox::new(marks, Some(outlet), None), listener.accept().await.unwrap().0)
+        (Outbox::new(marks, Some(outlet), None), peer)
     }
 
     /// Runs a test on the only worker. The runtime sees that a timer has elapsed only while the test waits, however

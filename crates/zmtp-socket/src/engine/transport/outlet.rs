@@ -65,6 +65,17 @@ impl Inlet {
 }
 
 impl Outlet {
+    /// An outlet over tcp, and the other end of its connection.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) async fn connected() -> (Self, tokio::net::TcpStream) {
+        use tokio::net::{TcpListener, TcpStream};
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let peer = listener.accept().await.unwrap().0;
+        (Self::Tcp(Arc::new(stream.into_split().1)), peer)
+    }
+
     /// The number of its descriptor.
     #[cfg(unix)]
     pub(crate) fn descriptor(&self) -> Option<i32> {

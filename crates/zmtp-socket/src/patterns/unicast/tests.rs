@@ -17,12 +17,6 @@ use crate::options::HighWaterMark;
 use crate::send::SendCore as _;
 use crate::sync::Woken;
 
-#[cfg(target_os = "linux")]
-use {
-    crate::engine::transport::Outlet,
-    tokio::net::{TcpListener, TcpStream},
-};
-
 mod inside;
 
 fn config(sends: Sends, hwm: usize) -> Config {
@@ -136,15 +130,6 @@ impl Other {
     fn say(&mut self, text: &'static str) {
         self.session.messages(Batch::from(Message::from(text))).expect("it may speak");
     }
-}
-
-/// An outlet to a stream, and the other end of it.
-#[cfg(target_os = "linux")]
-async fn stream() -> (Outlet, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let outlet = Outlet::Tcp(Arc::new(stream.into_split().1));
-    (outlet, listener.accept().await.unwrap().0)
 }
 
 fn next_id() -> PeerId {
@@ -535,7 +520,7 @@ fn all_endpoints_of_a_pair_share_what_waits_for_its_peer() {
 async fn the_answer_to_one_message_is_written_at_once_and_the_first_of_several_waits_for_the_others()
  {
     let core = core(config(Sends::InTurn, 10));
-    let (outlet, _far) = stream().await;
+    let (outlet, _far) = crate::engine::transport::Outlet::connected().await;
     let ways = Ways { outlet: Some(&outlet), direct: None };
     let peer = Peer::new(next_id(), endpoint("bound"), "test");
     let info = PeerInfo::new(Version::V3_1);

@@ -1,4 +1,4 @@
-//! For how long a thread that waits looks for what it waits for, before it sleeps.
+//! For how long a waiting thread looks for its message before it sleeps.
 //!
 //! To put a thread to sleep and to wake it takes longer than most peers of the same machine take to answer. So a
 //! thread whose last wait was short looks on for about as long as a sleep takes, and then sleeps. If both sides of a
@@ -23,7 +23,7 @@ const MOST_LATE: u32 = 16;
 /// It tries again after so many waits at the latest.
 const MOST_SLEEPS: u32 = 255;
 
-/// The experience of one thread, or of one socket, with its waits.
+/// The experience of one socket with its waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spin {
     /// Whether the last wait was short.
@@ -46,7 +46,7 @@ impl Spin {
         }
     }
 
-    /// What was waited for has come after such a time, without a sleep.
+    /// The awaited message has come after such a time, without a sleep.
     fn found(&mut self, after: Duration) {
         if after < SHORT {
             *self = Self { was_short: true, ..Self::default() };
