@@ -55,18 +55,12 @@ impl Waiting {
         self.waits.add();
         if self.is_signalled { Waits::default() } else { self.waits }
     }
-
-    /// Keeps the waits, among them one that is over.
-    pub(crate) fn end(&mut self, waits: Waits) {
-        self.waits = waits;
-    }
 }
 
 /// Waits in `runtime`, which this thread runs, until `attempt` is ready: `None` if the deadline comes first. Everything
 /// that raises `signal` has it tried again.
 pub(crate) fn wait<T>(
     runtime: &Runtime,
-    waits: &mut Waits,
     signal: &Signal,
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
@@ -86,10 +80,10 @@ pub(crate) fn wait<T>(
         }
     });
     let done = as_io_thread(|| match deadline {
-        None => waits.block_on(runtime, attempts).map(Some),
+        None => runtime.block_on(attempts).map(Some),
         Some(deadline) => {
             let timely = async { timeout_at(deadline.into(), attempts).await };
-            waits.block_on(runtime, timely).ok().transpose()
+            runtime.block_on(timely).ok().transpose()
         }
     });
     signal.wakes(None);

@@ -485,7 +485,7 @@ fn wait<T>(
     handle: Handle,
     dontwait: bool,
     time: c_int,
-    mut waits: Waits,
+    waits: Waits,
     mut attempt: impl FnMut(&mut Socket, &mut TaskContext<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<(Locked, T), Errno> {
     let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
@@ -511,9 +511,7 @@ fn wait<T>(
         let io = socket.built.as_ref().map(|built| built.io.clone());
         drop(socket);
         let wait = io.as_deref().and_then(|io| io.begin_wait(waits));
-        let runtime = wait.as_ref().and_then(Wait::runtime);
-        let runs = runtime.is_some();
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
             let once_more = |cx: &mut TaskContext<'_>| {
                 let mut socket = match SOCKETS.try_lock(handle) {
                     Ok(socket) => socket,
@@ -527,10 +525,8 @@ fn wait<T>(
                 socket.member.context.check()?;
                 attempt(&mut socket, cx).map_ok(|done| (socket, done))
             };
-            let done = interrupt::wait(runtime, &mut waits, &signal, deadline, once_more)?;
-            if let Some((mut socket, done)) = done {
-                socket.waiting.end(waits);
-                return Ok((socket, done));
+            if let Some(done) = interrupt::wait(runtime, &signal, deadline, once_more)? {
+                return Ok(done);
             }
             is_last = true;
         } else {
@@ -540,9 +536,6 @@ fn wait<T>(
         // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
-        if runs {
-            socket.waiting.end(waits);
-        }
     }
 }
 

@@ -334,6 +334,7 @@ impl Draw<'_> {
             8 => options.linger(Linger::For(self.any_duration())),
             9 => options.max_connections(self.any_number()),
             10 => options.max_handshakes(self.any_number()),
+            38 => options.spin(false),
             _ => self.link(what, options),
         }
     }

@@ -1,9 +1,15 @@
 //! Options with an effect that the peer sees: limits on a peer's messages, and our announcements.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use tokio::time::timeout;
 use zmtp_codec::{Error, ProtocolError};
 use zmtp_socket::{
-    Event, HighWaterMark, Message, Monitor, Overrun, PubOptions, PubSocket, Reason, SubOptions,
-    SubSocket, Version,
+    Event, HighWaterMark, Message, Monitor, Overrun, PubOptions, PubSocket, PullOptions, Reason,
+    SubOptions, SubSocket, Version,
 };
 use zmtp_tests::story::{Place, event, eventually, receive, receive_text, subscribers, wanted};
 use zmtp_tests::{over, over_each_transport};
@@ -176,4 +182,25 @@ async fn publish_to_nobody_awake(
         publisher.send(&[7; 8 << 10]).await.unwrap();
     }
     (publisher, subscriber)
+}
+
+#[tokio::test]
+async fn only_a_socket_that_may_spin_looks_for_a_message_that_nobody_has_reported() {
+    for spin in [true, false] {
+        let place = Place::tcp();
+        let mut socket = place.context.socket(PullOptions::new().spin(spin));
+        socket.bind(&*place.endpoint).await.unwrap();
+        let looking = tokio::spawn(async move {
+            let mut looks = 0;
+            let receiving = poll_fn(|cx| {
+                looks += 1;
+                Pin::new(&mut socket).poll_next(cx)
+            });
+            assert!(timeout(Duration::from_millis(20), receiving).await.is_err());
+            looks
+        });
+        let looks = looking.await.unwrap();
+        // The first one, and one when the time is over.
+        assert_eq!(looks > 2, spin, "it looked {looks} times");
+    }
 }

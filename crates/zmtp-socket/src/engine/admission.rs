@@ -154,7 +154,8 @@ mod tests {
     use crate::error::Reason;
 
     fn admission(max_connections: usize, max_handshakes: usize) -> Arc<Admission> {
-        Admission::new(SocketOptions { max_connections, max_handshakes, linger: None })
+        let options = SocketOptions::default();
+        Admission::new(SocketOptions { max_connections, max_handshakes, ..options })
     }
 
     /// A newcomer's permit, and the receiver of its signal to end.

@@ -15,5 +15,6 @@ pub(crate) mod shared;
 pub(crate) mod short_sleep;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod spin;
 pub(crate) mod transport;
 pub mod wire;

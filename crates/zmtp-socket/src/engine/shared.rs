@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// How long a closed socket delivers, unless [`linger`](Self::linger) is called with another value.
     pub(crate) linger: Linger,
     pub(crate) home: Home,
+    /// Whether a receiver looks on for a while before its thread sleeps.
+    pub(crate) spins: bool,
     /// The task of some endpoint has ended with its runtime.
     stranded: AtomicBool,
     /// The process that the socket was made in.
@@ -182,6 +184,8 @@ impl Shared {
         events: Arc<Events>,
     ) -> Self {
         Self {
+            // A simulation that depends on the time it takes could not be repeated.
+            spins: options.spin && !networks.are_simulated(),
             networks,
             terms,
             admission: Admission::new(options),

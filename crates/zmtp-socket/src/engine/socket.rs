@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::mem;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
@@ -13,6 +13,7 @@ use crate::engine::driver::Core;
 use crate::engine::home::{check_io, within};
 use crate::engine::listener::listen;
 use crate::engine::shared::{EndpointTask, Shared, Side};
+use crate::engine::spin::Spin;
 use crate::engine::transport::{Listener, Networks, check};
 use crate::error::{BindError, ConnectError, NoRuntime, UnknownEndpoint};
 use crate::monitor::{Event, Events, Monitor};
@@ -156,12 +157,22 @@ impl<C: Core> Engine<C> {
         }
     }
 
-    /// Returns `poll`. If it is pending and the runtime of the endpoints has ended, they move to the
-    /// runtime of the caller.
+    /// Returns `poll`, which says whether something has been received. If not, and the runtime of the
+    /// endpoints has ended, they move to the runtime of the caller; and the receiver may look on.
     #[inline]
-    pub(crate) fn follow<T>(&self, poll: Poll<T>) -> Poll<T> {
-        if poll.is_pending() {
+    pub(crate) fn follow<T>(
+        &self,
+        spin: &mut Spin,
+        cx: &mut Context<'_>,
+        poll: Poll<T>,
+    ) -> Poll<T> {
+        if poll.is_ready() {
+            spin.found();
+        } else {
             self.move_here();
+            if self.shared.spins {
+                spin.look_on(cx);
+            }
         }
         poll
     }

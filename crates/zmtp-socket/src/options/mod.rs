@@ -99,11 +99,12 @@ pub(crate) struct SocketOptions {
     pub(crate) linger: Option<Linger>,
     pub(crate) max_connections: usize,
     pub(crate) max_handshakes: usize,
+    pub(crate) spin: bool,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { linger: None, max_connections: 65_536, max_handshakes: 1024 }
+        Self { linger: None, max_connections: 65_536, max_handshakes: 1024, spin: true }
     }
 }
 
@@ -137,6 +138,19 @@ impl<T: Configured<Role: SocketRole>> Options<T> {
     /// Default: 1024; 0 is taken as 1.
     pub fn max_handshakes(mut self, connections: usize) -> Self {
         self.socket.max_handshakes = connections.max(1);
+        self
+    }
+
+    /// Whether a socket that waits to receive may look for a while before it lets its thread sleep. To sleep
+    /// and be woken often takes longer than a peer of the same machine takes to answer. Default: yes.
+    ///
+    /// A socket whose last wait was shorter than 50 µs looks for that long. Others do so now and then, for
+    /// 0.3 ms, and less and less often if that leads to no shorter waits. Other tasks run meanwhile. Messages
+    /// that come every few microseconds may so take a whole core, even if they need only a part of one; an
+    /// idle socket takes no processor time. Only a current-thread runtime, or a
+    /// [blocking](crate::blocking) socket, ever looks.
+    pub fn spin(mut self, spin: bool) -> Self {
+        self.socket.spin = spin;
         self
     }
 }

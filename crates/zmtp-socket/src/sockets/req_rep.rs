@@ -146,7 +146,7 @@ impl Socket<Req> {
         };
         let outcome = loop {
             let answer = core.poll_answer(&mut self.receiver.receiver, cx);
-            match ready!(self.handle.engine.follow(answer))? {
+            match ready!(self.handle.engine.follow(&mut self.spin, cx, answer))? {
                 Answer::Lost => break Err(RequestError::Lost),
                 Answer::Reply(reply) => {
                     if let Some(reply) = open(reply, id.as_ref()) {
@@ -175,7 +175,7 @@ impl Socket<Req> {
         let mut asking = Asking { core, is_correlated: id.is_some(), is_done: false };
         let end = time.and_then(|time| Instant::now().checked_add(time));
         let engine = &self.handle.engine;
-        let receiver = &mut self.receiver.receiver;
+        let (receiver, spin) = (&mut self.receiver.receiver, &mut self.spin);
         // A message that came before the request is no reply to it.
         while receiver.try_next(core)?.is_some() {
             core.count_filtered();
@@ -183,7 +183,10 @@ impl Socket<Req> {
         let answer = async {
             core.send_later_to(To::Next, &request.into()).await?;
             loop {
-                let next = poll_fn(|cx| engine.follow(core.poll_answer(receiver, cx)));
+                let next = poll_fn(|cx| {
+                    let answer = core.poll_answer(receiver, cx);
+                    engine.follow(spin, cx, answer)
+                });
                 match next.await? {
                     Answer::Lost => return Err(RequestError::Lost),
                     Answer::Reply(reply) => {

@@ -13,7 +13,8 @@ use zmtp_codec::{Batch, Message};
 
 use crate::endpoint::{EndpointError, IntoEndpoint};
 use crate::engine::socket::Engine;
-use crate::error::{RecvError, TryRecvError};
+use crate::engine::spin::Spin;
+use crate::error::{Closed, RecvError, TryRecvError};
 use crate::monitor::Events;
 use crate::options::{LinkConfig, Options};
 use crate::peer::Peer;
@@ -34,6 +35,7 @@ use crate::stats::Unfinished;
 pub struct Socket<T: Kind> {
     pub(crate) handle: Handle<T>,
     pub(crate) receiver: T::Receiver,
+    pub(crate) spin: Spin,
 }
 
 impl<T: Kind> Socket<T> {
@@ -54,7 +56,8 @@ impl<T: Kind> Socket<T> {
         let core = T::core(role, events.clone());
         let config = LinkConfig::new(link, T::SOCKET_TYPE);
         let engine = Engine::new(&context.networks, core, config, socket, linger, events);
-        Self { handle: Handle::of(Arc::new(engine)), receiver: T::Receiver::default() }
+        let receiver = T::Receiver::default();
+        Self { handle: Handle::of(Arc::new(engine)), receiver, spin: Spin::default() }
     }
 
     /// A handle, for other tasks. It does not keep the socket open.
@@ -101,8 +104,15 @@ impl<T: Receives> Socket<T> {
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub async fn recv(&mut self) -> Result<T::Received, RecvError> {
-        let (engine, receiver) = (&*self.handle.engine, &mut self.receiver);
-        Ok(poll_fn(|cx| engine.follow(receiver.poll_next(&engine.core, cx))).await?)
+        Ok(poll_fn(|cx| self.poll_recv(cx)).await?)
+    }
+
+    #[inline]
+    fn poll_recv(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<T::Received, Closed>> {
+        let Self { handle, receiver, spin } = self;
+        let engine = &*handle.engine;
+        let poll = receiver.poll_next(&engine.core, cx);
+        engine.follow(spin, cx, poll)
     }
 
     /// Receives the next item if it has arrived.
@@ -270,8 +280,13 @@ impl<T: ReceivesMessages> Socket<T> {
     /// # }
     /// ```
     pub async fn recv_batch(&mut self) -> Result<Batch, RecvError> {
-        let (engine, receiver) = (&*self.handle.engine, &mut self.receiver);
-        Ok(poll_fn(|cx| engine.follow(receiver.poll_batch(&*engine.core, cx))).await?)
+        let Self { handle, receiver, spin } = self;
+        let engine = &*handle.engine;
+        let next = poll_fn(|cx| {
+            let poll = receiver.poll_batch(&*engine.core, cx);
+            engine.follow(spin, cx, poll)
+        });
+        Ok(next.await?)
     }
 }
 
@@ -279,10 +294,11 @@ impl<T: ReceivesMessages> Socket<T> {
 impl<T: Receives> Stream for Socket<T> {
     type Item = T::Received;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<T::Received>> {
-        let Self { handle, receiver } = self.get_mut();
-        let engine = &*handle.engine;
-        engine.follow(receiver.poll_next(&engine.core, cx)).map(Result::ok)
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<T::Received>> {
+        self.poll_recv(cx).map(Result::ok)
     }
 }
 

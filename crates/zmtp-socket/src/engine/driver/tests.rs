@@ -126,7 +126,8 @@ fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
 fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill, JoinHandle<End>) {
     let terms = LinkConfig::new(LinkOptions::default(), socket_type);
     let networks = Sockets::new().networks;
-    let limits = SocketOptions { max_connections: 1, max_handshakes: 1, linger: None };
+    let limits =
+        SocketOptions { max_connections: 1, max_handshakes: 1, ..SocketOptions::default() };
     let socket =
         Arc::new(Shared::new(networks, terms.clone(), limits, Linger::NONE, Arc::default()));
     let core = Arc::new(Counter::default());

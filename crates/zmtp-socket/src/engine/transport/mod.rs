@@ -80,6 +80,14 @@ impl Networks {
         fastrand::Rng::new()
     }
 
+    /// Whether the peers are in the network of a simulation.
+    pub(crate) fn are_simulated(&self) -> bool {
+        #[cfg(feature = "simulation")]
+        return self.simulation.is_some();
+        #[cfg(not(feature = "simulation"))]
+        false
+    }
+
     #[cfg(feature = "simulation")]
     fn simulation(&self) -> io::Result<&Simulation> {
         self.simulation.as_ref().ok_or_else(|| {

@@ -41,7 +41,6 @@ mod proxy;
 mod relay;
 mod shared_runtime;
 mod socket;
-mod spin;
 mod thread;
 
 use std::fmt;

@@ -20,8 +20,6 @@ use std::{fmt, io, mem, process};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
-use super::spin::Spin;
-
 /// After how many [`Waits`] a thread may run the runtime.
 const PATIENCE: u32 = 8;
 
@@ -79,30 +77,21 @@ struct State {
     has_ended: bool,
 }
 
-/// The waits for messages of one socket.
+/// How many messages were waited for, almost in a row: each that was there without a wait halves the number.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Waits {
-    /// How many messages were waited for, almost in a row: each that was there without a wait halves the number.
-    row: u32,
-    spin: Spin,
-}
+pub struct Waits(u32);
 
 impl Waits {
     /// Another message has to be waited for.
     #[inline]
     pub fn add(&mut self) {
-        self.row = (self.row + 1).min(MOST_WAITS);
+        self.0 = (self.0 + 1).min(MOST_WAITS);
     }
 
     /// Another message was there.
     #[inline]
     pub fn halve(&mut self) {
-        self.row /= 2;
-    }
-
-    /// Runs the runtime of a [`Wait`] until `future` is ready.
-    pub fn block_on<F: Future>(&mut self, runtime: &Runtime, future: F) -> F::Output {
-        runtime.block_on(self.spin.spin(future))
+        self.0 /= 2;
     }
 }
 
@@ -167,7 +156,7 @@ impl SharedRuntime {
     /// Begins a wait of this thread, after so many.
     pub fn begin(&self, waits: Waits) -> Wait<'_> {
         let mut state = self.duty.lock();
-        let may_run = waits.row >= state.patience()
+        let may_run = waits.0 >= state.patience()
             && state.others == 0
             && !state.is_run
             && !state.is_called
@@ -202,7 +191,7 @@ impl SharedRuntime {
 }
 
 impl Wait<'_> {
-    /// The runtime that this thread is to run, with [`Waits::block_on`], while it waits; if it is to.
+    /// The runtime that this thread is to run, with [`block_on`](Runtime::block_on), while it waits; if it is to.
     pub fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_deref()
     }
@@ -317,12 +306,6 @@ mod tests {
         SharedRuntime::start(runtime.enable_all(), thread::Builder::new(), || {}).unwrap()
     }
 
-    impl Waits {
-        fn of(row: u32) -> Self {
-            Self { row, ..Self::default() }
-        }
-    }
-
     impl SharedRuntime {
         /// A task that tells which thread runs it.
         fn task(&self) -> oneshot::Receiver<ThreadId> {
@@ -333,7 +316,7 @@ mod tests {
 
         /// Waits for a task, and returns whether this thread was to run it.
         fn runs(&self, waits: u32) -> bool {
-            let wait = self.begin(Waits::of(waits));
+            let wait = self.begin(Waits(waits));
             let task = self.task();
             match wait.runtime() {
                 Some(runtime) => runtime.block_on(task).unwrap(),
@@ -357,7 +340,7 @@ mod tests {
         assert!((0..PATIENCE).all(|waits| !shared.runs(waits)));
         assert!((PATIENCE..1000).all(|waits| shared.runs(waits)));
         // The I/O thread may still have run the first ones.
-        let wait = shared.begin(Waits::of(PATIENCE));
+        let wait = shared.begin(Waits(PATIENCE));
         assert_eq!(wait.runtime().unwrap().block_on(shared.task()).unwrap(), here);
     }
 
@@ -366,12 +349,12 @@ mod tests {
         let mut waits = Waits::default();
         (0..1000).for_each(|_| waits.add());
         waits.halve();
-        assert!(waits.row >= PATIENCE << DOUBLINGS, "one pair makes no difference");
+        assert!(waits.0 >= PATIENCE << DOUBLINGS, "one pair makes no difference");
         for _ in 0..20 {
             waits.add();
             waits.halve();
         }
-        assert!(waits.row < PATIENCE);
+        assert!(waits.0 < PATIENCE);
     }
 
     #[test]
@@ -405,9 +388,9 @@ mod tests {
     #[test]
     fn the_io_thread_is_called_back_when_one_thread_leaves_and_another_still_waits() {
         let shared = start();
-        let runs = shared.begin(Waits::of(PATIENCE));
+        let runs = shared.begin(Waits(PATIENCE));
         assert!(runs.runtime().is_some());
-        let waits = shared.begin(Waits::of(PATIENCE));
+        let waits = shared.begin(Waits(PATIENCE));
         assert!(waits.runtime().is_none());
         assert_eq!(shared.duty.lock().calls, 0);
         drop(runs);
@@ -420,7 +403,7 @@ mod tests {
     #[test]
     fn the_io_thread_sleeps_through_a_long_wait() {
         let shared = start();
-        let wait = shared.begin(Waits::of(PATIENCE));
+        let wait = shared.begin(Waits(PATIENCE));
         shared.until("it sleeps", |state| state.sleeps);
         drop(wait);
         shared.until("it is back", |state| !state.sleeps);
@@ -431,7 +414,7 @@ mod tests {
     fn a_thread_of_another_runtime_does_not_run_this_one() {
         let shared = start();
         let other = Builder::new_current_thread().build().unwrap();
-        let wait = other.block_on(async { shared.begin(Waits::of(PATIENCE)) });
+        let wait = other.block_on(async { shared.begin(Waits(PATIENCE)) });
         assert!(wait.runtime().is_none());
     }
 

@@ -90,7 +90,7 @@ impl<T: Receives> Socket<T> {
             Ok(received) => Ok(received),
             Err(_none_yet) => {
                 self.waits.add();
-                self.home.0.thread.wait_after(&mut self.waits, self.socket.recv())
+                self.home.0.thread.wait_after(self.waits, self.socket.recv())
             }
         }
     }
@@ -104,7 +104,7 @@ impl<T: Receives> Socket<T> {
         match self.try_recv() {
             Err(TryRecvError::Empty) => {
                 self.waits.add();
-                self.home.0.thread.receive_for(&mut self.waits, time, self.socket.recv())
+                self.home.0.thread.receive_for(self.waits, time, self.socket.recv())
             }
             done => done,
         }
@@ -172,7 +172,7 @@ impl Socket<Req> {
         message: impl Into<Outgoing<'a>>,
     ) -> Result<Message, RequestError> {
         self.waits.add();
-        self.home.0.thread.block_on_after(&mut self.waits, self.socket.request(message))?
+        self.home.0.thread.block_on_after(self.waits, self.socket.request(message))?
     }
 }
 

@@ -50,13 +50,13 @@ impl IoThread {
 
     /// Waits on the caller's thread for `future`, which may use the runtime.
     pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Closed> {
-        self.block_on_after(&mut Waits::default(), future)
+        self.block_on_after(Waits::default(), future)
     }
 
     /// As [`block_on`](Self::block_on), for a caller that has waited before.
     pub(super) fn block_on_after<F: Future>(
         &self,
-        waits: &mut Waits,
+        waits: Waits,
         future: F,
     ) -> Result<F::Output, Closed> {
         let mut future = pin!(future);
@@ -73,13 +73,13 @@ impl IoThread {
         &self,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.wait_after(&mut Waits::default(), coming)
+        self.wait_after(Waits::default(), coming)
     }
 
     /// As [`wait`](Self::wait), for a caller that has waited before.
     pub(super) fn wait_after<T, E: From<Closed>>(
         &self,
-        waits: &mut Waits,
+        waits: Waits,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         match self.runtime.is_here() {
@@ -95,7 +95,7 @@ impl IoThread {
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<Option<T>, E> {
         match self.runtime.is_here() {
-            true => self.block(&mut Waits::default(), Some(time), coming).transpose(),
+            true => self.block(Waits::default(), Some(time), coming).transpose(),
             false => Err(Closed.into()),
         }
     }
@@ -103,7 +103,7 @@ impl IoThread {
     /// Waits for something to be received, but no longer than `time`.
     pub(super) fn receive_for<T>(
         &self,
-        waits: &mut Waits,
+        waits: Waits,
         time: Duration,
         receiving: impl Future<Output = Result<T, RecvError>>,
     ) -> Result<T, TryRecvError> {
@@ -119,7 +119,7 @@ impl IoThread {
     /// Waits for `future`, but no longer than `time`.
     fn block<F: Future>(
         &self,
-        waits: &mut Waits,
+        waits: Waits,
         time: Option<Duration>,
         future: F,
     ) -> Option<F::Output> {
@@ -129,11 +129,11 @@ impl IoThread {
             self.attend();
             return Some(output);
         }
-        let wait = self.runtime.begin(*waits);
+        let wait = self.runtime.begin(waits);
         match (wait.runtime(), time) {
-            (Some(runtime), None) => Some(waits.block_on(runtime, future)),
+            (Some(runtime), None) => Some(runtime.block_on(future)),
             (Some(runtime), Some(time)) => {
-                waits.block_on(runtime, async { timeout(time, future).await.ok() })
+                runtime.block_on(async { timeout(time, future).await.ok() })
             }
             (None, None) => Some(park::block_on(future)),
             (None, Some(time)) => park::block_for(time, future),
@@ -144,7 +144,7 @@ impl IoThread {
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         if self.runtime.is_here() {
             let task = self.runtime.handle().spawn(task);
-            let done = self.block(&mut Waits::default(), None, task).expect("there is no deadline");
+            let done = self.block(Waits::default(), None, task).expect("there is no deadline");
             done.expect("nothing of ours panics");
         }
     }
