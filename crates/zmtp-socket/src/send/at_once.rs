@@ -62,6 +62,8 @@ pub(crate) fn write(
         let mut octets = BytesMut::with_capacity(length);
         encode(first, rest, &mut octets);
         let written = outlet.try_write(&[IoSlice::new(&octets)]).ok()?;
+        // The call wakes the receiver, which may take long: what follows it soon follows the message closely.
+        pace.note();
         (left_of(octets, written), written)
     } else if rest.is_empty() {
         let mut head = BytesMut::new();

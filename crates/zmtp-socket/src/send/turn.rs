@@ -49,6 +49,14 @@ impl Turn {
         self.limit = LONGEST_TURN.min(self.limit + drivers * WOKEN);
     }
 
+    /// Notes that the driver of a peer was woken that shares the messages of the turn with others, as those of a PUSH
+    /// do. From the second peer on, the turn grows by a whole one for each, so that each write is as large as for a
+    /// single peer.
+    pub(crate) fn woke_sharer(&mut self) {
+        let more = if self.limit > TURN { TURN } else { WOKEN };
+        self.limit = LONGEST_TURN.min(self.limit + more);
+    }
+
     /// Whether the turn is over. If so, begins another.
     #[inline]
     pub(crate) fn end(&mut self) -> bool {
@@ -79,5 +87,30 @@ impl TurnIsOver {
     /// Whether it was set. Clears it.
     pub(crate) fn take(&self) -> bool {
         self.get() && self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many messages of one kibibyte a turn has for each of so many peers.
+    fn share(peers: usize) -> usize {
+        let (mut turn, mut sent) = (Turn::default(), 0);
+        while !turn.end() {
+            if sent < peers {
+                turn.woke_sharer();
+            }
+            turn.spend(1024, false);
+            sent += 1;
+        }
+        sent / peers
+    }
+
+    #[test]
+    fn peers_that_share_a_turn_get_as_much_as_a_single_one_would() {
+        let alone = share(1);
+        assert!((2..=7).all(|peers| share(peers) > alone * 9 / 10));
+        assert!(share(100) < 10, "no turn is longer than {LONGEST_TURN}");
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct State {
     /// The request of a REQ whose reply is awaited.
     pub(super) awaited: Option<Awaited>,
     pub(super) turn: Turn,
+    /// The pace of all messages, if they go to the peers in turn.
+    pub(super) pace: Pace,
     /// The counters of all peers together, including those that have gone. It lists no peers.
     pub(super) totals: Stats,
     undelivered_at_close: usize,
@@ -79,7 +81,8 @@ pub(super) struct Lane {
     /// Whether the connection is about to end: the peer is sent nothing more, and unsent messages are
     /// not given back.
     is_dying: bool,
-    pub(super) pace: Pace,
+    /// The pace of its own messages, if senders name the peer.
+    pace: Pace,
 }
 
 /// A request that was sent, and has not been answered.
@@ -150,6 +153,7 @@ impl State {
             flushing: Flushing::default(),
             awaited: None,
             turn: Turn::default(),
+            pace: Pace::default(),
             totals: Stats::default(),
             undelivered_at_close: 0,
             closed: false,
@@ -322,6 +326,15 @@ impl State {
         }
     }
 
+    /// Notes that so many messages of a peer have arrived together.
+    pub(super) fn expect_answers(&mut self, key: usize, messages: u64) {
+        let pace = match self.sends {
+            Sends::InTurn => &mut self.pace,
+            _ => &mut self.lanes[key].pace,
+        };
+        pace.expect_answers(messages);
+    }
+
     /// Queues a message of so many octets, in `runs` if it has been prepared, or writes it at once.
     /// Returns whether that filled the queue.
     pub(super) fn queue(
@@ -333,17 +346,19 @@ impl State {
         events: &Events,
     ) -> bool {
         let lane = &mut self.lanes[key];
+        let pace = match self.sends {
+            Sends::InTurn => &mut self.pace,
+            _ => &mut lane.pace,
+        };
         if runs.is_none()
-            && let Some(receiver) =
-                at_once::deliver(&mut lane.outbox, &mut lane.pace, message, length)
+            && let Some(receiver) = at_once::deliver(&mut lane.outbox, pace, message, length)
         {
             self.effects.wake(receiver);
             at_once::count(&mut self.totals, length, length);
             return false;
         }
         if runs.is_none()
-            && let Some((written, waker)) =
-                at_once::write(&mut lane.outbox, &mut lane.pace, message, length)
+            && let Some((written, waker)) = at_once::write(&mut lane.outbox, pace, message, length)
         {
             self.effects.wake(waker);
             at_once::count(&mut self.totals, written, length);
@@ -366,7 +381,7 @@ impl State {
         if may_hand_over && self.hand_over(key, events) {
             // The sender can go on, and does not wait for the driver.
         } else if let Some(waker) = self.lanes[key].outbox.take_idle() {
-            self.turn.woke(1);
+            self.turn.woke_sharer();
             self.effects.wake([waker]);
         } else if is_due {
             self.write_queued(key, events);

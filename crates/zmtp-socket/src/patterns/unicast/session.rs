@@ -69,7 +69,7 @@ impl Session for UnicastSession {
         }
         drop(inbox);
         if self.core.config.sends != Sends::Nothing {
-            lock(&self.core.state).lanes[self.lane].pace.expect_answers(arrived.messages);
+            lock(&self.core.state).expect_answers(self.lane, arrived.messages);
         }
         Ok(())
     }

@@ -515,21 +515,50 @@ fn all_endpoints_of_a_pair_share_what_waits_for_its_peer() {
     assert_eq!(send(&core, "5"), Err(SendError::Full));
 }
 
+/// A peer that messages may be written to at once, and what would read them.
+#[cfg(target_os = "linux")]
+async fn over_tcp(core: &Arc<UnicastCore>) -> (Other, tokio::net::TcpStream) {
+    let (outlet, far) = crate::engine::transport::Outlet::connected().await;
+    let ways = Ways { outlet: Some(&outlet), direct: None };
+    let peer = Peer::new(next_id(), endpoint("bound"), "test");
+    let info = PeerInfo::new(Version::V3_1);
+    (Other::with_ways(core, peer, &info, ways).unwrap(), far)
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_answer_to_one_message_is_written_at_once_and_the_first_of_several_waits_for_the_others()
  {
     let core = core(config(Sends::InTurn, 10));
-    let (outlet, _far) = crate::engine::transport::Outlet::connected().await;
-    let ways = Ways { outlet: Some(&outlet), direct: None };
-    let peer = Peer::new(next_id(), endpoint("bound"), "test");
-    let info = PeerInfo::new(Version::V3_1);
-    let mut peer = Other::with_ways(&core, peer, &info, ways).unwrap();
+    let (mut peer, _far) = over_tcp(&core).await;
     for (said, queued) in [(1, 0), (3, 3), (1, 0), (1, 0), (2, 2)] {
         assert!(!peer.take(), "the driver waits");
         let batch: Batch = (0..said).map(|_| Message::from("?")).collect();
         peer.session.messages(batch).unwrap();
         (0..said).for_each(|_| core.try_send(&"!".into()).unwrap());
         assert_eq!(peer.read().len(), queued, "after {said} messages");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_messages_of_a_busy_sender_to_peers_in_turn_wait_for_each_other() {
+    let core = core(config(Sends::InTurn, 10));
+    lock(&core.state).pace = crate::send::pace::Pace::busy();
+    let mut peers = [over_tcp(&core).await, over_tcp(&core).await];
+    assert!(peers.iter_mut().all(|(peer, _)| !peer.take()), "the drivers wait");
+    ["1", "2", "3", "4"].into_iter().for_each(|text| core.try_send(&text.into()).unwrap());
+    assert_eq!(peers.each_mut().map(|(peer, _)| peer.read().len()), [2, 2]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_messages_to_several_named_peers_are_written_at_once_however_close_they_come() {
+    let core = core(config(Sends::ByPeer, 10));
+    lock(&core.state).pace = crate::send::pace::Pace::busy();
+    for (mut peer, _far) in [over_tcp(&core).await, over_tcp(&core).await] {
+        assert!(!peer.take(), "the driver waits");
+        core.send(To::from(&peer.peer), &"1".into(), None).unwrap();
+        assert_eq!(peer.read().len(), 0);
     }
 }
