@@ -95,6 +95,14 @@ pub(super) struct Awaited {
     pub(super) is_lost: bool,
 }
 
+/// The pace that counts: of the whole socket, if its messages go to the peers in turn, or of one peer.
+fn pace<'a>(sends: Sends, of_all: &'a mut Pace, of_one: &'a mut Pace) -> &'a mut Pace {
+    match sends {
+        Sends::InTurn => of_all,
+        Sends::ByPeer | Sends::ByIdentity | Sends::Nothing => of_one,
+    }
+}
+
 impl Lane {
     fn new(endpoint: Option<Endpoint>, identity: Bytes, marks: Marks) -> Self {
         Self {
@@ -328,11 +336,8 @@ impl State {
 
     /// Notes that so many messages of a peer have arrived together.
     pub(super) fn expect_answers(&mut self, key: usize, messages: u64) {
-        let pace = match self.sends {
-            Sends::InTurn => &mut self.pace,
-            _ => &mut self.lanes[key].pace,
-        };
-        pace.expect_answers(messages);
+        let lane = &mut self.lanes[key];
+        pace(self.sends, &mut self.pace, &mut lane.pace).expect_answers(messages);
     }
 
     /// Queues a message of so many octets, in `runs` if it has been prepared, or writes it at once.
@@ -346,10 +351,7 @@ impl State {
         events: &Events,
     ) -> bool {
         let lane = &mut self.lanes[key];
-        let pace = match self.sends {
-            Sends::InTurn => &mut self.pace,
-            _ => &mut lane.pace,
-        };
+        let pace = pace(self.sends, &mut self.pace, &mut lane.pace);
         if runs.is_none()
             && let Some(receiver) = at_once::deliver(&mut lane.outbox, pace, message, length)
         {
