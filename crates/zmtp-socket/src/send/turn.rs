@@ -108,6 +108,15 @@ mod tests {
     }
 
     #[test]
+    fn each_woken_driver_lengthens_the_turn_up_to_a_bound() {
+        for (drivers, limit) in [(0, TURN), (2, TURN + 2 * WOKEN), (1000, LONGEST_TURN)] {
+            let mut turn = Turn::default();
+            turn.woke(drivers);
+            assert_eq!(turn.limit, limit);
+        }
+    }
+
+    #[test]
     fn peers_that_share_a_turn_get_as_much_as_a_single_one_would() {
         let alone = share(1);
         assert!((2..=7).all(|peers| share(peers) > alone * 9 / 10));
