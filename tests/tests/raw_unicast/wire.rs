@@ -196,3 +196,19 @@ async fn what_is_no_request_is_passed_over() {
     }
     assert_eq!(rep.stats().filtered, 6);
 }
+
+#[tokio::test]
+async fn the_answer_to_a_ping_comes_after_the_message_that_was_begun() {
+    let (push, mut peer) = greets(PushOptions::new(), PULL, PUSH).await;
+    push.send("first").await.unwrap();
+    peer.expect(b"\x00\x05first").await;
+    peer.send(b"\x04\x07\x04PING\0\0").await;
+    // The runtime wakes the driver, which runs after this task has begun to write the message.
+    tokio::task::yield_now().await;
+    // More than the system takes at once.
+    push.send(vec![b'x'; 16 << 20]).await.unwrap();
+    let mut message = b"\x02\0\0\0\0\x01\0\0\0".to_vec();
+    message.resize(9 + (16 << 20), b'x');
+    peer.expect(&message).await;
+    peer.expect(b"\x04\x05\x04PONG").await;
+}
