@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use zmtp_socket::Tries;
+
 /// For how long a thread lets others run at most: on a busy machine each of them runs for some milliseconds.
 pub(crate) const LONGEST: Duration = Duration::from_micros(300);
 
@@ -28,10 +30,8 @@ const FEW: usize = 8;
 /// The patience of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
-    /// How many sleeps there are before the next long try.
-    sleeps: u32,
-    /// How many there were before this one. They double when it fails.
-    backoff: u32,
+    /// The long tries.
+    tries: Tries,
     /// Whether it looks later.
     pauses: bool,
 }
@@ -44,13 +44,13 @@ impl Patience {
 
     /// How often to look, and to let others run in between.
     pub(crate) fn looks(&self) -> u32 {
-        if self.sleeps == 0 { LONG } else { SHORT }
+        if self.tries.is_due() { LONG } else { SHORT }
     }
 
     /// So many messages have come, if that is known, and were there at the first look or later.
     pub(crate) fn found(&mut self, messages: Option<usize>, at_once: bool) {
-        if self.sleeps == 0 {
-            self.backoff = 0;
+        if self.tries.is_due() {
+            self.tries.succeeded();
         }
         let Some(messages) = messages else { return };
         self.pauses = match (at_once, messages) {
@@ -65,12 +65,7 @@ impl Patience {
     /// None has come: the thread sleeps.
     pub(crate) fn failed(&mut self) {
         self.pauses = false;
-        if self.sleeps > 0 {
-            self.sleeps -= 1;
-        } else {
-            self.backoff = (2 * self.backoff + 1).min(MOST_SLEEPS);
-            self.sleeps = self.backoff;
-        }
+        self.tries.passed(MOST_SLEEPS);
     }
 }
 
@@ -94,7 +89,7 @@ mod tests {
         }
         patience.found(None, false);
         patience.failed();
-        assert_eq!(patience.sleeps, 1, "it has succeeded");
+        assert_eq!(patience.tries.left(), 1, "it has succeeded");
     }
 
     #[test]

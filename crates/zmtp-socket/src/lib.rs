@@ -133,6 +133,9 @@ pub use endpoint::{Endpoint, EndpointError, Host, IntoEndpoint, IpcAddress, Open
 #[cfg(feature = "simulation")]
 pub use engine::transport::simulation;
 pub use engine::wire;
+// For libzmq's C interface, whose threads try in the same way.
+#[doc(hidden)]
+pub use engine::tries::Tries;
 pub use error::{
     BindError, Closed, ConnectError, NoRuntime, Overrun, Reason, RecvError, RequestError,
     SendError, TryRecvError, UnknownEndpoint,

@@ -17,4 +17,5 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod spin;
 pub(crate) mod transport;
+pub(crate) mod tries;
 pub mod wire;

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::yield_now;
 
+use crate::engine::tries::Tries;
+
 /// About as long as it takes to sleep and be woken, on a virtual machine. A wait for less is short.
 const SHORT: Duration = Duration::from_micros(50);
 
@@ -43,10 +45,8 @@ pub(crate) struct Spin {
     short: u32,
     /// How many waits in a row were longer, although the receiver has looked on.
     late: u32,
-    /// How many waits are to sleep at once, before the next try.
-    sleeps: u32,
-    /// How many were after the last try.
-    backoff: u32,
+    /// The waits that are to look although the last one was not short. The others sleep at once.
+    tries: Tries,
 }
 
 impl Spin {
@@ -82,10 +82,10 @@ impl Spin {
 
     /// For how long to look before the next sleep.
     fn time(&self) -> Duration {
-        match self {
-            Self { short: 1.., .. } => SHORT,
-            Self { sleeps: 0, .. } => LONG,
-            _ => Duration::ZERO,
+        match self.short {
+            1.. => SHORT,
+            0 if self.tries.is_due() => LONG,
+            0 => Duration::ZERO,
         }
     }
 
@@ -93,26 +93,20 @@ impl Spin {
         if time < SHORT {
             (self.short, self.late) = (self.short.saturating_add(1), 0);
             if self.short == DIALOGUE {
-                self.backoff = 0;
+                self.tries.succeeded();
             }
         } else {
             (self.short, self.late) = (0, self.late + 1);
             if self.late >= MOST_LATE {
-                self.back_off();
+                self.slept();
             }
         }
     }
 
+    /// The thread has slept, or might as well have.
     fn slept(&mut self) {
-        match self.sleeps.checked_sub(1) {
-            Some(sleeps) => self.sleeps = sleeps,
-            None => self.back_off(),
-        }
-    }
-
-    fn back_off(&mut self) {
-        let backoff = MOST_SLEEPS.min(2 * self.backoff + 1);
-        *self = Self { sleeps: backoff, backoff, ..Self::default() };
+        (self.short, self.late) = (0, 0);
+        self.tries.passed(MOST_SLEEPS);
     }
 }
 
@@ -157,7 +151,7 @@ mod tests {
         }
         spin.slept();
         assert_eq!(
-            (spin.time(), spin.sleeps),
+            (spin.time(), spin.tries.left()),
             (Duration::ZERO, 1),
             "the first pause is short again"
         );

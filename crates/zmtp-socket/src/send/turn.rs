@@ -46,15 +46,18 @@ impl Turn {
 
     /// Notes that so many drivers were woken.
     pub(crate) fn woke(&mut self, drivers: usize) {
-        self.limit = LONGEST_TURN.min(self.limit + drivers * WOKEN);
+        self.lengthen(drivers * WOKEN);
     }
 
     /// Notes that the driver of a peer was woken that shares the messages of the turn with others, as those of a PUSH
     /// do. From the second peer on, the turn grows by a whole one for each, so that each write is as large as for a
     /// single peer.
     pub(crate) fn woke_sharer(&mut self) {
-        let more = if self.limit > TURN { TURN } else { WOKEN };
-        self.limit = LONGEST_TURN.min(self.limit + more);
+        self.lengthen(if self.limit > TURN { TURN } else { WOKEN });
+    }
+
+    fn lengthen(&mut self, cost: usize) {
+        self.limit = LONGEST_TURN.min(self.limit + cost);
     }
 
     /// Whether the turn is over. If so, begins another.
