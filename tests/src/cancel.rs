@@ -20,7 +20,8 @@ pub struct Cut {
 impl Cut {
     /// Polls `call` as often as this cut says, each time after a wake-up, and drops it. Whenever the
     /// call waits, the other tasks get their turn, and `meanwhile` brings about the awaited event, if
-    /// nothing else will.
+    /// nothing else will. It returns when the event has taken place: a receiver that looks for a message
+    /// before it sleeps wakes itself, whether or not one has come.
     ///
     /// Returns the result of the call, if it was done by then.
     pub async fn call<T>(

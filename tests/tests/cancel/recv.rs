@@ -32,10 +32,12 @@ async fn close(server: PubSocket, client: SubSocket) {
 fn while_it_waits_for_a_message() {
     everywhere(1, async |place, cut| {
         let (server, mut client) = place.pair().await;
+        let handle = client.handle();
         let mut sent = 0;
         let send_next = async || {
             server.send(numbered(sent)).await.unwrap();
             sent += 1;
+            eventually("its arrival", || handle.stats().received == u64::from(sent)).await;
         };
         let received = cut.call(client.recv(), send_next).await;
         if let Some(message) = &received {
@@ -68,6 +70,7 @@ fn while_what_comes_has_just_been_unsubscribed_from() {
                 assert!(handle.unsubscribe([1]));
             } else {
                 server.send(numbered(0)).await.unwrap();
+                eventually("its arrival", || handle.stats().received == 2).await;
             }
         };
         let received = cut.call(client.recv(), wake).await;

@@ -153,10 +153,12 @@ fn recv_while_it_waits_for_a_message() {
         let (worker, mut sink) = (worker(place, None), sink(place));
         sink.bind(&*place.endpoint).await.unwrap();
         worker.connect(&*place.endpoint).unwrap();
+        let handle = sink.handle();
         let mut sent = 0;
         let send_next = async || {
-            worker.send(numbered(sent)).await.unwrap();
+            within("room", worker.send(numbered(sent))).await.unwrap();
             sent += 1;
+            eventually("its arrival", || handle.stats().received == u64::from(sent)).await;
         };
         let received = cut.call(sink.recv(), send_next).await.map(Result::unwrap);
         if let Some(message) = &received {
