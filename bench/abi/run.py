@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/conformance"
 import pyzmq  # noqa: E402
 import upstream  # noqa: E402
 
-PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "lat", "inproc_lat"]
+PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "pyzmq thr", "lat", "inproc_lat"]
 SIZES = [16, 64, 256, 1024, 4096, 16384, 65536]
 # Prints what one PUSH and one PULL in two threads pass over tcp, in messages a second.
 LOOP = """
@@ -34,6 +34,24 @@ with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(
         pull.recv()
     print(f"mean throughput: {(count - 1) / (time.perf_counter() - start):.0f} [msg/s]")
     thread.join()
+"""
+# The same with two processes, of which this is one.
+PROCESS = """
+import sys, time, zmq
+side, endpoint, size, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+with zmq.Context() as context, context.socket(zmq.PULL if side == "local" else zmq.PUSH) as socket:
+    if side == "local":
+        socket.bind(endpoint)
+        socket.recv()
+        start = time.perf_counter()
+        for _ in range(count - 1):
+            socket.recv()
+        print(f"mean throughput: {(count - 1) / (time.perf_counter() - start):.0f} [msg/s]")
+    else:
+        socket.connect(endpoint)
+        body = b"x" * size
+        for _ in range(count):
+            socket.send(body)
 """
 
 
@@ -60,7 +78,11 @@ class Side:
                     free.bind(("127.0.0.1", 0))
                     endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
                 for side in ("local", "remote"):
-                    started.append(self.start(self.build.perf(f"{side}_{name}"), endpoint, size, count))
+                    if name == "pyzmq thr":
+                        program = [self.python, "-c", PROCESS, side]
+                    else:
+                        program = [self.build.perf(f"{side}_{name}")]
+                    started.append(self.start(*program, endpoint, size, count))
             output = "".join(process.communicate(timeout=120)[0] for process in started)
         finally:
             for process in started:
@@ -91,7 +113,7 @@ def main() -> None:
     for name in options.programs:
         latency = name.endswith("lat")
         for size in options.sizes:
-            most = options.messages // (50 if latency else 5 if name == "pyzmq loop" else 1)
+            most = options.messages // (50 if latency else 5 if name.startswith("pyzmq") else 1)
             count = max(100, min(most, int(options.megabytes * 1e6 / size)))
             rounds = [[side.measure(name, size, count) for side in sides] for _ in range(options.rounds)]
             own, their = (median(each) for each in zip(*rounds))
