@@ -9,6 +9,9 @@ use crate::story::DEADLINE;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// Longer than any test takes, on a slow machine.
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// The counts at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Census {
@@ -52,10 +55,15 @@ impl Census {
 
 /// Runs one test on a current-thread runtime, after the last test's has ended and before the next one's
 /// is made: descriptors belong to the whole process. Names are looked up one at a time.
+///
+/// # Panics
+/// When the test hangs: the others are to run, too, and the run is to name this one.
 pub fn alone(test: impl Future<Output = ()>) {
     // The failure of an earlier test does not matter to this one.
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut runtime = Builder::new_current_thread();
     runtime.enable_all().max_blocking_threads(1);
-    runtime.build().expect("a runtime can be made").block_on(test);
+    let runtime = runtime.build().expect("a runtime can be made");
+    let done = runtime.block_on(async { tokio::time::timeout(LONGEST, test).await });
+    assert!(done.is_ok(), "the test hangs");
 }

@@ -153,6 +153,12 @@ fn send(core: &UnicastCore, text: &str) -> Result<(), SendError> {
     core.try_send(&text.into())
 }
 
+/// The messages that were dropped, and their octets.
+fn losses(core: &UnicastCore) -> (u64, u64) {
+    let totals = core.totals();
+    (totals.dropped, totals.dropped_octets)
+}
+
 #[test]
 fn peers_with_room_have_their_turns_in_order_and_a_newcomer_is_last() {
     let core = core(config(Sends::InTurn, 2));
@@ -245,10 +251,15 @@ fn a_router_sends_to_the_peer_that_is_named() {
     assert_eq!(ann.read(), ["1"]);
     assert_eq!(unnamed.read(), ["2", "3"]);
     // The queue is full: this peer alone loses the third message, and that is counted.
+    assert!(core.has_room_for(To::Identity(b"ann")).expect("she is there"));
     for text in ["a", "b", "c"] {
         send_to(&core, "ann", text).expect("it is dropped, not refused");
     }
-    assert_eq!((ann.read(), core.totals().dropped), (vec!["a".into(), "b".into()], 1));
+    assert!(!core.has_room_for(To::Identity(b"ann")).expect("she is there"));
+    assert_eq!(core.has_room_for(To::Identity(b"bob")), Err(SendError::Unroutable));
+    assert!(!ann.killed.is_ended());
+    assert_eq!(ann.read(), ["a", "b"]);
+    assert_eq!(losses(&core), (1, 3));
     ann.cut();
     assert_eq!(send_to(&core, "ann", "5"), Err(SendError::Unroutable));
     let mut back = Other::named(&core, "ann").expect("the name is free again");
@@ -291,6 +302,8 @@ fn a_probe_comes_before_all_else() {
     assert!(core.connected(&endpoint("a"), None));
     send(&core, "1").expect("the endpoint has room");
     assert_eq!(Other::dialled(&core, "a").read(), ["", "1"]);
+    let totals = core.totals();
+    assert_eq!((totals.sent, totals.queued, totals.queued_octets), (2, 0, 0));
 }
 
 #[test]
@@ -352,7 +365,37 @@ fn a_full_queue_loses_its_oldest_messages_if_it_is_told_to() {
     }
     assert_eq!(ann.read(), ["3", "4"]);
     let totals = core.totals();
-    assert_eq!((totals.sent, totals.dropped, totals.queued), (2, 2, 0));
+    assert_eq!((totals.sent, totals.queued, totals.queued_octets), (2, 0, 0));
+    assert_eq!(losses(&core), (2, 6));
+}
+
+#[test]
+fn a_peer_that_is_too_slow_is_disconnected_if_the_socket_is_told_to() {
+    let core = core(Config { when_full: WhenFull::Disconnect, ..config(Sends::ByIdentity, 1) });
+    let ann = Other::named(&core, "ann").expect("the name is free");
+    send_to(&core, "ann", "1").expect("there is room");
+    assert!(!ann.killed.is_ended());
+    send_to(&core, "ann", "2").expect("it is dropped, not refused");
+    assert!(ann.killed.is_ended());
+    assert_eq!(losses(&core), (1, 3));
+}
+
+#[test]
+fn another_mark_holds_at_once() {
+    let core = core(config(Sends::InTurn, 1));
+    let mut peer = Other::accepted(&core);
+    send(&core, "1").expect("there is room");
+    assert_eq!(send(&core, "2"), Err(SendError::Full));
+    core.set_send_hwm(HighWaterMark::messages(3));
+    for text in ["2", "3"] {
+        send(&core, text).expect("there is room");
+    }
+    assert_eq!(send(&core, "4"), Err(SendError::Full));
+    assert_eq!(peer.read(), ["1", "2", "3"]);
+    send(&core, "4").expect("there is room");
+    core.set_send_hwm(HighWaterMark::messages(1));
+    assert_eq!(send(&core, "5"), Err(SendError::Full));
+    assert_eq!(peer.read(), ["4"]);
 }
 
 #[test]
@@ -383,6 +426,36 @@ fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
     assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
     let totals = core.totals();
     assert_eq!((totals.sent, totals.dropped + totals.undelivered, totals.queued), (1, 1, 0));
+}
+
+#[test]
+fn a_request_that_is_given_up_before_it_was_sent_is_dropped() {
+    let request = Some(Requesting::default());
+    let core = core(Config { request, ..config(Sends::InTurn, 4) });
+    assert!(core.connected(&endpoint("a"), None));
+    send(&core, "1").expect("the endpoint has room");
+    core.abandon_request(false);
+    let totals = core.totals();
+    assert_eq!((totals.queued, totals.queued_octets), (0, 0));
+    assert_eq!(losses(&core), (1, 3));
+    send(&core, "2").expect("the endpoint has room");
+    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
+}
+
+#[test]
+fn after_a_request_is_given_up_the_next_ones_go_to_the_other_peers() {
+    let request = Some(Requesting::default());
+    let core = core(Config { request, ..config(Sends::InTurn, 4) });
+    let mut peers = [(); 3].map(|()| Other::accepted(&core));
+    send(&core, "1").expect("there is room");
+    assert!(peers[0].take());
+    core.abandon_request(false);
+    assert!(peers[0].killed.is_ended());
+    for (text, next) in [("2", 1), ("3", 2), ("4", 1)] {
+        send(&core, text).expect("there is room");
+        assert_eq!(peers[next].read(), [text]);
+        core.abandon_request(true);
+    }
 }
 
 /// A sink that is polled on demand.
