@@ -14,7 +14,7 @@ use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
 use crate::error::SendError;
 use crate::options::HighWaterMark;
-use crate::send::SendCore as _;
+use crate::send::{Outgoing, SendCore as _};
 use crate::sync::Woken;
 
 mod inside;
@@ -378,6 +378,20 @@ fn a_peer_that_is_too_slow_is_disconnected_if_the_socket_is_told_to() {
     send_to(&core, "ann", "2").expect("it is dropped, not refused");
     assert!(ann.killed.is_ended());
     assert_eq!(losses(&core), (1, 3));
+}
+
+#[test]
+fn of_many_messages_those_are_queued_together_for_which_there_is_room() {
+    let core = core(config(Sends::InTurn, 2));
+    let mut peers = [(); 2].map(|()| Other::accepted(&core));
+    let texts = ["1", "2", "3", "4", "5"].map(Outgoing::from);
+    // The first message opens a buffer for those that follow it.
+    assert_eq!(core.send_going_on(&texts), 0);
+    core.try_send(&texts[0]).expect("there is room");
+    assert_eq!(core.send_going_on(&texts[1..2]), 0);
+    core.try_send(&texts[1]).expect("there is room");
+    assert_eq!(core.send_going_on(&texts[2..]), 2);
+    assert_eq!(peers.each_mut().map(Other::read), [["1", "3"], ["2", "4"]]);
 }
 
 #[test]
