@@ -534,6 +534,23 @@ fn a_sink_is_ready_while_a_peer_has_room() {
 }
 
 #[test]
+fn a_sink_that_is_dropped_while_it_waits_leaves_nothing_behind() {
+    for is_flushed in [false, true] {
+        let mut fed = Fed::new(crate::PushOptions::new());
+        let _peer = is_flushed.then(|| {
+            let peer = Other::accepted(&fed.sink.engine.core);
+            fed.feed("1");
+            peer
+        });
+        assert!(!if is_flushed { fed.is_flushed() } else { fed.is_ready() });
+        let Fed { sink, woken, _socket } = fed;
+        assert_eq!(Arc::strong_count(&woken), 2);
+        drop(sink);
+        assert_eq!(Arc::strong_count(&woken), 1, "its waker is still there");
+    }
+}
+
+#[test]
 fn a_flush_waits_for_a_slow_peer_until_it_has_written_or_leaves() {
     let mut fed = Fed::new(crate::PushOptions::new());
     let core = fed.sink.engine.core.clone();
