@@ -15,6 +15,7 @@ use crate::engine::driver::Session;
 use crate::error::SendError;
 use crate::options::HighWaterMark;
 use crate::send::{Outgoing, SendCore as _};
+use crate::stats::PeerState;
 use crate::sync::Woken;
 
 mod inside;
@@ -159,6 +160,12 @@ fn losses(core: &UnicastCore) -> (u64, u64) {
     (totals.dropped, totals.dropped_octets)
 }
 
+fn states(core: &UnicastCore) -> Vec<PeerState> {
+    let mut peers = Vec::new();
+    assert_eq!(core.look_at(0, &mut peers), None, "there are no more");
+    peers.iter().map(|peer| peer.state).collect()
+}
+
 #[test]
 fn peers_with_room_have_their_turns_in_order_and_a_newcomer_is_last() {
     let core = core(config(Sends::InTurn, 2));
@@ -258,7 +265,9 @@ fn a_router_sends_to_the_peer_that_is_named() {
     assert!(!core.has_room_for(To::Identity(b"ann")).expect("she is there"));
     assert_eq!(core.has_room_for(To::Identity(b"bob")), Err(SendError::Unroutable));
     assert!(!ann.killed.is_ended());
+    assert_eq!(states(&core), [PeerState::Congested, PeerState::Flowing]);
     assert_eq!(ann.read(), ["a", "b"]);
+    assert_eq!(states(&core), [PeerState::Flowing, PeerState::Flowing]);
     assert_eq!(losses(&core), (1, 3));
     ann.cut();
     assert_eq!(send_to(&core, "ann", "5"), Err(SendError::Unroutable));
