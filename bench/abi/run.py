@@ -19,39 +19,34 @@ import upstream  # noqa: E402
 
 PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "pyzmq thr", "lat", "inproc_lat"]
 SIZES = [16, 64, 256, 1024, 4096, 16384, 65536]
-# Prints what one PUSH and one PULL in two threads pass over tcp, in messages a second.
-LOOP = """
+# A PULL ("local") or a PUSH ("remote"), or both in two threads ("local remote"). Prints what they pass over tcp, in
+# messages a second.
+PYZMQ = """
 import sys, threading, time, zmq
-size, count = int(sys.argv[1]), int(sys.argv[2])
-with zmq.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
-    push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
-    body = b"x" * size
-    thread = threading.Thread(target=lambda: [push.send(body) for _ in range(count)])
-    thread.start()
-    pull.recv()
-    start = time.perf_counter()
-    for _ in range(count - 1):
-        pull.recv()
-    print(f"mean throughput: {(count - 1) / (time.perf_counter() - start):.0f} [msg/s]")
-    thread.join()
-"""
-# The same with two processes, of which this is one.
-PROCESS = """
-import sys, time, zmq
-side, endpoint, size, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-with zmq.Context() as context, context.socket(zmq.PULL if side == "local" else zmq.PUSH) as socket:
-    if side == "local":
+sides, endpoint, size, count = sys.argv[1].split(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+def local():
+    with context.socket(zmq.PULL) as socket:
         socket.bind(endpoint)
         socket.recv()
         start = time.perf_counter()
         for _ in range(count - 1):
             socket.recv()
         print(f"mean throughput: {(count - 1) / (time.perf_counter() - start):.0f} [msg/s]")
-    else:
+
+def remote():
+    with context.socket(zmq.PUSH) as socket:
         socket.connect(endpoint)
         body = b"x" * size
         for _ in range(count):
             socket.send(body)
+
+with zmq.Context() as context:
+    threads = [threading.Thread(target={"local": local, "remote": remote}[side]) for side in sides]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 """
 
 
@@ -69,19 +64,17 @@ class Side:
         """One run: messages a second, or microseconds."""
         started = []
         try:
-            if name == "pyzmq loop":
-                started.append(self.start(self.python, "-c", LOOP, size, count))
-            elif name.startswith("inproc"):
+            if name.startswith("inproc"):
                 started.append(self.start(self.build.perf(name), size, count))
             else:
                 with socket.socket() as free:
                     free.bind(("127.0.0.1", 0))
                     endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-                for side in ("local", "remote"):
-                    if name == "pyzmq thr":
-                        program = [self.python, "-c", PROCESS, side]
+                for sides in ["local remote"] if name == "pyzmq loop" else ["local", "remote"]:
+                    if name.startswith("pyzmq"):
+                        program = [self.python, "-c", PYZMQ, sides]
                     else:
-                        program = [self.build.perf(f"{side}_{name}")]
+                        program = [self.build.perf(f"{sides}_{name}")]
                     started.append(self.start(*program, endpoint, size, count))
             output = "".join(process.communicate(timeout=120)[0] for process in started)
         finally:

@@ -551,7 +551,8 @@ fn a_sink_that_is_dropped_while_it_waits_leaves_nothing_behind() {
             fed.feed("1");
             peer
         });
-        assert!(!if is_flushed { fed.is_flushed() } else { fed.is_ready() });
+        let is_done = if is_flushed { fed.is_flushed() } else { fed.is_ready() };
+        assert!(!is_done);
         let Fed { sink, woken, _socket } = fed;
         assert_eq!(Arc::strong_count(&woken), 2);
         drop(sink);
