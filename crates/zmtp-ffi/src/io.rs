@@ -14,7 +14,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::yield_now;
-use zmtp_socket::blocking::{SharedRuntime, Wait, Waits};
+use zmtp_socket::blocking::{SharedRuntime, Wait};
 
 use crate::errno::Errno;
 use crate::handles::lock;
@@ -137,10 +137,10 @@ impl Io {
         self.runtime.attend();
     }
 
-    /// Begins a wait of this thread, after so many; `None` if the I/O thread was left behind by a fork.
-    pub(crate) fn begin_wait(&self, waits: Waits) -> Option<Wait<'_>> {
-        let waits = if self.may_rest { waits } else { Waits::default() };
-        self.is_here().then(|| self.runtime.begin(waits))
+    /// Begins a wait of this thread, in which it may be let run the runtime; `None` if the I/O thread was left behind by
+    /// a fork.
+    pub(crate) fn begin_wait(&self, may_run: bool) -> Option<Wait<'_>> {
+        self.is_here().then(|| self.runtime.begin(may_run && self.may_rest))
     }
 
     /// Waits until `task`, which runs on this thread, is done. The task must be short.

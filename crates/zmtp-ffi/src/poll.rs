@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use zmtp_socket::blocking::Waits;
 
 use crate::border;
 use crate::errno::Errno;
@@ -45,7 +44,7 @@ pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, 
         let mut fds = descriptors(items, &signals);
         let threads: Vec<_> = sockets(items).filter_map(socket::io_thread).collect();
         // Until they are dropped, the I/O threads do not rest.
-        let _waits: Vec<_> = threads.iter().map(|io| io.begin_wait(Waits::default())).collect();
+        let _waits: Vec<_> = threads.iter().map(|io| io.begin_wait(false)).collect();
         is_last = poll(&mut fds, time_until(deadline))? == 0;
     }
 }

@@ -1,5 +1,5 @@
-//! The wait of a thread for a socket: in `poll(2)`, on a descriptor that every change writes to. (A thread that gets
-//! single messages one after the other waits in another way: see [`interrupt`](crate::interrupt).)
+//! The wait of a thread for a socket: in `poll(2)`, on a descriptor that every change writes to. (A thread that
+//! waits often does so in another way: see [`interrupt`](crate::interrupt).)
 //!
 //! A signal of the system that the thread handles ends the wait, so Ctrl-C ends a program that
 //! waits for a message. The descriptor is also the value of `ZMQ_FD`.

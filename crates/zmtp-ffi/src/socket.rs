@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use zmtp_socket::blocking::{Wait, Waits};
+use zmtp_socket::blocking::Wait;
 use zmtp_socket::{Endpoint, IpcAddress, Message, Outgoing, Peer, SendError};
 
 use crate::address;
@@ -307,7 +307,7 @@ fn send_slowly(
     if is_first && (more || socket.kind.names_peer()) {
         // Room is checked for the first part; the others follow it in any case.
         let first = part.octets();
-        socket = wait(socket, handle, dontwait, time, Waits::default(), |socket, cx| {
+        socket = wait(socket, handle, dontwait, time, |socket, cx| {
             socket.poll_first(first, dontwait, cx)
         })?
         .0;
@@ -338,7 +338,7 @@ fn send_message(
         [name, end] if end.is_empty() && socket.kind == Kind::Stream => Some(name.clone()),
         _ => None,
     };
-    let sent = wait(socket, handle, dontwait, time, Waits::default(), |socket, cx| {
+    let sent = wait(socket, handle, dontwait, time, |socket, cx| {
         socket.poll_send(&message, &mut pending, cx)
     });
     match sent {
@@ -390,7 +390,6 @@ pub(crate) fn receive_with<R>(
         && let Some(copied) = built.engine.lend_next(COPIED, copy)
     {
         socket.has_more = false;
-        socket.waiting.spare();
         socket.touch();
         return Ok(copied);
     }
@@ -421,18 +420,15 @@ fn receive_slowly(mut socket: Locked, handle: Handle, flags: c_int) -> Result<Re
 /// Receives a whole message, and begins to give out its parts.
 fn receive_message(mut socket: Locked, handle: Handle, dontwait: bool) -> Result<Locked, Errno> {
     if let Some(received) = socket.try_recv() {
-        socket.waiting.spare();
         socket.begin(received?);
         return Ok(socket);
     }
     let time = socket.options.int(options::RCVTIMEO);
-    let is_apart = socket.is_local || socket.member.context.is_watched();
-    let waits = if dontwait || is_apart { Waits::default() } else { socket.waiting.begin() };
     let poll = |socket: &mut Socket, cx: &mut TaskContext<'_>| match &mut socket.built {
         Some(built) => built.engine.poll_recv(cx),
         None => Poll::Pending,
     };
-    let (mut socket, received) = wait(socket, handle, dontwait, time, waits, poll)?;
+    let (mut socket, received) = wait(socket, handle, dontwait, time, poll)?;
     socket.begin(received);
     Ok(socket)
 }
@@ -478,20 +474,19 @@ fn let_run(socket: Locked, handle: Handle, times: u32, end: Instant) -> Result<L
 }
 
 /// Waits until `attempt` is ready: at most `time` milliseconds, and not at all with `dontwait` or
-/// on an I/O thread. The socket is unlocked meanwhile. After enough `waits`, the thread does the I/O thread's
-/// work meanwhile.
+/// on an I/O thread. The socket is unlocked meanwhile. A thread that waits often does the I/O thread's work meanwhile.
 fn wait<T>(
     mut socket: Locked,
     handle: Handle,
     dontwait: bool,
     time: c_int,
-    waits: Waits,
     mut attempt: impl FnMut(&mut Socket, &mut TaskContext<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<(Locked, T), Errno> {
     let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
     let mut cx = TaskContext::from_waker(&waker);
     let mut is_last = dontwait || time == 0 || is_io_thread();
     let deadline = deadline_in(time.into());
+    let is_apart = socket.is_local || socket.member.context.is_watched();
     loop {
         socket.member.context.check()?;
         if let Poll::Ready(done) = attempt(&mut socket, &mut cx) {
@@ -509,8 +504,10 @@ fn wait<T>(
             };
         }
         let io = socket.built.as_ref().map(|built| built.io.clone());
+        let stay = if is_apart { None } else { socket.waiting.begin() };
         drop(socket);
-        let wait = io.as_deref().and_then(|io| io.begin_wait(waits));
+        let wait = io.as_deref().and_then(|io| io.begin_wait(stay.is_some()));
+        let mut in_vain = false;
         if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
             let once_more = |cx: &mut TaskContext<'_>| {
                 let mut socket = match SOCKETS.try_lock(handle) {
@@ -525,10 +522,13 @@ fn wait<T>(
                 socket.member.context.check()?;
                 attempt(&mut socket, cx).map_ok(|done| (socket, done))
             };
-            if let Some(done) = interrupt::wait(runtime, &signal, deadline, once_more)? {
-                return Ok(done);
+            let until = stay.map_or(deadline, |stay| stay.until(deadline));
+            if let Some((mut socket, done)) = interrupt::wait(runtime, &signal, until, once_more)? {
+                socket.waiting.found();
+                return Ok((socket, done));
             }
-            is_last = true;
+            is_last = until == deadline;
+            in_vain = !is_last;
         } else {
             is_last = !signal.wait(deadline)?;
         }
@@ -536,6 +536,9 @@ fn wait<T>(
         // A signal raised before the attempt only costs one more attempt.
         signal.drain();
         socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
+        if in_vain {
+            socket.waiting.failed();
+        }
     }
 }
 

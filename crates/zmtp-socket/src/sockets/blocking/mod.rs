@@ -52,7 +52,7 @@ pub use proxy::{Proxy, proxy};
 pub use relay::{Relay, relay};
 // For libzmq's C interface, whose calls wait in their own way.
 #[doc(hidden)]
-pub use shared_runtime::{SharedRuntime, Wait, Waits};
+pub use shared_runtime::{SharedRuntime, Wait};
 pub use socket::Socket;
 use thread::IoThread;
 

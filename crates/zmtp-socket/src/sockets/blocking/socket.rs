@@ -8,7 +8,6 @@ use zmtp_codec::Message;
 
 use super::Context;
 use super::handle::Handle;
-use super::shared_runtime::Waits;
 use super::thread::IoThread;
 use crate::error::{RecvError, RequestError, TryRecvError};
 use crate::options::Options;
@@ -30,7 +29,6 @@ use crate::stats::Unfinished;
 pub struct Socket<T: Kind> {
     socket: crate::Socket<T>,
     home: Home<T>,
-    waits: Waits,
 }
 
 /// The thread of a socket, kept until the socket has delivered what it still may.
@@ -49,7 +47,7 @@ impl<T: Kind> Socket<T> {
     }
 
     pub(super) fn of(socket: crate::Socket<T>, thread: Arc<IoThread>) -> Self {
-        Self { home: Home(Handle::of(socket.handle(), thread)), socket, waits: Waits::default() }
+        Self { home: Home(Handle::of(socket.handle(), thread)), socket }
     }
 
     pub(super) fn into_parts(self) -> (crate::Socket<T>, Home<T>) {
@@ -88,10 +86,7 @@ impl<T: Receives> Socket<T> {
     pub fn recv(&mut self) -> Result<T::Received, RecvError> {
         match self.try_recv() {
             Ok(received) => Ok(received),
-            Err(_none_yet) => {
-                self.waits.add();
-                self.home.0.thread.wait_after(self.waits, self.socket.recv())
-            }
+            Err(_none_yet) => self.home.0.thread.wait(self.socket.recv()),
         }
     }
 
@@ -102,10 +97,7 @@ impl<T: Receives> Socket<T> {
     /// [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, time: Duration) -> Result<T::Received, TryRecvError> {
         match self.try_recv() {
-            Err(TryRecvError::Empty) => {
-                self.waits.add();
-                self.home.0.thread.receive_for(self.waits, time, self.socket.recv())
-            }
+            Err(TryRecvError::Empty) => self.home.0.thread.receive_for(time, self.socket.recv()),
             done => done,
         }
     }
@@ -116,9 +108,7 @@ impl<T: Receives> Socket<T> {
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
-        let received = self.socket.try_recv()?;
-        self.waits.halve();
-        Ok(received)
+        self.socket.try_recv()
     }
 
     /// Waits for the next item, and appends it to `received` with those that have arrived after it,
@@ -136,7 +126,6 @@ impl<T: Receives> Socket<T> {
         }
         received.push(self.recv()?);
         let others = self.socket.take_arrived(received, limit - 1);
-        (0..others).for_each(|_| self.waits.halve());
         Ok(1 + others)
     }
 }
@@ -171,8 +160,7 @@ impl Socket<Req> {
         &mut self,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<Message, RequestError> {
-        self.waits.add();
-        self.home.0.thread.block_on_after(self.waits, self.socket.request(message))?
+        self.home.0.thread.block_on(self.socket.request(message))?
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use super::park;
-use super::shared_runtime::{SharedRuntime, Waits};
+use super::shared_runtime::SharedRuntime;
 use crate::error::{Closed, RecvError, TryRecvError};
 
 /// A thread with a runtime. It ends when this is dropped.
@@ -50,22 +50,13 @@ impl IoThread {
 
     /// Waits on the caller's thread for `future`, which may use the runtime.
     pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Closed> {
-        self.block_on_after(Waits::default(), future)
-    }
-
-    /// As [`block_on`](Self::block_on), for a caller that has waited before.
-    pub(super) fn block_on_after<F: Future>(
-        &self,
-        waits: Waits,
-        future: F,
-    ) -> Result<F::Output, Closed> {
         let mut future = pin!(future);
         // Only polled within the runtime: a thread that is within one cannot run it.
         let within = poll_fn(|cx| {
             let _within = self.runtime.handle().enter();
             future.as_mut().poll(cx)
         });
-        self.wait_after(waits, async { Ok(within.await) })
+        self.wait(async { Ok(within.await) })
     }
 
     /// Waits on the caller's thread for something that this thread causes.
@@ -73,17 +64,8 @@ impl IoThread {
         &self,
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.wait_after(Waits::default(), coming)
-    }
-
-    /// As [`wait`](Self::wait), for a caller that has waited before.
-    pub(super) fn wait_after<T, E: From<Closed>>(
-        &self,
-        waits: Waits,
-        coming: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
         match self.runtime.is_here() {
-            true => self.block(waits, None, coming).expect("there is no deadline"),
+            true => self.block(None, coming).expect("there is no deadline"),
             false => Err(Closed.into()),
         }
     }
@@ -95,7 +77,7 @@ impl IoThread {
         coming: impl Future<Output = Result<T, E>>,
     ) -> Result<Option<T>, E> {
         match self.runtime.is_here() {
-            true => self.block(Waits::default(), Some(time), coming).transpose(),
+            true => self.block(Some(time), coming).transpose(),
             false => Err(Closed.into()),
         }
     }
@@ -103,33 +85,27 @@ impl IoThread {
     /// Waits for something to be received, but no longer than `time`.
     pub(super) fn receive_for<T>(
         &self,
-        waits: Waits,
         time: Duration,
         receiving: impl Future<Output = Result<T, RecvError>>,
     ) -> Result<T, TryRecvError> {
         if !self.runtime.is_here() {
             return Err(Closed.into());
         }
-        match self.block(waits, Some(time), receiving) {
+        match self.block(Some(time), receiving) {
             Some(received) => received.map_err(|RecvError::Closed(closed)| closed.into()),
             None => Err(TryRecvError::Empty),
         }
     }
 
     /// Waits for `future`, but no longer than `time`.
-    fn block<F: Future>(
-        &self,
-        waits: Waits,
-        time: Option<Duration>,
-        future: F,
-    ) -> Option<F::Output> {
+    fn block<F: Future>(&self, time: Option<Duration>, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         // Most are done at once, and leave the runtime alone.
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             self.attend();
             return Some(output);
         }
-        let wait = self.runtime.begin(waits);
+        let wait = self.runtime.begin(true);
         match (wait.runtime(), time) {
             (Some(runtime), None) => Some(runtime.block_on(future)),
             (Some(runtime), Some(time)) => {
@@ -144,8 +120,8 @@ impl IoThread {
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         if self.runtime.is_here() {
             let task = self.runtime.handle().spawn(task);
-            let done = self.block(Waits::default(), None, task).expect("there is no deadline");
-            done.expect("nothing of ours panics");
+            let _wait = self.runtime.begin(false);
+            park::block_on(task).expect("nothing of ours panics");
         }
     }
 
