@@ -137,6 +137,11 @@ impl Io {
         self.runtime.attend();
     }
 
+    /// Has the I/O thread work for a caller that does not wait, but will look again.
+    pub(crate) fn call_back(&self) {
+        self.runtime.call_back();
+    }
+
     /// Begins a wait of this thread, in which it may be let run the runtime; `None` if the I/O thread was left behind by
     /// a fork.
     pub(crate) fn begin_wait(&self, may_run: bool) -> Option<Wait<'_>> {

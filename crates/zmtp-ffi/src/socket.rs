@@ -493,6 +493,9 @@ fn wait<T>(
             return done.map(|done| (socket, done));
         }
         if is_last {
+            if let Some(built) = &socket.built {
+                built.io.call_back();
+            }
             if !socket.is_local {
                 return Err(Errno::EAGAIN);
             }
@@ -963,6 +966,11 @@ pub(crate) fn events(
 fn events_of(socket: &mut Socket, asked: c_int, settles: bool) -> c_int {
     socket.signal.drain();
     let events = socket.events(asked);
+    if events == 0
+        && let Some(built) = &socket.built
+    {
+        built.io.call_back();
+    }
     if settles && socket.is_local && events != asked {
         socket.member.context.settle();
         return socket.events(asked);

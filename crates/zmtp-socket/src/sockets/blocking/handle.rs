@@ -217,7 +217,7 @@ impl<T: Sends> Handle<T> {
     /// As [`Handle::try_send`](crate::Handle::try_send).
     #[inline]
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        self.attending(self.handle.try_send(message))
+        self.attending(self.handle.try_send(message).inspect_err(|_full| self.thread.call_back()))
     }
 }
 
@@ -355,7 +355,8 @@ impl Handle<Router> {
         peer: impl Into<Destination<'a>>,
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
-        self.attending(self.handle.try_send_to(peer, message))
+        let sent = self.handle.try_send_to(peer, message);
+        self.attending(sent.inspect_err(|_full| self.thread.call_back()))
     }
 
     /// The connected peer that has an identity.

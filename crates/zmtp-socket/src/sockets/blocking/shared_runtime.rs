@@ -8,8 +8,8 @@
 //!                     a thread begins to wait, and may run it
 //!   I/O thread runs ───────────────────────────────────────────▶ I/O thread rests
 //!                   ◀───────────────────────────────────────────
-//!                     work is left that nobody runs, or nobody has waited for a while,
-//!                     or two threads would get more done
+//!                     work is left that nobody runs, or nobody has waited for a while, or a thread
+//!                     looks without waiting, or sends much, or two threads would get more done
 //! ```
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -30,6 +30,9 @@ const MOST_PATIENCE: u32 = 64;
 /// to a slow peer: if it waits no more, they are late by two of the shortest times.
 const TICK: Duration = Duration::from_millis(1);
 const LONGEST_TICK: Duration = Duration::from_millis(8);
+
+/// A thread that sends so many messages between two waits does not wait often: the I/O thread is to do its work.
+const MUCH: u32 = 10_000;
 
 /// If the I/O of one wait, and what the thread does by itself until the next one, both take so much of a processor's
 /// time, two threads that work at the same time gain more than the wake-ups cost. But they gain nothing if the thread
@@ -210,8 +213,16 @@ impl SharedRuntime {
         if !self.duty.rests.load(Ordering::Relaxed) {
             return;
         }
-        self.duty.sent.fetch_add(1, Ordering::Relaxed);
-        if self.has_work() {
+        let sent = 1 + self.duty.sent.fetch_add(1, Ordering::Relaxed);
+        if sent == MUCH || self.has_work() {
+            self.call_back();
+        }
+    }
+
+    /// Calls the I/O thread back, if it rests and nobody else runs the runtime: for a thread that does not wait for what
+    /// is not there yet, but will look again.
+    pub fn call_back(&self) {
+        if self.duty.rests.load(Ordering::Relaxed) {
             self.duty.call_back(&mut self.duty.lock());
         }
     }
@@ -559,6 +570,27 @@ mod tests {
                 );
                 shared.runs();
                 (0..sends).for_each(|_| shared.attend());
+            }
+        }
+    }
+
+    #[test]
+    fn the_io_thread_is_called_back_by_a_thread_that_looks_without_waiting_or_sends_much() {
+        let looks = |shared: &SharedRuntime| shared.call_back();
+        let sends_much = |shared: &SharedRuntime| {
+            shared.duty.sent.store(MUCH - 2, Ordering::Relaxed);
+            shared.attend();
+            assert_eq!(shared.duty.lock().patience.all, PATIENCE, "that was not much");
+            shared.attend();
+        };
+        for calls_back in [looks, sends_much] {
+            let shared = start();
+            // The I/O thread comes back by itself if this thread is slow.
+            let begun = Instant::now();
+            while shared.duty.lock().patience.all == PATIENCE {
+                assert!(begun.elapsed() < Duration::from_secs(60), "it is not called back");
+                shared.wait_until_patient();
+                calls_back(&shared);
             }
         }
     }

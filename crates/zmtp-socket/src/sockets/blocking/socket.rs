@@ -84,7 +84,7 @@ impl<T: Receives> Socket<T> {
     /// everything that had arrived has been received.
     #[inline]
     pub fn recv(&mut self) -> Result<T::Received, RecvError> {
-        match self.try_recv() {
+        match self.socket.try_recv() {
             Ok(received) => Ok(received),
             Err(_none_yet) => self.home.0.thread.wait(self.socket.recv()),
         }
@@ -96,7 +96,7 @@ impl<T: Receives> Socket<T> {
     /// [`TryRecvError::Empty`] if nothing has come in that time; [`TryRecvError::Closed`] as for
     /// [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, time: Duration) -> Result<T::Received, TryRecvError> {
-        match self.try_recv() {
+        match self.socket.try_recv() {
             Err(TryRecvError::Empty) => self.home.0.thread.receive_for(time, self.socket.recv()),
             done => done,
         }
@@ -108,7 +108,7 @@ impl<T: Receives> Socket<T> {
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
-        self.socket.try_recv()
+        self.socket.try_recv().inspect_err(|_none_yet| self.home.0.thread.call_back())
     }
 
     /// Waits for the next item, and appends it to `received` with those that have arrived after it,

@@ -48,6 +48,11 @@ impl IoThread {
         self.runtime.attend();
     }
 
+    /// Has the I/O thread work for a caller that does not wait, but will look again.
+    pub(super) fn call_back(&self) {
+        self.runtime.call_back();
+    }
+
     /// Waits on the caller's thread for `future`, which may use the runtime.
     pub(super) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Closed> {
         let mut future = pin!(future);
