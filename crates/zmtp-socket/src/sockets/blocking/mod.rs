@@ -35,6 +35,7 @@
 //! with it: the messages would stay in the child's queues.
 
 mod handle;
+mod measure;
 mod monitor;
 mod park;
 mod proxy;

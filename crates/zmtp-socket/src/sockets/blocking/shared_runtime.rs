@@ -14,12 +14,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{self, JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use std::{fmt, io, mem, process};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
+
+use super::measure::{Measure, Moment};
 
 /// After how many waits a thread may run the runtime. The number doubles whenever that did not pay, up to the most.
 const PATIENCE: u32 = 8;
@@ -33,14 +35,6 @@ const LONGEST_TICK: Duration = Duration::from_millis(8);
 
 /// A thread that sends so many messages between two waits does not wait often: the I/O thread is to do its work.
 const MUCH: u32 = 10_000;
-
-/// If the I/O of one wait, and what the thread does by itself until the next one, both take so much of a processor's
-/// time, two threads that work at the same time gain more than the wake-ups cost. But they gain nothing if the thread
-/// sleeps in its waits, as one does that waits for an answer, or if it finds no free processor.
-const LONG: Duration = Duration::from_micros(100);
-
-/// Of so many waits in which a thread runs the runtime, one is measured.
-const MEASURED: u32 = 16;
 
 /// A runtime with an I/O thread, which ends when this value is dropped.
 ///
@@ -95,28 +89,6 @@ struct Patience {
     left: u32,
     /// How many there were after the last time that it did not pay.
     all: u32,
-}
-
-/// Measures now and then how long a thread works in a wait and between two.
-#[derive(Default)]
-struct Measure {
-    /// How many waits are left until the next measurement.
-    left: u32,
-    /// The last wait, if it was measured.
-    last: Option<Measured>,
-}
-
-struct Measured {
-    thread: ThreadId,
-    begun: Moment,
-    ended: Moment,
-}
-
-/// How long a thread had worked, and when.
-#[derive(Clone, Copy)]
-struct Moment {
-    worked: Duration,
-    time: Instant,
 }
 
 /// A thread's wait, which lasts until this value is dropped.
@@ -310,7 +282,8 @@ impl Duty {
 }
 
 impl State {
-    /// Another wait begins. Returns whether enough have passed for its thread to run the runtime, which has paid.
+    /// Another wait begins. Returns whether its thread may run the runtime: enough waits have passed, and two threads
+    /// would not get more done.
     fn is_patient(&mut self) -> bool {
         if self.measure.was_long(Moment::now) {
             self.patience.left = self.patience.all;
@@ -331,52 +304,6 @@ impl Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self { left: PATIENCE, all: PATIENCE }
-    }
-}
-
-impl Measure {
-    /// A wait begins. Returns the moment, if the wait is to be measured.
-    fn begin(&mut self, now: impl FnOnce() -> Option<Moment>) -> Option<Moment> {
-        let is_due = self.left == 0;
-        self.left = if is_due { MEASURED } else { self.left } - 1;
-        is_due.then(now).flatten()
-    }
-
-    /// The wait that began then has ended.
-    fn end(&mut self, begun: Option<Moment>, now: impl FnOnce() -> Option<Moment>) {
-        self.last = begun.and_then(|begun| {
-            Some(Measured { thread: thread::current().id(), begun, ended: now()? })
-        });
-    }
-
-    /// Whether the last wait was measured, both it and the thread's own work since were long, and the thread hardly
-    /// slept in it.
-    fn was_long(&mut self, now: impl FnOnce() -> Option<Moment>) -> bool {
-        let Some(Measured { thread, begun, ended }) = self.last.take() else { return false };
-        let io = ended.worked.saturating_sub(begun.worked);
-        let is_long = io >= LONG
-            && ended.time - begun.time < io + io / 4
-            && thread == thread::current().id()
-            && now().is_some_and(|now| now.worked.saturating_sub(ended.worked) >= LONG);
-        if is_long {
-            // The next one, which comes after some in which the I/O thread has worked, is measured, too.
-            self.left = 0;
-        }
-        is_long
-    }
-}
-
-impl Moment {
-    /// This moment of this thread; `None` where the system does not tell how long it has worked.
-    fn now() -> Option<Self> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::time::{ClockId, clock_gettime};
-            let worked = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).ok()?;
-            Some(Self { worked, time: Instant::now() })
-        }
-        #[cfg(not(target_os = "linux"))]
-        None
     }
 }
 
@@ -412,13 +339,14 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::sockets::blocking::measure::LONG;
 
     fn start() -> SharedRuntime {
         let mut runtime = Builder::new_current_thread();
         let shared =
             SharedRuntime::start(runtime.enable_all(), thread::Builder::new(), || {}).unwrap();
         // No wait of a test is measured: how long it works depends on the machine.
-        shared.duty.lock().measure.left = u32::MAX;
+        shared.duty.lock().measure = Measure::never();
         shared
     }
 
@@ -522,42 +450,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_long_if_the_thread_works_long_in_it_and_after_it() {
-        let short = LONG - Duration::from_micros(1);
-        let start = Instant::now();
-        for (io, slept, own, is_long) in [
-            (LONG, Duration::ZERO, LONG, true),
-            (LONG, LONG / 5, LONG, true),
-            (LONG, LONG / 4, LONG, false),
-            (LONG, Duration::ZERO, short, false),
-            (short, Duration::ZERO, LONG, false),
-        ] {
-            let at = |worked, slept| Some(Moment { worked, time: start + worked + slept });
-            let mut measure = Measure::default();
-            let begun = measure.begin(|| at(LONG, Duration::ZERO));
-            measure.end(begun, || at(LONG + io, slept));
-            let next = || at(LONG + io + own, slept);
-            assert_eq!(measure.was_long(next), is_long, "{io:?} {slept:?} {own:?}");
-            assert!(!measure.was_long(|| at(LONG * 100, slept)), "it was said once");
-            let until_next = (0..).find(|_| measure.begin(next).is_some()).unwrap();
-            assert_eq!(until_next, if is_long { 0 } else { MEASURED - 1 });
-        }
-    }
-
-    #[test]
-    fn a_thread_is_not_measured_by_the_work_of_another() {
-        let time = Instant::now();
-        let at = |worked| Some(Moment { worked, time: time + worked });
-        let mut measure = Measure::default();
-        let begun = measure.begin(|| at(Duration::ZERO));
-        measure.end(begun, || at(LONG));
-        let was_long = thread::scope(|scope| {
-            scope.spawn(|| measure.was_long(|| at(2 * LONG))).join().unwrap()
-        });
-        assert!(!was_long);
-    }
-
-    #[test]
     fn the_io_thread_looks_often_while_a_thread_sends_several_messages_between_its_waits() {
         let shared = start();
         shared.wait_until_patient();
@@ -603,11 +495,7 @@ mod tests {
         assert!(shared.runs());
         let (now, time) = (Moment::now().unwrap(), Instant::now());
         let at = |worked| Moment { worked, time: time + worked };
-        shared.duty.lock().measure.last = Some(Measured {
-            thread: thread::current().id(),
-            begun: at(now.worked),
-            ended: at(now.worked + LONG),
-        });
+        shared.duty.lock().measure.end(Some(at(now.worked)), || Some(at(now.worked + LONG)));
         while Moment::now().unwrap().worked < now.worked + 2 * LONG {}
         assert!(!shared.runs());
         // Perhaps the I/O thread had come back by itself, and was not called back.
