@@ -484,7 +484,8 @@ fn wait<T>(
 ) -> Result<(Locked, T), Errno> {
     let (signal, waker) = (socket.signal.clone(), socket.waker.clone());
     let mut cx = TaskContext::from_waker(&waker);
-    let mut is_last = dontwait || time == 0 || is_io_thread();
+    let only_looks = dontwait || time == 0 || is_io_thread();
+    let mut is_last = only_looks;
     let deadline = deadline_in(time.into());
     let is_apart = socket.is_local || socket.member.context.is_watched();
     loop {
@@ -493,8 +494,8 @@ fn wait<T>(
             return done.map(|done| (socket, done));
         }
         if is_last {
-            if let Some(built) = &socket.built {
-                built.io.call_back();
+            if only_looks {
+                socket.look_again();
             }
             if !socket.is_local {
                 return Err(Errno::EAGAIN);
@@ -549,6 +550,13 @@ impl Socket {
     /// The next message, if one has been sent.
     fn try_recv(&mut self) -> Option<Result<Incoming, Errno>> {
         self.built.as_mut()?.engine.try_recv()
+    }
+
+    /// Has the I/O thread work for a program that has looked in vain, and will look again without waiting.
+    fn look_again(&self) {
+        if let Some(built) = &self.built {
+            built.io.call_back();
+        }
     }
 
     /// Takes note that something was sent or received, perhaps inside the process.
@@ -966,12 +974,11 @@ pub(crate) fn events(
 fn events_of(socket: &mut Socket, asked: c_int, settles: bool) -> c_int {
     socket.signal.drain();
     let events = socket.events(asked);
-    if events == 0
-        && let Some(built) = &socket.built
-    {
-        built.io.call_back();
+    if events == asked {
+        return events;
     }
-    if settles && socket.is_local && events != asked {
+    socket.look_again();
+    if settles && socket.is_local {
         socket.member.context.settle();
         return socket.events(asked);
     }

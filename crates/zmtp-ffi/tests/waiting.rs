@@ -91,7 +91,7 @@ fn a_thread_runs_the_io_while_it_waits_and_only_for_a_moment_if_the_program_hand
             unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR2) };
             outcomes.recv_timeout(Duration::from_secs(1))
         });
-        assert_eq!(outcome.flatten().next(), Some(Err(libc::EINTR)));
+        assert_eq!(outcome.take(60).flatten().next(), Some(Err(libc::EINTR)));
     };
     while waits_in(thread) != Some(libc::SYS_epoll_wait) {
         next();
