@@ -16,7 +16,7 @@ use crate::options::{HighWaterMark, Marks};
 use crate::peer::{Peer, PeerId};
 use crate::send::flushing::Flushing;
 use crate::send::guard::{Effectful, Effects};
-use crate::send::journal::Journal;
+use crate::send::journal::{Journal, SMALL};
 use crate::send::outbox::LARGE;
 use crate::send::pace::Pace;
 use crate::send::turn::Turn;
@@ -607,7 +607,10 @@ impl Lane {
     #[inline]
     pub(super) fn append(&mut self, first: &[u8], rest: &[Bytes], length: usize) {
         debug_assert!(length < LARGE || !rest.is_empty() || !first.is_empty(), "it has octets");
-        self.journal.make_room(length);
+        let begins_block = self.journal.make_room(length).is_some();
+        if begins_block && length <= SMALL && self.outbox.direct().is_some() {
+            self.journal.warm();
+        }
         let start = self.journal.end();
         self.journal.append(first, rest);
         self.outbox.append(self.journal.open(), start..start + length);
