@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -96,10 +97,10 @@ impl Stay {
 }
 
 /// Waits in `runtime`, which this thread runs, until `attempt` is ready: `None` if the deadline comes first. Everything
-/// that raises `signal` has it tried again.
+/// that raises one of the `signals` has it tried again.
 pub(crate) fn wait<T>(
     runtime: &Runtime,
-    signal: &Signal,
+    signals: &[Arc<Signal>],
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
 ) -> Result<Option<T>, Errno> {
@@ -109,7 +110,7 @@ pub(crate) fn wait<T>(
     let attempts = poll_fn(|cx| {
         if !waker.will_wake(cx.waker()) {
             waker.clone_from(cx.waker());
-            signal.wakes(Some(waker.clone()));
+            signals.iter().for_each(|signal| signal.wakes(Some(waker.clone())));
             WAITER.set(Some(waker.clone()));
         }
         match attempt(cx) {
@@ -124,7 +125,7 @@ pub(crate) fn wait<T>(
             runtime.block_on(timely).ok().transpose()
         }
     });
-    signal.wakes(None);
+    signals.iter().for_each(|signal| signal.wakes(None));
     WAITER.set(None);
     done
 }

@@ -137,9 +137,9 @@ impl Io {
         self.runtime.attend();
     }
 
-    /// Has the I/O thread work for a caller that does not wait, but will look again.
-    pub(crate) fn call_back(&self) {
-        self.runtime.call_back();
+    /// Takes note that a program has looked for what is not there yet, and does not wait.
+    pub(crate) fn looked_in_vain(&self) {
+        self.runtime.looked_in_vain();
     }
 
     /// Begins a wait of this thread, in which it may be let run the runtime; `None` if the I/O thread was left behind by

@@ -1,16 +1,23 @@
 //! `zmq_poll`: waits for sockets and for descriptors of the system.
+//!
+//! A thread that waits often for sockets alone, of one I/O thread, does the work of that meanwhile, as one that receives
+//! does.
 
+use std::cell::RefCell;
 use std::ffi::{c_int, c_short, c_void};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zmtp_socket::blocking::Wait;
 
-use crate::border;
 use crate::errno::Errno;
 use crate::handles::Handle;
+use crate::interrupt::{self, Waiting};
+use crate::io::Io;
 use crate::signal::{Signal, deadline_in, time_until};
-use crate::socket;
+use crate::{border, socket};
 
 const POLLERR: c_short = 4;
 const POLLPRI: c_short = 8;
@@ -29,6 +36,11 @@ pub struct zmq_pollitem_t {
     pub revents: c_short,
 }
 
+thread_local! {
+    /// The waits of this thread.
+    static WAITING: RefCell<Waiting> = RefCell::default();
+}
+
 /// Waits until a requested event has come for an item: at most `timeout` milliseconds, or for ever
 /// if that is negative. Returns the number of items with events.
 pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, Errno> {
@@ -37,16 +49,61 @@ pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, 
     let mut is_first = true;
     loop {
         let (ready, signals) = look(items, is_last || is_first)?;
-        is_first = false;
         if ready > 0 || is_last {
+            if is_first && items.iter().any(lacks) {
+                io_threads(items).0.iter().for_each(|io| io.looked_in_vain());
+            }
             return Ok(ready);
         }
-        let mut fds = descriptors(items, &signals);
-        let threads: Vec<_> = sockets(items).filter_map(socket::io_thread).collect();
-        // Until they are dropped, the I/O threads do not rest.
-        let _waits: Vec<_> = threads.iter().map(|io| io.begin_wait(false)).collect();
-        is_last = poll(&mut fds, time_until(deadline))? == 0;
+        is_first = false;
+        let (threads, may_run) = io_threads(items);
+        let stay = if may_run { WAITING.with_borrow_mut(Waiting::begin) } else { None };
+        // Until they are dropped, the I/O threads do not rest, but for the one whose runtime this thread runs.
+        let waits: Vec<_> = threads.iter().filter_map(|io| io.begin_wait(stay.is_some())).collect();
+        let Some((runtime, stay)) = waits.first().and_then(Wait::runtime).zip(stay) else {
+            is_last = poll(&mut descriptors(items, &signals), time_until(deadline))? == 0;
+            continue;
+        };
+        let until = stay.until(deadline);
+        if let Some(ready) = interrupt::wait(runtime, &signals, until, |cx| look_on(items, cx))? {
+            WAITING.with_borrow_mut(Waiting::found);
+            return Ok(ready);
+        }
+        is_last = until == deadline;
+        if !is_last {
+            WAITING.with_borrow_mut(Waiting::failed);
+        }
     }
+}
+
+/// The I/O threads of the sockets, each once, and whether this thread may run the runtime of one while it waits.
+fn io_threads(items: &[zmq_pollitem_t]) -> (Vec<Arc<Io>>, bool) {
+    let (mut threads, mut may_run) = (Vec::<Arc<Io>>::new(), !items.iter().any(is_descriptor));
+    for (io, lets_run) in sockets(items).filter_map(socket::io_thread) {
+        may_run &= lets_run;
+        if !threads.iter().any(|other| Arc::ptr_eq(other, &io)) {
+            threads.push(io);
+        }
+    }
+    may_run &= threads.len() == 1;
+    (threads, may_run)
+}
+
+/// Does as [`look`] for a thread that runs the runtime and waits for sockets alone.
+fn look_on(items: &mut [zmq_pollitem_t], cx: &mut TaskContext<'_>) -> Poll<Result<c_int, Errno>> {
+    let mut ready = 0;
+    for item in items.iter_mut().filter(|item| !item.socket.is_null()) {
+        let asked = c_int::from(item.events);
+        item.revents = socket::poll_events(Handle::of(item.socket), asked, cx)? as c_short;
+        ready += c_int::from(item.revents != 0);
+    }
+    if ready > 0 { Poll::Ready(Ok(ready)) } else { Poll::Pending }
+}
+
+/// Whether not all events that a socket was asked for hold.
+fn lacks(item: &zmq_pollitem_t) -> bool {
+    let asked = item.events & (socket::POLLIN | socket::POLLOUT) as c_short;
+    !item.socket.is_null() && item.revents & asked != asked
 }
 
 /// Sets the events of each item. Returns the number of items with events, and the signals of any

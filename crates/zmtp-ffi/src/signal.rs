@@ -19,36 +19,47 @@ use crate::handles::lock;
 #[derive(Debug)]
 pub(crate) struct Signal {
     descriptor: EventFd,
-    /// Also woken: a thread that waits in the runtime in place of `poll(2)`.
-    waiter: Mutex<Option<Waker>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether the descriptor is readable: to ask the system takes longer.
+    is_raised: bool,
+    /// A thread that waits in the runtime in place of `poll(2)`. It is woken, and the descriptor is left alone.
+    waiter: Option<Waker>,
 }
 
 impl Signal {
     pub(crate) fn new() -> Result<Arc<Self>, Errno> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let descriptor = EventFd::from_value_and_flags(0, flags)?;
-        Ok(Arc::new(Self { descriptor, waiter: Mutex::new(None) }))
+        Ok(Arc::new(Self { descriptor, state: Mutex::default() }))
     }
 
     /// Makes the descriptor readable.
     pub(crate) fn raise(&self) {
-        // If it cannot be written to, it is full, and so readable.
-        let _written = self.descriptor.write(1);
-        if let Some(waiter) = &*lock(&self.waiter) {
+        let mut state = lock(&self.state);
+        if let Some(waiter) = &state.waiter {
             waiter.wake_by_ref();
+        } else if !state.is_raised {
+            state.is_raised = self.descriptor.write(1).is_ok();
         }
     }
 
-    /// Has `waiter` woken, too, whenever the signal is raised; nobody, if it is `None`.
+    /// From now on, `waiter` is woken in place of the signal's being raised; or the signal is raised, if that is `None`.
+    /// What changes meanwhile has to be found out afterwards.
     pub(crate) fn wakes(&self, waiter: Option<Waker>) {
-        *lock(&self.waiter) = waiter;
+        lock(&self.state).waiter = waiter;
     }
 
     /// Clears the signal. A state that is checked after this, and found not to hold, raises the
     /// signal again once it holds.
     pub(crate) fn drain(&self) {
-        // If nothing can be read, it was not raised.
-        let _read = self.descriptor.read();
+        let mut state = lock(&self.state);
+        if state.is_raised {
+            state.is_raised = self.descriptor.read().is_err();
+        }
     }
 
     /// Waits until it is raised or the deadline is over. Returns whether it is raised.

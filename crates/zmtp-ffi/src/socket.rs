@@ -2,9 +2,10 @@
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -237,6 +238,19 @@ fn lock(handle: Handle) -> Result<Locked, Errno> {
     let socket = SOCKETS.lock(handle).ok_or(Errno::ENOTSOCK)?;
     socket.member.context.check()?;
     Ok(socket)
+}
+
+/// Locks a socket for a thread that runs the runtime.
+fn poll_lock(handle: Handle, cx: &TaskContext<'_>) -> Poll<Result<Locked, Errno>> {
+    match SOCKETS.try_lock(handle) {
+        Ok(socket) => Poll::Ready(socket.member.context.check().map(|()| socket)),
+        Err(Missing::Closed) => Poll::Ready(Err(Errno::ENOTSOCK)),
+        // A call of another thread has it, and may wait for the runtime.
+        Err(Missing::Busy) => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
 }
 
 /// Sends one part.
@@ -487,7 +501,7 @@ fn wait<T>(
     let only_looks = dontwait || time == 0 || is_io_thread();
     let mut is_last = only_looks;
     let deadline = deadline_in(time.into());
-    let is_apart = socket.is_local || socket.member.context.is_watched();
+    let is_apart = socket.is_apart();
     loop {
         socket.member.context.check()?;
         if let Poll::Ready(done) = attempt(&mut socket, &mut cx) {
@@ -495,7 +509,7 @@ fn wait<T>(
         }
         if is_last {
             if only_looks {
-                socket.look_again();
+                socket.looked_in_vain();
             }
             if !socket.is_local {
                 return Err(Errno::EAGAIN);
@@ -514,20 +528,12 @@ fn wait<T>(
         let mut in_vain = false;
         if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
             let once_more = |cx: &mut TaskContext<'_>| {
-                let mut socket = match SOCKETS.try_lock(handle) {
-                    Ok(socket) => socket,
-                    Err(Missing::Closed) => return Poll::Ready(Err(Errno::ENOTSOCK)),
-                    // Its call may wait for the runtime.
-                    Err(Missing::Busy) => {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                };
-                socket.member.context.check()?;
+                let mut socket = ready!(poll_lock(handle, cx))?;
                 attempt(&mut socket, cx).map_ok(|done| (socket, done))
             };
             let until = stay.map_or(deadline, |stay| stay.until(deadline));
-            if let Some((mut socket, done)) = interrupt::wait(runtime, &signal, until, once_more)? {
+            let done = interrupt::wait(runtime, slice::from_ref(&signal), until, once_more)?;
+            if let Some((mut socket, done)) = done {
                 socket.waiting.found();
                 return Ok((socket, done));
             }
@@ -552,11 +558,17 @@ impl Socket {
         self.built.as_mut()?.engine.try_recv()
     }
 
-    /// Has the I/O thread work for a program that has looked in vain, and will look again without waiting.
-    fn look_again(&self) {
+    /// Takes note that the program has looked for what is not there yet, and does not wait.
+    fn looked_in_vain(&self) {
         if let Some(built) = &self.built {
-            built.io.call_back();
+            built.io.looked_in_vain();
         }
+    }
+
+    /// Whether no thread that waits for it may run the runtime: its messages come from other threads of this process, or
+    /// the program looks at descriptors of its context.
+    fn is_apart(&self) -> bool {
+        self.is_local || self.member.context.is_watched()
     }
 
     /// Takes note that something was sent or received, perhaps inside the process.
@@ -715,15 +727,13 @@ impl Socket {
         Received { octets, more, peer }
     }
 
-    /// Which of the events in `asked` hold now. Any change to that raises the signal.
-    fn events(&mut self, asked: c_int) -> c_int {
-        let waker = self.waker.clone();
-        let mut cx = TaskContext::from_waker(&waker);
+    /// Which of the events in `asked` hold now. Any change to that wakes the task.
+    fn events(&mut self, asked: c_int, cx: &mut TaskContext<'_>) -> c_int {
         let mut events = 0;
-        if asked & POLLIN != 0 && self.poll_in(&mut cx) {
+        if asked & POLLIN != 0 && self.poll_in(cx) {
             events |= POLLIN;
         }
-        if asked & POLLOUT != 0 && self.poll_out(&mut cx) {
+        if asked & POLLOUT != 0 && self.poll_out(cx) {
             events |= POLLOUT;
         }
         events
@@ -953,7 +963,13 @@ pub(crate) fn option(handle: Handle, number: c_int) -> Result<Value, Errno> {
             socket.member.context.watch();
             Value::Int(socket.signal.as_fd().as_raw_fd())
         }
-        options::EVENTS => Value::Int(events_of(&mut socket, POLLIN | POLLOUT, true)),
+        options::EVENTS => {
+            let events = events_of(&mut socket, POLLIN | POLLOUT, true);
+            if events != POLLIN | POLLOUT {
+                socket.looked_in_vain();
+            }
+            Value::Int(events)
+        }
         options::LAST_ENDPOINT => {
             Value::Text(Bytes::copy_from_slice(socket.last_endpoint.as_bytes()))
         }
@@ -973,21 +989,33 @@ pub(crate) fn events(
 
 fn events_of(socket: &mut Socket, asked: c_int, settles: bool) -> c_int {
     socket.signal.drain();
-    let events = socket.events(asked);
-    if events == asked {
-        return events;
-    }
-    socket.look_again();
-    if settles && socket.is_local {
+    let waker = socket.waker.clone();
+    let mut cx = TaskContext::from_waker(&waker);
+    let events = socket.events(asked, &mut cx);
+    if events != asked && settles && socket.is_local {
         socket.member.context.settle();
-        return socket.events(asked);
+        return socket.events(asked, &mut cx);
     }
     events
 }
 
-/// The I/O thread of a socket, if it has one by now.
-pub(crate) fn io_thread(handle: Handle) -> Option<Arc<Io>> {
-    SOCKETS.lock(handle)?.built.as_ref().map(|built| built.io.clone())
+/// The same for a thread that runs the runtime; any change wakes the task. No event holds while another thread has the
+/// socket.
+pub(crate) fn poll_events(
+    handle: Handle,
+    asked: c_int,
+    cx: &mut TaskContext<'_>,
+) -> Result<c_int, Errno> {
+    match poll_lock(handle, cx)? {
+        Poll::Ready(mut socket) => Ok(socket.events(asked, cx)),
+        Poll::Pending => Ok(0),
+    }
+}
+
+/// The I/O thread of a socket, if it has one by now, and whether a thread that waits may run its runtime.
+pub(crate) fn io_thread(handle: Handle) -> Option<(Arc<Io>, bool)> {
+    let socket = SOCKETS.lock(handle)?;
+    socket.built.as_ref().map(|built| (built.io.clone(), !socket.is_apart()))
 }
 
 /// The type of a socket.

@@ -217,7 +217,9 @@ impl<T: Sends> Handle<T> {
     /// As [`Handle::try_send`](crate::Handle::try_send).
     #[inline]
     pub fn try_send<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
-        self.attending(self.handle.try_send(message).inspect_err(|_full| self.thread.call_back()))
+        self.attending(
+            self.handle.try_send(message).inspect_err(|_full| self.thread.looked_in_vain()),
+        )
     }
 }
 
@@ -356,7 +358,7 @@ impl Handle<Router> {
         message: impl Into<Outgoing<'a>>,
     ) -> Result<(), SendError> {
         let sent = self.handle.try_send_to(peer, message);
-        self.attending(sent.inspect_err(|_full| self.thread.call_back()))
+        self.attending(sent.inspect_err(|_full| self.thread.looked_in_vain()))
     }
 
     /// The connected peer that has an identity.

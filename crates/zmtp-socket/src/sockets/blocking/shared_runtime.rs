@@ -9,7 +9,7 @@
 //!   I/O thread runs ───────────────────────────────────────────▶ I/O thread rests
 //!                   ◀───────────────────────────────────────────
 //!                     work is left that nobody runs, or nobody has waited for a while, or a thread
-//!                     looks without waiting, or sends much, or two threads would get more done
+//!                     looks often without waiting, or sends much, or two threads would get more done
 //! ```
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -36,6 +36,10 @@ const LONGEST_TICK: Duration = Duration::from_millis(8);
 /// A thread that sends so many messages between two waits does not wait often: the I/O thread is to do its work.
 const MUCH: u32 = 10_000;
 
+/// The same for one that looks so often between two waits, and finds nothing. One that receives until there is nothing
+/// left, and then waits, looks in vain once for each of its sockets.
+const OFTEN: u32 = 8;
+
 /// A runtime with an I/O thread, which ends when this value is dropped.
 ///
 /// A fork copies this value, but not the thread: in the new process there is [nobody](Self::is_here) to run the
@@ -57,8 +61,10 @@ struct Duty {
     state: Mutex<State>,
     /// Whether the I/O thread rests, or is about to.
     rests: AtomicBool,
-    /// How often something was sent since the last wait began in which a thread ran the runtime.
+    /// How often something was sent since the last wait began in which a thread ran the runtime, and how often a thread
+    /// has looked in vain.
     sent: AtomicU32,
+    looks: AtomicU32,
     /// Tells the running I/O thread that it is to rest or to end.
     stop: Notify,
     /// Tells the resting one that the state has changed.
@@ -168,6 +174,7 @@ impl SharedRuntime {
             state.turns += 1;
             begun = state.measure.begin(Moment::now);
             state.sends_several |= self.duty.sent.swap(0, Ordering::Relaxed) > 1;
+            self.duty.looks.store(0, Ordering::Relaxed);
             if !self.duty.rests.swap(true, Ordering::Relaxed) {
                 self.duty.stop.notify_one();
             }
@@ -187,14 +194,16 @@ impl SharedRuntime {
         }
         let sent = 1 + self.duty.sent.fetch_add(1, Ordering::Relaxed);
         if sent == MUCH || self.has_work() {
-            self.call_back();
+            self.duty.call_back(&mut self.duty.lock());
         }
     }
 
-    /// Calls the I/O thread back, if it rests and nobody else runs the runtime: for a thread that does not wait for what
-    /// is not there yet, but will look again.
-    pub fn call_back(&self) {
-        if self.duty.rests.load(Ordering::Relaxed) {
+    /// Takes note that a thread has looked for what is not there yet, and does not wait for it. One that does so again
+    /// and again needs the I/O thread.
+    pub fn looked_in_vain(&self) {
+        if self.duty.rests.load(Ordering::Relaxed)
+            && self.duty.looks.fetch_add(1, Ordering::Relaxed) + 1 >= OFTEN
+        {
             self.duty.call_back(&mut self.duty.lock());
         }
     }
@@ -374,6 +383,17 @@ mod tests {
             (0..).find(|_| self.runs()).unwrap()
         }
 
+        /// Does what is to call the I/O thread back from its rest, until it has done so: if this thread is slow, the I/O
+        /// thread comes back by itself.
+        fn until_called_back(&self, calls_back: impl Fn()) {
+            let begun = Instant::now();
+            while self.duty.lock().patience.all == PATIENCE {
+                assert!(begun.elapsed() < Duration::from_secs(60), "it is not called back");
+                self.wait_until_patient();
+                calls_back();
+            }
+        }
+
         fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
             let begun = Instant::now();
             while !is_so(&self.duty.lock()) {
@@ -396,11 +416,11 @@ mod tests {
     #[test]
     fn a_wait_that_may_not_run_the_tasks_calls_the_io_thread_back() {
         let shared = start();
-        shared.wait_until_patient();
-        let wait = shared.begin(false);
-        assert!(wait.runtime().is_none());
-        assert_ne!(shared.task().blocking_recv().unwrap(), thread::current().id());
-        drop(wait);
+        shared.until_called_back(|| {
+            let wait = shared.begin(false);
+            assert!(wait.runtime().is_none());
+            assert_ne!(shared.task().blocking_recv().unwrap(), thread::current().id());
+        });
         assert_eq!(shared.wait_until_patient(), 2 * PATIENCE);
     }
 
@@ -467,8 +487,12 @@ mod tests {
     }
 
     #[test]
-    fn the_io_thread_is_called_back_by_a_thread_that_looks_without_waiting_or_sends_much() {
-        let looks = |shared: &SharedRuntime| shared.call_back();
+    fn the_io_thread_is_called_back_by_a_thread_that_looks_often_without_waiting_or_sends_much() {
+        let looks = |shared: &SharedRuntime| {
+            (1..OFTEN).for_each(|_| shared.looked_in_vain());
+            assert_eq!(shared.duty.lock().patience.all, PATIENCE, "that was not often");
+            shared.looked_in_vain();
+        };
         let sends_much = |shared: &SharedRuntime| {
             shared.duty.sent.store(MUCH - 2, Ordering::Relaxed);
             shared.attend();
@@ -477,13 +501,7 @@ mod tests {
         };
         for calls_back in [looks, sends_much] {
             let shared = start();
-            // The I/O thread comes back by itself if this thread is slow.
-            let begun = Instant::now();
-            while shared.duty.lock().patience.all == PATIENCE {
-                assert!(begun.elapsed() < Duration::from_secs(60), "it is not called back");
-                shared.wait_until_patient();
-                calls_back(&shared);
-            }
+            shared.until_called_back(|| calls_back(&shared));
         }
     }
 

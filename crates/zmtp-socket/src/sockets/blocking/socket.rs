@@ -108,7 +108,7 @@ impl<T: Receives> Socket<T> {
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T::Received, TryRecvError> {
-        self.socket.try_recv().inspect_err(|_none_yet| self.home.0.thread.call_back())
+        self.socket.try_recv().inspect_err(|_none_yet| self.home.0.thread.looked_in_vain())
     }
 
     /// Waits for the next item, and appends it to `received` with those that have arrived after it,

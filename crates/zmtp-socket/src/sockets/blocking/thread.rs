@@ -48,9 +48,9 @@ impl IoThread {
         self.runtime.attend();
     }
 
-    /// Has the I/O thread work for a caller that does not wait, but will look again.
-    pub(super) fn call_back(&self) {
-        self.runtime.call_back();
+    /// Takes note that a caller has looked for what is not there yet, and does not wait.
+    pub(super) fn looked_in_vain(&self) {
+        self.runtime.looked_in_vain();
     }
 
     /// Waits on the caller's thread for `future`, which may use the runtime.
