@@ -17,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/conformance"
 import pyzmq  # noqa: E402
 import upstream  # noqa: E402
 
-PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "pyzmq thr", "lat", "inproc_lat"]
+PROGRAMS = ["thr", "inproc_thr", "pyzmq loop", "pyzmq thr", "lat", "inproc_lat", "pyzmq poll lat"]
+SIDES = {"pyzmq loop": ["local remote"], "pyzmq poll lat": ["answer", "ask"]}
 SIZES = [16, 64, 256, 1024, 4096, 16384, 65536]
 # A PULL ("local") or a PUSH ("remote"), or both in two threads ("local remote"). Prints what they pass over tcp, in
-# messages a second.
+# messages a second. Or one of two DEALERs that wait in a poller for each other's message ("answer", "ask"). Prints the
+# time that a message takes.
 PYZMQ = """
 import sys, threading, time, zmq
 sides, endpoint, size, count = sys.argv[1].split(), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -41,8 +43,30 @@ def remote():
         for _ in range(count):
             socket.send(body)
 
+def polled(socket):
+    poller = zmq.Poller()
+    poller.register(socket, zmq.POLLIN)
+    while True:
+        for ready, _events in poller.poll():
+            yield ready.recv()
+
+def answer():
+    with context.socket(zmq.DEALER) as socket:
+        socket.bind(endpoint)
+        for _, body in zip(range(count), polled(socket)):
+            socket.send(body)
+
+def ask():
+    with context.socket(zmq.DEALER) as socket:
+        socket.connect(endpoint)
+        start = time.perf_counter()
+        socket.send(b"x" * size)
+        for _, body in zip(range(count - 1), polled(socket)):
+            socket.send(body)
+        print(f"average latency: {(time.perf_counter() - start) / count / 2 * 1e6:.3f} [us]")
+
 with zmq.Context() as context:
-    threads = [threading.Thread(target={"local": local, "remote": remote}[side]) for side in sides]
+    threads = [threading.Thread(target=globals()[side]) for side in sides]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -70,7 +94,7 @@ class Side:
                 with socket.socket() as free:
                     free.bind(("127.0.0.1", 0))
                     endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-                for sides in ["local remote"] if name == "pyzmq loop" else ["local", "remote"]:
+                for sides in SIDES.get(name, ["local", "remote"]):
                     if name.startswith("pyzmq"):
                         program = [self.python, "-c", PYZMQ, sides]
                     else:
