@@ -9,7 +9,8 @@ import json
 import os
 
 RESULTS = os.environ["CONFORMANCE_RESULTS"]
-RANK = ["passed", "skipped", "failed"]
+# A test that is "rerun" begins again.
+RANK = ["passed", "skipped", "rerun", "failed"]
 verdicts: dict[str, tuple[str, str]] = {}
 
 
