@@ -392,6 +392,8 @@ mod tests {
                 self.wait_until_patient();
                 calls_back();
             }
+            // It may not have rested yet: the runtime may have it run some more tasks before.
+            self.until("it is back", |state| !state.is_called);
         }
 
         fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
