@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use futures_sink::Sink;
 use proptest::prelude::*;
@@ -14,8 +15,9 @@ use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
 use crate::error::SendError;
 use crate::options::HighWaterMark;
+use crate::send::flushing::Wait;
 use crate::send::pace::Pace;
-use crate::send::{Outgoing, SendCore as _};
+use crate::send::{Outgoing, SendCore as _, SinkCore as _};
 use crate::stats::PeerState;
 use crate::sync::Woken;
 
@@ -277,6 +279,33 @@ fn a_router_sends_to_the_peer_that_is_named() {
     assert_eq!(back.read(), ["6"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_named_peer_is_waited_for_as_long_as_the_socket_is_told_to() {
+    let time = Duration::from_secs(7);
+    let when_full = WhenFull::WaitFor(time);
+    let core = core(Config { when_full, ..config(Sends::ByPeer, 1) });
+    let mut peer = Other::accepted(&core);
+    let to = To::Peer(peer.peer.id());
+    core.send_later_to(to, &"1".into()).await.expect("there is room");
+    let (begun, second) = (tokio::time::Instant::now(), "2".into());
+    let sending = core.send_later_to(to, &second);
+    assert_eq!(tokio::time::timeout(2 * time, sending).await, Ok(Err(SendError::Full)));
+    assert_eq!(begun.elapsed(), time);
+    assert_eq!(peer.read(), ["1"]);
+    core.send_later_to(to, &"3".into()).await.expect("there is room again");
+    assert_eq!(peer.read(), ["3"]);
+}
+
+#[test]
+fn a_connection_has_traffic_once_a_message_has_gone_out() {
+    let core = core(config(Sends::InTurn, 10));
+    let mut peer = Other::accepted(&core);
+    send(&core, "1").expect("there is room");
+    assert!(peer.take() && !peer.session.has_traffic());
+    peer.write(usize::MAX);
+    assert!(peer.session.has_traffic());
+}
+
 #[test]
 fn an_identity_is_refused_while_another_has_it_or_is_handed_over() {
     let strict = core(config(Sends::ByIdentity, 2));
@@ -458,7 +487,10 @@ fn a_request_that_is_given_up_before_it_was_sent_is_dropped() {
     let core = core(Config { request, ..config(Sends::InTurn, 4) });
     assert!(core.connected(&endpoint("a"), None));
     send(&core, "1").expect("the endpoint has room");
+    let mut flush = Wait::default();
+    assert!(core.poll_flush(&mut flush, Waker::noop()).is_pending());
     core.abandon_request(false);
+    assert!(core.poll_flush(&mut flush, Waker::noop()).is_ready(), "nothing is left to write");
     let totals = core.totals();
     assert_eq!((totals.queued, totals.queued_octets), (0, 0));
     assert_eq!(losses(&core), (1, 3));
