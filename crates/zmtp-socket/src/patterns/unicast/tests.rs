@@ -10,6 +10,7 @@ use futures_sink::Sink;
 use proptest::prelude::*;
 use zmtp_codec::{Batch, Config as Wire, Connection, SocketType, Version};
 
+use super::sending::Waiting;
 use super::*;
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::driver::Session;
@@ -293,6 +294,35 @@ async fn a_named_peer_is_waited_for_as_long_as_the_socket_is_told_to() {
     assert_eq!(begun.elapsed(), time);
     assert_eq!(peer.read(), ["1"]);
     core.send_later_to(to, &"3".into()).await.expect("there is room again");
+    assert_eq!(peer.read(), ["3"]);
+}
+
+#[test]
+fn senders_that_wait_for_any_peer_have_their_turns_in_order() {
+    let core = core(config(Sends::InTurn, 1));
+    let mut peer = Other::accepted(&core);
+    let messages = ["2".into(), "3".into()];
+    let mut waits = [(); 2].map(|()| Waiting::default());
+    let poll = |waits: &mut [Waiting; 2], number: usize| {
+        let waiting = &mut waits[number];
+        core.poll_send_to(To::Next, &messages[number], waiting, Waker::noop()).is_ready()
+    };
+    for _ in 0..2 {
+        send(&core, "1").expect("there is room");
+        assert!(!poll(&mut waits, 0) && !poll(&mut waits, 1));
+        assert_eq!(peer.read(), ["1"]);
+        assert!(!poll(&mut waits, 1), "the other has come first");
+        assert_eq!(send(&core, "4"), Err(SendError::Full), "both have");
+        assert!(poll(&mut waits, 0) && !poll(&mut waits, 1));
+        assert_eq!(peer.read(), ["2"]);
+        assert!(poll(&mut waits, 1));
+        assert_eq!(peer.read(), ["3"]);
+    }
+    send(&core, "1").expect("there is room");
+    assert!(!poll(&mut waits, 0) && !poll(&mut waits, 1));
+    core.give_up(&mut waits[0]);
+    assert_eq!(peer.read(), ["1"]);
+    assert!(poll(&mut waits, 1), "the other has left");
     assert_eq!(peer.read(), ["3"]);
 }
 
