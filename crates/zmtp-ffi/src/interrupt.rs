@@ -85,7 +85,7 @@ impl Waiting {
 
 impl Stay {
     /// When it ends, if the wait has this deadline.
-    pub(crate) fn until(self, deadline: Option<Instant>) -> Option<Instant> {
+    fn until(self, deadline: Option<Instant>) -> Option<Instant> {
         match self {
             Self::Long => deadline,
             Self::Moment => {
@@ -96,14 +96,25 @@ impl Stay {
     }
 }
 
-/// Waits in `runtime`, which this thread runs, until `attempt` is ready: `None` if the deadline comes first. Everything
-/// that raises one of the `signals` has it tried again.
+/// How a wait ended.
+pub(crate) enum Waited<T> {
+    Done(T),
+    /// The deadline has come.
+    Over,
+    /// The moment was too short.
+    Unfinished,
+}
+
+/// Waits in `runtime`, which this thread runs, until `attempt` is ready, or for as long as it may stay. Everything that
+/// raises one of the `signals` has it tried again.
 pub(crate) fn wait<T>(
     runtime: &Runtime,
     signals: &[Arc<Signal>],
+    stay: Stay,
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut Context<'_>) -> Poll<Result<T, Errno>>,
-) -> Result<Option<T>, Errno> {
+) -> Result<Waited<T>, Errno> {
+    let until = stay.until(deadline);
     IS_INTERRUPTED.set(false);
     // Until another thread has left the runtime, the waker is not the runtime's.
     let mut waker = Waker::noop().clone();
@@ -118,16 +129,20 @@ pub(crate) fn wait<T>(
             done => done,
         }
     });
-    let done = as_io_thread(|| match deadline {
+    let done = as_io_thread(|| match until {
         None => runtime.block_on(attempts).map(Some),
-        Some(deadline) => {
-            let timely = async { timeout_at(deadline.into(), attempts).await };
+        Some(until) => {
+            let timely = async { timeout_at(until.into(), attempts).await };
             runtime.block_on(timely).ok().transpose()
         }
     });
     signals.iter().for_each(|signal| signal.wakes(None));
     WAITER.set(None);
-    done
+    Ok(match done? {
+        Some(done) => Waited::Done(done),
+        None if until == deadline => Waited::Over,
+        None => Waited::Unfinished,
+    })
 }
 
 /// Called before the runtime sleeps.

@@ -14,7 +14,7 @@ use zmtp_socket::blocking::Wait;
 
 use crate::errno::Errno;
 use crate::handles::Handle;
-use crate::interrupt::{self, Waiting};
+use crate::interrupt::{self, Waited, Waiting};
 use crate::io::Io;
 use crate::signal::{Signal, deadline_in, time_until};
 use crate::{border, socket};
@@ -64,14 +64,13 @@ pub(crate) fn wait(items: &mut [zmq_pollitem_t], timeout: i64) -> Result<c_int, 
             is_last = poll(&mut descriptors(items, &signals), time_until(deadline))? == 0;
             continue;
         };
-        let until = stay.until(deadline);
-        if let Some(ready) = interrupt::wait(runtime, &signals, until, |cx| look_on(items, cx))? {
-            WAITING.with_borrow_mut(Waiting::found);
-            return Ok(ready);
-        }
-        is_last = until == deadline;
-        if !is_last {
-            WAITING.with_borrow_mut(Waiting::failed);
+        match interrupt::wait(runtime, &signals, stay, deadline, |cx| look_on(items, cx))? {
+            Waited::Done(ready) => {
+                WAITING.with_borrow_mut(Waiting::found);
+                return Ok(ready);
+            }
+            Waited::Over => is_last = true,
+            Waited::Unfinished => WAITING.with_borrow_mut(Waiting::failed),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Signal {
     }
 
     /// From now on, `waiter` is woken in place of the signal's being raised; or the signal is raised, if that is `None`.
-    /// What changes meanwhile has to be found out afterwards.
+    /// After a wait, its thread looks for the changes by itself: they have raised nothing.
     pub(crate) fn wakes(&self, waiter: Option<Waker>) {
         lock(&self.state).waiter = waiter;
     }

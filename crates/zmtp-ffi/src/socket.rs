@@ -17,7 +17,7 @@ use crate::context::{Context, Member};
 use crate::engine::{Engine, Incoming, Pending};
 use crate::errno::Errno;
 use crate::handles::{Guard, Handle, Missing, Table};
-use crate::interrupt::{self, Waiting};
+use crate::interrupt::{self, Waited, Waiting};
 use crate::io::{Io, is_io_thread};
 use crate::kind::Kind;
 use crate::lent::Lent;
@@ -526,19 +526,20 @@ fn wait<T>(
         drop(socket);
         let wait = io.as_deref().and_then(|io| io.begin_wait(stay.is_some()));
         let mut in_vain = false;
-        if let Some(runtime) = wait.as_ref().and_then(Wait::runtime) {
+        if let Some((runtime, stay)) = wait.as_ref().and_then(Wait::runtime).zip(stay) {
             let once_more = |cx: &mut TaskContext<'_>| {
                 let mut socket = ready!(poll_lock(handle, cx))?;
                 attempt(&mut socket, cx).map_ok(|done| (socket, done))
             };
-            let until = stay.map_or(deadline, |stay| stay.until(deadline));
-            let done = interrupt::wait(runtime, slice::from_ref(&signal), until, once_more)?;
-            if let Some((mut socket, done)) = done {
-                socket.waiting.found();
-                return Ok((socket, done));
+            let signals = slice::from_ref(&signal);
+            match interrupt::wait(runtime, signals, stay, deadline, once_more)? {
+                Waited::Done((mut socket, done)) => {
+                    socket.waiting.found();
+                    return Ok((socket, done));
+                }
+                Waited::Over => is_last = true,
+                Waited::Unfinished => in_vain = true,
             }
-            is_last = until == deadline;
-            in_vain = !is_last;
         } else {
             is_last = !signal.wait(deadline)?;
         }
