@@ -59,10 +59,10 @@ def answer():
 def ask():
     with context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)
-        start = time.perf_counter()
-        socket.send(b"x" * size)
-        for _, body in zip(range(count - 1), polled(socket)):
-            socket.send(body)
+        start, replies = time.perf_counter(), polled(socket)
+        for _ in range(count):
+            socket.send(b"x" * size)
+            next(replies)
         print(f"average latency: {(time.perf_counter() - start) / count / 2 * 1e6:.3f} [us]")
 
 with zmq.Context() as context:
