@@ -23,6 +23,7 @@ use crate::stats::PeerState;
 use crate::sync::Woken;
 
 mod inside;
+mod turns;
 
 fn config(sends: Sends, hwm: usize) -> Config {
     let mark = HighWaterMark::Messages(NonZeroUsize::new(hwm).expect("a mark is positive"));
@@ -331,7 +332,8 @@ fn a_connection_has_traffic_once_a_message_has_gone_out() {
     let core = core(config(Sends::InTurn, 10));
     let mut peer = Other::accepted(&core);
     send(&core, "1").expect("there is room");
-    assert!(peer.take() && !peer.session.has_traffic());
+    peer.say("2");
+    assert!(peer.take() && !peer.session.has_traffic(), "whoever only receives may be a stranger");
     peer.write(usize::MAX);
     assert!(peer.session.has_traffic());
 }
@@ -363,6 +365,10 @@ fn a_named_endpoint_can_be_sent_to_before_it_is_there() {
     server.cut();
     send_to(&core, "server", "2").expect("it waits");
     assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
+    // Without a name nobody can send to it before it is there. Then it has the one that it is given.
+    assert!(core.connected(&endpoint("c"), None));
+    assert_eq!(send_to(&core, "", "3"), Err(SendError::Unroutable));
+    assert_eq!(Other::dialled(&core, "c").peer.identity().map(Bytes::len), Some(5));
 }
 
 #[test]

@@ -14,7 +14,7 @@ struct Pair {
     sender: Arc<UnicastCore>,
     session: UnicastSession,
     receiver: Arc<UnicastCore>,
-    _receiving: UnicastSession,
+    receiving: UnicastSession,
     hand: Receiver,
     connection: Connection,
     /// The messages that did not go into the receiver's queue, but to be written.
@@ -36,10 +36,10 @@ impl Pair {
         };
         let limits = Limits::new().with_message_size(1 << 20);
         let (sender, session) = open(&near, limits);
-        let (receiver, _receiving) = open(&far, limits);
+        let (receiver, receiving) = open(&far, limits);
         let connection = Connection::new(Arc::new(Wire::new(SocketType::Push)));
         let (hand, written) = Default::default();
-        Self { sender, session, receiver, _receiving, hand, connection, written }
+        Self { sender, session, receiver, receiving, hand, connection, written }
     }
 
     fn receive(&mut self) -> Option<Message> {
@@ -81,6 +81,24 @@ fn a_message_that_the_receiver_does_not_accept_goes_to_its_driver_which_ends_the
     assert_eq!(pair.receive(), None);
     assert!(pair.drive());
     assert!(pair.written.len() > 1 << 20);
+}
+
+#[test]
+fn a_sender_hands_messages_among_others_over_when_its_queue_is_full() {
+    let mut pair = Pair::new(2);
+    let has_traffic = |pair: &Pair| [&pair.session, &pair.receiving].map(Session::has_traffic);
+    assert!(!pair.drive() && has_traffic(&pair) == [false; 2]);
+    let messages = [1, 1, LARGE_INSIDE, 1].map(|size| message(&[size], 7));
+    for (message, queued) in messages.iter().zip([0, 1, 1, 2]) {
+        pair.sender.try_send(&message.into()).expect("there is room");
+        assert_eq!(pair.sender.totals().queued, queued);
+        // However late the next one comes on a loaded machine.
+        lock(&pair.sender.state).pace = Pace::busy();
+    }
+    assert_eq!(pair.sender.try_send(&(&messages[0]).into()), Err(SendError::Full));
+    let received: Vec<_> = std::iter::from_fn(|| pair.receive()).collect();
+    assert_eq!(received, messages);
+    assert_eq!(has_traffic(&pair), [true; 2]);
 }
 
 proptest! {

@@ -1,0 +1,141 @@
+//! The turns of peers, senders and drivers.
+
+use std::task::Context;
+
+use super::*;
+use crate::send::gathering::MUCH;
+use crate::send::turn::{SENT, TURN};
+
+#[test]
+fn a_full_peer_has_its_turn_again_when_half_of_its_queue_is_free_or_with_its_first_receipt() {
+    for has_receipts in [false, true] {
+        let core = core(config(Sends::InTurn, 4));
+        let mut peer = Other::accepted(&core);
+        // The driver takes one at a time, since they are large.
+        let large = vec![7; 300 << 10];
+        for _ in 0..4 {
+            core.try_send(&(&large).into()).expect("there is room");
+        }
+        assert_eq!(states(&core), [PeerState::Congested]);
+        assert!(peer.take());
+        let octets = peer.burst.len();
+        if has_receipts {
+            peer.session.written(0, octets);
+            assert_eq!(send(&core, "no"), Err(SendError::Full), "it is written, but not there");
+            peer.session.written(1, 0);
+        } else {
+            assert_eq!(peer.write(usize::MAX).len(), octets);
+            assert!(peer.take());
+            assert_eq!(send(&core, "no"), Err(SendError::Full), "three of four wait");
+            peer.write(usize::MAX);
+        }
+        send(&core, "yes").expect("there is room");
+    }
+}
+
+#[test]
+fn a_message_that_needs_no_wait_is_sent_at_once() {
+    let core = core(config(Sends::InTurn, 1));
+    assert_eq!(core.send_now(&"1".into()), None, "there is no peer");
+    let mut peer = Other::accepted(&core);
+    assert_eq!(core.send_now(&"1".into()), Some(Ok(())));
+    assert_eq!(core.send_now(&"2".into()), None, "the queue is full");
+    let (message, mut waiting) = ("3".into(), Waiting::default());
+    assert!(core.poll_send(&message, &mut waiting, Waker::noop()).is_pending());
+    assert_eq!(peer.read(), ["1"]);
+    assert_eq!(core.poll_send(&message, &mut waiting, Waker::noop()), Poll::Ready(Ok(())));
+    assert_eq!(peer.read(), ["3"]);
+}
+
+#[test]
+fn a_sender_gives_way_after_its_turn() {
+    let core = core(config(Sends::InTurn, TURN));
+    let mut peer = Other::accepted(&core);
+    let text = Outgoing::from("x");
+    let sent = (1..).find(|_| {
+        core.try_send(&text).expect("there is room");
+        core.turn_is_over.get()
+    });
+    assert!(sent <= Some(TURN / SENT), "{sent:?}");
+    let few = [text.clone(), text.clone()];
+    assert_eq!((core.send_going_on(&few), core.send_now(&text)), (0, None));
+    assert!(core.take_turn() && !core.take_turn());
+    assert_eq!((core.send_going_on(&few), core.send_now(&text)), (2, Some(Ok(()))));
+    assert_eq!(peer.read().len(), sent.unwrap() + 3);
+}
+
+#[test]
+fn a_message_that_fills_the_only_queue_ends_the_turn() {
+    for peers in [1, 2] {
+        let core = core(config(Sends::InTurn, 1));
+        let _peers: Vec<_> = (0..peers).map(|_| Other::accepted(&core)).collect();
+        let ends: Vec<_> = (0..peers)
+            .map(|_| {
+                send(&core, "x").expect("there is room");
+                core.take_turn()
+            })
+            .collect();
+        // The next message for one of several peers may have room when these have written a little.
+        assert_eq!(ends, vec![peers == 1; peers]);
+    }
+}
+
+#[test]
+fn a_receiver_is_woken_once_for_all_messages_of_a_turn() {
+    let core = core(config(Sends::InTurn, 10));
+    let mut peer = Other::accepted(&core);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut hand = crate::receive::Receiver::default();
+    let is_there = |hand: &mut crate::receive::Receiver| {
+        hand.poll_next(&*core, &mut Context::from_waker(&waker)).is_ready()
+    };
+    assert!(!is_there(&mut hand));
+    peer.say("1");
+    peer.say("2");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+    peer.session.end_turn();
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(is_there(&mut hand) && is_there(&mut hand) && !is_there(&mut hand));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_driver_goes_on_with_the_message_that_a_sender_has_begun() {
+    let core = core(config(Sends::InTurn, 10));
+    let (mut peer, _far) = over_tcp(&core).await;
+    assert!(!peer.take(), "the driver waits");
+    // More than the system takes at once.
+    let much = Bytes::from(vec![7; 32 << 20]);
+    core.try_send(&much.clone().into()).expect("there is room");
+    let sent = core.totals().sent_octets as usize;
+    assert!(sent > 0, "the sender has begun");
+    peer.session.claim(&mut peer.burst);
+    assert_eq!(sent + peer.burst.len(), much.len() + 9);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_sender_beside_the_driver_writes_for_it_when_it_has_rested_until_there_is_much() {
+    let core = core(config(Sends::InTurn, usize::MAX));
+    let (mut peer, _far) = over_tcp(&core).await;
+    assert!(!peer.take(), "the driver waits");
+    let body = vec![7; 2 << 10];
+    let send = |count: usize| {
+        // On a thread outside of every runtime, and so busy that no message is written alone.
+        let sending = || {
+            lock(&core.state).pace = Pace::busy();
+            (0..count).for_each(|_| core.try_send(&(&body).into()).expect("there is room"));
+        };
+        std::thread::scope(|scope| scope.spawn(sending).join().unwrap());
+        core.totals().queued
+    };
+    assert_eq!(send(4), 4);
+    assert!(peer.take());
+    peer.write(usize::MAX);
+    let few = MUCH / body.len() - 2;
+    assert!(!peer.take() && send(few) == few as u64 && !peer.take(), "the driver rests");
+    assert_eq!(send(3), 1, "all that was there when it was much is written");
+    peer.session.drain();
+    assert!(peer.take(), "a socket that closes does not rest");
+}
