@@ -214,6 +214,17 @@ mod tests {
         assert!(found && spin.begun.is_none() && !spin.has_slept);
     }
 
+    #[tokio::test]
+    async fn a_receiver_whose_last_wait_was_short_looks_on() {
+        let mut spin = Spin { short: 1, ..Spin::default() };
+        poll_fn(|cx| {
+            spin.look_on(cx);
+            Poll::Ready(())
+        })
+        .await;
+        assert!(spin.begun.is_some());
+    }
+
     #[test]
     fn a_task_that_looks_no_longer_is_woken() {
         let (found, spin) = finds(&mut Builder::new_current_thread(), Duration::ZERO);

@@ -69,5 +69,8 @@ mod tests {
         assert!(!pace.is_busy() && pace.is_among_others(), "the first of two answers");
         pace.last = None;
         assert!(!pace.is_among_others(), "nothing more is expected");
+        pace.last = None;
+        pace.note();
+        assert!(pace.last.is_some());
     }
 }

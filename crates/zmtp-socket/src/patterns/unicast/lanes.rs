@@ -466,7 +466,7 @@ impl State {
     }
 
     /// Ends the connection of a lane, whose peer is sent nothing more. New messages wait for the next
-    /// connection, if there can be one.
+    /// connection, if there can be one: then the lane can be made [ready](Self::make_ready) again.
     pub(super) fn end_connection(&mut self, key: usize, reason: Reason) {
         let lane = &mut self.lanes[key];
         if lane.peer.is_none() {
@@ -474,8 +474,7 @@ impl State {
         }
         lane.is_dying = true;
         lane.outbox.hang_up();
-        let stays = lane.stays();
-        if !stays && std::mem::take(&mut lane.is_ready) {
+        if std::mem::take(&mut lane.is_ready) {
             self.ready.retain(|ready| *ready != key);
         }
         let kill = self.lanes[key].kill.take();

@@ -48,8 +48,21 @@ impl Pair {
 
     /// Has the sender's driver do what it has to. Returns whether it has something to write.
     fn drive(&mut self) -> bool {
-        let mut cx = std::task::Context::from_waker(Waker::noop());
+        self.drive_with(Waker::noop())
+    }
+
+    fn drive_with(&mut self, waker: &Waker) -> bool {
+        let mut cx = std::task::Context::from_waker(waker);
         self.session.poll_outgoing(&mut cx, &mut self.connection, &mut self.written).is_ready()
+    }
+
+    /// Sends so many messages, of which all but the first are among others.
+    fn send(&self, messages: u8) {
+        for number in 0..messages {
+            self.sender.try_send(&message(&[1], number).into()).expect("there is room");
+            // However late the next one comes on a loaded machine.
+            lock(&self.sender.state).pace = Pace::busy();
+        }
     }
 }
 
@@ -99,6 +112,25 @@ fn a_sender_hands_messages_among_others_over_when_its_queue_is_full() {
     let received: Vec<_> = std::iter::from_fn(|| pair.receive()).collect();
     assert_eq!(received, messages);
     assert_eq!(has_traffic(&pair), [true; 2]);
+}
+
+#[test]
+fn a_driver_hands_over_what_there_is_room_for_and_lets_others_have_the_lock_before_it_goes_on() {
+    for (sent, wakes, queued) in [(2, 0, 0), (3, 1, 1)] {
+        let mut pair = Pair::new(2);
+        assert!(!pair.drive());
+        pair.send(sent);
+        let woken = Arc::new(Woken::default());
+        assert!(!pair.drive_with(&Waker::from(woken.clone())));
+        assert_eq!(woken.0.load(Ordering::Relaxed), wakes, "after {sent}");
+        assert_eq!(pair.sender.totals().queued, queued);
+    }
+    let mut pair = Pair::new(2);
+    assert!(!pair.drive());
+    pair.send(3);
+    pair.session.drain();
+    assert!(pair.drive(), "a socket that closes leaves nothing");
+    assert_eq!(pair.sender.totals().sent, 2);
 }
 
 proptest! {

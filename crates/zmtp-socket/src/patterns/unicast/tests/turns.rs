@@ -47,6 +47,29 @@ fn a_message_that_needs_no_wait_is_sent_at_once() {
     assert_eq!(peer.read(), ["3"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sender_waits_for_room_as_long_as_the_socket_is_told_to() {
+    let time = Duration::from_secs(7);
+    let core = core(Config { when_full: WhenFull::WaitFor(time), ..config(Sends::InTurn, 1) });
+    let (begun, message) = (tokio::time::Instant::now(), "1".into());
+    let sending = tokio::time::timeout(2 * time, core.send_later(&message));
+    assert_eq!((sending.await, begun.elapsed()), (Ok(Err(SendError::Full)), time));
+}
+
+#[test]
+fn an_idle_peer_keeps_no_memory_for_messages() {
+    let core = core(config(Sends::InTurn, 10));
+    let mut peer = Other::accepted(&core);
+    let keeps_memory = |peer: &mut Other| {
+        peer.session.claim(&mut peer.burst);
+        lock(&core.state).lanes[0].goes_on(1)
+    };
+    send(&core, "1").expect("there is room");
+    assert!(keeps_memory(&mut peer));
+    assert_eq!(peer.read(), ["1"]);
+    assert!(!keeps_memory(&mut peer));
+}
+
 #[test]
 fn a_sender_gives_way_after_its_turn() {
     let core = core(config(Sends::InTurn, TURN));
