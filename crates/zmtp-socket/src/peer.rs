@@ -79,6 +79,11 @@ impl Peer {
         self.0.is_dialled
     }
 
+    /// Whether it was we who connected, to this endpoint.
+    pub(crate) fn is_through(&self, endpoint: &Endpoint) -> bool {
+        self.is_dialled() && self.endpoint() == endpoint
+    }
+
     /// The number of this connection, unique within its socket.
     pub fn id(&self) -> PeerId {
         self.0.id

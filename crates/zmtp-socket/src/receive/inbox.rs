@@ -328,7 +328,7 @@ impl Inbox {
     /// wakers of the drivers that now have room.
     pub(crate) fn discard(&mut self, endpoint: &Endpoint) -> (Vec<Batch>, Vec<Waker>) {
         let (mut batches, mut wake) = (Vec::new(), Vec::new());
-        let keys = self.queues.iter().filter(|(_, queue)| queue.is_through(endpoint));
+        let keys = self.queues.iter().filter(|(_, queue)| queue.peer.is_through(endpoint));
         for key in keys.map(|(key, _)| key).collect::<Vec<_>>() {
             self.turns.retain(|turn| *turn != key);
             let queue = &mut self.queues[key];
@@ -402,11 +402,6 @@ impl Inbox {
 }
 
 impl Queue {
-    /// Whether its peer was dialled at an endpoint.
-    fn is_through(&self, endpoint: &Endpoint) -> bool {
-        self.peer.is_dialled() && self.peer.endpoint() == endpoint
-    }
-
     /// The drivers that wait for room.
     fn take_drivers(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.driver.take().into_iter().chain(self.far_driver.take())
@@ -669,19 +664,24 @@ mod tests {
         let mut inbox = inbox(4);
         let endpoint: Endpoint = "inproc://dialled".parse().unwrap();
         let dialled = inbox.open(Peer::dialled(PeerId(9), endpoint.clone(), "x"), 0);
-        let other = publisher(&mut inbox);
+        let accepted = inbox.open(Peer::new(PeerId(8), endpoint.clone(), "x"), 0);
+        let elsewhere = Endpoint::Inproc("elsewhere".into());
+        let elsewhere = inbox.open(Peer::dialled(PeerId(7), elsewhere, "x"), 0);
         deliver(&mut inbox, dialled, 0, 4);
-        deliver(&mut inbox, other, 0, 1);
+        deliver(&mut inbox, accepted, 0, 1);
+        deliver(&mut inbox, elsewhere, 0, 1);
         let woken = wait_for_room(&mut inbox, dialled);
         let (batches, wake) = inbox.discard(&endpoint);
         wake.into_iter().for_each(Waker::wake);
         assert_eq!((batches.len(), woken.0.load(Ordering::Relaxed)), (1, 1));
         assert_eq!(
             (inbox.queued().messages, inbox.dropped.messages, inbox.room(dialled)),
-            (1, 4, 4)
+            (2, 4, 4)
         );
         let mut current = Taken::default();
-        assert_eq!(exchange(&mut inbox, &mut current), [format!("{other}/0")]);
+        for left in [accepted, elsewhere] {
+            assert_eq!(exchange(&mut inbox, &mut current), [format!("{left}/0")]);
+        }
         assert!(exchange(&mut inbox, &mut current).is_empty());
     }
 

@@ -133,8 +133,7 @@ impl Receiver {
         self.left = inbox.queued().messages as usize;
         drop(inbox);
         wake.into_iter().for_each(Waker::wake);
-        let is_through = |peer: &Peer| peer.is_dialled() && peer.endpoint() == endpoint;
-        if self.sender.as_ref().is_some_and(is_through) {
+        if self.sender.as_ref().is_some_and(|peer| peer.is_through(endpoint)) {
             self.current.batch = Batch::default();
         }
     }

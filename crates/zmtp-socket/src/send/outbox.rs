@@ -780,3 +780,44 @@ impl Run {
         self.segment.octets().slice(self.range.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::send::journal::Journal;
+
+    #[test]
+    fn a_run_of_whole_messages_is_a_batch_which_keeps_no_block_alive_for_a_few_octets() {
+        let mut journal = Journal::default();
+        journal.make_room(SHORT);
+        journal.append(b"1", &[]);
+        let few = 0..journal.end();
+        journal.append(&[7; SHORT], &[]);
+        let all = 0..journal.end();
+        let segment = journal.open().clone();
+        journal.seal();
+        for (range, messages, is_shared) in [(few, 1, false), (all, 2, true)] {
+            let run = Run { segment: segment.clone(), range, messages, continued: 0 };
+            let batch = run.to_batch().expect("its messages are whole");
+            let body = batch.peek_body().expect("it has one part");
+            let is_inside = run.octets().as_ptr_range().contains(&body.as_ptr());
+            assert_eq!((batch.len(), body, is_inside), (messages, &b"1"[..], is_shared));
+            for (messages, continued) in [(0, 0), (messages, 9)] {
+                let torn = Run { messages, continued, ..run.clone() };
+                assert!(torn.to_batch().is_none(), "of the last one there is more");
+            }
+        }
+    }
+
+    #[test]
+    fn a_driver_that_waits_for_any_message_can_be_left_to_wait_for_many() {
+        let marks = Marks::new(HighWaterMark::messages(10), None, usize::MAX);
+        let mut outbox = Outbox::new(marks, None, None);
+        assert!(!outbox.wakes_late(9), "it does not wait");
+        outbox.wait(Waker::noop());
+        assert_eq!(outbox.until_due(), usize::MAX);
+        assert!(outbox.wakes_late(9) && !outbox.wakes_late(9));
+        outbox.push(&Run::apart(Bytes::from_static(b"\0\x011"), 1, 0));
+        assert_eq!(outbox.until_due(), 6);
+    }
+}

@@ -93,6 +93,8 @@ fn a_message_that_the_receiver_does_not_accept_goes_to_its_driver_which_ends_the
     pair.sender.try_send(&vec![7; (1 << 20) + 1].into()).expect("there is room");
     assert_eq!(pair.receive(), None);
     assert!(pair.drive());
+    pair.sender.try_send(&"behind it".into()).expect("there is room");
+    assert_eq!(pair.receive(), None, "it stays behind");
     assert!(pair.written.len() > 1 << 20);
 }
 
