@@ -13,8 +13,7 @@ use crate::peer::Peer;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages that a transport has taken whole. WebSocket gathers up to 64 KiB of them before the system takes them:
-    /// these are lost if the connection ends first.
+    /// Messages that the system has taken whole, or another socket of this process.
     pub sent: u64,
     /// Octets of messages that a transport has taken.
     pub sent_octets: u64,

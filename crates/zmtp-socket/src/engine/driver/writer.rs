@@ -20,26 +20,27 @@ use crate::engine::transport::Receipts;
 pub(super) struct Writer {
     /// Messages that were taken from the session and have not been written.
     burst: Burst,
-    sealed: Sealed,
+    uncounted: Uncounted,
     /// Writing has failed: nothing more is written, but the peer's octets can still be read.
     is_mute: bool,
-    /// Whether a message has been written whole.
+    /// Whether the transport has accepted a whole message.
     pub(super) has_sent: bool,
     /// The receipts of a transport whose other side confirms each message that reaches its queue. A
     /// message counts as written when its receipt comes.
     receipts: Option<Box<Receipts>>,
 }
 
-/// The state of a sealed burst that the transport has not taken.
+/// Messages that are no longer in the burst, or not only there, and do not count as written yet.
 #[derive(Default)]
-enum Sealed {
+enum Uncounted {
     #[default]
     Nothing,
     /// The whole burst stands sealed in the output behind `ahead` octets, and none of it has been
     /// written.
-    Waiting { ahead: usize },
-    /// Some octets of a burst of so many messages and octets have been written.
-    Begun { messages: usize, octets: usize },
+    Sealed { ahead: usize },
+    /// The transport has accepted so many messages and octets, or the first octets of a sealed burst of so many.
+    /// They count once all are written: some transports hold octets back.
+    Accepted { messages: usize, octets: usize },
 }
 
 impl Writer {
@@ -75,6 +76,7 @@ impl Writer {
             Poll::Ready(Err(error)) => {
                 debug!(%error, "the peer takes no more");
                 self.is_mute = true;
+                self.uncounted = Uncounted::Nothing;
                 Poll::Pending
             }
             written => written,
@@ -103,11 +105,7 @@ impl Writer {
         if !self.burst.is_mid_frame() {
             ready!(self.poll_output(cx, stream, connection, turn, epoch))?;
         }
-        if let Sealed::Begun { messages, octets } = self.sealed {
-            self.sealed = Sealed::Nothing;
-            self.has_sent |= messages > 0;
-            session.written(messages, octets);
-        }
+        ready!(self.poll_count(cx, stream, session))?;
         if self.burst.is_empty() {
             let Poll::Ready(topics) = session.poll_outgoing(cx, connection, &mut self.burst) else {
                 release_output(connection);
@@ -124,21 +122,42 @@ impl Writer {
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.burst.slices(&mut slices);
-        let written = ready!(Pin::new(stream).poll_write_vectored(cx, &slices[..count]))?;
+        let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        let messages = self.burst.advance(written);
+        self.accept(written);
+        turn.spend(written / WRITTEN);
+        notice_output(connection, epoch);
+        self.poll_count(cx, stream, session)
+    }
+
+    /// Notes that the transport has accepted so many octets of the burst.
+    fn accept(&mut self, octets: usize) {
+        let messages = self.burst.advance(octets);
         self.has_sent |= messages > 0;
+        self.uncounted = Uncounted::Accepted { messages, octets };
+    }
+
+    /// Counts what the transport has accepted, when it has written all of it.
+    fn poll_count<S: Session>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        session: &mut S,
+    ) -> Poll<io::Result<()>> {
+        let Uncounted::Accepted { messages, octets } = self.uncounted else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(Pin::new(stream).poll_flush(cx))?;
+        self.uncounted = Uncounted::Nothing;
         match &mut self.receipts {
             Some(receipts) => {
                 receipts.sent(messages);
-                session.written(receipts.take(cx), written);
+                session.written(receipts.take(cx), octets);
             }
-            None => session.written(messages, written),
+            None => session.written(messages, octets),
         }
-        turn.spend(written / WRITTEN);
-        notice_output(connection, epoch);
         Poll::Ready(Ok(()))
     }
 
@@ -184,7 +203,8 @@ impl Writer {
     /// Whether nothing is left to write. (That the queue is empty is known from
     /// [`poll_write`](Self::poll_write).)
     pub(super) fn is_drained(&self, connection: &mut Connection) -> bool {
-        self.is_mute || (self.burst.is_empty() && connection.output().is_empty())
+        let is_counted = matches!(self.uncounted, Uncounted::Nothing);
+        self.is_mute || (self.burst.is_empty() && connection.output().is_empty() && is_counted)
     }
 
     /// Ends the writing of messages, and gives the unwritten ones back to the session. Returns whether
@@ -195,10 +215,10 @@ impl Writer {
         connection: &mut Connection,
     ) -> bool {
         session.claim(&mut self.burst);
-        if let Sealed::Waiting { ahead } = self.sealed {
+        // What the transport holds back does not count: it may be lost.
+        if let Uncounted::Sealed { ahead } = std::mem::take(&mut self.uncounted) {
             // Otherwise the connection's last output would send the burst after all.
             connection.output().truncate(ahead);
-            self.sealed = Sealed::Nothing;
         }
         let is_mid_frame = self.burst.is_mid_frame();
         // The other side still reads the messages in the pipe.
@@ -217,7 +237,7 @@ impl Writer {
             return;
         }
         let mut output = std::mem::take(connection.output());
-        self.sealed = Sealed::Waiting { ahead: output.len() };
+        self.uncounted = Uncounted::Sealed { ahead: output.len() };
         connection
             .seal(self.burst.pieces(), &mut output)
             .expect("a session lives in traffic alone");
@@ -227,13 +247,10 @@ impl Writer {
 
     /// Notes that the transport has taken `written` octets of the output.
     fn advance_sealed(&mut self, written: usize) {
-        let Sealed::Waiting { ahead } = &mut self.sealed else { return };
+        let Uncounted::Sealed { ahead } = &mut self.uncounted else { return };
         match ahead.checked_sub(written) {
             Some(rest) => *ahead = rest,
-            None => {
-                let octets = self.burst.len();
-                self.sealed = Sealed::Begun { messages: self.burst.advance(octets), octets };
-            }
+            None => self.accept(self.burst.len()),
         }
     }
 }

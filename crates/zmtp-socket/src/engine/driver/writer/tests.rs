@@ -63,6 +63,8 @@ impl Session for Given {
 struct Narrow {
     room: usize,
     taken: Vec<u8>,
+    /// Whether it has yet to write what it has taken.
+    holds_back: bool,
 }
 
 impl AsyncWrite for Narrow {
@@ -81,7 +83,7 @@ impl AsyncWrite for Narrow {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        if self.holds_back { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -155,6 +157,31 @@ async fn a_message_counts_when_its_last_octet_is_taken() {
         assert_eq!(rig.writer.has_sent, written.0 > 0);
     }
     assert_eq!(rig.stream.taken, MESSAGES);
+}
+
+#[tokio::test]
+async fn what_the_transport_holds_back_does_not_count_and_no_more_is_written_meanwhile() {
+    for is_sealed in [false, true] {
+        let mut rig = Rig::new();
+        rig.stream.holds_back = true;
+        if is_sealed {
+            rig.seal();
+        }
+        rig.write(4);
+        rig.write(if is_sealed { 6 } else { 100 });
+        assert_eq!(
+            (rig.session.written, rig.stream.taken.len()),
+            ((0, 0), if is_sealed { 10 } else { 4 })
+        );
+        rig.stream.holds_back = false;
+        rig.write(100);
+        assert_eq!((rig.session.written, rig.stream.taken.len()), ((3, 10), 10));
+    }
+    let mut rig = Rig::new();
+    rig.stream.holds_back = true;
+    rig.write(10);
+    assert!(!rig.writer.is_drained(&mut rig.connection) && !rig.give_back());
+    assert_eq!((rig.session.written, rig.session.given_back), ((0, 0), Some((0, 0, Vec::new()))));
 }
 
 #[tokio::test]
