@@ -660,6 +660,20 @@ mod tests {
     }
 
     #[test]
+    fn it_waits_until_half_of_the_octets_are_free_too() {
+        let octets = 8 * Count::of(&Message::from("0/0")).octets as usize;
+        let mut inbox = Inbox::new(&Receiving { hwm_octets: Some(octets), ..Receiving::default() });
+        let key = publisher(&mut inbox);
+        for first in 0..8 {
+            deliver(&mut inbox, key, first, 1);
+        }
+        wait_for_room(&mut inbox, key);
+        let mut current = Taken::default();
+        let woken: Vec<_> = (0..6).map(|_| wake(&mut inbox, &mut current)).collect();
+        assert_eq!(woken, [0, 0, 0, 0, 1, 0], "each counts until the next is taken");
+    }
+
+    #[test]
     fn what_came_through_an_endpoint_can_be_dropped_alone() {
         let mut inbox = inbox(4);
         let endpoint: Endpoint = "inproc://dialled".parse().unwrap();

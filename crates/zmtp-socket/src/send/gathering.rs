@@ -272,6 +272,22 @@ pub(super) mod tests {
         });
     }
 
+    #[test]
+    fn a_driver_does_not_rest_while_a_message_is_half_written() {
+        with_workers(async {
+            let (mut outbox, _peer) = outbox().await;
+            let mut gathering = Gathering::default();
+            queue_busy(&mut outbox);
+            assert!(takes(&mut gathering, &mut outbox));
+            assert!(!takes(&mut gathering, &mut outbox), "it rests");
+            let mut begun = Burst::default();
+            begun.push(Bytes::from_static(b"\0\x071234567"), 1, 0);
+            begun.advance(4);
+            outbox.begin(begun, 4, 5);
+            assert!(takes(&mut gathering, &mut outbox));
+        });
+    }
+
     #[tokio::test]
     async fn on_one_thread_no_driver_rests() {
         let (mut outbox, _peer) = outbox().await;

@@ -786,14 +786,21 @@ mod tests {
     use super::*;
     use crate::send::journal::Journal;
 
+    /// An outbox with a mark of so many octets.
+    fn outbox(octets: usize) -> Outbox {
+        Outbox::new(Marks::new(HighWaterMark::messages(10), Some(octets), 0), None, None)
+    }
+
     #[test]
     fn a_run_of_whole_messages_is_a_batch_which_keeps_no_block_alive_for_a_few_octets() {
         let mut journal = Journal::default();
         journal.make_room(SHORT);
         journal.append(b"1", &[]);
         let few = 0..journal.end();
-        journal.append(&[7; SHORT], &[]);
+        // The header has nine octets.
+        journal.append(&[7; SHORT - 12], &[]);
         let all = 0..journal.end();
+        assert_eq!(all.len(), SHORT);
         let segment = journal.open().clone();
         journal.seal();
         for (range, messages, is_shared) in [(few, 1, false), (all, 2, true)] {
@@ -810,9 +817,50 @@ mod tests {
     }
 
     #[test]
+    fn messages_that_follow_one_another_in_a_segment_are_one_run() {
+        let mut journal = Journal::default();
+        journal.make_room(9);
+        for is_pushed in [false, true] {
+            let mut outbox = outbox(usize::MAX);
+            let mut runs = Vec::new();
+            for _ in 0..3 {
+                let start = journal.end();
+                journal.append(b"1", &[]);
+                let (segment, range) = (journal.open(), start..journal.end());
+                if is_pushed {
+                    outbox.push(&Run {
+                        segment: segment.clone(),
+                        range,
+                        messages: 1,
+                        continued: 0,
+                    });
+                } else {
+                    outbox.append(segment, range);
+                }
+                runs.push(outbox.runs());
+                if runs.len() == 2 {
+                    journal.seal();
+                }
+            }
+            assert_eq!(runs, [1, 1, 2]);
+            journal.seal();
+            let mut burst = Burst::default();
+            outbox.take(&mut burst);
+            assert_eq!((burst.len(), outbox.taken()), (9, 3));
+        }
+    }
+
+    #[test]
+    fn a_driver_rests_on_unless_a_message_would_fill_the_queue() {
+        let mut outbox = outbox(8);
+        assert!(!outbox.rests(0), "it does not wait");
+        outbox.wait(Waker::noop());
+        assert!(outbox.wakes_late(100) && outbox.rests(7) && !outbox.rests(8));
+    }
+
+    #[test]
     fn a_driver_that_waits_for_any_message_can_be_left_to_wait_for_many() {
-        let marks = Marks::new(HighWaterMark::messages(10), None, usize::MAX);
-        let mut outbox = Outbox::new(marks, None, None);
+        let mut outbox = outbox(usize::MAX);
         assert!(!outbox.wakes_late(9), "it does not wait");
         outbox.wait(Waker::noop());
         assert_eq!(outbox.until_due(), usize::MAX);

@@ -701,9 +701,13 @@ fn all_endpoints_of_a_pair_share_what_waits_for_its_peer() {
 /// A peer that messages may be written to at once, and what would read them.
 #[cfg(target_os = "linux")]
 async fn over_tcp(core: &Arc<UnicastCore>) -> (Other, tokio::net::TcpStream) {
+    peer_over_tcp(core, Peer::new(next_id(), endpoint("bound"), "test")).await
+}
+
+#[cfg(target_os = "linux")]
+async fn peer_over_tcp(core: &Arc<UnicastCore>, peer: Peer) -> (Other, tokio::net::TcpStream) {
     let (outlet, far) = crate::engine::transport::Outlet::connected().await;
     let ways = Ways { outlet: Some(&outlet), direct: None };
-    let peer = Peer::new(next_id(), endpoint("bound"), "test");
     let info = PeerInfo::new(Version::V3_1);
     (Other::with_ways(core, peer, &info, ways).unwrap(), far)
 }

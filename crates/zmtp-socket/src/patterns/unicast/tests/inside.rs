@@ -117,6 +117,20 @@ fn a_sender_hands_messages_among_others_over_when_its_queue_is_full() {
 }
 
 #[test]
+fn the_answer_to_one_message_is_there_at_once_however_closely_it_follows() {
+    for (said, queued) in [(1, 0), (2, 1)] {
+        let mut pair = Pair::new(9);
+        assert!(!pair.drive());
+        pair.send(1);
+        for _ in 0..said {
+            pair.receiver.try_send(&vec![7; LARGE_INSIDE].into()).expect("there is room");
+        }
+        pair.send(1);
+        assert_eq!(pair.sender.totals().queued, said + queued, "after {said} messages");
+    }
+}
+
+#[test]
 fn a_driver_hands_over_what_there_is_room_for_and_lets_others_have_the_lock_before_it_goes_on() {
     for (sent, wakes, queued) in [(2, 0, 0), (3, 1, 1)] {
         let mut pair = Pair::new(2);

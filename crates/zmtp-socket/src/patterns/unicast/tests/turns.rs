@@ -162,3 +162,21 @@ async fn a_sender_beside_the_driver_writes_for_it_when_it_has_rested_until_there
     peer.session.drain();
     assert!(peer.take(), "a socket that closes does not rest");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nothing_more_is_written_to_a_peer_whose_connection_is_about_to_end() {
+    let request = Some(Requesting::default());
+    let core = core(Config { request, ..config(Sends::InTurn, 4) });
+    assert!(core.connected(&endpoint("a"), None));
+    let dialled = Peer::dialled(next_id(), endpoint("a"), "test");
+    let (mut peer, _far) = peer_over_tcp(&core, dialled).await;
+    assert!(!peer.take(), "the driver waits");
+    send(&core, "1").expect("it is there");
+    assert_eq!(core.totals().sent, 1, "it is written at once");
+    core.abandon_request(false);
+    send(&core, "2").expect("the endpoint has room");
+    assert_eq!(core.totals().sent, 1);
+    peer.cut();
+    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
+}
