@@ -7,7 +7,7 @@ use super::*;
 use crate::engine::transport::Direct;
 use crate::options::Receiving;
 use crate::receive::Receiver;
-use crate::send::outbox::LARGE_INSIDE;
+use crate::send::outbox::{LARGE_INSIDE, TAKE};
 
 /// A sender and a receiver, each with a mark of so many messages.
 struct Pair {
@@ -114,6 +114,19 @@ fn a_sender_hands_messages_among_others_over_when_its_queue_is_full() {
     let received: Vec<_> = std::iter::from_fn(|| pair.receive()).collect();
     assert_eq!(received, messages);
     assert_eq!(has_traffic(&pair), [true; 2]);
+}
+
+#[test]
+fn a_receiver_fetches_again_what_is_left_of_a_long_queue() {
+    let mut pair = Pair::new(9);
+    pair.send(1);
+    let messages = [1, TAKE, TAKE].map(|size| message(&[size], 7));
+    for message in &messages {
+        pair.sender.try_send(&message.into()).expect("there is room");
+    }
+    assert_eq!(pair.sender.totals().queued, 3);
+    let received: Vec<_> = std::iter::from_fn(|| pair.receive()).collect();
+    assert_eq!(received[1..], messages);
 }
 
 #[test]

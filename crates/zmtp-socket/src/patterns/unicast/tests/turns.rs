@@ -104,7 +104,7 @@ fn a_message_that_fills_the_only_queue_ends_the_turn() {
 }
 
 #[test]
-fn a_receiver_is_woken_once_for_all_messages_of_a_turn() {
+fn a_receiver_is_woken_once_for_all_messages_of_a_turn_and_by_an_interruption() {
     let core = core(config(Sends::InTurn, 10));
     let mut peer = Other::accepted(&core);
     let woken = Arc::new(Woken::default());
@@ -120,6 +120,8 @@ fn a_receiver_is_woken_once_for_all_messages_of_a_turn() {
     peer.session.end_turn();
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert!(is_there(&mut hand) && is_there(&mut hand) && !is_there(&mut hand));
+    crate::engine::driver::Core::interrupt(&*core);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 2, "to check again");
 }
 
 #[cfg(target_os = "linux")]
