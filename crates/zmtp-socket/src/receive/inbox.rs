@@ -651,7 +651,10 @@ mod tests {
         for first in [0, 2, 4, 6] {
             deliver(&mut inbox, key, first, 2);
         }
+        let is_congested = |inbox: &Inbox| inbox.present(key).unwrap().is_congested();
+        assert!(!is_congested(&inbox));
         wait_for_room(&mut inbox, key);
+        assert!(is_congested(&inbox));
         let mut current = Taken::default();
         assert_eq!(wake(&mut inbox, &mut current), 0, "nothing has been given back");
         assert_eq!(wake(&mut inbox, &mut current), 0, "a quarter");

@@ -851,6 +851,18 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_takes_no_part_of_a_message_alone() {
+        let mut outbox = outbox(usize::MAX);
+        let message = Message::multipart([vec![7; TAKE], vec![7]]).unwrap();
+        for run in &Run::of_large(&message, LARGE) {
+            outbox.push(run);
+        }
+        assert_eq!(outbox.runs(), 3);
+        outbox.take(&mut Burst::default());
+        assert_eq!((outbox.runs(), outbox.taken()), (0, 1));
+    }
+
+    #[test]
     fn a_driver_rests_on_unless_a_message_would_fill_the_queue() {
         let mut outbox = outbox(8);
         assert!(!outbox.rests(0), "it does not wait");

@@ -137,6 +137,10 @@ async fn a_driver_goes_on_with_the_message_that_a_sender_has_begun() {
     assert!(sent > 0, "the sender has begun");
     peer.session.claim(&mut peer.burst);
     assert_eq!(sent + peer.burst.len(), much.len() + 9);
+    let rest = peer.burst.len();
+    peer.session.written(peer.burst.advance(rest), rest);
+    let totals = core.totals();
+    assert_eq!((totals.sent, totals.queued, totals.queued_octets), (1, 0, 0));
 }
 
 #[cfg(target_os = "linux")]
