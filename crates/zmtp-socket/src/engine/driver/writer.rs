@@ -15,6 +15,10 @@ use super::turn::{TOPIC, Turn, WRITTEN};
 use crate::engine::burst::{Burst, SLICES};
 use crate::engine::transport::Receipts;
 
+/// When the transport has accepted so many octets and not written all of them, it is handed no more until it has.
+/// Otherwise it might never be done.
+const UNCOUNTED: usize = 64 << 10;
+
 /// The writing side of a connection.
 #[derive(Default)]
 pub(super) struct Writer {
@@ -105,7 +109,10 @@ impl Writer {
         if !self.burst.is_mid_frame() {
             ready!(self.poll_output(cx, stream, connection, turn, epoch))?;
         }
-        ready!(self.poll_count(cx, stream, session))?;
+        let is_counted = self.poll_count(cx, stream, session)?;
+        if connection.is_sealed() || self.is_much_uncounted() {
+            ready!(is_counted);
+        }
         if self.burst.is_empty() {
             let Poll::Ready(topics) = session.poll_outgoing(cx, connection, &mut self.burst) else {
                 release_output(connection);
@@ -129,14 +136,24 @@ impl Writer {
         self.accept(written);
         turn.spend(written / WRITTEN);
         notice_output(connection, epoch);
-        self.poll_count(cx, stream, session)
+        let _is_counted = self.poll_count(cx, stream, session)?;
+        Poll::Ready(Ok(()))
     }
 
     /// Notes that the transport has accepted so many octets of the burst.
     fn accept(&mut self, octets: usize) {
         let messages = self.burst.advance(octets);
         self.has_sent |= messages > 0;
-        self.uncounted = Uncounted::Accepted { messages, octets };
+        self.uncounted = match self.uncounted {
+            Uncounted::Accepted { messages: others, octets: theirs } => {
+                Uncounted::Accepted { messages: others + messages, octets: theirs + octets }
+            }
+            _ => Uncounted::Accepted { messages, octets },
+        };
+    }
+
+    fn is_much_uncounted(&self) -> bool {
+        matches!(self.uncounted, Uncounted::Accepted { octets, .. } if octets >= UNCOUNTED)
     }
 
     /// Counts what the transport has accepted, when it has written all of it.
