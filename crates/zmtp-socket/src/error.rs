@@ -222,17 +222,9 @@ pub enum Reason {
     RuntimeEnded,
 }
 
-/// The error by which a transport reports an end that we asked for by what we sent.
-#[derive(Debug, thiserror::Error)]
-#[error("closed from this side")]
-pub(crate) struct Ended;
-
 impl From<io::Error> for Reason {
     fn from(error: io::Error) -> Self {
-        match error.get_ref() {
-            Some(inner) if inner.is::<Ended>() => Self::Stopped,
-            _ => Self::Transport(Arc::new(error)),
-        }
+        Self::Transport(Arc::new(error))
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use zmtp_socket::{
-    BindError, Endpoint, Event, Heartbeat, Message, Peer, Reason, RouterOptions, RouterSocket,
+    BindError, Endpoint, Event, Heartbeat, HighWaterMark, Message, Peer, Reason, RouterOptions,
+    RouterSocket,
 };
-use zmtp_tests::story::within;
+use zmtp_tests::story::{eventually, within};
 
 async fn next(router: &mut RouterSocket) -> (Peer, Message) {
     within("a message", router.recv()).await.expect("the socket is open")
@@ -43,6 +44,48 @@ async fn a_raw_peer_that_connects_is_a_dealer_of_octets() {
     router.send_to(&from, "").await.unwrap();
     let octets = within("the end", read).await.unwrap().expect("it ends in order");
     assert_eq!((octets.len(), &octets[large.len()..]), (large.len() + 3, &b"end"[..]));
+}
+
+#[tokio::test]
+async fn all_that_a_slow_raw_peer_reads_before_its_end_counts_as_sent() {
+    let mut router = RouterSocket::new();
+    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
+    let port = port_of(&bound.expect("the port is free"));
+    let mut peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let (came, _) = next(&mut router).await;
+    let mut messages = 0;
+    // Until the system takes no more.
+    while router.stats().sent == messages {
+        router.send_to(&came, vec![b'x'; 4 << 10]).await.unwrap();
+        messages += 1;
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    router.send_to(&came, "").await.unwrap();
+    let mut octets = Vec::new();
+    within("the end", peer.read_to_end(&mut octets)).await.unwrap();
+    assert_eq!(octets.len() as u64, messages * (4 << 10));
+    drop(peer);
+    eventually("the peer is forgotten", || router.stats().peers.is_empty()).await;
+    let stats = router.stats();
+    assert_eq!((stats.sent, stats.undelivered), (messages + 1, 0));
+}
+
+#[tokio::test]
+async fn a_raw_peer_is_sent_its_end_though_nobody_receives_what_it_sends() {
+    let options = RouterOptions::new().receive_hwm(HighWaterMark::messages(1));
+    let mut router = RouterSocket::with_options(options);
+    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
+    let port = port_of(&bound.expect("the port is free"));
+    let mut peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let (came, _) = next(&mut router).await;
+    peer.write_all(b"unread").await.unwrap();
+    router.send_to(&came, "bye").await.unwrap();
+    router.send_to(&came, "").await.unwrap();
+    let mut octets = Vec::new();
+    within("the end", peer.read_to_end(&mut octets)).await.unwrap();
+    assert_eq!(octets, b"bye");
 }
 
 #[tokio::test]

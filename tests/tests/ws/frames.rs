@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use zmtp_socket::{
-    DealerOptions, DealerSocket, Heartbeat, Peer, PubOptions, Reason, Reconnect, RouterSocket,
-    SubOptions, SubSocket,
+    DealerOptions, DealerSocket, Heartbeat, HighWaterMark, Linger, Peer, PubOptions, Reason,
+    Reconnect, RouterSocket, SubOptions, SubSocket,
 };
 use zmtp_tests::raw::{RawPeer, end_of, eventually, in_time};
 use zmtp_tests::story::receive;
 
-use crate::{ANSWER, ANY_PORT, REQUEST, publisher, subscriber, upgraded};
+use crate::{ANSWER, ANY_PORT, MASKED_IDENTITY, REQUEST, publisher, subscriber, upgraded};
 
 #[tokio::test]
 async fn each_frame_is_a_message_with_its_flags_in_front() {
@@ -57,6 +57,21 @@ async fn who_says_goodbye_is_answered_and_gone() {
     let end = end_of(&mut monitor, &peer.address()).await;
     assert!(end.established && matches!(end.reason, Reason::PeerClosed), "{end:?}");
     eventually("it is forgotten", || publisher.subscriber_count() == 0).await;
+}
+
+#[tokio::test]
+async fn who_says_goodbye_is_sent_nothing_more_though_nobody_receives_what_it_sent() {
+    let options = DealerOptions::new().receive_hwm(HighWaterMark::messages(1));
+    let dealer = DealerSocket::with_options(options.linger(Linger::Forever));
+    let endpoint = dealer.bind(ANY_PORT).await.expect("a port is free");
+    let mut peer = upgraded(&endpoint).await;
+    peer.send(MASKED_IDENTITY).await;
+    in_time("a peer", dealer.wait_for_peer()).await.unwrap();
+    peer.send(b"\x82\x82\0\0\0\0\x001\x82\x82\0\0\0\0\x002\x88\x80\0\0\0\0").await;
+    peer.expect(b"\x88\x02\x03\xE8").await;
+    dealer.send("too late").await.expect("there is room");
+    let left = in_time("the end", dealer.close()).await;
+    assert_eq!((left.unsent, left.unread), (1, 1));
 }
 
 #[tokio::test]

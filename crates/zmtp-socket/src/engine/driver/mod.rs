@@ -365,11 +365,12 @@ impl<C: Core> Link<C> {
         let parting = async {
             // In the middle of a frame, the peer would read anything that we write as the rest of it.
             if !is_mid_frame {
-                poll_fn(|cx| {
+                // Who takes no more may still be told by the transport why.
+                let _written = poll_fn(|cx| {
                     let Self { writer, stream, connection, turn, epoch, .. } = self;
                     writer.poll_control(cx, stream, connection, turn, *epoch)
                 })
-                .await?;
+                .await;
             }
             poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await?;
             if is_silent {
@@ -385,6 +386,10 @@ impl<C: Core> Link<C> {
     fn poll(&mut self, cx: &mut Context<'_>, signal: &mut Killed) -> Poll<Reason> {
         let polled = self.poll_turn(cx, signal);
         if let Phase::Traffic(session) = &mut self.phase {
+            if polled.is_ready() {
+                // The transport may have written all while it was read. The connection is over, however this ends.
+                let _counted = self.writer.poll_count(cx, &mut self.stream, session);
+            }
             session.end_turn();
         }
         polled
@@ -397,14 +402,18 @@ impl<C: Core> Link<C> {
         ready!(self.turn.poll_begin(cx));
         // The signal is read before the queue: once it is set, nothing more is queued.
         let is_draining = signal.is_draining();
-        if is_draining && let Phase::Traffic(session) = &mut self.phase {
-            session.drain();
-        }
         loop {
             let progress = self.poll_timer(cx).and_then(|()| {
                 let judged = self.poll_verdict(cx)?;
+                if self.stream.poll_ended(cx).is_ready() {
+                    return Err(Reason::Stopped);
+                }
                 let read = self.poll_read(cx)?;
-                let written = self.poll_write(cx)?;
+                // The handshake may just have been done.
+                if is_draining && let Phase::Traffic(session) = &mut self.phase {
+                    session.drain();
+                }
+                let written = self.poll_write(cx);
                 Ok(judged.is_ready() || read.is_ready() || written.is_ready())
             });
             match progress {
@@ -604,16 +613,13 @@ impl<C: Core> Link<C> {
     }
 
     /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { writer, stream, connection, phase, turn, epoch, .. } = self;
         let session = match phase {
             Phase::Traffic(session) => Some(session),
             _ => None,
         };
-        match writer.poll_write(cx, stream, connection, session, turn, *epoch) {
-            Poll::Ready(written) => Ok(Poll::Ready(written?)),
-            Poll::Pending => Ok(Poll::Pending),
-        }
+        writer.poll_write(cx, stream, connection, session, turn, *epoch)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
@@ -7,6 +7,7 @@ use zmtp_codec::SocketType;
 use super::turn::{CHANGES_WITHOUT_PAUSE, SUBSCRIPTION_OF_MANY, TOPIC, TURN, TURNS_FOR_A_STEP};
 use super::*;
 use crate::endpoint::Endpoint;
+use crate::engine::signal::Signals;
 use crate::options::{Linger, LinkOptions, SocketOptions};
 use crate::patterns::publish::PubCore;
 use crate::sockets::context::Context as Sockets;
@@ -34,6 +35,8 @@ struct Counter {
     steps: AtomicUsize,
     /// How often unsent messages have been given back.
     given_back: AtomicUsize,
+    /// Whether topics wait until the session is told to drain.
+    rests: AtomicBool,
 }
 
 struct Counting(Arc<Counter>);
@@ -89,11 +92,18 @@ impl Session for Counting {
         _: &mut Connection,
         _: &mut Burst,
     ) -> Poll<usize> {
+        if self.0.rests.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let left = self.0.left.load(Ordering::Relaxed);
         let topics = left.min(100);
         self.0.topics.fetch_add(topics, Ordering::Relaxed);
         self.0.left.store(left - topics, Ordering::Relaxed);
         if topics > 0 { Poll::Ready(topics) } else { Poll::Pending }
+    }
+
+    fn drain(&mut self) {
+        self.0.rests.store(false, Ordering::Relaxed);
     }
 
     fn written(&mut self, _: usize, _: usize) {}
@@ -124,6 +134,16 @@ fn drive(socket_type: SocketType) -> (Arc<Counter>, DuplexStream) {
 
 /// The same, with two handles that end it.
 fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill, JoinHandle<End>) {
+    let (kill, expelled) = Kill::new();
+    let (core, far, task) = drive_until(socket_type, expelled);
+    (core, far, kill, task)
+}
+
+/// The same, until the signal says so.
+fn drive_until(
+    socket_type: SocketType,
+    expelled: Killed,
+) -> (Arc<Counter>, DuplexStream, JoinHandle<End>) {
     let terms = LinkConfig::new(LinkOptions::default(), socket_type);
     let networks = Sockets::new().networks;
     let limits =
@@ -133,11 +153,10 @@ fn drive_to_an_end(socket_type: SocketType) -> (Arc<Counter>, DuplexStream, Kill
     let core = Arc::new(Counter::default());
     let (near, far) = tokio::io::duplex(8 << 20);
     let peer = socket.new_peer(&Endpoint::Inproc("test".into()), "test");
-    let (kill, expelled) = Kill::new();
-    let permit = Permit::dialled(kill.clone());
+    let permit = Permit::dialled(expelled.kill());
     let stream = Stream::Pipe(Box::new(near), None);
     let task = tokio::spawn(run(stream, peer, permit, expelled, core.clone(), socket, terms));
-    (core, far, kill, task)
+    (core, far, task)
 }
 
 /// Feeds `flood` to the driver, and returns the most that it has counted between two turns of ours.
@@ -257,6 +276,21 @@ async fn however_a_connection_ends_what_is_unsent_is_given_back_once() {
         assert_eq!(task.await.is_err(), end == "dropped", "{end}");
         assert_eq!(core.given_back.load(Ordering::Relaxed), 1, "{end}");
     }
+}
+
+#[tokio::test]
+async fn a_socket_that_closes_sends_all_to_a_peer_whose_handshake_is_done_only_then() {
+    let signals = Signals::default();
+    signals.drain();
+    let (core, mut peer, task) = drive_until(SocketType::Pub, signals.add());
+    core.rests.store(true, Ordering::Relaxed);
+    core.left.store(1, Ordering::Relaxed);
+    peer.write_all(&opening(READY_SUB)).await.expect("there is room");
+    peer.read_to_end(&mut Vec::new()).await.expect("the driver hangs up");
+    drop(peer);
+    let end = task.await.expect("it does not panic");
+    assert!(matches!(end.reason, Reason::Stopped), "{:?}", end.reason);
+    assert_eq!(core.topics.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

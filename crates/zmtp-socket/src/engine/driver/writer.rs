@@ -25,7 +25,8 @@ pub(super) struct Writer {
     /// Messages that were taken from the session and have not been written.
     burst: Burst,
     uncounted: Uncounted,
-    /// Writing has failed: nothing more is written, but the peer's octets can still be read.
+    /// Writing has failed: nothing more is written, but the peer's octets can still be read. They may
+    /// tell why.
     is_mute: bool,
     /// Whether the transport has accepted a whole message.
     pub(super) has_sent: bool,
@@ -59,7 +60,8 @@ impl Writer {
         }
     }
 
-    /// Writes once. Pending if the transport takes no more, or if there is nothing to write.
+    /// Writes once. Pending if the transport takes no more, or if there is nothing to write. After a
+    /// failure nothing more is written: how the connection ended is known from reading.
     pub(super) fn poll_write<S: Session>(
         &mut self,
         cx: &mut Context<'_>,
@@ -68,23 +70,26 @@ impl Writer {
         session: Option<&mut S>,
         turn: &mut Turn,
         epoch: Instant,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<()> {
         if self.is_mute {
             return Poll::Pending;
         }
-        let Some(session) = session else {
-            ready!(self.poll_control(cx, stream, connection, turn, epoch))?;
-            return Poll::Pending;
-        };
-        match self.poll_traffic(cx, stream, connection, session, turn, epoch) {
-            Poll::Ready(Err(error)) => {
-                debug!(%error, "the peer takes no more");
-                self.is_mute = true;
-                self.uncounted = Uncounted::Nothing;
-                Poll::Pending
+        let written = match session {
+            Some(session) => self.poll_traffic(cx, stream, connection, session, turn, epoch),
+            None => {
+                let written = ready!(self.poll_control(cx, stream, connection, turn, epoch));
+                if written.is_ok() {
+                    return Poll::Pending;
+                }
+                Poll::Ready(written)
             }
-            written => written,
+        };
+        if let Err(error) = ready!(written) {
+            debug!(%error, "the peer takes no more");
+            self.is_mute = true;
+            return Poll::Pending;
         }
+        Poll::Ready(())
     }
 
     fn poll_traffic<S: Session>(
@@ -156,8 +161,8 @@ impl Writer {
         matches!(self.uncounted, Uncounted::Accepted { octets, .. } if octets >= UNCOUNTED)
     }
 
-    /// Counts what the transport has accepted, when it has written all of it.
-    fn poll_count<S: Session>(
+    /// Counts the messages that the transport has accepted, when it has written all of them.
+    pub(super) fn poll_count<S: Session>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut (impl AsyncWrite + Unpin),
@@ -232,7 +237,7 @@ impl Writer {
         connection: &mut Connection,
     ) -> bool {
         session.claim(&mut self.burst);
-        // What the transport holds back does not count: it may be lost.
+        // Octets that the transport holds back do not count: they may be lost.
         if let Uncounted::Sealed { ahead } = std::mem::take(&mut self.uncounted) {
             // Otherwise the connection's last output would send the burst after all.
             connection.output().truncate(ahead);

@@ -155,6 +155,14 @@ impl Stream {
         }
     }
 
+    /// Ready once the user has ended the connection by a message, and all before it is written.
+    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Raw(raw) => raw.poll_ended(cx),
+            _ => Poll::Pending,
+        }
+    }
+
     /// The receipts that are exchanged beside the octets. They are returned once.
     pub(crate) fn take_receipts(&mut self) -> Option<Box<Receipts>> {
         match self {

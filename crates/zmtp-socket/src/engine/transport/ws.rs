@@ -328,8 +328,9 @@ impl Open {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.outbound.is_closed() {
-            // The next read reports the end, with its reason.
-            return Poll::Pending;
+            // All that was accepted before is still written. The next read reports the end, with its reason.
+            ready!(self.poll_flush(cx))?;
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         while self.outbound.is_full() {
             ready!(self.poll_write_out(cx))?;

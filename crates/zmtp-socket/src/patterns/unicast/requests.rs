@@ -32,10 +32,12 @@ impl UnicastCore {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, Closed>> {
         loop {
-            // Read first: a peer may have answered and then left.
-            let is_lost = lock(&self.state).awaited.is_none_or(|awaited| awaited.is_lost);
             let next = match receiver.poll_next(self, cx) {
-                Poll::Pending if is_lost => return Poll::Ready(Ok(Answer::Lost)),
+                // The peer may have answered before it left.
+                Poll::Pending if self.awaits_no_answer() => match receiver.try_next(self)? {
+                    Some(next) => next,
+                    None => return Poll::Ready(Ok(Answer::Lost)),
+                },
                 next => ready!(next)?,
             };
             let sender = receiver.sender().map(|peer| peer.id());
@@ -44,6 +46,11 @@ impl UnicastCore {
                 return Poll::Ready(Ok(Answer::Reply(next)));
             }
         }
+    }
+
+    /// Whether no answer is awaited, or none will come.
+    fn awaits_no_answer(&self) -> bool {
+        lock(&self.state).awaited.is_none_or(|awaited| awaited.is_lost)
     }
 
     /// Ends an answered request.

@@ -23,6 +23,7 @@ use crate::stats::PeerState;
 use crate::sync::Woken;
 
 mod inside;
+mod requests;
 mod turns;
 
 fn config(sends: Sends, hwm: usize) -> Config {
@@ -498,56 +499,6 @@ fn a_large_message_is_queued_whole_or_waits() {
     let octets = peer.write(usize::MAX);
     assert!(octets[9..] == large && octets[..2] == [2, 0]);
     assert_eq!(core.totals().sent, 1);
-}
-
-#[test]
-fn after_a_request_is_given_up_the_next_one_goes_out_on_the_next_connection() {
-    let request = Some(Requesting::default());
-    let core = core(Config { request, ..config(Sends::InTurn, 4) });
-    assert!(core.connected(&endpoint("a"), None));
-    let mut peer = Other::dialled(&core, "a");
-    send(&core, "1").expect("it is there");
-    assert!(peer.take());
-    core.abandon_request(false);
-    assert!(peer.killed.is_ended());
-    send(&core, "2").expect("the endpoint has room");
-    peer.cut();
-    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
-    let totals = core.totals();
-    assert_eq!((totals.sent, totals.dropped + totals.undelivered, totals.queued), (1, 1, 0));
-}
-
-#[test]
-fn a_request_that_is_given_up_before_it_was_sent_is_dropped() {
-    let request = Some(Requesting::default());
-    let core = core(Config { request, ..config(Sends::InTurn, 4) });
-    assert!(core.connected(&endpoint("a"), None));
-    send(&core, "1").expect("the endpoint has room");
-    let mut flush = Wait::default();
-    assert!(core.poll_flush(&mut flush, Waker::noop()).is_pending());
-    core.abandon_request(false);
-    assert!(core.poll_flush(&mut flush, Waker::noop()).is_ready(), "nothing is left to write");
-    let totals = core.totals();
-    assert_eq!((totals.queued, totals.queued_octets), (0, 0));
-    assert_eq!(losses(&core), (1, 3));
-    send(&core, "2").expect("the endpoint has room");
-    assert_eq!(Other::dialled(&core, "a").read(), ["2"]);
-}
-
-#[test]
-fn after_a_request_is_given_up_the_next_ones_go_to_the_other_peers() {
-    let request = Some(Requesting::default());
-    let core = core(Config { request, ..config(Sends::InTurn, 4) });
-    let mut peers = [(); 3].map(|()| Other::accepted(&core));
-    send(&core, "1").expect("there is room");
-    assert!(peers[0].take());
-    core.abandon_request(false);
-    assert!(peers[0].killed.is_ended());
-    for (text, next) in [("2", 1), ("3", 2), ("4", 1)] {
-        send(&core, text).expect("there is room");
-        assert_eq!(peers[next].read(), [text]);
-        core.abandon_request(true);
-    }
 }
 
 /// A sink that is polled on demand.

@@ -130,11 +130,7 @@ impl Rig {
         let cx = &mut Context::from_waker(Waker::noop());
         let Self { writer, connection, session, stream, turn } = self;
         let epoch = Instant::now();
-        while let Poll::Ready(written) =
-            writer.poll_write(cx, stream, connection, Some(session), turn, epoch)
-        {
-            written.expect("it can be written");
-        }
+        while writer.poll_write(cx, stream, connection, Some(session), turn, epoch).is_ready() {}
     }
 
     /// Seals the next burst, as for a peer whose traffic is sealed. Here that changes no octet.
