@@ -2,7 +2,7 @@
 
 use zmtp_socket::{
     Event, HighWaterMark, Mark, Message, Overrun, PeerState, PubOptions, Reason, SubOptions,
-    SubSocket, WhenFull,
+    SubSocket, WhenFull, XSubOptions,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{
@@ -31,6 +31,20 @@ fn slow_subscriber(place: &Place) -> SubSocket {
 }
 
 over_each_transport! {
+    async fn what_a_pub_is_sent_and_ignores_takes_no_room(place: Place) {
+        let server = place.publisher();
+        server.bind(&*place.endpoint).await.unwrap();
+        let options = XSubOptions::new().send_hwm(HighWaterMark::messages(10));
+        let client = place.context.xsub_socket(options);
+        client.connect(&*place.endpoint).unwrap();
+        client.wait_for_publisher().await.unwrap();
+        for number in 1..=100 {
+            client.send("ignored").await.unwrap();
+            eventually("it is sent", || client.stats().sent == number).await;
+        }
+        assert_eq!(client.stats().dropped, 0);
+    }
+
     async fn a_slow_subscriber_gets_the_newest_messages_where_the_oldest_are_dropped(place: Place) {
         const COUNT: u64 = 100;
         const MARK: usize = 4;

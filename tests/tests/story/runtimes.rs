@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use zmtp_socket::{
-    BindError, ConnectError, Event, Linger, NoRuntime, PubOptions, PubSocket, Reason, Reconnect,
-    Request, SubOptions, SubSocket, XPubOptions,
+    BindError, ConnectError, Event, HighWaterMark, Linger, NoRuntime, PubOptions, PubSocket,
+    PullOptions, PushOptions, Reason, Reconnect, Request, SubOptions, SubSocket, XPubOptions,
 };
 use zmtp_tests::story::{Place, event, receive_text, wanted, within};
 
@@ -204,6 +204,36 @@ impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
+}
+
+/// As a simulation or a test may have it.
+#[test]
+fn messages_pass_within_a_process_whose_runtime_does_no_io_however_many_they_are() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let context = zmtp_socket::Context::new();
+        let hwm = HighWaterMark::messages(100);
+        let mut pull = context.socket(PullOptions::new().receive_hwm(hwm));
+        let push = context.socket(PushOptions::new().send_hwm(hwm));
+        let mut monitor = push.monitor();
+        pull.bind("inproc://busy").await.unwrap();
+        push.connect("inproc://busy").unwrap();
+        push.wait_for_peer().await.unwrap();
+        for _ in 0..20 {
+            let sent = (0..).take_while(|_| push.try_send(vec![0; 1 << 10]).is_ok()).count();
+            for _ in 0..sent {
+                within("a message", pull.recv()).await.unwrap();
+            }
+        }
+        push.close().await;
+        let is_met = |event: &Event| matches!(event, Event::HandshakeSucceeded { .. });
+        while !is_met(&monitor.next().await.expect("there is a peer")) {}
+        let end = event(&mut monitor, "an end", |event| match event {
+            Event::Disconnected { reason, .. } => Some(reason.to_string()),
+            _ => None,
+        });
+        assert_eq!(end.await, "closed from this side");
+    });
 }
 
 /// Waits without a runtime.

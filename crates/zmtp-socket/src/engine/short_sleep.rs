@@ -20,17 +20,21 @@ mod linux {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
+    use crate::engine::panics::catch;
+
     /// A timer of the system, as a descriptor that the runtime polls.
     #[derive(Debug)]
     pub(crate) struct ShortSleep(AsyncFd<OwnedFd>);
 
     impl ShortSleep {
-        /// A timer for a task of a runtime that has descriptors, if the system has another one.
+        /// A timer for a task, if the system has another one and the runtime does I/O. Tokio reports
+        /// that it does not only by a panic.
         #[expect(deprecated, reason = "unsound for types that lie, of which `OwnedFd` is none")]
         pub(crate) fn new() -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            Ok(Self(AsyncFd::with_interest(timer, Interest::READABLE)?))
+            let polled = catch(|| AsyncFd::with_interest(timer, Interest::READABLE));
+            Ok(Self(polled.map_err(|_panic| io::ErrorKind::Unsupported)??))
         }
 
         /// Starts the timer again, for less than a second. Zero would never elapse.

@@ -52,6 +52,8 @@ pub(crate) enum Gathering {
     Idle,
     /// Rests whenever less than [`MUCH`] is queued.
     Busy(Box<Rest>),
+    /// There is no timer: never rests.
+    Untimed,
     /// Never rests again.
     Over,
 }
@@ -110,7 +112,7 @@ impl Gathering {
             }
             // An idle peer keeps no timer.
             Self::Busy(_) => *self = Self::Idle,
-            Self::Idle | Self::Over => {}
+            Self::Idle | Self::Untimed | Self::Over => {}
         }
         if outbox.is_empty() {
             outbox.wait(cx.waker());
@@ -129,12 +131,11 @@ impl Gathering {
         matches!(self, Self::Over)
     }
 
-    /// Begins to rest, unless that is not needed or there is no timer. The sender may be outside of
-    /// every runtime.
+    /// Begins to rest, if that is needed. The sender may be outside of every runtime.
     fn begin(is_sent_outside: bool) -> Self {
         match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread if !is_sent_outside => Self::Idle,
-            _ => ShortSleep::new().map_or(Self::Idle, |sleep| {
+            _ => ShortSleep::new().map_or(Self::Untimed, |sleep| {
                 let timer = Arc::new(RestTimer { sleep, micros: AtomicU32::default() });
                 timer.set_time(REST);
                 Self::Busy(Box::new(Rest { timer, is_resting: false, sent: Count::default() }))
@@ -219,6 +220,15 @@ pub(super) mod tests {
         is_ready
     }
 
+    /// The same outbox, of a busy peer whose driver rests.
+    async fn resting() -> (Outbox, Gathering, TcpStream) {
+        let ((mut outbox, peer), mut gathering) = (outbox().await, Gathering::default());
+        queue_busy(&mut outbox);
+        assert!(takes(&mut gathering, &mut outbox));
+        assert!(!takes(&mut gathering, &mut outbox), "it rests");
+        (outbox, gathering, peer)
+    }
+
     /// Waits until the driver rests no more.
     async fn until_idle(gathering: &mut Gathering, outbox: &mut Outbox) {
         std::future::poll_fn(|cx| {
@@ -275,11 +285,7 @@ pub(super) mod tests {
     #[test]
     fn a_driver_does_not_rest_while_a_message_is_half_written() {
         with_workers(async {
-            let (mut outbox, _peer) = outbox().await;
-            let mut gathering = Gathering::default();
-            queue_busy(&mut outbox);
-            assert!(takes(&mut gathering, &mut outbox));
-            assert!(!takes(&mut gathering, &mut outbox), "it rests");
+            let (mut outbox, mut gathering, _peer) = resting().await;
             let mut begun = Burst::default();
             begun.push(Bytes::from_static(b"\0\x071234567"), 1, 0);
             begun.advance(4);
@@ -321,11 +327,7 @@ pub(super) mod tests {
     #[test]
     fn a_driver_rests_on_while_the_sender_writes() {
         with_workers(async {
-            let (mut outbox, _peer) = outbox().await;
-            let mut gathering = Gathering::default();
-            queue_busy(&mut outbox);
-            assert!(takes(&mut gathering, &mut outbox));
-            assert!(!takes(&mut gathering, &mut outbox));
+            let (mut outbox, mut gathering, _peer) = resting().await;
             for written in [2 * BUSY, BUSY] {
                 outbox.sent.add(2, written);
                 let mut polls = 0;
@@ -352,11 +354,7 @@ pub(super) mod tests {
     #[test]
     fn a_sender_that_writes_for_the_driver_lets_it_rest_as_long_again() {
         with_workers(async {
-            let (mut outbox, _peer) = outbox().await;
-            let mut gathering = Gathering::default();
-            queue_busy(&mut outbox);
-            assert!(takes(&mut gathering, &mut outbox));
-            assert!(!takes(&mut gathering, &mut outbox), "it rests");
+            let (mut outbox, mut gathering, _peer) = resting().await;
             let Gathering::Busy(rest) = &gathering else { panic!("it rests") };
             rest.timer.set_time(Duration::from_millis(900));
             for writes in [true, false] {

@@ -17,7 +17,9 @@ use tokio::time::{Instant, Sleep};
 use tracing::{Instrument as _, debug, debug_span};
 use turn::{EVENT, IN_BATCH, SEALED_OCTET, SUBSCRIPTION, Turn};
 use writer::Writer;
-use zmtp_codec::{Batch, Connection, Event as WireEvent, Limits, PeerInfo, Subscription};
+use zmtp_codec::{
+    Batch, Connection, Event as WireEvent, Limits, PeerInfo, SocketType, Subscription,
+};
 
 use crate::endpoint::Endpoint;
 use crate::engine::admission::{Kill, Killed, Permit};
@@ -365,7 +367,7 @@ impl<C: Core> Link<C> {
         let parting = async {
             // In the middle of a frame, the peer would read anything that we write as the rest of it.
             if !is_mid_frame {
-                // Who takes no more may still be told by the transport why.
+                // The transport may still tell a peer that takes no more why this is the end.
                 let _written = poll_fn(|cx| {
                     let Self { writer, stream, connection, turn, epoch, .. } = self;
                     writer.poll_control(cx, stream, connection, turn, *epoch)
@@ -558,6 +560,10 @@ impl<C: Core> Link<C> {
                         direct: self.stream.direct().map(|it| (it, self.terms.config.limits)),
                     },
                 };
+                // RFC 29, The PUB Socket Type: it receives nothing.
+                if info.socket_type == Some(SocketType::Pub) {
+                    self.writer.expect_no_receipts();
+                }
                 let info: Arc<PeerInfo> = Arc::from(info);
                 let Life { peer, socket, established, .. } = &mut self.life;
                 peer.set_info(info.clone());

@@ -53,6 +53,13 @@ impl Writer {
         Self { receipts, ..Self::default() }
     }
 
+    /// Notes that the other side takes no messages, and thus confirms none: they count when they are written.
+    pub(super) fn expect_no_receipts(&mut self) {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.expect_none();
+        }
+    }
+
     /// Confirms messages that have reached our own queue.
     pub(super) fn confirm(&self, messages: usize) {
         if let Some(receipts) = &self.receipts {
@@ -175,8 +182,8 @@ impl Writer {
         self.uncounted = Uncounted::Nothing;
         match &mut self.receipts {
             Some(receipts) => {
-                receipts.sent(messages);
-                session.written(receipts.take(cx), octets);
+                let counted = receipts.sent(messages);
+                session.written(counted + receipts.take(cx), octets);
             }
             None => session.written(messages, octets),
         }

@@ -25,14 +25,16 @@ pub(crate) struct Receipts {
     there: Arc<Arrived>,
     /// The number of messages that the pipe has taken and whose receipts have not come.
     unconfirmed: usize,
+    /// Whether no message comes out at the other end.
+    is_ignored: bool,
 }
 
 impl Receipts {
     /// Both ends of a pipe.
     pub(crate) fn pair() -> (Self, Self) {
         let (one, other) = <(Arc<Arrived>, Arc<Arrived>)>::default();
-        let near = Self { here: one.clone(), there: other.clone(), unconfirmed: 0 };
-        (near, Self { here: other, there: one, unconfirmed: 0 })
+        let near = Self { here: one.clone(), there: other.clone(), ..Self::default() };
+        (near, Self { here: other, there: one, ..Self::default() })
     }
 
     /// Notes that messages have come out at this end.
@@ -42,9 +44,18 @@ impl Receipts {
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// Notes that the pipe has taken messages.
-    pub(crate) fn sent(&mut self, messages: usize) {
+    /// Notes that the other end takes no messages, and thus confirms none.
+    pub(crate) fn expect_none(&mut self) {
+        self.is_ignored = true;
+    }
+
+    /// Notes that the pipe has taken messages. Returns the number of those that need no receipt.
+    pub(crate) fn sent(&mut self, messages: usize) -> usize {
+        if self.is_ignored {
+            return messages;
+        }
         self.unconfirmed += messages;
+        0
     }
 
     /// The number of messages that have come out at the other end since the last call. Wakes the task
@@ -80,17 +91,28 @@ mod tests {
         let waker = Waker::from(woken.clone());
         let cx = Context::from_waker(&waker);
         assert_eq!(near.take(&cx), 0);
-        near.sent(3);
+        assert_eq!(near.sent(3), 0);
         assert_eq!(near.take(&cx), 0);
         far.arrived(2);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert_eq!((near.take(&cx), near.take(&cx)), (2, 0));
-        far.sent(1);
+        assert_eq!(far.sent(1), 0);
         assert_eq!(
             far.take(&cx),
             0,
             "what came out there says nothing of what was sent from there"
         );
         assert_eq!((near.forgo(), near.forgo()), (1, 0));
+    }
+
+    #[test]
+    fn an_end_that_takes_no_messages_still_sends_some() {
+        let (mut near, mut far) = Receipts::pair();
+        let cx = Context::from_waker(Waker::noop());
+        near.expect_none();
+        assert_eq!((near.sent(3), near.take(&cx), near.forgo()), (3, 0, 0));
+        assert_eq!(far.sent(2), 0);
+        near.arrived(2);
+        assert_eq!(far.take(&cx), 2);
     }
 }

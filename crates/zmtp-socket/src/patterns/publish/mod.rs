@@ -322,8 +322,8 @@ impl Core for PubCore {
         if state.inverted {
             state.has_changed(key);
         }
-        self.wake_together(&mut state);
         drop(state);
+        self.wake_together();
         Ok(PublishSession::new(self.clone(), peer.clone(), key))
     }
 

@@ -20,6 +20,7 @@ use super::state::State;
 use crate::engine::short_sleep::ShortSleep;
 use crate::send::gathering::LONGEST_REST;
 use crate::send::guard::Guard;
+use crate::sync::lock;
 
 /// The drivers that are left waiting.
 #[derive(Debug, Default)]
@@ -85,10 +86,11 @@ impl State {
 }
 
 impl PubCore {
-    /// Starts the task, if there is none and this is a runtime.
-    pub(super) fn wake_together(self: &Arc<Self>, state: &mut State) {
+    /// Starts the task, if there is none and this is a runtime. A runtime that ends drops the task at
+    /// once, which takes the lock.
+    pub(super) fn wake_together(self: &Arc<Self>) {
         if let Ok(runtime) = Handle::try_current()
-            && !mem::replace(&mut state.together.has_task, true)
+            && !mem::replace(&mut lock(&self.state).together.has_task, true)
         {
             let mut task = Task { core: Arc::downgrade(self), is_over: false };
             // If there is no timer, drivers are woken at once from then on.

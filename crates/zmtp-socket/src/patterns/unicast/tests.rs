@@ -334,7 +334,10 @@ fn a_connection_has_traffic_once_a_message_has_gone_out() {
     let mut peer = Other::accepted(&core);
     send(&core, "1").expect("there is room");
     peer.say("2");
-    assert!(peer.take() && !peer.session.has_traffic(), "whoever only receives may be a stranger");
+    assert!(
+        peer.take() && !peer.session.has_traffic(),
+        "a peer that only receives may be a stranger"
+    );
     peer.write(usize::MAX);
     assert!(peer.session.has_traffic());
 }

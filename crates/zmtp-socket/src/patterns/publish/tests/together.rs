@@ -111,3 +111,19 @@ fn without_the_task_drivers_are_woken_at_once() {
     send_busily(&core, "b");
     assert_eq!(woken(&readers), [1, 1, 0]);
 }
+
+#[test]
+fn a_peer_that_comes_while_the_runtime_ends_keeps_no_lock() {
+    let core = publisher(10);
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _within = handle.enter();
+        let readers = readers(&core);
+        send_busily(&core, "a");
+        tell.send(woken(&readers))
+    });
+    assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok([1, 0, 0]), "there is no task");
+}

@@ -55,7 +55,8 @@ fn the_loss_of_a_peer_is_noticed_however_it_meets_the_wait_for_its_reply() {
         });
         match answer {
             Poll::Pending => {
-                assert!(woken.0.load(Ordering::Relaxed) > 0, "it waits, and nobody wakes it")
+                let wakes = woken.0.load(Ordering::Relaxed);
+                assert!(wakes > 0, "it waits, and nobody wakes it");
             }
             Poll::Ready(answer) => assert!(matches!(answer, Ok(Answer::Lost))),
         }
