@@ -620,8 +620,9 @@ unsigned long zmq_stopwatch_stop(void *watch);
 // Sleeps for this number of seconds.
 void zmq_sleep(int seconds);
 
-// Runs a function on a thread of its own.
-void *zmq_threadstart(void (*func)(void *arg), void *arg);
+// Runs a function on a thread of its own, which handles no signals, and has as much stack as any other thread of C.
+void *zmq_threadstart(void (*func)(void *arg),
+                      void *arg);
 
 // Waits for the end of a thread.
 void zmq_threadclose(void *thread);

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use crate::context::{CONTEXTS, Context};
 use crate::errno::Errno;
 use crate::handles::{Handle, Table};
-use crate::io::off_io_thread;
+use crate::io::{block_signals, off_io_thread};
 use crate::message::Part;
 use crate::options::{SOCKS_PROXY, Value};
 pub use crate::poll::zmq_pollitem_t;
@@ -1225,7 +1225,7 @@ pub extern "C" fn zmq_sleep(seconds: c_int) {
     thread::sleep(Duration::from_secs(seconds.max(0).unsigned_abs().into()));
 }
 
-/// Runs a function on a thread of its own.
+/// Runs a function on a thread of its own, which handles no signals, and has as much stack as any other thread of C.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_threadstart(
     func: Option<unsafe extern "C" fn(arg: *mut c_void)>,
@@ -1235,10 +1235,12 @@ pub extern "C" fn zmq_threadstart(
         let job = Job { function: func.ok_or(Errno::EFAULT)?, arg };
         let run = move || {
             let job = job;
+            block_signals();
             // SAFETY: by the manual page, the function may be called with its argument on another thread.
             unsafe { (job.function)(job.arg) };
         };
-        let thread = thread::Builder::new().spawn(run).map_err(|error| Errno::from(&error))?;
+        let thread = thread::Builder::new().stack_size(util::stack_size());
+        let thread = thread.spawn(run).map_err(|error| Errno::from(&error))?;
         THREADS.insert(thread).ok_or(Errno::ENOMEM)
     })
 }

@@ -263,7 +263,8 @@ impl Engine {
         }))
     }
 
-    /// Subscribes, or cancels a subscription; an XPUB does so for the peer of the last request.
+    /// Subscribes, or cancels a subscription; an XPUB does so for the peer of the last request that was
+    /// [given](Self::given) to the program.
     pub(crate) fn subscribe(&self, topic: &[u8], wants: bool) {
         match (self, wants) {
             (Self::Sub(socket), true) => socket.subscribe(topic),
@@ -379,7 +380,7 @@ impl Engine {
                 Err(RequestError::Lost) => return Poll::Pending,
                 Err(_) => return Poll::Ready(Err(Errno::ETERM)),
             },
-            Self::XPub(socket, last) => {
+            Self::XPub(socket, _) => {
                 let (peer, message) = match next!(socket) {
                     Request::Subscribe { peer, topic } => (peer, framed(1, &topic)),
                     Request::Unsubscribe { peer, topic } => (peer, framed(0, &topic)),
@@ -387,7 +388,6 @@ impl Engine {
                     // There is no other request.
                     _ => return Poll::Pending,
                 };
-                *last = Some(peer.clone());
                 Incoming { identity: None, message, peer: Some(peer) }
             }
         }))
@@ -457,14 +457,43 @@ impl Engine {
         }
     }
 
-    /// Waits until there is room for a message.
+    /// Waits until there is room for a message; of a ROUTER, until some peer has room.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Push(socket) => Pin::new(socket).poll_ready(cx).map(drop),
-            Self::Dealer(socket) => Pin::new(socket).poll_ready(cx).map(drop),
-            Self::Pair(socket) => Pin::new(socket).poll_ready(cx).map(drop),
+            Self::Push(socket) => socket.poll_room(cx).map(drop),
+            Self::Dealer(socket) => socket.poll_room(cx).map(drop),
+            Self::Pair(socket) => socket.poll_room(cx).map(drop),
             Self::Req(socket) => socket.poll_room(cx).map(drop),
+            Self::Router(socket) => socket.poll_room(cx).map(drop),
             _ => Poll::Ready(()),
+        }
+    }
+
+    /// Begins to wait until there is room for a message that begins with this part. That decides about
+    /// the room of a ROUTER, whose peer it names, and of a publisher, whose topic it is.
+    pub(crate) fn wait_for_room(&self, first: &[u8]) -> Option<Pending<Result<(), SendError>>> {
+        let first = Bytes::copy_from_slice(first);
+        macro_rules! wait {
+            ($socket:expr) => {{
+                let handle = $socket.handle();
+                Some(Box::pin(async move { Ok(handle.wait_for_room(&first).await?) }))
+            }};
+        }
+        match self {
+            Self::Router(socket) => {
+                let handle = socket.handle();
+                Some(Box::pin(async move { handle.wait_for_room(&first).await }))
+            }
+            Self::Pub(socket) => wait!(socket),
+            Self::XPub(socket, _) => wait!(socket),
+            _ => None,
+        }
+    }
+
+    /// Notes that a received message is given to the program: from now on, an XPUB subscribes its peer.
+    pub(crate) fn given(&mut self, incoming: &Incoming) {
+        if let Self::XPub(_, last) = self {
+            last.clone_from(&incoming.peer);
         }
     }
 }

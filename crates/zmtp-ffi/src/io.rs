@@ -204,7 +204,8 @@ pub(crate) fn as_io_thread<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-fn block_signals() {
+/// Blocks all signals for this thread.
+pub(crate) fn block_signals() {
     SigSet::all().thread_block().expect("the set of all signals is valid");
 }
 

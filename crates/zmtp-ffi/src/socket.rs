@@ -265,13 +265,15 @@ pub(crate) fn send(handle: Handle, mut part: Sending<'_>, flags: c_int) -> Resul
                 match built.engine.try_send(part.outgoing(is_local), waits) {
                     Ok(()) => {
                         built.io.attend();
-                        if let Some(buffer) = part.lent() {
-                            socket.keep(buffer);
-                        }
+                        let free = part.lent().and_then(|buffer| socket.keep(buffer));
                         if is_local {
                             socket.touch();
                             give_turn(socket, part.octets().len());
+                        } else {
+                            drop(socket);
                         }
+                        // The program's function may use the socket.
+                        drop(free);
                         return Ok(());
                     }
                     Err(SendError::Full) => {}
@@ -320,9 +322,9 @@ fn send_slowly(
     let time = socket.options.int(options::SNDTIMEO);
     if is_first && (more || socket.kind.names_peer()) {
         // Room is checked for the first part; the others follow it in any case.
-        let first = part.octets();
+        let (first, mut pending) = (part.octets(), None);
         socket = wait(socket, handle, dontwait, time, |socket, cx| {
-            socket.poll_first(first, dontwait, cx)
+            socket.poll_first(first, &mut pending, cx)
         })?
         .0;
     }
@@ -337,8 +339,9 @@ fn send_slowly(
     send_message(socket, handle, message, lent, dontwait, time)
 }
 
-/// Sends a whole message, whose last part may have a buffer that is `lent`. If that fails, the parts before the last
-/// one are kept.
+/// Sends a whole message, whose last part may have a buffer that is `lent`. If a signal interrupts that, the parts
+/// before the last one are kept, and the program sends the last one again. After any other failure, nothing is left of
+/// the message.
 fn send_message(
     socket: Locked,
     handle: Handle,
@@ -369,15 +372,23 @@ fn send_message(
                 known.is_ended = true;
             }
             socket.touch();
-            let buffers = std::mem::take(&mut socket.lent_parts);
-            buffers.into_iter().chain(lent).for_each(|buffer| socket.keep(buffer));
+            let buffers = std::mem::take(&mut socket.lent_parts).into_iter().chain(lent);
+            let free: Vec<_> = buffers.filter_map(|buffer| socket.keep(buffer)).collect();
+            // The program's functions may use the socket.
+            drop(socket);
+            drop(free);
             Ok(())
         }
         Err(errno) => {
-            if let Ok(mut socket) = lock(handle) {
+            let Ok(mut socket) = lock(handle) else { return Err(errno) };
+            if errno == Errno::EINTR {
                 let parts = message.parts();
                 socket.outgoing = parts[..parts.len() - 1].to_vec();
+                return Err(errno);
             }
+            let free = std::mem::take(&mut socket.lent_parts);
+            drop(socket);
+            drop(free);
             Err(errno)
         }
     }
@@ -580,16 +591,19 @@ impl Socket {
         }
     }
 
-    /// Keeps the buffer of a message until that has been sent.
+    /// Keeps the buffer of a message until that has been sent. Returns a buffer that is to be freed, if there is one:
+    /// without the lock, since that calls a function of the program.
     #[cold]
-    fn keep(&self, buffer: Bytes) {
-        let Some(Built { engine, io }) = &self.built else { return };
-        if !self.lent.keep(buffer) {
-            return;
-        }
-        match engine.flusher() {
-            Some(flusher) => io.spawn(self.lent.clone().free(flusher)),
-            None => self.lent.free_now(),
+    fn keep(&self, buffer: Bytes) -> Option<Bytes> {
+        let Some(Built { engine, io }) = &self.built else { return Some(buffer) };
+        let (is_first, oldest) = self.lent.keep(buffer);
+        match is_first.then(|| engine.flusher()) {
+            None => oldest,
+            Some(None) => self.lent.take_back(),
+            Some(Some(flusher)) => {
+                io.spawn(self.lent.clone().free(flusher));
+                oldest
+            }
         }
     }
 
@@ -598,13 +612,17 @@ impl Socket {
         self.kind == Kind::Stream || self.options.flag(options::ROUTER_MANDATORY)
     }
 
-    /// Waits until the first part, and others after it, can be sent.
+    /// Waits until the first part, and others after it, can be sent. `pending` keeps the sender's place in a
+    /// queue, if it needs one.
     fn poll_first(
         &mut self,
         first: &[u8],
-        dontwait: bool,
+        pending: &mut Option<Pending<Result<(), SendError>>>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), Errno>> {
+        if let Some(pending) = pending {
+            return pending.as_mut().poll(cx).map_err(Errno::from);
+        }
         let is_mandatory = self.is_mandatory();
         let is_it = |known: &Known| known.is_ended && known.name.as_deref() == Some(first);
         if self.endpoints.iter().any(is_it) {
@@ -619,15 +637,18 @@ impl Socket {
                 _ => Poll::Ready(Ok(())),
             };
         };
-        match &mut built.engine {
-            Engine::Router(router) if is_mandatory => match router.has_room_for(first) {
-                Ok(true) => Poll::Ready(Ok(())),
-                // The last part waits for room, if it may.
-                Ok(false) if !dontwait => Poll::Ready(Ok(())),
-                Ok(false) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(error.into())),
+        let waiting = match &built.engine {
+            Engine::Router(_) if !is_mandatory => return Poll::Ready(Ok(())),
+            Engine::Router(router) => match router.has_room_for(first)? {
+                true => return Poll::Ready(Ok(())),
+                false => built.engine.wait_for_room(first),
             },
-            engine => engine.poll_room(cx).map(Ok),
+            Engine::Pub(_) | Engine::XPub(..) if self.waits => built.engine.wait_for_room(first),
+            _ => None,
+        };
+        match waiting {
+            Some(waiting) => pending.insert(waiting).as_mut().poll(cx).map_err(Errno::from),
+            None => built.engine.poll_room(cx).map(Ok),
         }
     }
 
@@ -657,16 +678,10 @@ impl Socket {
                     let Some(identity) = body.pop_front() else { return Poll::Ready(Ok(())) };
                     match router.try_send_to(&identity, &body) {
                         Err(SendError::Closed(closed)) => Err(closed.into()),
-                        Err(_) if !is_mandatory => Ok(()),
-                        Err(SendError::Full) => {
-                            let router = router.handle();
-                            let sending = async move { router.send_to(&identity, body).await };
-                            return pending
-                                .insert(Box::pin(sending))
-                                .as_mut()
-                                .poll(cx)
-                                .map_err(Errno::from);
-                        }
+                        // There was room when the name was given.
+                        Err(SendError::Full) if is_mandatory => Err(SendError::Full),
+                        // As with libzmq, a peer that has gone since then is sent nothing, and that is no error.
+                        Err(_) => Ok(()),
                         sent => sent,
                     }
                 }
@@ -701,6 +716,9 @@ impl Socket {
 
     fn next_part(&mut self) -> Received {
         let (mut incoming, next) = self.incoming.take().expect("there is a message");
+        if let Some(built) = &mut self.built {
+            built.engine.given(&incoming);
+        }
         let count = incoming.message.part_count();
         let more = next + 1 < count;
         let is_last = !more && incoming.identity.is_none();
@@ -757,10 +775,15 @@ impl Socket {
         if !self.kind.sends() || (self.turn == Turn::Receive && !is_relaxed) {
             return false;
         }
+        let waits = match self.kind {
+            Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => true,
+            Kind::Router => self.is_mandatory(),
+            _ => false,
+        };
         match &mut self.built {
-            _ if !self.outgoing.is_empty() => true,
+            _ if !waits || !self.outgoing.is_empty() => true,
             Some(built) => built.engine.poll_room(cx).is_ready(),
-            None => !matches!(self.kind, Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req),
+            None => false,
         }
     }
 

@@ -1,13 +1,25 @@
-//! Helpers that do not concern sockets: timers, and keys as text.
+//! Helpers that do not concern sockets: timers, keys as text, and the stack of a thread.
 
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use zmtp_socket::{CurveKeyPair, CurveSecretKey};
 
 use crate::errno::Errno;
 
 const DIGITS: &[u8; 85] =
     b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+
+/// The octets of a thread's stack where the system sets no limit.
+const STACK: usize = 8 << 20;
+
+/// The octets of stack that a thread of C has: the limit of the process.
+pub(crate) fn stack_size() -> usize {
+    match getrlimit(Resource::RLIMIT_STACK) {
+        Ok((soft, _hard)) if soft != RLIM_INFINITY => usize::try_from(soft).unwrap_or(STACK),
+        _ => STACK,
+    }
+}
 
 /// Octets as text in Z85 (RFC 32), if their number is a multiple of four.
 pub(crate) fn z85_encode(octets: &[u8]) -> Option<Vec<u8>> {

@@ -242,6 +242,24 @@ fn memory_that_is_no_message_is_an_error() {
     fails(unsafe { zmq_msg_close(pointer) }, libc::EFAULT);
 }
 
+static ZERO: c_int = 0;
+
+/// Sends octets that the function frees, with the socket as its hint.
+fn lend(
+    socket: *mut c_void,
+    octets: &'static [u8],
+    free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    flags: c_int,
+) -> c_int {
+    let mut message = MaybeUninit::zeroed();
+    let (place, data) = (message.as_mut_ptr(), octets.as_ptr().cast_mut().cast());
+    // SAFETY: it is the place for a message, and the octets stay for ever.
+    let made = unsafe { zmq_msg_init_data(place, data, octets.len(), Some(free), socket) };
+    assert_eq!(made, 0);
+    // SAFETY: it is a message now.
+    unsafe { zmq_msg_send(place, socket, flags) }
+}
+
 /// A program that waits for the call knows by it that the message has been sent.
 #[test]
 fn a_buffer_is_freed_when_its_message_has_been_sent_however_short_it_is() {
@@ -258,12 +276,7 @@ fn a_buffer_is_freed_when_its_message_has_been_sent_however_short_it_is() {
     let endpoint = format!("tcp://127.0.0.1:{port}");
     assert_eq!(connect(push, &endpoint), 0);
     for flags in [0, ZMQ_SNDMORE, 0] {
-        let mut message = MaybeUninit::zeroed();
-        let (place, data) = (message.as_mut_ptr(), OCTETS.as_ptr().cast_mut().cast());
-        // SAFETY: it is the place for a message, and the octets stay for ever.
-        assert_eq!(unsafe { zmq_msg_init_data(place, data, 4, Some(free), null_mut()) }, 0);
-        // SAFETY: it is a message now.
-        assert_eq!(unsafe { zmq_msg_send(place, push, flags) }, 4);
+        assert_eq!(lend(push, OCTETS, free, flags), 4);
     }
     assert_eq!(FREED.load(Ordering::Relaxed), 0, "nobody has got the messages");
     assert_eq!(bind(pull, &endpoint), 0);
@@ -274,6 +287,36 @@ fn a_buffer_is_freed_when_its_message_has_been_sent_however_short_it_is() {
         thread::yield_now();
     }
     assert_eq!((zmq_close(push), zmq_close(pull), zmq_ctx_term(context)), (0, 0, 0));
+}
+
+#[test]
+fn a_function_that_frees_a_buffer_may_use_the_socket_that_was_to_send_it() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn free(_: *mut c_void, socket: *mut c_void) {
+        // It answers, or it is closed by now.
+        send(socket, b"", ZMQ_DONTWAIT);
+        FREED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let context = zmq_ctx_new();
+    // One that cannot tell when it has sent a message, and one that keeps only so many.
+    for (kind, messages, freed) in [(ZMQ_XSUB, 1, 1), (ZMQ_ROUTER, 1, 1), (ZMQ_PUSH, 1500, 500)] {
+        let socket = zmq_socket(context, kind);
+        for number in [ZMQ_LINGER, ZMQ_SNDHWM] {
+            // SAFETY: it is an `int`, and its length is said.
+            unsafe { zmq_setsockopt(socket, number, (&raw const ZERO).cast(), size_of::<c_int>()) };
+        }
+        assert_eq!(connect(socket, "tcp://127.0.0.1:1"), 0);
+        FREED.store(0, Ordering::Relaxed);
+        for _ in 0..messages {
+            assert_eq!(lend(socket, b"name", free, ZMQ_SNDMORE), 4);
+            assert_eq!(send(socket, b"body", 0), 4);
+        }
+        assert_eq!(FREED.load(Ordering::Relaxed), freed);
+        assert_eq!(zmq_close(socket), 0);
+    }
+    assert_eq!(zmq_ctx_term(context), 0);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::options::{Dealing, HighWaterMark, Routing};
 use crate::patterns::unicast::{Config, Sends as Whom, To, UnicastCore};
 use crate::peer::Peer;
 use crate::receive::{Receiver, Source as _};
-use crate::send::{Outgoing, SendCore as _};
+use crate::send::flushing::Wait;
+use crate::send::{Outgoing, SendCore as _, SinkCore as _};
 use crate::sockets::handle::Handle;
 use crate::sockets::kind::{
     Dealer, Kind, Parts, Reader, Receive, Receives, ReceivesMessages, Router, Sends, Sinks,
@@ -164,6 +165,24 @@ impl Handle<Router> {
         self.engine.core.has_room_for(peer.into().0)
     }
 
+    /// Waits until a message can be [sent](Self::try_send_to) to this peer without being dropped or having to
+    /// wait.
+    ///
+    /// # Errors
+    /// [`SendError::Unroutable`] if there is no such peer, or when it has gone; [`SendError::Closed`] once the
+    /// socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_room<'a>(
+        &self,
+        peer: impl Into<Destination<'a>>,
+    ) -> Result<(), SendError> {
+        let to = peer.into().0;
+        self.engine.move_here();
+        self.engine.core.wait_for_room(to).await
+    }
+
     /// The connected peer that has an identity.
     pub fn peer_with(&self, identity: impl AsRef<[u8]>) -> Option<Peer> {
         self.engine.core.peer_with(identity.as_ref())
@@ -175,19 +194,32 @@ impl Handle<Router> {
     }
 }
 
+impl Socket<Router> {
+    /// Ready while some peer has room for a message.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        self.handle.engine.core.poll_room(&mut self.receiver.room, cx.waker())
+    }
+}
+
 /// Takes messages out of a ROUTER, each with its peer.
 #[derive(Debug, Default)]
-pub(crate) struct RouterReceiver(pub(crate) Receiver);
+pub(crate) struct RouterReceiver {
+    receiver: Receiver,
+    room: Wait,
+}
 
 impl Reader<UnicastCore> for RouterReceiver {
     fn left_unread(&self, closed: Unfinished) -> Unfinished {
-        self.0.left_unread(closed)
+        self.receiver.left_unread(closed)
     }
 }
 
 impl RouterReceiver {
     fn with_sender(&self, message: Message) -> (Peer, Message) {
-        let sender = self.0.sender().expect("a message has been received");
+        let sender = self.receiver.sender().expect("a message has been received");
         (sender.clone(), message)
     }
 }
@@ -200,12 +232,12 @@ impl Receive<UnicastCore> for RouterReceiver {
         core: &Arc<UnicastCore>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Peer, Message), Closed>> {
-        let next = self.0.poll_next(&**core, cx);
+        let next = self.receiver.poll_next(&**core, cx);
         next.map_ok(|message| self.with_sender(message))
     }
 
     fn try_next(&mut self, core: &Arc<UnicastCore>) -> Result<Option<(Peer, Message)>, Closed> {
-        let next = self.0.try_next(&**core)?;
+        let next = self.receiver.try_next(&**core)?;
         Ok(next.map(|message| self.with_sender(message)))
     }
 }

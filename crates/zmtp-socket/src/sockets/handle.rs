@@ -318,6 +318,19 @@ impl<T: Publishes> Handle<T> {
         self.engine.move_here();
         self.engine.core.wait_for_subscriber(topic.as_ref()).await
     }
+
+    /// Waits until each peer that wants a message whose first part is `topic` has room for it: then the message
+    /// can be sent without being dropped or having to wait. If no peer wants it, that is so at once.
+    ///
+    /// # Errors
+    /// [`Closed`] once the socket has been closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_room(&self, topic: impl AsRef<[u8]>) -> Result<(), Closed> {
+        self.engine.move_here();
+        self.engine.core.wait_for_room(topic.as_ref()).await
+    }
 }
 
 impl<T: Unicasts> Handle<T> {

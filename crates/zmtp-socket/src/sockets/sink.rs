@@ -81,6 +81,30 @@ impl<C: SinkCore> Drop for Pending<C> {
     }
 }
 
+impl<T: Sinks> Handle<T> {
+    /// Does as [`poll_ready`](Sink::poll_ready), but gives other tasks no turn.
+    ///
+    /// # Errors
+    /// As `poll_ready`.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if let Some(pending) = &mut self.sink.0 {
+            ready!(pending.poll_kept(cx))?;
+        }
+        let core = self.engine.core.clone();
+        core.poll_room(&mut self.sink.pending(&core).room, cx.waker()).map_err(SendError::from)
+    }
+}
+
+impl<T: Sinks> Socket<T> {
+    /// Does as [`poll_ready`](Sink::poll_ready), but gives other tasks no turn.
+    ///
+    /// # Errors
+    /// As `poll_ready`.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.handle.poll_room(cx)
+    }
+}
+
 /// Each handle is a sink of its own and flushes only the messages that it was given. A clone begins
 /// empty.
 ///
@@ -106,11 +130,7 @@ impl<T: Sinks> Sink<Message> for Handle<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if let Some(pending) = &mut self.sink.0 {
-            ready!(pending.poll_kept(cx))?;
-        }
-        let core = self.engine.core.clone();
-        core.poll_room(&mut self.sink.pending(&core).room, cx.waker()).map_err(SendError::from)
+        self.poll_room(cx)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {

@@ -88,6 +88,26 @@ impl SendCore for PubCore {
 }
 
 impl PubCore {
+    /// Returns once each peer that wants a message whose first part is `topic` has room for it.
+    pub(crate) async fn wait_for_room(&self, topic: &[u8]) -> Result<(), Closed> {
+        let mut place = Place::new(self);
+        poll_fn(|cx| {
+            let waiting = &mut place.waiting;
+            let mut state = self.settled();
+            let is_closed = state.closed;
+            if !is_closed && state.is_wanted(topic) {
+                state.part_full(waiting.ticket);
+                if !state.booking.full.is_empty() {
+                    state.await_room(waiting, cx.waker());
+                    return Poll::Pending;
+                }
+            }
+            state.leave(waiting);
+            Poll::Ready(if is_closed { Err(Closed) } else { Ok(()) })
+        })
+        .await
+    }
+
     /// Publishes all messages of `batch`, each as if it were sent by itself, and removes it once it is
     /// sent. A message that fails stays in front.
     pub(crate) async fn send_batch(&self, batch: &mut Batch) -> Result<(), SendError> {

@@ -297,9 +297,8 @@ impl State {
         }
         self.settle();
         let wakes_together = self.wakes_together();
+        self.part_full(ticket);
         let (wanted_by, peers) = (&mut self.wanted_by, &mut self.peers);
-        let has_no_room = |key: &mut usize| !peers[*key].outbox.accepts(ticket);
-        self.booking.full.extend(wanted_by.extract_if(.., has_no_room));
         if when_full.waits() && !self.booking.full.is_empty() {
             return Err(SendError::Full);
         }
@@ -352,6 +351,12 @@ impl State {
         self.booking.begin(self.journal.end(), room);
         self.effects.wake(self.flushing.has_flushed(flushed));
         Ok(())
+    }
+
+    /// Moves the peers without room from those that want a message to those that are full.
+    pub(super) fn part_full(&mut self, ticket: Option<Ticket>) {
+        let has_no_room = |key: &mut usize| !self.peers[*key].outbox.accepts(ticket);
+        self.booking.full.extend(self.wanted_by.extract_if(.., has_no_room));
     }
 
     /// Makes room in the journal. If this ends a block, its messages are copied for peers that need

@@ -53,7 +53,7 @@ pub(super) struct State {
     pub(super) totals: Stats,
     undelivered_at_close: usize,
     pub(super) closed: bool,
-    sends: Sends,
+    pub(super) sends: Sends,
     /// The marks of a queue whose peer is connected, and of one whose peer is not.
     present: Marks,
     absent: Marks,
@@ -122,6 +122,11 @@ impl Lane {
     /// Whether it has been full, and is not half empty yet.
     pub(super) fn is_full(&self) -> bool {
         self.outbox.is_full() || self.outbox.is_congested()
+    }
+
+    /// Whether a message would find room.
+    pub(super) fn accepts(&self) -> bool {
+        !self.outbox.is_full() && (self.stays() || !self.is_dying)
     }
 
     /// Whether the lane outlives its peer's connection.
@@ -325,13 +330,15 @@ impl State {
     /// Notes that the lane has room: its turn comes after the others.
     pub(super) fn make_ready(&mut self, key: usize) {
         let lane = &mut self.lanes[key];
-        let accepts = !lane.outbox.is_full() && (lane.stays() || !lane.is_dying);
-        if self.sends == Sends::InTurn && !lane.is_ready && accepts && !self.closed {
+        if lane.is_ready || !lane.accepts() || self.closed {
+            return;
+        }
+        if self.sends == Sends::InTurn {
             lane.is_ready = true;
             self.ready.push_back(key);
             self.effects.wake(self.waiters.first());
-            self.effects.wake(self.watchers.take_all());
         }
+        self.effects.wake(self.watchers.take_all());
     }
 
     /// Notes that so many messages of a peer have arrived together.

@@ -6,8 +6,8 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::UnicastCore;
 use super::lanes::State;
+use super::{Sends, UnicastCore};
 use crate::error::{Closed, SendError};
 use crate::options::{HighWaterMark, WhenFull};
 use crate::peer::{Peer, PeerId};
@@ -201,16 +201,29 @@ impl UnicastCore {
             state.stop_waiting(waiting);
             return Poll::Ready(sent.map_err(SendError::from));
         };
-        if waiting.lane != lane {
-            state.stop_waiting(waiting);
-        }
-        waiting.lane = lane;
-        let ticket = *waiting.ticket.get_or_insert_with(|| state.tickets.next());
-        match lane {
-            Some(key) => state.lanes[key].outbox.await_room(ticket, waker),
-            None => state.waiters.join(ticket, waker),
-        }
+        state.await_room(lane, waiting, waker);
         Poll::Pending
+    }
+
+    /// Returns once a message would find room, or has nobody to go to.
+    pub(crate) async fn wait_for_room(&self, to: To<'_>) -> Result<(), SendError> {
+        let mut place = Place::new(self);
+        poll_fn(|cx| {
+            let waiting = &mut place.waiting;
+            let mut state = Guard::lock(&self.state);
+            let found = match state.find(to, waiting.ticket) {
+                _ if state.closed => Err(Closed.into()),
+                Found::Lane(_) => Ok(()),
+                Found::Nobody => Err(SendError::Unroutable),
+                Found::Full(lane) => {
+                    state.await_room(lane, waiting, cx.waker());
+                    return Poll::Pending;
+                }
+            };
+            state.stop_waiting(waiting);
+            Poll::Ready(found)
+        })
+        .await
     }
 
     /// Whether a message would find room now.
@@ -390,9 +403,17 @@ impl State {
         }
     }
 
+    /// Whether some lane has room.
+    fn has_room(&self) -> bool {
+        match self.sends {
+            Sends::InTurn => !self.ready.is_empty(),
+            _ => self.lanes.iter().any(|(_, lane)| lane.accepts()),
+        }
+    }
+
     /// Waits until some lane has room.
     fn poll_room(&mut self, watch: &mut Wait, waker: &Waker) -> Poll<Result<(), Closed>> {
-        if self.closed || !self.ready.is_empty() {
+        if self.closed || self.has_room() {
             self.stop_watching(watch);
             return Poll::Ready(if self.closed { Err(Closed) } else { Ok(()) });
         }
@@ -410,6 +431,19 @@ impl State {
         let outboxes = self.lanes.iter_mut().map(|(_, lane)| &mut lane.outbox);
         self.effects.wake(self.flushing.begin(flush, &mut self.tickets, outboxes));
         self.flushing.poll(flush, waker)
+    }
+
+    /// Lets a sender wait for room in a lane, or in any.
+    fn await_room(&mut self, lane: Option<usize>, waiting: &mut Waiting, waker: &Waker) {
+        if waiting.lane != lane {
+            self.stop_waiting(waiting);
+        }
+        waiting.lane = lane;
+        let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());
+        match lane {
+            Some(key) => self.lanes[key].outbox.await_room(ticket, waker),
+            None => self.waiters.join(ticket, waker),
+        }
     }
 
     /// Ends a sender's wait. The next sender gets its turn.

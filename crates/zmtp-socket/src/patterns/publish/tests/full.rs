@@ -217,6 +217,12 @@ impl<'a> Attempt<'a> {
         Self { future, woken: Arc::default() }
     }
 
+    /// Waits for room for a message with this topic, and sends none.
+    fn to_wait(core: &'a PubCore, topic: &'static [u8]) -> Self {
+        let future = Box::pin(async move { Ok(core.wait_for_room(topic).await?) });
+        Self { future, woken: Arc::default() }
+    }
+
     fn poll(&mut self) -> Poll<Result<(), SendError>> {
         let waker = Waker::from(self.woken.clone());
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
@@ -243,6 +249,33 @@ fn who_waits_is_woken_when_half_of_the_queue_is_free() {
     assert_eq!(sending.poll(), Poll::Ready(Ok(())));
     reader.write(usize::MAX);
     assert!(reader.received.ends_with(b"\x00\x01y"));
+}
+
+#[test]
+fn there_is_room_when_all_that_want_the_message_have_some() {
+    let core = publisher_that_waits(1);
+    let (mut slow, mut quick) = (Reader::with_id(&core, 1, "a"), Reader::with_id(&core, 2, ""));
+    let ready = Poll::Ready(Ok(()));
+    assert_eq!(Attempt::to_wait(&core, b"a").poll(), ready);
+    send(&core, b"a");
+    core.take_turn();
+    quick.write(usize::MAX);
+    assert_eq!(Attempt::to_wait(&core, b"b").poll(), ready);
+    let mut waiting = Attempt::to_wait(&core, b"abc");
+    assert!(waiting.poll().is_pending(), "one of both is full");
+    drop(waiting);
+    let mut waiting = Attempt::to_wait(&core, b"abc");
+    assert!(waiting.poll().is_pending());
+    slow.write(usize::MAX);
+    assert!(waiting.has_been_woken());
+    assert_eq!(waiting.poll(), ready);
+    assert_eq!(core.stats().queued, 0);
+    send(&core, b"a");
+    let mut waiting = Attempt::to_wait(&core, b"a");
+    assert!(waiting.poll().is_pending());
+    core.close();
+    assert!(waiting.has_been_woken());
+    assert_eq!(waiting.poll(), Poll::Ready(Err(SendError::Closed(Closed))));
 }
 
 #[test]

@@ -47,6 +47,69 @@ fn a_message_that_needs_no_wait_is_sent_at_once() {
     assert_eq!(peer.read(), ["3"]);
 }
 
+#[test]
+fn a_router_has_room_while_any_of_its_peers_has_some() {
+    let core = core(config(Sends::ByIdentity, 1));
+    let (mut watch, woken) = (Wait::default(), Arc::new(Woken::default()));
+    let waker = Waker::from(woken.clone());
+    let mut has_room = || core.poll_room(&mut watch, &waker).is_ready();
+    let times = || woken.0.swap(0, Ordering::Relaxed);
+    assert!(!has_room(), "it has no peer");
+    let mut ann = Other::named(&core, "ann").expect("the name is free");
+    assert_eq!(times(), 1);
+    assert!(has_room());
+    send_to(&core, "ann", "1").expect("there is room");
+    assert!(!has_room());
+    let bob = Other::named(&core, "bob").expect("the name is free");
+    assert_eq!(times(), 1);
+    assert!(has_room());
+    bob.cut();
+    assert!(!has_room());
+    assert_eq!(ann.read(), ["1"]);
+    assert_eq!(times(), 1);
+    assert!(has_room());
+    send_to(&core, "ann", "2").expect("there is room");
+    assert!(!has_room());
+    core.close();
+    assert_eq!(times(), 1);
+    assert_eq!(core.poll_room(&mut watch, &waker), Poll::Ready(Err(Closed)));
+}
+
+#[test]
+fn a_wait_for_room_ends_when_the_peer_reads_or_goes_or_the_socket_is_closed() {
+    for end in ["reads", "goes", "is closed"] {
+        let core = core(config(Sends::ByIdentity, 1));
+        let mut ann = Other::named(&core, "ann").expect("the name is free");
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let cx = &mut Context::from_waker(&waker);
+        let ready = Poll::Ready(Ok(()));
+        let wait = || Box::pin(core.wait_for_room(To::Identity(b"ann")));
+        assert_eq!(wait().as_mut().poll(cx), ready);
+        send_to(&core, "ann", "1").expect("there is room");
+        assert!(wait().as_mut().poll(cx).is_pending());
+        let mut waiting = wait();
+        assert!(waiting.as_mut().poll(cx).is_pending());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        let expected = match end {
+            "reads" => {
+                assert_eq!(ann.read(), ["1"]);
+                ready
+            }
+            "goes" => {
+                ann.cut();
+                Poll::Ready(Err(SendError::Unroutable))
+            }
+            _ => {
+                core.close();
+                Poll::Ready(Err(Closed.into()))
+            }
+        };
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "{end}");
+        assert_eq!(waiting.as_mut().poll(cx), expected, "{end}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_sender_waits_for_room_as_long_as_the_socket_is_told_to() {
     let time = Duration::from_secs(7);
