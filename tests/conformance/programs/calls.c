@@ -151,6 +151,24 @@ static void a_message_ends_though_its_peer_has_gone(void)
     PROMISE(zmq_close(router) == 0);
 }
 
+/* A sender that does not wait is told so, and begins anew. */
+static void a_message_that_was_begun_for_nobody_is_not_finished_for_another(void)
+{
+    void *push = opened(ZMQ_PUSH), *pull = opened(ZMQ_PULL);
+    bound(push);
+    connected(pull, push);
+    PROMISE(polled(push, ZMQ_POLLOUT, CALL_MILLISECONDS) && says(push, "lost", MORE));
+    PROMISE(zmq_close(pull) == 0);
+    usleep(300000);
+    PROMISE(!says(push, "body", ZMQ_DONTWAIT) && errno == EAGAIN);
+    pull = opened(ZMQ_PULL);
+    connected(pull, push);
+    PROMISE(polled(push, ZMQ_POLLOUT, CALL_MILLISECONDS));
+    PROMISE(says(push, "first", MORE) && says(push, "second", ZMQ_DONTWAIT));
+    PROMISE(hears(pull, "first", 1) && hears(pull, "second", 0));
+    closed(push, pull);
+}
+
 /* A connection to a STREAM, and the name that it has there. */
 static int connection(void *stream, char *name, int *length)
 {
@@ -250,6 +268,7 @@ int main(int count, char **words)
     TELL(a_publisher_that_is_full_refuses_the_first_part);
     TELL(a_router_that_must_route_waits_with_the_name);
     TELL(a_message_ends_though_its_peer_has_gone);
+    TELL(a_message_that_was_begun_for_nobody_is_not_finished_for_another);
     TELL(octets_end_though_their_peer_has_gone);
     TELL(a_socket_with_room_never_refuses_a_part);
     TELL(a_publisher_subscribes_the_peer_of_the_request_that_it_received);
