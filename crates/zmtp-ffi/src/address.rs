@@ -17,16 +17,9 @@ const IPC_MAX: usize = 107;
 /// In addition to the library's forms, the host of a tcp endpoint may be the name of a network
 /// interface if it is to be bound. `*` binds IPv4 only, unless `ipv6` is set.
 pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Errno> {
-    let (transport, address) = text.split_once("://").ok_or(Errno::EINVAL)?;
-    if address.is_empty() {
-        return Err(Errno::EINVAL);
-    }
-    match transport {
-        "tcp" | "inproc" => {}
-        "ipc" if address.len() > IPC_MAX => return Err(Errno::ENAMETOOLONG),
-        "ipc" => {}
-        "udp" => return Err(Errno::ENOCOMPATPROTO),
-        _ => return Err(Errno::EPROTONOSUPPORT),
+    let (transport, address) = split_transport(text)?;
+    if transport == "ipc" && address.len() > IPC_MAX {
+        return Err(Errno::ENAMETOOLONG);
     }
     if transport == "tcp"
         && binds
@@ -50,6 +43,17 @@ pub(crate) fn parse(text: &str, binds: bool, ipv6: bool) -> Result<Endpoint, Err
         }
         endpoint => endpoint,
     })
+}
+
+/// Divides an endpoint into a transport that there is and the address behind it.
+pub(crate) fn split_transport(text: &str) -> Result<(&str, &str), Errno> {
+    let (transport, address) = text.split_once("://").ok_or(Errno::EINVAL)?;
+    match transport {
+        _ if address.is_empty() => Err(Errno::EINVAL),
+        "tcp" | "inproc" | "ipc" => Ok((transport, address)),
+        "udp" => Err(Errno::ENOCOMPATPROTO),
+        _ => Err(Errno::EPROTONOSUPPORT),
+    }
 }
 
 /// Divides an endpoint to connect to into its parts: `tcp://source:port;host:port`.

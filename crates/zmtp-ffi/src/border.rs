@@ -26,7 +26,7 @@ use crate::errno::Errno;
 use crate::handles::{Handle, Table};
 use crate::io::{block_signals, off_io_thread};
 use crate::message::Part;
-use crate::options::{SOCKS_PROXY, Value};
+use crate::options::{PLAIN_PASSWORD, PLAIN_USERNAME, SOCKS_PROXY, Value};
 pub use crate::poll::zmq_pollitem_t;
 use crate::socket::{Received, SNDMORE, Sending};
 use crate::util::{self, Timers};
@@ -652,8 +652,9 @@ pub unsafe extern "C" fn zmq_setsockopt(
     call_int(|| {
         let handle = Handle::of(socket);
         socket::kind(handle)?;
-        if option == SOCKS_PROXY && optvallen == 0 && !optval.is_null() {
-            // Only a null pointer means no proxy.
+        let can_be_none = [SOCKS_PROXY, PLAIN_USERNAME, PLAIN_PASSWORD].contains(&option);
+        if can_be_none && optvallen == 0 && !optval.is_null() {
+            // Only a null pointer means none.
             return Err(Errno::EINVAL);
         }
         // SAFETY: the caller gives this many octets; see the module's section.

@@ -146,31 +146,40 @@ impl Engine {
         }
     }
 
-    /// Applies a changed option. Returns whether the socket can do so while it is in use.
-    pub(crate) fn change(&self, number: c_int, options: &Options) -> bool {
-        let is_on = options.flag(number);
+    /// Applies a changed option.
+    pub(crate) fn change(&mut self, number: c_int, options: &Options) {
+        let (is_on, mark) = (options.flag(number), mark(options, number));
         match (number, self) {
-            (options::SNDHWM, Self::Pair(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::Pub(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::Dealer(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::Router(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::Push(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::XPub(socket, _)) => socket.set_send_hwm(mark(options, number)),
-            (options::SNDHWM, Self::XSub(socket)) => socket.set_send_hwm(mark(options, number)),
-            (options::RCVHWM, Self::Pair(socket)) => socket.set_receive_hwm(mark(options, number)),
-            (options::RCVHWM, Self::Sub(socket)) => socket.set_receive_hwm(mark(options, number)),
-            (options::RCVHWM, Self::Dealer(socket)) => {
-                socket.set_receive_hwm(mark(options, number));
+            (options::SNDHWM, Self::Pair(socket)) => socket.set_send_hwm(mark),
+            (options::SNDHWM, Self::Dealer(socket)) => socket.set_send_hwm(mark),
+            (options::SNDHWM, Self::Router(socket)) => socket.set_send_hwm(mark),
+            (options::SNDHWM, Self::Push(socket)) => socket.set_send_hwm(mark),
+            (options::SNDHWM, Self::XSub(socket)) => socket.set_send_hwm(mark),
+            (options::RCVHWM, Self::Pair(socket)) => socket.set_receive_hwm(mark),
+            (options::RCVHWM, Self::Sub(socket)) => socket.set_receive_hwm(mark),
+            (options::RCVHWM, Self::Dealer(socket)) => socket.set_receive_hwm(mark),
+            (options::RCVHWM, Self::Router(socket)) => socket.set_receive_hwm(mark),
+            (options::RCVHWM, Self::Pull(socket)) => socket.set_receive_hwm(mark),
+            (options::RCVHWM, Self::XSub(socket)) => socket.set_receive_hwm(mark),
+            (options::CONFLATE, Self::Pair(socket)) => socket.set_conflate(is_on),
+            (options::CONFLATE, Self::Sub(socket)) => socket.set_conflate(is_on),
+            (options::CONFLATE, Self::Dealer(socket)) => socket.set_conflate(is_on),
+            (options::CONFLATE, Self::Pull(socket)) => socket.set_conflate(is_on),
+            (options::CONFLATE, Self::XSub(socket)) => socket.set_conflate(is_on),
+            (options::SNDHWM | options::CONFLATE | options::XPUB_NODROP, Self::Pub(socket)) => {
+                publish_by(socket, options);
             }
-            (options::RCVHWM, Self::Router(socket)) => {
-                socket.set_receive_hwm(mark(options, number));
+            (options::SNDHWM | options::CONFLATE | options::XPUB_NODROP, Self::XPub(socket, _)) => {
+                publish_by(socket, options);
             }
-            (options::RCVHWM, Self::Pull(socket)) => socket.set_receive_hwm(mark(options, number)),
-            (options::RCVHWM, Self::XSub(socket)) => socket.set_receive_hwm(mark(options, number)),
-            (options::XPUB_NODROP, Self::Pub(socket)) => socket.set_when_full(when_full(options)),
-            (options::XPUB_NODROP, Self::XPub(socket, _)) => {
-                socket.set_when_full(when_full(options));
-            }
+            (options::IMMEDIATE, Self::Pair(socket)) => socket.set_immediate(is_on),
+            (options::IMMEDIATE, Self::Push(socket)) => socket.set_immediate(is_on),
+            (options::IMMEDIATE, Self::Dealer(socket)) => socket.set_immediate(is_on),
+            (options::IMMEDIATE, Self::Req(socket)) => socket.set_immediate(is_on),
+            (options::PROBE_ROUTER, Self::Dealer(socket)) => socket.set_probe(is_on),
+            (options::PROBE_ROUTER, Self::Router(socket)) => socket.set_probe(is_on),
+            (options::PROBE_ROUTER, Self::Req(socket)) => socket.set_probe(is_on),
+            (options::REQ_CORRELATE, Self::Req(socket)) => socket.set_correlate(is_on),
             (options::XPUB_VERBOSE | options::XPUB_VERBOSER, Self::XPub(socket, _)) => {
                 socket.set_verbosity(verbosity(options));
             }
@@ -186,17 +195,8 @@ impl Engine {
             (options::INVERT_MATCHING, Self::Sub(socket)) => socket.set_invert_filter(is_on),
             (options::INVERT_MATCHING, Self::XSub(socket)) => socket.set_invert_filter(is_on),
             (options::ROUTER_HANDOVER, Self::Router(socket)) => socket.set_handover(is_on),
-            // A socket in use keeps its value of these options.
-            (
-                options::CONFLATE
-                | options::IMMEDIATE
-                | options::PROBE_ROUTER
-                | options::REQ_CORRELATE,
-                _,
-            ) => return false,
             _ => {}
         }
-        true
     }
 
     /// Begins to bind.
@@ -511,6 +511,16 @@ fn publish<T: kind::Sends>(socket: &Socket<T>, message: Outgoing<'_>) -> Result<
     }
     // The message waits for room.
     Err(SendError::Full)
+}
+
+/// Sets what a publisher does for a peer whose queue is full, and when it is.
+fn publish_by<T: kind::Publishes>(socket: &Socket<T>, options: &Options) {
+    let (hwm, full) = match options.flag(options::CONFLATE) {
+        true => (HighWaterMark::messages(1), WhenFull::DropOldest),
+        false => (mark(options, options::SNDHWM), when_full(options)),
+    };
+    socket.set_send_hwm(hwm);
+    socket.set_when_full(full);
 }
 
 /// A subscription or its cancellation, in the form of a message.

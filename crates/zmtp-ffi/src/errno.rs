@@ -37,13 +37,14 @@ impl Errno {
     /// There is no I/O thread.
     pub(crate) const EMTHREAD: Self = Self(OWN + 54);
 
-    /// The text of libzmq's own numbers; `None` for the system's.
+    /// The text where it is libzmq's own; `None` where it is the system's.
     pub(crate) fn own_text(self) -> Option<&'static CStr> {
         match self {
             Self::EFSM => Some(c"Operation cannot be accomplished in current state"),
             Self::ENOCOMPATPROTO => Some(c"The protocol is not compatible with the socket type"),
             Self::ETERM => Some(c"Context was terminated"),
             Self::EMTHREAD => Some(c"No thread available"),
+            Self::EHOSTUNREACH => Some(c"Host unreachable"),
             _ => None,
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use zmtp_socket::{CurveKeyPair, EndpointOptions, Heartbeat, Host, Keepalive, Reconnect};
 
 use crate::context::Context;
-use crate::kind::Kind;
 use crate::options::{self, Mechanism, Options};
 use crate::zap::Handler;
 
@@ -24,8 +23,6 @@ pub(crate) struct Terms {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) listener: Option<OwnedFd>,
     pub(crate) proxy: Option<(Host, u16)>,
-    /// Whether the peers are raw.
-    is_stream: bool,
 }
 
 impl Terms {
@@ -36,13 +33,13 @@ impl Terms {
             source: None,
             listener: None,
             proxy: None,
-            is_stream: options.kind() == Kind::Stream,
         }
     }
 
     /// Sets the options. Connections inside the process need neither authentication nor heartbeats.
     pub(crate) fn apply(self, link: EndpointOptions, is_local: bool) -> EndpointOptions {
-        let Self { options, handler, source, listener, proxy, is_stream } = self;
+        let Self { options, handler, source, listener, proxy } = self;
+        let is_raw = options.is_raw();
         let int = |number| options.int(number);
         let milliseconds = |number| Duration::from_millis(int(number).max(0).unsigned_abs().into());
         let or_never = |number| match int(number) {
@@ -59,7 +56,7 @@ impl Terms {
             .keepalive(keepalive(&options))
             .ipv6_only(false);
         let identity = options.octets(options::ROUTING_ID);
-        if !identity.is_empty() && !is_stream {
+        if !identity.is_empty() && !is_raw {
             link = link.identity(identity);
         }
         link = link.announce_empty_identity(true);
@@ -82,7 +79,7 @@ impl Terms {
             let filters = options.filters.clone();
             link = link.accept_if(move |peer| filters.let_in(peer));
         }
-        if int(options::HEARTBEAT_IVL) > 0 && !is_stream {
+        if int(options::HEARTBEAT_IVL) > 0 && !is_raw {
             link = link.heartbeat(heartbeat(&options));
         }
         if let Ok(octets @ 1..) = u32::try_from(int(options::SNDBUF)) {
@@ -101,7 +98,7 @@ impl Terms {
         if !device.is_empty() {
             link = link.bind_device(String::from_utf8_lossy(&device).into_owned());
         }
-        if is_stream {
+        if is_raw {
             return link.raw(options.flag(options::STREAM_NOTIFY));
         }
         secured(link.signature_first(true), &options, handler)

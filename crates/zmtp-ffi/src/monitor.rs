@@ -12,6 +12,7 @@ use zmtp_socket::{
     Reason, Status, WireError,
 };
 
+use crate::address;
 use crate::context::Context;
 use crate::errno::Errno;
 use crate::io::Io;
@@ -21,6 +22,7 @@ const CONNECTED: u16 = 0x0001;
 const CONNECT_DELAYED: u16 = 0x0002;
 const CONNECT_RETRIED: u16 = 0x0004;
 const LISTENING: u16 = 0x0008;
+const BIND_FAILED: u16 = 0x0010;
 const ACCEPTED: u16 = 0x0020;
 const ACCEPT_FAILED: u16 = 0x0040;
 const CLOSED: u16 = 0x0080;
@@ -40,8 +42,8 @@ const LAST: Duration = Duration::from_secs(1);
 /// Monitors a socket until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Monitoring {
-    /// Sends the endpoints that have been unbound.
-    closed: mpsc::UnboundedSender<String>,
+    /// Sends the events of the socket's own calls.
+    calls: mpsc::UnboundedSender<Notice>,
 }
 
 impl Monitoring {
@@ -59,16 +61,24 @@ impl Monitoring {
             bound.map(|_endpoint| pair)
         });
         let pair = bound.ok_or(Errno::EMTHREAD)??;
-        let (closed, closings) = mpsc::unbounded_channel();
-        io.spawn(tell(pair, monitor, mask, closings));
-        Ok(Self { closed })
+        let (calls, called) = mpsc::unbounded_channel();
+        io.spawn(tell(pair, monitor, mask, called));
+        Ok(Self { calls })
     }
 
     /// Reports that an endpoint has been unbound.
     pub(crate) fn closed(&self, endpoint: &Endpoint) {
-        if let Endpoint::Tcp { .. } | Endpoint::Ipc(_) = endpoint {
-            // If nobody listens, the socket has been closed.
-            let _sent = self.closed.send(endpoint.to_string());
+        // If nobody listens, the socket has been closed.
+        let _sent = self.calls.send((CLOSED, 0, endpoint.to_string()));
+    }
+
+    /// Reports that an endpoint could not be bound. As with libzmq, that names the address without the transport.
+    pub(crate) fn bind_failed(&self, text: &str, errno: Errno) {
+        if let Ok((transport, address)) = address::split_transport(text)
+            && transport != "inproc"
+        {
+            let notice = (BIND_FAILED, errno.0.unsigned_abs(), address.to_owned());
+            let _sent = self.calls.send(notice);
         }
     }
 }
@@ -80,10 +90,13 @@ async fn tell(
     pair: PairSocket,
     mut monitor: Monitor,
     mask: c_int,
-    mut closings: mpsc::UnboundedReceiver<String>,
+    mut called: mpsc::UnboundedReceiver<Notice>,
 ) {
     let mut dialled = HashSet::new();
-    let is_wanted = |notice: &Notice| c_int::from(notice.0) & mask != 0;
+    // As with libzmq, endpoints inside the process have no events.
+    let is_wanted = |(event, _, endpoint): &Notice| {
+        c_int::from(*event) & mask != 0 && !endpoint.starts_with("inproc:")
+    };
     loop {
         let notices = tokio::select! {
             biased;
@@ -91,8 +104,8 @@ async fn tell(
                 Some(event) => translate(&event, &mut dialled),
                 None => break,
             },
-            closed = closings.recv() => match closed {
-                Some(endpoint) => vec![(CLOSED, 0, endpoint)],
+            notice = called.recv() => match notice {
+                Some(notice) => vec![notice],
                 None => break,
             },
         };
@@ -103,7 +116,7 @@ async fn tell(
             let sent = tokio::select! {
                 biased;
                 sent = &mut sending => sent,
-                () = closings_end(&mut closings) => return,
+                () = calls_end(&mut called) => return,
             };
             if sent.is_err() {
                 return;
@@ -118,8 +131,8 @@ async fn tell(
 }
 
 /// Waits until the socket is no longer monitored.
-async fn closings_end(closings: &mut mpsc::UnboundedReceiver<String>) {
-    while closings.recv().await.is_some() {}
+async fn calls_end(called: &mut mpsc::UnboundedReceiver<Notice>) {
+    while called.recv().await.is_some() {}
 }
 
 fn message((event, value, endpoint): &Notice) -> Message {

@@ -61,6 +61,7 @@ numbers! {
     TCP_KEEPALIVE_INTVL = 37
     IMMEDIATE = 39
     XPUB_VERBOSE = 40
+    ROUTER_RAW = 41
     IPV6 = 42
     MECHANISM = 43
     PLAIN_SERVER = 44
@@ -201,6 +202,7 @@ pub(crate) const TABLE: &[Row] = rows! {
     IPV4ONLY FLAG, 1, Both, ALL;
     LAST_ENDPOINT Type::Text(0, usize::MAX), 0, Read, ALL;
     ROUTER_MANDATORY FLAG, 0, Write, &[Kind::Router];
+    ROUTER_RAW FLAG, 0, Write, &[Kind::Router];
     TCP_KEEPALIVE Type::Int(-1, 1), -1, Both, ALL;
     TCP_KEEPALIVE_CNT TIME, -1, Both, ALL;
     TCP_KEEPALIVE_IDLE TIME, -1, Both, ALL;
@@ -286,7 +288,9 @@ impl Row {
 impl Options {
     pub(crate) fn new(kind: Kind, defaults: Defaults) -> Self {
         let mut ints = HashMap::new();
-        ints.insert(LINGER, defaults.linger);
+        // What a subscriber has not sent concerns nobody.
+        let is_subscriber = matches!(kind, Kind::Sub | Kind::XSub);
+        ints.insert(LINGER, if is_subscriber { 0 } else { defaults.linger });
         ints.insert(IPV6, defaults.ipv6.into());
         Self {
             kind,
@@ -300,8 +304,9 @@ impl Options {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    /// Whether peers are raw: they speak no ZMTP.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.kind == Kind::Stream || self.flag(ROUTER_RAW)
     }
 
     /// The value of an `int`.
@@ -426,7 +431,7 @@ impl Options {
     fn set_octets(&mut self, number: c_int, octets: Bytes) {
         if number == PLAIN_USERNAME || number == PLAIN_PASSWORD {
             self.is_server = false;
-            self.mechanism = match number == PLAIN_USERNAME && octets.is_empty() {
+            self.mechanism = match octets.is_empty() {
                 true => Mechanism::Null,
                 false => Mechanism::Plain,
             };

@@ -825,10 +825,10 @@ fn next_name() -> Bytes {
 }
 
 /// Raw peers exist only over tcp.
-fn check_transport(kind: Kind, endpoint: &Endpoint) -> Result<(), Errno> {
-    match (kind, endpoint) {
-        (Kind::Stream, Endpoint::Tcp { .. }) => Ok(()),
-        (Kind::Stream, _) => Err(Errno::ENOCOMPATPROTO),
+fn check_transport(options: &Options, endpoint: &Endpoint) -> Result<(), Errno> {
+    match endpoint {
+        Endpoint::Tcp { .. } => Ok(()),
+        _ if options.is_raw() => Err(Errno::ENOCOMPATPROTO),
         _ => Ok(()),
     }
 }
@@ -837,7 +837,7 @@ fn check_transport(kind: Kind, endpoint: &Endpoint) -> Result<(), Errno> {
 pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
     let endpoint = address::parse(text, true, socket.options.flag(options::IPV6))?;
-    check_transport(socket.kind, &endpoint)?;
+    check_transport(&socket.options, &endpoint)?;
     if let Endpoint::Ipc(IpcAddress::Path(path)) = &endpoint {
         address::clear(path);
     }
@@ -848,8 +848,11 @@ pub(crate) fn bind(handle: Handle, text: &str) -> Result<(), Errno> {
     let built = socket.build()?;
     let is_local = matches!(endpoint, Endpoint::Inproc(_));
     let binding = built.engine.bind(endpoint, move |options| terms.apply(options, is_local));
-    let endpoint = built.io.run(binding).ok_or(Errno::EMTHREAD)??;
-    socket.opened(text, endpoint, true);
+    let bound = built.io.run(binding).ok_or(Errno::EMTHREAD)?.map_err(Errno::from);
+    if let (Err(errno), Some(monitor)) = (&bound, &socket.monitor) {
+        monitor.bind_failed(text, *errno);
+    }
+    socket.opened(text, bound?, true);
     Ok(())
 }
 
@@ -859,7 +862,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
     let ipv6 = socket.options.flag(options::IPV6);
     let (text_of_peer, source) = address::split_source(text, ipv6)?;
     let endpoint = address::parse(&text_of_peer, false, ipv6)?;
-    check_transport(socket.kind, &endpoint)?;
+    check_transport(&socket.options, &endpoint)?;
     let mut terms = link::Terms::new(&socket.options, &socket.member.context);
     let proxy = address::proxy(&socket.options.octets(options::SOCKS_PROXY), ipv6)?;
     terms.source = proxy.as_ref().and_then(|(_, source)| *source).or(source);
@@ -898,9 +901,7 @@ pub(crate) fn connect(handle: Handle, text: &str) -> Result<(), Errno> {
 /// Ends an endpoint that was bound or connected.
 pub(crate) fn end(handle: Handle, text: &str) -> Result<(), Errno> {
     let mut socket = lock(handle)?;
-    if !text.contains("://") {
-        return Err(Errno::EINVAL);
-    }
+    address::split_transport(text)?;
     // An endpoint with a wildcard does not name the address that was bound for it.
     let is_it = |known: &Known| {
         known.endpoint.to_string() == text || (known.text == text && !text.contains('*'))
@@ -940,16 +941,13 @@ pub(crate) fn set_option(handle: Handle, number: c_int, octets: &[u8]) -> Result
     let mut socket = lock(handle)?;
     if number != options::SUBSCRIBE && number != options::UNSUBSCRIBE {
         let Socket { options, built, waits, .. } = &mut **socket;
-        let before = options.clone();
+        let before = options.value(number);
         options.set(number, octets)?;
         *waits = options.flag(options::XPUB_NODROP);
         if let Some(built) = built
-            && before.value(number) != options.value(number)
+            && before != options.value(number)
         {
-            if !built.engine.change(number, options) {
-                *options = before;
-                return Err(Errno::EINVAL);
-            }
+            built.engine.change(number, options);
             built.io.attend();
         }
         return Ok(());
@@ -1059,10 +1057,10 @@ pub(crate) fn watch(handle: Handle, text: Option<&str>, mask: c_int) -> Result<(
     }
     let endpoint = address::parse(text, true, false)?;
     let context = socket.member.context.clone();
-    let is_stream = socket.kind == Kind::Stream;
+    let is_raw = socket.options.is_raw();
     let built = socket.build()?;
     let events = built.engine.monitor();
-    let mask = if is_stream { mask & !monitor::HANDSHAKES } else { mask };
+    let mask = if is_raw { mask & !monitor::HANDSHAKES } else { mask };
     let monitoring = monitor::Monitoring::start(&context, &built.io, events, endpoint, mask)?;
     socket.monitor = Some(monitoring);
     context.settle_now();

@@ -1,5 +1,5 @@
 /* A program for libzmq itself: one line for each story that is kept, and status 1 at the first promise that is
-   broken. The stories are of sockets that are full or alone, and of messages of several parts. */
+   broken. The stories are of sockets that are full or alone, of messages of several parts, and of rarer calls. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -243,6 +243,102 @@ static void a_publisher_subscribes_the_peer_of_the_request_that_it_received(void
     closed(anna, bert);
 }
 
+/* A ROUTER of raw peers does as a STREAM does. */
+static void a_router_may_have_raw_peers(void)
+{
+    void *router = opened(ZMQ_ROUTER);
+    char name[256], octets[8];
+    int length, client;
+    set(router, ZMQ_ROUTER_RAW, 1);
+    bound(router);
+    client = connection(router, name, &length);
+    PROMISE(send(client, "hello", 5, 0) == 5);
+    PROMISE(zmq_recv(router, name, sizeof name, 0) == length && hears(router, "hello", 0));
+    PROMISE(zmq_send(router, name, length, ZMQ_SNDMORE) == length && says(router, "octets", 0));
+    PROMISE(recv(client, octets, sizeof octets, 0) == 6 && memcmp(octets, "octets", 6) == 0);
+    close(client);
+    PROMISE(zmq_close(router) == 0);
+}
+
+/* An option may be changed at any time, and then concerns what comes later. */
+static void options_may_come_late(void)
+{
+    void *push = narrow(ZMQ_PUSH), *pull = opened(ZMQ_PULL), *dealer = opened(ZMQ_DEALER);
+    void *request = opened(ZMQ_REQ), *router = opened(ZMQ_ROUTER), *other = opened(ZMQ_ROUTER);
+    char part[64];
+    int value;
+    size_t size = sizeof value;
+    PROMISE(zmq_connect(push, "tcp://127.0.0.1:1") == 0);
+    set(push, ZMQ_IMMEDIATE, 1);
+    PROMISE(zmq_connect(push, "tcp://127.0.0.1:2") == 0);
+    PROMISE(says(push, "for the first", ZMQ_DONTWAIT));
+    PROMISE(!says(push, "for the second", ZMQ_DONTWAIT) && errno == EAGAIN);
+    bound(pull);
+    set(pull, ZMQ_CONFLATE, 1);
+    PROMISE(zmq_getsockopt(pull, ZMQ_CONFLATE, &value, &size) == 0 && value == 1);
+    bound(router);
+    connected(request, router);
+    PROMISE(says(request, "1", 0) && zmq_recv(router, part, sizeof part, 0) == 5);
+    PROMISE(hears(router, "", 1) && hears(router, "1", 0));
+    PROMISE(zmq_send(router, part, 5, ZMQ_SNDMORE) == 5 && says(router, "", ZMQ_SNDMORE) && says(router, "one", 0));
+    PROMISE(hears(request, "one", 0));
+    set(request, ZMQ_REQ_CORRELATE, 1);
+    PROMISE(says(request, "2", 0) && zmq_recv(router, part, sizeof part, 0) == 5);
+    PROMISE(zmq_recv(router, part, sizeof part, 0) == 4 && hears(router, "", 1) && hears(router, "2", 0));
+    connected(dealer, router);
+    PROMISE(says(dealer, "unasked", 0) && zmq_recv(router, part, sizeof part, 0) == 5 && hears(router, "unasked", 0));
+    set(dealer, ZMQ_PROBE_ROUTER, 1);
+    bound(other);
+    connected(dealer, other);
+    PROMISE(zmq_recv(other, part, sizeof part, 0) == 5 && hears(other, "", 0));
+    closed(push, pull);
+    closed(dealer, request);
+    closed(router, other);
+}
+
+static void errors_and_defaults_are_the_same(void)
+{
+    void *subscriber = opened(ZMQ_SUB), *plain = zmq_socket(context, ZMQ_SUB), *dealer = zmq_socket(context, ZMQ_DEALER);
+    int value;
+    size_t size = sizeof value;
+    PROMISE(zmq_unbind(subscriber, "foo://bar") == -1 && errno == EPROTONOSUPPORT);
+    PROMISE(zmq_disconnect(subscriber, "foo://bar") == -1 && errno == EPROTONOSUPPORT);
+    PROMISE(zmq_disconnect(subscriber, "tcp://127.0.0.1:1") == -1 && errno == ENOENT);
+    PROMISE(strcmp(zmq_strerror(EHOSTUNREACH), "Host unreachable") == 0);
+    PROMISE(zmq_getsockopt(plain, ZMQ_LINGER, &value, &size) == 0 && value == 0);
+    PROMISE(zmq_getsockopt(dealer, ZMQ_LINGER, &value, &size) == 0 && value == -1);
+    PROMISE(zmq_setsockopt(dealer, ZMQ_PLAIN_PASSWORD, "secret", 6) == 0);
+    PROMISE(zmq_getsockopt(dealer, ZMQ_MECHANISM, &value, &size) == 0 && value == ZMQ_PLAIN);
+    PROMISE(zmq_setsockopt(dealer, ZMQ_PLAIN_PASSWORD, "", 0) == -1 && errno == EINVAL);
+    PROMISE(zmq_setsockopt(dealer, ZMQ_PLAIN_PASSWORD, NULL, 0) == 0);
+    PROMISE(zmq_getsockopt(dealer, ZMQ_MECHANISM, &value, &size) == 0 && value == ZMQ_NULL);
+    PROMISE(zmq_close(subscriber) == 0);
+    closed(plain, dealer);
+}
+
+/* What happens inside the process is no event; an address that is in use is. */
+static void a_monitor_tells_of_a_bind_that_failed(void)
+{
+    void *first = opened(ZMQ_PAIR), *second = opened(ZMQ_PAIR), *monitor = opened(ZMQ_PAIR);
+    char endpoint[256], event[6];
+    uint16_t number;
+    uint32_t value;
+    size_t size = sizeof endpoint;
+    bound(first);
+    PROMISE(zmq_getsockopt(first, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0);
+    PROMISE(zmq_socket_monitor(second, "inproc://monitor", ZMQ_EVENT_ALL & ~ZMQ_EVENT_CLOSED) == 0);
+    PROMISE(zmq_connect(monitor, "inproc://monitor") == 0);
+    PROMISE(zmq_bind(second, "inproc://inside") == 0 && zmq_unbind(second, "inproc://inside") == 0);
+    PROMISE(zmq_bind(second, endpoint) == -1);
+    PROMISE(zmq_recv(monitor, event, sizeof event, 0) == sizeof event);
+    memcpy(&number, event, sizeof number);
+    memcpy(&value, event + sizeof number, sizeof value);
+    PROMISE(number == ZMQ_EVENT_BIND_FAILED && value == EADDRINUSE);
+    PROMISE(hears(monitor, endpoint + strlen("tcp://"), 0));
+    PROMISE(zmq_close(monitor) == 0);
+    closed(first, second);
+}
+
 static void uses_much_stack(void *blocked)
 {
     volatile char much[4 << 20];
@@ -272,6 +368,10 @@ int main(int count, char **words)
     TELL(octets_end_though_their_peer_has_gone);
     TELL(a_socket_with_room_never_refuses_a_part);
     TELL(a_publisher_subscribes_the_peer_of_the_request_that_it_received);
+    TELL(a_router_may_have_raw_peers);
+    TELL(options_may_come_late);
+    TELL(errors_and_defaults_are_the_same);
+    TELL(a_monitor_tells_of_a_bind_that_failed);
     TELL(a_thread_has_the_stack_of_any_other_and_no_signals);
     return zmq_ctx_term(context);
 }

@@ -22,7 +22,7 @@ pub(crate) struct Inbox {
     /// The queues that hold messages, the next one first.
     turns: VecDeque<usize>,
     marks: Marks,
-    /// Whether only the newest message of each publisher is kept.
+    /// Whether only the newest message of each new publisher is kept.
     conflate: bool,
     /// Whether only the newest message of each topic is kept.
     conflates_topics: bool,
@@ -48,6 +48,8 @@ pub(crate) struct Queue {
     pub(crate) received: Count,
     pub(crate) dropped: Count,
     batches: VecDeque<Batch>,
+    /// Whether only the newest message is kept.
+    conflate: bool,
     /// Used instead of batches when only the newest message of each topic is kept.
     newest: Newest,
     /// The messages in these.
@@ -99,6 +101,7 @@ impl Inbox {
             received: Count::default(),
             dropped: Count::default(),
             batches: VecDeque::new(),
+            conflate: self.conflate,
             newest: Newest::default(),
             waiting: Count::default(),
             held: Count::default(),
@@ -134,7 +137,8 @@ impl Inbox {
             return 0;
         }
         // There is always room when a message replaces another.
-        let own = if self.conflate { usize::MAX } else { room(self.queues[key].held) };
+        let queue = &self.queues[key];
+        let own = if queue.conflate { usize::MAX } else { room(queue.held) };
         own.min(room(self.departed))
     }
 
@@ -143,6 +147,16 @@ impl Inbox {
     pub(crate) fn set_mark(&mut self, mark: HighWaterMark) -> Vec<Waker> {
         self.marks.messages = mark;
         self.queues.iter_mut().flat_map(|(_, queue)| queue.take_drivers()).collect()
+    }
+
+    /// Changes whether only the newest message of each publisher that comes from now on is kept.
+    pub(crate) fn set_conflate(&mut self, conflate: bool) {
+        self.conflate = conflate;
+    }
+
+    /// Whether a message of this publisher may replace another.
+    pub(crate) fn conflates(&self, key: usize) -> bool {
+        self.queues[key].conflate || self.conflates_topics
     }
 
     /// Waits for room in a publisher's queue.
@@ -173,7 +187,7 @@ impl Inbox {
             return self.receiver.take();
         }
         let mut kept = Count::of_batch(&batch);
-        if self.conflate {
+        if queue.conflate {
             let mut dropped = std::mem::take(&mut queue.waiting);
             queue.held -= dropped;
             self.waiting -= dropped;
@@ -215,9 +229,10 @@ impl Inbox {
 
     /// Adds one message. Returns the waker of the receiver, if it waits.
     fn deliver_one(&mut self, key: usize, message: Message) -> Option<Waker> {
-        match self.queues[key].batches.back_mut() {
+        let queue = &mut self.queues[key];
+        match queue.batches.back_mut() {
             // One lock, and one wake-up, for all that come while the receiver is busy.
-            Some(batch) if batch.len() < BATCH && !self.conflate => {
+            Some(batch) if batch.len() < BATCH && !queue.conflate => {
                 let count = Count::of(&message);
                 batch.push(message);
                 self.hold(key, count);

@@ -26,6 +26,11 @@ pub(crate) trait Source {
         inbox.wake(drivers);
     }
 
+    /// Changes whether only the newest message of each peer that comes from now on is kept.
+    fn set_conflate(&self, conflate: bool) {
+        lock(self.inbox()).set_conflate(conflate);
+    }
+
     /// Fetches the messages that senders of this process hold. Returns whether there may have been any.
     fn fetch(&self) -> bool {
         false

@@ -8,7 +8,9 @@ use crate::endpoint::{Endpoint, IntoEndpoint, OpenEndpoints};
 use crate::engine::socket::Engine;
 use crate::error::{BindError, Closed, ConnectError, SendError, UnknownEndpoint};
 use crate::monitor::Monitor;
-use crate::options::{EndpointOptions, HighWaterMark, Linger, WhenFull};
+use crate::options::{
+    Configured, EndpointOptions, HighWaterMark, InTurn, Linger, Probing, WhenFull,
+};
 use crate::receive::Source as _;
 use crate::send::{Outgoing, SendCore as _};
 use crate::sockets::kind::{Kind, Publishes, ReceivesMessages, Sends, Subscribes, Unicasts};
@@ -287,6 +289,27 @@ impl<T: ReceivesMessages> Handle<T> {
     /// the new mark stay queued.
     pub fn set_receive_hwm(&self, mark: HighWaterMark) {
         self.engine.core.set_receive_hwm(mark);
+    }
+}
+
+impl<T: ReceivesMessages> Handle<T> {
+    /// Changes [`conflate`](crate::Options::conflate), for the peers that come from now on.
+    pub fn set_conflate(&self, conflate: bool) {
+        self.engine.core.set_conflate(conflate);
+    }
+}
+
+impl<T: Unicasts + Configured<Role: AsMut<InTurn>>> Handle<T> {
+    /// Changes [`immediate`](crate::Options::immediate), for the endpoints that are connected from now on.
+    pub fn set_immediate(&self, immediate: bool) {
+        self.engine.core.set_immediate(immediate);
+    }
+}
+
+impl<T: Unicasts + Configured<Role: AsMut<Probing>>> Handle<T> {
+    /// Changes [`probe`](crate::Options::probe), for the peers that come from now on.
+    pub fn set_probe(&self, probe: bool) {
+        self.engine.core.set_probe(probe);
     }
 }
 

@@ -80,7 +80,8 @@ impl Socket<Req> {
     ) -> Result<Message, RequestError> {
         let message = message.into().into_message();
         let engine = self.handle.engine.clone();
-        let Requesting { timeout, retries, correlate, .. } = *engine.core.requesting();
+        let Requesting { timeout, retries, .. } = *engine.core.requesting();
+        let correlate = self.correlates();
         for left in (0..=retries).rev() {
             let id = self.receiver.next_id(correlate);
             let mut request = message.clone();
@@ -106,8 +107,8 @@ impl Socket<Req> {
     /// # Errors
     /// [`SendError::Full`] if no peer has room; [`SendError::Closed`] once the socket has been closed.
     pub fn try_request<'a>(&mut self, message: impl Into<Outgoing<'a>>) -> Result<(), SendError> {
+        let correlate = self.correlates();
         let core = &self.handle.engine.core;
-        let correlate = core.requesting().correlate;
         if self.receiver.asked.take().is_some() && !correlate {
             core.abandon_request(correlate);
         }
@@ -158,6 +159,16 @@ impl Socket<Req> {
         self.receiver.asked = None;
         core.end_request();
         Poll::Ready(outcome)
+    }
+
+    /// Changes whether requests are [numbered](crate::ReqOptions::correlate), from the next one on.
+    pub fn set_correlate(&mut self, correlate: bool) {
+        self.receiver.correlate = Some(correlate);
+    }
+
+    fn correlates(&self) -> bool {
+        let options = self.handle.engine.core.requesting();
+        self.receiver.correlate.unwrap_or(options.correlate)
     }
 
     /// The peer that the last reply came from; `None` before the first reply.
@@ -289,6 +300,8 @@ pub(crate) struct ReqReceiver {
     receiver: Receiver,
     /// The number of the last request.
     id: u32,
+    /// Whether requests are numbered, if that has been changed.
+    correlate: Option<bool>,
     /// The request whose reply is polled for.
     asked: Option<Asked>,
     room: Wait,
@@ -304,6 +317,7 @@ impl Default for ReqReceiver {
         Self {
             receiver: Receiver::default(),
             id: fastrand::u32(..),
+            correlate: None,
             asked: None,
             room: Wait::default(),
         }

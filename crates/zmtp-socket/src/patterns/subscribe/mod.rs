@@ -54,7 +54,6 @@ pub(crate) struct SubCore {
     generation: AtomicU64,
     /// When both locks are needed, this is taken after that of the subscriptions.
     inbox: Mutex<Inbox>,
-    options: Subscribing,
     /// The sending options of an XSUB; `None` for a SUB.
     sending: Option<UpstreamOptions>,
     filtered: AtomicU64,
@@ -100,7 +99,6 @@ impl SubCore {
             }),
             generation: AtomicU64::new(0),
             inbox: Mutex::new(Inbox::new(&options.receiving)),
-            options,
             sending,
             changed: Notify::new(),
             filtered: AtomicU64::new(0),
@@ -357,11 +355,11 @@ impl Core for SubCore {
         // Both under both locks, since each counter names the other.
         let mut inbox = lock(&self.inbox);
         let queue = inbox.open(peer.clone(), upstream);
-        let room = inbox.room(queue);
+        let (room, conflates) = (inbox.room(queue), inbox.conflates(queue));
         drop((inbox, subscriptions));
         self.changed.notify_waiters();
         let receiver = LateWake::default();
-        Ok(SubscribeSession { core: self.clone(), upstream, queue, room, receiver })
+        Ok(SubscribeSession { core: self.clone(), upstream, queue, room, conflates, receiver })
     }
 
     fn totals(&self) -> Stats {

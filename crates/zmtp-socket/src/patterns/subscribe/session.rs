@@ -27,6 +27,8 @@ pub(crate) struct SubscribeSession {
     pub(super) queue: usize,
     /// How many more messages the inbox accepts.
     pub(super) room: usize,
+    /// Whether a message may replace another.
+    pub(super) conflates: bool,
     pub(super) receiver: LateWake,
 }
 
@@ -40,8 +42,7 @@ impl Session for SubscribeSession {
 
     fn messages(&mut self, mut batch: Batch) -> Result<(), Reason> {
         let arrived = Count::of_batch(&batch);
-        let receiving = &self.core.options.receiving;
-        if receiving.conflate || receiving.conflate_topics {
+        if self.conflates {
             // An unwanted message must not replace a wanted one.
             self.core.filter(&mut batch);
         }

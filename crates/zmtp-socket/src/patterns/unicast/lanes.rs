@@ -59,6 +59,10 @@ pub(super) struct State {
     absent: Marks,
     /// Whether a newcomer takes over an identity from the peer that has it.
     pub(super) handover: bool,
+    /// Whether no message is queued for an endpoint that is connected from now on and is not there.
+    pub(super) immediate: bool,
+    /// Whether each new peer is sent an empty message first.
+    pub(super) probe: bool,
     /// The effects that are due when the lock is released.
     pub(super) effects: Effects,
 }
@@ -174,6 +178,8 @@ impl State {
             present: config.present,
             absent: config.absent,
             handover: config.handover,
+            immediate: config.immediate,
+            probe: config.probe,
             effects: Effects::default(),
         }
     }

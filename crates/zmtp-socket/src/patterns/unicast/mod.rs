@@ -167,6 +167,14 @@ impl UnicastCore {
         lock(&self.state).handover = handover;
     }
 
+    pub(crate) fn set_immediate(&self, immediate: bool) {
+        lock(&self.state).immediate = immediate;
+    }
+
+    pub(crate) fn set_probe(&self, probe: bool) {
+        lock(&self.state).probe = probe;
+    }
+
     /// Counts a received message that breaks the rules of the socket type.
     pub(crate) fn count_filtered(&self) {
         self.filtered.fetch_add(1, Ordering::Relaxed);
@@ -251,7 +259,7 @@ impl Core for UnicastCore {
         if let Some((direct, _limits)) = ways.direct {
             direct.offer(Arc::new(UnicastHolder { core: self.clone(), peer: peer.id(), lane }));
         }
-        if self.config.probe {
+        if state.probe {
             // An empty message (libzmq's ROUTER_PROBE): the peer learns our identity before our first
             // message.
             state.push_first(lane, &Message::from(Bytes::new()));
@@ -262,10 +270,11 @@ impl Core for UnicastCore {
     }
 
     fn connected(&self, endpoint: &Endpoint, identity: Option<&Bytes>) -> bool {
-        if self.config.sends == Sends::Nothing || self.config.immediate {
+        let mut state = Guard::lock(&self.state);
+        if self.config.sends == Sends::Nothing || state.immediate {
             return true;
         }
-        Guard::lock(&self.state).add_endpoint(endpoint, identity, &self.config)
+        state.add_endpoint(endpoint, identity, &self.config)
     }
 
     fn disconnected(&self, endpoint: &Endpoint) {
