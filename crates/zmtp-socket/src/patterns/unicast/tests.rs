@@ -190,6 +190,30 @@ fn peers_with_room_have_their_turns_in_order_and_a_newcomer_is_last() {
 }
 
 #[test]
+fn what_is_changed_while_a_socket_is_used_concerns_what_comes_later() {
+    let core = core(config(Sends::InTurn, 1));
+    assert!(core.connected(&endpoint("a"), None));
+    core.set_immediate(true);
+    core.set_probe(true);
+    core.set_conflate(true);
+    assert!(core.connected(&endpoint("b"), None));
+    send(&core, "1").expect("the first endpoint has room");
+    assert_eq!(send(&core, "2"), Err(SendError::Full), "the second one is not there");
+    let mut peer = Other::accepted(&core);
+    assert_eq!(peer.read(), [""], "it is probed");
+    peer.say("old");
+    peer.say("new");
+    assert_eq!(core.totals().dropped, 1);
+    core.set_probe(false);
+    core.set_conflate(false);
+    let mut other = Other::accepted(&core);
+    assert!(!other.take());
+    other.say("1");
+    other.say("2");
+    assert_eq!(core.totals().dropped, 1);
+}
+
+#[test]
 fn without_a_peer_nothing_is_accepted() {
     let core = core(config(Sends::InTurn, 2));
     assert_eq!(send(&core, "x"), Err(SendError::Full));
