@@ -18,7 +18,7 @@ use crate::error::Reason;
 use crate::log::log;
 use crate::options::Mark;
 use crate::peer::Peer;
-use crate::sync::lock;
+use crate::sync::{Calls, lock, wake_all};
 
 /// How many unread events of each class a monitor keeps. Further ones are missed, and counted.
 pub(crate) const CAPACITY: usize = 4096;
@@ -343,10 +343,7 @@ impl Events {
         let queues = std::mem::take(&mut monitors.queues);
         self.watched.store(false, Ordering::Release);
         drop(monitors);
-        for queue in queues {
-            let reader = lock(&queue).end();
-            reader.into_iter().for_each(Waker::wake);
-        }
+        wake_all(queues.into_iter().filter_map(|queue| lock(&queue).end()));
     }
 }
 
@@ -359,8 +356,9 @@ pub(crate) struct Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        log(&self.event);
-        self.readers.drain(..).for_each(Waker::wake);
+        let mut calls = Calls::default();
+        calls.make(|| log(&self.event));
+        self.readers.drain(..).for_each(|reader| calls.make(|| reader.wake()));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Locks that outlive a panic elsewhere, and wakers that run only after the lock is released.
 
+use std::any::Any;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::{mem, process};
+use std::{mem, process, thread};
 
 use tokio::sync::Notify;
 
@@ -55,8 +57,38 @@ struct Wakes(Vec<Waker>);
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+        wake_all(self.0.drain(..));
     }
+}
+
+/// Calls to foreign code, which may panic: that keeps none of the later calls from being made. Then the first panic
+/// goes on, unless another one does.
+#[derive(Default)]
+pub(crate) struct Calls(Option<Box<dyn Any + Send>>);
+
+impl Calls {
+    pub(crate) fn make(&mut self, call: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+            self.0.get_or_insert(panic);
+        }
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        // A second panic would abort the process.
+        if let Some(panic) = self.0.take()
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// Calls all these wakers, also if one of them panics.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut calls = Calls::default();
+    wakers.into_iter().for_each(|waker| calls.make(|| waker.wake()));
 }
 
 /// Looks again after each change, until `look` has found something.

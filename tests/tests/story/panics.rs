@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tracing::{Event as Line, Metadata, Subscriber, span};
 use zmtp_socket::{
-    Allowed, AuthRequest, Event, Monitor, PubOptions, Reason, Reconnect, SubOptions,
+    Allowed, AuthRequest, Event, Monitor, PubOptions, Reason, Reconnect, Request, SubOptions,
+    XPubOptions,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::story::{Place, event, receive_text, wanted, within};
@@ -98,6 +99,32 @@ impl Subscriber for Touchy {
     fn enter(&self, _: &span::Id) {}
 
     fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn a_log_that_panics_keeps_no_receiver_from_being_woken() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let _log = log::of_this_thread(Touchy(panics.clone(), Arc::default()));
+    for place in [Place::tcp(), Place::ipc(), Place::inproc()] {
+        let mut server = place.context.xpub_socket(XPubOptions::new());
+        let mut monitor = server.monitor();
+        server.bind(&*place.endpoint).await.unwrap();
+        let client = place.context.sub_socket(SubOptions::new().reconnect(QUICK));
+        client.connect(&*place.endpoint).unwrap();
+        event(&mut monitor, "a peer", |event| {
+            matches!(event, Event::HandshakeSucceeded { .. }).then_some(())
+        })
+        .await;
+        panics.store(true, Ordering::Relaxed);
+        // Their changes are noted together, and the log panics at each.
+        let subscribing = async {
+            tokio::task::yield_now().await;
+            ["a", "b", "c"].iter().for_each(|topic| client.subscribe(topic));
+        };
+        let (request, ()) = tokio::join!(within("a request", server.recv()), subscribing);
+        assert!(matches!(request, Ok(Request::Subscribe { topic, .. }) if topic == "a"));
+        panics.store(false, Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]

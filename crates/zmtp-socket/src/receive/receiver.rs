@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Mutex;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use tokio::task::coop;
 use zmtp_codec::{Batch, Message};
@@ -13,7 +13,7 @@ use crate::error::Closed;
 use crate::options::HighWaterMark;
 use crate::peer::Peer;
 use crate::stats::Unfinished;
-use crate::sync::{lock, lock_to_wake};
+use crate::sync::{lock, lock_to_wake, wake_all};
 
 /// The source of received messages: an inbox, and a filter of its messages.
 pub(crate) trait Source {
@@ -137,7 +137,7 @@ impl Receiver {
         let (_batches, wake) = inbox.discard(endpoint);
         self.left = inbox.queued().messages as usize;
         drop(inbox);
-        wake.into_iter().for_each(Waker::wake);
+        wake_all(wake);
         if self.sender.as_ref().is_some_and(|peer| peer.is_through(endpoint)) {
             self.current.batch = Batch::default();
         }
@@ -194,7 +194,7 @@ impl Receiver {
                 }
                 sender
             };
-            wake.into_iter().for_each(Waker::wake);
+            wake_all(wake);
             if sender.is_none() {
                 if mem::take(&mut may_fetch) && core.fetch() {
                     continue;

@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use crate::monitor::Recorded;
 use crate::send::Run;
-use crate::sync::lock;
+use crate::sync::{Calls, lock};
 
 /// A state that collects effects, which are due when its lock is released.
 pub(crate) trait Effectful {
@@ -88,7 +88,8 @@ impl Effects {
 
 impl Drop for Effects {
     fn drop(&mut self) {
-        self.recorded.clear();
-        self.wakers.drain(..).for_each(Waker::wake);
+        let mut calls = Calls::default();
+        self.recorded.drain(..).for_each(|event| calls.make(|| drop(event)));
+        self.wakers.drain(..).for_each(|waker| calls.make(|| waker.wake()));
     }
 }
