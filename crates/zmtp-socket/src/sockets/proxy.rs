@@ -420,6 +420,37 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_end_of_one_subscription_is_not_that_of_all_though_the_verbosity_was_set_late() {
+        let context = Context::new();
+        let server = context.pub_socket(PubOptions::new());
+        server.bind("inproc://server").await.expect("it is free");
+        let frontend = context.xsub_socket(XSubOptions::new());
+        frontend.connect("inproc://server").expect("it may be dialled");
+        let backend = context.xpub_socket(XPubOptions::new());
+        backend.set_verbosity(Verbosity::All);
+        backend.bind("inproc://backend").await.expect("it is free");
+        let mut proxy = proxy(frontend, backend);
+        let handle = proxy.handle();
+        tokio::spawn(async move { proxy.run().await });
+        let [leaver, mut other] = [(); 2].map(|()| {
+            let subscriber = context.sub_socket(SubOptions::new());
+            subscriber.subscribe("a");
+            subscriber.connect("inproc://backend").expect("it may be dialled");
+            subscriber
+        });
+        eventually("both ask", || handle.stats().subscriptions == 2).await;
+        drop(leaver);
+        eventually("one has left", || handle.stats().cancels == 1).await;
+        let publisher = server.handle();
+        eventually("the other is still subscribed", || publisher.subscriber_count() == 1).await;
+        eventually("it hears", || {
+            server.try_send("a").expect("it is open");
+            other.try_recv().is_ok()
+        })
+        .await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn requests_pause_while_messages_flow_and_only_then() {
         let (server, mut proxy, _greedy) = flooded(10 * REQUESTS).await;

@@ -230,8 +230,10 @@ impl PubCore {
         }
     }
 
+    /// How new requests are reported.
     pub(crate) fn verbosity(&self) -> Verbosity {
-        self.hearing.as_ref().map_or_else(Verbosity::default, |hearing| hearing.verbosity)
+        let state = lock(&self.state);
+        state.requests.as_ref().map_or_else(Verbosity::default, Requests::verbosity)
     }
 
     pub(crate) fn set_verbosity(&self, verbosity: Verbosity) {
@@ -252,11 +254,15 @@ impl PubCore {
     }
 
     pub(crate) fn set_when_full(&self, when_full: WhenFull) {
-        self.settled().when_full = when_full;
+        let mut state = self.settled();
+        state.when_full = when_full;
+        state.look_again();
     }
 
     pub(crate) fn set_inverted(&self, inverted: bool) {
-        self.settled().inverted = inverted;
+        let mut state = self.settled();
+        state.inverted = inverted;
+        state.look_again();
     }
 
     /// Stops collecting requests, since no reader is left.
@@ -308,8 +314,7 @@ impl Core for PubCore {
         let welcome =
             welcome.map(|message| (Run::of_large(&message, LARGE), message.encoded_len()));
         let mut state = self.settled();
-        let kill = Some(kill).filter(|_| state.when_full == WhenFull::Disconnect);
-        let outbox = Outbox::new(state.marks, ways.outlet.cloned(), kill);
+        let outbox = Outbox::new(state.marks, ways.outlet.cloned(), Some(kill));
         let received = Count::default();
         let key = state.peers.insert(PeerEntry { peer: peer.clone(), received, outbox });
         state.topics.add_peer(key);

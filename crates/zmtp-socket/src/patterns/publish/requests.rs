@@ -78,6 +78,10 @@ pub(super) struct Unread {
 }
 
 impl Requests {
+    pub(super) fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
     /// Sets the verbosity of new requests. Pending ones are still reported.
     pub(super) fn set_verbosity(&mut self, verbosity: Verbosity) {
         self.verbosity = verbosity;

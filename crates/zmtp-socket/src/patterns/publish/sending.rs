@@ -35,6 +35,7 @@ impl SendCore for PubCore {
         for (_, peer) in &mut state.peers {
             peer.outbox.set_mark(mark);
         }
+        state.look_again();
     }
 
     fn take_turn(&self) -> bool {

@@ -445,6 +445,13 @@ impl State {
         self.effects.wake(outbox.waker.take());
     }
 
+    /// Lets all that wait, for room or for a subscriber, look again: an option has changed.
+    pub(super) fn look_again(&mut self) {
+        let waiting = self.peers.iter().flat_map(|(_, peer)| peer.outbox.waiters.all());
+        self.effects.wake(waiting);
+        self.effects.wake(self.watchers.take_all());
+    }
+
     /// Lets a sender that has found no room wait for it, behind those that came before.
     pub(super) fn await_room(&mut self, waiting: &mut Waiting, waker: &Waker) {
         let ticket = *waiting.ticket.get_or_insert_with(|| self.tickets.next());

@@ -279,6 +279,50 @@ fn there_is_room_when_all_that_want_the_message_have_some() {
 }
 
 #[test]
+fn who_waits_looks_again_when_an_option_is_changed() {
+    let changes: [(fn(&PubCore), u64); 3] = [
+        (|core| core.set_send_hwm(HighWaterMark::messages(2)), 2),
+        (|core| core.set_when_full(WhenFull::DropNew), 1),
+        (|core| core.set_inverted(true), 1),
+    ];
+    for (change, queued) in changes {
+        let core = publisher_that_waits(1);
+        let reader = Reader::new(&core, "a");
+        send(&core, b"a");
+        core.take_turn();
+        let mut sending = Attempt::new(&core, "a");
+        assert!(sending.poll().is_pending());
+        change(&core);
+        assert!(sending.has_been_woken());
+        assert_eq!(sending.poll(), Poll::Ready(Ok(())));
+        assert_eq!(core.stats().queued, queued);
+        drop(reader);
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_subscriber_looks_again_when_the_matching_is_inverted() {
+    let core = publisher(1);
+    let _reader = Reader::new(&core, "a");
+    let mut waiting = Box::pin(core.wait_for_subscriber(b"b"));
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(waiting.as_mut().poll(cx).is_pending());
+    core.set_inverted(true);
+    tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.unwrap().unwrap();
+}
+
+#[test]
+fn a_slow_peer_is_disconnected_from_when_that_is_asked_for() {
+    let core = publisher(1);
+    let (_reader, expelled) = Reader::expellable(&core, 0, "a");
+    send(&core, b"a");
+    core.set_when_full(WhenFull::Disconnect);
+    assert!(!expelled.is_ended());
+    send(&core, b"a");
+    assert!(expelled.is_ended());
+}
+
+#[test]
 fn half_of_a_queue_is_half_of_its_octets_too() {
     let options = Publishing {
         when_full: WhenFull::Wait,
