@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use clap::Args;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 use zmtp_codec::{Config, Event, Greeting, Mechanism, Metadata, SocketType, Subscription, Version};
 use zmtp_socket::wire::Stream;
 use zmtp_socket::{Endpoint, SubOptions};
@@ -100,13 +101,17 @@ impl Inspect {
 
     async fn subscriptions(&self, probe: &mut Probe, report: &mut Report) {
         let mut topics = Vec::new();
-        while topics.len() < TOPICS
-            && let Ok(Some(event)) = probe.listen(*self.listen).await
-        {
-            if let Event::Subscription(Subscription::Subscribe(topic)) = event {
-                topics.push(topic);
+        let listening = async {
+            while topics.len() < TOPICS
+                && let Ok(Some(event)) = probe.listen(*self.listen).await
+            {
+                if let Event::Subscription(Subscription::Subscribe(topic)) = event {
+                    topics.push(topic);
+                }
             }
-        }
+        };
+        // A peer that never stops talking is not listened to for ever.
+        let _ended = timeout(*self.probing.timeout, listening).await;
         let shown = topics.iter().map(|topic| format!("\"{}\"", topic.escape_ascii()));
         let shown = match topics.len() {
             0 => format!("none within {}", self.listen),

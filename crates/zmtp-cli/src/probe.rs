@@ -59,6 +59,12 @@ impl From<io::Error> for ProbeError {
     }
 }
 
+/// A time so much later than `time`, or in a year if no clock goes so far.
+fn later(time: Instant, patience: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    time.checked_add(patience).unwrap_or_else(|| time + YEAR)
+}
+
 impl Probe {
     /// Connects.
     pub(crate) async fn dial(
@@ -87,7 +93,7 @@ impl Probe {
         patience: Duration,
     ) -> Result<(PeerInfo, Duration), ProbeError> {
         let began = Instant::now();
-        let deadline = began + patience;
+        let deadline = later(began, patience);
         loop {
             if let Event::Ready(info) = self.next(deadline).await? {
                 self.stream.establish();
@@ -98,7 +104,7 @@ impl Probe {
 
     /// The next subscription or message; `None` if nothing comes for `patience`.
     pub(crate) async fn listen(&mut self, patience: Duration) -> Result<Option<Event>, ProbeError> {
-        match self.next(Instant::now() + patience).await {
+        match self.next(later(Instant::now(), patience)).await {
             Err(ProbeError::Silence) => Ok(None),
             other => other.map(Some),
         }
@@ -126,7 +132,7 @@ impl Probe {
         self.observed.sealed = false;
         let began = Instant::now();
         self.say(&ping).await?;
-        let deadline = began + patience;
+        let deadline = later(began, patience);
         loop {
             if self.observed.sealed || self.observed.pongs.contains(&context) {
                 self.observed.pongs.clear();

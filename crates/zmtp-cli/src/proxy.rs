@@ -225,6 +225,7 @@ impl Proxy {
         ));
         match refused {
             Some(refused) => Err(refused.into()),
+            None if left > 0 => Ok(Ending::Incomplete),
             None => Ok(Ending::Done),
         }
     }

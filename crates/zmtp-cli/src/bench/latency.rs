@@ -57,7 +57,7 @@ pub(super) async fn measure(
         }
     };
     let count = args.count.unwrap_or(10_000);
-    let bar = args.bar(count * u64::from(args.clients)).with_message("latency");
+    let bar = args.bar(count.saturating_mul(args.clients.into())).with_message("latency");
     let mut clients = JoinSet::new();
     for number in 0..args.clients {
         let client = Client {

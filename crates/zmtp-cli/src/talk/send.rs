@@ -1,5 +1,6 @@
 //! Sending: one message after the other, at a rate, until there are no more.
 
+use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,28 +105,61 @@ pub(super) fn timed_out(session: &Session<'_>, what: &str) -> Ending {
     Ending::TimedOut
 }
 
-/// A rate of messages per second.
+/// How far a pace may be behind and catches up: a timer is not more exact.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// A rate of messages per second. Time in which nothing was sent is not made up for.
 #[derive(Debug)]
 struct Pace {
-    begin: Instant,
-    rate: f64,
-    count: u64,
+    /// When the next message is due; `None` if that is never.
+    due: Option<Instant>,
+    step: Duration,
 }
 
 impl Pace {
     fn new(rate: f64) -> Self {
-        Self { begin: Instant::now(), rate, count: 0 }
+        let step = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
+        Self { due: Some(Instant::now()), step }
     }
 
     /// Waits until the next message is due.
     async fn wait(&mut self) {
-        let after = Duration::try_from_secs_f64(self.count as f64 / self.rate);
-        self.count += 1;
-        if let Ok(after) = after
-            && let Some(due) = self.begin.checked_add(after)
-            && due > Instant::now()
-        {
+        let Some(due) = self.due else { return pending().await };
+        let now = Instant::now();
+        let due = now.checked_sub(SLACK).map_or(due, |earliest| due.max(earliest));
+        self.due = due.checked_add(self.step);
+        if due > now {
             sleep_until(due).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_is_kept_after_a_pause_too() {
+        let mut pace = Pace::new(1000.0);
+        for pause in [0, 60] {
+            sleep(Duration::from_secs(pause)).await;
+            let begin = Instant::now();
+            for _ in 0..1000 {
+                pace.wait().await;
+            }
+            let time = begin.elapsed();
+            let least = Duration::from_secs(1) - 2 * SLACK;
+            assert!(time >= least && time <= Duration::from_secs(1), "{time:?} after {pause} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_message_of_the_slowest_pace_never_comes() {
+        let mut pace = Pace::new(1e-300);
+        pace.wait().await;
+        let second = tokio::time::timeout(Duration::from_secs(1 << 40), pace.wait());
+        second.await.expect_err("it never comes");
     }
 }

@@ -280,11 +280,11 @@ fn there_is_room_when_all_that_want_the_message_have_some() {
 
 #[test]
 fn who_waits_looks_again_when_an_option_is_changed() {
-    let changes: [(fn(&PubCore), u64); 3] = [
-        (|core| core.set_send_hwm(HighWaterMark::messages(2)), 2),
-        (|core| core.set_when_full(WhenFull::DropNew), 1),
-        (|core| core.set_inverted(true), 1),
-    ];
+    type Change = fn(&PubCore);
+    let more_room: Change = |core| core.set_send_hwm(HighWaterMark::messages(2));
+    let no_wait: Change = |core| core.set_when_full(WhenFull::DropNew);
+    let others: Change = |core| core.set_inverted(true);
+    let changes = [(more_room, 2), (no_wait, 1), (others, 1)];
     for (change, queued) in changes {
         let core = publisher_that_waits(1);
         let reader = Reader::new(&core, "a");
