@@ -1,5 +1,6 @@
 //! [`Batch`]: messages that arrived together.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -184,16 +185,26 @@ impl Batch {
 
     /// Removes the messages for whose first part `keep` is false. Returns how many it removed.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
-        let before = self.len();
+        let (before, mut refused, mut place) = (self.len(), None, 0);
         if let Held::Frames { octets, .. } = &self.0 {
             // Most often all messages are kept: then none need be decoded now.
-            if first_parts(octets).all(&mut keep) {
+            refused = first_parts(octets).position(|first| !keep(first));
+            if refused.is_none() {
                 return 0;
             }
             self.0 = Held::Messages(self.by_ref().collect());
         }
         if let Held::Messages(messages) = &mut self.0 {
-            messages.retain(|message| keep(message.first()));
+            // Each is asked about once.
+            messages.retain(|message| {
+                let order = refused.map_or(Ordering::Greater, |refused| place.cmp(&refused));
+                place = place.saturating_add(1);
+                match order {
+                    Ordering::Less => true,
+                    Ordering::Equal => false,
+                    Ordering::Greater => keep(message.first()),
+                }
+            });
         }
         before.saturating_sub(self.len())
     }
@@ -414,6 +425,20 @@ mod tests {
             true
         });
         assert_eq!((kept, seen), (0, vec![b"A".to_vec(), b"B".to_vec(), b"D".to_vec()]));
+    }
+
+    #[test]
+    fn each_message_is_judged_once() {
+        for mut batch in [batch(), batch().collect()] {
+            let mut seen = Vec::new();
+            let thrown_out = batch.retain(|topic| {
+                seen.push(topic.to_vec());
+                topic != b"B"
+            });
+            assert_eq!(thrown_out, 1);
+            assert_eq!(seen, [b"A", b"B", b"D"]);
+            assert_eq!(batch.collect::<Vec<_>>().len(), 2);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::collections::vec_deque;
 use std::fmt;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::frame::FrameHeader;
 use crate::message::Message;
 
@@ -64,9 +66,8 @@ impl<'a> MessageRef<'a> {
     pub fn to_message(&self) -> Message {
         match self.0 {
             Lies::InFrames(first, _) => {
-                let mut message = Message::copy_from(first);
-                self.parts().skip(1).for_each(|part| message.push_back(part.to_vec()));
-                message
+                let parts = self.parts().map(Bytes::copy_from_slice);
+                Message::multipart(parts).unwrap_or_else(|| Message::copy_from(first))
             }
             Lies::Apart(message) => message.clone(),
         }

@@ -151,11 +151,12 @@ fn heartbeat(options: &Options) -> Heartbeat {
     let every = options.int(options::HEARTBEAT_IVL).max(0).unsigned_abs();
     let every = Duration::from_millis(every.into());
     let mut heartbeat = Heartbeat::every(every);
-    if let Ok(timeout) = u64::try_from(options.int(options::HEARTBEAT_TIMEOUT)) {
-        heartbeat.timeout = Duration::from_millis(timeout);
-    } else {
-        heartbeat.timeout = every;
-    }
+    heartbeat.timeout = match u64::try_from(options.int(options::HEARTBEAT_TIMEOUT)) {
+        // PINGs are sent, and no answer is waited for.
+        Ok(0) => Duration::MAX,
+        Ok(timeout) => Duration::from_millis(timeout),
+        Err(_) => every,
+    };
     let ttl = options.int(options::HEARTBEAT_TTL).max(0).unsigned_abs();
     heartbeat.for_any_version().with_any_ttl(Duration::from_millis(ttl.into()))
 }

@@ -312,6 +312,10 @@ static void errors_and_defaults_are_the_same(void)
     PROMISE(zmq_setsockopt(dealer, ZMQ_PLAIN_PASSWORD, "", 0) == -1 && errno == EINVAL);
     PROMISE(zmq_setsockopt(dealer, ZMQ_PLAIN_PASSWORD, NULL, 0) == 0);
     PROMISE(zmq_getsockopt(dealer, ZMQ_MECHANISM, &value, &size) == 0 && value == ZMQ_NULL);
+    /* PINGs without a time for the answer. */
+    set(subscriber, ZMQ_HEARTBEAT_IVL, 1000);
+    set(subscriber, ZMQ_HEARTBEAT_TIMEOUT, 0);
+    PROMISE(zmq_connect(subscriber, "tcp://127.0.0.1:1") == 0);
     PROMISE(zmq_close(subscriber) == 0);
     closed(plain, dealer);
 }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use zmtp_codec::Error;
 use zmtp_socket::{
-    Allowed, AuthRequest, Credentials, Denial, EndpointOptions, Event, Metadata, Monitor, Peer,
-    PeerInfo, PlainUsers, PubOptions, Reason, Reconnect, Request, SubOptions, Verbosity,
-    XPubOptions, XSubOptions, allow_addresses, allow_keys,
+    Allowed, AuthRequest, BindError, Credentials, Denial, EndpointOptions, Event, Metadata,
+    Monitor, Peer, PeerInfo, PlainUsers, PubOptions, Reason, Reconnect, Request, SubOptions,
+    Verbosity, XPubOptions, XSubOptions, allow_addresses, allow_keys,
 };
 use zmtp_tests::over_each_transport;
 use zmtp_tests::secured::{Client, Server, USER, keys};
@@ -53,6 +53,21 @@ pub(crate) async fn denied(monitor: &mut Monitor) -> Denial {
         _ => None,
     })
     .await
+}
+
+#[tokio::test]
+async fn who_binds_as_a_client_may_have_no_judge_since_it_would_not_be_asked() {
+    let server = PubOptions::new().authorize(|_| async { Ok(Allowed::new()) });
+    let server = Place::tcp().context.pub_socket(server);
+    let own = keys();
+    let bound = [
+        server.bind_with("tcp://127.0.0.1:*", |it| it.plain_client("a", "b")).await,
+        server.bind_with("inproc://here", |it| it.curve_client(own.public(), keys())).await,
+    ];
+    for bound in bound {
+        assert!(matches!(bound, Err(BindError::Refused { .. })), "{bound:?}");
+    }
+    server.bind("tcp://127.0.0.1:*").await.expect("without a mechanism it is asked");
 }
 
 over_each_transport! {

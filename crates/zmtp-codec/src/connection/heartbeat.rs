@@ -18,12 +18,14 @@ pub(super) struct Liveness {
     heartbeat: Option<Heartbeat>,
     /// When the next PING is due.
     next_ping: Option<Duration>,
-    /// The time of the first PING after the octets that came last; `None` if none was sent.
+    /// The time of the first PING that was due after the octets that came last; `None` if none was.
     unanswered: Option<Duration>,
     /// How many PINGs were sent since octets last came.
     outstanding: u8,
-    /// The PING of `unanswered` waits in the output, perhaps for the end of a frame.
+    /// The output from the time of `unanswered` waits to be sent, perhaps for the end of a frame.
     unsent: bool,
+    /// Whether a PING is in that output. If not, there was no room for one.
+    is_queued: bool,
     /// The time to live in the peer's last PING, in tenths of a second, and its beginning. `None`
     /// if octets have come after that PING.
     peer_ttl: Option<(NonZeroU16, Duration)>,
@@ -61,7 +63,8 @@ impl Liveness {
     /// of life too: the peer cannot have answered yet.
     pub(super) fn wrote(&mut self, now: Duration, all: bool) {
         if self.unsent {
-            self.unanswered = self.unanswered.map(|_| now);
+            // Without a PING, the peer has nothing to answer.
+            self.unanswered = self.unanswered.map(|_| now).filter(|_| self.is_queued || !all);
             self.unsent = !all;
         }
     }
@@ -94,8 +97,13 @@ impl Liveness {
         [self.next_ping, self.silence_ends(), self.ttl_ends()].into_iter().flatten().min()
     }
 
-    /// Does what is due now. Returns the heartbeat if a PING must be sent.
-    pub(super) fn handle_timeout(&mut self, now: Duration) -> Result<Option<Heartbeat>, Timeout> {
+    /// Does what is due now. Returns the heartbeat if a PING must be sent, for which the output may have no room. A
+    /// transport that takes nothing meanwhile is silent, too.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        has_room: bool,
+    ) -> Result<Option<Heartbeat>, Timeout> {
         if self.ttl_ends().is_some_and(|end| now >= end) {
             return Err(Timeout::PeerTtl);
         }
@@ -109,10 +117,14 @@ impl Liveness {
         if self.outstanding >= OUTSTANDING && !self.paused {
             return Ok(None);
         }
-        self.outstanding = self.outstanding.saturating_add(1);
         if self.unanswered.is_none() {
-            (self.unanswered, self.unsent) = (Some(now), true);
+            (self.unanswered, self.unsent, self.is_queued) = (Some(now), true, false);
         }
+        if !has_room {
+            return Ok(None);
+        }
+        self.is_queued = true;
+        self.outstanding = self.outstanding.saturating_add(1);
         Ok(Some(heartbeat))
     }
 
@@ -148,7 +160,7 @@ mod tests {
     fn the_deadline_is_the_first_of_what_runs() {
         let (mut liveness, heartbeat) = beating();
         assert_eq!(liveness.deadline(), Some(ms(1000)), "the PING");
-        assert_eq!(liveness.handle_timeout(ms(1000)), Ok(Some(heartbeat)));
+        assert_eq!(liveness.handle_timeout(ms(1000), true), Ok(Some(heartbeat)));
         assert_eq!(liveness.deadline(), Some(ms(1400)), "the answer");
         liveness.heard();
         assert_eq!(liveness.deadline(), Some(ms(2000)), "the next PING");
@@ -158,7 +170,7 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(ms(2000)), "only PINGs go on");
         liveness.resume(ms(1900));
         assert_eq!(liveness.deadline(), Some(ms(2000)));
-        assert_eq!(liveness.handle_timeout(ms(2200)), Err(Timeout::PeerTtl));
+        assert_eq!(liveness.handle_timeout(ms(2200), true), Err(Timeout::PeerTtl));
     }
 
     #[test]
@@ -167,7 +179,7 @@ mod tests {
         let mut liveness = Liveness::default();
         liveness.begin(Some(heartbeat), ms(0));
         let pings = |liveness: &mut Liveness, times: std::ops::Range<u64>| {
-            let due = times.map(|time| liveness.handle_timeout(ms(10 * time)).unwrap());
+            let due = times.map(|time| liveness.handle_timeout(ms(10 * time), true).unwrap());
             due.filter(Option::is_some).count()
         };
         assert_eq!(pings(&mut liveness, 1..5000), 2);
@@ -183,7 +195,7 @@ mod tests {
     fn until_a_ping_is_sent_progress_is_a_sign_of_life_and_then_no_more() {
         let (mut liveness, _) = beating();
         liveness.wrote(ms(900), true);
-        liveness.handle_timeout(ms(1000)).unwrap();
+        liveness.handle_timeout(ms(1000), true).unwrap();
         assert_eq!(liveness.deadline(), Some(ms(1400)));
         liveness.wrote(ms(1300), false);
         assert!(liveness.has_unsent());
@@ -194,15 +206,33 @@ mod tests {
         assert_eq!(liveness.deadline(), Some(ms(1750)), "from when it was sent");
         // The next PING postpones nothing.
         liveness.next_ping = Some(ms(1700));
-        liveness.handle_timeout(ms(1700)).unwrap();
+        liveness.handle_timeout(ms(1700), true).unwrap();
         liveness.wrote(ms(1720), true);
-        assert_eq!(liveness.handle_timeout(ms(1750)), Err(Timeout::Heartbeat));
+        assert_eq!(liveness.handle_timeout(ms(1750), true), Err(Timeout::Heartbeat));
+    }
+
+    #[test]
+    fn a_ping_that_was_never_sent_is_not_to_be_answered_but_a_stall_is_silence() {
+        let (mut liveness, heartbeat) = beating();
+        assert_eq!(liveness.handle_timeout(ms(1000), false), Ok(None));
+        liveness.wrote(ms(1300), false);
+        assert_eq!(liveness.deadline(), Some(ms(1700)), "nothing is taken");
+        liveness.wrote(ms(1600), true);
+        assert_eq!(liveness.deadline(), Some(ms(2000)), "the next PING");
+        assert_eq!(liveness.handle_timeout(ms(2000), false), Ok(None));
+        liveness.next_ping = Some(ms(2100));
+        assert_eq!(liveness.handle_timeout(ms(2100), true), Ok(Some(heartbeat)));
+        liveness.wrote(ms(2200), true);
+        assert_eq!(liveness.deadline(), Some(ms(2600)), "the answer");
+        let (mut stalled, _) = beating();
+        assert_eq!(stalled.handle_timeout(ms(1000), false), Ok(None));
+        assert_eq!(stalled.handle_timeout(ms(1400), false), Err(Timeout::Heartbeat));
     }
 
     #[test]
     fn a_second_resume_changes_nothing() {
         let (mut liveness, _) = beating();
-        liveness.handle_timeout(ms(1000)).unwrap();
+        liveness.handle_timeout(ms(1000), true).unwrap();
         liveness.resume(ms(1300));
         assert_eq!(liveness.deadline(), Some(ms(1400)), "it was never paused");
     }
@@ -210,7 +240,7 @@ mod tests {
     #[test]
     fn time_may_run_out_of_numbers() {
         let (mut liveness, _) = beating();
-        liveness.handle_timeout(Duration::MAX).unwrap();
+        liveness.handle_timeout(Duration::MAX, true).unwrap();
         assert_eq!(liveness.deadline(), Some(Duration::MAX));
     }
 

@@ -266,7 +266,10 @@ impl Connection {
             return Ok(());
         }
         let due = match &self.state {
-            State::Traffic(_) => self.liveness.handle_timeout(now),
+            State::Traffic(_) => {
+                let has_room = self.output.len() < PING_BACKLOG;
+                self.liveness.handle_timeout(now, has_room)
+            }
             _ => Err(Timeout::Handshake),
         };
         match due {
@@ -421,11 +424,8 @@ impl Connection {
         self.input.len() >= self.most_before_ready()
     }
 
-    /// A peer that reads nothing gets no further PING on top of the unread output.
     fn ping(&mut self, heartbeat: Heartbeat) {
-        if let State::Traffic(traffic) = &mut self.state
-            && self.output.len() < PING_BACKLOG
-        {
+        if let State::Traffic(traffic) = &mut self.state {
             let ping = Command::Ping { ttl: heartbeat.ttl_tenths(), context: Bytes::new() };
             traffic.write(&mut self.output, |out| ping.encode(out));
         }
@@ -440,7 +440,7 @@ impl Connection {
 /// How many octets are kept that follow a frame of the handshake.
 const BEHIND_HANDSHAKE: usize = 64 * 1024;
 
-/// With this much output waiting, a further PING would be useless.
+/// With this much output waiting, a further PING would be useless: a peer that reads nothing gets none on top of it.
 const PING_BACKLOG: usize = 64 * 1024;
 
 fn our_greeting(config: &Config) -> [u8; Greeting::LEN] {

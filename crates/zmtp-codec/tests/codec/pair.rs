@@ -363,7 +363,8 @@ fn a_ping_never_carries_more_than_655_tenths() {
 
 #[test]
 fn a_ping_is_not_heaped_on_what_the_peer_does_not_take() {
-    for (waiting, pings) in [(60_000, PING.len()), (70_000, 0)] {
+    // A PING that was not sent is not to be answered.
+    for (waiting, pings, then) in [(60_000, PING.len(), 1600), (70_000, 0, 2000)] {
         let mut connection = Connection::new(Arc::new(beating(publisher(), 1000, 500, 0)));
         connection.receive(ms(0), &[NULL_3_1, READY_SUB].concat());
         assert!(matches!(connection.poll_event(ms(0)), Ok(Some(Event::Ready(_)))));
@@ -372,6 +373,9 @@ fn a_ping_is_not_heaped_on_what_the_peer_does_not_take() {
         assert_eq!(connection.handle_timeout(ms(1000)), Ok(()));
         assert_eq!(connection.output().len(), before + pings);
         assert_eq!(connection.deadline(), Some(ms(1500)), "its silence counts all the same");
+        connection.output().clear();
+        connection.handle_output(ms(1100));
+        assert_eq!(connection.deadline(), Some(ms(then)));
     }
 }
 

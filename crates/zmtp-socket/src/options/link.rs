@@ -150,7 +150,8 @@ impl<T: Configured> Options<T> {
         self
     }
 
-    /// Lets `judge` decide whether a peer is let in, under any mechanism and in addition to its checks.
+    /// Lets `judge` decide whether a peer is let in, under any mechanism and in addition to its checks. A PLAIN
+    /// or CURVE client does not ask it about the servers that it dials, and may not bind with a judge.
     /// The time for it is part of the [handshake's](Self::handshake_timeout). Meanwhile no more than 1
     /// KiB of what the peer sends is read. Default: no judge.
     ///

@@ -116,8 +116,8 @@ impl<T: Configured> Options<T> {
 }
 
 impl<T: Configured<Role: SocketRole>> Options<T> {
-    /// How long a closed socket goes on delivering what is queued. Default: 30 s; for a SUB,
-    /// [`Linger::NONE`], since it has nothing to deliver.
+    /// How long a closed socket goes on delivering what is queued. Default: 30 s; for a SUB and a PULL,
+    /// [`Linger::NONE`], since they have nothing to deliver.
     pub fn linger(mut self, linger: Linger) -> Self {
         self.socket.linger = Some(linger);
         self

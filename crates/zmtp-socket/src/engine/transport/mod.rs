@@ -35,6 +35,7 @@ pub(crate) use receipts::Receipts;
 #[cfg(feature = "simulation")]
 use simulation::Simulation;
 pub(crate) use support::check;
+use support::check_judge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -224,6 +225,7 @@ impl Listener {
         options: &LinkOptions,
     ) -> io::Result<(Self, Endpoint)> {
         check(endpoint, options)?;
+        check_judge(options)?;
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 #[cfg(unix)]

@@ -49,6 +49,24 @@ pub(crate) fn check(endpoint: &Endpoint, options: &LinkOptions) -> io::Result<()
     refuse_missing(&asked_for)
 }
 
+/// Checks that a judge is asked about the peers of an endpoint that is to be bound: a client does not judge servers.
+///
+/// # Errors
+/// [`InvalidInput`](io::ErrorKind::InvalidInput).
+pub(super) fn check_judge(options: &LinkOptions) -> io::Result<()> {
+    let is_client = match options.security {
+        Security::PlainClient { .. } => true,
+        #[cfg(feature = "curve")]
+        Security::CurveClient { .. } => true,
+        _ => false,
+    };
+    if options.judge.is_some() && is_client {
+        let reason = "a client's judge would not be asked: bind as a server of the mechanism, or without one";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    Ok(())
+}
+
 /// Names the first option that is asked for and not supported.
 fn refuse_missing(asked_for: &[(&str, bool, bool)]) -> io::Result<()> {
     match asked_for.iter().find(|(_, is_asked_for, is_there)| *is_asked_for && !is_there) {
