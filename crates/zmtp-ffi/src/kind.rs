@@ -43,6 +43,11 @@ impl Kind {
         matches!(self, Self::Router | Self::Stream)
     }
 
+    /// Whether a message waits until there is a peer that it can go to.
+    pub(crate) fn waits_for_peers(self) -> bool {
+        matches!(self, Self::Push | Self::Dealer | Self::Pair | Self::Req)
+    }
+
     /// Whether it sends a message as it is, to peers that it chooses itself.
     #[inline]
     pub(crate) fn sends_as_is(self) -> bool {

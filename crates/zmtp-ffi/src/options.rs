@@ -288,7 +288,7 @@ impl Row {
 impl Options {
     pub(crate) fn new(kind: Kind, defaults: Defaults) -> Self {
         let mut ints = HashMap::new();
-        // What a subscriber has not sent concerns nobody.
+        // The unsent changes of a subscriber concern nobody once it is closed.
         let is_subscriber = matches!(kind, Kind::Sub | Kind::XSub);
         ints.insert(LINGER, if is_subscriber { 0 } else { defaults.linger });
         ints.insert(IPV6, defaults.ipv6.into());

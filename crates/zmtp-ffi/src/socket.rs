@@ -633,7 +633,7 @@ impl Socket {
                 Kind::Router | Kind::Stream if is_mandatory => {
                     Poll::Ready(Err(Errno::EHOSTUNREACH))
                 }
-                Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
+                kind if kind.waits_for_peers() => Poll::Pending,
                 _ => Poll::Ready(Ok(())),
             };
         };
@@ -663,12 +663,11 @@ impl Socket {
         if let Some(pending) = pending {
             return pending.as_mut().poll(cx).map_err(Errno::from);
         }
-        let is_mandatory = self.is_mandatory();
         let Some(Built { engine, .. }) = &mut self.built else {
-            return match self.kind {
-                Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => Poll::Pending,
+            return match self.kind.waits_for_peers() {
+                true => Poll::Pending,
                 // The message has no receiver.
-                _ => Poll::Ready(Ok(())),
+                false => Poll::Ready(Ok(())),
             };
         };
         loop {
@@ -678,9 +677,8 @@ impl Socket {
                     let Some(identity) = body.pop_front() else { return Poll::Ready(Ok(())) };
                     match router.try_send_to(&identity, &body) {
                         Err(SendError::Closed(closed)) => Err(closed.into()),
-                        // There was room when the name was given.
-                        Err(SendError::Full) if is_mandatory => Err(SendError::Full),
-                        // As with libzmq, a peer that has gone since then is sent nothing, and that is no error.
+                        // As with libzmq, only the name is refused. If its peer has gone or is full since then, the
+                        // message is dropped.
                         Err(_) => Ok(()),
                         sent => sent,
                     }
@@ -775,11 +773,8 @@ impl Socket {
         if !self.kind.sends() || (self.turn == Turn::Receive && !is_relaxed) {
             return false;
         }
-        let waits = match self.kind {
-            Kind::Push | Kind::Dealer | Kind::Pair | Kind::Req => true,
-            Kind::Router => self.is_mandatory(),
-            _ => false,
-        };
+        let must_route = self.kind == Kind::Router && self.is_mandatory();
+        let waits = must_route || self.kind.waits_for_peers();
         match &mut self.built {
             _ if !waits || !self.outgoing.is_empty() => true,
             Some(built) => built.engine.poll_room(cx).is_ready(),
