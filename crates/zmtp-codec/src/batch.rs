@@ -1,6 +1,5 @@
 //! [`Batch`]: messages that arrived together.
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -185,26 +184,21 @@ impl Batch {
 
     /// Removes the messages for whose first part `keep` is false. Returns how many it removed.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
-        let (before, mut refused, mut place) = (self.len(), None, 0);
-        if let Held::Frames { octets, .. } = &self.0 {
-            // Most often all messages are kept: then none need be decoded now.
-            refused = first_parts(octets).position(|first| !keep(first));
-            if refused.is_none() {
-                return 0;
+        let before = self.len();
+        match &mut self.0 {
+            Held::Messages(messages) => messages.retain(|message| keep(message.first())),
+            Held::Frames { octets, .. } => {
+                // Most often all messages are kept: then none need be decoded now.
+                let Some(refused) = first_parts(octets).position(|first| !keep(first)) else {
+                    return 0;
+                };
+                let mut kept: VecDeque<Message> = self.by_ref().collect();
+                let mut behind = kept.split_off(refused.saturating_add(1));
+                kept.pop_back();
+                behind.retain(|message| keep(message.first()));
+                kept.append(&mut behind);
+                self.0 = Held::Messages(kept);
             }
-            self.0 = Held::Messages(self.by_ref().collect());
-        }
-        if let Held::Messages(messages) = &mut self.0 {
-            // Each is asked about once.
-            messages.retain(|message| {
-                let order = refused.map_or(Ordering::Greater, |refused| place.cmp(&refused));
-                place = place.saturating_add(1);
-                match order {
-                    Ordering::Less => true,
-                    Ordering::Equal => false,
-                    Ordering::Greater => keep(message.first()),
-                }
-            });
         }
         before.saturating_sub(self.len())
     }

@@ -21,14 +21,20 @@ fn port_of(endpoint: &Endpoint) -> u16 {
     }
 }
 
+/// A raw peer that has dialled the socket, and what the socket calls it.
+async fn connection(router: &mut RouterSocket) -> (TcpStream, Peer) {
+    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
+    let port = port_of(&bound.expect("the port is free"));
+    let peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let (came, message) = next(router).await;
+    assert_eq!(message.parts(), [""]);
+    (peer, came)
+}
+
 #[tokio::test]
 async fn a_raw_peer_that_connects_is_a_dealer_of_octets() {
     let mut router = RouterSocket::with_options(RouterOptions::new().mandatory(true));
-    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
-    let port = port_of(&bound.expect("the port is free"));
-    let mut peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    let (came, message) = next(&mut router).await;
-    assert_eq!(message.parts(), [""]);
+    let (mut peer, came) = connection(&mut router).await;
     peer.write_all(b"GET /").await.unwrap();
     let (from, message) = next(&mut router).await;
     assert_eq!(from.id(), came.id());
@@ -49,10 +55,7 @@ async fn a_raw_peer_that_connects_is_a_dealer_of_octets() {
 #[tokio::test]
 async fn all_that_a_slow_raw_peer_reads_before_its_end_counts_as_sent() {
     let mut router = RouterSocket::new();
-    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
-    let port = port_of(&bound.expect("the port is free"));
-    let mut peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    let (came, _) = next(&mut router).await;
+    let (mut peer, came) = connection(&mut router).await;
     let mut messages = 0;
     // Until the system takes no more.
     while router.stats().sent == messages {
@@ -76,10 +79,7 @@ async fn all_that_a_slow_raw_peer_reads_before_its_end_counts_as_sent() {
 async fn a_raw_peer_is_sent_its_end_though_nobody_receives_what_it_sends() {
     let options = RouterOptions::new().receive_hwm(HighWaterMark::messages(1));
     let mut router = RouterSocket::with_options(options);
-    let bound = router.bind_with("tcp://127.0.0.1:0", |options| options.raw(true)).await;
-    let port = port_of(&bound.expect("the port is free"));
-    let mut peer = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    let (came, _) = next(&mut router).await;
+    let (mut peer, came) = connection(&mut router).await;
     peer.write_all(b"unread").await.unwrap();
     router.send_to(&came, "bye").await.unwrap();
     router.send_to(&came, "").await.unwrap();

@@ -286,17 +286,13 @@ fn who_waits_looks_again_when_an_option_is_changed() {
     let others: Change = |core| core.set_inverted(true);
     let changes = [(more_room, 2), (no_wait, 1), (others, 1)];
     for (change, queued) in changes {
-        let core = publisher_that_waits(1);
-        let reader = Reader::new(&core, "a");
-        send(&core, b"a");
-        core.take_turn();
+        let (core, _reader) = waits_for_a(Publishing::default(), None);
         let mut sending = Attempt::new(&core, "a");
         assert!(sending.poll().is_pending());
         change(&core);
         assert!(sending.has_been_woken());
         assert_eq!(sending.poll(), Poll::Ready(Ok(())));
         assert_eq!(core.stats().queued, queued);
-        drop(reader);
     }
 }
 
@@ -358,7 +354,7 @@ fn who_waits_looks_again_at_who_wants_the_message() {
     assert_eq!(newcomer.received, b"\x00\x01a");
 }
 
-/// A publisher whose only peer, subscribed to "a", is full, and a sender that waits for it.
+/// A publisher that waits for room, whose only peer, subscribed to "a", is full.
 fn waits_for_a(options: Publishing, hearing: Option<RequestOptions>) -> (Arc<PubCore>, Reader) {
     let options = Publishing {
         when_full: WhenFull::Wait,
