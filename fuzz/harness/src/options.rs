@@ -83,7 +83,8 @@ async fn meet(mut script: Script<'_>) {
         (Some(xpub), _) => xpub.handle().into(),
         (_, plain) => plain.as_ref().expect("one of the two is there").handle(),
     };
-    let of_publisher = std::mem::replace(&mut draw.flaws, unchanged);
+    let client = Flaws { is_client: choice & 24 != 0, ..unchanged };
+    let of_publisher = std::mem::replace(&mut draw.flaws, client);
     let mut subscriber = match choice & 64 {
         0 => {
             let options = let_in(choice, SubOptions::new());
@@ -160,8 +161,12 @@ async fn bind(
         _ => subscriber.bind_with(place, |options| draw.changes(changes, options)).await,
     };
     match bound {
-        Ok(_) => assert!(!draw.flaws.any(), "{:?} was not noticed", draw.flaws),
+        Ok(_) => {
+            let is_good = !draw.flaws.any() && !draw.flaws.would_not_judge();
+            assert!(is_good, "{:?} was not noticed", draw.flaws);
+        }
         Err(BindError::Options(error)) => draw.is_refused(&error),
+        Err(BindError::Refused { .. }) if draw.flaws.would_not_judge() => draw.is_harmless = false,
         Err(error) => panic!("the name is free, and yet: {error}"),
     }
 }
@@ -240,6 +245,9 @@ struct Flaws {
     /// The commands of CURVE's handshake would not fit.
     curve_limits: bool,
     is_curve: bool,
+    /// As a client it would not ask its judge, and so may not bind.
+    is_client: bool,
+    has_judge: bool,
 }
 
 impl Flaws {
@@ -248,9 +256,13 @@ impl Flaws {
         self.version || self.credentials || self.heartbeat || self.limits || curve
     }
 
+    fn would_not_judge(self) -> bool {
+        self.is_client && self.has_judge
+    }
+
     /// Another mechanism replaces the last one.
-    fn mechanism(&mut self, is_curve: bool) {
-        (self.is_curve, self.credentials) = (is_curve, false);
+    fn mechanism(&mut self, is_curve: bool, is_client: bool) {
+        (self.is_curve, self.is_client, self.credentials) = (is_curve, is_client, false);
     }
 }
 
@@ -354,18 +366,18 @@ impl Draw<'_> {
             13 => {
                 self.is_harmless = false;
                 let (username, password) = (self.text(), self.text());
-                self.flaws.mechanism(false);
+                self.flaws.mechanism(false, true);
                 self.flaws.credentials = username.len().max(password.len()) > 255;
                 options.plain_client(username, password)
             }
             14 => {
                 self.is_harmless = false;
-                self.flaws.mechanism(false);
+                self.flaws.mechanism(false, false);
                 options.plain_server(PlainUsers::new().user(self.text(), self.text()))
             }
             15 => {
                 self.is_harmless = false;
-                self.flaws.mechanism(false);
+                self.flaws.mechanism(false, false);
                 options.plain_server_with(
                     |it| matches!(it, Credentials::Plain { username, .. } if username == "user"),
                 )
@@ -416,24 +428,29 @@ impl Draw<'_> {
             31 => options.bind_device("lo"),
             32 => {
                 self.is_harmless = false;
-                self.flaws.mechanism(true);
+                self.flaws.mechanism(true, false);
                 options.curve_server(keys(1))
             }
             33 => {
                 self.is_harmless = false;
-                self.flaws.mechanism(true);
+                self.flaws.mechanism(true, true);
                 // The server's key, or another.
                 options.curve_client(keys(1 + self.script.octet() % 2).public(), keys(3))
             }
-            34 => options.authorize(|_claim| ready(Ok(Allowed::new().user_id("somebody")))),
+            34 => {
+                self.flaws.has_judge = true;
+                options.authorize(|_claim| ready(Ok(Allowed::new().user_id("somebody"))))
+            }
             35 => {
                 self.is_harmless = false;
+                self.flaws.has_judge = true;
                 options.authorize(allow_keys([keys(3).public()]))
             }
             // A judge that takes too long lets nobody in.
             36 => {
                 self.is_harmless = false;
                 let time = self.any_duration();
+                self.flaws.has_judge = true;
                 options.authorize(move |_claim| async move {
                     sleep(time).await;
                     Ok(Allowed::new())
